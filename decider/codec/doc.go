@@ -1,0 +1,2 @@
+// Package codec turns the events of an aggregate into bytes and back.
+package codec

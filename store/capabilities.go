@@ -1,0 +1,46 @@
+package store
+
+import "context"
+
+// Snapshot is the state of a stream at a version, kept to shorten the next load.
+// It is a cache, never the truth: losing one loses nothing.
+type Snapshot struct {
+	Stream  Stream
+	Schema  string // names the shape of Data; each schema has its own snapshot
+	Version uint64 // of the last event that is in it
+	Data    []byte
+}
+
+// Snapshots is a store that keeps snapshots, beside the streams and never in
+// them, the newest one for each stream and schema. It is safe for concurrent use.
+type Snapshots interface {
+	// SaveSnapshot keeps snap unless there is one of a higher version for its
+	// stream and schema. It copies Data. It is an *InvalidError if the stream
+	// is invalid, the schema is not a name, or the version is 0.
+	SaveSnapshot(ctx context.Context, snap Snapshot) error
+
+	// LoadSnapshot returns the snapshot of stream s in schema, and false if
+	// there is none. Only the caller holds it.
+	LoadSnapshot(ctx context.Context, s Stream, schema string) (snap Snapshot, ok bool, err error)
+}
+
+// Checkpoint is how far a consumer of the log has come. The zero Checkpoint is
+// the beginning.
+type Checkpoint struct {
+	Position uint64 // of the last event it has handled; 0: none
+	EventID  string // of that event, so that a log that is another one is noticed
+}
+
+// Checkpoints is a store that keeps the checkpoints of named consumers. It is
+// safe for concurrent use.
+type Checkpoints interface {
+	// LoadCheckpoint returns the checkpoint of the consumer called name, the
+	// zero Checkpoint if it has none.
+	LoadCheckpoint(ctx context.Context, name string) (Checkpoint, error)
+
+	// SaveCheckpoint moves the checkpoint of name from what it was to what it
+	// is now. If it is not from, another one has moved it: SaveCheckpoint
+	// changes nothing and returns an error that matches ErrConflict. It is an
+	// *InvalidError if name is not a name or to is not after from.
+	SaveCheckpoint(ctx context.Context, name string, from, to Checkpoint) error
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What an error of a store matches by errors.Is.
+var (
+	// ErrConflict: the stream is not at the version that was expected. The
+	// error is a *ConflictError.
+	ErrConflict = errors.New("store: conflict")
+	// ErrDuplicate: an event id is taken. The error is a *DuplicateError.
+	ErrDuplicate = errors.New("store: duplicate event id")
+	// ErrInvalid: an argument is not possible. The error is an *InvalidError.
+	ErrInvalid = errors.New("store: invalid argument")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store: closed")
+)
+
+// Definite reports whether an error of Append says for certain that nothing was
+// recorded and nothing will be: whether it matches ErrConflict, ErrDuplicate,
+// ErrInvalid or ErrClosed. After any other error the outcome is unknown.
+func Definite(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDuplicate) ||
+		errors.Is(err, ErrInvalid) || errors.Is(err, ErrClosed)
+}
+
+// ConflictError is an append that was refused because its stream was not at the
+// expected version.
+type ConflictError struct {
+	Stream   Stream
+	Expected Expected
+	Actual   uint64 // the stream's version at the time; 0: no events
+}
+
+// Error says which stream, what was expected and what was found.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("store: conflict: append to %s expected %s, found version %d", e.Stream, e.Expected, e.Actual)
+}
+
+// Is reports whether target is ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// DuplicateError is an append that was refused because an event id is taken by
+// an event that is not the same, or not all of the batch is recorded.
+type DuplicateError struct {
+	Stream  Stream // that was appended to
+	EventID string // the first id of the batch that is taken
+	In      Stream // the stream of the event that has it
+	Version uint64 // the version of that event
+}
+
+// Error says which id, and which event has it.
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("store: duplicate event id: append to %s: id %q is version %d of %s",
+		e.Stream, e.EventID, e.Version, e.In)
+}
+
+// Is reports whether target is ErrDuplicate.
+func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
+
+// InvalidError is an argument that no store, or not this one, accepts.
+type InvalidError struct {
+	Field  string // what is wrong, such as "stream.id" or "events[2].type"
+	Reason string // why, such as "is empty"
+}
+
+// Error says which field, and why.
+func (e *InvalidError) Error() string {
+	return "store: invalid argument: " + e.Field + " " + e.Reason
+}
+
+// Is reports whether target is ErrInvalid.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }

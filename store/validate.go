@@ -1,0 +1,175 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits that hold for every store. A store may have lower ones where it must,
+// and refuses what is above them with an *InvalidError.
+const (
+	MaxName      = 512       // bytes in a stream type or id, event id, type or content type, or tenant
+	MaxMetadata  = 64 << 10  // bytes in all metadata of an event
+	MaxData      = 16 << 20  // bytes of data in an event
+	MaxBatch     = 10_000    // events in an append
+	MaxBatchData = 128 << 20 // bytes of data in an append
+)
+
+// ValidateTenant returns an *InvalidError if id cannot be a tenant's: it must be
+// 1 to [MaxName] bytes of valid UTF-8 without NUL.
+func ValidateTenant(id string) error {
+	return validateName("tenant", id)
+}
+
+// Validate returns an *InvalidError if s cannot be a stream: its type and id must
+// each be 1 to [MaxName] bytes of valid UTF-8 without NUL.
+func (s Stream) Validate() error {
+	if err := validateName("stream.type", s.Type); err != nil {
+		return err
+	}
+	return validateName("stream.id", s.ID)
+}
+
+// Validate returns an *InvalidError if o cannot be read: Limit must not be
+// negative.
+func (o ReadOptions) Validate() error {
+	return validateLimit(o.Limit)
+}
+
+// Validate returns an *InvalidError if o cannot be read: Limit must not be
+// negative.
+func (o LogOptions) Validate() error {
+	return validateLimit(o.Limit)
+}
+
+// ValidateAppend returns an *InvalidError naming the first argument that no store
+// accepts: the stream must be valid, expected not the zero value, and there must
+// be 1 to [MaxBatch] events with different ids, whose ids and types are 1 to
+// [MaxName] bytes, whose texts are valid UTF-8 without NUL, that have Data or a
+// Value but not both, and that keep to the other limits.
+func ValidateAppend(s Stream, expected Expected, events []Event) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	if expected < Any || expected == 0 || expected > Expected(MaxVersion) {
+		return &InvalidError{"expected", "is the zero value or out of range: say NoStream, Exactly, Exists or Any"}
+	}
+	if len(events) == 0 {
+		return &InvalidError{"events", "is empty"}
+	}
+	if len(events) > MaxBatch {
+		return &InvalidError{"events", fmt.Sprintf("has %d events, more than %d", len(events), MaxBatch)}
+	}
+	size := 0
+	for i := range events {
+		if err := validateEvent(&events[i]); err != nil {
+			err.Field = fmt.Sprintf("events[%d].%s", i, err.Field)
+			return err
+		}
+		size += len(events[i].Data)
+	}
+	if size > MaxBatchData {
+		return &InvalidError{"events", fmt.Sprintf("has %d bytes of data, more than %d", size, MaxBatchData)}
+	}
+	return validateIDs(events)
+}
+
+func validateEvent(e *Event) *InvalidError {
+	if err := checkName("id", e.ID); err != nil {
+		return err
+	}
+	if err := checkName("type", e.Type); err != nil {
+		return err
+	}
+	if err := checkText("content type", e.ContentType, MaxName); err != nil {
+		return err
+	}
+	if len(e.Data) > MaxData {
+		return &InvalidError{"data", fmt.Sprintf("has %d bytes, more than %d", len(e.Data), MaxData)}
+	}
+	if e.Value != nil && len(e.Data) > 0 {
+		return &InvalidError{"value", "is set beside data"}
+	}
+	return validateMetadata(&e.Meta)
+}
+
+func validateMetadata(m *Metadata) *InvalidError {
+	texts := [...]struct{ name, text string }{
+		{"correlation id", m.CorrelationID},
+		{"causation id", m.CausationID},
+		{"actor id", m.ActorID},
+	}
+	size := 0
+	for _, t := range texts {
+		if err := checkText(t.name, t.text, MaxMetadata); err != nil {
+			return err
+		}
+		size += len(t.text)
+	}
+	for key, value := range m.Headers {
+		if key == "" {
+			return &InvalidError{"headers", "has an empty key"}
+		}
+		if err := checkText("header key", key, MaxMetadata); err != nil {
+			return err
+		}
+		if err := checkText("header "+key, value, MaxMetadata); err != nil {
+			return err
+		}
+		size += len(key) + len(value)
+	}
+	if size > MaxMetadata {
+		return &InvalidError{"metadata", fmt.Sprintf("has %d bytes, more than %d", size, MaxMetadata)}
+	}
+	return nil
+}
+
+// validateIDs refuses an event id that stands twice in the batch.
+func validateIDs(events []Event) error {
+	if len(events) == 1 {
+		return nil
+	}
+	seen := make(map[string]int, len(events))
+	for i := range events {
+		if first, ok := seen[events[i].ID]; ok {
+			return &InvalidError{fmt.Sprintf("events[%d].id", i), fmt.Sprintf("is that of events[%d] too", first)}
+		}
+		seen[events[i].ID] = i
+	}
+	return nil
+}
+
+func validateLimit(limit int) error {
+	if limit < 0 {
+		return &InvalidError{"limit", fmt.Sprintf("is %d", limit)}
+	}
+	return nil
+}
+
+// validateName is checkName as an error that can be nil.
+func validateName(field, name string) error {
+	if err := checkName(field, name); err != nil {
+		return err
+	}
+	return nil
+}
+
+func checkName(field, name string) *InvalidError {
+	if name == "" {
+		return &InvalidError{field, "is empty"}
+	}
+	return checkText(field, name, MaxName)
+}
+
+func checkText(field, text string, limit int) *InvalidError {
+	switch {
+	case len(text) > limit:
+		return &InvalidError{field, fmt.Sprintf("has %d bytes, more than %d", len(text), limit)}
+	case strings.IndexByte(text, 0) >= 0:
+		return &InvalidError{field, "has a NUL byte"}
+	case !utf8.ValidString(text):
+		return &InvalidError{field, "is not valid UTF-8"}
+	}
+	return nil
+}

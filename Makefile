@@ -10,7 +10,13 @@ MODULES := $(shell go list -m -f '{{.Dir}}')
 NESTED  := $(filter-out $(CURDIR),$(MODULES))
 
 GOLANGCI_LINT := v2.15.0
-BENCHSTAT     := v0.0.0-20260910190515-1b6b2a1f0d1e
+BENCHSTAT     := v0.0.0-20260908200009-22c9c6c9d4da
+
+LINT      := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
+STAT      := $(BIN)/benchstat-$(BENCHSTAT)
+BENCH     ?= .
+COUNT     ?= 1
+FUZZTIME  ?= 20s
 
 .PHONY: help
 help: ## Show this help
@@ -20,9 +26,78 @@ help: ## Show this help
 run: ## Watch the bank work
 	go run ./examples/bank
 
-.PHONY: check
-check: tidy-check lint test ## Everything CI requires before a merge: format, lint, vet, tests, dependencies
-
 .PHONY: test
 test: ## Run the tests of every module with the race detector
 	go test -race work
+
+.PHONY: test-unit
+test-unit: ## Run the tests without the race detector, short
+	go test -short work
+
+.PHONY: test-all
+test-all: ## Run the tests with ten times the histories
+	RAPID_CHECKS=1000 go test -race -timeout 60m work
+
+.PHONY: check
+check: lint deps test ## Everything CI requires: format, lint, vet, dependencies, tests
+
+.PHONY: lint
+lint: $(LINT) ## Vet, lint and check the format of every module
+	go vet work
+	@for m in $(MODULES); do (cd $$m && $(LINT) run ./...); done
+
+.PHONY: fmt
+fmt: $(LINT) ## Format all Go files
+	@for m in $(MODULES); do (cd $$m && $(LINT) fmt ./...); done
+
+.PHONY: bench
+bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp COUNT=n)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) work | tee bench.out
+	@$(STAT) bench.out
+
+.PHONY: cover
+cover: ## Report the coverage of the tests, per function and as coverage.html
+	go test -coverpkg=$(ROOT)/... -coverprofile=coverage.out ./...
+	go tool cover -html=coverage.out -o coverage.html
+	go tool cover -func=coverage.out
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each
+	@for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
+		for t in $$(grep -oE '^func Fuzz[A-Za-z]+' $$f | cut -c6-); do \
+			(cd $$(dirname $$f) && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) .); done; done
+
+.PHONY: qa-fast
+qa-fast: lint test-unit ## What to run before each commit
+
+.PHONY: qa
+qa: check test-all fuzz cover ## What to run before a release
+
+.PHONY: setup
+setup: $(LINT) $(STAT) ## Install the pinned tools into .bin
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	GOWORK=off go mod tidy
+	@for m in $(NESTED); do (cd $$m && go mod edit -replace $(ROOT)=$(CURDIR) && \
+		{ rc=0; GOWORK=off go mod tidy || rc=$$?; go mod edit -dropreplace $(ROOT); exit $$rc; }); done
+
+.PHONY: deps
+deps: ## Prove what imports what and which modules are required
+	GOWORK=off go mod tidy -diff
+	GOWORK=off go build ./...
+	@got=$$(go list -deps ./decider ./store ./store/memory | grep '\.' | grep -v '^$(ROOT)/' || true); \
+		test -z "$$got" || { echo "the core imports: $$got" >&2; exit 1; }
+	@got=$$(go list -f '{{join .Imports "\n"}}' ./decider ./store | grep '^$(ROOT)/' || true); \
+		test -z "$$got" || { echo "decider and store import nothing of ours, but: $$got" >&2; exit 1; }
+	@got=$$(GOWORK=off go list -m -f '{{if not .Indirect}}{{.Path}}{{end}}' all | \
+		grep -vxE '$(ROOT)|github.com/samber/lo|google.golang.org/(grpc|protobuf)|pgregory.net/rapid' || true); \
+		test -z "$$got" || { echo "the root module requires: $$got" >&2; exit 1; }
+
+$(LINT):
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	mv $(BIN)/golangci-lint $@
+
+$(STAT):
+	GOBIN=$(BIN) go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT)
+	mv $(BIN)/benchstat $@

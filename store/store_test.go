@@ -1,0 +1,105 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// TestEventSame checks that exactly what makes an event another one counts.
+func TestEventSame(t *testing.T) {
+	t.Parallel()
+	event := opened(nil)[0]
+	for name, tt := range map[string]struct {
+		change func(*store.Event)
+		want   bool
+	}{
+		"nothing":      {func(*store.Event) {}, true},
+		"meta":         {func(e *store.Event) { e.Meta.ActorID = "ann" }, true},
+		"time":         {func(e *store.Event) { e.Time = time.Unix(1, 0) }, true},
+		"id":           {func(e *store.Event) { e.ID = "e-2" }, false},
+		"type":         {func(e *store.Event) { e.Type = "AccountClosed" }, false},
+		"schema":       {func(e *store.Event) { e.Schema++ }, false},
+		"content type": {func(e *store.Event) { e.ContentType = "" }, false},
+		"data":         {func(e *store.Event) { e.Data = []byte("{ }") }, false},
+	} {
+		other := opened(tt.change)[0]
+		if got := event.Same(&other); got != tt.want {
+			t.Errorf("Same after a change of %s = %v, want %v", name, got, tt.want)
+		}
+	}
+	plain, octets := store.Event{ID: "e"}, store.Event{ID: "e", ContentType: store.OctetStream, Data: []byte{}}
+	if !plain.Same(&octets) {
+		t.Error("an empty content type and octet-stream are not the same")
+	}
+}
+
+// TestErrors checks what errors.Is and errors.As see through a wrapping layer,
+// and which errors say for certain that nothing was recorded.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err      error
+		is       error
+		definite bool
+		text     string
+	}{
+		"conflict": {
+			&store.ConflictError{Stream: account, Expected: store.Exactly(3), Actual: 5}, store.ErrConflict, true,
+			"store: conflict: append to Account/acc-1 expected version 3, found version 5",
+		},
+		"duplicate": {
+			&store.DuplicateError{Stream: account, EventID: "e-1", In: store.Stream{Type: "Account", ID: "acc-2"}, Version: 4}, store.ErrDuplicate, true,
+			`store: duplicate event id: append to Account/acc-1: id "e-1" is version 4 of Account/acc-2`,
+		},
+		"invalid": {
+			&store.InvalidError{Field: "stream.id", Reason: "is empty"}, store.ErrInvalid, true,
+			"store: invalid argument: stream.id is empty",
+		},
+		"closed":   {store.ErrClosed, store.ErrClosed, true, "store: closed"},
+		"canceled": {context.Canceled, context.Canceled, false, "context canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := fmt.Errorf("one layer up: %w", tt.err)
+			if !errors.Is(err, tt.is) {
+				t.Errorf("errors.Is(%v, %v) = false", err, tt.is)
+			}
+			for _, other := range []error{store.ErrConflict, store.ErrDuplicate, store.ErrInvalid, store.ErrClosed} {
+				if !errors.Is(other, tt.is) && errors.Is(err, other) {
+					t.Errorf("%v is also %v", err, other)
+				}
+			}
+			if got := store.Definite(err); got != tt.definite {
+				t.Errorf("Definite(%v) = %v, want %v", err, got, tt.definite)
+			}
+			if got := tt.err.Error(); got != tt.text {
+				t.Errorf("Error() = %q, want %q", got, tt.text)
+			}
+		})
+	}
+	if store.Definite(nil) {
+		t.Error("Definite(nil) = true")
+	}
+}
+
+// TestNewID checks that ids have the form of a version 4 UUID and do not repeat.
+func TestNewID(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	seen := map[string]bool{}
+	rapid.Check(t, func(t *rapid.T) {
+		id := store.NewID()
+		if !form.MatchString(id) || seen[id] {
+			t.Fatalf("NewID() = %q, seen before: %v", id, seen[id])
+		}
+		seen[id] = true
+	})
+}

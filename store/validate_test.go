@@ -1,0 +1,142 @@
+package store_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+)
+
+var account = store.Stream{Type: "Account", ID: "acc-1"}
+
+// opened returns a valid event that change has made otherwise.
+func opened(change func(*store.Event)) []store.Event {
+	e := store.Event{ID: "e-1", Type: "AccountOpened", Schema: 1, ContentType: "application/json", Data: []byte("{}")}
+	if change != nil {
+		change(&e)
+	}
+	return []store.Event{e}
+}
+
+// invalid is each rule of ValidateAppend, broken, with the field that the error
+// must name.
+var invalid = map[string]struct {
+	stream   store.Stream
+	expected store.Expected
+	events   []store.Event
+	field    string
+}{
+	"stream without a type": {store.Stream{ID: "1"}, store.Any, opened(nil), "stream.type"},
+	"stream without an id":  {store.Stream{Type: "A"}, store.Any, opened(nil), "stream.id"},
+	"stream id with a NUL":  {store.Stream{Type: "A", ID: "a\x00b"}, store.Any, opened(nil), "stream.id"},
+	"stream type not UTF-8": {store.Stream{Type: "A\xff", ID: "a"}, store.Any, opened(nil), "stream.type"},
+	"stream id too long":    {store.Stream{Type: "A", ID: strings.Repeat("x", store.MaxName+1)}, store.Any, opened(nil), "stream.id"},
+	"zero expected":         {account, 0, opened(nil), "expected"},
+	"expected unknown":      {account, store.Any - 1, opened(nil), "expected"},
+	"expected too high":     {account, store.Exactly(store.MaxVersion) + 1, opened(nil), "expected"},
+	"nil events":            {account, store.Any, nil, "events"},
+	"empty events":          {account, store.Any, []store.Event{}, "events"},
+	"too many events":       {account, store.Any, make([]store.Event, store.MaxBatch+1), "events"},
+	"event without an id":   {account, store.Any, opened(func(e *store.Event) { e.ID = "" }), "events[0].id"},
+	"event without a type":  {account, store.Any, opened(func(e *store.Event) { e.Type = "" }), "events[0].type"},
+	"event id with a NUL":   {account, store.Any, opened(func(e *store.Event) { e.ID = "\x00" }), "events[0].id"},
+	"event type not UTF-8":  {account, store.Any, opened(func(e *store.Event) { e.Type = "\xc3" }), "events[0].type"},
+	"content type with NUL": {account, store.Any, opened(func(e *store.Event) { e.ContentType = "a\x00" }), "events[0].content type"},
+	"data too long":         {account, store.Any, opened(func(e *store.Event) { e.Data = make([]byte, store.MaxData+1) }), "events[0].data"},
+	"data and a value":      {account, store.Any, opened(func(e *store.Event) { e.Value = 1 }), "events[0].value"},
+	"correlation id":        {account, store.Any, opened(func(e *store.Event) { e.Meta.CorrelationID = "\x00" }), "events[0].correlation id"},
+	"causation id":          {account, store.Any, opened(func(e *store.Event) { e.Meta.CausationID = "\xff" }), "events[0].causation id"},
+	"actor id":              {account, store.Any, opened(func(e *store.Event) { e.Meta.ActorID = "\x00" }), "events[0].actor id"},
+	"empty header key":      {account, store.Any, opened(func(e *store.Event) { e.Meta.Headers = map[string]string{"": "x"} }), "events[0].headers"},
+	"header key not UTF-8":  {account, store.Any, opened(func(e *store.Event) { e.Meta.Headers = map[string]string{"\xff": "x"} }), "events[0].header key"},
+	"header value with NUL": {account, store.Any, opened(func(e *store.Event) { e.Meta.Headers = map[string]string{"k": "\x00"} }), "events[0].header k"},
+	"metadata too long": {account, store.Any, opened(func(e *store.Event) {
+		half := strings.Repeat("x", store.MaxMetadata/2+1)
+		e.Meta = store.Metadata{ActorID: half, Headers: map[string]string{"k": half}}
+	}), "events[0].metadata"},
+	"an id twice":       {account, store.Any, append(opened(nil), opened(nil)...), "events[1].id"},
+	"the second is bad": {account, store.Any, append(opened(nil), store.Event{ID: "e-2"}), "events[1].type"},
+}
+
+func TestValidateAppend(t *testing.T) {
+	t.Parallel()
+	for name, tt := range invalid {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := store.ValidateAppend(tt.stream, tt.expected, tt.events)
+			var invalid *store.InvalidError
+			if !errors.As(err, &invalid) || !errors.Is(err, store.ErrInvalid) || invalid.Field != tt.field {
+				t.Errorf("ValidateAppend = %v, want an *InvalidError about %s", err, tt.field)
+			}
+		})
+	}
+}
+
+// TestValidateAppendTotal checks that a batch too large as a whole is refused
+// though each of its events is not.
+func TestValidateAppendTotal(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, store.MaxData) // shared: what counts is what would be kept
+	var events []store.Event
+	for size := 0; size <= store.MaxBatchData; size += store.MaxData {
+		events = append(events, store.Event{ID: store.NewID(), Type: "T", Data: data})
+	}
+	var invalid *store.InvalidError
+	if err := store.ValidateAppend(account, store.Any, events); !errors.As(err, &invalid) || invalid.Field != "events" {
+		t.Errorf("ValidateAppend of %d bytes = %v, want an *InvalidError about events", len(events)*len(data), err)
+	}
+	if err := store.ValidateAppend(account, store.Any, events[1:]); err != nil {
+		t.Errorf("ValidateAppend of exactly MaxBatchData = %v", err)
+	}
+}
+
+// TestValidateAppendAccepts checks that what keeps to the rules is accepted,
+// whatever characters it is made of.
+func TestValidateAppendAccepts(t *testing.T) {
+	t.Parallel()
+	text := rapid.String().Filter(func(s string) bool {
+		return len(s) <= store.MaxName && !strings.Contains(s, "\x00")
+	})
+	name := text.Filter(func(s string) bool { return s != "" })
+	rapid.Check(t, func(t *rapid.T) {
+		s := store.Stream{Type: name.Draw(t, "stream type"), ID: name.Draw(t, "stream id")}
+		ids := rapid.SliceOfNDistinct(name, 1, 5, rapid.ID[string]).Draw(t, "ids")
+		var events []store.Event
+		for _, id := range ids {
+			events = append(events, store.Event{
+				ID: id, Type: name.Draw(t, "type"), ContentType: text.Draw(t, "content type"),
+				Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
+				Meta: store.Metadata{
+					CorrelationID: text.Draw(t, "correlation id"), CausationID: text.Draw(t, "causation id"), ActorID: text.Draw(t, "actor id"),
+					Headers: rapid.MapOfN(name, text, 0, 3).Draw(t, "headers"),
+				},
+			})
+		}
+		expected := rapid.SampledFrom([]store.Expected{store.NoStream, store.Exists, store.Any, store.Exactly(3)}).Draw(t, "expected")
+		if err := store.ValidateAppend(s, expected, events); err != nil {
+			t.Fatalf("ValidateAppend(%q, %v, %+v) = %v", s, expected, events, err)
+		}
+		if err := store.ValidateTenant(s.ID); err != nil {
+			t.Fatalf("ValidateTenant(%q) = %v", s.ID, err)
+		}
+	})
+}
+
+func TestValidateOptions(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"read limit": store.ReadOptions{Limit: -1}.Validate(),
+		"log limit":  store.LogOptions{Limit: -1}.Validate(),
+		"tenant":     store.ValidateTenant(""),
+	} {
+		if !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%s: %v, want an *InvalidError", name, err)
+		}
+	}
+	if err := (store.ReadOptions{}).Validate(); err != nil {
+		t.Errorf("the zero ReadOptions: %v", err)
+	}
+}

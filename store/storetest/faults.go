@@ -1,0 +1,335 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// ErrInjected is matched by the error of every call that a [Faulty] made fail.
+// It is not definite: after it nobody knows what an append has done.
+var ErrInjected = errors.New("storetest: injected fault")
+
+// Fault is what can go wrong with one call of a store.
+type Fault int
+
+const (
+	// None lets the call pass.
+	None Fault = iota
+	// Down fails the call; it does not happen.
+	Down
+	// Lost lets the call happen and loses its answer: the caller gets an error.
+	Lost
+	// Late fails the call, and it happens later: see [Faulty.Land].
+	Late
+	// Slow lets the call happen after some time, or answers it after some time.
+	// It fails with the ctx if that ends first.
+	Slow
+	// Refuse lets somebody else append to the stream first, so that an append
+	// that expects a version has a true conflict.
+	Refuse
+)
+
+// String returns the fault's name.
+func (f Fault) String() string {
+	names := [...]string{"none", "down", "lost", "late", "slow", "refuse"}
+	if f < None || int(f) >= len(names) {
+		return fmt.Sprintf("fault %d", int(f))
+	}
+	return names[f]
+}
+
+// Rate says how often which fault happens: each is a probability from 0 to 1,
+// and their sum must not be above 1. An append can have all of them; a save of a
+// snapshot or checkpoint Down, Lost and Slow; whatever reads Down and Slow. The
+// zero Rate has no faults other than those of [Faulty.Next].
+type Rate struct {
+	Down, Lost, Late, Slow, Refuse float64
+
+	// Delay is the longest time that Slow takes; zero is 10 ms.
+	Delay time.Duration
+	// Rival makes the append of Refuse, and should not go through the Faulty.
+	// Its error is that of the call. Nil appends the first of the refused
+	// events once more, under another id.
+	Rival func(ctx context.Context, s store.Stream) error
+}
+
+// Faulty is a store that fails in ways that real ones do, made by [Faults]. It is
+// as safe for concurrent use as the store that it wraps. Given the seed and the
+// order of the calls, its faults are always the same.
+type Faulty struct {
+	inner store.Store
+	rate  Rate
+
+	mu      sync.Mutex
+	random  *rand.Rand    // guarded by mu
+	appends []Fault       // what Next queued, guarded by mu
+	reads   []Fault       // what NextRead queued, guarded by mu
+	late    []*landing    // in the order they were called, guarded by mu
+	count   map[Fault]int // guarded by mu
+}
+
+var _ store.Store = (*Faulty)(nil)
+
+// landing is an append that is still to happen.
+type landing struct {
+	ctx      context.Context //nolint:containedctx // the values of the call that is postponed
+	stream   store.Stream
+	expected store.Expected
+	events   []store.Event
+	calls    int // it lands before the call that counts this to zero; below zero: by Land only
+}
+
+// Faults returns s with faults of a rate, chosen by seed. The Faulty has the
+// methods of store.Store only; [Faulty.Store] returns it with the other
+// capabilities of s.
+func Faults(s store.Store, seed uint64, rate Rate) *Faulty {
+	if rate.Delay == 0 {
+		rate.Delay = 10 * time.Millisecond
+	}
+	return &Faulty{
+		inner:  s,
+		rate:   rate,
+		random: rand.New(rand.NewPCG(seed, 0)),
+		count:  map[Fault]int{},
+	}
+}
+
+// Next queues the faults of the next appends, one each, ahead of what the rate
+// says. [None] is an append that goes well.
+func (f *Faulty) Next(faults ...Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.appends = append(f.appends, faults...)
+}
+
+// NextRead queues the faults of the next calls that read, as [Faulty.Next] does.
+// It panics if one is other than None, Down or Slow.
+func (f *Faulty) NextRead(faults ...Fault) {
+	for _, fault := range faults {
+		if fault != None && fault != Down && fault != Slow {
+			panic("storetest: a read cannot be " + fault.String())
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads = append(f.reads, faults...)
+}
+
+// Land makes all appends happen that are Late and have not happened yet, in the
+// order in which they were called, and returns when they have. Without it, one
+// that comes from the rate happens right before one of the next four calls, and
+// one from [Faulty.Next] never.
+func (f *Faulty) Land() {
+	f.mu.Lock()
+	due := f.late
+	f.late = nil
+	f.mu.Unlock()
+	f.land(due)
+}
+
+// Count returns how often fault has happened: for a test to see that it has
+// tested something.
+func (f *Faulty) Count(fault Fault) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count[fault]
+}
+
+// Append is store.Store.Append, with faults.
+func (f *Faulty) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	fault, queued := f.next(&f.appends, Down, Lost, Late, Slow, Refuse)
+	var appended store.Appended
+	do := func() (err error) {
+		appended, err = f.inner.Append(ctx, s, e, events)
+		return err
+	}
+	switch fault {
+	case Late:
+		f.postpone(ctx, s, e, events, queued)
+		return store.Appended{}, injected(fault)
+	case Refuse:
+		if err := f.rival(ctx, s, events); err != nil {
+			return store.Appended{}, err
+		}
+	case None, Down, Lost, Slow:
+	}
+	if err := f.perform(ctx, fault, do); err != nil {
+		return store.Appended{}, err
+	}
+	return appended, nil
+}
+
+// Read is store.Store.Read, with faults.
+func (f *Faulty) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	return reading(ctx, f, func() (store.Page, error) { return f.inner.Read(ctx, s, o) })
+}
+
+// reading is a call that reads, with faults.
+func reading[T any](ctx context.Context, f *Faulty, call func() (T, error)) (T, error) {
+	var got T
+	fault, _ := f.next(&f.reads, Down, Slow)
+	err := f.perform(ctx, fault, func() (err error) {
+		got, err = call()
+		return err
+	})
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return got, nil
+}
+
+// saving is the save of a snapshot or a checkpoint, with faults.
+func (f *Faulty) saving(ctx context.Context, save func() error) error {
+	fault, _ := f.next(nil, Down, Lost, Slow)
+	return f.perform(ctx, fault, save)
+}
+
+// perform makes a call with a fault that needs to know nothing of it.
+func (f *Faulty) perform(ctx context.Context, fault Fault, call func() error) error {
+	if fault == Down {
+		return injected(fault)
+	}
+	var before, after time.Duration
+	if fault == Slow {
+		before, after = f.delay()
+	}
+	if err := pause(ctx, before); err != nil {
+		return err
+	}
+	err := call()
+	if fault == Lost {
+		return injected(fault)
+	}
+	if ended := pause(ctx, after); ended != nil {
+		return errors.Join(err, ended)
+	}
+	return err
+}
+
+// next returns the fault of the next call, one of possible, and whether it was
+// in the queue; before that it lands what is due.
+func (f *Faulty) next(queue *[]Fault, possible ...Fault) (fault Fault, queued bool) {
+	f.mu.Lock()
+	due := f.due()
+	fault = f.draw(possible)
+	if queue != nil && len(*queue) > 0 {
+		fault, *queue, queued = (*queue)[0], (*queue)[1:], true
+	}
+	f.count[fault]++
+	f.mu.Unlock()
+	f.land(due)
+	return fault, queued
+}
+
+// draw chooses by the rate; it takes one number whatever is possible. It needs mu.
+func (f *Faulty) draw(possible []Fault) Fault {
+	x := f.random.Float64()
+	for _, p := range []struct {
+		fault Fault
+		rate  float64
+	}{
+		{Down, f.rate.Down}, {Lost, f.rate.Lost}, {Late, f.rate.Late}, {Slow, f.rate.Slow}, {Refuse, f.rate.Refuse},
+	} {
+		if x < p.rate {
+			if slices.Contains(possible, p.fault) {
+				return p.fault
+			}
+			return None
+		}
+		x -= p.rate
+	}
+	return None
+}
+
+// due takes out what lands before this call. It needs mu.
+func (f *Faulty) due() []*landing {
+	var due []*landing
+	f.late = slices.DeleteFunc(f.late, func(l *landing) bool {
+		l.calls--
+		if l.calls == 0 {
+			due = append(due, l)
+		}
+		return l.calls == 0
+	})
+	return due
+}
+
+// land appends what was late. Nobody hears what came of it.
+func (f *Faulty) land(due []*landing) {
+	for _, l := range due {
+		_, _ = f.inner.Append(l.ctx, l.stream, l.expected, l.events)
+	}
+}
+
+func (f *Faulty) postpone(ctx context.Context, s store.Stream, e store.Expected, events []store.Event, held bool) {
+	late := &landing{ctx: context.WithoutCancel(ctx), stream: s, expected: e, events: copied(events), calls: -1}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !held {
+		late.calls = 1 + f.random.IntN(4)
+	}
+	f.late = append(f.late, late)
+}
+
+func (f *Faulty) rival(ctx context.Context, s store.Stream, events []store.Event) error {
+	if f.rate.Rival != nil {
+		return f.rate.Rival(ctx, s)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	event := events[0]
+	event.ID = store.NewID()
+	_, err := f.inner.Append(ctx, s, store.Any, []store.Event{event})
+	return err
+}
+
+// delay returns how long a slow call takes before and after it happens: one of
+// them is zero.
+func (f *Faulty) delay() (before, after time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := 1 + time.Duration(f.random.Int64N(int64(f.rate.Delay)))
+	if f.random.IntN(2) == 0 {
+		return d, 0
+	}
+	return 0, d
+}
+
+func injected(fault Fault) error {
+	return fmt.Errorf("%w: %s", ErrInjected, fault)
+}
+
+// pause returns after d, or with the error of ctx if that ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// copied returns events and what they point to, copied, except for Value.
+func copied(events []store.Event) []store.Event {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Data = slices.Clone(events[i].Data)
+		events[i].Meta.Headers = maps.Clone(events[i].Meta.Headers)
+	}
+	return events
+}

@@ -1,0 +1,434 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+var stream = store.Stream{Type: "Account", ID: "acc-1"}
+
+func event(id string) []store.Event {
+	return []store.Event{{ID: id, Type: "Deposited", Data: []byte(id)}}
+}
+
+// ids returns the ids of the events in the stream.
+func ids(t rapid.TB, s store.Store) []string {
+	t.Helper()
+	var ids []string
+	for e, err := range store.Events(context.Background(), s, stream, 0) {
+		if err != nil {
+			t.Fatalf("Events(%s) = %v", stream, err)
+		}
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+func wantIDs(t rapid.TB, s store.Store, want ...string) {
+	t.Helper()
+	if got := ids(t, s); !slices.Equal(got, want) {
+		t.Errorf("the stream has the events %q, want %q", got, want)
+	}
+}
+
+func wantInjected(t rapid.TB, err error) {
+	t.Helper()
+	if !errors.Is(err, storetest.ErrInjected) || store.Definite(err) {
+		t.Errorf("the error is %v, want one that is ErrInjected and not definite", err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+
+	t.Run("none is the store itself", func(t *testing.T) {
+		t.Parallel()
+		f := storetest.Faults(memory.New(), 1, storetest.Rate{})
+		f.Next(storetest.None)
+		for i := range 3 {
+			if _, err := f.Append(ctx, stream, store.Exactly(uint64(i)), event(fmt.Sprint(i))); err != nil {
+				t.Fatalf("Append(%d) = %v, want nil", i, err)
+			}
+		}
+		wantIDs(t, f, "0", "1", "2")
+	})
+
+	t.Run("down does nothing", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		f := storetest.Faults(m, 1, storetest.Rate{})
+		f.Next(storetest.Down)
+		_, err := f.Append(ctx, stream, store.NoStream, event("a"))
+		wantInjected(t, err)
+		f.Land()
+		wantIDs(t, m)
+	})
+
+	t.Run("lost has happened", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		f := storetest.Faults(m, 1, storetest.Rate{})
+		f.Next(storetest.Lost)
+		got, err := f.Append(ctx, stream, store.NoStream, event("a"))
+		wantInjected(t, err)
+		if got != (store.Appended{}) {
+			t.Errorf("a lost Append = %+v, want nothing", got)
+		}
+		wantIDs(t, m, "a")
+	})
+
+	t.Run("late happens when it lands", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		f := storetest.Faults(m, 1, storetest.Rate{})
+		f.Next(storetest.Late, storetest.Late)
+		batch := event("a")
+		short, cancel := context.WithCancel(ctx)
+		_, err := f.Append(short, stream, store.Any, batch)
+		wantInjected(t, err)
+		_, err = f.Append(ctx, stream, store.Any, event("b"))
+		wantInjected(t, err)
+		cancel()               // whoever gave up has no say any more
+		batch[0].Data[0] = 'x' // and may use its memory again
+		for range 10 {
+			wantIDs(t, f)
+		}
+		f.Land()
+		f.Land()
+		wantIDs(t, m, "a", "b")
+		page, err := m.Read(ctx, stream, store.ReadOptions{})
+		if err != nil || string(page.Events[0].Data) != "a" {
+			t.Errorf("Read() = %q, %v, want the data as it was when it was appended", page.Events[0].Data, err)
+		}
+	})
+
+	t.Run("late by the rate lands before one of the next four calls", func(t *testing.T) {
+		t.Parallel()
+		seen := map[int]bool{}
+		for seed := range uint64(40) {
+			f := storetest.Faults(memory.New(), seed, storetest.Rate{Late: 1})
+			_, err := f.Append(ctx, stream, store.NoStream, event("a"))
+			wantInjected(t, err)
+			calls := 1
+			for ; len(ids(t, f)) == 0 && calls <= 4; calls++ {
+			}
+			seen[calls] = true
+		}
+		for calls := range 6 {
+			if seen[calls] != (1 <= calls && calls <= 4) {
+				t.Errorf("landed before calls %v, want 1 to 4", seen)
+			}
+		}
+	})
+
+	t.Run("refuse is a true conflict", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		f := storetest.Faults(m, 1, storetest.Rate{})
+		f.Next(storetest.Refuse, storetest.Refuse)
+		_, err := f.Append(ctx, stream, store.NoStream, event("a"))
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) || conflict.Actual != 1 {
+			t.Errorf("a refused Append = %v, want a conflict with version 1", err)
+		}
+		if got := ids(t, m); len(got) != 1 || got[0] == "a" {
+			t.Errorf("the stream has the events %q, want that of somebody else", got)
+		}
+		if _, err := f.Append(ctx, stream, store.Any, event("b")); err != nil {
+			t.Errorf("Append(Any) = %v: it expects nothing that can be refused", err)
+		}
+	})
+
+	t.Run("refuse asks the rival", func(t *testing.T) {
+		t.Parallel()
+		m := memory.New()
+		f := storetest.Faults(m, 1, storetest.Rate{Rival: func(ctx context.Context, s store.Stream) error {
+			_, err := m.Append(ctx, s, store.NoStream, event("rival"))
+			return err
+		}})
+		f.Next(storetest.Refuse, storetest.Refuse)
+		for range 2 {
+			if _, err := f.Append(ctx, stream, store.NoStream, event("a")); !errors.Is(err, store.ErrConflict) {
+				t.Errorf("a refused Append = %v, want a conflict", err)
+			}
+		}
+		wantIDs(t, m, "rival")
+	})
+
+	t.Run("a read can be down", func(t *testing.T) {
+		t.Parallel()
+		f := storetest.Faults(memory.New(), 1, storetest.Rate{})
+		f.NextRead(storetest.None, storetest.Down)
+		for i, want := range []error{nil, storetest.ErrInjected, nil} {
+			if _, err := f.Read(ctx, stream, store.ReadOptions{}); !errors.Is(err, want) {
+				t.Errorf("Read() %d = %v, want %v", i, err, want)
+			}
+		}
+		if got := f.Count(storetest.Down); got != 1 {
+			t.Errorf("Count(Down) = %d, want 1", got)
+		}
+	})
+
+	t.Run("a read cannot be late", func(t *testing.T) {
+		t.Parallel()
+		defer func() {
+			if recover() == nil {
+				t.Error("NextRead(Late) did not panic")
+			}
+		}()
+		storetest.Faults(memory.New(), 1, storetest.Rate{}).NextRead(storetest.Late)
+	})
+}
+
+func TestFaultsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const most = time.Second
+		var before, after int
+		for seed := range uint64(20) {
+			m := memory.New()
+			f := storetest.Faults(m, seed, storetest.Rate{Delay: most})
+			f.Next(storetest.Slow)
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+			_, err := f.Append(ctx, stream, store.NoStream, event("a"))
+			cancel()
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Nanosecond {
+				t.Fatalf("a slow Append with a deadline = %v after %v, want DeadlineExceeded at once", err, took)
+			}
+			if len(ids(t, m)) == 0 {
+				before++
+			} else {
+				after++
+			}
+
+			f.NextRead(storetest.Slow)
+			start = time.Now()
+			if _, err := f.Read(t.Context(), stream, store.ReadOptions{}); err != nil {
+				t.Fatalf("a slow Read = %v, want nil", err)
+			}
+			if took := time.Since(start); took <= 0 || took > most {
+				t.Errorf("a slow Read took %v, want at most %v", took, most)
+			}
+		}
+		if before == 0 || after == 0 {
+			t.Errorf("%d appends were slow before they happened and %d after, want both", before, after)
+		}
+	})
+}
+
+// What a Faulty does is a function of its seed and the order of the calls, and
+// each answer tells the truth about the stream.
+func TestFaultsProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64().Draw(t, "seed")
+		share := rapid.Float64Range(0, 0.2)
+		rate := storetest.Rate{
+			Down: share.Draw(t, "down"), Lost: share.Draw(t, "lost"), Late: share.Draw(t, "late"),
+			Slow: share.Draw(t, "slow"), Refuse: share.Draw(t, "refuse"), Delay: time.Nanosecond,
+		}
+		rate.Rival = func(context.Context, store.Stream) error { return nil }
+		calls := rapid.SliceOfN(rapid.Bool(), 1, 40).Draw(t, "appends")
+		first := run(t, seed, rate, calls)
+		if again := run(t, seed, rate, calls); !slices.Equal(first, again) {
+			t.Fatalf("the same seed gave\n%q, then\n%q", first, again)
+		}
+	})
+}
+
+// run makes calls, true being an append, and returns what came of them.
+func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []string) {
+	m := memory.New()
+	f := storetest.Faults(m, seed, rate)
+	var sure, unsure []string
+	for i, isAppend := range calls {
+		if !isAppend {
+			page, err := f.Read(context.Background(), stream, store.ReadOptions{})
+			trace = append(trace, fmt.Sprint(len(page.Events), err))
+			continue
+		}
+		id := fmt.Sprint(i)
+		_, err := f.Append(context.Background(), stream, store.Any, event(id))
+		trace = append(trace, fmt.Sprint(err))
+		if err == nil {
+			sure = append(sure, id)
+		} else {
+			wantInjected(t, err)
+			unsure = append(unsure, id)
+		}
+	}
+	landed := ids(t, m)
+	f.Land()
+	all := ids(t, m)
+	for _, id := range sure {
+		if !slices.Contains(landed, id) {
+			t.Fatalf("the append of %s went well, but the stream has %q", id, landed)
+		}
+	}
+	happened := len(sure) + f.Count(storetest.Lost) + f.Count(storetest.Late)
+	if len(all) != happened || happened+f.Count(storetest.Down) < len(sure)+len(unsure) {
+		t.Fatalf("%d appends happened: %q, want %d", len(all), all, happened)
+	}
+	return append(trace, fmt.Sprint(all))
+}
+
+// What the wrapped store can do, the Faulty can, and no more.
+func TestFaultsStore(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	type (
+		l = store.Log
+		s = store.Snapshots
+		c = store.Checkpoints
+	)
+	tests := map[string]store.Store{
+		"nothing": struct{ store.Store }{m},
+		"log": struct {
+			store.Store
+			l
+		}{m, m},
+		"snapshots": struct {
+			store.Store
+			s
+		}{m, m},
+		"checkpoints": struct {
+			store.Store
+			c
+		}{m, m},
+		"no log": struct {
+			store.Store
+			s
+			c
+		}{m, m, m},
+		"no snapshots": struct {
+			store.Store
+			l
+			c
+		}{m, m, m},
+		"no checkpoints": struct {
+			store.Store
+			l
+			s
+		}{m, m, m},
+		"everything": m,
+	}
+	for name, inner := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := storetest.Faults(inner, 1, storetest.Rate{}).Store()
+			if got, want := capabilities(got), capabilities(inner); got != want {
+				t.Errorf("Store() is a Log, Snapshots, Checkpoints: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func capabilities(s store.Store) (is [3]bool) {
+	_, is[0] = s.(store.Log)
+	_, is[1] = s.(store.Snapshots)
+	_, is[2] = s.(store.Checkpoints)
+	return is
+}
+
+func TestFaultsCapabilities(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	open := func(rate storetest.Rate) (*memory.Store, *storetest.Faulty) {
+		m := memory.New()
+		if _, err := m.Append(ctx, stream, store.NoStream, event("a")); err != nil {
+			t.Fatalf("Append() = %v", err)
+		}
+		return m, storetest.Faults(m, 1, rate)
+	}
+
+	t.Run("a log can be down", func(t *testing.T) {
+		t.Parallel()
+		_, f := open(storetest.Rate{})
+		log := f.Store().(store.Log) //nolint:errcheck // a panic says it all
+		f.NextRead(storetest.Down, storetest.Down, storetest.None, storetest.Down)
+		_, err := log.ReadAll(ctx, store.LogOptions{})
+		wantInjected(t, err)
+		_, err = log.Head(ctx)
+		wantInjected(t, err)
+		if head, err := log.Head(ctx); head != 1 || err != nil {
+			t.Errorf("Head() = %d, %v, want 1", head, err)
+		}
+		for page, err := range log.Subscribe(ctx, store.LogOptions{}) {
+			wantInjected(t, err)
+			if len(page.Events) > 0 {
+				t.Errorf("Subscribe() yields %v with its error, want no events", page.Events)
+			}
+		}
+		for page, err := range log.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil || len(page.Events) != 1 {
+				t.Errorf("Subscribe() yields %v, %v, want one event", page.Events, err)
+			}
+			break
+		}
+	})
+
+	t.Run("a save can be lost", func(t *testing.T) {
+		t.Parallel()
+		m, f := open(storetest.Rate{Lost: 1})
+		s := f.Store().(interface { //nolint:errcheck // a panic says it all
+			store.Snapshots
+			store.Checkpoints
+		})
+		wantInjected(t, s.SaveSnapshot(ctx, store.Snapshot{Stream: stream, Schema: "1", Version: 1}))
+		if _, ok, err := m.LoadSnapshot(ctx, stream, "1"); !ok || err != nil {
+			t.Errorf("LoadSnapshot() = %v, %v, want the one whose answer was lost", ok, err)
+		}
+		to := store.Checkpoint{Position: 1, EventID: "a"}
+		wantInjected(t, s.SaveCheckpoint(ctx, "view", store.Checkpoint{}, to))
+		if got, err := m.LoadCheckpoint(ctx, "view"); got != to || err != nil {
+			t.Errorf("LoadCheckpoint() = %v, %v, want the one whose answer was lost", got, err)
+		}
+	})
+
+	t.Run("snapshots and checkpoints can be down", func(t *testing.T) {
+		t.Parallel()
+		_, f := open(storetest.Rate{Down: 1})
+		s := f.Store().(interface { //nolint:errcheck // a panic says it all
+			store.Snapshots
+			store.Checkpoints
+		})
+		wantInjected(t, s.SaveSnapshot(ctx, store.Snapshot{Stream: stream, Schema: "1", Version: 1}))
+		_, _, err := s.LoadSnapshot(ctx, stream, "1")
+		wantInjected(t, err)
+		_, err = s.LoadCheckpoint(ctx, "view")
+		wantInjected(t, err)
+		f.NextRead(storetest.None)
+		if _, ok, err := s.LoadSnapshot(ctx, stream, "1"); ok || err != nil {
+			t.Errorf("LoadSnapshot() = %v, %v, want none: the save was down", ok, err)
+		}
+	})
+}
+
+func ExampleFaults() {
+	ctx := context.Background()
+	st := storetest.Faults(memory.New(), 1, storetest.Rate{})
+	stream := store.Stream{Type: "Account", ID: "acc-1"}
+	opened := []store.Event{{ID: "1", Type: "Opened"}}
+
+	st.Next(storetest.Lost)
+	_, err := st.Append(ctx, stream, store.NoStream, opened)
+	fmt.Println(err)
+	again, err := st.Append(ctx, stream, store.NoStream, opened)
+	fmt.Println(again.Version, again.Replayed, err)
+	// Output:
+	// storetest: injected fault: lost
+	// 1 true <nil>
+}

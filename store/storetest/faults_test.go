@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -165,6 +166,28 @@ func TestFaults(t *testing.T) {
 			}
 		}
 		wantIDs(t, m, "rival")
+	})
+
+	t.Run("the rate is a share of each", func(t *testing.T) {
+		t.Parallel()
+		f := storetest.Faults(memory.New(), 1, storetest.Rate{
+			Down: 0.1, Lost: 0.1, Late: 0.2, Slow: 0.2, Refuse: 0.1, Delay: time.Nanosecond,
+		})
+		const calls = 2000
+		for i := range calls {
+			_, err := f.Append(ctx, stream, store.Any, event(fmt.Sprint(i)))
+			if err != nil {
+				wantInjected(t, err)
+			}
+		}
+		want := map[storetest.Fault]float64{
+			storetest.None: 0.3, storetest.Down: 0.1, storetest.Lost: 0.1, storetest.Late: 0.2, storetest.Slow: 0.2, storetest.Refuse: 0.1,
+		}
+		for fault, share := range want {
+			if got := float64(f.Count(fault)) / calls; math.Abs(got-share) > 0.05 {
+				t.Errorf("%s is a share of %.2f, want %.2f", fault, got, share)
+			}
+		}
 	})
 
 	t.Run("a read can be down", func(t *testing.T) {

@@ -1,0 +1,130 @@
+package storetest
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func aliasClauses() []clause {
+	return []clause{
+		{"what was appended can be changed", inputsAreNotKept},
+		{"what was refused can be changed and appended", refusedIsNotKept},
+		{"Append changes none of its arguments", inputsAreNotChanged},
+		{"a page can be changed", pagesAreNotKept},
+		{"a page with ReadOnly is the same", readOnlyIsTheSame},
+	}
+}
+
+// spoil changes everything that the events point to.
+func spoil(events []store.Event) {
+	for i := range events {
+		spoilEvent(&events[i])
+	}
+}
+
+func spoilEvent(e *store.Event) {
+	data := e.Data[:cap(e.Data)] // a neighbour in the same array is not the caller's either
+	for i := range data {
+		data[i] ^= 0xff
+	}
+	for key := range e.Meta.Headers {
+		e.Meta.Headers[key] = "spoilt"
+	}
+	if e.Meta.Headers != nil {
+		e.Meta.Headers["spoilt"] = "spoilt"
+	}
+	*e = store.Event{ID: "spoilt", Data: e.Data, Meta: store.Metadata{Headers: e.Meta.Headers}}
+}
+
+// spoilPage changes everything that page points to.
+func spoilPage(page *store.Page) {
+	events := page.Events[:cap(page.Events)]
+	for i := range events {
+		spoilEvent(&events[i].Event)
+		events[i] = store.Recorded{Event: events[i].Event}
+	}
+}
+
+func inputsAreNotKept(t *check) {
+	s := newStream("aliased")
+	for _, expected := range []store.Expected{store.NoStream, store.Any} {
+		events := newEvents(3)
+		want := clone(events)
+		at := len(t.all(t.store, s))
+		t.append(t.store, s, expected, events...)
+		spoil(events)
+		for i, got := range t.all(t.store, s)[at:] {
+			if diff := differ(&got, s, uint64(at+i+1), &want[i]); diff != "" {
+				t.Fatalf("the appended events were changed after Append, and now those in the store are: %s", diff)
+			}
+		}
+	}
+}
+
+func refusedIsNotKept(t *check) {
+	s, before := t.filled(t.store, "refused", 1)
+	events := newEvents(2)
+	_, err := t.store.Append(t.ctx, s, store.Exactly(7), events)
+	t.wantConflict(appendCall(s, store.Exactly(7), events), err, store.ConflictError{Stream: s, Expected: store.Exactly(7), Actual: 1})
+	events[0].Data[0] ^= 0xff
+	events[1].Meta.Headers["new"] = "value"
+	want := clone(events)
+	t.append(t.store, s, store.Exactly(1), events...)
+	t.wantStream(t.store, s, append(before, want...))
+}
+
+func inputsAreNotChanged(t *check) {
+	s := newStream("arguments")
+	events := newEvents(4)
+	events[0].ContentType = ""
+	events[1].Time = time.Time{}
+	events[2].Data, events[2].Meta.Headers = nil, nil
+	events[3].Data = append(make([]byte, 0, 100), "spare"...)
+	spare := events[3].Data[:100]
+	for _, expected := range []store.Expected{store.Exactly(3), store.NoStream, store.NoStream, store.Expected(0)} {
+		want := clone(events)
+		_, _ = t.store.Append(t.ctx, s, expected, events) // refused, recorded, replayed, invalid
+		if !reflect.DeepEqual(events, want) {
+			t.Fatalf("%s changed its events from %+v to %+v", appendCall(s, expected, events), want, events)
+		}
+	}
+	if strings.Trim(string(spare[5:]), "\x00") != "" {
+		t.Fatalf("Append wrote behind the end of an event's Data: %q", spare)
+	}
+}
+
+func pagesAreNotKept(t *check) {
+	s, events := t.filled(t.store, "pages", 5)
+	for _, o := range []store.ReadOptions{{}, {Limit: 2}, {Backward: true}, {From: 3}, {From: 2, Limit: 1, Backward: true}} {
+		for range 2 {
+			page := t.read(t.store, s, o)
+			spoilPage(&page)
+			if diff := differStream(t.all(t.store, s), s, events); diff != "" {
+				t.Fatalf("the page of %s was changed, and now the store is: %s", readCall(s, o), diff)
+			}
+		}
+	}
+}
+
+func readOnlyIsTheSame(t *check) {
+	s, _ := t.filled(t.store, "read only", 5)
+	for _, o := range []store.ReadOptions{{}, {Limit: 2}, {Backward: true}, {From: 3}, {From: 9}, {From: 2, Limit: 1, Backward: true}} {
+		want := t.read(t.store, s, o)
+		o.ReadOnly = true
+		got := t.read(t.store, s, o)
+		if diff := differAll(got.Events, want.Events); diff != "" {
+			t.Fatalf("%s, against the same without ReadOnly: %s", readCall(s, o), diff)
+		}
+		if got.Head != want.Head || got.Next != want.Next || got.End != want.End {
+			t.Fatalf("%s = Head %d, Next %d, End %t; want %d, %d, %t as without ReadOnly",
+				readCall(s, o), got.Head, got.Next, got.End, want.Head, want.Next, want.End)
+		}
+		t.append(t.store, s, store.Any, newEvent("more"))
+		if diff := differAll(got.Events, want.Events); diff != "" {
+			t.Fatalf("the page of %s after an append: %s", readCall(s, o), diff)
+		}
+	}
+}

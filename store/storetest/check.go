@@ -1,0 +1,173 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// patience is how long a clause waits for what must come.
+	patience = 10 * time.Second
+	// hang is when a clause ends its calls, for the store hangs.
+	hang = 2 * time.Minute
+)
+
+// check is a clause that is being checked.
+type check struct {
+	rapid.TB
+	ctx      context.Context    //nolint:containedctx // lives as long as the clause, like that of testing.T
+	store    store.Store        // shared with other clauses: streams and ids must be new
+	open     func() store.Store // a store of its own, without events
+	patience time.Duration
+}
+
+// run checks c on the store shared, and on what open returns where c needs a
+// store of its own.
+func (c clause) run(tb rapid.TB, shared store.Store, open func() store.Store) {
+	tb.Helper()
+	c.runFor(tb, shared, open, patience)
+}
+
+func (c clause) runFor(tb rapid.TB, shared store.Store, open func() store.Store, patience time.Duration) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	c.check(&check{TB: tb, ctx: ctx, store: shared, open: open, patience: patience})
+}
+
+// times returns n, or a fifth of it with -short.
+func (*check) times(n int) int {
+	if testing.Short() {
+		return max(1, n/5)
+	}
+	return n
+}
+
+// together runs do n times at once and waits for all. It fails with the first
+// error.
+func (t *check) together(n int, do func(i int) error) {
+	t.Helper()
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			<-start
+			errs[i] = do(i)
+		})
+	}
+	close(start)
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+}
+
+// newStream returns a stream that nobody has used; what says what for.
+func newStream(what string) store.Stream {
+	return store.Stream{Type: "Account", ID: what + " " + store.NewID()}
+}
+
+// newEvent returns an event with a new id.
+func newEvent(data string) store.Event {
+	return store.Event{
+		ID: store.NewID(), Type: "Noted", Schema: 1, ContentType: "text/plain", Data: []byte(data),
+		Meta: store.Metadata{CorrelationID: "correlation", Headers: map[string]string{"data": data}},
+		Time: time.Date(2024, 2, 29, 12, 30, 15, 123_000_000, time.UTC),
+	}
+}
+
+// newEvents returns n events with new ids and the data 1 to n.
+func newEvents(n int) []store.Event {
+	events := make([]store.Event, n)
+	for i := range events {
+		events[i] = newEvent(strconv.Itoa(i + 1))
+	}
+	return events
+}
+
+// append appends events, which must succeed and not be a replay.
+func (t *check) append(st store.Store, s store.Stream, expected store.Expected, events ...store.Event) store.Appended {
+	t.Helper()
+	got, err := st.Append(t.ctx, s, expected, events)
+	if err != nil {
+		t.Fatalf("%s failed: %v", appendCall(s, expected, events), err)
+	}
+	if got.Replayed {
+		t.Fatalf("%s = %+v, want Replayed false: the ids are new", appendCall(s, expected, events), got)
+	}
+	return got
+}
+
+// filled returns a new stream of n events, and the events.
+func (t *check) filled(st store.Store, what string, n int) (store.Stream, []store.Event) {
+	t.Helper()
+	s, events := newStream(what), newEvents(n)
+	t.append(st, s, store.NoStream, events...)
+	return s, events
+}
+
+// read reads a page, which must succeed.
+func (t *check) read(st store.Store, s store.Stream, o store.ReadOptions) store.Page {
+	t.Helper()
+	page, err := st.Read(t.ctx, s, o)
+	if err != nil {
+		t.Fatalf("%s failed: %v", readCall(s, o), err)
+	}
+	return page
+}
+
+// readStream reads the whole of s.
+func readStream(ctx context.Context, st store.Store, s store.Stream) ([]store.Recorded, error) {
+	var all []store.Recorded
+	o := store.ReadOptions{From: 1}
+	for {
+		page, err := st.Read(ctx, s, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s failed: %w", readCall(s, o), err)
+		}
+		all = append(all, page.Events...)
+		if page.End {
+			return all, nil
+		}
+		if page.Next <= o.From {
+			return nil, fmt.Errorf("%s: End is false and Next is %d: this never ends", readCall(s, o), page.Next)
+		}
+		o.From = page.Next
+	}
+}
+
+// all reads the whole of s, which must succeed.
+func (t *check) all(st store.Store, s store.Stream) []store.Recorded {
+	t.Helper()
+	all, err := readStream(t.ctx, st, s)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return all
+}
+
+func appendCall(s store.Stream, expected store.Expected, events []store.Event) string {
+	return fmt.Sprintf("Append(%q, %q, expecting %s, %d events)", s.Type, s.ID, expected, len(events))
+}
+
+func readCall(s store.Stream, o store.ReadOptions) string {
+	return fmt.Sprintf("Read(%q, %q, %+v)", s.Type, s.ID, o)
+}
+
+// isA reports whether err is what its sentinel and its type say, and definite.
+func isA[T error](err, sentinel error) (T, bool) {
+	var target T
+	return target, errors.As(err, &target) && errors.Is(err, sentinel) && store.Definite(err)
+}

@@ -1,0 +1,237 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func readClauses() []clause {
+	return []clause{
+		{"pages of every size make the whole, forward", pagesForward},
+		{"pages of every size make the whole, backward", pagesBackward},
+		{"a page tells the head, and where it ends", pageTellsHead},
+		{"a missing stream is an empty page", missingIsEmpty},
+		{"from beyond the head", fromBeyond},
+		{"the zero limit is the default, and large ones are possible", limits},
+		{"going on from the last Next finds exactly what is new", goesOn},
+		{"Events yields the stream from a version on", eventsHelper},
+	}
+}
+
+// readAll reads pages until the end and checks what each says, for a stream that
+// is at version head and does not change.
+func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []store.Recorded {
+	t.Helper()
+	var all []store.Recorded
+	for {
+		page := t.read(t.store, s, o)
+		t.wantPage(s, o, head, &page)
+		all = append(all, page.Events...)
+		if page.End {
+			return all
+		}
+		o.From = page.Next
+	}
+}
+
+// wantPage fails unless page is what o asks for of a stream at version head,
+// which the page must know.
+func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page *store.Page) {
+	t.Helper()
+	call := readCall(s, o)
+	first, last := max(o.From, 1), head // what o asks for, in the order of versions
+	if o.Backward {
+		first, last = 1, min(o.From-1, head-1)+1 // zero is the largest
+	}
+	left := uint64(0)
+	if first <= last {
+		left = last - first + 1
+	}
+	n := uint64(len(page.Events))
+	limit := uint64(o.Limit)
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	switch {
+	case page.Head != head:
+		t.Fatalf("%s at version %d: Head is %d, want %d", call, head, page.Head, head)
+	case n > limit:
+		t.Fatalf("%s: %d events, want %d at most", call, n, limit)
+	case n > left:
+		t.Fatalf("%s at version %d: %d events, want %d at most", call, head, n, left)
+	case n == 0 && left > 0:
+		t.Fatalf("%s at version %d: no events, want some: a page is empty only at the end", call, head)
+	case page.End != (n == left):
+		t.Fatalf("%s at version %d: %d of %d events and End %t, want %t", call, head, n, left, page.End, n == left)
+	}
+	for i := range page.Events {
+		want := first + uint64(i)
+		if o.Backward {
+			want = last - uint64(i)
+		}
+		if got := page.Events[i].Version; got != want {
+			t.Fatalf("%s at version %d: event %d of the page is version %d, want %d", call, head, i+1, got, want)
+		}
+	}
+	next, got := first+n, page.Next
+	switch {
+	case o.Backward:
+		next = last - n
+	case got == 0:
+		got = 1 // the first event is both
+	}
+	if got != next {
+		t.Fatalf("%s at version %d: %d events and Next %d, want %d", call, head, n, page.Next, next)
+	}
+}
+
+func pagesForward(t *check) {
+	const n = 7
+	s, events := t.filled(t.store, "forward", n)
+	for limit := range n + 2 {
+		for from := range uint64(n + 2) {
+			got := t.readPages(s, store.ReadOptions{From: from, Limit: limit}, n)
+			for i := range got {
+				version := max(from, 1) + uint64(i)
+				if diff := differ(&got[i], s, version, &events[version-1]); diff != "" {
+					t.Fatalf("pages of %d from %d: %s", limit, from, diff)
+				}
+			}
+		}
+	}
+}
+
+func pagesBackward(t *check) {
+	const n = 7
+	s, events := t.filled(t.store, "backward", n)
+	forward := t.all(t.store, s)
+	for limit := range n + 2 {
+		for from := range uint64(n + 3) {
+			got := t.readPages(s, store.ReadOptions{From: from, Limit: limit, Backward: true}, n)
+			slices.Reverse(got)
+			last := min(from-1, n-1) + 1 // zero is the largest
+			if diff := differAll(got, forward[:last]); diff != "" {
+				t.Fatalf("backward pages of %d from %d, reversed, against the stream forward: %s", limit, from, diff)
+			}
+		}
+	}
+	t.wantStream(t.store, s, events)
+}
+
+func pageTellsHead(t *check) {
+	s := newStream("head")
+	var head uint64
+	for _, n := range []int{1, 4, 2} {
+		head = t.append(t.store, s, store.Any, newEvents(n)...).Version
+		for _, o := range []store.ReadOptions{
+			{}, {Limit: 1}, {From: head}, {From: head, Limit: 1}, {From: head + 1}, {Backward: true}, {Backward: true, Limit: 1}, {From: 1, Backward: true},
+		} {
+			page := t.read(t.store, s, o)
+			t.wantPage(s, o, head, &page)
+		}
+	}
+}
+
+func missingIsEmpty(t *check) {
+	s := newStream("missing")
+	for _, from := range []uint64{0, 1, 7, store.MaxVersion} {
+		for _, limit := range []int{0, 1, 10} {
+			for _, backward := range []bool{false, true} {
+				o := store.ReadOptions{From: from, Limit: limit, Backward: backward}
+				page := t.read(t.store, s, o)
+				if len(page.Events) != 0 || page.Head != 0 || !page.End {
+					t.Fatalf("%s of a missing stream = %d events, Head %d, End %t; want none, 0, true",
+						readCall(s, o), len(page.Events), page.Head, page.End)
+				}
+			}
+		}
+	}
+	t.wantNoStream(t.store, s, "reads")
+	t.append(t.store, s, store.NoStream, newEvents(1)...)
+}
+
+func fromBeyond(t *check) {
+	s, _ := t.filled(t.store, "beyond", 3)
+	for _, from := range []uint64{4, 5, 1000, 1 << 31, 1 << 32, store.MaxVersion, store.MaxVersion + 1, math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64} {
+		for _, limit := range []int{0, 1, 2} {
+			forward := store.ReadOptions{From: from, Limit: limit}
+			page := t.read(t.store, s, forward)
+			t.wantPage(s, forward, 3, &page)
+			backward := store.ReadOptions{From: from, Limit: limit, Backward: true}
+			page = t.read(t.store, s, backward)
+			t.wantPage(s, backward, 3, &page)
+		}
+	}
+}
+
+func limits(t *check) {
+	s := newStream("limits")
+	const n = store.DefaultLimit + 5
+	for left := n; left > 0; left -= 201 {
+		t.append(t.store, s, store.Any, newEvents(min(left, 201))...)
+	}
+	for _, limit := range []int{0, 1 << 20, math.MaxInt} {
+		for _, backward := range []bool{false, true} {
+			o := store.ReadOptions{Limit: limit, Backward: backward}
+			if got := t.readPages(s, o, n); len(got) != n {
+				t.Fatalf("%s and the pages after it: %d events, want %d", readCall(s, o), len(got), n)
+			}
+		}
+	}
+}
+
+func goesOn(t *check) {
+	s := newStream("goes on")
+	var all, seen []store.Recorded
+	var from uint64
+	for _, n := range []int{0, 1, 3, 2} {
+		if n > 0 {
+			t.append(t.store, s, store.Any, newEvents(n)...)
+		}
+		all = t.all(t.store, s)
+		for end := false; !end; {
+			page := t.read(t.store, s, store.ReadOptions{From: from, Limit: 2})
+			seen, from, end = append(seen, page.Events...), page.Next, page.End
+		}
+		if diff := differAll(seen, all); diff != "" {
+			t.Fatalf("pages from Next to Next while stream %s grows: %s", s, diff)
+		}
+	}
+}
+
+func eventsHelper(t *check) {
+	s, _ := t.filled(t.store, "helper", 5)
+	all := t.all(t.store, s)
+	for from := range uint64(8) {
+		var got []store.Recorded
+		for e, err := range store.Events(t.ctx, t.store, s, from) {
+			if err != nil {
+				t.Fatalf("Events from %d yielded the error %v", from, err)
+			}
+			got = append(got, e)
+		}
+		if diff := differAll(got, all[min(max(from, 1)-1, 5):]); diff != "" {
+			t.Fatalf("Events from %d: %s", from, diff)
+		}
+	}
+	for e, err := range store.Events(t.ctx, t.store, s, 0) {
+		if err != nil || e.Version != 1 {
+			t.Fatalf("Events yielded version %d, %v first, want 1", e.Version, err)
+		}
+		break
+	}
+	ctx, cancel := context.WithCancel(t.ctx)
+	cancel()
+	for e, err := range store.Events(ctx, t.store, s, 0) {
+		if err == nil && e.ID != all[e.Version-1].ID {
+			t.Fatalf("Events with a context that has ended yielded version %d with id %q, want %q", e.Version, e.ID, all[e.Version-1].ID)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatalf("Events with a context that has ended = %v, want context.Canceled", err)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Run checks that what open returns is a store, each clause of the contract in a
+// subtest of its own that runs in parallel with the others. With -short it
+// repeats less.
+//
+// Each call of open must return a new store without events, of
+// [store.DefaultTenant] where there are tenants; what it must release, it leaves
+// to t.Cleanup. The optional capabilities are those that the store has by type
+// assertion: [store.Log], [store.Tenants], [store.Snapshots],
+// [store.Checkpoints] and [io.Closer]. The suite of one that it lacks is skipped
+// and says so.
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Helper()
+	shared := open(t)
+	for _, s := range suites() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			if s.needs != nil && !s.needs(shared) {
+				t.Skip(s.leftOut(shared))
+			}
+			for _, c := range s.clauses {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(t, shared, func() store.Store { return open(t) })
+				})
+			}
+		})
+	}
+}
+
+// suite is the clauses about one thing.
+type suite struct {
+	name    string
+	needs   func(store.Store) bool // nil: every store has it
+	lacking string                 // the capability, for the line that says it is lacking
+	clauses []clause
+}
+
+// clause is one demand on a store.
+type clause struct {
+	name  string
+	check func(t *check)
+}
+
+func suites() []suite {
+	return []suite{
+		{name: "Append", clauses: appendClauses()},
+		{name: "Ids", clauses: idClauses()},
+		{name: "Fidelity", clauses: fidelityClauses()},
+		{name: "Invalid", clauses: invalidClauses()},
+		{name: "Aliases", clauses: aliasClauses()},
+		{name: "Read", clauses: readClauses()},
+	}
+}
+
+// leftOut says which clauses are not checked on st, and why.
+func (s suite) leftOut(st store.Store) string {
+	names := make([]string, len(s.clauses))
+	for i, c := range s.clauses {
+		names[i] = c.name
+	}
+	return fmt.Sprintf("%T is no %s; not checked: %s", st, s.lacking, strings.Join(names, "; "))
+}

@@ -1,0 +1,220 @@
+package runner
+
+import (
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// Cache says how states are cached: the last used ones of a runner and its copies,
+// with their versions. A cached state saves folding again; that it is current is
+// still asked of the store, with a read of what came after it, unless the call
+// says [AllowStale] or [AnyCached]. The zero value is the defaults.
+type Cache[S any] struct {
+	Size int // the most states to keep; 0: 10,000
+
+	// Clone returns a copy of state that shares nothing that can change. It is
+	// called when a state is put in the cache and when it is taken out.
+	Clone func(state S) S
+
+	// Shared vouches that nobody, Decide and Evolve and those who get a state
+	// from the runner, ever changes a state in place, so that one can be given
+	// to several calls at a time. States that are plain values need neither
+	// Clone nor Shared.
+	Shared bool
+}
+
+// WithCache returns a copy of r that caches states as c says. It panics if c.Size is
+// negative, or if an S could be changed while it is cached, being no plain value,
+// and c has no Clone and does not say Shared.
+func (r *Runner[C, S, E]) WithCache(c Cache[S]) *Runner[C, S, E] {
+	if c.Size < 0 {
+		panic(fmt.Sprintf("runner: WithCache: negative Size %d", c.Size))
+	}
+	if at, plain := plainValue(reflect.TypeFor[S](), "state"); !plain && c.Clone == nil && !c.Shared {
+		panic(fmt.Sprintf("runner: WithCache: %s, which calls would share: "+
+			"give Cache.Clone, or set Cache.Shared if nobody ever changes a %v in place", at, reflect.TypeFor[S]()))
+	}
+	if c.Size == 0 {
+		c.Size = 10_000
+	}
+	copied := *r
+	copied.cache = newCache(c)
+	return &copied
+}
+
+// plainValue reports whether a copy of a value of type t shares nothing with it
+// that can change, and where not if it does not.
+func plainValue(t reflect.Type, path string) (where string, ok bool) {
+	if t == reflect.TypeFor[time.Time]() {
+		return "", true // its location never changes
+	}
+	switch t.Kind() { //nolint:exhaustive // the other kinds are references, or hold anything
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return "", true
+	case reflect.Array:
+		return plainValue(t.Elem(), path+"[…]")
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if where, ok := plainValue(t.Field(i).Type, path+"."+t.Field(i).Name); !ok {
+				return where, false
+			}
+		}
+		return "", true
+	}
+	return fmt.Sprintf("%s is a %s (%v)", path, t.Kind(), t), false
+}
+
+// cache keeps the last used states by stream id, in shards so that calls on
+// different streams rarely wait for each other.
+type cache[S any] struct {
+	clone  func(S) S // nil: not needed
+	seed   maphash.Seed
+	shards []shard[S]
+}
+
+// manyStates is the size from which a cache has more than one shard.
+const manyStates = 1024
+
+func newCache[S any](c Cache[S]) *cache[S] {
+	n := 1
+	if c.Size >= manyStates {
+		n = 64
+	}
+	shards := make([]shard[S], n)
+	for i := range shards {
+		shards[i].size = c.Size / n
+		shards[i].entries = make(map[string]*entry[S])
+		shards[i].newest.next, shards[i].newest.prev = &shards[i].newest, &shards[i].newest
+	}
+	return &cache[S]{clone: c.Clone, seed: maphash.MakeSeed(), shards: shards}
+}
+
+// shard is a list of the last used states.
+type shard[S any] struct {
+	mu      sync.Mutex
+	size    int
+	entries map[string]*entry[S] // guarded by mu
+	newest  entry[S]             // guarded by mu; the ring's anchor: next is the last used, prev the first to go
+	_       [64]byte             // keeps the locks of two shards off one cache line
+}
+
+// entry is a cached state.
+type entry[S any] struct {
+	prev, next *entry[S]
+	id         string
+	at         Loaded[S]
+	seen       time.Time // when at was known to be current
+}
+
+func (c *cache[S]) shard(id string) *shard[S] {
+	if len(c.shards) == 1 {
+		return &c.shards[0]
+	}
+	return &c.shards[maphash.String(c.seed, id)%uint64(len(c.shards))]
+}
+
+// get returns the state of stream id, for the caller alone, and when it was known
+// to be current.
+func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
+	s := c.shard(id)
+	s.mu.Lock()
+	e, ok := s.entries[id]
+	if ok {
+		s.use(e)
+		at, seen = e.at, e.seen
+	}
+	s.mu.Unlock()
+	if ok && c.clone != nil { // outside of the lock: what is cached never changes
+		at.State = c.clone(at.State)
+	}
+	return at, seen, ok
+}
+
+// put keeps at as the state of stream id that was current when seen, unless a newer
+// one is kept.
+func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
+	if c.clone != nil {
+		at.State = c.clone(at.State)
+	}
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.entries[id]
+	switch {
+	case !ok:
+		e = s.room()
+		e.id = id
+		s.entries[id] = e
+	case at.Version < e.at.Version, at.Version == e.at.Version && seen.Before(e.seen):
+		return
+	}
+	e.at, e.seen = at, seen
+	s.use(e)
+}
+
+// drop removes the state of stream id if it is that of version.
+func (c *cache[S]) drop(id string, version uint64) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.entries[id]; ok && e.at.Version == version {
+		delete(s.entries, id)
+		e.prev.next, e.next.prev = e.next, e.prev
+	}
+}
+
+// room returns an entry for one more state: a new one, or if there are enough the
+// one that was not used for longest. The caller holds mu.
+func (s *shard[S]) room() *entry[S] {
+	if len(s.entries) < s.size {
+		e := &entry[S]{}
+		e.prev, e.next = e, e
+		return e
+	}
+	e := s.newest.prev
+	delete(s.entries, e.id)
+	return e
+}
+
+// use makes e the last used one. The caller holds mu.
+func (s *shard[S]) use(e *entry[S]) {
+	if s.newest.next == e {
+		return
+	}
+	e.prev.next, e.next.prev = e.next, e.prev
+	e.prev, e.next = &s.newest, s.newest.next
+	e.prev.next, e.next.prev = e, e
+}
+
+// recent begins f with the cached state, if there is one, and reports whether that
+// is enough.
+func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
+	if r.cache == nil {
+		return false
+	}
+	at, seen, ok := r.cache.get(f.stream.ID)
+	if !ok {
+		return false
+	}
+	f.at, f.from, f.seen = at, at.Version, seen
+	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
+}
+
+// keep caches what f knows, if it was the stream's head during the call.
+func (r *Runner[C, S, E]) keep(f *flight[S]) {
+	if r.cache != nil && f.fresh {
+		r.cache.put(f.stream.ID, f.at, f.seen)
+	}
+}
+
+// drop removes from the cache what f began with.
+func (r *Runner[C, S, E]) drop(f *flight[S]) {
+	if r.cache != nil {
+		r.cache.drop(f.stream.ID, f.at.Version)
+	}
+}

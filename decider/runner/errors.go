@@ -1,0 +1,95 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// What an error of a runner matches by errors.Is.
+var (
+	// ErrRejected: Decide returned an error. It is a *RejectedError.
+	ErrRejected = errors.New("runner: rejected")
+	// ErrExhausted: no attempt is left. It is an *ExhaustedError.
+	ErrExhausted = errors.New("runner: attempts exhausted")
+	// ErrUnknownOutcome: the events may be recorded, or may be still. It is an
+	// *UnknownOutcomeError.
+	ErrUnknownOutcome = errors.New("runner: unknown outcome")
+)
+
+// RejectedError is a command that Decide returned an error for. Nothing was
+// written.
+type RejectedError struct {
+	Stream store.Stream
+	Err    error // what Decide returned
+}
+
+// Error is the text of the error that Decide returned.
+func (e *RejectedError) Error() string { return e.Err.Error() }
+
+// Is reports whether target is ErrRejected.
+func (e *RejectedError) Is(target error) bool { return target == ErrRejected }
+
+// Unwrap returns the error that Decide returned.
+func (e *RejectedError) Unwrap() error { return e.Err }
+
+// ExhaustedError is a command that was tried as often as it may be. Nothing was
+// written, unless it is inside an *UnknownOutcomeError.
+type ExhaustedError struct {
+	Attempts int
+	Err      error // of the last attempt
+}
+
+// Error says how many attempts there were, and what the last one ended with.
+func (e *ExhaustedError) Error() string {
+	return fmt.Sprintf("runner: gave up after %d attempts: %v", e.Attempts, e.Err)
+}
+
+// Is reports whether target is ErrExhausted.
+func (e *ExhaustedError) Is(target error) bool { return target == ErrExhausted }
+
+// Unwrap returns the error of the last attempt.
+func (e *ExhaustedError) Unwrap() error { return e.Err }
+
+// UnknownOutcomeError is a command whose events may be recorded, or may be still:
+// the answer of the store was lost, and it could not be found out. Calling again
+// with the same command id is safe and tells.
+type UnknownOutcomeError struct {
+	Stream    store.Stream
+	CommandID string // empty if the call had none: then only reading the stream tells
+	Err       error  // why it is unknown
+}
+
+// Error says which stream may have the events, and why it is unknown.
+func (e *UnknownOutcomeError) Error() string {
+	return fmt.Sprintf("runner: unknown outcome of an append to %s: %v", e.Stream, e.Err)
+}
+
+// Is reports whether target is ErrUnknownOutcome.
+func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknownOutcome }
+
+// Unwrap returns why the outcome is unknown.
+func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
+
+// ended returns the error of a call whose ctx has ended after last, which may be
+// nil: both what ctx says and its cause are in it.
+func ended(ctx context.Context, last error) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if !errors.Is(cause, err) {
+		cause = fmt.Errorf("%w: %w", err, cause)
+	}
+	switch {
+	case last == nil:
+		return cause
+	case errors.Is(last, err) && errors.Is(last, context.Cause(ctx)):
+		return last
+	}
+	return fmt.Errorf("%w, after: %w", cause, last)
+}
+
+// conflict returns the error of a stream that is not at the version it should be.
+func conflict(s store.Stream, expected, actual uint64) error {
+	return &store.ConflictError{Stream: s, Expected: store.Exactly(expected), Actual: actual}
+}

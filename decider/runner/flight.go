@@ -1,0 +1,128 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// flight is a call on its way: what it knows about its stream so far.
+type flight[S any] struct {
+	stream  store.Stream
+	o       options
+	key     key
+	attempt int // beginning at 1
+	most    int // attempts
+
+	at    Loaded[S] // what is known; each change of it is whole
+	from  uint64    // the version that reading began after
+	fresh bool      // at was the stream's head during the call
+	seen  time.Time // when it was, for the cache
+
+	watch  string // the id of the call's first event, if it may be in the stream
+	landed uint64 // the version of that event, once it is found
+
+	decided bool   // the command was decided at least once
+	base    uint64 // the version it was last decided on
+}
+
+func (r *Runner[C, S, E]) newFlight(id string, o options, k key) flight[S] {
+	f := flight[S]{
+		stream: store.Stream{Type: r.streamType, ID: id}, o: o, key: k, attempt: 1, most: r.retry.Attempts,
+	}
+	if o.attempts > 0 {
+		f.most = o.attempts
+	}
+	if k.command != "" {
+		f.watch = k.id(f.stream, 0)
+	}
+	return f
+}
+
+// whole reports whether all ids of the stream, up to at, were compared with watch.
+func (f *flight[S]) whole() bool { return f.from == 0 && f.fresh }
+
+// own reports whether what has landed is what this call decided.
+func (f *flight[S]) own() bool { return f.decided && f.landed == f.base+1 }
+
+// again begins the next attempt after err, once it is time. It returns an error
+// around err if there is none left or ctx ends.
+func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) error {
+	if ctx.Err() != nil {
+		return ended(ctx, err)
+	}
+	if f.attempt >= f.most {
+		return &ExhaustedError{Attempts: f.attempt, Err: err}
+	}
+	f.attempt++
+	wait := r.retry.wait(f.attempt)
+	r.notify(ctx, Notice{Kind: CommandRetried, Stream: f.stream, Version: f.at.Version, Attempt: f.attempt, Took: wait, Err: err})
+	if !pause(ctx, wait) {
+		return ended(ctx, err)
+	}
+	return nil
+}
+
+// commit appends encoded after f.at, until it is certain what became of it or no
+// attempt is left. If the stream has moved on it is a *store.ConflictError, and f.at
+// may have moved too.
+func (r *Runner[C, S, E]) commit(ctx context.Context, f *flight[S], encoded []store.Event) (store.Appended, error) {
+	if ctx.Err() != nil {
+		return store.Appended{}, ended(ctx, nil)
+	}
+	base, doubt := f.at.Version, false
+	for {
+		appended, err := r.send(ctx, f, base, encoded)
+		moved := errors.Is(err, store.ErrConflict)
+		switch {
+		case err == nil, errors.Is(err, store.ErrDuplicate), moved && !doubt:
+			return appended, err
+		case store.Definite(err) && !doubt:
+			return appended, fmt.Errorf("append to %s: %w", f.stream, err)
+		}
+		doubt, f.watch = true, encoded[0].ID
+		r.look(ctx, f)
+		switch {
+		case f.landed != 0:
+			return store.Appended{Version: f.landed + uint64(len(encoded)) - 1, Replayed: true}, nil
+		case moved:
+			return store.Appended{}, err
+		case f.at.Version != base: // another one's event is where ours would be
+			return store.Appended{}, conflict(f.stream, base, f.at.Version)
+		case !store.Definite(err):
+			if err = r.again(ctx, f, err); err == nil {
+				continue
+			}
+		}
+		return store.Appended{}, &UnknownOutcomeError{Stream: f.stream, CommandID: f.o.command, Err: err}
+	}
+}
+
+// look reads the tail for the call's own event after an append without an answer.
+// That it cannot be read is no news: then sending the events again will tell.
+func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
+	if ctx.Err() == nil {
+		_ = r.read(ctx, f, 0)
+	}
+}
+
+// send is one append of encoded after version base.
+func (r *Runner[C, S, E]) send(ctx context.Context, f *flight[S], base uint64, encoded []store.Event) (store.Appended, error) {
+	if r.observer == nil {
+		return r.store.Append(ctx, f.stream, store.Exactly(base), encoded)
+	}
+	began := r.clock()
+	appended, err := r.store.Append(ctx, f.stream, store.Exactly(base), encoded)
+	kind := EventsAppended
+	if errors.Is(err, store.ErrConflict) {
+		kind = ConflictFound
+	}
+	r.notify(ctx, Notice{
+		Kind: kind, Stream: f.stream, Version: appended.Version, Events: len(encoded),
+		Attempt: f.attempt, Replayed: appended.Replayed, Took: r.clock().Sub(began), Err: err,
+	})
+	return appended, err
+}

@@ -1,0 +1,88 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// idLen is the length of an event id, a UUID as text.
+const idLen = 36
+
+// key is what the event ids of one call come from: its command id, or without
+// one a random number. It stays the same for all attempts of the call.
+type key struct {
+	command string
+	hi, lo  uint64 // random; if command is empty
+}
+
+// newKey returns the key of a call with command as its id, which may be empty.
+func newKey(command string) key {
+	if command != "" {
+		return key{command: command}
+	}
+	return key{hi: rand.Uint64(), lo: rand.Uint64()} //nolint:gosec // 128 bits of ChaCha8 are unique; nobody relies on not guessing them
+}
+
+// id returns the id of the event at index in what the command appends to s.
+func (k key) id(s store.Stream, index int) string {
+	text := k.text(s, index)
+	return string(text[:])
+}
+
+// ids returns the ids of the command's first n events in s, one after the other
+// in one string, each idLen long.
+func (k key) ids(s store.Stream, n int) string {
+	var all strings.Builder
+	all.Grow(n * idLen)
+	for i := range n {
+		text := k.text(s, i)
+		all.Write(text[:])
+	}
+	return all.String()
+}
+
+// text returns a UUID of version 8 (RFC 9562 §5.8). With a command id its bits
+// are those of SHA-256 over the stream's type and id and the command id, each
+// after its length, and the index; otherwise the random number plus the index.
+func (k key) text(s store.Stream, index int) [idLen]byte {
+	hi, lo := k.hi, k.lo+uint64(index) //nolint:gosec // an index is not negative
+	if k.command != "" {
+		hi, lo = k.hash(s, index)
+	}
+	hi = hi&^0xf000 | 0x8000         // version 8
+	lo = lo&^(3<<62) | uint64(2)<<62 // variant of the RFC
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], hi)
+	binary.BigEndian.PutUint64(raw[8:], lo)
+	return format(raw)
+}
+
+// hash returns the first 16 bytes of the hash of the command's event at index.
+func (k key) hash(s store.Stream, index int) (hi, lo uint64) {
+	var space [256]byte
+	b := space[:0]
+	for _, part := range [...]string{s.Type, s.ID, k.command} {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(index)) //nolint:gosec // an index is not negative
+	sum := sha256.Sum256(b)
+	return binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])
+}
+
+// format returns raw in the form 8-4-4-4-12.
+func format(raw [16]byte) [idLen]byte {
+	var text [idLen]byte
+	hex.Encode(text[0:8], raw[0:4])
+	hex.Encode(text[9:13], raw[4:6])
+	hex.Encode(text[14:18], raw[6:8])
+	hex.Encode(text[19:23], raw[8:10])
+	hex.Encode(text[24:36], raw[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return text
+}

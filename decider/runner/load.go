@@ -1,0 +1,194 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// open loads what f begins with.
+func (r *Runner[C, S, E]) open(ctx context.Context, f *flight[S]) error {
+	f.at = Loaded[S]{State: r.decider.Start()}
+	switch f.o.source {
+	case fromNothing:
+		return nil
+	case fromMemento:
+		m, ok := f.o.memento.(Loaded[S])
+		if !ok {
+			return &store.InvalidError{Field: "memento", Reason: fmt.Sprintf("is a %T, not a %T", f.o.memento, m)}
+		}
+		f.at, f.from = m, m.Version
+	case fromStore, fromRecent, fromCached:
+		if r.recent(f) {
+			return nil
+		}
+		if f.at.Version == 0 {
+			r.restore(ctx, f)
+		}
+	}
+	return r.catchUp(ctx, f)
+}
+
+// catchUp moves f.at to the head of the stream. A read that fails is tried again
+// if it is transient.
+func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
+	for {
+		err := r.read(ctx, f, 0)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("load %s: %w", f.stream, err)
+		if ctx.Err() != nil {
+			return ended(ctx, err)
+		}
+		if !r.retry.Transient(err) {
+			return err
+		}
+		if err := r.again(ctx, f, err); err != nil {
+			return err
+		}
+	}
+}
+
+// read moves f.at over the events after it, up to the head or, if to is not 0, to
+// that version. After an error f.at is the last page that could be folded. If the
+// stream does not reach up to f.at, what f began with was not of this stream: it
+// is dropped, and the stream read from its beginning.
+func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) error {
+	seen := r.now()
+	start, more := f.at.Version, true
+	scratch := r.borrow()
+	var err error
+	for more && err == nil {
+		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true}
+		if to > 0 {
+			o.Limit = int(min(to-f.at.Version, store.DefaultLimit)) //nolint:gosec // at most DefaultLimit
+		}
+		var page store.Page
+		if page, err = r.store.Read(ctx, f.stream, o); err != nil {
+			break
+		}
+		if page.Head < f.at.Version {
+			r.forget(f)
+			start = 0
+			continue
+		}
+		err = r.fold(f, scratch, page.Events)
+		more = !page.End && len(page.Events) > 0 && (to == 0 || f.at.Version < to)
+	}
+	r.giveBack(scratch, scratch.encoded)
+	if err == nil {
+		f.fresh, f.seen = true, seen
+	}
+	if r.observer != nil {
+		r.notify(ctx, Notice{
+			Kind: StreamLoaded, Stream: f.stream, Version: f.at.Version, Events: int(f.at.Version - start), //nolint:gosec // fits
+			Attempt: f.attempt, Took: r.clock().Sub(seen), Err: err,
+		})
+	}
+	return err
+}
+
+// fold moves f.at over page, which begins right after it.
+func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.Recorded) error {
+	if len(page) == 0 {
+		return nil
+	}
+	events, err := r.codec.Decode(scratch.events[:0], page)
+	scratch.events = events
+	if err != nil {
+		return err
+	}
+	state, evolve := f.at.State, r.decider.Evolve
+	for i := range events {
+		state = evolve(state, events[i])
+	}
+	if f.watch != "" && f.landed == 0 {
+		for i := range page {
+			if page[i].ID == f.watch {
+				f.landed = page[i].Version
+				break
+			}
+		}
+	}
+	f.at = Loaded[S]{State: state, Version: page[len(page)-1].Version}
+	return nil
+}
+
+// forget drops what f began with.
+func (r *Runner[C, S, E]) forget(f *flight[S]) {
+	r.drop(f)
+	f.at = Loaded[S]{State: r.decider.Start()}
+	f.from, f.landed, f.fresh = 0, 0, false
+}
+
+// search looks for f.watch in all of the stream, from its head backward.
+func (r *Runner[C, S, E]) search(ctx context.Context, f *flight[S]) error {
+	o := store.ReadOptions{Backward: true, ReadOnly: true}
+	for {
+		page, err := r.store.Read(ctx, f.stream, o)
+		if err != nil {
+			err = fmt.Errorf("search %s for the command: %w", f.stream, err)
+			if ctx.Err() != nil {
+				return ended(ctx, err)
+			}
+			return err
+		}
+		for i := range page.Events {
+			if page.Events[i].ID == f.watch {
+				f.landed = page.Events[i].Version
+				return nil
+			}
+		}
+		if page.End || len(page.Events) == 0 {
+			return nil
+		}
+		o.From = page.Next
+	}
+}
+
+// recall reads the call's events, which begin at f.landed, and returns them with
+// the position of the last one.
+func (r *Runner[C, S, E]) recall(ctx context.Context, f *flight[S]) (events []E, position uint64, err error) {
+	from, index := f.landed, 0
+	for {
+		page, err := r.store.Read(ctx, f.stream, store.ReadOptions{From: from, ReadOnly: true})
+		if err != nil {
+			return nil, 0, fmt.Errorf("load the events of the command from %s: %w", f.stream, err)
+		}
+		n := 0
+		for n < len(page.Events) && page.Events[n].ID == f.key.id(f.stream, index) {
+			position = page.Events[n].Position
+			n, index = n+1, index+1
+		}
+		if events, err = r.codec.Decode(events, page.Events[:n]); err != nil {
+			return nil, 0, fmt.Errorf("load the events of the command from %s: %w", f.stream, err)
+		}
+		if page.End || n < len(page.Events) || n == 0 {
+			return events, position, nil
+		}
+		from = page.Next
+	}
+}
+
+// loadAsOf returns the state at the version that f's options name.
+func (r *Runner[C, S, E]) loadAsOf(ctx context.Context, f *flight[S]) (Loaded[S], error) {
+	f.at = Loaded[S]{State: r.decider.Start()}
+	to := f.o.version
+	if r.restore(ctx, f); f.at.Version > to {
+		f.at, f.from = Loaded[S]{State: r.decider.Start()}, 0
+	}
+	for f.at.Version < to {
+		before := f.at.Version
+		if err := r.read(ctx, f, to); err != nil {
+			return Loaded[S]{}, fmt.Errorf("load %s as of version %d: %w", f.stream, to, err)
+		}
+		if f.at.Version == before {
+			return Loaded[S]{}, &store.InvalidError{
+				Field: "as of", Reason: fmt.Sprintf("is version %d, beyond the head of %s, %d", to, f.stream, f.at.Version),
+			}
+		}
+	}
+	return f.at, nil
+}

@@ -1,0 +1,160 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Option changes a single call. Where two contradict each other, the later one
+// counts.
+type Option interface {
+	apply(o options) options
+}
+
+// options is what the options of a call add up to.
+type options struct {
+	err      error // of the first option that is not possible
+	source   source
+	expect   bool // that the stream is at version
+	asOf     bool // load up to version
+	version  uint64
+	command  string
+	meta     store.Metadata
+	attempts int // 0: as the runner says
+	age      time.Duration
+	memento  any // a Loaded[S]
+}
+
+// source is what a load begins with.
+type source uint8
+
+const (
+	fromStore    source = iota // the cache or a snapshot, and the tail
+	fromRecent                 // a cached state younger than age as it is
+	fromCached                 // any cached state as it is
+	fromNothing                // the initial state as it is
+	fromMemento                // the memento, and the tail
+	commandsOnly = "is for commands, not for Load"
+)
+
+type option func(o options) options
+
+func (f option) apply(o options) options { return f(o) }
+
+func gather(opts []Option) options {
+	var o options
+	for _, opt := range opts {
+		o = opt.apply(o)
+	}
+	return o
+}
+
+// refuse returns o with an error for field, unless it has one.
+func (o options) refuse(field, reason string) options {
+	if o.err == nil {
+		o.err = &store.InvalidError{Field: field, Reason: reason}
+	}
+	return o
+}
+
+// ExpectVersion makes the call go on only if the stream is at version v, 0 being
+// a stream without events. If it is not, when it is loaded or when it is appended
+// to, the call returns the *store.ConflictError, undecided or unwritten, and never
+// decides again: whoever names a version has decided on what they saw there. It is
+// not for Load.
+func ExpectVersion(v uint64) Option {
+	return option(func(o options) options {
+		o.expect, o.version, o.asOf = true, v, false
+		return o
+	})
+}
+
+// CommandID names the command, so that it lands in its stream at most once however
+// often it is called: if its events are there already, from this process or another
+// one, the call returns them with [Outcome].Replayed, and not what would be decided
+// now. A command that gave no events or was rejected leaves no trace and is decided
+// again. An empty id is an *store.InvalidError.
+//
+// The price: a load compares the id of each event it reads, and a call that would be
+// rejected, or has nothing to do, on a state from a cache, a snapshot or a memento
+// reads the whole stream for the id before it says so.
+func CommandID(id string) Option {
+	return option(func(o options) options {
+		if id == "" {
+			return o.refuse("command id", "is empty")
+		}
+		o.command = id
+		return o
+	})
+}
+
+// Metadata is what the events of the command carry. The default is none.
+func Metadata(m store.Metadata) Option {
+	return option(func(o options) options {
+		o.meta = m
+		return o
+	})
+}
+
+// MaxAttempts overrides Retry.Attempts for this call. It panics if n < 1.
+func MaxAttempts(n int) Option {
+	if n < 1 {
+		panic(fmt.Sprintf("runner: MaxAttempts(%d): there must be at least one", n))
+	}
+	return option(func(o options) options {
+		o.attempts = n
+		return o
+	})
+}
+
+// AllowStale takes a cached state that was current less than age ago as it is,
+// without reading the stream: a load or a rejection may be that much behind. What
+// is appended is not, for the store checks the version. Without a cache, or with an
+// older state, the call reads the stream as always.
+func AllowStale(age time.Duration) Option {
+	return option(func(o options) options {
+		o.source, o.age = fromRecent, age
+		return o
+	})
+}
+
+// AnyCached is [AllowStale] for any age.
+func AnyCached() Option {
+	return option(func(o options) options {
+		o.source = fromCached
+		return o
+	})
+}
+
+// AssumeEmpty begins with the initial state and reads nothing: right for a command
+// that begins a stream. The append expects that there is no stream; if there is
+// one it is loaded, and the command decided again. A rejection, or no events, is an
+// answer to the initial state.
+func AssumeEmpty() Option {
+	return option(func(o options) options {
+		o.source = fromNothing
+		return o
+	})
+}
+
+// LoadFrom begins with m, the result of an earlier Load or the Loaded of an
+// Outcome of the same stream, and reads only what came after. A version beyond
+// the head of the stream is ignored. If S is not the state of the runner the call
+// returns an *store.InvalidError.
+func LoadFrom[S any](m Loaded[S]) Option {
+	return option(func(o options) options {
+		o.source, o.memento = fromMemento, m
+		return o
+	})
+}
+
+// AsOf makes Load return the state as it was at version; 0 is the initial state. A
+// version beyond the head of the stream is an *store.InvalidError. Only for Load.
+func AsOf(version uint64) Option {
+	return option(func(o options) options {
+		o.asOf, o.version, o.expect = true, version, false
+		return o
+	})
+}

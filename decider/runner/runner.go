@@ -1,0 +1,325 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// Loaded is the state of a stream at a version; 0 is a stream without events.
+// It is what [LoadFrom] takes.
+type Loaded[S any] struct {
+	State   S
+	Version uint64
+}
+
+// Outcome is what a command led to.
+type Outcome[S, E any] struct {
+	// Loaded is the state after the command's events; if Replayed, the
+	// current one. Without events it is what the command was decided on.
+	Loaded[S]
+	// Events are those of the command, in order, whether they were appended
+	// now or before.
+	Events []E
+	// Position is that of the last of Events in the log; 0 if there are none
+	// or the store has no log.
+	Position uint64
+	// Attempts counts how often the command was decided, or its events sent to
+	// the store, 1 being at the first go.
+	Attempts int
+	// Replayed says that the events were found in the stream: an earlier call
+	// with the same command id appended them, or an attempt of this call whose
+	// answer was lost.
+	Replayed bool
+}
+
+// Runner runs a decider on the streams of one type in a store. It is safe for
+// concurrent use, and changes nothing but its cache: the With… methods return
+// copies.
+type Runner[C, S, E any] struct {
+	streamType string
+	decider    decider.Decider[C, S, E]
+	store      store.Store
+	codec      codec.Codec[E]
+	retry      Retry
+	observer   Observer // nil: none
+	clock      func() time.Time
+	cache      *cache[S]        // nil: none
+	snapshots  *snapshots[S, E] // nil: none
+	scratch    *sync.Pool       // of *scratch[E]
+}
+
+// scratch is memory that a call borrows.
+type scratch[E any] struct {
+	events  []E           // decoded from a page
+	encoded []store.Event // to append
+}
+
+// maxScratch is the most events that scratch keeps room for.
+const maxScratch = 4 * store.DefaultLimit
+
+// New returns a runner of d for the streams of streamType in st, whose events are
+// stored with c. It panics if streamType cannot be a stream's, or if Decide, Evolve,
+// st or c is nil.
+func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.Store, c codec.Codec[E]) *Runner[C, S, E] {
+	if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil {
+		panic(fmt.Sprintf("runner: New: %v", err))
+	}
+	if d.Decide == nil || d.Evolve == nil || st == nil || c == nil {
+		panic("runner: New: Decide, Evolve, the store and the codec must not be nil")
+	}
+	return &Runner[C, S, E]{
+		streamType: streamType,
+		decider:    d,
+		store:      st,
+		codec:      c,
+		retry:      Retry{}.orDefaults(),
+		clock:      time.Now, //nolint:forbidigo // the shell is where the clock comes in
+		scratch:    &sync.Pool{New: func() any { return new(scratch[E]) }},
+	}
+}
+
+// WithRetry returns a copy of r that tries again as retry says. It panics if a
+// field of retry is negative.
+func (r *Runner[C, S, E]) WithRetry(retry Retry) *Runner[C, S, E] {
+	c := *r
+	c.retry = retry.orDefaults()
+	return &c
+}
+
+// WithClock returns a copy of r that takes the time of events, and the age of what
+// is cached, from now in place of time.Now. It must be safe for concurrent use.
+func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
+	c := *r
+	c.clock = now
+	return &c
+}
+
+// Handle decides cmd on the state of stream id and appends the events. It returns
+// a zero Outcome if it returns an error; the package comment lists which.
+func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
+	o := gather(opts)
+	f := r.newFlight(id, o, newKey(o.command))
+	return r.handle(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
+}
+
+// Transact is Handle with decide in place of a command, for decisions that have a
+// result too. The result is decide's, of the attempt whose events were appended. It
+// is the zero R if Transact returns an error, and if the events were there before
+// the call decided (see [Outcome].Replayed).
+func Transact[R, C, S, E any](
+	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
+) (R, Outcome[S, E], error) {
+	o := gather(opts)
+	f := r.newFlight(id, o, newKey(o.command))
+	var result, zero R
+	out, err := r.handle(ctx, &f, func(state S) (events []E, err error) {
+		result, events, err = decide(state)
+		return events, err
+	})
+	if err != nil || out.Replayed && !f.own() {
+		return zero, out, err
+	}
+	return result, out, nil
+}
+
+// Load returns the state and version of stream id; a stream without events is the
+// initial state at version 0.
+func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (Loaded[S], error) {
+	o := gather(opts)
+	if o.expect {
+		o = o.refuse("expected version", commandsOnly)
+	}
+	if o.err != nil {
+		return Loaded[S]{}, o.err
+	}
+	f := r.newFlight(id, o, key{})
+	if o.asOf {
+		return r.loadAsOf(ctx, &f)
+	}
+	if err := r.open(ctx, &f); err != nil {
+		return Loaded[S]{}, err
+	}
+	r.keep(&f)
+	return f.at, nil
+}
+
+// handle is Handle from decide on, with what all its callers need around it.
+func (r *Runner[C, S, E]) handle(ctx context.Context, f *flight[S], decide func(S) ([]E, error)) (Outcome[S, E], error) {
+	if f.o.asOf {
+		f.o = f.o.refuse("as of", "is for Load only")
+	}
+	if f.o.err != nil {
+		return Outcome[S, E]{}, f.o.err
+	}
+	var began time.Time
+	if r.observer != nil {
+		began = r.clock()
+	}
+	out, err := r.run(ctx, f, decide)
+	if err != nil {
+		out = Outcome[S, E]{}
+	}
+	if r.observer != nil {
+		r.observer.Observe(ctx, Notice{
+			Kind: CommandHandled, Stream: f.stream, Version: out.Version, Events: len(out.Events),
+			Attempt: f.attempt, Replayed: out.Replayed, Took: r.clock().Sub(began), Err: err,
+		})
+	}
+	return out, err
+}
+
+// run loads, decides and appends until there is an outcome.
+func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) ([]E, error)) (Outcome[S, E], error) {
+	if err := r.open(ctx, f); err != nil {
+		return Outcome[S, E]{}, err
+	}
+	for {
+		out, moved, err := r.try(ctx, f, decide)
+		if !moved {
+			return out, err
+		}
+		if err := r.again(ctx, f, err); err != nil {
+			return Outcome[S, E]{}, err
+		}
+		if err := r.catchUp(ctx, f); err != nil {
+			return Outcome[S, E]{}, err
+		}
+	}
+}
+
+// try decides once, on the state that f has, and appends the events. If moved, err
+// is the conflict because of which the command is to be decided again.
+func (r *Runner[C, S, E]) try(
+	ctx context.Context, f *flight[S], decide func(S) ([]E, error),
+) (out Outcome[S, E], moved bool, err error) {
+	if f.o.expect && f.at.Version != f.o.version && !f.fresh {
+		if err := r.catchUp(ctx, f); err != nil {
+			return out, false, err
+		}
+	}
+	if f.landed != 0 {
+		out, err = r.replayed(ctx, f)
+		return out, false, err
+	}
+	if f.o.expect && f.at.Version != f.o.version {
+		out, err = r.settle(ctx, f, conflict(f.stream, f.o.version, f.at.Version))
+		return out, false, err
+	}
+	f.base, f.decided = f.at.Version, true
+	events, err := decide(f.at.State)
+	if err != nil {
+		err = &RejectedError{Stream: f.stream, Err: err}
+	}
+	if err != nil || len(events) == 0 {
+		out, err = r.settle(ctx, f, err)
+		return out, false, err
+	}
+	return r.record(ctx, f, events)
+}
+
+// record appends events, which were decided on the state that f has.
+func (r *Runner[C, S, E]) record(
+	ctx context.Context, f *flight[S], events []E,
+) (out Outcome[S, E], moved bool, err error) {
+	scratch := r.borrow()
+	encoded, now, err := r.encode(scratch.encoded[:0], f, events)
+	if err != nil {
+		out, err = r.settle(ctx, f, err)
+		return out, false, err
+	}
+	appended, err := r.commit(ctx, f, encoded)
+	r.giveBack(scratch, encoded)
+	switch {
+	case err == nil && !appended.Replayed:
+		return r.appended(ctx, f, events, appended, now), false, nil
+	case err == nil:
+		f.landed = appended.Version - uint64(len(events)) + 1
+		out, err = r.replayed(ctx, f)
+	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrConflict) && f.o.expect && f.watch != "":
+		out, err = r.settle(ctx, f, err)
+	case errors.Is(err, store.ErrConflict):
+		return out, !f.o.expect, err
+	}
+	return out, false, err
+}
+
+// settle returns the outcome of a call that appends nothing, because of err or, if
+// err is nil, because there was nothing to do; unless its command has landed before.
+func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (Outcome[S, E], error) {
+	if f.watch != "" && f.landed == 0 && (!f.whole() || errors.Is(err, store.ErrDuplicate) || errors.Is(err, store.ErrConflict)) {
+		if lost := r.search(ctx, f); lost != nil {
+			return Outcome[S, E]{}, errors.Join(err, lost)
+		}
+	}
+	if f.landed != 0 {
+		return r.replayed(ctx, f)
+	}
+	r.keep(f)
+	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, err
+}
+
+// appended returns the outcome of events that were recorded now.
+func (r *Runner[C, S, E]) appended(
+	ctx context.Context, f *flight[S], events []E, a store.Appended, now time.Time,
+) Outcome[S, E] {
+	state := f.at.State
+	for i := range events {
+		state = r.decider.Evolve(state, events[i])
+	}
+	f.at = Loaded[S]{State: state, Version: a.Version}
+	f.fresh, f.seen = true, now
+	r.keep(f)
+	out := Outcome[S, E]{Loaded: f.at, Events: events, Position: a.Position, Attempts: f.attempt}
+	r.snap(ctx, f.stream, out)
+	return out
+}
+
+// replayed returns the outcome of a command whose first event is version f.landed.
+func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S, E], error) {
+	if err := r.catchUp(ctx, f); err != nil {
+		return Outcome[S, E]{}, err
+	}
+	events, position, err := r.recall(ctx, f)
+	if err != nil {
+		return Outcome[S, E]{}, err
+	}
+	r.keep(f)
+	return Outcome[S, E]{Loaded: f.at, Events: events, Position: position, Attempts: f.attempt, Replayed: true}, nil
+}
+
+// encode appends events to dst as the store gets them, and returns their time too.
+func (r *Runner[C, S, E]) encode(dst []store.Event, f *flight[S], events []E) ([]store.Event, time.Time, error) {
+	now := r.clock()
+	ids := f.key.ids(f.stream, len(events))
+	for i := range events {
+		event, err := r.codec.Encode(events[i])
+		if err != nil {
+			return dst, now, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), f.stream, err)
+		}
+		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], f.o.meta, now
+		dst = append(dst, event)
+	}
+	return dst, now, nil
+}
+
+// borrow returns scratch that nobody else has; giveBack gets it back. One that is
+// lost in a panic is not missed.
+func (r *Runner[C, S, E]) borrow() *scratch[E] {
+	return r.scratch.Get().(*scratch[E]) //nolint:errcheck // nothing else is in the pool
+}
+
+// giveBack ends the use of s, whose encoded grew into encoded.
+func (r *Runner[C, S, E]) giveBack(s *scratch[E], encoded []store.Event) {
+	clear(encoded)
+	s.encoded = encoded
+	if cap(s.encoded) <= maxScratch && cap(s.events) <= maxScratch {
+		r.scratch.Put(s)
+	}
+}

@@ -17,6 +17,8 @@ var (
 	// ErrUnknownOutcome: the events may be recorded, or may be still. It is an
 	// *UnknownOutcomeError.
 	ErrUnknownOutcome = errors.New("runner: unknown outcome")
+	// ErrClosed: the group was closed.
+	ErrClosed = errors.New("runner: group closed")
 )
 
 // RejectedError is a command that Decide returned an error for. Nothing was

@@ -63,7 +63,7 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 	for more && err == nil {
 		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true}
 		if to > 0 {
-			o.Limit = int(min(to-f.at.Version, store.DefaultLimit)) //nolint:gosec // at most DefaultLimit
+			o.Limit = int(min(to-f.at.Version, store.DefaultLimit))
 		}
 		var page store.Page
 		if page, err = r.store.Read(ctx, f.stream, o); err != nil {

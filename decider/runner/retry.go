@@ -53,7 +53,7 @@ func (r Retry) orDefaults() Retry {
 }
 
 // wait returns how long to wait before attempt.
-func (r *Retry) wait(attempt int) time.Duration {
+func (r Retry) wait(attempt int) time.Duration {
 	if attempt < 3 {
 		return 0
 	}

@@ -106,7 +106,9 @@ func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	o := gather(opts)
 	f := r.newFlight(id, o, newKey(o.command))
-	return r.handle(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
+	return r.handle(ctx, &f, func() (Outcome[S, E], error) {
+		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
+	})
 }
 
 // Transact is Handle with decide in place of a command, for decisions that have a
@@ -119,9 +121,11 @@ func Transact[R, C, S, E any](
 	o := gather(opts)
 	f := r.newFlight(id, o, newKey(o.command))
 	var result, zero R
-	out, err := r.handle(ctx, &f, func(state S) (events []E, err error) {
-		result, events, err = decide(state)
-		return events, err
+	out, err := r.handle(ctx, &f, func() (Outcome[S, E], error) {
+		return r.run(ctx, &f, func(state S) (events []E, err error) {
+			result, events, err = decide(state)
+			return events, err
+		})
 	})
 	if err != nil || out.Replayed && !f.own() {
 		return zero, out, err
@@ -150,8 +154,10 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 	return f.at, nil
 }
 
-// handle is Handle from decide on, with what all its callers need around it.
-func (r *Runner[C, S, E]) handle(ctx context.Context, f *flight[S], decide func(S) ([]E, error)) (Outcome[S, E], error) {
+// handle is run with what every call has around it.
+func (r *Runner[C, S, E]) handle(
+	ctx context.Context, f *flight[S], run func() (Outcome[S, E], error),
+) (Outcome[S, E], error) {
 	if f.o.asOf {
 		f.o = f.o.refuse("as of", "is for Load only")
 	}
@@ -162,14 +168,14 @@ func (r *Runner[C, S, E]) handle(ctx context.Context, f *flight[S], decide func(
 	if r.observer != nil {
 		began = r.clock()
 	}
-	out, err := r.run(ctx, f, decide)
+	out, err := run()
 	if err != nil {
 		out = Outcome[S, E]{}
 	}
 	if r.observer != nil {
 		r.observer.Observe(ctx, Notice{
 			Kind: CommandHandled, Stream: f.stream, Version: out.Version, Events: len(out.Events),
-			Attempt: f.attempt, Replayed: out.Replayed, Took: r.clock().Sub(began), Err: err,
+			Attempt: max(f.attempt, out.Attempts), Replayed: out.Replayed, Took: r.clock().Sub(began), Err: err,
 		})
 	}
 	return out, err
@@ -229,7 +235,7 @@ func (r *Runner[C, S, E]) record(
 	ctx context.Context, f *flight[S], events []E,
 ) (out Outcome[S, E], moved bool, err error) {
 	scratch := r.borrow()
-	encoded, now, err := r.encode(scratch.encoded[:0], f, events)
+	encoded, now, err := r.encode(scratch.encoded[:0], f.stream, f.key, f.o.meta, events)
 	if err != nil {
 		out, err = r.settle(ctx, f, err)
 		return out, false, err
@@ -295,15 +301,17 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 }
 
 // encode appends events to dst as the store gets them, and returns their time too.
-func (r *Runner[C, S, E]) encode(dst []store.Event, f *flight[S], events []E) ([]store.Event, time.Time, error) {
+func (r *Runner[C, S, E]) encode(
+	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E,
+) ([]store.Event, time.Time, error) {
 	now := r.clock()
-	ids := f.key.ids(f.stream, len(events))
+	ids := k.ids(s, len(events))
 	for i := range events {
 		event, err := r.codec.Encode(events[i])
 		if err != nil {
-			return dst, now, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), f.stream, err)
+			return dst, now, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), s, err)
 		}
-		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], f.o.meta, now
+		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], m, now
 		dst = append(dst, event)
 	}
 	return dst, now, nil

@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/evolvego/evolve/decider/runner"
@@ -23,5 +24,29 @@ func TestHandle(t *testing.T) {
 	out, err = r.Handle(ctx, "a", deposit{5})
 	if err != nil || out.Version != 2 || out.State.Balance != 5 || len(out.Events) != 1 {
 		t.Fatalf("Handle(deposit) = %+v, %v", out, err)
+	}
+}
+
+func TestGroupSmoke(t *testing.T) {
+	t.Parallel()
+	g := runner.NewGroup(newAccounts(memory.New()))
+	defer g.Close()
+	if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for range 10 {
+				if _, err := g.Handle(t.Context(), "a", deposit{1}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	out, err := g.Handle(t.Context(), "a", deposit{1})
+	if err != nil || out.State.Balance != 641 || out.Version != 642 {
+		t.Errorf("got %+v, %v", out, err)
 	}
 }

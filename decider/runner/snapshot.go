@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -133,12 +134,10 @@ func jsonKeeps(t reflect.Type, path string, within []reflect.Type) (lost string,
 	if marshals(t) {
 		return "", true
 	}
-	for _, outer := range within {
-		if outer == t {
-			return "", true
-		}
+	if slices.Contains(within, t) {
+		return "", true
 	}
-	within = append(within[:len(within):len(within)], t)
+	within = append(slices.Clip(within), t)
 	switch t.Kind() { //nolint:exhaustive // the others are kept
 	case reflect.Interface, reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 		return fmt.Sprintf("%s is a %s", path, t.Kind()), false

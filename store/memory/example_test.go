@@ -1,0 +1,49 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+func Example() {
+	ctx := context.Background()
+	st := memory.New()
+	defer st.Close()
+
+	account := store.Stream{Type: "Account", ID: "acc-1"}
+	events := []store.Event{
+		{ID: store.NewID(), Type: "AccountOpened", Data: []byte(`{"owner":"Ada"}`)},
+		{ID: store.NewID(), Type: "Deposited", Data: []byte(`{"cents":500}`)},
+	}
+	appended, err := st.Append(ctx, account, store.NoStream, events)
+	fmt.Println("version", appended.Version, err)
+
+	appended, err = st.Append(ctx, account, store.NoStream, events) // the answer was lost: again
+	fmt.Println("version", appended.Version, err, "replayed:", appended.Replayed)
+
+	late := []store.Event{{ID: store.NewID(), Type: "Deposited"}}
+	_, err = st.Append(ctx, account, store.Exactly(1), late)
+	fmt.Println(err, errors.Is(err, store.ErrConflict))
+
+	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+		}
+		for _, e := range page.Events {
+			fmt.Println(e.Position, e.Stream, e.Type, string(e.Data))
+		}
+		if page.End {
+			break // all is read; without this the loop waits for more
+		}
+	}
+	// Output:
+	// version 2 <nil>
+	// version 2 <nil> replayed: true
+	// store: conflict: append to Account/acc-1 expected version 1, found version 2 true
+	// 1 Account/acc-1 AccountOpened {"owner":"Ada"}
+	// 2 Account/acc-1 Deposited {"cents":500}
+}

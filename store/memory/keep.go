@@ -1,0 +1,130 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// kept is a map that is safe for concurrent use.
+type kept[K comparable, V any] struct {
+	mu     sync.Mutex
+	values map[K]V // guarded by mu
+}
+
+// load returns the value of key, the zero V and false if it has none.
+func (k *kept[K, V]) load(key K) (V, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	value, ok := k.values[key]
+	return value, ok
+}
+
+// save sets key to value if may allows it to take the place of old, and returns
+// old.
+func (k *kept[K, V]) save(key K, value V, may func(old V) bool) (old V, saved bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old = k.values[key]
+	if !may(old) {
+		return old, false
+	}
+	if k.values == nil {
+		k.values = make(map[K]V)
+	}
+	k.values[key] = value
+	return old, true
+}
+
+type snapshotKey struct {
+	stream store.Stream
+	schema string
+}
+
+// SaveSnapshot is [store.Snapshots.SaveSnapshot].
+func (m *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
+	if err := snap.Stream.Validate(); err != nil {
+		return err
+	}
+	if err := validateName("schema", snap.Schema); err != nil {
+		return err
+	}
+	if snap.Version == 0 {
+		return &store.InvalidError{Field: "version", Reason: "is 0"}
+	}
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	snap.Data = bytes.Clone(snap.Data)
+	m.snapshots.save(snapshotKey{snap.Stream, snap.Schema}, snap, func(old store.Snapshot) bool {
+		return old.Version <= snap.Version
+	})
+	return nil
+}
+
+// LoadSnapshot is [store.Snapshots.LoadSnapshot].
+func (m *Store) LoadSnapshot(
+	ctx context.Context, s store.Stream, schema string,
+) (snap store.Snapshot, ok bool, err error) {
+	if err := s.Validate(); err != nil {
+		return store.Snapshot{}, false, err
+	}
+	if err := validateName("schema", schema); err != nil {
+		return store.Snapshot{}, false, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Snapshot{}, false, err
+	}
+	snap, ok = m.snapshots.load(snapshotKey{s, schema})
+	snap.Data = bytes.Clone(snap.Data)
+	return snap, ok, nil
+}
+
+// LoadCheckpoint is [store.Checkpoints.LoadCheckpoint].
+func (m *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoint, error) {
+	if err := validateName("name", name); err != nil {
+		return store.Checkpoint{}, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Checkpoint{}, err
+	}
+	c, _ := m.checkpoints.load(name)
+	return c, nil
+}
+
+// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint].
+func (m *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
+	if err := validateName("name", name); err != nil {
+		return err
+	}
+	if to.Position <= from.Position {
+		return &store.InvalidError{
+			Field:  "to",
+			Reason: fmt.Sprintf("is position %d, not after %d", to.Position, from.Position),
+		}
+	}
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	was, saved := m.checkpoints.save(name, to, func(old store.Checkpoint) bool { return old == from })
+	if !saved {
+		return fmt.Errorf("memory: checkpoint %q is at position %d (event %q), not %d (event %q): %w",
+			name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
+	}
+	return nil
+}
+
+// validateName returns a *store.InvalidError naming field if name is not a name
+// by the rule that holds for tenants and all other names.
+func validateName(field, name string) error {
+	err := store.ValidateTenant(name)
+	var invalid *store.InvalidError
+	if errors.As(err, &invalid) {
+		invalid.Field = field
+	}
+	return err
+}

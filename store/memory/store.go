@@ -1,0 +1,267 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// maxPage is how many events a page holds at most, so that no call copies
+// without end.
+const maxPage = 1024
+
+var (
+	_ store.Store       = (*Store)(nil)
+	_ store.Log         = (*Store)(nil)
+	_ store.Tenants     = (*Store)(nil)
+	_ store.Snapshots   = (*Store)(nil)
+	_ store.Checkpoints = (*Store)(nil)
+)
+
+// Store is the store of one tenant; [New] returns that of [store.DefaultTenant],
+// and [Store.Tenant] those of the others in the same backend. It is safe for
+// concurrent use. The zero Store is not usable.
+type Store struct {
+	backend     *backend
+	streams     *streams
+	ids         *ids
+	log         log
+	snapshots   kept[snapshotKey, store.Snapshot]
+	checkpoints kept[string, store.Checkpoint]
+}
+
+// backend is what the stores of all tenants share.
+type backend struct {
+	now     func() time.Time
+	closed  atomic.Bool
+	done    chan struct{} // closed by the one who sets closed
+	mu      sync.Mutex
+	tenants map[string]*Store // guarded by mu
+}
+
+// Option is a setting of [New].
+type Option interface{ apply(b *backend) }
+
+type clock func() time.Time
+
+func (c clock) apply(b *backend) { b.now = c }
+
+// WithClock sets the clock that says when events are recorded. It must be safe
+// for concurrent use. The default is time.Now.
+func WithClock(now func() time.Time) Option { return clock(now) }
+
+// New returns the store of [store.DefaultTenant] in a new, empty backend.
+func New(options ...Option) *Store {
+	b := &backend{
+		now:     time.Now, //nolint:forbidigo // the default of WithClock
+		done:    make(chan struct{}),
+		tenants: make(map[string]*Store),
+	}
+	for _, o := range options {
+		o.apply(b)
+	}
+	return b.tenant(store.DefaultTenant)
+}
+
+// tenant returns the store of tenant id, the same one each time.
+func (b *backend) tenant(id string) *Store {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m, ok := b.tenants[id]
+	if !ok {
+		m = &Store{backend: b, streams: newStreams(), ids: newIDs()}
+		b.tenants[id] = m
+	}
+	return m
+}
+
+// Tenant returns the store of tenant id, the same one each time. It is an
+// *[store.InvalidError] if id cannot be a tenant's, and [store.ErrClosed] after
+// Close.
+func (m *Store) Tenant(id string) (store.Store, error) {
+	if err := store.ValidateTenant(id); err != nil {
+		return nil, err
+	}
+	if m.backend.closed.Load() {
+		return nil, store.ErrClosed
+	}
+	return m.backend.tenant(id), nil
+}
+
+// Close ends the stores of all tenants in the backend: the subscriptions yield
+// [store.ErrClosed] last, and so ends every later call. It does not wait for the
+// loops over subscriptions. It can be called again, and always returns nil.
+func (m *Store) Close() error {
+	if m.backend.closed.CompareAndSwap(false, true) {
+		close(m.backend.done)
+	}
+	return nil
+}
+
+// Append is [store.Store.Append]. It has no limits of its own.
+func (m *Store) Append(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event,
+) (store.Appended, error) {
+	if err := store.ValidateAppend(s, expected, events); err != nil {
+		return store.Appended{}, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Appended{}, err
+	}
+	b := batch{stream: s, expected: expected, events: events, data: joinData(events), at: instant(m.backend.now())}
+	appended, err := m.record(&b)
+	if err == nil && !appended.Replayed {
+		m.log.notify()
+	}
+	return appended, err
+}
+
+// batch is the arguments of an append, with what can be made before any lock.
+type batch struct {
+	stream   store.Stream
+	expected store.Expected
+	events   []store.Event
+	data     []byte // a copy of the Data of all events, one after the other
+	at       time.Time
+}
+
+// record appends b, or finds it recorded. Locks are taken in one order: the
+// shard of the stream, the shards of the ids upwards, the log. All are held
+// until the end, so nobody sees less than the whole append, and a reader who
+// saw an event in the log finds it in its stream.
+func (m *Store) record(b *batch) (store.Appended, error) {
+	var few [16]uint64
+	hashes := m.ids.hashes(few[:0], b.events)
+	name := m.streams.hash(b.stream)
+	shard := m.streams.of(name)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	locked := m.ids.lock(hashes)
+	defer m.ids.unlock(locked)
+
+	st := shard.find(name, b.stream)
+	if taken := m.ids.taken(hashes, b.events, &m.log); taken != nil {
+		return m.replay(b, st, taken)
+	}
+	if actual := st.head(); !b.expected.Matches(actual) {
+		return store.Appended{}, &store.ConflictError{Stream: b.stream, Expected: b.expected, Actual: actual}
+	}
+	if st == nil {
+		st = shard.add(name, b.stream)
+	}
+	first := st.version
+	st.fill(b)
+	position := m.log.publish(st, first)
+	m.ids.add(hashes, position)
+	return store.Appended{Version: st.version, Position: position}, nil
+}
+
+// replay returns where b is recorded, all of it and one event after the other.
+// It is a *store.DuplicateError if it is not; taken has the first id of b that
+// is recorded.
+func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appended, error) {
+	last := taken
+	for i := range b.events {
+		version := taken.Version + uint64(i)
+		if taken.Stream != b.stream || version > st.version || !st.at(version).Same(&b.events[i]) {
+			return store.Appended{}, &store.DuplicateError{
+				Stream: b.stream, EventID: taken.ID, In: taken.Stream, Version: taken.Version,
+			}
+		}
+		last = st.at(version)
+	}
+	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
+}
+
+// Read is [store.Store.Read]. Forward and with ReadOnly it allocates nothing and
+// copies nothing: the page is lent. No page is longer than 1,024 events.
+func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Page{}, err
+	}
+	st, ok := m.streams.view(s)
+	if !ok {
+		if err := s.Validate(); err != nil { // a stream that exists is valid
+			return store.Page{}, err
+		}
+	}
+	limit := pageLimit(o.Limit)
+	switch {
+	case o.Backward:
+		return st.readBackward(o.From, limit), nil
+	case o.ReadOnly:
+		return st.lend(max(o.From, 1), limit), nil
+	}
+	return st.read(max(o.From, 1), limit), nil
+}
+
+// pageLimit returns how many events a page with this Limit may have.
+func pageLimit(limit int) uint64 {
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	return uint64(min(limit, maxPage))
+}
+
+// ready returns why nothing can be done: what ctx ended with, or the store is
+// closed.
+func (m *Store) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if m.backend.closed.Load() {
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// instant returns t as it is kept: in UTC, as the wall clock said it.
+func instant(t time.Time) time.Time { return t.UTC().Round(0) }
+
+// joinData returns the Data of all events in one buffer, nil if there is none.
+func joinData(events []store.Event) []byte {
+	size := 0
+	for i := range events {
+		size += len(events[i].Data)
+	}
+	if size == 0 {
+		return nil
+	}
+	data := make([]byte, 0, size)
+	for i := range events {
+		data = append(data, events[i].Data...)
+	}
+	return data
+}
+
+// copies returns copies of events that share nothing with them but what Value
+// holds.
+func copies(events []*store.Recorded) []store.Recorded {
+	size := 0
+	for _, e := range events {
+		size += len(e.Data)
+	}
+	var data []byte // of all events, in one allocation
+	if size > 0 {
+		data = make([]byte, 0, size)
+	}
+	page := make([]store.Recorded, len(events))
+	for i, e := range events {
+		page[i] = *e
+		if n := len(data); len(e.Data) > 0 {
+			data = append(data, e.Data...)
+			page[i].Data = data[n:len(data):len(data)]
+		}
+		if e.Meta.Headers != nil {
+			page[i].Meta.Headers = maps.Clone(e.Meta.Headers)
+		}
+	}
+	return page
+}

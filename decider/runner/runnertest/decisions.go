@@ -1,0 +1,140 @@
+package runnertest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// wantNoAppend checks that nobody tried to append.
+func (t *trial) wantNoAppend(why string) {
+	t.Helper()
+	if _, appends := t.probe.asked(); len(appends) > 0 {
+		t.Errorf("%s: there were %d appends, the first of %d events, want none", why, len(appends), appends[0].events)
+	}
+}
+
+func rejectionIsFinal(t *trial) {
+	t.given(acc, do(doCredit, 5, "given"))
+	s := t.system()
+	for command, target := range map[Command]error{
+		do(doWithdraw, 6, "mine"): ErrRejected,
+		do("dance", 0, "mine"):    decider.ErrUnhandled,
+	} {
+		t.decisions()
+		start := time.Now() //nolint:forbidigo // the bubble's clock
+		t.refused(s, Call{ID: acc, Command: command}, target)
+		if n, took := t.decisions(), time.Since(start); n != 1 || took != 0 {
+			t.Errorf("a rejected command was decided %d times in %v, want once and at once", n, took)
+		}
+	}
+	t.wantNoAppend("a rejection")
+	t.wantLoaded(s, acc)
+}
+
+func noEventsNoAppend(t *trial) {
+	t.given(acc, do(doCredit, 5, "given"))
+	s := t.system()
+	for range 2 {
+		out := t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")})
+		if out.Version != 2 || len(out.Events) != 0 || out.Replayed {
+			t.Errorf("the outcome of a command with nothing to do is %+v, want no events and version 2", out)
+		}
+	}
+	t.decider.Decide = func(Command, State) ([]Event, error) { return []Event{}, nil }
+	if out := t.must(t.system(), Call{ID: "new", Command: do(doOpen, 0, "mine")}); out.Version != 0 {
+		t.Errorf("the outcome of a command with nothing to do is %+v, want version 0", out)
+	}
+	t.wantNoAppend("a command with nothing to do")
+}
+
+func notEncoded(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	s := t.system()
+	t.refused(s, Call{ID: acc, Command: do(doSpoil, 5, "mine")}, errUnencodable)
+	t.wantNoAppend("an event that cannot be encoded")
+	t.wantTags(acc, "given")
+	t.wantLoaded(s, acc)
+	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
+	t.wantTags(acc, "given", "next")
+}
+
+func readFails(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	s := t.system()
+	t.faults.NextRead(storetest.Down)
+	c := Call{ID: acc, Command: do(doDeposit, 5, "mine")}
+	want := 0
+	if _, err := s.Handle(t.ctx, c); err == nil {
+		want = 1 // it has tried again
+	} else if !errors.Is(err, storetest.ErrInjected) || errors.Is(err, ErrRejected) {
+		t.Errorf("Handle(%+v) = %v, want the error of the store", c, err)
+	}
+	if n := t.count(acc, "mine"); n != want {
+		t.Errorf("there are %d events, want %d", n, want)
+	}
+	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
+	t.wantLoaded(s, acc)
+}
+
+func othersAreSeen(t *trial) {
+	s := t.system()
+	t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
+	t.given(acc, do(doWithdraw, 5, "rival"))
+	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 1, "mine")}, ErrRejected)
+	t.given(acc, do(doDeposit, 2, "rival"))
+	t.wantLoaded(s, acc)
+	if out := t.must(s, Call{ID: acc, Command: do(doWithdraw, 2, "mine")}); out.Version != 5 {
+		t.Errorf("the outcome is at version %d, want 5", out.Version)
+	}
+	t.given(acc, do(doDeposit, 9, "rival"))
+	if out := t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}); out.Version != 6 {
+		t.Errorf("a command with nothing to do returned version %d, want 6", out.Version)
+	}
+	t.wantTags(acc, "mine", "mine", "rival", "rival", "mine", "rival")
+}
+
+// What one caller does to its states changes nothing for anybody else, nor does
+// what anybody does later change them.
+func callerOwns(t *trial) {
+	s := t.system()
+	var kept []State
+	var was []State
+	keep := func(state State) {
+		kept, was = append(kept, state), append(was, state.Clone())
+	}
+	for range 3 {
+		out := t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")})
+		keep(out.State)
+		state, _, err := s.Load(t.ctx, acc)
+		if err != nil {
+			t.Fatalf("Load(%s) = %v", acc, err)
+		}
+		keep(state)
+	}
+	for i := range kept {
+		if !kept[i].equal(was[i]) {
+			t.Errorf("a state was handed out as %+v and has become %+v", was[i], kept[i])
+		}
+	}
+	spoil := func(state State) {
+		for i := range state.Tags[:cap(state.Tags)] {
+			state.Tags[:cap(state.Tags)][i] = "spoilt by a caller"
+		}
+	}
+	for _, state := range kept {
+		spoil(state)
+	}
+	out := t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")})
+	spoil(out.State)
+	for i := range out.Events {
+		out.Events[i] = Event{}
+	}
+	t.wantLoaded(s, acc)
+	spoil(t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).State)
+	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
+	t.wantLoaded(s, acc)
+	t.wantLoaded(t.system(), acc)
+}

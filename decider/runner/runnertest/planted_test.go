@@ -1,0 +1,95 @@
+package runnertest_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/runner/runnertest"
+)
+
+// planted says which clause must notice a bug.
+type planted struct {
+	bug    bug
+	clause string
+}
+
+func plants() []planted {
+	return []planted{
+		{"begins a stream at any version", "a stream is created once"},
+		{"appends what it decided first", "a conflict is decided again on the fresh state"},
+		{"appends at any version", "a conflict is decided again on the fresh state"},
+		{"forgets what met a conflict", "a conflict loses no write"},
+		{"reads all again after a conflict", "a conflict reads the tail only"},
+		{"tries at most twice", "everybody gets through"},
+		{"never gives up", "attempts are bounded"},
+		{"does not wait", "the second attempt is at once and the next ones wait"},
+		{"waits before the second attempt", "the second attempt is at once and the next ones wait"},
+		{"tries an expected version again", "an expected version is not tried again"},
+		{"does not look at the expected version", "an expected version is the one that is decided on"},
+		{"tries a rejection again", "a rejection is final"},
+		{"hides the rejection", "a rejection is final"},
+		{"appends nothing", "without events nothing is appended"},
+		{"encodes while it appends", "what cannot be encoded is not appended"},
+		{"takes a failed read for the end", "a read that fails appends nothing"},
+		{"trusts its cache", "the work of others is seen"},
+		{"remembers command ids in the process", "a command id lands once"},
+		{"leaves repeated commands to the store", "a command id lands once where it would be rejected now"},
+		{"leaves repeated commands to the store", "a command id lands once where it would decide otherwise now"},
+		{"looks for its ids behind the snapshot", "a command id lands once where it would be rejected now"},
+		{"leaves the stream out of the event ids", "a command id belongs to its stream"},
+		{"takes equal commands for one", "calls without a command id are different commands"},
+		{"new ids for each attempt", "a lost answer is found out"},
+		{"gives up when the outcome is unknown", "a lost answer is found out"},
+		{"new ids for each attempt", "a lost answer is found out although it would be rejected now"},
+		{"takes an unknown outcome for done", "what did not happen is done again"},
+		{"says nothing when it gives up", "a store that stays down is an error"},
+		{"new ids for each attempt", "a late append counts once"},
+		{"appends at any version", "a late append does not follow a rejection"},
+		{"goes on when the context has ended", "the end of the context ends the call"},
+		{"hides the error of the context", "the end of the context ends the call"},
+		{"waits whatever the context says", "the end of the context ends a pause"},
+		{"loads once for all, until the first gives up", "a call that was given up harms no other"},
+		{"hands out what it caches", "what a caller gets is its own"},
+		{"returns the state before", "a command id lands once"},
+	}
+}
+
+// The reference has no bugs that the suite knows of.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	for _, caches := range []bool{false, true} {
+		for _, snapshots := range []bool{false, true} {
+			t.Run(fmt.Sprintf("cache %v, snapshots %v", caches, snapshots), func(t *testing.T) {
+				t.Parallel()
+				runnertest.Run(t, openReference("", caches, snapshots))
+			})
+		}
+	}
+}
+
+// Each clause can fail: the bug that it is for is noticed by it.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	for _, p := range plants() {
+		t.Run(string(p.bug)+": "+p.clause, func(t *testing.T) {
+			t.Parallel()
+			failures := runnertest.Failures(t, openReference(p.bug, true, true))
+			if len(failures[p.clause]) == 0 {
+				t.Errorf("the clause %q has not noticed the bug; those that have:\n%q", p.clause, failures)
+			}
+		})
+	}
+}
+
+func TestEveryClauseIsNeeded(t *testing.T) {
+	t.Parallel()
+	for _, name := range runnertest.Clauses() {
+		found := false
+		for _, p := range plants() {
+			found = found || p.clause == name
+		}
+		if !found {
+			t.Errorf("no bug is planted for the clause %q", name)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package runnertest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// enough is how many calls a clause lets a system make: one that makes more will
+// not end by itself.
+const enough = 300
+
+// probe is a store that keeps what it is asked, and can do something before or
+// after a call, counted from 1. Its fields are set while nothing runs.
+type probe struct {
+	store.Snapshots
+
+	tb          TB
+	inner       store.Store
+	latency     time.Duration                                     // of every call
+	onRead      func(ctx context.Context, n int) error            // before the n-th read; its error is the answer
+	onAppend    func(ctx context.Context, n int) error            // before the n-th append; its error is the answer
+	afterAppend func(ctx context.Context, n int, err error) error // after it; its error is the answer
+
+	mu      sync.Mutex
+	reads   []readCall   // guarded by mu
+	appends []appendCall // guarded by mu
+}
+
+var (
+	_ store.Store     = (*probe)(nil)
+	_ store.Snapshots = (*probe)(nil)
+)
+
+type readCall struct {
+	after  int    // appends that were made before
+	lowest uint64 // version that was read; 0: none
+}
+
+type appendCall struct {
+	at     time.Time
+	events int
+}
+
+// reset forgets what was asked and does nothing more.
+func (p *probe) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reads, p.appends = nil, nil
+	p.onRead, p.onAppend, p.afterAppend = nil, nil, nil
+}
+
+// asked returns the calls since the last reset.
+func (p *probe) asked() ([]readCall, []appendCall) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reads, p.appends
+}
+
+// Append is store.Store.Append.
+func (p *probe) Append(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event,
+) (store.Appended, error) {
+	p.mu.Lock()
+	p.appends = append(p.appends, appendCall{time.Now(), len(events)}) //nolint:forbidigo // the bubble's clock
+	n := len(p.appends)
+	p.mu.Unlock()
+	if err := p.before(ctx, n, p.onAppend); err != nil {
+		return store.Appended{}, err
+	}
+	appended, err := p.inner.Append(ctx, s, expected, events)
+	if p.afterAppend != nil {
+		err = p.afterAppend(ctx, n, err)
+	}
+	if err != nil {
+		return store.Appended{}, err
+	}
+	return appended, nil
+}
+
+// Read is store.Store.Read.
+func (p *probe) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	p.mu.Lock()
+	call := len(p.reads)
+	p.reads = append(p.reads, readCall{after: len(p.appends)})
+	p.mu.Unlock()
+	if err := p.before(ctx, call+1, p.onRead); err != nil {
+		return store.Page{}, err
+	}
+	page, err := p.inner.Read(ctx, s, o)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range page.Events {
+		if v := page.Events[i].Version; call < len(p.reads) && (p.reads[call].lowest == 0 || v < p.reads[call].lowest) {
+			p.reads[call].lowest = v
+		}
+	}
+	return page, err
+}
+
+// before is what comes before the n-th call: its hook and the latency.
+func (p *probe) before(ctx context.Context, n int, hook func(ctx context.Context, n int) error) error {
+	if n > enough {
+		p.tb.Errorf("more than %d calls of the store", enough)
+		return store.ErrClosed
+	}
+	if p.latency > 0 {
+		timer := time.NewTimer(p.latency)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if hook == nil {
+		return nil
+	}
+	return hook(ctx, n)
+}

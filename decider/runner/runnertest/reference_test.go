@@ -1,0 +1,371 @@
+package runnertest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner/runnertest"
+	"github.com/evolvego/evolve/store"
+)
+
+// bug is what is wrong with a reference; the zero bug is nothing.
+type bug string
+
+// reference is the plainest runner that is right, and, with a bug, one of many
+// that are not.
+type reference struct {
+	bug       bug
+	decider   account
+	store     store.Store
+	codec     codec.Codec[event]
+	caches    bool
+	snapshots bool
+
+	mu     sync.Mutex
+	cache  map[string]loaded         // by aggregate; guarded by mu
+	landed map[string]bool           // by command id; guarded by mu
+	shared map[string]*sharedLoading // by aggregate; guarded by mu
+}
+
+type loaded struct {
+	State   state
+	Version uint64
+}
+
+type sharedLoading struct {
+	done chan struct{} // closed when at and err are set
+	at   loaded
+	err  error
+}
+
+func openReference(b bug, caches, snapshots bool) runnertest.Open {
+	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
+		return &reference{
+			bug: b, decider: d, store: st, codec: c, caches: caches, snapshots: snapshots,
+			cache: map[string]loaded{}, landed: map[string]bool{}, shared: map[string]*sharedLoading{},
+		}
+	}
+}
+
+// call is a command on its way.
+type call struct {
+	runnertest.Call
+	key     string
+	at      loaded
+	mine    []event // its events, found in the stream
+	last    []event // what it decided last
+	attempt int
+}
+
+func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (runnertest.Outcome, error) {
+	c := &call{Call: rc, key: r.newKey(rc)}
+	if r.bug == "goes on when the context has ended" {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if c.Attempts == 0 {
+		c.Attempts = 10
+	}
+	if r.bug == "tries at most twice" {
+		c.Attempts = min(c.Attempts, 2)
+	}
+	if err := r.load(ctx, c); err != nil {
+		return runnertest.Outcome{}, err
+	}
+	var err error
+	for c.attempt = 1; c.attempt <= c.Attempts || r.bug == "never gives up"; c.attempt++ {
+		if c.attempt > 1 {
+			if err := r.again(ctx, c, err); err != nil {
+				return runnertest.Outcome{}, err
+			}
+		}
+		var out runnertest.Outcome
+		var done bool
+		if out, done, err = r.try(ctx, c); done {
+			return out, err
+		}
+	}
+	if r.bug == "says nothing when it gives up" {
+		return r.outcome(c, nil), nil
+	}
+	return runnertest.Outcome{}, fmt.Errorf("gave up: %w", err)
+}
+
+// again comes before every attempt but the first.
+func (r *reference) again(ctx context.Context, c *call, last error) error {
+	if r.bug == "new ids for each attempt" {
+		c.key = fmt.Sprint(rand.Uint64())
+	}
+	if err := r.pause(ctx, c.attempt); err != nil {
+		if r.bug == "hides the error of the context" {
+			return last
+		}
+		return errors.Join(err, last)
+	}
+	if r.bug == "reads all again after a conflict" {
+		c.at = loaded{}
+	}
+	return r.read(ctx, c)
+}
+
+func (r *reference) pause(ctx context.Context, attempt int) error {
+	d := time.Duration(1+rand.IntN(5)) * time.Millisecond
+	if attempt == 2 && r.bug != "waits before the second attempt" || r.bug == "does not wait" {
+		return ctx.Err()
+	}
+	if r.bug == "waits whatever the context says" {
+		time.Sleep(d)
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// try decides and appends; if not done, it is to be tried again because of err.
+func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, done bool, err error) {
+	if len(c.mine) > 0 {
+		out = r.outcome(c, c.mine)
+		out.Replayed = true
+		return out, true, nil
+	}
+	if c.Expected != nil && *c.Expected != c.at.Version && !r.forgetsExpected(c) {
+		return out, true, &store.ConflictError{Expected: store.Exactly(*c.Expected), Actual: c.at.Version}
+	}
+	events, err := r.decider.Decide(c.Command, c.at.State)
+	if r.bug == "appends what it decided first" && c.attempt > 1 && c.last != nil {
+		events, err = c.last, nil
+	}
+	c.last = events
+	switch {
+	case err != nil:
+		if r.bug == "hides the rejection" {
+			err = errors.New(err.Error())
+		}
+		return out, r.bug != "tries a rejection again", err
+	case len(events) == 0 && r.bug != "appends nothing":
+		return r.outcome(c, nil), true, nil
+	}
+	return r.append(ctx, c, events)
+}
+
+func (r *reference) forgetsExpected(c *call) bool {
+	return r.bug == "does not look at the expected version" ||
+		r.bug == "tries an expected version again" && c.attempt > 1
+}
+
+func (r *reference) append(ctx context.Context, c *call, events []event) (out runnertest.Outcome, done bool, err error) {
+	batch, err := r.encode(c, events)
+	if r.bug == "encodes while it appends" && len(batch) > 0 {
+		err = errors.Join(err, nil)
+		_, _ = r.store.Append(ctx, streamOf(c.ID), store.Exactly(c.at.Version), batch)
+	}
+	if err != nil {
+		return out, true, err
+	}
+	appended, err := r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
+	switch {
+	case appended.Replayed:
+		return out, false, errors.New("it had landed") // reading tells where
+	case err == nil:
+		return r.appended(ctx, c, events, appended.Version), true, nil
+	case ctx.Err() != nil && r.bug == "hides the error of the context":
+		return out, true, errors.New("no answer")
+	case ctx.Err() != nil:
+		return out, true, errors.Join(ctx.Err(), err)
+	case errors.Is(err, store.ErrConflict):
+		if r.bug == "forgets what met a conflict" {
+			return r.outcome(c, nil), true, nil
+		}
+		return out, c.Expected != nil && r.bug != "tries an expected version again", err
+	case !store.Definite(err) && r.bug == "takes an unknown outcome for done":
+		return r.appended(ctx, c, events, c.at.Version+uint64(len(events))), true, nil
+	case !store.Definite(err):
+		return out, r.bug == "gives up when the outcome is unknown", err
+	}
+	return out, !errors.Is(err, store.ErrDuplicate), err
+}
+
+func (r *reference) expected(c *call) store.Expected {
+	if r.bug == "begins a stream at any version" && c.at.Version == 0 || r.bug == "appends at any version" {
+		return store.Any
+	}
+	return store.Exactly(c.at.Version)
+}
+
+func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
+	var batch []store.Event
+	for i, e := range events {
+		encoded, err := r.codec.Encode(e)
+		if err != nil {
+			return batch, err
+		}
+		encoded.ID = r.id(c, i)
+		batch = append(batch, encoded)
+	}
+	return batch, nil
+}
+
+func (r *reference) appended(ctx context.Context, c *call, events []event, version uint64) runnertest.Outcome {
+	before := c.at.State
+	c.at = loaded{r.decider.Fold(c.at.State, events...), version}
+	r.keep(ctx, c)
+	r.mu.Lock()
+	r.landed[c.key] = true
+	r.mu.Unlock()
+	out := r.outcome(c, events)
+	if r.bug == "returns the state before" {
+		out.State = before
+	}
+	return out
+}
+
+func (r *reference) outcome(c *call, events []event) runnertest.Outcome {
+	r.keepCached(c.ID, c.at)
+	return runnertest.Outcome{State: r.copied(c.at.State), Version: c.at.Version, Events: events}
+}
+
+func (r *reference) copied(s state) state {
+	if r.bug == "hands out what it caches" {
+		return s
+	}
+	return s.Clone()
+}
+
+func (r *reference) Load(ctx context.Context, id string) (state, uint64, error) {
+	c := &call{Call: runnertest.Call{ID: id}, key: "load"}
+	if err := r.load(ctx, c); err != nil {
+		return state{}, 0, err
+	}
+	return r.copied(c.at.State), c.at.Version, nil
+}
+
+// load begins with what is cached or saved. A command with an id of its own reads
+// the whole stream, to see whether it has landed.
+func (r *reference) load(ctx context.Context, c *call) error {
+	if c.CommandID != "" && r.bug != "looks for its ids behind the snapshot" {
+		return r.read(ctx, c)
+	}
+	r.mu.Lock()
+	at, ok := r.cache[c.ID]
+	r.mu.Unlock()
+	if ok {
+		c.at = loaded{r.copied(at.State), at.Version}
+		if r.bug == "trusts its cache" {
+			return nil
+		}
+		return r.read(ctx, c)
+	}
+	if saver, isSaver := r.store.(store.Snapshots); isSaver && r.snapshots {
+		snap, ok, err := saver.LoadSnapshot(ctx, streamOf(c.ID), "1")
+		if err == nil && ok && json.Unmarshal(snap.Data, &c.at) != nil {
+			c.at = loaded{}
+		}
+	}
+	if r.bug == "loads once for all, until the first gives up" {
+		return r.loadShared(ctx, c)
+	}
+	return r.read(ctx, c)
+}
+
+func (r *reference) loadShared(ctx context.Context, c *call) error {
+	r.mu.Lock()
+	loading, joins := r.shared[c.ID]
+	if !joins {
+		loading = &sharedLoading{done: make(chan struct{})}
+		r.shared[c.ID] = loading
+	}
+	r.mu.Unlock()
+	if !joins {
+		loading.err = r.read(ctx, c)
+		loading.at = c.at
+		close(loading.done)
+		r.mu.Lock()
+		delete(r.shared, c.ID)
+		r.mu.Unlock()
+	}
+	<-loading.done
+	c.at = loaded{loading.at.State.Clone(), loading.at.Version}
+	return loading.err
+}
+
+// read folds what comes after c.at and looks for the events of c in it.
+func (r *reference) read(ctx context.Context, c *call) error {
+	for e, err := range store.Events(ctx, r.store, streamOf(c.ID), c.at.Version+1) {
+		if err != nil && r.bug == "takes a failed read for the end" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		events, err := r.codec.Decode(nil, []store.Recorded{e})
+		if err != nil {
+			return err
+		}
+		c.at = loaded{r.decider.Fold(c.at.State, events...), e.Version}
+		if e.ID == r.id(c, len(c.mine)) && !r.blind(c) {
+			c.mine = append(c.mine, events...)
+		}
+	}
+	return nil
+}
+
+// blind reports whether c does not look for its own events.
+func (r *reference) blind(c *call) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bug == "leaves repeated commands to the store" && c.attempt == 0 ||
+		r.bug == "remembers command ids in the process" && !r.landed[c.key] && c.attempt == 0
+}
+
+func (r *reference) keep(ctx context.Context, c *call) {
+	if saver, ok := r.store.(store.Snapshots); ok && r.snapshots {
+		data, err := json.Marshal(c.at)
+		if err == nil {
+			err = saver.SaveSnapshot(ctx, store.Snapshot{Stream: streamOf(c.ID), Schema: "1", Version: c.at.Version, Data: data})
+		}
+		if err != nil {
+			return // it is only a cache
+		}
+	}
+}
+
+func (r *reference) keepCached(id string, at loaded) {
+	if !r.caches {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at.Version >= r.cache[id].Version {
+		r.cache[id] = loaded{r.copied(at.State), at.Version}
+	}
+}
+
+func (r *reference) newKey(c runnertest.Call) string {
+	switch {
+	case c.CommandID != "":
+		return c.CommandID
+	case r.bug == "takes equal commands for one":
+		return fmt.Sprintf("%+v", c.Command)
+	}
+	return fmt.Sprint(rand.Uint64(), rand.Uint64())
+}
+
+func (r *reference) id(c *call, index int) string {
+	if r.bug == "leaves the stream out of the event ids" {
+		return fmt.Sprintf("%s/%d", c.key, index)
+	}
+	return fmt.Sprintf("%s/%s/%d", c.ID, c.key, index)
+}
+
+func streamOf(id string) store.Stream {
+	return store.Stream{Type: runnertest.StreamType, ID: id}
+}

@@ -1,0 +1,96 @@
+package runnertest
+
+import "slices"
+
+// wantReplay handles c again, which has landed already, and checks that it is
+// recognised.
+func (t *trial) wantReplay(s System, c Call, batch []Event) {
+	t.Helper()
+	before := len(t.stream(c.ID))
+	out := t.must(s, c)
+	if !out.Replayed {
+		t.Errorf("a command that had landed, handled again: the outcome %+v does not say so", out)
+	}
+	if len(out.Events) > 0 && !slices.Equal(out.Events, batch) {
+		t.Errorf("a command that had landed, handled again: the outcome has the events %+v, want %+v", out.Events, batch)
+	}
+	if after := len(t.stream(c.ID)); after != before {
+		t.Errorf("a command that had landed, handled again: the stream has %d events more, want none", after-before)
+	}
+}
+
+// lands handles c in a new stream of given commands, and returns it with the
+// process that did and the events.
+func (t *trial) lands(c Call, given ...Command) (System, []Event) {
+	t.Helper()
+	t.given(c.ID, given...)
+	s := t.system()
+	out := t.must(s, c)
+	if out.Replayed || len(out.Events) == 0 {
+		t.Errorf("a new command: the outcome is %+v, want new events", out)
+	}
+	return s, out.Events
+}
+
+func commandIDLandsOnce(t *trial) {
+	c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), CommandID: "command-1"}
+	s, batch := t.lands(c, do(doOpen, 0, "given"))
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+	t.given(acc, do(doDeposit, 1, "rival"))
+	t.wantReplay(s, c, batch)
+	for range 10 {
+		t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "other")})
+	}
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next"), CommandID: "command-2"})
+	t.wantLoaded(s, acc)
+}
+
+func commandIDNowRejected(t *trial) {
+	c := Call{ID: acc, Command: do(doWithdraw, 5, "mine"), CommandID: "command-1"}
+	s, batch := t.lands(c, do(doCredit, 5, "given"))
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "other")}) // a snapshot, a cached state: not enough funds in it
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 5, "new"), CommandID: "command-2"}, ErrRejected)
+}
+
+// The command's batch was longer than what it would decide now, or would be
+// nothing at all.
+func commandIDNowDifferent(t *trial) {
+	c := Call{ID: acc, Command: do(doCredit, 5, "mine"), CommandID: "command-1"}
+	s, batch := t.lands(c)
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+	t.must(s, Call{ID: acc, Command: do(doWithdraw, 5, "other")})
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+
+	c = Call{ID: "acc-2", Command: do(doEnsure, 0, "mine"), CommandID: "command-1"}
+	s, batch = t.lands(c)
+	t.wantReplay(s, c, batch)
+	t.must(s, Call{ID: "acc-2", Command: do(doDeposit, 5, "other")})
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+}
+
+func commandIDOfStream(t *trial) {
+	s := t.system()
+	for _, id := range []string{"acc-1", "acc-2"} {
+		t.must(s, Call{ID: id, Command: do(doCredit, 5, "mine"), CommandID: "command-1"})
+		t.wantTags(id, "mine", "mine")
+	}
+}
+
+func withoutCommandID(t *trial) {
+	s := t.system()
+	for range 2 {
+		t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
+	}
+	t.must(t.system(), Call{ID: acc, Command: do(doCredit, 5, "mine")})
+	t.wantTags(acc, "mine", "mine", "mine", "mine")
+}

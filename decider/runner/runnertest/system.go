@@ -1,0 +1,49 @@
+package runnertest
+
+import (
+	"context"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// StreamType is the type of the streams that a [System] keeps.
+const StreamType = "Account"
+
+// System is the runner that is checked. It is safe for concurrent use. If it has
+// the method Close() error, that is called when nothing else uses it any more.
+//
+// An error of Decide, of the codec, of the store and of a context must be found
+// in what is returned by errors.Is.
+type System interface {
+	// Handle loads the aggregate, decides the command on its state and appends
+	// the events, and tries again where that is right.
+	Handle(ctx context.Context, call Call) (Outcome, error)
+
+	// Load returns the state of an aggregate and its version.
+	Load(ctx context.Context, id string) (State, uint64, error)
+}
+
+// Call is one command for a [System].
+type Call struct {
+	ID        string  // of the aggregate; its stream is StreamType and this
+	Command   Command // what to decide
+	CommandID string  // the command lands at most once under this id; empty: it has none
+	Expected  *uint64 // the version that the stream must have (If-Match); nil: any
+	Attempts  int     // how often to try at most; 0: as the runner does by default
+}
+
+// Outcome is what came of a command that was not refused.
+type Outcome struct {
+	State    State
+	Version  uint64 // that State is at
+	Events   []Event
+	Replayed bool // the events were there before
+}
+
+// Open returns a runner of d on st as a new process would: it knows only what is
+// in st, which is a store.Snapshots too. It leaves nothing running that its Close
+// does not end, and holds no mutex while it calls the store (time would stand
+// still; see testing/synctest).
+type Open func(d decider.Decider[Command, State, Event], st store.Store, c codec.Codec[Event]) System

@@ -1,0 +1,48 @@
+package runnertest
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// TB is what a clause tells its findings to.
+type TB interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// recorder keeps what is wrong. It is safe for concurrent use.
+type recorder struct {
+	mu       sync.Mutex
+	failures []string // guarded by mu
+}
+
+var _ TB = (*recorder)(nil)
+
+// record runs body in a goroutine of its own, so that Fatalf can end it, and
+// returns what it found wrong.
+func record(body func(tb TB)) []string {
+	var r recorder
+	var done sync.WaitGroup
+	done.Go(func() { body(&r) })
+	done.Wait()
+	return r.failures
+}
+
+// Helper does nothing: a recorder knows no lines.
+func (*recorder) Helper() {}
+
+// Errorf records that something is wrong.
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+// Fatalf is Errorf and ends the goroutine.
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	runtime.Goexit()
+}

@@ -1,0 +1,223 @@
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// trial is one check of a clause: a memory store, whose calls are watched and can
+// fail, and the systems that were opened on it. Only the systems go through probe
+// and faults.
+type trial struct {
+	TB
+	ctx     context.Context //nolint:containedctx // lives as long as the trial
+	memory  *memory.Store
+	faults  *storetest.Faulty // around memory
+	probe   *probe            // around faults
+	decider decider.Decider[Command, State, Event]
+	open    Open
+
+	mu      sync.Mutex
+	systems []System // guarded by mu
+	decided int      // how often a system decided; guarded by mu
+}
+
+// try runs check as a trial of open and returns what is wrong. It must be called
+// in a bubble of testing/synctest.
+func try(open Open, check func(t *trial)) []string {
+	return record(func(tb TB) {
+		ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+		defer cancel()
+		newTrial(ctx, tb, open).run(check)
+	})
+}
+
+func newTrial(ctx context.Context, tb TB, open Open) *trial {
+	m := memory.New()
+	t := &trial{TB: tb, ctx: ctx, memory: m, decider: Account(), open: open}
+	t.faults = storetest.Faults(m, 1, storetest.Rate{})
+	t.probe = &probe{Snapshots: m, tb: tb, inner: t.faults}
+	return t
+}
+
+func (t *trial) run(check func(t *trial)) {
+	defer t.close()
+	check(t)
+}
+
+// point is a TB that says at what point of a clause something is wrong.
+type point struct {
+	TB
+	name string
+}
+
+// Errorf is TB.Errorf with the point.
+func (p point) Errorf(format string, args ...any) {
+	p.TB.Helper()
+	p.TB.Errorf("%s: "+format, append([]any{p.name}, args...)...)
+}
+
+// Fatalf is TB.Fatalf with the point.
+func (p point) Fatalf(format string, args ...any) {
+	p.TB.Helper()
+	p.TB.Fatalf("%s: "+format, append([]any{p.name}, args...)...)
+}
+
+// at makes a trial of its own of a part of the clause.
+func (t *trial) at(name string, check func(t *trial)) {
+	newTrial(t.ctx, point{t.TB, name}, t.open).run(check)
+}
+
+// system opens one more process.
+func (t *trial) system() System {
+	counted := t.decider
+	counted.Decide = func(c Command, s State) ([]Event, error) {
+		t.mu.Lock()
+		t.decided++
+		t.mu.Unlock()
+		return t.decider.Decide(c, s)
+	}
+	return t.opened(t.open(counted, t.probe, format{}))
+}
+
+func (t *trial) opened(s System) System {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.systems = append(t.systems, s)
+	return s
+}
+
+func (t *trial) close() {
+	for _, s := range t.systems {
+		if c, ok := s.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				t.Errorf("Close() = %v", err)
+			}
+		}
+	}
+}
+
+// decisions returns how often a system has decided since it was asked last.
+func (t *trial) decisions() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.decided
+	t.decided = 0
+	return n
+}
+
+// together runs do n times at once and waits.
+func (t *trial) together(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+}
+
+// must handles c, which must go well, and checks the state that comes of it.
+func (t *trial) must(s System, c Call) Outcome {
+	t.Helper()
+	out, err := s.Handle(t.ctx, c)
+	if err != nil {
+		t.Fatalf("Handle(%+v) = %v, want no error", c, err)
+	}
+	t.wantFold(c.ID, out.State, out.Version, "Handle")
+	return out
+}
+
+// refused handles c, which must fail with target.
+func (t *trial) refused(s System, c Call, target error) {
+	t.Helper()
+	out, err := s.Handle(t.ctx, c)
+	if !errors.Is(err, target) {
+		t.Errorf("Handle(%+v) = %+v, %v, want the error %q", c, out, err, target)
+	}
+}
+
+// given appends what commands decide, at once and past all probes: the work of
+// somebody else. A command that is rejected is left out.
+func (t *trial) given(id string, commands ...Command) {
+	t.Helper()
+	for _, c := range commands {
+		before := t.stream(id)
+		events, err := t.decider.Decide(c, t.decider.Fold(t.decider.Start(), before...))
+		if err != nil || len(events) == 0 {
+			continue
+		}
+		batch := make([]store.Event, len(events))
+		for i, event := range events {
+			if batch[i], err = (format{}).Encode(event); err != nil {
+				t.Fatalf("Encode(%+v) = %v", event, err)
+			}
+			batch[i].ID = store.NewID()
+		}
+		at := store.Exactly(uint64(len(before)))
+		if _, err := t.memory.Append(context.Background(), streamOf(id), at, batch); err != nil {
+			t.Fatalf("append what somebody else does: %v", err)
+		}
+	}
+}
+
+func streamOf(id string) store.Stream {
+	return store.Stream{Type: StreamType, ID: id}
+}
+
+// stream returns the events of id.
+func (t *trial) stream(id string) (events []Event) {
+	t.Helper()
+	for r, err := range store.Events(context.Background(), t.memory, streamOf(id), 0) {
+		if err == nil {
+			events, err = (format{}).Decode(events, []store.Recorded{r})
+		}
+		if err != nil {
+			t.Fatalf("read what is in the stream: %v", err)
+		}
+	}
+	return events
+}
+
+// count returns how many events of the command with tag are in the stream of id.
+func (t *trial) count(id, tag string) (n int) {
+	t.Helper()
+	for _, event := range t.stream(id) {
+		if event.Tag == tag {
+			n++
+		}
+	}
+	return n
+}
+
+// wantTags checks whose events are in the stream of id, in order.
+func (t *trial) wantTags(id string, want ...string) {
+	t.Helper()
+	var got []string
+	for _, event := range t.stream(id) {
+		got = append(got, event.Tag)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the stream has the events of the commands %q, want those of %q", got, want)
+	}
+}
+
+// wantFold checks that a state is what the stream gives up to version.
+func (t *trial) wantFold(id string, state State, version uint64, from string) {
+	t.Helper()
+	events := t.stream(id)
+	if version > uint64(len(events)) {
+		t.Errorf("%s returned version %d of a stream of %d events", from, version, len(events))
+		return
+	}
+	if want := t.decider.Fold(t.decider.Start(), events[:version]...); !state.equal(want) {
+		t.Errorf("%s returned the state %+v at version %d, where the stream gives %+v", from, state, version, want)
+	}
+}

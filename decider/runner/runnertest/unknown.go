@@ -1,0 +1,159 @@
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// beforeReadAgain calls do before the first read that comes after an append.
+func (t *trial) beforeReadAgain(do func()) {
+	done := false
+	t.probe.onRead = func(context.Context, int) error {
+		if _, appends := t.probe.asked(); len(appends) > 0 && !done {
+			done = true
+			do()
+		}
+		return nil
+	}
+}
+
+// beforeAppendAgain calls do before the second append.
+func (t *trial) beforeAppendAgain(do func()) {
+	t.probe.onAppend = func(_ context.Context, n int) error {
+		if n == 2 {
+			do()
+		}
+		return nil
+	}
+}
+
+// wantOnce checks that the stream of acc has the n events of the command "mine"
+// once, one after the other.
+func (t *trial) wantOnce(n int) {
+	t.Helper()
+	first, last := -1, -1
+	for i, event := range t.stream(acc) {
+		if event.Tag == "mine" {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if got := t.count(acc, "mine"); got != n || n > 0 && last-first != n-1 {
+		t.Errorf("the stream has %d events of the command, want its %d once, one after the other: %+v", got, n, t.stream(acc))
+	}
+}
+
+func lostAnswer(t *trial) {
+	const lost, down, refuse = storetest.Lost, storetest.Down, storetest.Refuse
+	for _, faults := range [][]storetest.Fault{{lost}, {lost, lost, down}, {down, lost}, {refuse, lost}, {lost, refuse}} {
+		for _, given := range []bool{false, true} {
+			t.at(fmt.Sprint(faults, " in an old stream: ", given), func(t *trial) {
+				if given {
+					t.given(acc, do(doOpen, 0, "given"))
+				}
+				t.faults = nil // refuse needs a rival that can be told apart
+				f := storetest.Faults(t.memory, 1, storetest.Rate{Rival: func(context.Context, store.Stream) error {
+					t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival"))
+					return nil
+				}})
+				f.Next(faults...)
+				t.probe.inner = f
+				s := t.system()
+				out := t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine"), Attempts: 6})
+				if len(out.Events) == 0 && !out.Replayed {
+					t.Errorf("the outcome is %+v, which says that nothing happened", out)
+				}
+				t.wantOnce(t.count(acc, "mine"))
+				t.wantLoaded(s, acc)
+			})
+		}
+	}
+}
+
+func lostAnswerNowRejected(t *trial) {
+	t.given(acc, do(doCredit, 5, "given"))
+	t.faults.Next(storetest.Lost)
+	t.beforeReadAgain(func() { t.given(acc, do(doDeposit, 1, "rival")) })
+	t.must(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")})
+	t.wantOnce(1)
+}
+
+func downOnce(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	t.faults.Next(storetest.Down)
+	s := t.system()
+	out := t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "mine")})
+	if out.Version != 2 || len(out.Events) != 1 {
+		t.Errorf("after an append that did not happen the outcome is %+v, want one event and version 2", out)
+	}
+	t.wantTags(acc, "given", "mine")
+
+	t.probe.reset()
+	t.faults.Next(storetest.Down)
+	t.beforeReadAgain(func() { t.given(acc, do(doWithdraw, 5, "rival")) })
+	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 5, "other")}, ErrRejected)
+	t.wantTags(acc, "given", "mine", "rival")
+}
+
+func staysDown(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	t.faults.Next(storetest.Down, storetest.Down, storetest.Down, storetest.Down)
+	c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), Attempts: 4}
+	out, err := t.system().Handle(t.ctx, c)
+	if !errors.Is(err, storetest.ErrInjected) || errors.Is(err, ErrRejected) || errors.Is(err, store.ErrConflict) {
+		t.Errorf("Handle(%+v) = %+v, %v, want the error of the store", c, out, err)
+	}
+	if _, appends := t.probe.asked(); len(appends) > 4 {
+		t.Errorf("%d appends with at most 4 attempts", len(appends))
+	}
+	t.wantTags(acc, "given")
+}
+
+// A timed-out append lands at any point of what comes after it.
+func lateOnce(t *trial) {
+	rival := func(t *trial) { t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival")) }
+	points := map[string]func(t *trial){
+		"lands before it is read again":     func(t *trial) { t.beforeReadAgain(t.faults.Land) },
+		"lands before it is appended again": func(t *trial) { t.beforeAppendAgain(t.faults.Land) },
+		"lands when all is over":            func(*trial) {},
+		"lands behind somebody else":        func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
+		"lands before somebody else":        func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
+		"lands after a new decision": func(t *trial) {
+			t.beforeReadAgain(func() { rival(t) })
+			t.beforeAppendAgain(t.faults.Land)
+		},
+		"lands and is overtaken": func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
+	}
+	for name, prepare := range points {
+		t.at(name, func(t *trial) {
+			t.faults.Next(storetest.Late)
+			prepare(t)
+			s := t.system()
+			t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
+			landed := t.count(acc, "mine")
+			t.faults.Land()
+			if landed == 0 {
+				t.Errorf("the command went well, but its events were not in the stream")
+			}
+			t.wantOnce(landed)
+			t.wantLoaded(s, acc)
+		})
+	}
+}
+
+// An append timed out, somebody else made the command impossible, and the call
+// said so: then it must not land any more.
+func lateAfterRejection(t *trial) {
+	t.given(acc, do(doCredit, 5, "given"))
+	t.faults.Next(storetest.Late)
+	t.beforeReadAgain(func() { t.given(acc, do(doWithdraw, 1, "rival")) })
+	t.refused(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")}, ErrRejected)
+	t.faults.Land()
+	t.wantOnce(0)
+}

@@ -19,12 +19,15 @@ type (
 	withdraw struct{ Amount, Parts int }
 	// touch is accepted and changes nothing.
 	touch struct{}
+	// drain withdraws all there is.
+	drain struct{}
 )
 
 func (open) isCommand()     {}
 func (deposit) isCommand()  {}
 func (withdraw) isCommand() {}
 func (touch) isCommand()    {}
+func (drain) isCommand()    {}
 
 type (
 	//sumtype:decl
@@ -72,6 +75,8 @@ func decide(c command, a account) ([]event, error) {
 			events[i] = withdrawn{c.Amount}
 		}
 		return events, nil
+	case drain:
+		return []event{withdrawn{a.Balance}}, nil
 	case touch:
 		return nil, nil
 	}

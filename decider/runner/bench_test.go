@@ -1,0 +1,255 @@
+package runner_test
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// boxCodec keeps events as values, so that what is measured is the runner.
+type boxCodec struct{}
+
+type boxed struct{ event }
+
+func (boxCodec) Encode(e event) (store.Event, error) {
+	return store.Event{Type: "event", Value: boxed{e}}, nil
+}
+
+func (boxCodec) Decode(dst []event, recorded []store.Recorded) ([]event, error) {
+	for i := range recorded {
+		e, ok := recorded[i].Value.(boxed)
+		if !ok {
+			return dst, errUnregistered
+		}
+		dst = append(dst, e.event)
+	}
+	return dst, nil
+}
+
+// floor is the least that a program without a library does: events as interface
+// values in maps of slices, each under a lock.
+type floor struct {
+	shards []floorShard
+}
+
+type floorShard struct {
+	mu      sync.RWMutex
+	streams map[string][]event // guarded by mu
+	_       [64]byte
+}
+
+func newFloor(shards int) *floor {
+	f := &floor{shards: make([]floorShard, shards)}
+	for i := range f.shards {
+		f.shards[i].streams = make(map[string][]event)
+	}
+	return f
+}
+
+func (f *floor) shard(id string) *floorShard {
+	h := uint32(2166136261)
+	for i := range len(id) {
+		h = (h ^ uint32(id[i])) * 16777619
+	}
+	return &f.shards[h%uint32(len(f.shards))]
+}
+
+func (f *floor) handle(id string, c command) error {
+	s := f.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var a account
+	for _, e := range s.streams[id] {
+		a = evolve(a, e)
+	}
+	events, err := decide(c, a)
+	if err != nil {
+		return err
+	}
+	s.streams[id] = append(s.streams[id], events...)
+	return nil
+}
+
+// filled returns a runner whose stream "a" has n events.
+func filled(b *testing.B, n int) *runner.Runner[command, account, event] {
+	b.Helper()
+	r := runner.New("Account", bank, memory.New(), boxCodec{})
+	fill(b, r, "a", n)
+	return r
+}
+
+func fill(b *testing.B, r *runner.Runner[command, account, event], id string, n int) {
+	b.Helper()
+	if _, err := r.Handle(b.Context(), id, open{"ann"}); err != nil {
+		b.Fatal(err)
+	}
+	_, _, err := runner.Transact(b.Context(), r, id, func(account) (struct{}, []event, error) {
+		events := make([]event, n-1)
+		for i := range events {
+			events[i] = deposited{i % 100}
+		}
+		return struct{}{}, events, nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkDecideOnly handles commands that give no events, so that the stream
+// keeps its length: load and decide.
+func BenchmarkDecideOnly(b *testing.B) {
+	ctx := b.Context()
+	for _, n := range []int{1, 100, 1000, 9000} {
+		r := filled(b, max(n, 2))
+		b.Run("runner-"+strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Handle(ctx, "a", touch{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		cached := r.WithCache(runner.Cache[account]{})
+		b.Run("cached-"+strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := cached.Handle(ctx, "a", touch{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		f := newFloor(1)
+		for i := range n {
+			f.shards[0].streams["a"] = append(f.shards[0].streams["a"], event(deposited{i % 100}))
+		}
+		f.shards[0].streams["a"][0] = opened{"ann"}
+		b.Run("floor-"+strconv.Itoa(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.handle("a", touch{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCommand handles commands that each append an event, on streams that are
+// about 1000 events long.
+func BenchmarkCommand(b *testing.B) {
+	ctx := b.Context()
+	const length, most = 1000, 1100
+	run := func(b *testing.B, wrap func(*runner.Runner[command, account, event]) *runner.Runner[command, account, event]) {
+		b.ReportAllocs()
+		r, left := wrap(filled(b, length)), most-length
+		for b.Loop() {
+			if left == 0 {
+				b.StopTimer()
+				r, left = wrap(filled(b, length)), most-length
+				b.StartTimer()
+			}
+			if _, err := r.Handle(ctx, "a", deposit{1}); err != nil {
+				b.Fatal(err)
+			}
+			left--
+		}
+	}
+	b.Run("runner", func(b *testing.B) {
+		run(b, func(r *runner.Runner[command, account, event]) *runner.Runner[command, account, event] { return r })
+	})
+	b.Run("cached", func(b *testing.B) {
+		run(b, func(r *runner.Runner[command, account, event]) *runner.Runner[command, account, event] {
+			r = r.WithCache(runner.Cache[account]{})
+			if _, err := r.Load(ctx, "a"); err != nil {
+				b.Fatal(err)
+			}
+			return r
+		})
+	})
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		start := make([]event, length, 2*length)
+		start[0] = opened{"ann"}
+		for i := 1; i < length; i++ {
+			start[i] = deposited{i % 100}
+		}
+		f, left := newFloor(1), 0
+		for b.Loop() {
+			if left == 0 {
+				f.shards[0].streams["a"], left = start, most-length
+			}
+			if err := f.handle("a", deposit{1}); err != nil {
+				b.Fatal(err)
+			}
+			left--
+		}
+	})
+}
+
+// BenchmarkParallel handles commands on streams of their own.
+func BenchmarkParallel(b *testing.B) {
+	ctx := b.Context()
+	spread := func(b *testing.B, handle func(id string, c command) error) {
+		b.ReportAllocs()
+		var last atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			id := ""
+			for i := 0; pb.Next(); i++ {
+				var c command = deposit{1}
+				if i%16 == 0 {
+					id, c = strconv.FormatInt(last.Add(1), 10), open{"ann"}
+				}
+				if err := handle(id, c); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	b.Run("runner", func(b *testing.B) {
+		r := runner.New("Account", bank, memory.New(), boxCodec{})
+		spread(b, func(id string, c command) error { _, err := r.Handle(ctx, id, c); return err })
+	})
+	b.Run("cached", func(b *testing.B) {
+		r := runner.New("Account", bank, memory.New(), boxCodec{}).WithCache(runner.Cache[account]{})
+		spread(b, func(id string, c command) error { _, err := r.Handle(ctx, id, c); return err })
+	})
+	b.Run("floor", func(b *testing.B) {
+		spread(b, newFloor(64).handle)
+	})
+}
+
+// BenchmarkReplay loads a long stream; the floor folds a slice.
+func BenchmarkReplay(b *testing.B) {
+	const n = 9000
+	ctx := b.Context()
+	r := filled(b, n)
+	b.Run("runner", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := r.Load(ctx, "a"); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed())/float64(b.N)/n, "ns/event")
+	})
+	events := make([]event, n)
+	for i := range events {
+		events[i] = deposited{i % 100}
+	}
+	b.Run("floor", func(b *testing.B) {
+		b.ReportAllocs()
+		var a account
+		for b.Loop() {
+			a = bank.Fold(account{}, events...)
+		}
+		b.ReportMetric(float64(b.Elapsed())/float64(b.N)/n, "ns/event")
+		if a.Moves != n {
+			b.Fatal(a)
+		}
+	})
+}

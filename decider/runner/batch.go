@@ -15,9 +15,8 @@ const (
 	maxBatchData   = 1 << 20
 )
 
-// plan is what the jobs of a batch give, one after the other, on one version.
+// plan is what the jobs of a batch give, one after the other.
 type plan[S, E any] struct {
-	base    uint64 // the version
 	steps   []step[S, E]
 	encoded []store.Event
 	size    int       // bytes of data in encoded
@@ -29,7 +28,6 @@ type plan[S, E any] struct {
 type step[S, E any] struct {
 	job    *job[S, E]
 	events []E
-	first  uint64 // the version of the first of events
 	at     Loaded[S]
 	err    error // if it is rejected
 }
@@ -44,7 +42,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 	f.most = slices.MaxFunc(jobs, func(a, b *job[S, E]) int { return a.most - b.most }).most
 	err := g.r.open(ctx, &f)
 	for err == nil {
-		p := plan[S, E]{base: f.at.Version, at: f.at}
+		p := plan[S, E]{at: f.at}
 		jobs = g.fill(&p, &f, q, jobs)
 		if len(p.encoded) == 0 {
 			g.r.keep(&f)
@@ -56,8 +54,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 		case err == nil && !appended.Replayed:
 			g.recorded(ctx, &f, &p, appended)
 			return
-		case err == nil:
-			g.found(&p, appended)
+		case err == nil: // each looks for its own events
 			return
 		case errors.Is(err, store.ErrConflict):
 			g.unsend(jobs, f.attempt, err)
@@ -131,7 +128,7 @@ func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step
 	for i := range events {
 		after.State = g.r.decider.Evolve(after.State, events[i])
 	}
-	return step[S, E]{job: j, events: events, first: p.at.Version + 1, at: after}, encoded, true
+	return step[S, E]{job: j, events: events, at: after}, encoded, true
 }
 
 // settled answers s, which gave no events on what is recorded.
@@ -159,18 +156,6 @@ func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, 
 		g.reply(s.job, answer[S, E]{out: Outcome[S, E]{
 			Loaded: s.at, Events: s.events, Position: a.Position, Attempts: f.attempt,
 		}})
-	}
-}
-
-// found answers p, whose events were in the stream already: each of its jobs looks
-// up its own.
-func (g *Group[C, S, E]) found(p *plan[S, E], a store.Appended) {
-	first := a.Version - uint64(len(p.encoded)) + 1
-	for i := range p.steps {
-		s := &p.steps[i]
-		if len(s.events) > 0 {
-			g.reply(s.job, answer[S, E]{alone: true, doubt: true, landed: first + s.first - p.base - 1})
-		}
 	}
 }
 

@@ -101,11 +101,15 @@ func (r *Runner[C, S, E]) commit(ctx context.Context, f *flight[S], encoded []st
 	}
 }
 
-// look reads the tail for the call's own event after an append without an answer.
-// That it cannot be read is no news: then sending the events again will tell.
+// look reads the tail for the call's own event after an append without an answer, and
+// with a command id all of the stream, for an earlier call may have appended it. That
+// it cannot be read is no news: then sending the events again will tell.
 func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
-	if ctx.Err() == nil {
-		_ = r.read(ctx, f, 0)
+	if ctx.Err() != nil || r.read(ctx, f, 0) != nil {
+		return
+	}
+	if f.landed == 0 && f.key.command != "" && !f.whole() {
+		_ = r.search(ctx, f)
 	}
 }
 

@@ -43,11 +43,10 @@ type job[S, E any] struct {
 // answer is what a job's caller gets. With alone set there is no outcome: the
 // caller is to run the command by itself, on its own goroutine and context.
 type answer[S, E any] struct {
-	out    Outcome[S, E]
-	err    error
-	alone  bool
-	doubt  bool   // its events may be recorded
-	landed uint64 // the version of the first of them, if known
+	out   Outcome[S, E]
+	err   error
+	alone bool
+	doubt bool // its events may be recorded
 }
 
 // batch counts the callers that wait for it.
@@ -171,7 +170,7 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 	if !a.alone {
 		return a.out, a.err
 	}
-	if f.landed = a.landed; a.doubt {
+	if a.doubt {
 		f.watch = f.key.id(f.stream, 0)
 	}
 	return g.r.run(ctx, f, j.decide)

@@ -1,0 +1,242 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+)
+
+type appendFunc = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error)
+
+// lost appends and loses the answer of the first n appends.
+func lost(n int) appendFunc {
+	return func(_ context.Context, i int, do func() (store.Appended, error)) (store.Appended, error) {
+		a, err := do()
+		if i <= n {
+			return store.Appended{}, errDown
+		}
+		return a, err
+	}
+}
+
+// down fails the first n appends.
+func down(n int) appendFunc {
+	return func(_ context.Context, i int, do func() (store.Appended, error)) (store.Appended, error) {
+		if i <= n {
+			return store.Appended{}, errDown
+		}
+		return do()
+	}
+}
+
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	t.Run("that has landed is found in the tail", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		r := newAccounts(st)
+		must(t, r, "a", open{"ann"})
+		must(t, r, "a", deposit{9})
+		st.calls()
+		st.onAppend = lost(1)
+		out := must(t, r, "a", withdraw{2, 3})
+		checkOutcome(t, st.Store, "a", out, 1, true, withdrawn{2}, withdrawn{2}, withdrawn{2})
+		if appends, reads := st.calls(); len(appends) != 1 || reads[1].o.From != 3 {
+			t.Errorf("%d appends, reads %+v: want one append and a read of the tail", len(appends), reads)
+		}
+	})
+
+	t.Run("that has not landed is sent again as it was", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			st := newSpy()
+			r := newAccounts(st)
+			must(t, r, "a", open{"ann"})
+			st.calls()
+			st.onAppend = down(2)
+			out := must(t, r, "a", deposit{1})
+			checkOutcome(t, st.Store, "a", out, 3, false, deposited{1})
+			appends, _ := st.calls()
+			for _, a := range appends[1:] {
+				if a.expected != appends[0].expected || a.ids[0] != appends[0].ids[0] {
+					t.Errorf("sent %+v, then %+v", appends[0], a)
+				}
+			}
+		})
+	})
+
+	t.Run("that lands late is recognised", func(t *testing.T) {
+		t.Parallel()
+		for name, landsAt := range map[string]int{"before the second append": 2, "before the third": 3} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					st := newSpy()
+					must(t, newAccounts(st), "a", open{"ann"})
+					st.calls()
+					var late func() (store.Appended, error)
+					st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+						if n == 1 {
+							late = do
+						}
+						if n == landsAt {
+							if _, err := late(); err != nil {
+								t.Errorf("late landing: %v", err)
+							}
+						}
+						if n < landsAt {
+							return store.Appended{}, errDown
+						}
+						return do()
+					}
+					out := must(t, newAccounts(st), "a", deposit{1})
+					checkOutcome(t, st.Store, "a", out, landsAt, true, deposited{1})
+					checkHistory(t, st.Store, "a", opened{"ann"}, deposited{1})
+				})
+			})
+		}
+	})
+
+	t.Run("that lands after the second append is refused", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		must(t, newAccounts(st), "a", open{"ann"})
+		st.calls()
+		var late func() (store.Appended, error)
+		st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			if n == 1 {
+				late = do
+				return store.Appended{}, errDown
+			}
+			return do()
+		}
+		must(t, newAccounts(st), "a", deposit{1})
+		if a, err := late(); err == nil && !a.Replayed {
+			t.Errorf("late landing = %+v, %v: it was recorded twice", a, err)
+		}
+		checkHistory(t, st.Store, "a", opened{"ann"}, deposited{1})
+	})
+
+	t.Run("and another one's event: decided again", func(t *testing.T) {
+		t.Parallel()
+		for _, readFails := range []bool{false, true} {
+			st := newSpy()
+			must(t, newAccounts(st), "a", open{"ann"})
+			st.calls()
+			st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+				if n == 1 {
+					must(t, newAccounts(st.Store), "a", deposit{7})
+					return store.Appended{}, errDown
+				}
+				return do()
+			}
+			st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+				if n == 2 && readFails {
+					return store.Page{}, errDown
+				}
+				return do()
+			}
+			out := must(t, newAccounts(st).WithRetry(runner.Retry{Base: 1}), "a", drain{})
+			checkOutcome(t, st.Store, "a", out, out.Attempts, false, withdrawn{7})
+			checkHistory(t, st.Store, "a", opened{"ann"}, deposited{7}, withdrawn{7})
+		}
+	})
+
+	t.Run("and then a conflict with ExpectVersion", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		must(t, newAccounts(st), "a", open{"ann"})
+		st.calls()
+		st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			if n == 1 {
+				_, _ = do()
+				return store.Appended{}, errDown
+			}
+			return store.Appended{}, &store.ConflictError{Stream: stream("a"), Expected: 1, Actual: 2}
+		}
+		st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+			if n == 2 {
+				return store.Page{}, errDown
+			}
+			return do()
+		}
+		out := must(t, newAccounts(st), "a", deposit{1}, runner.ExpectVersion(1))
+		checkOutcome(t, st.Store, "a", out, 2, true, deposited{1})
+	})
+
+	t.Run("that stays unknown says so", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			st := newSpy()
+			must(t, newAccounts(st), "a", open{"ann"})
+			st.calls()
+			st.onAppend = down(1000)
+			_, err := newAccounts(st).Handle(t.Context(), "a", deposit{1}, runner.CommandID("c"), runner.MaxAttempts(3))
+			var unknown *runner.UnknownOutcomeError
+			if !errors.As(err, &unknown) || unknown.CommandID != "c" || !errors.Is(err, errDown) ||
+				!errors.Is(err, runner.ErrUnknownOutcome) || !errors.Is(err, runner.ErrExhausted) {
+				t.Errorf("Handle = %v, want an unknown outcome", err)
+			}
+			if appends, _ := st.calls(); len(appends) != 3 {
+				t.Errorf("%d appends, want 3", len(appends))
+			}
+		})
+	})
+
+	t.Run("is looked up even after the last attempt", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		st.onAppend = lost(1)
+		out := must(t, newAccounts(st), "a", open{"ann"}, runner.MaxAttempts(1))
+		checkOutcome(t, st.Store, "a", out, 1, true, opened{"ann"})
+	})
+
+	t.Run("of a store that is closed then stays unknown", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		st.onAppend = func(_ context.Context, n int, _ func() (store.Appended, error)) (store.Appended, error) {
+			if n == 1 {
+				return store.Appended{}, errDown
+			}
+			return store.Appended{}, store.ErrClosed
+		}
+		_, err := newAccounts(st).Handle(t.Context(), "a", open{"ann"})
+		if !errors.Is(err, runner.ErrUnknownOutcome) || !errors.Is(err, store.ErrClosed) {
+			t.Errorf("Handle = %v, want an unknown outcome because it is closed", err)
+		}
+	})
+}
+
+func TestDefiniteErrorsAreReturnedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, definite := range []error{store.ErrClosed, &store.InvalidError{Field: "events[0].data", Reason: "is too long"}} {
+		st := newSpy()
+		st.onAppend = func(context.Context, int, func() (store.Appended, error)) (store.Appended, error) {
+			return store.Appended{}, definite
+		}
+		_, err := newAccounts(st).Handle(t.Context(), "a", open{"ann"})
+		if appends, _ := st.calls(); !errors.Is(err, definite) || errors.Is(err, runner.ErrUnknownOutcome) || len(appends) != 1 {
+			t.Errorf("Handle = %v after %d appends, want %v after one", err, len(appends), definite)
+		}
+	}
+}
+
+// While an outcome is looked up the waits are those of any attempt.
+func TestUnknownOutcomeBacksOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newSpy()
+		st.onAppend = down(4)
+		began := time.Now()
+		r := newAccounts(st).WithRetry(runner.Retry{Jitter: func(d time.Duration) time.Duration { return d }})
+		must(t, r, "a", open{"ann"})
+		if took, want := time.Since(began), 14*time.Millisecond; took != want {
+			t.Errorf("took %v, want %v", took, want)
+		}
+	})
+}

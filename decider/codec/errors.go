@@ -1,0 +1,94 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// What an error of a codec matches by errors.Is.
+var (
+	// ErrUnregistered: the codec has no name for the type of an event. The
+	// error is an *UnregisteredError.
+	ErrUnregistered = errors.New("codec: unregistered type")
+	// ErrEncode: an event cannot be encoded, or says that it is not valid. The
+	// error is an *EncodeError.
+	ErrEncode = errors.New("codec: encode")
+	// ErrUnknown: the codec has no type for the name of a recorded event. The
+	// error is an *UnknownError.
+	ErrUnknown = errors.New("codec: unknown event type")
+	// ErrDecode: a recorded event cannot be read. The error is a *DecodeError.
+	ErrDecode = errors.New("codec: decode")
+	// ErrNewerSchema: a recorded event has a schema version above all that the
+	// codec knows: a newer program wrote it. It is inside a *DecodeError.
+	ErrNewerSchema = errors.New("codec: newer schema version")
+)
+
+// UnregisteredError is an event that cannot be encoded because its type was not
+// given to the codec.
+type UnregisteredError struct {
+	GoType string // such as "account.Opened"; "<nil>" for a nil event
+}
+
+// Error says which type.
+func (e *UnregisteredError) Error() string {
+	return "codec: unregistered type: " + e.GoType + " has no name in the codec"
+}
+
+// Is reports whether target is [ErrUnregistered].
+func (e *UnregisteredError) Is(target error) bool { return target == ErrUnregistered }
+
+// EncodeError is an event that cannot be encoded, or whose method Validate
+// refused it.
+type EncodeError struct {
+	Type string // the event's name
+	Err  error
+}
+
+// Error says which event, and why.
+func (e *EncodeError) Error() string {
+	return fmt.Sprintf("codec: encode %s: %v", e.Type, e.Err)
+}
+
+// Is reports whether target is [ErrEncode].
+func (e *EncodeError) Is(target error) bool { return target == ErrEncode }
+
+// Unwrap returns why the event cannot be encoded.
+func (e *EncodeError) Unwrap() error { return e.Err }
+
+// UnknownError is a recorded event whose name the codec does not know.
+type UnknownError struct {
+	Stream  store.Stream
+	Version uint64
+	Type    string
+}
+
+// Error says which event.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("codec: unknown event type %q: version %d of %s", e.Type, e.Version, e.Stream)
+}
+
+// Is reports whether target is [ErrUnknown].
+func (e *UnknownError) Is(target error) bool { return target == ErrUnknown }
+
+// DecodeError is a recorded event that cannot be read.
+type DecodeError struct {
+	Stream  store.Stream
+	Version uint64
+	Type    string
+	Schema  uint32
+	Err     error
+}
+
+// Error says which event, and why.
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("codec: decode version %d of %s, %q in schema version %d: %v",
+		e.Version, e.Stream, e.Type, e.Schema, e.Err)
+}
+
+// Is reports whether target is [ErrDecode].
+func (e *DecodeError) Is(target error) bool { return target == ErrDecode }
+
+// Unwrap returns why the event cannot be read.
+func (e *DecodeError) Unwrap() error { return e.Err }

@@ -1,0 +1,214 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Named is a Codec of events that have names, made by [JSON] or [Proto].
+type Named[E any] struct {
+	format format
+	strict bool
+	skip   bool                   // unknown names
+	keep   func(store.Recorded) E // nil: unknown names are an error
+	byName map[string]*entry
+	byType map[reflect.Type]*entry
+}
+
+// entry is what a codec knows of one name.
+type entry struct {
+	name    string
+	typ     reflect.Type // of the event; nil: there are only old shapes of it
+	current uint32       // the schema version of typ
+	old     steps
+}
+
+// format is how the data of events is written.
+type format struct {
+	contentType string
+	reads       func(contentType string) bool
+	marshal     func(event any) ([]byte, error)
+	unmarshal   func(data []byte, into any, strict bool) error // into is a pointer
+}
+
+// newNamed returns the codec of names in format f. It panics if a sample is nil or
+// has the type of another, a name is empty, or the upcasters do not fit.
+func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[E] {
+	c := &Named[E]{format: f, byName: map[string]*entry{}, byType: map[reflect.Type]*entry{}}
+	for name, old := range collect(reflect.TypeFor[E](), upcasters) {
+		c.byName[name] = &entry{name: name, old: old}
+	}
+	for name, sample := range names {
+		typ := reflect.TypeOf(sample)
+		if name == "" || typ == nil {
+			panic(fmt.Sprintf("codec: the name %q of %v: neither may be empty", name, typ))
+		}
+		if other, ok := c.byType[typ]; ok {
+			panic(fmt.Sprintf("codec: %v has two names, %q and %q", typ, min(name, other.name), max(name, other.name)))
+		}
+		e := c.byName[name]
+		if e == nil {
+			e = &entry{name: name}
+			c.byName[name] = e
+		}
+		e.typ, e.current = typ, uint32(len(e.old))+1 //nolint:gosec // small
+		c.byType[typ] = e
+	}
+	return c
+}
+
+// Strict returns a copy of c that refuses data with fields that the event does
+// not have, at any depth. Otherwise they are ignored, as other writers and newer
+// programs may add some.
+func (c *Named[E]) Strict() *Named[E] {
+	d := *c
+	d.strict = true
+	return &d
+}
+
+// SkipUnknown returns a copy of c that leaves out recorded events whose names it
+// does not know, for readers of streams that others write to.
+func (c *Named[E]) SkipUnknown() *Named[E] {
+	d := *c
+	d.skip, d.keep = true, nil
+	return &d
+}
+
+// KeepUnknown returns a copy of c that turns recorded events whose names it does
+// not know into events by keep, which may hold on to what it gets.
+func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
+	d := *c
+	d.skip, d.keep = false, keep
+	return &d
+}
+
+// Names returns the names that are written, sorted.
+func (c *Named[E]) Names() []string {
+	names := make([]string, 0, len(c.byType))
+	for _, e := range c.byType {
+		names = append(names, e.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Encode is [Codec].Encode.
+func (c *Named[E]) Encode(event E) (store.Event, error) {
+	value := any(event)
+	typ := reflect.TypeOf(value)
+	e, ok := c.byType[typ]
+	if !ok {
+		return store.Event{}, &UnregisteredError{fmt.Sprint(typ)}
+	}
+	if typ.Kind() == reflect.Pointer && reflect.ValueOf(value).IsNil() {
+		return store.Event{}, &EncodeError{e.name, errors.New("the event is a nil pointer")}
+	}
+	if v, ok := value.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return store.Event{}, &EncodeError{e.name, err}
+		}
+	}
+	data, err := c.format.marshal(value)
+	if err != nil {
+		return store.Event{}, &EncodeError{e.name, err}
+	}
+	return store.Event{Type: e.name, Schema: e.current, ContentType: c.format.contentType, Data: data}, nil
+}
+
+// Decode is [Codec].Decode.
+func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
+	dst = slices.Grow(dst, len(recorded))
+	last := &entry{} // that of the event before, whose name is often this one's
+	for i := range recorded {
+		r := &recorded[i]
+		if r.Type != last.name || last.name == "" {
+			e, ok := c.byName[r.Type]
+			if !ok {
+				var err error
+				if dst, err = c.unknown(dst, r); err != nil {
+					return dst, err
+				}
+				continue
+			}
+			last = e
+		}
+		var err error
+		if dst, err = c.decode(dst, last, r); err != nil {
+			return dst, &DecodeError{Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema, Err: err}
+		}
+	}
+	return dst, nil
+}
+
+// decode appends to dst what r, an event of e, means today.
+func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded) ([]E, error) {
+	schema := max(r.Schema, 1) // 0 is from writers that do not count
+	switch {
+	case schema <= uint32(len(e.old)): //nolint:gosec // small
+		return c.upcast(dst, e, r, int(schema)-1)
+	case schema != e.current:
+		known := max(e.current, uint32(len(e.old))) //nolint:gosec // small
+		return dst, fmt.Errorf("%w: known are 1 to %d", ErrNewerSchema, known)
+	}
+	event, err := c.read(e.typ, r)
+	if err != nil {
+		return dst, err
+	}
+	return append(dst, event.(E)), nil //nolint:errcheck // registered as an E
+}
+
+// upcast appends to dst what r, an event of e in an old shape, means today.
+func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, error) {
+	var old any
+	if in := e.old[step].in; in != nil {
+		var err error
+		if old, err = c.read(in, r); err != nil {
+			return dst, err
+		}
+	}
+	n := len(dst)
+	for _, event := range e.old.apply(step, old) {
+		now, ok := event.(E)
+		if !ok {
+			return dst[:n], fmt.Errorf("its upcaster gave %v, which is no event", event)
+		}
+		dst = append(dst, now)
+	}
+	return dst, nil
+}
+
+// read decodes the data of r as a typ, which may be a pointer.
+func (c *Named[E]) read(typ reflect.Type, r *store.Recorded) (any, error) {
+	if r.ContentType != c.format.contentType && !c.format.reads(r.ContentType) {
+		return nil, fmt.Errorf("its content type is %q, not %s", r.ContentType, c.format.contentType)
+	}
+	if r.Value != nil {
+		return nil, errors.New("it is a value, not data")
+	}
+	if typ.Kind() == reflect.Pointer {
+		into := reflect.New(typ.Elem()).Interface()
+		return into, c.format.unmarshal(r.Data, into, c.strict)
+	}
+	into := reflect.New(typ)
+	if err := c.format.unmarshal(r.Data, into.Interface(), c.strict); err != nil {
+		return nil, err
+	}
+	return into.Elem().Interface(), nil
+}
+
+// unknown appends to dst what becomes of an event whose name is not known.
+func (c *Named[E]) unknown(dst []E, r *store.Recorded) ([]E, error) {
+	switch {
+	case c.skip:
+		return dst, nil
+	case c.keep != nil:
+		kept := *r
+		kept.Data = slices.Clone(r.Data)
+		return append(dst, c.keep(kept)), nil
+	}
+	return dst, &UnknownError{Stream: r.Stream, Version: r.Version, Type: r.Type}
+}

@@ -1,0 +1,58 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Proto returns a Codec of the events in names, each under its name, with their
+// data in the binary format of protobuf (content type application/protobuf), in
+// the deterministic order. Every sample, and every Old of an [Up], is a message:
+// a pointer to a generated type. E is proto.Message, or an interface of yours that
+// the messages implement.
+//
+// Fields that a message does not have stay in it unread (see [Named.Strict]).
+// Proto panics as [JSON] does, and if a sample or an Old is not a message.
+func Proto[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
+	for name, sample := range names {
+		if _, ok := any(sample).(proto.Message); !ok {
+			panic(fmt.Sprintf("codec: %q is a %T, which is no protobuf message", name, sample))
+		}
+	}
+	for _, u := range upcasters {
+		if u.in != nil && !u.in.Implements(reflect.TypeFor[proto.Message]()) {
+			panic(fmt.Sprintf("codec: %q was a %v, which is no protobuf message", u.name, u.in))
+		}
+	}
+	return newNamed(format{
+		contentType: "application/protobuf",
+		reads:       func(contentType string) bool { return contentType == store.OctetStream || contentType == "" },
+		marshal:     marshalProto,
+		unmarshal:   unmarshalProto,
+	}, names, upcasters)
+}
+
+func marshalProto(event any) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(event.(proto.Message)) //nolint:errcheck // checked by Proto
+}
+
+func unmarshalProto(data []byte, into any, strict bool) error {
+	m := into.(proto.Message) //nolint:errcheck // checked by Proto
+	if err := proto.Unmarshal(data, m); err != nil || !strict {
+		return err
+	}
+	return protorange.Range(m.ProtoReflect(), func(p protopath.Values) error {
+		if sub, ok := p.Index(-1).Value.Interface().(protoreflect.Message); ok && len(sub.GetUnknown()) > 0 {
+			return errors.New("it has unknown fields: " + p.Path.String())
+		}
+		return nil
+	})
+}

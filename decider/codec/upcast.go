@@ -1,0 +1,111 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Upcaster is what one schema version of an event means today. The zero Upcaster
+// is of no use: [Up], [UpMany] and [Drop] make them.
+type Upcaster struct {
+	name   string
+	schema uint32
+	in     reflect.Type        // the shape of this schema version; nil: it is not read
+	out    reflect.Type        // the type of what up gives; nil: it gives nothing
+	up     func(old any) []any // pure
+}
+
+// Up says that the event called name was an Old in this schema version, and that f
+// is what it means: an event of today, or the Old of the next version. f must be
+// pure and must accept whatever was recorded.
+func Up[Old, New any](name string, schema uint32, f func(Old) New) Upcaster {
+	return Upcaster{
+		name: name, schema: schema,
+		in: reflect.TypeFor[Old](), out: reflect.TypeFor[New](),
+		up: func(old any) []any { return []any{f(old.(Old))} }, //nolint:errcheck // decoded as an Old
+	}
+}
+
+// UpMany is [Up] to any number of events, in order; none drops the event.
+func UpMany[Old, New any](name string, schema uint32, f func(Old) []New) Upcaster {
+	return Upcaster{
+		name: name, schema: schema,
+		in: reflect.TypeFor[Old](), out: reflect.TypeFor[New](),
+		up: func(old any) []any {
+			events := f(old.(Old)) //nolint:errcheck // decoded as an Old
+			all := make([]any, len(events))
+			for i := range events {
+				all[i] = events[i]
+			}
+			return all
+		},
+	}
+}
+
+// Drop says that the event called name means nothing any more in this schema
+// version. Its data is not read.
+func Drop(name string, schema uint32) Upcaster {
+	return Upcaster{name: name, schema: schema, up: func(any) []any { return nil }}
+}
+
+// steps are the upcasters of one name; the one of schema version v is steps[v-1].
+type steps []Upcaster
+
+// collect sorts upcasters by name and schema version. It panics if a version is
+// missing or there twice, or if what a step gives is neither an event nor what
+// the next one takes.
+func collect(event reflect.Type, upcasters []Upcaster) map[string]steps {
+	all := map[string]steps{}
+	for _, u := range upcasters {
+		if u.up == nil || u.name == "" || u.schema == 0 {
+			panic(fmt.Sprintf("codec: upcaster of %q from schema version %d: both must be set", u.name, u.schema))
+		}
+		s := all[u.name]
+		for uint32(len(s)) < u.schema { //nolint:gosec // small
+			s = append(s, Upcaster{})
+		}
+		if s[u.schema-1].up != nil {
+			panic(fmt.Sprintf("codec: two upcasters of %q from schema version %d", u.name, u.schema))
+		}
+		s[u.schema-1] = u
+		all[u.name] = s
+	}
+	for name, s := range all {
+		for i := range s {
+			s.check(name, i, event)
+		}
+	}
+	return all
+}
+
+// check panics if step i does not lead on.
+func (s steps) check(name string, i int, event reflect.Type) {
+	u := &s[i]
+	switch {
+	case u.up == nil:
+		panic(fmt.Sprintf("codec: no upcaster of %q from schema version %d, but of a later one", name, i+1))
+	case u.out == nil, s.leads(i), u.out.AssignableTo(event):
+		return
+	}
+	panic(fmt.Sprintf("codec: the upcaster of %q from schema version %d gives %v, which is neither %v nor what the next one takes",
+		name, i+1, u.out, event))
+}
+
+// leads reports whether step i gives what step i+1 takes.
+func (s steps) leads(i int) bool {
+	return i+1 < len(s) && s[i].out == s[i+1].in
+}
+
+// apply returns what old, the data of step i, means today.
+func (s steps) apply(i int, old any) []any {
+	events := s[i].up(old)
+	for s.leads(i) {
+		i++
+		var next []any
+		for _, event := range events {
+			next = append(next, s[i].up(event)...)
+		}
+		events = next
+	}
+	return events
+}

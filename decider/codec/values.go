@@ -1,0 +1,54 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Values returns a Codec that encodes nothing: the event itself is kept, as
+// [store.Event].Value, under the name of its Go type. It is for tests and for
+// stores in the same process. All readers share what an event points to, so an
+// event that has maps, slices or pointers must never be changed.
+//
+// A recorded event that Values[E] did not make is a *DecodeError.
+func Values[E any]() Codec[E] {
+	return values[E]{}
+}
+
+type values[E any] struct{}
+
+func (values[E]) Encode(event E) (store.Event, error) {
+	typ := reflect.TypeOf(any(event))
+	if typ == nil {
+		return store.Event{}, &UnregisteredError{fmt.Sprint(typ)}
+	}
+	if v, ok := any(event).(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return store.Event{}, &EncodeError{typ.String(), err}
+		}
+	}
+	// A pointer, because asserting *E when it is read is a comparison of types,
+	// and asserting an interface E is a search.
+	return store.Event{Type: typ.String(), Schema: 1, Value: &event}, nil
+}
+
+func (values[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
+	n := len(dst)
+	dst = slices.Grow(dst, len(recorded))[:n+len(recorded)]
+	events := dst[n:]
+	for i := range recorded {
+		value, ok := recorded[i].Value.(*E)
+		if !ok {
+			r := &recorded[i]
+			return dst[:n+i], &DecodeError{
+				Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema,
+				Err: fmt.Errorf("its value is a %T, not one of this codec", r.Value),
+			}
+		}
+		events[i] = *value
+	}
+	return dst, nil
+}

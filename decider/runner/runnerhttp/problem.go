@@ -1,0 +1,97 @@
+package runnerhttp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+)
+
+// problem is a problem details object (RFC 9457 §3). Its type is always
+// "about:blank", so its title is that of the status (§4.2.1).
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+
+	retryAfter int // seconds, for the header; 0: none
+}
+
+// WriteProblem answers request r with what err means, as a problem details object
+// (RFC 9457), and returns the status that it wrote:
+//
+//	a rejection                      422, or the status of err's method HTTPStatus() int
+//	a command that nobody handles    400
+//	a bad header, an invalid id      400
+//	a conflict under a condition     412
+//	a conflict on every attempt      409 with Retry-After
+//	an unknown outcome               503 with Retry-After: send it again with the same key
+//	the context ended                503 with Retry-After
+//	anything else                    500
+//
+// The detail is err's text, but not of a 500, which is for your log. The method
+// HTTPStatus is looked for in the whole chain of err, rejection or not. err must
+// not be nil.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) (status int) {
+	p := problemOf(r, err)
+	p.Title = http.StatusText(p.Status)
+	body, _ := json.Marshal(p) // cannot fail: two strings and an int
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // a client that has gone needs no answer
+	return p.Status
+}
+
+// problemOf returns what err means as the answer to r.
+func problemOf(r *http.Request, err error) problem {
+	var own interface {
+		error
+		HTTPStatus() int
+	}
+	switch {
+	case errors.As(err, &own):
+		return problem{Status: own.HTTPStatus(), Detail: err.Error()}
+	case errors.Is(err, decider.ErrUnhandled), errors.Is(err, ErrHeader), errors.Is(err, store.ErrInvalid):
+		return problem{Status: http.StatusBadRequest, Detail: err.Error()}
+	case errors.Is(err, runner.ErrRejected):
+		return problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
+	case errors.Is(err, runner.ErrUnknownOutcome):
+		return problem{
+			Status: http.StatusServiceUnavailable, retryAfter: 1,
+			Detail: "it is not known whether this happened: send it again with the same Idempotency-Key",
+		}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return problem{
+			Status: http.StatusServiceUnavailable, retryAfter: 1,
+			Detail: "this took too long and did not happen: send it again",
+		}
+	case errors.Is(err, store.ErrConflict) && conditional(r.Header):
+		return problem{Status: http.StatusPreconditionFailed, Detail: conflict(err)}
+	case errors.Is(err, store.ErrConflict):
+		return problem{Status: http.StatusConflict, retryAfter: 1, Detail: "too many others change this: send it again"}
+	}
+	return problem{Status: http.StatusInternalServerError}
+}
+
+// conditional reports whether the client asked for one version only.
+func conditional(h http.Header) bool {
+	return h.Get("If-Match") != "" || h.Get("If-None-Match") != ""
+}
+
+// conflict tells the client which version there is.
+func conflict(err error) string {
+	var c *store.ConflictError
+	if !errors.As(err, &c) {
+		return err.Error()
+	}
+	return "expected " + c.Expected.String() + ", found version " + strconv.FormatUint(c.Actual, 10)
+}

@@ -1,0 +1,158 @@
+package props
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	perCheck    = 10  // histories for each of rapid's checks
+	meaningful  = 100 // histories from which on what never happened is an error
+	maxOutcomes = 6   // shown for a kind of command
+)
+
+// coverage counts what the histories were made of.
+type coverage[C, S, E any] struct {
+	goal, histories, steps int
+	kinds                  map[string]*tally
+	reaches                []reach[C, S, E]
+	hits                   []int
+}
+
+// tally counts what came of a kind of command.
+type tally struct {
+	steps, accepted int
+	outcomes        map[string]int
+}
+
+func newCoverage[C, S, E any](checks int, blanks []blank[C], reaches []reach[C, S, E]) *coverage[C, S, E] {
+	c := &coverage[C, S, E]{goal: checks, kinds: map[string]*tally{}, reaches: reaches, hits: make([]int, len(reaches))}
+	if checks == 0 {
+		c.goal = perCheck * setting[int]("rapid.checks")
+	}
+	if testing.Short() {
+		c.goal = max(1, c.goal/5)
+	}
+	for _, b := range blanks {
+		c.tally(kind(b.sample))
+	}
+	return c
+}
+
+func (c *coverage[C, S, E]) tally(kind string) *tally {
+	t := c.kinds[kind]
+	if t == nil {
+		t = &tally{outcomes: map[string]int{}}
+		c.kinds[kind] = t
+	}
+	return t
+}
+
+func (c *coverage[C, S, E]) add(h History[C, S, E]) {
+	c.histories++
+	c.steps += len(h.Steps)
+	for _, s := range h.Steps {
+		t := c.tally(kind(s.Command))
+		t.steps++
+		if s.Err == nil {
+			t.accepted++
+		}
+		t.outcomes[s.label()]++
+		for i, r := range c.reaches {
+			if r.hit(s) {
+				c.hits[i]++
+			}
+		}
+	}
+}
+
+// label returns the kinds of events that s decided, or why it was rejected.
+func (s Step[C, S, E]) label() string {
+	if s.Err != nil {
+		return "✗ " + cut(digits.ReplaceAllString(s.Err.Error(), "#"), maxColumn)
+	}
+	if len(s.Events) == 0 {
+		return "nothing"
+	}
+	kinds := make([]string, len(s.Events))
+	for i, e := range s.Events {
+		kinds[i] = kind(e)
+	}
+	return strings.Join(slices.Compact(kinds), "+")
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+// String returns the counts as a table.
+func (c *coverage[C, S, E]) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d histories, %d steps", c.histories, c.steps)
+	width := 0
+	for k := range c.kinds {
+		width = max(width, len(k))
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {
+		t := c.kinds[k]
+		fmt.Fprintf(&b, "\n\t%-*s  %5.1f%%  %s", width, k, percent(t.steps, c.steps), t)
+	}
+	for i, r := range c.reaches {
+		fmt.Fprintf(&b, "\n\t%s: %d times", r.name, c.hits[i])
+	}
+	return b.String()
+}
+
+// String returns the outcomes, the most frequent first.
+func (t *tally) String() string {
+	names := slices.SortedFunc(maps.Keys(t.outcomes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.outcomes[b], t.outcomes[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for i, n := range names {
+		if i == maxOutcomes {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", n, percent(t.outcomes[n], t.steps)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func percent(part, whole int) float64 {
+	return 100 * float64(part) / float64(max(1, whole))
+}
+
+// verdict is whether something that should happen did.
+type verdict struct {
+	name   string
+	missed bool
+	text   string
+}
+
+// verdicts returns one for the kinds of commands, and one for each Reaches. Of
+// few histories they say nothing.
+func (c *coverage[C, S, E]) verdicts() []verdict {
+	if c.histories < meaningful {
+		return nil
+	}
+	accepted := verdict{name: "every command is accepted at times"}
+	var lines []string
+	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {
+		if t := c.kinds[k]; t.accepted == 0 {
+			lines = append(lines, fmt.Sprintf("%s was never accepted: %s", k, t))
+		}
+	}
+	if accepted.missed = len(lines) > 0; accepted.missed {
+		lines = append(lines, fmt.Sprintf("in %d histories; laws about it were not tested: give Any a sample that fits, or draw it with Commands", c.histories))
+		accepted.text = strings.Join(lines, "\n")
+	}
+	out := []verdict{accepted}
+	for i, r := range c.reaches {
+		out = append(out, verdict{r.name, c.hits[i] == 0, fmt.Sprintf("%s: never in %d histories (%d steps)", r.name, c.histories, c.steps)})
+	}
+	return out
+}

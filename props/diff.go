@@ -1,0 +1,82 @@
+package props
+
+import (
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// changes returns what differs between two values, such as
+// "Balance 0 → 5, Open false → true", and "" if they are the same.
+func changes[T any](before, after T) string {
+	return strings.Join(diff(nil, "", reflect.ValueOf(&before).Elem(), reflect.ValueOf(&after).Elem(), 0), ", ")
+}
+
+// diff appends the differences of a and b, which are at path, to out. It goes
+// into structs, and into maps entry by entry.
+func diff(out []string, path string, a, b reflect.Value, depth int) []string {
+	from, to := valueText(a), valueText(b)
+	if from == to {
+		return out
+	}
+	if depth <= maxDepth {
+		switch a.Kind() { //nolint:exhaustive // the rest has no parts worth naming
+		case reflect.Interface, reflect.Pointer:
+			if !a.IsNil() && !b.IsNil() && a.Elem().Type() == b.Elem().Type() {
+				return diff(out, path, a.Elem(), b.Elem(), depth+1)
+			}
+		case reflect.Struct:
+			if s := shapeOf(a.Type()); !s.time {
+				return diffFields(out, path, a, b, depth)
+			}
+		case reflect.Map:
+			return diffEntries(out, path, a, b, depth)
+		}
+	}
+	return append(out, strings.TrimPrefix(path+" ", " ")+from+" → "+to)
+}
+
+func diffFields(out []string, path string, a, b reflect.Value, depth int) []string {
+	for i, name := range shapeOf(a.Type()).fields {
+		if path != "" {
+			name = path + "." + name
+		}
+		out = diff(out, name, a.Field(i), b.Field(i), depth+1)
+	}
+	return out
+}
+
+func diffEntries(out []string, path string, a, b reflect.Value, depth int) []string {
+	p := &printer{}
+	before, after := p.entries(a, depth), p.entries(b, depth)
+	for len(before)+len(after) > 0 {
+		switch {
+		case len(after) == 0 || len(before) > 0 && before[0].key < after[0].key:
+			out = append(out, path+"["+before[0].key+"] "+valueText(before[0].value)+" → gone")
+			before = before[1:]
+		case len(before) == 0 || after[0].key < before[0].key:
+			out = append(out, path+"["+after[0].key+"] new → "+valueText(after[0].value))
+			after = after[1:]
+		default:
+			out = diff(out, path+"["+before[0].key+"]", before[0].value, after[0].value, depth+1)
+			before, after = before[1:], after[1:]
+		}
+	}
+	return out
+}
+
+// cut shortens s to at most n characters.
+func cut(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// pad fills s with blanks up to n characters.
+func pad(s string, n int) string {
+	if missing := n - utf8.RuneCountInString(s); missing > 0 {
+		return s + strings.Repeat(" ", missing)
+	}
+	return s
+}

@@ -1,0 +1,43 @@
+// Package props checks deciders: it finds the commands that break a law, and
+// says so with the shortest history it can.
+//
+// A decider is a value of pure functions, so one line checks a good deal. From
+// samples of the commands, props makes histories, and on them checks that Decide
+// and Evolve are total, deterministic and pure, that they share no memory, that
+// replay gives the same state, and that every command is accepted at least once:
+//
+//	func TestAccount(t *testing.T) {
+//		props.For(account.Decider).Any(Open{}, Deposit{}, Withdraw{}, Close{}).Check(t)
+//	}
+//
+// Each law is a subtest. Then add a line for each thing that you know:
+//
+//	.Codec(account.Codec)                                // events survive encoding
+//	.Snapshot(encode, decode)                            // states do too
+//	.Invariant("balance is never negative", solvent)     // func(State) error
+//	.Rule("a closed account decides nothing", frozen)    // func(Step) error
+//	.Reaches("an overdraft is refused", refused)         // it must happen at least once
+//	.Commands(func(t *rapid.T, s State) Command { … })   // commands that fit the state
+//
+// A failure shows the law, the history as a table of commands, events and
+// changes, the scenario as Go code, and how to see it again. [Spec] is such a
+// scenario, exact and ordered:
+//
+//	props.Spec(t, account.Decider).
+//		Given(Opened{"ann"}, Deposited{5}).
+//		When(Withdraw{3}).
+//		Then(Withdrawn{3})
+//
+// # How histories are made
+//
+// Most commands are chosen so that Decide accepts them, some as they come; half
+// of the histories do without some kinds of commands. All laws share the
+// histories, ten times as many as -rapid.checks says (a fifth of it with -short).
+// The flags of pgregory.net/rapid work as they do for rapid.Check: -rapid.seed
+// replays a failure, and a file in testdata/rapid replays it by itself until it
+// passes. The scenario lasts longer than both: it is the regression test.
+//
+// Values are compared as they print: unexported fields count, nil and empty
+// slices and maps are the same, times are compared as instants, functions and
+// channels by type.
+package props

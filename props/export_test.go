@@ -1,0 +1,49 @@
+package props
+
+import "testing"
+
+// Failure is what Check would report in the subtest called Law.
+type Failure struct {
+	Law   string
+	Steps int // of the history, after shrinking
+	Text  string
+}
+
+// Failures checks s as Check does, and returns the failures in the order of the
+// subtests instead of reporting them. Err is why it could not.
+func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, coverage, err string) {
+	t.Helper()
+	r := s.run(t)
+	if problem := r.search(); problem != "" {
+		return nil, "", problem
+	}
+	for _, l := range r.laws {
+		if f, ok := r.failures[l.name]; ok {
+			text, steps := r.report(t, f)
+			out = append(out, Failure{l.name, steps, text})
+		}
+	}
+	for _, v := range r.coverage.verdicts() {
+		if v.missed {
+			out = append(out, Failure{v.name, 0, v.text})
+		}
+	}
+	return out, r.coverage.String(), ""
+}
+
+// Text, Code and Changes are the printer.
+func Text[T any](v T) string                { return text(v) }
+func Code[T any](v T) string                { return code(v) }
+func Changes[T any](before, after T) string { return changes(before, after) }
+func Clone[T any](v T) T                    { return clone(v) }
+func Histories[C, S, E any](s Suite[C, S, E], seed uint64) []C {
+	return generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
+}
+
+// Laws returns the names of the laws that s checks.
+func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {
+	for _, l := range append(laws[C, S, E](), s.laws...) {
+		names = append(names, l.name)
+	}
+	return names
+}

@@ -1,0 +1,124 @@
+package props
+
+import (
+	"math/rand/v2"
+	"reflect"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+const (
+	maxLength     = 40 // commands in a history
+	maxIdle       = 12 // commands without events that end one
+	maxAfter      = 3  // the same, at a terminal state
+	maxCandidates = 8  // commands tried for a step
+)
+
+// generator makes lists of commands; the same seed gives the same list.
+type generator[C, S, E any] struct {
+	decider decider.Decider[C, S, E]
+	blanks  []blank[C]
+	draw    func(t *rapid.T, state S) C // nil: blanks only
+}
+
+// choice is how a history is being made.
+type choice struct {
+	rand  *rand.Rand
+	swarm bool   // do without some kinds of commands
+	salt  uint64 // says which
+}
+
+// commands returns the list of seed. Where the decider panics, it ends.
+func (g generator[C, S, E]) commands(seed uint64) (cmds []C) {
+	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
+	ch := choice{rand: r, swarm: r.IntN(2) == 0, salt: r.Uint64()}
+	length := 1 + r.IntN(maxLength)
+	state, idle := g.decider.Start(), 0
+	for len(cmds) < length && idle < maxIdle && (idle < maxAfter || !g.decider.IsTerminal(state)) {
+		s, ok := g.next(ch, state)
+		cmds = append(cmds, s.Command)
+		if !ok {
+			return cmds
+		}
+		state = s.After
+		idle++
+		if len(s.Events) > 0 && s.Err == nil {
+			idle = 0
+		}
+	}
+	return cmds
+}
+
+// next returns the next step on state, false if the decider panicked. Most often
+// it is the first candidate that is accepted and does something.
+func (g generator[C, S, E]) next(ch choice, state S) (s Step[C, S, E], ok bool) {
+	tries := maxCandidates
+	if ch.rand.IntN(8) == 0 {
+		tries = 1
+	}
+	for range tries {
+		cmd := g.candidate(ch, state)
+		if err := catch(func() { s = step(g.decider, clone(cmd), state) }); err != nil {
+			s.Command = cmd
+			return s, false
+		}
+		s.Command = cmd
+		if s.Err == nil && len(s.Events) > 0 {
+			break
+		}
+	}
+	return s, true
+}
+
+// candidate returns a command, of a kind that is not off if one is soon found.
+func (g generator[C, S, E]) candidate(ch choice, state S) C {
+	var cmd C
+	for range maxCandidates {
+		cmd = g.one(ch.rand, state)
+		if !ch.swarm || !ch.off(kind(cmd)) {
+			break
+		}
+	}
+	return cmd
+}
+
+func (g generator[C, S, E]) one(r *rand.Rand, state S) C {
+	if g.draw == nil || len(g.blanks) > 0 && r.IntN(4) == 0 {
+		return g.blanks[r.IntN(len(g.blanks))].draw(r)
+	}
+	return rapid.Custom(func(t *rapid.T) C {
+		rapid.Bool().Draw(t, "any") // rapid wants at least one draw
+		return g.draw(t, state)
+	}).Example(int(r.Uint64() >> 1))
+}
+
+// off reports whether a swarm does without commands of kind.
+func (ch choice) off(kind string) bool {
+	h := ch.salt
+	for _, b := range []byte(kind) {
+		h = mix(h ^ uint64(b))
+	}
+	return h&1 == 0
+}
+
+// mix returns a number that looks random, another one for each x (splitmix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// kind returns the name of the type of a command or event.
+func kind[T any](v T) string {
+	t := reflect.TypeOf(v)
+	switch {
+	case t == nil:
+		return "nil"
+	case t.Kind() == reflect.Pointer:
+		return shortName(t.Elem())
+	}
+	return shortName(t)
+}

@@ -1,0 +1,260 @@
+package props
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// Step is a command decided on a state, and what came of it.
+type Step[C, S, E any] struct {
+	Before  S
+	Command C
+	Events  []E   // none if there was nothing to do, or Err is set
+	Err     error // the rejection
+	After   S     // Before, if Err is set
+}
+
+// History is what a list of commands did, one after the other, from Start on.
+type History[C, S, E any] struct {
+	Start S
+	Steps []Step[C, S, E]
+}
+
+// String returns h as a table: the command, what was decided, what changed.
+func (h History[C, S, E]) String() string {
+	return strings.Join(h.table(-1), "\n")
+}
+
+// events returns all events of h in order.
+func (h History[C, S, E]) events() []E {
+	var all []E
+	for _, s := range h.Steps {
+		if s.Err == nil {
+			all = append(all, s.Events...)
+		}
+	}
+	return all
+}
+
+// end returns the state that h led to.
+func (h History[C, S, E]) end() S {
+	if len(h.Steps) == 0 {
+		return h.Start
+	}
+	return h.Steps[len(h.Steps)-1].After
+}
+
+const (
+	maxColumn = 60 // characters of a command, or of what it decided
+	maxChange = 90
+)
+
+// table returns a line for each step, and marks the one of index here.
+func (h History[C, S, E]) table(here int) []string {
+	rows := make([][3]string, len(h.Steps))
+	var width [2]int
+	for i, s := range h.Steps {
+		rows[i] = [3]string{cut(text(s.Command), maxColumn), cut(s.outcome(), maxColumn), cut(changes(s.Before, s.After), maxChange)}
+		for c := range width {
+			width[c] = max(width[c], len([]rune(rows[i][c])))
+		}
+	}
+	digits := len(strconv.Itoa(len(rows)))
+	lines := make([]string, len(rows))
+	for i, row := range rows {
+		line := fmt.Sprintf("%*d  %s   %s   %s", digits, i+1, pad(row[0], width[0]), pad(row[1], width[1]), row[2])
+		if i == here {
+			line += "   ← here"
+		}
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
+}
+
+// outcome returns the events of s, or its rejection, as text.
+func (s Step[C, S, E]) outcome() string {
+	return outcome(s.Events, s.Err)
+}
+
+func outcome[E any](events []E, err error) string {
+	if err != nil && len(events) == 0 {
+		return "✗ " + err.Error()
+	}
+	texts := make([]string, len(events))
+	for i, e := range events {
+		texts[i] = text(e)
+	}
+	all := strings.Join(texts, ", ")
+	if all == "" {
+		all = "nothing"
+	}
+	if err != nil {
+		all += " and ✗ " + err.Error()
+	}
+	return all
+}
+
+// step decides cmd on state, and evolves.
+func step[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) Step[C, S, E] {
+	s := Step[C, S, E]{Before: state, Command: cmd, After: state}
+	s.Events, s.Err = d.Decide(cmd, state)
+	if s.Err == nil {
+		s.After = d.Fold(state, s.Events...)
+	}
+	return s
+}
+
+// play returns the history of cmds. If a function panics, that is the rejection
+// of the last step.
+func play[C, S, E any](d decider.Decider[C, S, E], cmds []C) History[C, S, E] {
+	h := History[C, S, E]{Start: d.Start()}
+	state := h.Start
+	for _, c := range clones(cmds) {
+		s := Step[C, S, E]{Before: state, Command: c, After: state}
+		panicked := catch(func() { s.Events, s.Err = d.Decide(c, state) })
+		if panicked == nil && s.Err == nil {
+			panicked = catch(func() { s.After = d.Fold(state, s.Events...) })
+		}
+		if panicked != nil {
+			s.Err = panicked
+		}
+		h.Steps = append(h.Steps, s)
+		if panicked != nil {
+			break
+		}
+		state = s.After
+	}
+	return h
+}
+
+// panicError is a panic of a function of the user's.
+type panicError struct {
+	value any
+	where string
+}
+
+// Error says with what, and where.
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v (%s)", e.value, e.where) }
+
+// catch runs f and returns its panic, nil if there was none.
+func catch(f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, origin()}
+		}
+	}()
+	f()
+	return nil
+}
+
+// origin returns the file and line of the panic that is being recovered.
+func origin() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		if !more || !strings.HasPrefix(f.Function, "runtime.") {
+			return f.File[strings.LastIndexByte(f.File, '/')+1:] + ":" + strconv.Itoa(f.Line)
+		}
+	}
+}
+
+// clones returns a copy of cmds that shares no memory with it, as far as
+// exported fields reach: Decide may write to what it is given.
+func clones[C any](cmds []C) []C {
+	out := make([]C, len(cmds))
+	for i := range cmds {
+		out[i] = clone(cmds[i])
+	}
+	return out
+}
+
+func clone[C any](cmd C) C {
+	v := reflect.ValueOf(&cmd).Elem()
+	if plain(v) {
+		return cmd
+	}
+	c := reflect.New(v.Type()).Elem()
+	copyInto(c, v, 0)
+	return c.Interface().(C) //nolint:errcheck // its own type
+}
+
+// plain reports whether v holds no reference that a copy would share.
+func plain(v reflect.Value) bool {
+	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	case reflect.Interface:
+		return v.IsNil() || plain(v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !plain(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice, reflect.Map, reflect.Pointer:
+		return v.IsNil()
+	case reflect.Array:
+		return v.Len() == 0 || plain(v.Index(0)) && plain(v.Index(v.Len()-1))
+	default:
+		return true
+	}
+}
+
+// copyInto makes dst, which is settable, a deep copy of src.
+func copyInto(dst, src reflect.Value, depth int) {
+	dst.Set(src)
+	if depth > maxDepth {
+		return
+	}
+	switch src.Kind() { //nolint:exhaustive // the rest is copied
+	case reflect.Interface:
+		if !src.IsNil() {
+			v := reflect.New(src.Elem().Type()).Elem()
+			copyInto(v, src.Elem(), depth+1)
+			dst.Set(v)
+		}
+	case reflect.Pointer:
+		if !src.IsNil() {
+			dst.Set(reflect.New(src.Type().Elem()))
+			copyInto(dst.Elem(), src.Elem(), depth+1)
+		}
+	case reflect.Struct:
+		for i := range src.NumField() {
+			if dst.Field(i).CanSet() {
+				copyInto(dst.Field(i), src.Field(i), depth+1)
+			}
+		}
+	case reflect.Slice:
+		if !src.IsNil() {
+			dst.Set(reflect.MakeSlice(src.Type(), src.Len(), src.Len()))
+			copyElements(dst, src, depth)
+		}
+	case reflect.Array:
+		copyElements(dst, src, depth)
+	case reflect.Map:
+		copyMap(dst, src, depth)
+	}
+}
+
+func copyElements(dst, src reflect.Value, depth int) {
+	for i := range src.Len() {
+		copyInto(dst.Index(i), src.Index(i), depth+1)
+	}
+}
+
+func copyMap(dst, src reflect.Value, depth int) {
+	if src.IsNil() {
+		return
+	}
+	dst.Set(reflect.MakeMapWithSize(src.Type(), src.Len()))
+	for it := src.MapRange(); it.Next(); {
+		v := reflect.New(src.Type().Elem()).Elem()
+		copyInto(v, it.Value(), depth+1)
+		dst.SetMapIndex(it.Key(), v)
+	}
+}

@@ -1,0 +1,322 @@
+package props
+
+import (
+	"fmt"
+	"strings"
+)
+
+// law is a promise, and how to see whether a list of commands breaks it.
+type law[C, S, E any] struct {
+	name  string
+	spec  bool // whether a Spec can say what should happen instead
+	check func(r *run[C, S, E], cmds []C) *breach
+}
+
+// breach is where and how a law is broken.
+type breach struct {
+	step int // index; -1: before the first
+	text string
+}
+
+func breachf(step int, format string, args ...any) *breach {
+	return &breach{step, fmt.Sprintf(format, args...)}
+}
+
+// laws returns those that hold for every decider.
+func laws[C, S, E any]() []law[C, S, E] {
+	return []law[C, S, E]{
+		{"decide is total", true, decideTotal[C, S, E]},
+		{"decide is deterministic", true, decideDeterministic[C, S, E]},
+		{"decide changes nothing", true, decidePure[C, S, E]},
+		{"a rejection has no events", true, rejection[C, S, E]},
+		{"events are real", true, eventsReal[C, S, E]},
+		{"evolve is total", false, evolveTotal[C, S, E]},
+		{"evolve is deterministic", false, evolveDeterministic[C, S, E]},
+		{"evolve changes nothing", false, evolvePure[C, S, E]},
+		{"evolve shares no memory", false, fork[C, S, E]},
+		{"the past does not change", false, past[C, S, E]},
+		{"start is fresh", false, fresh[C, S, E]},
+		{"replay gives the same state", false, replay[C, S, E]},
+		{"a terminal state stays", true, terminal[C, S, E]},
+	}
+}
+
+// walk plays cmds from the start and shows each step to visit until there is a
+// breach.
+func (r *run[C, S, E]) walk(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
+	state := r.decider.Start()
+	for i, c := range clones(cmds) {
+		s := step(r.decider, c, state)
+		if b := visit(i, s); b != nil {
+			return b
+		}
+		state = s.After
+	}
+	return nil
+}
+
+// decisions plays cmds and shows each decision to visit, before its events are
+// evolved, until there is a breach.
+func (r *run[C, S, E]) decisions(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
+	state := r.decider.Start()
+	for i, c := range clones(cmds) {
+		events, err := r.decider.Decide(c, state)
+		if b := visit(i, Step[C, S, E]{Before: state, Command: c, Events: events, Err: err}); b != nil {
+			return b
+		}
+		if err == nil {
+			state = r.decider.Fold(state, events...)
+		}
+	}
+	return nil
+}
+
+// evolutions plays cmds and shows each event to visit, before it is evolved, with
+// the state then, until there is a breach.
+func (r *run[C, S, E]) evolutions(cmds []C, visit func(i int, state S, event E) *breach) *breach {
+	state := r.decider.Start()
+	for i, c := range clones(cmds) {
+		events, err := r.decider.Decide(c, state)
+		if err != nil {
+			continue
+		}
+		for _, e := range events {
+			if b := visit(i, state, e); b != nil {
+				return b
+			}
+			state = r.decider.Evolve(state, e)
+		}
+	}
+	return nil
+}
+
+func decideTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	state := r.decider.Start()
+	for i, c := range clones(cmds) {
+		var events []E
+		var rejected error
+		if err := catch(func() { events, rejected = r.decider.Decide(c, state) }); err != nil {
+			return breachf(i, "Decide(%s, %s): %v", text(c), text(state), err)
+		}
+		if rejected == nil {
+			state = r.decider.Fold(state, events...)
+		}
+	}
+	return nil
+}
+
+func decidePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	state := r.decider.Start()
+	for i, c := range clones(cmds) {
+		before, cmd := text(state), text(c)
+		events, err := r.decider.Decide(c, state)
+		if after := text(c); after != cmd {
+			return breachf(i, "Decide changed its command:\n  before  %s\n  after   %s", cmd, after)
+		}
+		if after := text(state); after != before {
+			return breachf(i, "Decide(%s, …) changed its state:\n  before  %s\n  after   %s", cmd, before, after)
+		}
+		if err == nil {
+			state = r.decider.Fold(state, events...)
+		}
+	}
+	return nil
+}
+
+func rejection[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	return r.decisions(cmds, func(i int, s Step[C, S, E]) *breach {
+		if s.Err == nil || len(s.Events) == 0 {
+			return nil
+		}
+		return breachf(i, "%s was rejected (%v) and decided %s", text(s.Command), s.Err, outcome(s.Events, nil))
+	})
+}
+
+func eventsReal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	return r.decisions(cmds, func(i int, s Step[C, S, E]) *breach {
+		for j, e := range s.Events {
+			if isNil(e) {
+				return breachf(i, "event %d of %d that %s decided is nil", j+1, len(s.Events), text(s.Command))
+			}
+		}
+		return nil
+	})
+}
+
+// evolveTotal tries each event where it was decided, and then on every state: a
+// stream recorded long ago need not follow the rules of today.
+func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	b := r.evolutions(cmds, func(i int, state S, e E) *breach {
+		if err := catch(func() { r.decider.Evolve(state, e) }); err != nil {
+			return breachf(i, "Evolve(%s, %s): %v", text(state), text(e), err)
+		}
+		return nil
+	})
+	if b != nil {
+		return b
+	}
+	h := play(r.decider, cmds)
+	some := variety(h.events(), 1)
+	for i, s := range h.Steps {
+		for _, e := range some {
+			if err := catch(func() { r.decider.Evolve(s.Before, e) }); err != nil {
+				return breachf(i, "before this step, Evolve(%s, %s): %v\n  today nothing decides that event there, but a stream of old may have it", text(s.Before), text(e), err)
+			}
+		}
+	}
+	return nil
+}
+
+func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	return r.evolutions(cmds, func(i int, state S, e E) *breach {
+		before, event := text(state), text(e)
+		r.decider.Evolve(state, e)
+		if after := text(e); after != event {
+			return breachf(i, "Evolve changed its event:\n  before  %s\n  after   %s", event, after)
+		}
+		if after := text(state); after != before {
+			return breachf(i, "Evolve(…, %s) changed its state:\n  before  %s\n  after   %s", event, before, after)
+		}
+		return nil
+	})
+}
+
+// fork evolves one state twice, by an event that was decided and by others, and
+// wants the first successor to stay as it is. It is stronger than evolvePure: an
+// append to a slice with room changes neither its state nor its event.
+func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	others := variety(play(r.decider, cmds).events(), 4)
+	return r.evolutions(cmds, func(i int, state S, e E) *breach {
+		next := r.decider.Evolve(state, e)
+		want := text(next)
+		for _, o := range others {
+			if !same(o, e) { // it would write the same
+				r.decider.Evolve(state, o)
+			}
+		}
+		if text(next) == want {
+			return nil
+		}
+		return r.culprit(i, state, e, others)
+	})
+}
+
+// culprit finds the event of others after which the successor of state is not
+// what it was.
+func (r *run[C, S, E]) culprit(i int, state S, e E, others []E) *breach {
+	for _, o := range others {
+		next := r.decider.Evolve(state, e)
+		want := text(next)
+		r.decider.Evolve(state, o)
+		if got := text(next); got != want {
+			return breachf(i, "two successors of one state share memory (append to a shared slice?):\n"+
+				"  after %s:\n    %s\n  then, from the same state, Evolve by %s made it:\n    %s", text(e), want, text(o), got)
+		}
+	}
+	return breachf(i, "the state after %s changed when its predecessor was evolved by other events", text(e))
+}
+
+// past plays the whole history, and then wants every value in it to print as it
+// did when it was made.
+func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	h := History[C, S, E]{Start: r.decider.Start()}
+	start := text(h.Start)
+	var made [][3]string // state after, command, events
+	r.walk(cmds, func(_ int, s Step[C, S, E]) *breach {
+		h.Steps = append(h.Steps, s)
+		made = append(made, [3]string{text(s.After), text(s.Command), text(s.Events)})
+		return nil
+	})
+	if now := text(h.Start); now != start {
+		return breachf(-1, "the state at the start was\n  %s\nand at the end it is\n  %s", start, now)
+	}
+	for i, s := range h.Steps {
+		now := [...]string{text(s.After), text(s.Command), text(s.Events)}
+		for j, what := range [...]string{"the state after", "the command of", "the events of"} {
+			if was := made[i][j]; now[j] != was {
+				return breachf(i, "%s step %d was\n  %s\nand at the end it is\n  %s", what, i+1, was, now[j])
+			}
+		}
+	}
+	return nil
+}
+
+func fresh[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	r.walk(cmds, func(int, Step[C, S, E]) *breach { return nil })
+	if now := text(r.decider.Start()); now != r.start {
+		return breachf(len(cmds)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", r.start, now)
+	}
+	return nil
+}
+
+func replay[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	h := play(r.decider, cmds)
+	want, events, last := h.end(), h.events(), len(cmds)-1
+	full := r.decider.Fold(r.decider.Start(), events...)
+	if !same(full, want) {
+		return breachf(last, "the events folded from the start give another state than the commands led to:\n  %s", changes(want, full))
+	}
+	for _, k := range splits(len(events)) {
+		got := r.decider.Fold(r.decider.Fold(r.decider.Start(), events[:k]...), events[k:]...)
+		if !same(got, want) {
+			return breachf(last, "folding %d events, then the other %d, gives another state:\n  %s", k, len(events)-k, changes(want, got))
+		}
+	}
+	return nil
+}
+
+func terminal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	if r.decider.Terminal == nil {
+		return nil
+	}
+	h := play(r.decider, cmds)
+	some := variety(h.events(), 2)
+	for i, s := range h.Steps {
+		if !r.decider.Terminal(s.After) {
+			continue
+		}
+		for _, c := range cmds {
+			if events, err := r.decider.Decide(clone(c), s.After); err == nil && len(events) > 0 {
+				return breachf(i, "%s is terminal, but there %s decides %s", text(s.After), text(c), outcome(events, nil))
+			}
+		}
+		for _, e := range some {
+			if next := r.decider.Evolve(s.After, e); !r.decider.Terminal(next) {
+				return breachf(i, "%s is terminal, but %s leads out of it, to %s", text(s.After), text(e), text(next))
+			}
+		}
+	}
+	return nil
+}
+
+// variety returns the different events among all, at most n of each kind.
+func variety[E any](all []E, n int) []E {
+	var out []E
+	seen, kinds := map[string]bool{}, map[string]int{}
+	for _, e := range all {
+		k := kind(e)
+		if kinds[k] == n {
+			continue
+		}
+		if t := text(e); !seen[t] {
+			seen[t] = true
+			kinds[k]++
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// splits returns at most nine numbers from 0 to n, both among them.
+func splits(n int) []int {
+	var out []int
+	for k := 0; k < n; k += max(1, n/8) {
+		out = append(out, k)
+	}
+	return append(out, n)
+}
+
+// indent puts prefix before each line of s.
+func indent(s, prefix string) string {
+	return prefix + strings.ReplaceAll(s, "\n", "\n"+prefix)
+}

@@ -1,0 +1,400 @@
+package props_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
+)
+
+type (
+	Account = decider.Decider[Command, State, Event]
+	Suite   = props.Suite[Command, State, Event]
+)
+
+// plant returns the suite of an account that change has broken.
+func plant(change func(d *Account)) func() Suite {
+	return func() Suite {
+		d := account()
+		change(&d)
+		return samples(d)
+	}
+}
+
+// on returns an Evolve that does f for events of type T, and else what it should.
+func on[T Event](f func(s State, e T) State) func(State, Event) State {
+	return func(s State, e Event) State {
+		if e, ok := e.(T); ok {
+			return f(s, e)
+		}
+		return evolve(s, e)
+	}
+}
+
+// planted are bugs, with the laws that must name them and at most how many steps
+// the history may have that shows them.
+var planted = map[string]struct {
+	suite func() Suite
+	laws  []string
+	steps int
+}{
+	"a division by zero in decide": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if w, ok := c.(Withdraw); ok && s.Open && w.Amount%s.Balance == 0 {
+				return nil, errFunds
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide is total"}, 2},
+	"closed on Sundays": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if time.Now().Weekday() == time.Sunday {
+				return nil, errNotOpen
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide is deterministic"}, 1},
+	"a fee by chance": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if w, ok := c.(Withdraw); ok && err == nil {
+				return append(events, Withdrawn{w.Amount * rand.IntN(1000)}), nil
+			}
+			return events, err
+		}
+	}), []string{"decide is deterministic"}, 3},
+	"an expiry by the clock, years ahead": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if s.Open && time.Now().Year() > 2030 {
+				return nil, errNotOpen
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide is deterministic"}, 2},
+	"events in the order of a map": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if _, ok := c.(Close); ok && err == nil {
+				for name := range s.Totals {
+					events = append(events, Opened{name})
+				}
+			}
+			return events, err
+		}
+	}), []string{"decide is deterministic"}, 4},
+	"an error that tells the time": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if err != nil {
+				err = fmt.Errorf("%w at %s", err, time.Now())
+			}
+			return events, err
+		}
+	}), []string{"decide is deterministic"}, 1},
+	"tags sorted in the command": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if c, ok := c.(Deposit); ok {
+				slices.Sort(c.Tags)
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide changes nothing"}, 1},
+	"decide writes the totals": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if s.Totals != nil {
+				s.Totals["asked"]++
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide changes nothing", "the past does not change"}, 3},
+	"events beside an error": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if err != nil && s.Open {
+				events = append(events, Closed{})
+			}
+			return events, err
+		}
+	}), []string{"a rejection has no events"}, 3},
+	"a nil event": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if _, ok := c.(Close); ok && err == nil {
+				events = append(events, nil)
+			}
+			return events, err
+		}
+	}), []string{"events are real"}, 2},
+	"a map that is made when opened": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Deposited) State {
+			next := moved(s, e.Amount, "in")
+			if !s.Open {
+				var totals map[string]int
+				totals["in"] += e.Amount //nolint:staticcheck // the bug
+			}
+			return next
+		})
+	}), []string{"evolve is total"}, 2},
+	"a panic in evolve": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Withdrawn) State { panic("unreachable: " + s.Owner) })
+	}), []string{"evolve is total"}, 3},
+	"the time in the state": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Opened) State {
+			s.Open, s.Balance = true, time.Now().Day()
+			return s
+		})
+	}), []string{"evolve is deterministic"}, 1},
+	"a counter beside evolve": {plant(func(d *Account) {
+		n := 0
+		d.Evolve = on(func(s State, e Deposited) State {
+			n++
+			return moved(s, n, "in")
+		})
+	}), []string{"evolve is deterministic", "replay gives the same state"}, 2},
+	"totals written in place": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Withdrawn) State {
+			s = moved(s, -e.Amount, "out")
+			return s
+		})
+		inner := d.Evolve
+		d.Evolve = func(s State, e Event) State {
+			if s.Totals != nil {
+				s.Totals["events"]++
+			}
+			return inner(s, e)
+		}
+	}), []string{"evolve changes nothing", "evolve is deterministic", "the past does not change"}, 4},
+	"tags of an event sorted": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Deposited) State {
+			slices.Sort(e.Tags)
+			return moved(s, e.Amount, "in")
+		})
+	}), []string{"evolve changes nothing"}, 2},
+	"append to a shared slice": {plant(func(d *Account) {
+		d.Evolve = func(s State, e Event) State {
+			switch e := e.(type) {
+			case Deposited:
+				s.Balance += e.Amount
+				s.Movements = append(s.Movements, e.Amount)
+				return s
+			case Withdrawn:
+				s.Balance -= e.Amount
+				s.Movements = append(s.Movements, -e.Amount)
+				return s
+			}
+			return evolve(s, e)
+		}
+	}), []string{"evolve shares no memory"}, 5},
+	"one buffer for all decisions": {plant(func(d *Account) {
+		buffer := make([]Event, 0, 8)
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if err != nil {
+				return nil, err
+			}
+			buffer = append(buffer[:0], events...)
+			return buffer, nil
+		}
+	}), []string{"the past does not change", "replay gives the same state"}, 2},
+	"a start in a package variable": {plant(func(d *Account) {
+		shared := map[string]int{}
+		d.Initial = func() State { return State{Totals: shared} }
+		d.Evolve = on(func(s State, e Opened) State {
+			s.Totals["opened"]++
+			s.Open = true
+			return s
+		})
+	}), []string{"start is fresh", "evolve changes nothing"}, 1},
+	"a start that counts": {plant(func(d *Account) {
+		n := 0
+		d.Initial = func() State { n++; return State{Owner: strconv.Itoa(n)} }
+	}), []string{"start is fresh"}, 1},
+	"a deposit to a closed account": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if c, ok := c.(Deposit); ok && s.Closed {
+				return []Event{Deposited(c)}, nil
+			}
+			return decide(c, s)
+		}
+	}), []string{"a terminal state stays"}, 3},
+	"a way out of the end": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Opened) State {
+			s = evolve(s, e)
+			s.Closed = false
+			return s
+		})
+	}), []string{"a terminal state stays"}, 2},
+	"an event that is not registered": {func() Suite {
+		c := allNames()
+		delete(c, "Withdrawn")
+		return samples(account()).Codec(c)
+	}, []string{"every event encodes"}, 3},
+	"a codec that panics": {func() Suite {
+		return samples(account()).Codec(wrong{encode: func(e Event) {
+			if d, ok := e.(Deposited); ok && len(d.Tags) > 1 {
+				panic("too many tags")
+			}
+		}})
+	}, []string{"every event encodes"}, 2},
+	"a codec that loses a field": {func() Suite {
+		return samples(account()).Codec(wrong{decode: func(e Event) Event {
+			if d, ok := e.(Deposited); ok {
+				return Deposited{Amount: d.Amount}
+			}
+			return e
+		}})
+	}, []string{"events survive encoding"}, 2},
+	"a codec that drops events": {func() Suite {
+		return samples(account()).Codec(wrong{decode: func(e Event) Event {
+			if _, ok := e.(Closed); ok {
+				return nil
+			}
+			return e
+		}})
+	}, []string{"events survive encoding"}, 2},
+	"a snapshot without the totals": {func() Suite {
+		return samples(account()).Snapshot(encodeState, func(data []byte) (State, error) {
+			s, err := decodeState(data)
+			s.Totals = nil
+			return s, err
+		})
+	}, []string{"snapshots make no difference"}, 2},
+	"a snapshot that cannot be read": {func() Suite {
+		return samples(account()).Snapshot(encodeState, func(data []byte) (s State, err error) {
+			var strict struct{ Owner string }
+			err = json.Unmarshal(data[:len(data)-min(1, len(data)/90)], &strict)
+			return s, err
+		})
+	}, []string{"snapshots make no difference"}, 2},
+	"an overdraft from the fourth movement on": {func() Suite {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if w, ok := c.(Withdraw); ok && s.Open && !s.Closed && len(s.Movements) > 3 && w.Amount > 0 && w.Amount <= limit {
+				return []Event{Withdrawn(w)}, nil
+			}
+			return decide(c, s)
+		}
+		return samples(d).Invariant("balance is never negative", solvent)
+	}, []string{"balance is never negative"}, 6},
+	"a start that breaks the invariant": {func() Suite {
+		d := account()
+		d.Initial = func() State { return State{Balance: -1} }
+		return samples(d).Invariant("balance is never negative", solvent)
+	}, []string{"balance is never negative"}, 0},
+	"a rule that panics": {func() Suite {
+		return samples(account()).Rule("no rule", func(s Step) error { return fmt.Errorf("%d", 1/len(s.After.Owner)) })
+	}, []string{"no rule"}, 1},
+	"a deposit after the end": {func() Suite {
+		d := account()
+		d.Terminal = nil
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if c, ok := c.(Deposit); ok && s.Closed {
+				return []Event{Deposited(c)}, nil
+			}
+			return decide(c, s)
+		}
+		return samples(d).Rule("a closed account decides nothing", frozen)
+	}, []string{"a closed account decides nothing"}, 3},
+	"a command that is never accepted": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if _, ok := c.(Withdraw); ok {
+				return nil, errFunds
+			}
+			return decide(c, s)
+		}
+	}), []string{"every command is accepted at times"}, 0},
+	"a case that never comes": {func() Suite {
+		return samples(account()).Reaches("an overdraft is paid", func(s Step) bool { return s.After.Balance < 0 })
+	}, []string{"an overdraft is paid"}, 0},
+}
+
+// wrong is a codec with a bug.
+type wrong struct {
+	encode func(Event)
+	decode func(Event) Event // nil: dropped
+}
+
+func (w wrong) Encode(e Event) (store.Event, error) {
+	if w.encode != nil {
+		w.encode(e)
+	}
+	return allNames().Encode(e)
+}
+
+func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	events, err := allNames().Decode(nil, recorded)
+	for _, e := range events {
+		if w.decode != nil {
+			e = w.decode(e)
+		}
+		if e != nil {
+			dst = append(dst, e)
+		}
+	}
+	return dst, err
+}
+
+// TestPlanted checks that every planted bug is found, under the name of the laws
+// that are about it, and shown in a short history.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	for name, tt := range planted {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, err := props.Failures(t, tt.suite().Checks(300))
+			if err != "" {
+				t.Fatal(err)
+			}
+			found := map[string]props.Failure{}
+			for _, f := range failures {
+				found[f.Law] = f
+			}
+			for _, law := range tt.laws {
+				f, ok := found[law]
+				if !ok {
+					t.Errorf("%q did not fail; these did: %v", law, lawsOf(failures))
+					continue
+				}
+				if f.Steps > tt.steps {
+					t.Errorf("%q is shown in %d steps, want at most %d:\n%s", law, f.Steps, tt.steps, f.Text)
+				}
+				t.Log(f.Text)
+			}
+			if len(failures) > 1 {
+				t.Log("also:", lawsOf(failures))
+			}
+		})
+	}
+}
+
+// TestEveryLawIsPlanted checks that there is a planted bug for each law.
+func TestEveryLawIsPlanted(t *testing.T) {
+	t.Parallel()
+	named := map[string]bool{}
+	for _, tt := range planted {
+		for _, law := range tt.laws {
+			named[law] = true
+		}
+	}
+	for _, law := range props.Laws(suite()) {
+		if !named[law] {
+			t.Errorf("no planted bug breaks the law %q", law)
+		}
+	}
+}
+
+func lawsOf(failures []props.Failure) string {
+	var all []string
+	for _, f := range failures {
+		all = append(all, fmt.Sprintf("%q in %d", f.Law, f.Steps))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,314 @@
+package props
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// maxDepth is where values that contain themselves are cut.
+const maxDepth = 24
+
+// printer appends values to buf, the same text for the same value: traces,
+// diffs, equality and fingerprints are all made of it. With code it appends Go
+// code.
+type printer struct {
+	buf  []byte
+	code bool
+}
+
+// shape is what the printer needs to know of a struct type.
+type shape struct {
+	name   string // without the package
+	fields []string
+	time   bool
+}
+
+var shapes sync.Map //nolint:gochecknoglobals // a cache of reflect.Type → *shape, which cannot go stale
+
+var printers = sync.Pool{New: func() any { return new(printer) }} //nolint:gochecknoglobals // buffers to use again
+
+func shapeOf(t reflect.Type) *shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape) //nolint:errcheck // nothing else is stored
+	}
+	s := &shape{name: shortName(t), time: t == reflect.TypeFor[time.Time]()}
+	for i := range t.NumField() {
+		s.fields = append(s.fields, t.Field(i).Name)
+	}
+	shapes.Store(t, s)
+	return s
+}
+
+// shortName returns the name of t without its package, those of type arguments
+// included.
+func shortName(t reflect.Type) string {
+	if t.Name() == "" {
+		return t.String()
+	}
+	name, args, generic := strings.Cut(t.Name(), "[")
+	if !generic {
+		return name
+	}
+	return name + "[" + args[strings.LastIndexAny(args, "/.")+1:]
+}
+
+// text returns v as one line, such as Deposit{Amount: 1}: empty fields are left
+// out. Two values that are the same have the same text.
+func text[T any](v T) string {
+	p := printers.Get().(*printer) //nolint:errcheck // nothing else is in the pool
+	defer printers.Put(p)
+	p.buf, p.code = p.buf[:0], false
+	p.value(reflect.ValueOf(&v).Elem(), 0)
+	return string(p.buf)
+}
+
+// same reports whether a and b have the same text.
+func same[T any](a, b T) bool {
+	return reflect.DeepEqual(&a, &b) || text(a) == text(b)
+}
+
+// code returns v as Go code, with package names.
+func code[T any](v T) string {
+	p := &printer{code: true}
+	p.value(reflect.ValueOf(&v).Elem(), 0)
+	return string(p.buf)
+}
+
+func valueText(v reflect.Value) string {
+	p := &printer{}
+	p.value(v, 0)
+	return string(p.buf)
+}
+
+func (p *printer) add(s string) { p.buf = append(p.buf, s...) }
+
+func (p *printer) value(v reflect.Value, depth int) {
+	if depth > maxDepth {
+		p.add("…")
+		return
+	}
+	switch v.Kind() { //nolint:exhaustive // scalar has the rest
+	case reflect.Interface:
+		p.dynamic(v, depth)
+	case reflect.Pointer:
+		p.pointer(v, depth)
+	case reflect.Struct:
+		p.structure(v, depth)
+	case reflect.Slice, reflect.Array:
+		p.list(v, depth)
+	case reflect.Map:
+		p.mapping(v, depth)
+	default:
+		p.scalar(v)
+	}
+}
+
+func (p *printer) scalar(v reflect.Value) {
+	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	case reflect.Bool:
+		p.buf = strconv.AppendBool(p.buf, v.Bool())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		p.buf = strconv.AppendInt(p.buf, v.Int(), 10)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		p.buf = strconv.AppendUint(p.buf, v.Uint(), 10)
+	case reflect.Float32, reflect.Float64:
+		p.buf = strconv.AppendFloat(p.buf, v.Float(), 'g', -1, v.Type().Bits())
+	case reflect.Complex64, reflect.Complex128:
+		p.add(strconv.FormatComplex(v.Complex(), 'g', -1, v.Type().Bits()))
+	case reflect.String:
+		p.buf = strconv.AppendQuote(p.buf, v.String())
+	default: // functions, channels and unsafe pointers: nil or not
+		if v.IsNil() {
+			p.add("nil")
+			return
+		}
+		p.add(v.Type().String())
+	}
+}
+
+// dynamic appends what is in an interface, with its type where the text of the
+// value does not tell it.
+func (p *printer) dynamic(v reflect.Value, depth int) {
+	if v.IsNil() {
+		p.add("nil")
+		return
+	}
+	v = v.Elem()
+	switch v.Type() {
+	case reflect.TypeFor[string](), reflect.TypeFor[int](), reflect.TypeFor[bool](), reflect.TypeFor[float64]():
+		p.value(v, depth+1)
+		return
+	}
+	if k := v.Kind(); k == reflect.Struct || k == reflect.Pointer {
+		p.value(v, depth+1)
+		return
+	}
+	if !p.code || !slices.Contains([]reflect.Kind{reflect.Slice, reflect.Array, reflect.Map}, v.Kind()) {
+		p.typeName(v.Type())
+		p.add("(")
+		defer p.add(")")
+	}
+	p.value(v, depth+1)
+}
+
+func (p *printer) pointer(v reflect.Value, depth int) {
+	switch {
+	case v.IsNil():
+		p.add("nil")
+	case p.code && v.Elem().Kind() != reflect.Struct:
+		p.add("ptr(")
+		p.value(v.Elem(), depth+1)
+		p.add(")")
+	default:
+		p.add("&")
+		p.value(v.Elem(), depth+1)
+	}
+}
+
+func (p *printer) typeName(t reflect.Type) {
+	if p.code {
+		p.add(t.String())
+		return
+	}
+	p.add(shortName(t))
+}
+
+func (p *printer) structure(v reflect.Value, depth int) {
+	s := shapeOf(v.Type())
+	if s.time {
+		p.time(v)
+		return
+	}
+	if p.code {
+		p.add(v.Type().String())
+	} else {
+		p.add(s.name)
+	}
+	p.add("{")
+	first := true
+	for i, name := range s.fields {
+		f := v.Field(i)
+		if empty(f) {
+			continue
+		}
+		if !first {
+			p.add(", ")
+		}
+		first = false
+		p.add(name)
+		p.add(": ")
+		p.value(f, depth+1)
+	}
+	p.add("}")
+}
+
+// empty reports whether v is zero, or a list or map without elements.
+func empty(v reflect.Value) bool {
+	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	case reflect.Struct:
+		if shapeOf(v.Type()).time {
+			return instant(v).IsZero()
+		}
+		for i := range v.NumField() {
+			if !empty(v.Field(i)) {
+				return false
+			}
+		}
+		return true
+	default:
+		return v.IsZero()
+	}
+}
+
+// instant returns the time that v is, in UTC. Reflection does not hand out the
+// value of an unexported field, but its numbers; a test holds this against
+// package time.
+func instant(v reflect.Value) time.Time {
+	const (
+		monotonic  = 1 << 63
+		nanoBits   = 30
+		nanoMask   = 1<<nanoBits - 1
+		since1885  = 59453308800  // seconds from year 1 to 1885
+		sinceEpoch = -62135596800 // the Unix time of year 1
+	)
+	wall, ext := v.Field(0).Uint(), v.Field(1).Int()
+	if wall&monotonic != 0 {
+		ext = since1885 + int64(wall<<1>>(nanoBits+1))
+	}
+	return time.Unix(ext+sinceEpoch, int64(wall&nanoMask)).UTC()
+}
+
+func (p *printer) time(v reflect.Value) {
+	t := instant(v)
+	if !p.code {
+		p.buf = t.AppendFormat(p.buf, time.RFC3339Nano)
+		return
+	}
+	if t.IsZero() {
+		p.add("time.Time{}")
+		return
+	}
+	p.add("time.Unix(" + strconv.FormatInt(t.Unix(), 10) + ", " + strconv.Itoa(t.Nanosecond()) + ").UTC()")
+}
+
+func (p *printer) list(v reflect.Value, depth int) {
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 && v.Len() > 0 && utf8.Valid(v.Bytes()) {
+		p.typeName(v.Type())
+		p.add("(")
+		p.buf = strconv.AppendQuote(p.buf, string(v.Bytes()))
+		p.add(")")
+		return
+	}
+	open, sep, end := "[", " ", "]"
+	if p.code {
+		open, sep, end = v.Type().String()+"{", ", ", "}"
+	}
+	p.add(open)
+	for i := range v.Len() {
+		if i > 0 {
+			p.add(sep)
+		}
+		p.value(v.Index(i), depth+1)
+	}
+	p.add(end)
+}
+
+func (p *printer) mapping(v reflect.Value, depth int) {
+	if p.code {
+		p.add(v.Type().String())
+	}
+	p.add("{")
+	for i, e := range p.entries(v, depth+1) {
+		if i > 0 {
+			p.add(", ")
+		}
+		p.add(e.key)
+		p.add(": ")
+		p.value(e.value, depth+1)
+	}
+	p.add("}")
+}
+
+type entry struct {
+	key   string
+	value reflect.Value
+}
+
+// entries returns those of map v in the order of the text of their keys.
+func (p *printer) entries(v reflect.Value, depth int) []entry {
+	all := make([]entry, 0, v.Len())
+	for it := v.MapRange(); it.Next(); {
+		k := &printer{code: p.code}
+		k.value(it.Key(), depth)
+		all = append(all, entry{string(k.buf), it.Value()})
+	}
+	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	return all
+}

@@ -1,0 +1,95 @@
+package props
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// retries is how often a law is checked again that was broken once: the decider
+// may do what it wants.
+const retries = 10
+
+// report returns what to say of f, the law, the shortest history that breaks it,
+// a scenario, and how to see it again, and the length of that history.
+func (r *run[C, S, E]) report(t *testing.T, f failure[C, S, E]) (text string, steps int) {
+	t.Helper()
+	r.t = t
+	began := now()
+	s := &shrinker[C]{
+		cmds: f.cmds, blanks: r.generator.blanks, until: began.Add(shrinkBudget),
+		check: func(cmds []C) *breach { return r.broken(f.law, cmds) },
+	}
+	for range retries {
+		if s.breach = s.check(f.cmds); s.breach != nil {
+			s.shrink()
+			return r.describe(t.Name(), f, s, now().Sub(began)), len(s.cmds)
+		}
+	}
+	return fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the decider depend on more than its arguments?%s",
+		f.law.name, f.history, section(columns, play(r.decider, f.cmds).table(-1))), len(f.cmds)
+}
+
+const columns = "history (command, what was decided, what changed)"
+
+// describe returns the report of f as s has shrunk it.
+func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C], took time.Duration) string {
+	var b strings.Builder
+	h := play(r.decider, s.cmds)
+	b.WriteString(headline(f.law.name, s.breach.step) + "\n" + indent(s.breach.text, "\t"))
+	if len(h.Steps) > 0 {
+		b.WriteString(section(columns, h.table(s.breach.step)))
+	}
+	if f.law.spec && 0 <= s.breach.step && s.breach.step < len(h.Steps) {
+		b.WriteString(section("as a scenario", h.scenario(s.breach.step)))
+	}
+	fmt.Fprintf(&b, "\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)",
+		f.history, brief(f.after), len(f.cmds), len(s.cmds), brief(took), s.runs)
+	fmt.Fprintf(&b, "\n\tagain: go test -run '%s' %s", pattern(test), r.replay)
+	return b.String()
+}
+
+func headline(name string, step int) string {
+	if step < 0 {
+		return name + ": broken at the start"
+	}
+	return fmt.Sprintf("%s: broken by step %d of a shortest history found", name, step+1)
+}
+
+func section(title string, lines []string) string {
+	return "\n" + title + ":\n" + indent(strings.Join(lines, "\n"), "\t")
+}
+
+// scenario returns the Go code of a Spec about step i.
+func (h History[C, S, E]) scenario(i int) []string {
+	given := History[C, S, E]{Steps: h.Steps[:i]}.events()
+	lines := []string{"props.Spec(t, d)."}
+	if len(given) > 0 {
+		texts := make([]string, len(given))
+		for j, e := range given {
+			texts[j] = code(e)
+		}
+		lines = append(lines, "\tGiven("+strings.Join(texts, ", ")+").")
+	}
+	return append(lines, "\tWhen("+code(h.Steps[i].Command)+").", "\tThen(/* what should happen */)")
+}
+
+// pattern returns the -run pattern of the test called name.
+func pattern(name string) string {
+	parts := strings.Split(name, "/")
+	for i, p := range parts {
+		parts[i] = "^" + strings.ReplaceAll(regexp.QuoteMeta(p), "'", ".") + "$"
+	}
+	return strings.Join(parts, "/")
+}
+
+// brief rounds d to three digits or so.
+func brief(d time.Duration) time.Duration {
+	unit := time.Nanosecond
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}

@@ -1,0 +1,168 @@
+package props
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// run is one check of a suite.
+type run[C, S, E any] struct {
+	t         *testing.T // for bubbles
+	decider   decider.Decider[C, S, E]
+	generator generator[C, S, E]
+	laws      []law[C, S, E]
+	start     string // how Start() printed first
+	coverage  *coverage[C, S, E]
+	failures  map[string]failure[C, S, E] // by law
+	replay    string                      // rapid's flag to see them again
+	began     time.Time
+	until     time.Time // when to stop
+}
+
+// failure is the first history that breaks a law.
+type failure[C, S, E any] struct {
+	law     law[C, S, E]
+	cmds    []C
+	history int // from 1
+	after   time.Duration
+}
+
+func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
+	t.Helper()
+	r := &run[C, S, E]{
+		t:         t,
+		decider:   s.decider,
+		generator: generator[C, S, E]{s.decider, s.blanks, s.draw},
+		laws:      slices.Concat(laws[C, S, E](), s.laws),
+		failures:  map[string]failure[C, S, E]{},
+		began:     now(),
+		coverage:  newCoverage(s.checks, s.blanks, s.reaches),
+	}
+	r.until = r.began.Add(24 * time.Hour)
+	if d, ok := t.Deadline(); ok {
+		r.until = r.began.Add(d.Sub(r.began) / 2)
+	}
+	r.start = text(s.decider.Start())
+	return r
+}
+
+// search makes histories, seeds drawn by rapid, and checks all laws on each. What
+// it returns says why it could not.
+func (r *run[C, S, E]) search() string {
+	goal := r.coverage.goal
+	each := uint64(1)
+	if checks := rapidChecks(); checks > 0 {
+		each = uint64((goal + checks - 1) / checks) //nolint:gosec // both are positive
+	}
+	q := &quiet{TB: r.t}
+	var culprit *uint64 // the seed in whose turn the first law broke
+	rapid.Check(q, func(t *rapid.T) {
+		seed := drawSeed(t)
+		for i := uint64(0); culprit == nil && i < each; i++ {
+			r.try(mix(seed + i))
+		}
+		if culprit == nil && len(r.failures) > 0 {
+			culprit = &seed // and all the rest in its turn, for the other laws
+			for i := each; r.try(mix(seed + i)); {
+				i++
+			}
+		}
+		if culprit != nil && *culprit == seed {
+			t.Fatal("a law is broken")
+		}
+	})
+	r.replay = q.replay()
+	if q.failed && len(r.failures) == 0 {
+		return q.text.String()
+	}
+	return ""
+}
+
+// rapidChecks returns how often rapid calls a property.
+func rapidChecks() int {
+	checks := setting[int]("rapid.checks")
+	if testing.Short() {
+		checks /= 5
+	}
+	return checks
+}
+
+// drawSeed returns a number that is all bits random: rapid prefers small ones.
+func drawSeed(t *rapid.T) uint64 {
+	var seed uint64
+	for range 4 {
+		seed = mix(seed ^ rapid.Uint64().Draw(t, "seed"))
+	}
+	return seed
+}
+
+// try checks the laws that hold so far on the history of seed, and returns
+// whether there is more to do.
+func (r *run[C, S, E]) try(seed uint64) bool {
+	if r.coverage.histories >= r.coverage.goal || now().After(r.until) {
+		return false
+	}
+	cmds := r.generator.commands(seed)
+	r.coverage.add(play(r.decider, cmds))
+	for _, l := range r.laws {
+		if _, failed := r.failures[l.name]; failed {
+			continue
+		}
+		if r.broken(l, cmds) != nil {
+			r.failures[l.name] = failure[C, S, E]{l, cmds, r.coverage.histories, now().Sub(r.began)}
+		}
+	}
+	return true
+}
+
+// broken returns the breach of l by cmds, nil if there is none. Where Decide or
+// Evolve panics l says nothing: the laws of totality do.
+func (r *run[C, S, E]) broken(l law[C, S, E], cmds []C) *breach {
+	var b *breach
+	if catch(func() { b = l.check(r, cmds) }) != nil {
+		return nil
+	}
+	return b
+}
+
+// quiet is a rapid.TB that keeps what rapid says to itself. rapid stops at a
+// failure; the test goes on, to report it as it likes.
+type quiet struct {
+	rapid.TB
+
+	text   strings.Builder
+	failed bool
+}
+
+func (q *quiet) Log(args ...any)              {}
+func (q *quiet) Logf(f string, args ...any)   {}
+func (q *quiet) Fail()                        { q.failed = true }
+func (q *quiet) FailNow()                     { q.failed = true }
+func (q *quiet) Failed() bool                 { return q.failed }
+func (q *quiet) Error(args ...any)            { q.say(fmt.Sprint(args...)) }
+func (q *quiet) Fatal(args ...any)            { q.say(fmt.Sprint(args...)) }
+func (q *quiet) Errorf(f string, args ...any) { q.say(fmt.Sprintf(f, args...)) }
+func (q *quiet) Fatalf(f string, args ...any) { q.say(fmt.Sprintf(f, args...)) }
+
+// replay returns the flag that rapid recommends to see the failure again.
+func (q *quiet) replay() string {
+	for _, pattern := range []string{`-rapid\.seed=\d+`, `-rapid\.failfile="[^"]+"`} {
+		if flag := regexp.MustCompile(pattern).FindString(q.text.String()); flag != "" {
+			return flag
+		}
+	}
+	return ""
+}
+
+func (q *quiet) say(s string) {
+	q.failed = true
+	q.text.WriteString(s + "\n")
+}

@@ -1,0 +1,208 @@
+package props
+
+import (
+	"reflect"
+	"slices"
+	"time"
+)
+
+// shrinkBudget is how long a failure may be made smaller.
+const shrinkBudget = 2 * time.Second
+
+// shrinker makes a list of commands that breaks a law smaller, as long as it
+// breaks the law.
+type shrinker[C any] struct {
+	cmds   []C
+	breach *breach
+	check  func([]C) *breach
+	blanks []blank[C]
+	runs   int
+	until  time.Time
+}
+
+// shrink returns the smallest failure that it finds in the time.
+func (s *shrinker[C]) shrink() {
+	s.cutAfter()
+	for changed := true; changed && !s.late(); {
+		changed = s.chunks()
+		changed = s.pairs() || changed
+		changed = s.fields() || changed
+	}
+}
+
+func (s *shrinker[C]) late() bool { return now().After(s.until) }
+
+// try takes cmds if they break the law too.
+func (s *shrinker[C]) try(cmds []C) bool {
+	if s.late() {
+		return false
+	}
+	s.runs++
+	b := s.check(cmds)
+	if b == nil {
+		return false
+	}
+	s.cmds, s.breach = cmds, b
+	s.cutAfter()
+	return true
+}
+
+// cutAfter drops what comes after the step that breaks the law, if it is not
+// needed.
+func (s *shrinker[C]) cutAfter() {
+	if n := s.breach.step + 1; n < len(s.cmds) {
+		s.runs++
+		if b := s.check(s.cmds[:n]); b != nil {
+			s.cmds, s.breach = s.cmds[:n], b
+		}
+	}
+}
+
+// chunks drops runs of commands: half of them, a quarter, …, single ones.
+func (s *shrinker[C]) chunks() (changed bool) {
+	for size := max(1, len(s.cmds)/2); size > 0; size /= 2 {
+		for i := len(s.cmds) - size; i >= 0; i = min(i, len(s.cmds)) - size {
+			changed = s.try(slices.Delete(slices.Clone(s.cmds), i, i+size)) || changed
+		}
+	}
+	return changed
+}
+
+// pairs drops two commands at once that need each other.
+func (s *shrinker[C]) pairs() (changed bool) {
+	for i := 0; i < len(s.cmds); i++ {
+		for j := i + 1; j < len(s.cmds) && i < len(s.cmds); j++ {
+			without := slices.Delete(slices.Clone(s.cmds), j, j+1)
+			changed = s.try(slices.Delete(without, i, i+1)) || changed
+		}
+	}
+	return changed
+}
+
+// fields makes the fields of the commands smaller.
+func (s *shrinker[C]) fields() (changed bool) {
+	for i := 0; i < len(s.cmds); i++ {
+		for s.smaller(i) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// smaller tries each way to make command i smaller, until one works.
+func (s *shrinker[C]) smaller(i int) bool {
+	if i >= len(s.cmds) {
+		return false
+	}
+	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	if v.Kind() != reflect.Struct {
+		return false
+	}
+	for n := range v.NumField() {
+		if !v.Type().Field(n).IsExported() || s.kept(i, n) {
+			continue
+		}
+		for _, value := range smaller(v.Field(n), 0) {
+			cmd := edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(value) })
+			cmds := slices.Clone(s.cmds)
+			cmds[i] = cmd
+			if s.try(cmds) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// kept reports whether field n of command i is as a sample wants it.
+func (s *shrinker[C]) kept(i, n int) bool {
+	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	return slices.ContainsFunc(s.blanks, func(b blank[C]) bool {
+		sample := structOf(reflect.ValueOf(&b.sample).Elem())
+		return sample.Type() == v.Type() && !empty(sample.Field(n)) && valueText(sample.Field(n)) == valueText(v.Field(n))
+	})
+}
+
+// smaller returns values that are simpler than v, the simplest first.
+func smaller(v reflect.Value, depth int) []reflect.Value {
+	if empty(v) || depth > maxNesting {
+		return nil
+	}
+	out := []reflect.Value{reflect.Zero(v.Type())}
+	number := func(set func(reflect.Value)) {
+		c := reflect.New(v.Type()).Elem()
+		set(c)
+		out = append(out, c)
+	}
+	switch v.Kind() { //nolint:exhaustive // the rest can only be zero
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		for _, n := range []int64{v.Int() / 2, v.Int() - sign(v.Int())} {
+			number(func(c reflect.Value) { c.SetInt(n) })
+		}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		for _, n := range []uint64{v.Uint() / 2, v.Uint() - 1} {
+			number(func(c reflect.Value) { c.SetUint(n) })
+		}
+	case reflect.Float32, reflect.Float64:
+		if whole := float64(int64(v.Float() / 2)); whole != v.Float() {
+			number(func(c reflect.Value) { c.SetFloat(whole) })
+		}
+	case reflect.String:
+		if r := []rune(v.String()); len(r) > 1 {
+			number(func(c reflect.Value) { c.SetString(string(r[:len(r)/2])) })
+			number(func(c reflect.Value) { c.SetString(string(r[:len(r)-1])) })
+		}
+		if v.String() != "a" {
+			number(func(c reflect.Value) { c.SetString("a") })
+		}
+	case reflect.Slice:
+		out = append(out, shorter(v, depth)...)
+	case reflect.Struct:
+		out = append(out, smallerFields(v, depth)...)
+	case reflect.Pointer:
+		for _, e := range smaller(v.Elem(), depth+1) {
+			c := reflect.New(v.Type().Elem())
+			c.Elem().Set(e)
+			out = append(out, c.Convert(v.Type()))
+		}
+	}
+	return out
+}
+
+func sign(n int64) int64 {
+	if n < 0 {
+		return -1
+	}
+	return 1
+}
+
+// shorter returns v without each of its elements, and with each made smaller.
+func shorter(v reflect.Value, depth int) (out []reflect.Value) {
+	for i := range v.Len() {
+		c := reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()-1), v.Slice(0, i))
+		out = append(out, reflect.AppendSlice(c, v.Slice(i+1, v.Len())))
+	}
+	for i := range v.Len() {
+		for _, e := range smaller(v.Index(i), depth+1) {
+			c := reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v)
+			c.Index(i).Set(e)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func smallerFields(v reflect.Value, depth int) (out []reflect.Value) {
+	for i := range v.NumField() {
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
+		for _, f := range smaller(v.Field(i), depth+1) {
+			c := reflect.New(v.Type()).Elem()
+			c.Set(v)
+			c.Field(i).Set(f)
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,169 @@
+package props
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// Scenario is an example of what a decider does, being written: see [Spec].
+type Scenario[C, S, E any] struct {
+	t       rapid.TB
+	decider decider.Decider[C, S, E]
+	given   []E
+}
+
+// Outcome is what came of the command of a scenario. It has to be looked at: a
+// scenario without Then, ThenError or ThenState fails its test when it ends.
+type Outcome[C, S, E any] struct {
+	scenario Scenario[C, S, E]
+	step     Step[C, S, E]
+	looked   bool
+}
+
+// Spec begins a scenario of d; t is a *testing.T, *testing.B or *rapid.T.
+func Spec[C, S, E any](t rapid.TB, d decider.Decider[C, S, E]) Scenario[C, S, E] {
+	return Scenario[C, S, E]{t: t, decider: d}
+}
+
+// Given adds events that have happened before, in order.
+func (s Scenario[C, S, E]) Given(events ...E) Scenario[C, S, E] {
+	s.given = append(slices.Clip(s.given), events...)
+	return s
+}
+
+// When decides cmd on the state that the events given lead to.
+func (s Scenario[C, S, E]) When(cmd C) *Outcome[C, S, E] {
+	s.t.Helper()
+	state := s.decider.Fold(s.decider.Start(), s.given...)
+	o := &Outcome[C, S, E]{scenario: s, step: step(s.decider, cmd, state)}
+	if t, ok := s.t.(interface{ Cleanup(f func()) }); ok {
+		_, file, line, _ := runtime.Caller(1)
+		t.Cleanup(func() {
+			if !o.looked {
+				s.t.Errorf("%s:%d: this scenario checks nothing: add Then, ThenError or ThenState", file[strings.LastIndexByte(file, '/')+1:], line)
+			}
+		})
+	}
+	return o
+}
+
+// Then fails the test unless the command was accepted and decided exactly these
+// events, in this order; none means that there was nothing to do.
+func (o *Outcome[C, S, E]) Then(events ...E) *Outcome[C, S, E] {
+	o.scenario.t.Helper()
+	o.looked = true
+	if o.step.Err == nil && text(events) == text(o.step.Events) {
+		return o
+	}
+	lines := compare(events, o.step.Events)
+	if o.step.Err != nil {
+		lines = append(compare(events, nil), "+ rejected: "+o.step.Err.Error())
+	}
+	o.scenario.t.Errorf("%s", o.trace("then  (- want, + got, ≠ want → got)", lines))
+	return o
+}
+
+// ThenError fails the test unless the command was rejected with an error that
+// is target, by errors.Is, and decided no events.
+func (o *Outcome[C, S, E]) ThenError(target error) *Outcome[C, S, E] {
+	o.scenario.t.Helper()
+	o.looked = true
+	if target != nil && errors.Is(o.step.Err, target) && len(o.step.Events) == 0 {
+		return o
+	}
+	lines := []string{fmt.Sprintf("- rejected: %v", target)}
+	if o.step.Err != nil {
+		lines = append(lines, "+ rejected: "+o.step.Err.Error())
+	}
+	lines = append(lines, compare(nil, o.step.Events)...)
+	if o.step.Err == nil && len(o.step.Events) == 0 {
+		lines = append(lines, "+ nothing")
+	}
+	o.scenario.t.Errorf("%s", o.trace("then  (- want, + got)", lines))
+	return o
+}
+
+// ThenState fails the test unless the state after the command is want.
+func (o *Outcome[C, S, E]) ThenState(want S) *Outcome[C, S, E] {
+	o.scenario.t.Helper()
+	o.looked = true
+	if text(want) == text(o.step.After) {
+		return o
+	}
+	line := "≠ " + changes(want, o.step.After)
+	if o.step.Err != nil {
+		line += "   (the command was rejected: " + o.step.Err.Error() + ")"
+	}
+	o.scenario.t.Errorf("%s", o.trace("then  (≠ want → got)", []string{line}))
+	return o
+}
+
+// trace returns the scenario as text, with what is wrong under title.
+func (o *Outcome[C, S, E]) trace(title string, lines []string) string {
+	var b strings.Builder
+	d, state, width := o.scenario.decider, o.scenario.decider.Start(), 0
+	for _, e := range o.scenario.given {
+		width = max(width, len([]rune(cut(text(e), maxColumn))))
+	}
+	label := "given "
+	for _, e := range o.scenario.given {
+		next := d.Evolve(state, e)
+		line := label + pad(cut(text(e), maxColumn), width) + "   " + cut(changes(state, next), maxChange)
+		b.WriteString("\n" + strings.TrimRight(line, " "))
+		state, label = next, "      "
+	}
+	b.WriteString("\nstate " + text(o.step.Before))
+	b.WriteString("\nwhen  " + text(o.step.Command))
+	b.WriteString("\n" + title + "\n" + indent(strings.Join(lines, "\n"), "    "))
+	return b.String()
+}
+
+// compare returns the lines of the difference between two lists of events: those
+// that are the same are paired, then those at the same place of the same kind.
+func compare[E any](want, got []E) []string {
+	var lines []string
+	for len(want)+len(got) > 0 {
+		switch {
+		case len(got) == 0:
+			lines = append(lines, "- "+text(want[0]))
+			want = want[1:]
+			continue
+		case len(want) == 0:
+			lines = append(lines, "+ "+text(got[0]))
+			got = got[1:]
+			continue
+		case text(want[0]) == text(got[0]):
+			lines = append(lines, "  "+text(want[0]))
+		case kind(want[0]) == kind(got[0]):
+			lines = append(lines, fmt.Sprintf("≠ %s{%s}", kind(want[0]), changes(want[0], got[0])))
+		default:
+			if has(got, want[0]) {
+				lines = append(lines, "+ "+text(got[0]))
+				got = got[1:]
+				continue
+			}
+			lines = append(lines, "- "+text(want[0]))
+			want = want[1:]
+			continue
+		}
+		want, got = want[1:], got[1:]
+	}
+	return lines
+}
+
+// has reports whether e is among events.
+func has[E any](events []E, e E) bool {
+	for _, o := range events {
+		if text(o) == text(e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,184 @@
+package props
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+)
+
+// Suite is what is known of a decider, to be checked. Its methods return copies
+// with something added; [Suite.Check] checks it all.
+type Suite[C, S, E any] struct {
+	decider decider.Decider[C, S, E]
+	blanks  []blank[C]
+	draw    func(t *rapid.T, state S) C
+	laws    []law[C, S, E] // those that the user has added
+	reaches []reach[C, S, E]
+	checks  int // 0: the default
+}
+
+// reach is something that has to happen.
+type reach[C, S, E any] struct {
+	name string
+	hit  func(Step[C, S, E]) bool
+}
+
+// For returns the suite of d, which checks the laws that hold for every decider.
+// It needs commands: add [Suite.Any] or [Suite.Commands].
+func For[C, S, E any](d decider.Decider[C, S, E]) Suite[C, S, E] {
+	return Suite[C, S, E]{decider: d}
+}
+
+// Any adds commands like samples: their exported fields that are empty get
+// random values, those that are not are kept, as in Deposit{Currency: "EUR"}.
+// Fields that are unexported, or of interface, function or channel type, stay as
+// they are. A type may be there several times. Any panics if a sample is not a
+// struct or a pointer to one.
+func (s Suite[C, S, E]) Any(samples ...C) Suite[C, S, E] {
+	s.blanks = slices.Clone(s.blanks)
+	for _, sample := range samples {
+		s.blanks = append(s.blanks, blankOf(sample))
+	}
+	return s
+}
+
+// Commands draws commands that fit a state, such as a withdrawal of about as
+// much as there is. It replaces an earlier draw; beside samples of [Suite.Any]
+// three of four commands are drawn. The draw must depend on t and state only,
+// must not change state, and must not use t after it returned.
+func (s Suite[C, S, E]) Commands(draw func(t *rapid.T, state S) C) Suite[C, S, E] {
+	s.draw = draw
+	return s
+}
+
+// Codec adds the laws that every event encodes with c, and is the same when it
+// is decoded again.
+func (s Suite[C, S, E]) Codec(c codec.Codec[E]) Suite[C, S, E] {
+	return s.with(codecLaws[C, S](c)...)
+}
+
+// Snapshot adds the law that a state which goes through encode and decode at any
+// point of a history, with the later events evolved on top, is the same as if it
+// had not.
+func (s Suite[C, S, E]) Snapshot(encode func(S) ([]byte, error), decode func([]byte) (S, error)) Suite[C, S, E] {
+	return s.with(snapshotLaw[C, S, E](encode, decode))
+}
+
+// Invariant adds a law of its own name: holds returns nil for the state at the
+// start and after each command, or says what is wrong.
+func (s Suite[C, S, E]) Invariant(name string, holds func(state S) error) Suite[C, S, E] {
+	return s.with(law[C, S, E]{name, true, func(r *run[C, S, E], cmds []C) *breach {
+		if b := complaint(-1, func() error { return holds(r.decider.Start()) }); b != nil {
+			return b
+		}
+		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+			return complaint(i, func() error { return holds(s.After) })
+		})
+	}})
+}
+
+// Rule adds a law of its own name: holds returns nil for each step, or says what
+// is wrong with it.
+func (s Suite[C, S, E]) Rule(name string, holds func(step Step[C, S, E]) error) Suite[C, S, E] {
+	return s.with(law[C, S, E]{name, true, func(r *run[C, S, E], cmds []C) *breach {
+		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+			return complaint(i, func() error { return holds(s) })
+		})
+	}})
+}
+
+// Reaches adds that hit must be true of at least one step of all histories, so
+// that a rule about a case is not empty because the case never comes.
+func (s Suite[C, S, E]) Reaches(name string, hit func(step Step[C, S, E]) bool) Suite[C, S, E] {
+	s.reaches = append(slices.Clip(s.reaches), reach[C, S, E]{name, hit})
+	return s
+}
+
+// Checks sets the number of histories; with -short it is a fifth. The default is
+// ten times -rapid.checks. It panics if n < 1.
+func (s Suite[C, S, E]) Checks(n int) Suite[C, S, E] {
+	if n < 1 {
+		panic(fmt.Sprintf("props: Checks(%d)", n))
+	}
+	s.checks = n
+	return s
+}
+
+// Check checks all laws, each as a subtest of its own name, on the same
+// histories. It also fails if a kind of command is never accepted, or something
+// that must be reached is not. With -v it logs what the histories were made of.
+// Check must not be called in a bubble of testing/synctest, nor the functions of
+// the decider wait for anything outside.
+func (s Suite[C, S, E]) Check(t *testing.T) {
+	t.Helper()
+	if s.draw == nil && len(s.blanks) == 0 {
+		t.Fatal("props: the suite has no commands: add Any or Commands")
+	}
+	r := s.run(t)
+	if problem := r.search(); problem != "" {
+		t.Error(problem)
+		return
+	}
+	if testing.Verbose() {
+		t.Log(r.coverage)
+	}
+	for _, l := range r.laws {
+		t.Run(l.name, func(t *testing.T) {
+			t.Helper()
+			if f, ok := r.failures[l.name]; ok {
+				text, _ := r.report(t, f)
+				t.Error(text)
+			}
+		})
+	}
+	for _, v := range r.coverage.verdicts() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Helper()
+			if v.missed {
+				t.Error(v.text)
+			}
+		})
+	}
+}
+
+// complaint returns the breach that is the error or the panic of holds.
+func complaint(i int, holds func() error) *breach {
+	var err error
+	if p := catch(func() { err = holds() }); p != nil {
+		err = p
+	}
+	if err == nil {
+		return nil
+	}
+	return &breach{i, err.Error()}
+}
+
+func (s Suite[C, S, E]) with(laws ...law[C, S, E]) Suite[C, S, E] {
+	s.laws = append(slices.Clip(s.laws), laws...)
+	return s
+}
+
+// setting returns the value of a flag, or zero if there is none of that name and
+// type.
+func setting[T any](name string) T {
+	var zero T
+	f := flag.Lookup(name)
+	if f == nil {
+		return zero
+	}
+	g, ok := f.Value.(flag.Getter)
+	if !ok {
+		return zero
+	}
+	v, ok := g.Get().(T)
+	if !ok {
+		return zero
+	}
+	return v
+}

@@ -1,0 +1,162 @@
+package props
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const (
+	day  = 24 * time.Hour
+	year = 365 * day
+
+	// farthest is the year at which the clock of a bubble stops: beyond 2262
+	// the runtime cannot count its nanoseconds.
+	farthest = 2200
+
+	// few is how many calls are made again at each of the moments; of more,
+	// some are at some moments, and those of other histories at others.
+	few = 6
+
+	// atOnce is how often so few calls are made again without delay: a map of
+	// two entries has the same order seven times of eight.
+	atOnce = 32
+
+	chance = "at once: is there chance, the order of a map, or hidden memory?"
+)
+
+// moments returns how long after the first call to call again, to find whatever
+// depends on the clock: an instant, some hours, each day of the week, another
+// month, year, age.
+func moments() []time.Duration {
+	return []time.Duration{time.Millisecond, 7 * time.Hour, day, 2 * day, 3 * day, 4 * day, 5 * day, 6 * day, 31 * day, 431 * day, 40 * year, 190 * year}
+}
+
+// again is a call that was made, and its result, to be made again.
+type again[R any] struct {
+	step int
+	want R
+	call func() R
+	what func() string
+}
+
+// decision is what Decide returned.
+type decision[E any] struct {
+	events []E
+	err    error
+}
+
+// String returns d with the type of its error.
+func (d decision[E]) String() string {
+	if d.err == nil {
+		return text(d.events)
+	}
+	return fmt.Sprintf("%s (error %v, a %T)", text(d.events), d.err, d.err)
+}
+
+// same reports whether d and o have the same events, and errors of the same type
+// and text.
+func (d decision[E]) same(o decision[E]) bool {
+	if (d.err == nil) != (o.err == nil) || !same(d.events, o.events) {
+		return false
+	}
+	return d.err == nil || reflect.TypeOf(d.err) == reflect.TypeOf(o.err) && d.err.Error() == o.err.Error()
+}
+
+func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	return inBubble(r.t, func() *breach {
+		var calls []again[decision[E]]
+		r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+			calls = append(calls, again[decision[E]]{
+				i,
+				decision[E]{s.Events, s.Err},
+				func() decision[E] {
+					events, err := r.decider.Decide(s.Command, s.Before)
+					return decision[E]{events, err}
+				},
+				func() string { return text(s.Command) + " decided" },
+			})
+			return nil
+		})
+		return repeat(calls, decision[E].same, decision[E].String)
+	})
+}
+
+func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	return inBubble(r.t, func() *breach {
+		var calls []again[S]
+		r.evolutions(cmds, func(i int, state S, e E) *breach {
+			evolve := func() S { return r.decider.Evolve(state, e) }
+			calls = append(calls, again[S]{i, evolve(), evolve, func() string { return text(e) + " evolved" }})
+			return nil
+		})
+		return repeat(calls, same[S], text[S])
+	})
+}
+
+// inBubble runs check where time is virtual. A panic in it is no breach: other
+// laws name it.
+func inBubble(t *testing.T, check func() *breach) (b *breach) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) {
+		defer func() { _ = recover() }()
+		b = check()
+	})
+	return b
+}
+
+// repeat makes calls again, at once and later, and wants the same results.
+func repeat[R any](calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
+	began := now()
+	stride := min(4, 1+len(calls)/(few+1))
+	for range atOnce / (stride * stride) {
+		if c, got := differing(calls, 0, 1, same); c != nil {
+			return differs(*c, text(c.want), text(got), chance)
+		}
+	}
+	all := moments()
+	for n := len(calls) % stride; n < len(all); n += stride {
+		at := began.Add(all[n])
+		if at.Year() >= farthest {
+			break
+		}
+		time.Sleep(time.Until(at)) //nolint:forbidigo // virtual time
+		if c, got := differing(calls, n%stride, stride, same); c != nil {
+			hint := "on " + at.Format("2006-01-02, a Monday, 15:04:05.000") + ": does it look at the clock?"
+			if !steady(*c, got, same) {
+				hint = chance
+			}
+			return differs(*c, text(c.want), text(got), hint)
+		}
+	}
+	return nil
+}
+
+// differing makes every stride-th of calls again, and returns the first that has
+// another result.
+func differing[R any](calls []again[R], first, stride int, same func(a, b R) bool) (c *again[R], got R) {
+	for i := first; i < len(calls); i += stride {
+		if got = calls[i].call(); !same(calls[i].want, got) {
+			return &calls[i], got
+		}
+	}
+	return nil, got
+}
+
+// steady reports whether c, made again at once, goes on to have the result got.
+func steady[R any](c again[R], got R, same func(a, b R) bool) bool {
+	for range atOnce {
+		if !same(got, c.call()) {
+			return false
+		}
+	}
+	return true
+}
+
+func differs[R any](c again[R], first, second, hint string) *breach {
+	return breachf(c.step, "%s twice on one state:\n  first   %s\n  second  %s   ← %s", c.what(), first, second, hint)
+}
+
+func now() time.Time { return time.Now() } //nolint:forbidigo // also the clock of a bubble

@@ -209,8 +209,8 @@ func oneStreamGetsTheID(t *check) {
 			streams[i] = newStream("contender")
 			_, err := t.store.Append(t.ctx, streams[i], store.NoStream, events)
 			if _, ok := isA[*store.DuplicateError](err, store.ErrDuplicate); err != nil && !ok {
-				return fmt.Errorf("%s of ids that others append at once = %T %w, want a *DuplicateError",
-					appendCall(streams[i], store.NoStream, events), err, err)
+				return fmt.Errorf("%s of ids that others append at once = %s, want a *DuplicateError",
+					appendCall(streams[i], store.NoStream, events), answer(err))
 			}
 			won[i] = err == nil
 			return nil

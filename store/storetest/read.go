@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -22,7 +23,7 @@ func readClauses() []clause {
 	}
 }
 
-// readAll reads pages until the end and checks what each says, for a stream that
+// readPages reads pages until the end and checks what each says, for a stream that
 // is at version head and does not change.
 func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []store.Recorded {
 	t.Helper()
@@ -42,7 +43,14 @@ func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []st
 // which the page must know.
 func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page *store.Page) {
 	t.Helper()
-	call := readCall(s, o)
+	if diff := differPage(o, head, page); diff != "" {
+		t.Fatalf("%s at version %d: %s", readCall(s, o), head, diff)
+	}
+}
+
+// differPage returns how page differs from what o asks for of a stream at
+// version head, but for what its events are; empty if it does not.
+func differPage(o store.ReadOptions, head uint64, page *store.Page) string {
 	first, last := max(o.From, 1), head // what o asks for, in the order of versions
 	if o.Backward {
 		first, last = 1, min(o.From-1, head-1)+1 // zero is the largest
@@ -52,21 +60,17 @@ func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page 
 		left = last - first + 1
 	}
 	n := uint64(len(page.Events))
-	limit := uint64(o.Limit)
-	if limit == 0 {
-		limit = store.DefaultLimit
-	}
 	switch {
 	case page.Head != head:
-		t.Fatalf("%s at version %d: Head is %d, want %d", call, head, page.Head, head)
-	case n > limit:
-		t.Fatalf("%s: %d events, want %d at most", call, n, limit)
+		return fmt.Sprintf("Head is %d, want %d", page.Head, head)
+	case n > limitOf(o.Limit):
+		return fmt.Sprintf("%d events, want %d at most", n, limitOf(o.Limit))
 	case n > left:
-		t.Fatalf("%s at version %d: %d events, want %d at most", call, head, n, left)
+		return fmt.Sprintf("%d events, want %d at most", n, left)
 	case n == 0 && left > 0:
-		t.Fatalf("%s at version %d: no events, want some: a page is empty only at the end", call, head)
+		return fmt.Sprintf("no events of %d: a page is empty only at the end", left)
 	case page.End != (n == left):
-		t.Fatalf("%s at version %d: %d of %d events and End %t, want %t", call, head, n, left, page.End, n == left)
+		return fmt.Sprintf("%d of %d events and End %t, want %t", n, left, page.End, n == left)
 	}
 	for i := range page.Events {
 		want := first + uint64(i)
@@ -74,7 +78,7 @@ func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page 
 			want = last - uint64(i)
 		}
 		if got := page.Events[i].Version; got != want {
-			t.Fatalf("%s at version %d: event %d of the page is version %d, want %d", call, head, i+1, got, want)
+			return fmt.Sprintf("event %d of the page is version %d, want %d", i+1, got, want)
 		}
 	}
 	next, got := first+n, page.Next
@@ -85,8 +89,17 @@ func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page 
 		got = 1 // the first event is both
 	}
 	if got != next {
-		t.Fatalf("%s at version %d: %d events and Next %d, want %d", call, head, n, page.Next, next)
+		return fmt.Sprintf("%d events and Next %d, want %d", n, page.Next, next)
 	}
+	return ""
+}
+
+// limitOf returns how many events a page may have at most.
+func limitOf(limit int) uint64 {
+	if limit == 0 {
+		return store.DefaultLimit
+	}
+	return uint64(limit)
 }
 
 func pagesForward(t *check) {

@@ -54,11 +54,19 @@ type clause struct {
 func suites() []suite {
 	return []suite{
 		{name: "Append", clauses: appendClauses()},
+		{name: "Contention", clauses: contentionClauses()},
 		{name: "Ids", clauses: idClauses()},
 		{name: "Fidelity", clauses: fidelityClauses()},
 		{name: "Invalid", clauses: invalidClauses()},
 		{name: "Aliases", clauses: aliasClauses()},
 		{name: "Read", clauses: readClauses()},
+		{name: "Context", clauses: contextClauses()},
+		{name: "Log", needs: hasLog, lacking: "store.Log", clauses: logClauses()},
+		{name: "Subscribe", needs: hasLog, lacking: "store.Log", clauses: subscribeClauses()},
+		{name: "Tenants", needs: hasTenants, lacking: "store.Tenants", clauses: tenantClauses()},
+		{name: "Snapshots", needs: hasSnapshots, lacking: "store.Snapshots", clauses: snapshotClauses()},
+		{name: "Checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: checkpointClauses()},
+		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}
 }
 

@@ -15,7 +15,7 @@ func (t *check) wantConflict(call string, err error, want store.ConflictError) {
 	t.Helper()
 	got, ok := isA[*store.ConflictError](err, store.ErrConflict)
 	if !ok {
-		t.Fatalf("%s = %T %v, want a *ConflictError that matches ErrConflict", call, err, err)
+		t.Fatalf("%s = %s, want a *ConflictError that matches ErrConflict", call, answer(err))
 	}
 	if *got != want {
 		t.Fatalf("%s = %+v, want %+v", call, *got, want)
@@ -27,7 +27,7 @@ func (t *check) wantDuplicate(call string, err error, want store.DuplicateError)
 	t.Helper()
 	got, ok := isA[*store.DuplicateError](err, store.ErrDuplicate)
 	if !ok {
-		t.Fatalf("%s = %T %v, want a *DuplicateError that matches ErrDuplicate", call, err, err)
+		t.Fatalf("%s = %s, want a *DuplicateError that matches ErrDuplicate", call, answer(err))
 	}
 	if *got != want {
 		t.Fatalf("%s = %+v, want %+v", call, *got, want)
@@ -40,7 +40,7 @@ func (t *check) wantInvalid(call string, err error, field string) {
 	t.Helper()
 	got, ok := isA[*store.InvalidError](err, store.ErrInvalid)
 	if !ok {
-		t.Fatalf("%s = %T %v, want an *InvalidError that matches ErrInvalid, about %s", call, err, err, field)
+		t.Fatalf("%s = %s, want an *InvalidError that matches ErrInvalid, about %s", call, answer(err), field)
 	}
 	if field != "" && got.Field != field {
 		t.Fatalf("%s = %v, want it to name the field %q, not %q", call, err, field, got.Field)
@@ -166,6 +166,14 @@ func differAll(got, want []store.Recorded) string {
 		return fmt.Sprintf("%d events, want %d: the first one too many is %s", len(got), len(want), name(&got[len(want)]))
 	}
 	return ""
+}
+
+// answer says how a call ended.
+func answer(err error) string {
+	if err == nil {
+		return "success"
+	}
+	return fmt.Sprintf("%T %v", err, err)
 }
 
 // name says which event r is.

@@ -1,0 +1,178 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func hasCheckpoints(st store.Store) bool {
+	_, ok := st.(store.Checkpoints)
+	return ok
+}
+
+func checkpointClauses() []clause {
+	return []clause{
+		{"a consumer without one has the zero checkpoint", checkpointMissing},
+		{"what was saved is loaded, to the letter", checkpointFidelity},
+		{"a save from what it is not is a conflict and changes nothing", checkpointConflicts},
+		{"only forward, and only under a name", checkpointRefuses},
+		{"names are apart, to the letter", checkpointNames},
+		{"of concurrent saves exactly one wins each step", checkpointContention},
+		{"under a context that has ended nothing is saved", checkpointEnded},
+	}
+}
+
+func checkpointCall(name string, from, to store.Checkpoint) string {
+	return fmt.Sprintf("SaveCheckpoint(%+q, %+v, %+v)", name, from, to)
+}
+
+func (t *check) checkpoints() store.Checkpoints { return as[store.Checkpoints](t, t.store) }
+
+func newConsumer() string { return "consumer " + store.NewID() }
+
+func (t *check) saveCheckpoint(st store.Checkpoints, name string, from, to store.Checkpoint) {
+	t.Helper()
+	if err := st.SaveCheckpoint(t.ctx, name, from, to); err != nil {
+		t.Fatalf("%s failed: %v", checkpointCall(name, from, to), err)
+	}
+}
+
+func (t *check) wantCheckpoint(st store.Checkpoints, name string, want store.Checkpoint) {
+	t.Helper()
+	if got, err := st.LoadCheckpoint(t.ctx, name); err != nil || got != want {
+		t.Fatalf("LoadCheckpoint(%+q) = %+q, %s; want %+q", name, fmt.Sprint(got), answer(err), fmt.Sprint(want))
+	}
+}
+
+func checkpointMissing(t *check) {
+	t.wantCheckpoint(t.checkpoints(), newConsumer(), store.Checkpoint{})
+}
+
+func checkpointFidelity(t *check) {
+	st := t.checkpoints()
+	name := newConsumer()
+	var from store.Checkpoint
+	for i, text := range append(strange(), "") {
+		to := store.Checkpoint{Position: uint64(i*i + 1), EventID: text}
+		t.saveCheckpoint(st, name, from, to)
+		t.wantCheckpoint(st, name, to)
+		from = to
+	}
+	last := store.Checkpoint{Position: store.MaxVersion, EventID: "last"}
+	t.saveCheckpoint(st, name, from, last)
+	t.wantCheckpoint(st, name, last)
+}
+
+func checkpointConflicts(t *check) {
+	st := t.checkpoints()
+	name, missing := newConsumer(), newConsumer()
+	is, to := store.Checkpoint{Position: 5, EventID: "e5"}, store.Checkpoint{Position: 9, EventID: "e9"}
+	conflict := func(name string, from, was store.Checkpoint) {
+		t.Helper()
+		if err := st.SaveCheckpoint(t.ctx, name, from, to); !errors.Is(err, store.ErrConflict) || !store.Definite(err) {
+			t.Fatalf("%s when it is %+v = %s, want an error that matches ErrConflict", checkpointCall(name, from, to), was, answer(err))
+		}
+		t.wantCheckpoint(st, name, was)
+	}
+	for _, from := range []store.Checkpoint{is, {Position: 1}, {EventID: "e0"}} {
+		conflict(missing, from, store.Checkpoint{})
+	}
+	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
+	for _, from := range []store.Checkpoint{
+		{}, {Position: 4, EventID: "e4"}, {Position: 6, EventID: "e6"}, {Position: 5}, {Position: 5, EventID: "E5"}, {Position: 5, EventID: "e5 "},
+		{Position: 4, EventID: "e5"}, {Position: 6, EventID: "e5"},
+	} {
+		conflict(name, from, is)
+	}
+	t.saveCheckpoint(st, name, is, to)
+	t.wantCheckpoint(st, name, to)
+}
+
+func checkpointRefuses(t *check) {
+	st := t.checkpoints()
+	name := newConsumer()
+	is := store.Checkpoint{Position: 5, EventID: "e5"}
+	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
+	for _, to := range []store.Checkpoint{is, {Position: 5, EventID: "other"}, {Position: 4, EventID: "e4"}, {}} {
+		t.wantInvalid(checkpointCall(name, is, to), st.SaveCheckpoint(t.ctx, name, is, to), "")
+		t.wantCheckpoint(st, name, is)
+	}
+	for _, bad := range badNames() {
+		t.wantInvalid(checkpointCall(bad.text, store.Checkpoint{}, is), st.SaveCheckpoint(t.ctx, bad.text, store.Checkpoint{}, is), "")
+		got, err := st.LoadCheckpoint(t.ctx, bad.text)
+		if err != nil {
+			t.wantInvalid(fmt.Sprintf("LoadCheckpoint(%.40q)", bad.text), err, "")
+		} else if got != (store.Checkpoint{}) {
+			t.Fatalf("LoadCheckpoint(%.40q) = %+v after a refused save, want none", bad.text, got)
+		}
+	}
+}
+
+func checkpointNames(t *check) {
+	st := t.checkpoints()
+	tag := store.NewID()[:8]
+	saved := make(map[string]store.Checkpoint)
+	for i, name := range strange() {
+		if len(name)+len(tag) <= store.MaxName {
+			name += tag
+		}
+		t.wantCheckpoint(st, name, store.Checkpoint{})
+		saved[name] = store.Checkpoint{Position: uint64(i) + 1, EventID: name}
+		t.saveCheckpoint(st, name, store.Checkpoint{}, saved[name])
+	}
+	for name, want := range saved {
+		t.wantCheckpoint(st, name, want)
+	}
+}
+
+func checkpointContention(t *check) {
+	const savers = 8
+	st := t.checkpoints()
+	steps := uint64(t.times(50))
+	name := newConsumer()
+	winners := make([][]uint64, savers)
+	t.together(savers, func(i int) error {
+		for {
+			from, err := st.LoadCheckpoint(t.ctx, name)
+			if err != nil || from.Position >= steps {
+				return err
+			}
+			to := store.Checkpoint{Position: from.Position + 1, EventID: fmt.Sprint(i)}
+			err = st.SaveCheckpoint(t.ctx, name, from, to)
+			switch {
+			case err == nil:
+				winners[i] = append(winners[i], to.Position)
+			case !errors.Is(err, store.ErrConflict):
+				return fmt.Errorf("%s, at once with others: %w", checkpointCall(name, from, to), err)
+			}
+		}
+	})
+	wins := make([]int, steps+1)
+	for _, positions := range winners {
+		for _, p := range positions {
+			wins[p]++
+		}
+	}
+	for p, n := range wins[1:] {
+		if n != 1 {
+			t.Fatalf("of the concurrent saves that move the checkpoint from %d to %d, %d succeeded, want 1", p, p+1, n)
+		}
+	}
+}
+
+func checkpointEnded(t *check) {
+	st := t.checkpoints()
+	name := newConsumer()
+	for cause, ctx := range t.ended() {
+		to := store.Checkpoint{Position: 1, EventID: "e1"}
+		if err := st.SaveCheckpoint(ctx, name, store.Checkpoint{}, to); !errors.Is(err, cause) {
+			t.Fatalf("%s under a context that has ended = %s, want %v", checkpointCall(name, store.Checkpoint{}, to), answer(err), cause)
+		}
+		t.wantCheckpoint(st, name, store.Checkpoint{})
+		if got, err := st.LoadCheckpoint(ctx, name); got != (store.Checkpoint{}) || err != nil && !errors.Is(err, cause) {
+			t.Fatalf("LoadCheckpoint under a context that has ended = %+v, %s; want %v", got, answer(err), cause)
+		}
+	}
+}

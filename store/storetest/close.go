@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func canClose(st store.Store) bool {
+	_, ok := st.(io.Closer)
+	return ok
+}
+
+func closeClauses() []clause {
+	return []clause{
+		{"can be called again, also at once", closeAgain},
+		{"every later call is ErrClosed", closeRefuses},
+		{"subscriptions end with ErrClosed", closeEndsSubscriptions},
+		{"appends at the same time are recorded or ErrClosed", closeWhileAppending},
+	}
+}
+
+// close closes st, which must succeed in time.
+func (t *check) close(st store.Store) {
+	t.Helper()
+	t.inTime("Close", as[io.Closer](t, st).Close)
+}
+
+func closeAgain(t *check) {
+	st := t.open()
+	t.filled(st, "close", 2)
+	t.together(4, func(int) error {
+		if err := as[io.Closer](t, st).Close(); err != nil {
+			return fmt.Errorf("Close, 4 times at once: %w", err)
+		}
+		return nil
+	})
+	t.close(st)
+}
+
+func closeRefuses(t *check) {
+	st := t.open()
+	s, events := t.filled(st, "closed", 2)
+	t.close(st)
+	calls := map[string]func() error{
+		"Append": func() error { _, err := st.Append(t.ctx, s, store.Any, newEvents(1)); return err },
+		"Append of what is recorded": func() error {
+			_, err := st.Append(t.ctx, s, store.Any, events)
+			return err
+		},
+		"Read": func() error { _, err := st.Read(t.ctx, s, store.ReadOptions{}); return err },
+	}
+	if log, ok := st.(store.Log); ok {
+		calls["Head"] = func() error { _, err := log.Head(t.ctx); return err }
+		calls["ReadAll"] = func() error { _, err := log.ReadAll(t.ctx, store.LogOptions{}); return err }
+		calls["Subscribe"] = func() error { return ends(t.ctx, log, store.LogOptions{}, func(store.Page) {}) }
+	}
+	if snapshots, ok := st.(store.Snapshots); ok {
+		calls["SaveSnapshot"] = func() error {
+			return snapshots.SaveSnapshot(t.ctx, store.Snapshot{Stream: s, Schema: "v1", Version: 1})
+		}
+		calls["LoadSnapshot"] = func() error { _, _, err := snapshots.LoadSnapshot(t.ctx, s, "v1"); return err }
+	}
+	if checkpoints, ok := st.(store.Checkpoints); ok {
+		calls["SaveCheckpoint"] = func() error {
+			return checkpoints.SaveCheckpoint(t.ctx, "c", store.Checkpoint{}, store.Checkpoint{Position: 1})
+		}
+		calls["LoadCheckpoint"] = func() error { _, err := checkpoints.LoadCheckpoint(t.ctx, "c"); return err }
+	}
+	if tenants, ok := st.(store.Tenants); ok {
+		calls["Read of a tenant"] = func() error {
+			tenant, err := tenants.Tenant("tenant")
+			if err == nil {
+				_, err = tenant.Read(t.ctx, s, store.ReadOptions{})
+			}
+			return err
+		}
+	}
+	for name, call := range calls {
+		t.inTime(name+" after Close", func() error {
+			if err := call(); !errors.Is(err, store.ErrClosed) {
+				return fmt.Errorf("it ended with %s, want ErrClosed", answer(err))
+			}
+			return nil
+		})
+	}
+}
+
+func closeEndsSubscriptions(t *check) {
+	st := t.open()
+	log, ok := st.(store.Log)
+	if !ok {
+		t.Skipf("%T is no store.Log", st)
+	}
+	t.filled(st, "close", 3)
+	caughtUp := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- ends(t.ctx, log, store.LogOptions{}, func(page store.Page) {
+			if page.End {
+				caughtUp <- struct{}{}
+			}
+		})
+	}()
+	select {
+	case <-caughtUp:
+	case <-time.After(t.patience):
+		t.Fatalf("Subscribe has not caught up after %s", t.patience)
+	}
+	t.close(st)
+	t.inTime("Subscribe after Close", func() error {
+		if err := <-ended; !errors.Is(err, store.ErrClosed) {
+			return fmt.Errorf("it ended with %s, want ErrClosed", answer(err))
+		}
+		return nil
+	})
+}
+
+func closeWhileAppending(t *check) {
+	const writers = 4
+	for range t.times(10) {
+		st := t.open()
+		t.together(writers+1, func(i int) error {
+			if i == writers {
+				if err := as[io.Closer](t, st).Close(); err != nil {
+					return fmt.Errorf("Close: %w", err)
+				}
+				return nil
+			}
+			s := newStream("closing")
+			for version := range uint64(1000) {
+				events := newEvents(1)
+				got, err := st.Append(t.ctx, s, store.Exactly(version), events)
+				if errors.Is(err, store.ErrClosed) {
+					return nil
+				}
+				if err != nil || got.Version != version+1 {
+					return fmt.Errorf("%s at once with Close = version %d, %s; want success or ErrClosed",
+						appendCall(s, store.Exactly(version), events), got.Version, answer(err))
+				}
+			}
+			return nil
+		})
+	}
+}

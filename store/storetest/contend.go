@@ -1,0 +1,329 @@
+package storetest
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func contentionClauses() []clause {
+	return []clause{
+		{"of 8 concurrent creates exactly one wins", oneCreateWins},
+		{"200 concurrent increments all survive", incrementsSurvive},
+		{"every refusal is a conflict that says the truth", refusalsAreTrue},
+		{"appends to different streams never conflict", disjointNeverConflict},
+		{"appends that expect Any never conflict, and their batches never mix", anyNeverConflicts},
+		{"a reader never sees a part of a batch", batchesAreWhole},
+		{"no read is older than what was known before it", readsAreFresh},
+	}
+}
+
+func oneCreateWins(t *check) {
+	const batch = 2
+	for range t.times(25) {
+		s := newStream("create")
+		tries := make([][]store.Event, 8)
+		won := make([]bool, len(tries))
+		t.together(len(tries), func(i int) error {
+			tries[i] = newEvents(batch)
+			got, err := t.store.Append(t.ctx, s, store.NoStream, tries[i])
+			if won[i] = err == nil; won[i] {
+				if got.Version != batch {
+					return fmt.Errorf("%s = version %d, want %d", appendCall(s, store.NoStream, tries[i]), got.Version, batch)
+				}
+				return nil
+			}
+			want := store.ConflictError{Stream: s, Expected: store.NoStream, Actual: batch}
+			if conflict, ok := isA[*store.ConflictError](err, store.ErrConflict); !ok || *conflict != want {
+				return fmt.Errorf("%s, 8 times at once = %s, want the *ConflictError %+v",
+					appendCall(s, store.NoStream, tries[i]), answer(err), want)
+			}
+			return nil
+		})
+		winners := 0
+		for i := range tries {
+			if won[i] {
+				winners++
+				t.wantStream(t.store, s, tries[i])
+			}
+		}
+		if winners != 1 {
+			t.Fatalf("of 8 concurrent appends to one stream that expect NoStream %d succeeded, want 1", winners)
+		}
+	}
+}
+
+// incrementsSurvive runs what every runner does: read, decide, append, and again
+// after a conflict.
+func incrementsSurvive(t *check) {
+	const clients = 10
+	each := t.times(20)
+	s := newStream("increments")
+	t.together(clients, func(int) error {
+		var known uint64 // a version that the stream has had
+		for done := 0; done < each; {
+			version, count, err := t.counter(s, known)
+			if err != nil {
+				return err
+			}
+			event := []store.Event{newEvent(strconv.Itoa(count + 1))}
+			got, err := t.store.Append(t.ctx, s, store.Exactly(version), event)
+			known = version
+			if err == nil {
+				if got.Version != version+1 {
+					return fmt.Errorf("%s = version %d, want %d", appendCall(s, store.Exactly(version), event), got.Version, version+1)
+				}
+				known = got.Version
+				done++
+				continue
+			}
+			conflict, ok := isA[*store.ConflictError](err, store.ErrConflict)
+			if !ok || conflict.Stream != s || conflict.Expected != store.Exactly(version) {
+				return fmt.Errorf("%s under contention = %s, want a *ConflictError about it",
+					appendCall(s, store.Exactly(version), event), answer(err))
+			}
+			if conflict.Actual <= version || conflict.Actual > uint64(clients*each) {
+				return fmt.Errorf("%s under contention: Actual is %d, want more than %d, which it was, and at most %d, what it becomes",
+					appendCall(s, store.Exactly(version), event), conflict.Actual, version, clients*each)
+			}
+			known = conflict.Actual
+		}
+		return nil
+	})
+	all := t.all(t.store, s)
+	if len(all) != clients*each {
+		t.Fatalf("%d clients made %d increments, and the stream has %d events", clients, clients*each, len(all))
+	}
+	for i := range all {
+		if want := strconv.Itoa(i + 1); string(all[i].Data) != want {
+			t.Fatalf("version %d says %q, want %q: an increment was decided on another version", i+1, all[i].Data, want)
+		}
+	}
+}
+
+// counter reads the version of s, at least known, and the number that its last
+// event says.
+func (t *check) counter(s store.Stream, known uint64) (version uint64, count int, err error) {
+	o := store.ReadOptions{Backward: true, Limit: 1}
+	page, err := t.store.Read(t.ctx, s, o)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s failed: %w", readCall(s, o), err)
+	}
+	if page.Head < known {
+		return 0, 0, fmt.Errorf("%s: Head is %d, but the stream was known to be at %d", readCall(s, o), page.Head, known)
+	}
+	if diff := differPage(o, page.Head, &page); diff != "" {
+		return 0, 0, fmt.Errorf("%s: %s", readCall(s, o), diff)
+	}
+	if page.Head == 0 {
+		return 0, 0, nil
+	}
+	count, err = strconv.Atoi(string(page.Events[0].Data))
+	return page.Head, count, err
+}
+
+// raise sets v to at least n.
+func raise(v *atomic.Uint64, n uint64) {
+	for {
+		old := v.Load()
+		if old >= n || v.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+func refusalsAreTrue(t *check) {
+	for range t.times(10) {
+		s := newStream("refusals")
+		var known atomic.Uint64 // what somebody knows that the version is, at least
+		t.together(8, func(i int) error {
+			for j := range 10 {
+				before := known.Load()
+				expected := []store.Expected{
+					store.NoStream, store.Exists, store.Any, store.Exactly(before), store.Exactly(before + 1), store.Exactly(before + 3),
+				}[(i+j)%6]
+				events := newEvents(1 + j%3)
+				got, err := t.store.Append(t.ctx, s, expected, events)
+				call := appendCall(s, expected, events)
+				if err == nil {
+					was := got.Version - uint64(len(events))
+					if got.Version < uint64(len(events)) || !expected.Matches(was) || was < before {
+						return fmt.Errorf("%s = version %d: so it was %d, which is not what was expected, or less than %d before",
+							call, got.Version, was, before)
+					}
+					raise(&known, got.Version)
+					continue
+				}
+				conflict, ok := isA[*store.ConflictError](err, store.ErrConflict)
+				if !ok || conflict.Stream != s || conflict.Expected != expected {
+					return fmt.Errorf("%s under contention = %s, want a *ConflictError about it", call, answer(err))
+				}
+				if expected.Matches(conflict.Actual) || conflict.Actual < before {
+					return fmt.Errorf("%s under contention: Actual is %d, which was expected, or less than %d before", call, conflict.Actual, before)
+				}
+				page, err := t.store.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
+				if err != nil || page.Head < conflict.Actual {
+					return fmt.Errorf("%s after a conflict with version %d: Head is %d, %s",
+						readCall(s, store.ReadOptions{Backward: true, Limit: 1}), conflict.Actual, page.Head, answer(err))
+				}
+			}
+			return nil
+		})
+		if diff := differVersions(t.all(t.store, s)); diff != "" {
+			t.Fatalf("after contention, stream %s: %s", s, diff)
+		}
+	}
+}
+
+// differVersions returns what is wrong with the versions of all, 1 to n; empty
+// if nothing is.
+func differVersions(all []store.Recorded) string {
+	for i := range all {
+		if all[i].Version != uint64(i+1) {
+			return fmt.Sprintf("event %d is version %d, want %d", i+1, all[i].Version, i+1)
+		}
+	}
+	return ""
+}
+
+func disjointNeverConflict(t *check) {
+	streams := make([]store.Stream, 8)
+	written := make([][]store.Event, len(streams))
+	each := t.times(25)
+	t.together(len(streams), func(i int) error {
+		streams[i] = newStream("disjoint")
+		for range each {
+			events := newEvents(2)
+			expected := store.Exactly(uint64(len(written[i])))
+			if _, err := t.store.Append(t.ctx, streams[i], expected, events); err != nil {
+				return fmt.Errorf("%s, nobody else writes to the stream: %w", appendCall(streams[i], expected, events), err)
+			}
+			written[i] = append(written[i], events...)
+		}
+		return nil
+	})
+	for i, s := range streams {
+		t.wantStream(t.store, s, written[i])
+	}
+}
+
+func anyNeverConflicts(t *check) {
+	const writers, batch = 8, 5
+	s := newStream("any")
+	each := t.times(20)
+	var mu sync.Mutex
+	want := make(map[uint64]store.Event) // by version
+	t.together(writers, func(int) error {
+		last := uint64(0)
+		for range each {
+			events := newEvents(batch)
+			got, err := t.store.Append(t.ctx, s, store.Any, events)
+			if err != nil || got.Replayed || got.Version < last+batch {
+				return fmt.Errorf("%s, at once with others, at version %d or more = %+v, %s; want success",
+					appendCall(s, store.Any, events), last, got, answer(err))
+			}
+			last = got.Version
+			mu.Lock()
+			for i, e := range events {
+				want[got.Version-batch+uint64(i)+1] = e
+			}
+			mu.Unlock()
+		}
+		return nil
+	})
+	all := t.all(t.store, s)
+	if len(all) != writers*each*batch || len(want) != len(all) {
+		t.Fatalf("%d events were appended, their answers tell of %d versions, and the stream has %d", writers*each*batch, len(want), len(all))
+	}
+	for i := range all {
+		e := want[uint64(i+1)]
+		if diff := differ(&all[i], s, uint64(i+1), &e); diff != "" {
+			t.Fatalf("version %d is not the event of the batch whose answer told so: %s", i+1, diff)
+		}
+	}
+}
+
+func batchesAreWhole(t *check) {
+	const writers, batch = 3, 5
+	s := newStream("whole")
+	each := t.times(60)
+	var writing atomic.Int64
+	writing.Store(writers)
+	pages := []store.ReadOptions{{}, {Backward: true}, {ReadOnly: true}, {Limit: 7}, {Limit: 7, Backward: true}, {From: 3}, {From: 8, Limit: 4}}
+	t.together(writers+2, func(i int) error {
+		if i < writers {
+			defer writing.Add(-1)
+			for range each {
+				if _, err := t.store.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
+					return fmt.Errorf("Append to %s failed: %w", s, err)
+				}
+			}
+			return nil
+		}
+		var head uint64
+		for n := 0; writing.Load() > 0; n++ {
+			o := pages[n%len(pages)]
+			page, err := t.store.Read(t.ctx, s, o)
+			if err != nil {
+				return fmt.Errorf("%s failed: %w", readCall(s, o), err)
+			}
+			if page.Head < head || page.Head%batch != 0 {
+				return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", readCall(s, o), page.Head, batch, head)
+			}
+			head = page.Head
+			if diff := differPage(o, head, &page); diff != "" {
+				return fmt.Errorf("%s while others append, Head is %d: %s", readCall(s, o), head, diff)
+			}
+		}
+		return nil
+	})
+}
+
+// readsAreFresh checks that what a read tells is not older than what anybody was
+// told before it began, and that a version is the same event for everybody. For
+// a stream, whose appends all move it forward, this and the clauses on versions
+// are what makes reads and appends linearizable.
+func readsAreFresh(t *check) {
+	s := newStream("fresh")
+	each := t.times(60)
+	var known atomic.Uint64
+	var ids sync.Map // version to id
+	same := func(version uint64, id string) error {
+		if other, loaded := ids.LoadOrStore(version, id); loaded && other != id {
+			return fmt.Errorf("version %d of %s is event %q for one client and %q for another", version, s, id, other)
+		}
+		return nil
+	}
+	t.together(8, func(i int) error {
+		for j := range each {
+			before := known.Load()
+			if i < 3 {
+				events := newEvents(1)
+				got, err := t.store.Append(t.ctx, s, store.Any, events)
+				if err != nil || got.Version <= before {
+					return fmt.Errorf("%s when version %d was known = version %d, %s", appendCall(s, store.Any, events), before, got.Version, answer(err))
+				}
+				raise(&known, got.Version)
+				if err := same(got.Version, events[0].ID); err != nil {
+					return err
+				}
+				continue
+			}
+			o := store.ReadOptions{Backward: j%2 == 0, Limit: 1 + i, ReadOnly: i == 7}
+			page, err := t.store.Read(t.ctx, s, o)
+			if err != nil || page.Head < before {
+				return fmt.Errorf("%s when version %d was known: Head is %d, %s", readCall(s, o), before, page.Head, answer(err))
+			}
+			raise(&known, page.Head)
+			for i := range page.Events {
+				if err := same(page.Events[i].Version, page.Events[i].ID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -112,7 +112,7 @@ func (m *Store) Append(
 	if err := m.ready(ctx); err != nil {
 		return store.Appended{}, err
 	}
-	b := batch{stream: s, expected: expected, events: events, data: joinData(events), at: instant(m.backend.now())}
+	b := batch{stream: s, expected: expected, events: events, data: joinData(events), at: m.backend.now().UTC()}
 	appended, err := m.record(&b)
 	if err == nil && !appended.Replayed {
 		m.log.notify()
@@ -221,9 +221,6 @@ func (m *Store) ready(ctx context.Context) error {
 	}
 	return nil
 }
-
-// instant returns t as it is kept: in UTC, as the wall clock said it.
-func instant(t time.Time) time.Time { return t.UTC().Round(0) }
 
 // joinData returns the Data of all events in one buffer, nil if there is none.
 func joinData(events []store.Event) []byte {

@@ -94,11 +94,11 @@ func TestTenantsAreApart(t *testing.T) {
 func TestRefusedAppend(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")
-	mustAppend(t, m, s, some("e", 3)...)
+	mustAppend(t, m, s, some("e", 4)...)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	fresh, taken := some("f", 2), some("e", 3)
-	otherData := some("e", 3)
+	fresh, taken := some("f", 2), some("e", 4)
+	otherData := some("e", 4)
 	otherData[2].Data = []byte("another")
 	tests := map[string]struct {
 		ctx      context.Context //nolint:containedctx // the case
@@ -109,12 +109,12 @@ func TestRefusedAppend(t *testing.T) {
 	}{
 		"ended context":   {ctx: ended, want: context.Canceled},
 		"invalid":         {expected: 99, events: append(some("f", 1), some("f", 1)...), want: store.ErrInvalid},
-		"conflict":        {expected: store.Exactly(2), want: &store.ConflictError{Stream: s, Expected: 2, Actual: 3}},
+		"conflict":        {expected: store.Exactly(2), want: &store.ConflictError{Stream: s, Expected: 2, Actual: 4}},
 		"conflict, new":   {stream: account("new"), expected: store.Exists, want: store.ErrConflict},
 		"taken last":      {events: append(some("f", 1), taken[1]), want: &store.DuplicateError{Stream: s, EventID: "e-1", In: s, Version: 2}},
 		"taken elsewhere": {stream: account("new"), events: taken, want: &store.DuplicateError{Stream: account("new"), EventID: "e-0", In: s, Version: 1}},
 		"not in a row":    {events: []store.Event{taken[0], taken[2]}, want: store.ErrDuplicate},
-		"beyond the end":  {events: append(some("e", 3), fresh[0]), want: store.ErrDuplicate},
+		"beyond the end":  {events: append(some("e", 4), fresh[0]), want: store.ErrDuplicate},
 		"other data":      {events: otherData, want: store.ErrDuplicate},
 		"taken, conflict": {expected: store.NoStream, events: otherData, want: store.ErrDuplicate},
 	}
@@ -139,8 +139,8 @@ func TestRefusedAppend(t *testing.T) {
 	if page := mustRead(t, m, account("new"), store.ReadOptions{}); page.Head != 0 || !page.End || page.Next != 1 {
 		t.Errorf("the stream that nothing was recorded in is %+v", page)
 	}
-	if head := mustReadAll(t, m, store.LogOptions{}).Head; head != 3 {
-		t.Errorf("the head of the log is %d, want 3", head)
+	if head := mustReadAll(t, m, store.LogOptions{}).Head; head != 4 {
+		t.Errorf("the head of the log is %d, want 4", head)
 	}
 	if _, err := m.Append(t.Context(), account("new"), store.NoStream, fresh); err != nil {
 		t.Errorf("Append() of what was refused = %v", err)
@@ -370,6 +370,59 @@ func TestConcurrent(t *testing.T) {
 			if v != uint64(j+1) {
 				t.Errorf("stream %d: event %d has version %d", i, j, v)
 			}
+		}
+	}
+}
+
+// TestBatchesAreWhole has writers of many batches, each with a stream and ids of
+// its own, so that they meet in the log only: there the batches do not mix.
+func TestBatchesAreWhole(t *testing.T) {
+	t.Parallel()
+	const writers, batches, size = 4, 5000, 2
+	m, all := memory.New(), sync.WaitGroup{}
+	for w := range writers {
+		all.Go(func() {
+			for i := range batches {
+				events := some(fmt.Sprintf("%d-%d", w, i), size)
+				a, err := m.Append(context.Background(), account(strconv.Itoa(w)), store.Exactly(uint64(i*size)), events)
+				if err != nil || a.Version != uint64((i+1)*size) {
+					t.Errorf("Append(batch %d) = %+v, %v", i, a, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for from := uint64(1); from <= writers*batches*size; from += size {
+		page := mustReadAll(t, m, store.LogOptions{From: from, Limit: size})
+		if len(page.Events) != size {
+			t.Fatalf("%d events from position %d, want %d", len(page.Events), from, size)
+		}
+		first := page.Events[0]
+		for i, r := range page.Events {
+			i := uint64(i)
+			if r.Stream != first.Stream || r.Version != first.Version+i || r.Position != from+i {
+				t.Fatalf("position %d is version %d of %s at %d", from+i, r.Version, r.Stream, r.Position)
+			}
+		}
+	}
+}
+
+// TestManyIDs has more ids than there are different slots for them: an id is not
+// taken because another one looks like it.
+func TestManyIDs(t *testing.T) {
+	t.Parallel()
+	m, batch := memory.New(), make([]store.Event, store.MaxBatch)
+	for round := range 12 {
+		for i := range batch {
+			batch[i] = store.Event{ID: fmt.Sprintf("%d-%d", round, i), Type: "Deposited"}
+		}
+		mustAppend(t, m, account("a"), batch...)
+	}
+	for round := range 12 {
+		batch[0].ID = fmt.Sprintf("%d-%d", round, round*500)
+		_, err := m.Append(t.Context(), account("b"), store.Any, batch[:1])
+		if !errors.Is(err, store.ErrDuplicate) {
+			t.Errorf("Append() of id %q again = %v, want ErrDuplicate", batch[0].ID, err)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func complete(e *store.Event, b *batch) {
 	if e.Time.IsZero() {
 		e.Time = b.at
 	} else {
-		e.Time = instant(e.Time)
+		e.Time = e.Time.UTC()
 	}
 	if len(e.Meta.Headers) > 0 {
 		e.Meta.Headers = maps.Clone(e.Meta.Headers)

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -67,6 +69,38 @@ func (f *floor) append(key string, events ...any) {
 	shard.streams[key] = append(shard.streams[key], events...)
 }
 
+// plain keeps what the store keeps, in the plainest way: slices of recorded
+// events, a log of them and a map of their ids behind one lock, unchecked.
+type plain struct {
+	mu      sync.Mutex
+	streams map[store.Stream][]store.Recorded
+	ids     map[string]*store.Recorded
+	log     []*store.Recorded
+}
+
+func newPlain() *plain {
+	return &plain{streams: make(map[store.Stream][]store.Recorded), ids: make(map[string]*store.Recorded)}
+}
+
+func (p *plain) append(s store.Stream, events []store.Event) bool {
+	now := time.Now().UTC()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stream := p.streams[s]
+	for i := range events {
+		if p.ids[events[i].ID] != nil {
+			return false
+		}
+		r := store.Recorded{Event: events[i], Stream: s, Version: uint64(len(stream)) + 1, RecordedAt: now}
+		r.Position, r.Data = uint64(len(p.log))+1, bytes.Clone(r.Data)
+		stream = append(stream, r)
+		p.log = append(p.log, &stream[len(stream)-1])
+		p.ids[r.ID] = &stream[len(stream)-1]
+	}
+	p.streams[s] = stream
+	return true
+}
+
 type deposited struct{ Cents int64 }
 
 func accounts(prefix string) []store.Stream {
@@ -80,7 +114,7 @@ func accounts(prefix string) []store.Stream {
 // warm is how many events a store gets in a benchmark before a new one takes its
 // place: the memory is then the collector's, and not fresh from the system,
 // whose price is that of the machine.
-const warm = 1 << 14
+const warm = 1 << 15
 
 func BenchmarkAppend(b *testing.B) {
 	ctx := context.Background()
@@ -109,6 +143,23 @@ func BenchmarkAppend(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/event")
 			})
 		}
+		b.Run(fmt.Sprintf("plain/events=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			p, ids, streams := newPlain(), newIDSource(0), accounts("acc-")
+			batch := make([]store.Event, n)
+			for i := 0; b.Loop(); i++ {
+				if i%(warm/n) == 0 {
+					p = newPlain()
+				}
+				for j := range batch {
+					batch[j] = store.Event{ID: ids.next(), Type: "Deposited", Data: data}
+				}
+				if !p.append(streams[i%1000], batch) {
+					b.Fatal("a duplicate")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/event")
+		})
 		b.Run(fmt.Sprintf("floor/events=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			f, ids, streams := newFloor(), newIDSource(0), accounts("acc-")

@@ -76,15 +76,16 @@ type stream struct {
 	chunks  [][]store.Recorded // filled up to version
 }
 
-// Streams begin small, and most stay so; the chunks of long ones are long
-// because a page that is lent ends at the end of a chunk.
+// A page that is lent ends at the end of a chunk, so chunks are long; but most
+// streams are short, and memory is most of the price of an append, so the first
+// ones are not.
 const (
 	smallChunks = 4
 	chunkSize   = 1024
 )
 
 // chunkSizes returns the sizes of the first chunks; all others are of chunkSize.
-func chunkSizes() [smallChunks]uint64 { return [smallChunks]uint64{4, 16, 64, 256} }
+func chunkSizes() [smallChunks]uint64 { return [smallChunks]uint64{8, 32, 128, 512} }
 
 // locate returns the chunk, and the index in it, of the event after version.
 func locate(version uint64) (chunk, index uint64) {

@@ -35,7 +35,8 @@ type Decider[C, S, E any] struct {
 }
 
 // New returns the Decider of two functions, which begins at the zero S and
-// never ends.
+// never ends. Set Initial and Terminal on the result for another beginning or an
+// end.
 func New[C, S, E any](decide func(C, S) ([]E, error), evolve func(S, E) S) Decider[C, S, E] {
 	return Decider[C, S, E]{Decide: decide, Evolve: evolve}
 }
@@ -50,7 +51,8 @@ type Aggregate[C, S, E any] interface {
 }
 
 // Of returns the Decider whose functions are a's methods. If a also has the
-// method Initial() S or Terminal(S) bool, they are taken too.
+// methods Initial() S or Terminal(S) bool, they are taken too; with another
+// signature they are not. No type argument is needed: Of(Account{}).
 func Of[C, S, E any](a Aggregate[C, S, E]) Decider[C, S, E] {
 	d := New(a.Decide, a.Evolve)
 	if i, ok := a.(interface{ Initial() S }); ok {

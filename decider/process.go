@@ -32,7 +32,8 @@ type Process[E, S, C any] struct {
 }
 
 // Reaction is what a process does about an event, as plain data: the zero
-// Reaction does nothing.
+// Reaction does nothing. Timers are stopped before others are started, so a name
+// in both Cancel and Later runs afterwards.
 type Reaction[C, E any] struct {
 	Send   []C        // commands, sent in this order
 	Later  []Timer[E] // timers to start; one with the name of a running timer replaces it

@@ -1,0 +1,59 @@
+package decider
+
+// Pair is two states side by side.
+type Pair[X, Y any] struct {
+	Left  X
+	Right Y
+}
+
+// Either is a value of one of two types: Right if IsRight is set, otherwise Left.
+// The other one is zero. The zero Either is the zero X on the left.
+type Either[X, Y any] struct {
+	Left    X
+	Right   Y
+	IsRight bool
+}
+
+// Left returns the Either of x. The type argument to write is that of the other
+// side: Left[PaymentCommand](cmd).
+func Left[Y, X any](x X) Either[X, Y] {
+	return Either[X, Y]{Left: x}
+}
+
+// Right returns the Either of y. The type argument to write is that of the other
+// side: Right[CartCommand](cmd).
+func Right[X, Y any](y Y) Either[X, Y] {
+	return Either[X, Y]{Right: y, IsRight: true}
+}
+
+// Compose returns x and y side by side, for two that share no interface; where
+// they do, [Union] reads better and takes any number. A command or event on the
+// left is that of x alone, one on the right that of y, and neither sees the
+// other's state. Errors, [ErrUnhandled] among them, are those of the side asked.
+//
+// Initial is both. Terminal: when both are.
+func Compose[CX, SX, EX, CY, SY, EY any](x Decider[CX, SX, EX], y Decider[CY, SY, EY]) Decider[Either[CX, CY], Pair[SX, SY], Either[EX, EY]] {
+	type (
+		command = Either[CX, CY]
+		state   = Pair[SX, SY]
+		event   = Either[EX, EY]
+	)
+	left := MapEvent(x, func(e event) (EX, bool) { return e.Left, !e.IsRight }, Left[EY, EX])
+	right := MapEvent(y, func(e event) (EY, bool) { return e.Right, e.IsRight }, Right[EX, EY])
+	composed := Decider[command, state, event]{
+		Decide: func(cmd command, s state) ([]event, error) {
+			if cmd.IsRight {
+				return right.Decide(cmd.Right, s.Right)
+			}
+			return left.Decide(cmd.Left, s.Left)
+		},
+		Evolve: func(s state, e event) state {
+			return state{left.Evolve(s.Left, e), right.Evolve(s.Right, e)}
+		},
+		Initial: func() state { return state{x.Start(), y.Start()} },
+	}
+	if x.Terminal != nil && y.Terminal != nil {
+		composed.Terminal = func(s state) bool { return x.Terminal(s.Left) && y.Terminal(s.Right) }
+	}
+	return composed
+}

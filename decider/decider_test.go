@@ -1,0 +1,114 @@
+package decider_test
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// plain is an Aggregate with no more than it must have, full one with all.
+type (
+	plain struct{}
+	full  struct{ plain }
+	odd   struct{ plain }
+)
+
+func (plain) Decide(cmd string, state int) ([]rune, error) {
+	if state > 9 {
+		return nil, errFull
+	}
+	return []rune(cmd), nil
+}
+func (plain) Evolve(state int, event rune) int { return state + 1 }
+func (full) Initial() int                      { return 7 }
+func (full) Terminal(state int) bool           { return state > 9 }
+func (odd) Initial() string                    { return "not a state" }
+func (odd) Terminal() bool                     { return true }
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		decider  decider.Decider[string, int, rune]
+		start    int
+		terminal bool // at 10
+	}{
+		"plain":           {decider.Of(plain{}), 0, false},
+		"full":            {decider.Of(full{}), 7, true},
+		"pointer":         {decider.Of(&full{}), 7, true},
+		"other functions": {decider.Of(odd{}), 0, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tt.decider.Start(); got != tt.start {
+				t.Errorf("Start() = %d, want %d", got, tt.start)
+			}
+			if got := tt.decider.IsTerminal(10); got != tt.terminal {
+				t.Errorf("IsTerminal(10) = %v, want %v", got, tt.terminal)
+			}
+			state, events, err := tt.decider.Step("ab", tt.start)
+			if state != tt.start+2 || string(events) != "ab" || err != nil {
+				t.Errorf(`Step("ab", %d) = %d, %q, %v`, tt.start, state, events, err)
+			}
+			if state, events, err := tt.decider.Step("ab", 10); state != 10 || events != nil || err != errFull { //nolint:errorlint // as it is
+				t.Errorf(`Step("ab", 10) = %d, %q, %v, want 10, no events, %v`, state, events, err, errFull)
+			}
+		})
+	}
+}
+
+// TestStepDropsEventsOfARejection checks that a decider that breaks the rule, and
+// rejects with events, does no harm.
+func TestStepDropsEventsOfARejection(t *testing.T) {
+	t.Parallel()
+	d := decider.New(
+		func(int, int) ([]int, error) { return []int{1}, errFull },
+		func(state, event int) int { return state + event },
+	)
+	if state, events, err := d.Step(0, 5); state != 5 || events != nil || err != errFull { //nolint:errorlint // as it is
+		t.Errorf("Step = %d, %v, %v, want 5, no events, %v", state, events, err, errFull)
+	}
+	mapped, err := decider.MapError(d, id[error]).Decide(0, 5)
+	if mapped != nil || err != errFull { //nolint:errorlint // as it is
+		t.Errorf("MapError.Decide = %v, %v", mapped, err)
+	}
+}
+
+// TestFold checks that folding in parts, in a decider and in its view, is folding
+// event by event.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d := table[int, int, int](t, "d")
+		es := rapid.SliceOf(rapid.IntRange(0, events)).Draw(t, "events")
+		cut := rapid.IntRange(0, len(es)).Draw(t, "cut")
+		kept := slices.Clone(es)
+		want := d.Start()
+		for _, e := range es {
+			want = d.Evolve(want, e)
+		}
+		v := d.View()
+		for name, got := range map[string]int{
+			"Fold":          d.Fold(d.Start(), es...),
+			"Fold in parts": d.Fold(d.Fold(d.Start(), es[:cut]...), es[cut:]...),
+			"View.Fold":     v.Fold(v.Fold(v.Start(), es[:cut]...), es[cut:]...),
+		} {
+			if got != want {
+				t.Fatalf("%s(%v) = %d, want %d", name, es, got, want)
+			}
+		}
+		if !slices.Equal(es, kept) {
+			t.Fatalf("Fold changed its events: %v to %v", kept, es)
+		}
+	})
+}
+
+func TestFoldDoesNotAllocate(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts for the whole process
+	evs := accountEvents(100)
+	if n := testing.AllocsPerRun(10, func() { sink = account.Fold(sink, evs...) }); n != 0 {
+		t.Errorf("Fold of %d events allocates %v times, want 0", len(evs), n)
+	}
+}

@@ -1,0 +1,81 @@
+package decider
+
+import (
+	"errors"
+	"slices"
+)
+
+// Union returns the deciders ds as one, over one state S, mostly a struct with a
+// field for each of them, on which each is put with [Focus].
+//
+// A command goes to every member, each on the state before the command, and a
+// member that answers [ErrUnhandled] is skipped. The events are those of all
+// members that accept, in the order of ds. If one of them rejects, the whole is
+// rejected with that error, the first in the order of ds, and nobody's events
+// remain. A command that all members skip is ErrUnhandled. An event goes through
+// the Evolve of every member, in the order of ds; members ignore what is not
+// theirs, as [Adapt] makes them. Members that work on disjoint parts of the state
+// cannot disturb each other; where two share a part, they must agree on it.
+//
+// Initial is seed; nil means the zero S. The members' own Initial is not asked,
+// because a member knows the rest of S only as zero: seed says it once, for all,
+// as in
+//
+//	func() Shop { return Shop{Cart: cart.Start(), Payment: payment.Start()} }
+//
+// Terminal: when all members are. A Union of none handles nothing, ignores every
+// event and is always terminal; it is the unit of Union.
+func Union[C, S, E any](seed func() S, ds ...Decider[C, S, E]) Decider[C, S, E] {
+	ds = slices.Clone(ds)
+	return Decider[C, S, E]{
+		Decide: func(cmd C, state S) ([]E, error) { return decideAll(ds, cmd, state) },
+		Evolve: func(state S, event E) S {
+			for i := range ds {
+				state = ds[i].Evolve(state, event)
+			}
+			return state
+		},
+		Initial:  seed,
+		Terminal: allTerminal(ds),
+	}
+}
+
+// decideAll returns the events of all ds that handle cmd.
+func decideAll[C, S, E any](ds []Decider[C, S, E], cmd C, state S) ([]E, error) {
+	var all []E
+	handled := false
+	for i := range ds {
+		events, err := ds[i].Decide(cmd, state)
+		switch {
+		case errors.Is(err, ErrUnhandled):
+			continue
+		case err != nil:
+			return nil, err
+		case len(all) == 0:
+			all = events
+		case len(events) > 0: // a member's slice is not ours to append to
+			all = slices.Concat(all, events)
+		}
+		handled = true
+	}
+	if !handled {
+		return nil, ErrUnhandled
+	}
+	return all, nil
+}
+
+// allTerminal returns the Terminal of a state in which all ds must be at the end;
+// nil if one of them never is.
+func allTerminal[C, S, E any](ds []Decider[C, S, E]) func(S) bool {
+	if slices.ContainsFunc(ds, func(d Decider[C, S, E]) bool { return d.Terminal == nil }) {
+		return nil
+	}
+	return func(state S) bool {
+		for i := range ds {
+			if !ds[i].Terminal(state) {
+				return false
+			}
+		}
+		return true
+	}
+}

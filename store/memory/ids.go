@@ -10,7 +10,7 @@ import (
 
 // ids finds the events of a tenant by their ids. It is a hash table over many
 // locks, of plain numbers that the garbage collector need not look at: a map of
-// strings to events takes three times the memory, and as long to fill.
+// strings to events would take three times the memory.
 type ids struct {
 	seed   maphash.Seed
 	shards [shards]idShard

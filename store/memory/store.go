@@ -51,7 +51,7 @@ type clock func() time.Time
 func (c clock) apply(b *backend) { b.now = c }
 
 // WithClock sets the clock that says when events are recorded. It must be safe
-// for concurrent use. The default is time.Now.
+// for concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return clock(now) }
 
 // New returns the store of [store.DefaultTenant] in a new, empty backend.

@@ -40,12 +40,16 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 		g.handBack(jobs)
 	}()
 	f.most = slices.MaxFunc(jobs, func(a, b *job[S, E]) int { return a.most - b.most }).most
+	if q.known {
+		f.o.source, f.o.memento = fromMemento, q.at
+	}
 	err := g.r.open(ctx, &f)
 	for err == nil {
 		p := plan[S, E]{at: f.at}
 		jobs = g.fill(&p, &f, q, jobs)
 		if len(p.encoded) == 0 {
 			g.r.keep(&f)
+			q.at, q.known = f.at, true
 			return
 		}
 		var appended store.Appended
@@ -53,6 +57,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 		switch {
 		case err == nil && !appended.Replayed:
 			g.recorded(ctx, &f, &p, appended)
+			q.at, q.known = f.at, true
 			return
 		case err == nil: // each looks for its own events
 			return
@@ -63,8 +68,11 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 			}
 		case errors.Is(err, store.ErrDuplicate) && g.turnOut(&p, err):
 			g.unsend(jobs, 0, nil)
-			err = nil
+			err, f.doubt = nil, false
 		default:
+			if store.Definite(err) {
+				g.unsend(jobs, 0, nil)
+			}
 			g.failed(&p, err)
 			return
 		}
@@ -170,7 +178,7 @@ func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	for i := range p.steps {
 		s := &p.steps[i]
 		if n := len(s.events); at >= 0 && at < n {
-			g.reply(s.job, answer[S, E]{alone: true, doubt: true})
+			g.reply(s.job, answer[S, E]{alone: true})
 			return true
 		}
 		at -= len(s.events)

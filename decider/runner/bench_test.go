@@ -76,19 +76,13 @@ func (f *floor) handle(id string, c command) error {
 }
 
 // filled returns a runner whose stream "a" has n events.
-func filled(b *testing.B, n int) *runner.Runner[command, account, event] {
+func filled(b *testing.B, n int) *accounts {
 	b.Helper()
 	r := runner.New("Account", bank, memory.New(), boxCodec{})
-	fill(b, r, "a", n)
-	return r
-}
-
-func fill(b *testing.B, r *runner.Runner[command, account, event], id string, n int) {
-	b.Helper()
-	if _, err := r.Handle(b.Context(), id, open{"ann"}); err != nil {
+	if _, err := r.Handle(b.Context(), "a", open{"ann"}); err != nil {
 		b.Fatal(err)
 	}
-	_, _, err := runner.Transact(b.Context(), r, id, func(account) (struct{}, []event, error) {
+	_, _, err := runner.Transact(b.Context(), r, "a", func(account) (struct{}, []event, error) {
 		events := make([]event, n-1)
 		for i := range events {
 			events[i] = deposited{i % 100}
@@ -98,6 +92,7 @@ func fill(b *testing.B, r *runner.Runner[command, account, event], id string, n 
 	if err != nil {
 		b.Fatal(err)
 	}
+	return r
 }
 
 // BenchmarkDecideOnly handles commands that give no events, so that the stream
@@ -142,10 +137,11 @@ func BenchmarkDecideOnly(b *testing.B) {
 // BenchmarkCommand handles commands that each append an event, on streams that are
 // about 1000 events long.
 func BenchmarkCommand(b *testing.B) {
-	ctx := b.Context()
 	const length, most = 1000, 1100
-	run := func(b *testing.B, wrap func(*runner.Runner[command, account, event]) *runner.Runner[command, account, event]) {
+	run := func(b *testing.B, wrap func(*accounts) *accounts) {
+		b.Helper()
 		b.ReportAllocs()
+		ctx := b.Context()
 		r, left := wrap(filled(b, length)), most-length
 		for b.Loop() {
 			if left == 0 {
@@ -160,12 +156,12 @@ func BenchmarkCommand(b *testing.B) {
 		}
 	}
 	b.Run("runner", func(b *testing.B) {
-		run(b, func(r *runner.Runner[command, account, event]) *runner.Runner[command, account, event] { return r })
+		run(b, func(r *accounts) *accounts { return r })
 	})
 	b.Run("cached", func(b *testing.B) {
-		run(b, func(r *runner.Runner[command, account, event]) *runner.Runner[command, account, event] {
+		run(b, func(r *accounts) *accounts {
 			r = r.WithCache(runner.Cache[account]{})
-			if _, err := r.Load(ctx, "a"); err != nil {
+			if _, err := r.Load(b.Context(), "a"); err != nil {
 				b.Fatal(err)
 			}
 			return r
@@ -195,6 +191,7 @@ func BenchmarkCommand(b *testing.B) {
 func BenchmarkParallel(b *testing.B) {
 	ctx := b.Context()
 	spread := func(b *testing.B, handle func(id string, c command) error) {
+		b.Helper()
 		b.ReportAllocs()
 		var last atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {

@@ -56,8 +56,9 @@ func (e *ExhaustedError) Is(target error) bool { return target == ErrExhausted }
 func (e *ExhaustedError) Unwrap() error { return e.Err }
 
 // UnknownOutcomeError is a command whose events may be recorded, or may be still:
-// the answer of the store was lost, and it could not be found out. Calling again
-// with the same command id is safe and tells.
+// the answer of the store was lost, and it could not be found out, or what is
+// recorded could not be read. Calling again with the same command id is safe and
+// tells.
 type UnknownOutcomeError struct {
 	Stream    store.Stream
 	CommandID string // empty if the call had none: then only reading the stream tells

@@ -24,6 +24,7 @@ type flight[S any] struct {
 
 	watch  string // the id of the call's first event, if it may be in the stream
 	landed uint64 // the version of that event, once it is found
+	doubt  bool   // its events may be recorded by an append that was not answered
 
 	decided bool   // the command was decided at least once
 	base    uint64 // the version it was last decided on
@@ -73,32 +74,41 @@ func (r *Runner[C, S, E]) commit(ctx context.Context, f *flight[S], encoded []st
 	if ctx.Err() != nil {
 		return store.Appended{}, ended(ctx, nil)
 	}
-	base, doubt := f.at.Version, false
+	base := f.at.Version
 	for {
 		appended, err := r.send(ctx, f, base, encoded)
 		moved := errors.Is(err, store.ErrConflict)
+		duplicate := errors.Is(err, store.ErrDuplicate)
 		switch {
-		case err == nil, errors.Is(err, store.ErrDuplicate), moved && !doubt:
+		case err == nil, duplicate, moved && !f.doubt:
+			f.doubt = duplicate // then an earlier call has appended them
 			return appended, err
-		case store.Definite(err) && !doubt:
+		case store.Definite(err) && !f.doubt:
 			return appended, fmt.Errorf("append to %s: %w", f.stream, err)
 		}
-		doubt, f.watch = true, encoded[0].ID
+		f.doubt, f.watch = true, encoded[0].ID
 		r.look(ctx, f)
+		if !moved && f.at.Version != base { // another one's event is where ours would be
+			moved, err = true, conflict(f.stream, base, f.at.Version)
+		}
 		switch {
 		case f.landed != 0:
 			return store.Appended{Version: f.landed + uint64(len(encoded)) - 1, Replayed: true}, nil
 		case moved:
+			f.doubt = false
 			return store.Appended{}, err
-		case f.at.Version != base: // another one's event is where ours would be
-			return store.Appended{}, conflict(f.stream, base, f.at.Version)
 		case !store.Definite(err):
 			if err = r.again(ctx, f, err); err == nil {
 				continue
 			}
 		}
-		return store.Appended{}, &UnknownOutcomeError{Stream: f.stream, CommandID: f.o.command, Err: err}
+		return store.Appended{}, r.unknown(f, err)
 	}
+}
+
+// unknown returns err as that of a call whose events may be recorded.
+func (r *Runner[C, S, E]) unknown(f *flight[S], err error) error {
+	return &UnknownOutcomeError{Stream: f.stream, CommandID: f.o.command, Err: err}
 }
 
 // look reads the tail for the call's own event after an append without an answer, and

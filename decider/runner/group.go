@@ -23,8 +23,15 @@ type Group[C, S, E any] struct {
 	queues map[string]*queue[S, E] // guarded by mu; by id, of the streams that have a batch
 }
 
-// queue is what waits for the batch that is under way. It is guarded by Group.mu.
-type queue[S, E any] struct{ waiting []*job[S, E] }
+// queue is a stream that has a batch under way.
+type queue[S, E any] struct {
+	waiting []*job[S, E] // guarded by Group.mu; for the next batch
+
+	// What the last batch knew is what the next one begins with. Only the
+	// batch under way uses it.
+	at    Loaded[S]
+	known bool
+}
 
 // job is a call in a group.
 type job[S, E any] struct {
@@ -170,7 +177,7 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 	if !a.alone {
 		return a.out, a.err
 	}
-	if a.doubt {
+	if f.doubt = a.doubt; a.doubt {
 		f.watch = f.key.id(f.stream, 0)
 	}
 	return g.r.run(ctx, f, j.decide)

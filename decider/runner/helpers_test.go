@@ -121,6 +121,14 @@ func must(t *testing.T, r *accounts, id string, c command, opts ...runner.Option
 	return out
 }
 
+// intrude handles c on account "a" of st, for what happens behind a runner's back.
+func intrude(ctx context.Context, t *testing.T, st store.Store, c command) {
+	t.Helper()
+	if _, err := newAccounts(st).Handle(ctx, "a", c); err != nil {
+		t.Errorf("intrude with %#v: %v", c, err)
+	}
+}
+
 // history returns the events of account id as they are stored.
 func history(t *testing.T, st store.Store, id string) (events []event, recorded []store.Recorded) {
 	t.Helper()
@@ -137,11 +145,11 @@ func history(t *testing.T, st store.Store, id string) (events []event, recorded 
 	return events, recorded
 }
 
-// checkHistory fails the test if the stored events of account id are not want.
-func checkHistory(t *testing.T, st store.Store, id string, want ...event) {
+// checkHistory fails the test if the stored events of account "a" are not want.
+func checkHistory(t *testing.T, st store.Store, want ...event) {
 	t.Helper()
-	if got, _ := history(t, st, id); !slices.Equal(got, want) {
-		t.Errorf("events of %s = %v, want %v", id, got, want)
+	if got, _ := history(t, st, "a"); !slices.Equal(got, want) {
+		t.Errorf("events = %v, want %v", got, want)
 	}
 }
 

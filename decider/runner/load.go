@@ -30,11 +30,16 @@ func (r *Runner[C, S, E]) open(ctx context.Context, f *flight[S]) error {
 	return r.catchUp(ctx, f)
 }
 
-// catchUp moves f.at to the head of the stream. A read that fails is tried again
-// if it is transient.
+// catchUp moves f.at to the head of the stream.
 func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
+	return r.reading(ctx, f, func() error { return r.read(ctx, f, 0) })
+}
+
+// reading calls read, and again if it fails: if its error is transient, or if the
+// command has landed, so that there is no other way to tell its caller what it gave.
+func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func() error) error {
 	for {
-		err := r.read(ctx, f, 0)
+		err := read()
 		if err == nil {
 			return nil
 		}
@@ -42,7 +47,7 @@ func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
 		if ctx.Err() != nil {
 			return ended(ctx, err)
 		}
-		if !r.retry.Transient(err) {
+		if f.landed == 0 && !r.retry.Transient(err) {
 			return err
 		}
 		if err := r.again(ctx, f, err); err != nil {
@@ -129,10 +134,6 @@ func (r *Runner[C, S, E]) search(ctx context.Context, f *flight[S]) error {
 	for {
 		page, err := r.store.Read(ctx, f.stream, o)
 		if err != nil {
-			err = fmt.Errorf("search %s for the command: %w", f.stream, err)
-			if ctx.Err() != nil {
-				return ended(ctx, err)
-			}
 			return err
 		}
 		for i := range page.Events {
@@ -155,7 +156,7 @@ func (r *Runner[C, S, E]) recall(ctx context.Context, f *flight[S]) (events []E,
 	for {
 		page, err := r.store.Read(ctx, f.stream, store.ReadOptions{From: from, ReadOnly: true})
 		if err != nil {
-			return nil, 0, fmt.Errorf("load the events of the command from %s: %w", f.stream, err)
+			return nil, 0, err
 		}
 		n := 0
 		for n < len(page.Events) && page.Events[n].ID == f.key.id(f.stream, index) {
@@ -163,7 +164,7 @@ func (r *Runner[C, S, E]) recall(ctx context.Context, f *flight[S]) (events []E,
 			n, index = n+1, index+1
 		}
 		if events, err = r.codec.Decode(events, page.Events[:n]); err != nil {
-			return nil, 0, fmt.Errorf("load the events of the command from %s: %w", f.stream, err)
+			return nil, 0, err
 		}
 		if page.End || n < len(page.Events) || n == 0 {
 			return events, position, nil

@@ -81,7 +81,7 @@ func TestCommandIDReplays(t *testing.T) {
 						t.Fatalf("%s: Handle = %v", kind, err)
 					}
 					checkOutcome(t, st.Store, "a", out, out.Attempts, true, was.events...)
-					checkHistory(t, st.Store, "a", before...)
+					checkHistory(t, st.Store, before...)
 					if want := was.first + uint64(len(was.events)) - 1; out.Position != want {
 						t.Errorf("%s: position = %d, want %d", kind, out.Position, want)
 					}
@@ -136,7 +136,7 @@ func TestCommandIDCalledAtOnce(t *testing.T) {
 		if first != 1 {
 			t.Errorf("%d calls say they were the first, want 1", first)
 		}
-		checkHistory(t, st.Store, "a", opened{"ann"}, deposited{1})
+		checkHistory(t, st.Store, opened{"ann"}, deposited{1})
 	})
 }
 

@@ -171,6 +171,9 @@ func (r *Runner[C, S, E]) handle(
 	out, err := run()
 	if err != nil {
 		out = Outcome[S, E]{}
+		if f.doubt && !errors.Is(err, ErrUnknownOutcome) {
+			err = r.unknown(f, err)
+		}
 	}
 	if r.observer != nil {
 		r.observer.Observe(ctx, Notice{
@@ -260,13 +263,14 @@ func (r *Runner[C, S, E]) record(
 // err is nil, because there was nothing to do; unless its command has landed before.
 func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (Outcome[S, E], error) {
 	if f.watch != "" && f.landed == 0 && (!f.whole() || errors.Is(err, store.ErrDuplicate) || errors.Is(err, store.ErrConflict)) {
-		if lost := r.search(ctx, f); lost != nil {
-			return Outcome[S, E]{}, errors.Join(err, lost)
+		if lost := r.reading(ctx, f, func() error { return r.search(ctx, f) }); lost != nil {
+			return Outcome[S, E]{}, lost
 		}
 	}
 	if f.landed != 0 {
 		return r.replayed(ctx, f)
 	}
+	f.doubt = false
 	r.keep(f)
 	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, err
 }
@@ -288,16 +292,23 @@ func (r *Runner[C, S, E]) appended(
 }
 
 // replayed returns the outcome of a command whose first event is version f.landed.
+// If it cannot be read the caller must not believe that nothing has happened.
 func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S, E], error) {
-	if err := r.catchUp(ctx, f); err != nil {
-		return Outcome[S, E]{}, err
+	f.doubt = true
+	out := Outcome[S, E]{Replayed: true}
+	err := r.catchUp(ctx, f)
+	if err == nil {
+		err = r.reading(ctx, f, func() (err error) {
+			out.Events, out.Position, err = r.recall(ctx, f)
+			return err
+		})
 	}
-	events, position, err := r.recall(ctx, f)
 	if err != nil {
-		return Outcome[S, E]{}, err
+		return out, err
 	}
 	r.keep(f)
-	return Outcome[S, E]{Loaded: f.at, Events: events, Position: position, Attempts: f.attempt, Replayed: true}, nil
+	out.Loaded, out.Attempts = f.at, f.attempt
+	return out, nil
 }
 
 // encode appends events to dst as the store gets them, and returns their time too.

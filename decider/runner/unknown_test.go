@@ -96,7 +96,7 @@ func TestUnknownOutcome(t *testing.T) {
 					}
 					out := must(t, newAccounts(st), "a", deposit{1})
 					checkOutcome(t, st.Store, "a", out, landsAt, true, deposited{1})
-					checkHistory(t, st.Store, "a", opened{"ann"}, deposited{1})
+					checkHistory(t, st.Store, opened{"ann"}, deposited{1})
 				})
 			})
 		}
@@ -119,7 +119,7 @@ func TestUnknownOutcome(t *testing.T) {
 		if a, err := late(); err == nil && !a.Replayed {
 			t.Errorf("late landing = %+v, %v: it was recorded twice", a, err)
 		}
-		checkHistory(t, st.Store, "a", opened{"ann"}, deposited{1})
+		checkHistory(t, st.Store, opened{"ann"}, deposited{1})
 	})
 
 	t.Run("and another one's event: decided again", func(t *testing.T) {
@@ -128,9 +128,9 @@ func TestUnknownOutcome(t *testing.T) {
 			st := newSpy()
 			must(t, newAccounts(st), "a", open{"ann"})
 			st.calls()
-			st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
 				if n == 1 {
-					must(t, newAccounts(st.Store), "a", deposit{7})
+					intrude(ctx, t, st.Store, deposit{7})
 					return store.Appended{}, errDown
 				}
 				return do()
@@ -143,7 +143,7 @@ func TestUnknownOutcome(t *testing.T) {
 			}
 			out := must(t, newAccounts(st).WithRetry(runner.Retry{Base: 1}), "a", drain{})
 			checkOutcome(t, st.Store, "a", out, out.Attempts, false, withdrawn{7})
-			checkHistory(t, st.Store, "a", opened{"ann"}, deposited{7}, withdrawn{7})
+			checkHistory(t, st.Store, opened{"ann"}, deposited{7}, withdrawn{7})
 		}
 	})
 

@@ -1,0 +1,283 @@
+package runner_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+func TestCacheReadsOnlyTheTail(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{})
+	must(t, r, "a", open{"ann"})
+	must(t, newAccounts(st.Store), "a", deposit{3})
+	st.calls()
+	checkOutcome(t, st.Store, "a", must(t, r, "a", drain{}), 1, false, withdrawn{3})
+	if _, reads := st.calls(); len(reads) != 1 || reads[0].o.From != 2 {
+		t.Errorf("reads = %+v, want one from version 2", reads)
+	}
+}
+
+func TestCacheKeepsTheLastUsed(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{Size: 2})
+	for _, id := range []string{"a", "b"} {
+		must(t, r, id, open{id})
+	}
+	load(t, r, "a")
+	must(t, r, "c", open{"c"})
+	st.calls()
+	for _, id := range []string{"a", "c", "b"} {
+		load(t, r, id, runner.AnyCached())
+		if _, reads := st.calls(); (len(reads) > 0) != (id == "b") {
+			t.Errorf("%s: %d reads, want one of b only", id, len(reads))
+		}
+	}
+}
+
+// However it is used, a cache of a size keeps no more states than that, and those
+// that were used last.
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.IntRange(1, 5).Draw(t, "size")
+		st := newSpy()
+		r := newAccounts(st).WithCache(runner.Cache[account]{Size: size})
+		var used []string // the last one first
+		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 7), 1, 40).Draw(t, "ids") {
+			id := strconv.Itoa(n)
+			st.calls()
+			if _, err := r.Load(context.Background(), id, runner.AnyCached()); err != nil {
+				t.Fatal(err)
+			}
+			at := len(used)
+			for i, u := range used {
+				if u == id {
+					at = i
+				}
+			}
+			if _, reads := st.calls(); (len(reads) == 0) != (at < size && at < len(used)) {
+				t.Fatalf("%s, used last as number %d of %v: %d reads", id, at, used, len(reads))
+			}
+			used = append([]string{id}, append(used[:min(at, len(used)):min(at, len(used))], used[min(at+1, len(used)):]...)...)
+		}
+	})
+}
+
+// An older version never replaces a newer one, whichever call ends last.
+func TestCacheNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newSpy()
+		r := newAccounts(st).WithCache(runner.Cache[account]{})
+		must(t, newAccounts(st.Store), "a", open{"ann"})
+		st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+			page, err := do()
+			if n == 1 {
+				time.Sleep(time.Minute)
+			}
+			return page, err
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { load(t, r, "a") })
+		time.Sleep(time.Second)
+		must(t, r, "a", deposit{1})
+		wg.Wait()
+		if got := load(t, r, "a", runner.AnyCached()); got.Version != 2 {
+			t.Errorf("cached version = %d, want 2", got.Version)
+		}
+	})
+}
+
+// A load that fails or is cancelled leaves nothing in the cache.
+func TestCacheKeepsNoFailedLoad(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{})
+	must(t, newAccounts(st.Store), "a", open{"ann"})
+	ctx, cancel := context.WithCancel(t.Context())
+	st.onRead = func(ctx context.Context, _ int, _ func() (store.Page, error)) (store.Page, error) {
+		cancel()
+		return store.Page{}, ctx.Err()
+	}
+	if _, err := r.Load(ctx, "a"); err == nil {
+		t.Error("Load with an ended context succeeded")
+	}
+	st.calls()
+	st.onRead = nil
+	if got := load(t, r, "a", runner.AnyCached()); got.Version != 1 {
+		t.Errorf("Load = %+v, want version 1", got)
+	}
+	if _, reads := st.calls(); len(reads) != 1 {
+		t.Errorf("%d reads, want one", len(reads))
+	}
+}
+
+// A state that is beyond the head of its stream is of another stream: it is
+// forgotten.
+func TestCacheBeyondTheHead(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{})
+	must(t, r, "a", open{"ann"})
+	must(t, r, "a", deposit{1})
+	st.Store = memory.New()
+	must(t, newAccounts(st.Store), "a", open{"bob"})
+	if got := load(t, r, "a"); got != (loaded{account{"bob", 0, 1}, 1}) {
+		t.Errorf("Load = %+v, want that of bob", got)
+	}
+	if got := load(t, r, "a", runner.AnyCached()); got.Version != 1 {
+		t.Errorf("cached version = %d, want 1", got.Version)
+	}
+}
+
+// The runner keeps working on copies: each With… leaves the receiver as it was.
+func TestWithReturnsCopies(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	plain := newAccounts(st)
+	cached := plain.WithCache(runner.Cache[account]{})
+	slow := cached.WithRetry(runner.Retry{Attempts: 1})
+	must(t, slow, "a", open{"ann"})
+	st.calls()
+	load(t, cached, "a", runner.AnyCached())
+	if _, reads := st.calls(); len(reads) != 0 {
+		t.Error("a copy does not share the cache")
+	}
+	load(t, plain, "a", runner.AnyCached())
+	if _, reads := st.calls(); len(reads) != 1 {
+		t.Error("the runner without a cache has one")
+	}
+}
+
+type (
+	inner struct {
+		Names [2]string
+		At    time.Time
+	}
+	plainState struct {
+		Inner inner
+		N     float64
+		Ok    bool
+	}
+	counts struct{ Of map[string]int }
+)
+
+func TestCacheRefusesStatesThatCanChange(t *testing.T) {
+	t.Parallel()
+	refuses[counts](t, "state.Of is a map")
+	refuses[[]int](t, "state is a slice")
+	refuses[*account](t, "state is a ptr")
+	refuses[struct{ A [2]struct{ F func() } }](t, "state.A[…].F is a func")
+	refuses[struct{ X any }](t, "state.X is a interface")
+	refuses[chan int](t, "state is a chan")
+	withCache(runner.Cache[plainState]{})
+	withCache(runner.Cache[int]{})
+	withCache(runner.Cache[counts]{Shared: true})
+	withCache(runner.Cache[counts]{Clone: func(c counts) counts { return counts{maps.Clone(c.Of)} }})
+	if text := panics(t, func() { withCache(runner.Cache[int]{Size: -1}) }); !strings.Contains(text, "negative Size -1") {
+		t.Errorf("panic %q", text)
+	}
+}
+
+func refuses[S any](t *testing.T, want string) {
+	t.Helper()
+	text := panics(t, func() { withCache(runner.Cache[S]{}) })
+	if !strings.HasPrefix(text, "runner: WithCache: "+want) || !strings.Contains(text, "Cache.Clone") {
+		t.Errorf("panic %q, want %q and what to do", text, want)
+	}
+}
+
+func withCache[S any](c runner.Cache[S]) {
+	d := decider.New(func(command, S) ([]event, error) { return nil, nil }, func(s S, _ event) S { return s })
+	runner.New("A", d, memory.New(), textCodec{}).WithCache(c)
+}
+
+// careless changes its state in place: with Clone even that stays inside one call.
+func TestCacheClones(t *testing.T) {
+	t.Parallel()
+	d := decider.Decider[string, counts, event]{
+		Decide: func(c string, s counts) ([]event, error) {
+			s.Of["decided"]++
+			return []event{opened{c}}, nil
+		},
+		Evolve: func(s counts, e event) counts {
+			if e, ok := e.(opened); ok {
+				s.Of[e.Owner]++
+			}
+			return s
+		},
+		Initial: func() counts { return counts{map[string]int{}} },
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		const id = "a"
+		r := runner.New("A", d, memory.New(), textCodec{}).WithCache(runner.Cache[counts]{
+			Clone: func(c counts) counts { return counts{maps.Clone(c.Of)} },
+		})
+		want := map[string]int{}
+		for _, c := range rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y", "load"}), 1, 20).Draw(t, "commands") {
+			if c != "load" {
+				out, err := r.Handle(context.Background(), id, c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want[c]++
+				clear(out.State.Of) // what is handed out is the caller's
+			}
+			at, err := r.Load(context.Background(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(at.State.Of, "decided")
+			if !maps.Equal(at.State.Of, want) {
+				t.Fatalf("state = %v, want %v", at.State.Of, want)
+			}
+			clear(at.State.Of)
+		}
+	})
+}
+
+// Many at once on few streams and a small cache: the states are those of the events.
+func TestCacheIsSafe(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	for _, size := range []int{1, 3, 5000} {
+		r := newAccounts(st).WithCache(runner.Cache[account]{Size: size}).WithRetry(runner.Retry{Attempts: 1000, Base: 1})
+		var wg sync.WaitGroup
+		for w := range 8 {
+			wg.Go(func() {
+				for i := range 50 {
+					id := fmt.Sprintf("%d-%d", size, (w+i)%4)
+					_, _, err := runner.Transact(t.Context(), r, id, func(a account) (int, []event, error) {
+						return 0, []event{deposited{1}}, nil
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for i := range 4 {
+			id := fmt.Sprintf("%d-%d", size, i)
+			if got := load(t, r, id); got != (loaded{account{"", 100, 100}, 100}) {
+				t.Errorf("Load = %+v, want 100 deposits", got)
+			}
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// notices keeps what it observes.
+type notices struct {
+	mu  sync.Mutex
+	all []runner.Notice // guarded by mu
+}
+
+func (n *notices) Observe(_ context.Context, notice runner.Notice) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, notice)
+}
+
+func (n *notices) of(kind runner.Kind) []runner.Notice {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(n.all), func(n runner.Notice) bool { return n.Kind != kind })
+}
+
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, seen := newSpy(), &notices{}
+		rival(t, st, 2)
+		slow := st.onAppend
+		st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			time.Sleep(time.Second)
+			return slow(ctx, n, do)
+		}
+		r := newAccounts(st).WithObserver(seen).WithRetry(runner.Retry{Jitter: func(d time.Duration) time.Duration { return d }})
+		r = r.WithSnapshots(snapshots{Store: memory.New(), Schema: "1", Every: 1})
+		must(t, r, "a", withdraw{0, 2})
+		if _, err := r.Handle(t.Context(), "a", open{"bob"}); err == nil {
+			t.Error("open an open account succeeded")
+		}
+
+		ms := time.Millisecond
+		want := []runner.Notice{
+			{Kind: runner.StreamLoaded, Version: 1, Events: 1, Attempt: 1},
+			{Kind: runner.ConflictFound, Events: 2, Attempt: 1, Took: 1000 * ms, Err: store.ErrConflict},
+			{Kind: runner.CommandRetried, Version: 1, Attempt: 2, Err: store.ErrConflict},
+			{Kind: runner.StreamLoaded, Version: 2, Events: 1, Attempt: 2},
+			{Kind: runner.ConflictFound, Events: 2, Attempt: 2, Took: 1000 * ms, Err: store.ErrConflict},
+			{Kind: runner.CommandRetried, Version: 2, Attempt: 3, Took: 2 * ms, Err: store.ErrConflict},
+			{Kind: runner.StreamLoaded, Version: 3, Events: 1, Attempt: 3},
+			{Kind: runner.EventsAppended, Version: 5, Events: 2, Attempt: 3, Took: 1000 * ms},
+			{Kind: runner.SnapshotSaved, Version: 5, Attempt: 3},
+			{Kind: runner.CommandHandled, Version: 5, Events: 2, Attempt: 3, Took: 3002 * ms},
+			{Kind: runner.StreamLoaded, Version: 5, Attempt: 1},
+			{Kind: runner.CommandHandled, Attempt: 1, Err: errOpen},
+		}
+		if len(seen.all) != len(want) {
+			t.Fatalf("%d notices, want %d: %+v", len(seen.all), len(want), seen.all)
+		}
+		for i, got := range seen.all {
+			if !errors.Is(got.Err, want[i].Err) {
+				t.Errorf("notice %d: error %v, want %v", i, got.Err, want[i].Err)
+			}
+			want[i].Stream, got.Err, want[i].Err = stream("a"), nil, nil
+			if got != want[i] {
+				t.Errorf("notice %d = %+v, want %+v", i, got, want[i])
+			}
+		}
+	})
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		handler := slog.NewTextHandler(&text, &slog.HandlerOptions{
+			Level: slog.LevelInfo,
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.Attr{}
+				}
+				return a
+			},
+		})
+		st := newSpy()
+		r := newAccounts(st).WithObserver(runner.Log(slog.New(handler)))
+		must(t, r, "a", open{"ann"}, runner.CommandID("c"))
+		must(t, r, "a", open{"ann"}, runner.CommandID("c"))
+		_, _ = r.Handle(t.Context(), "a", open{"bob"})
+		st.onRead = func(context.Context, int, func() (store.Page, error)) (store.Page, error) {
+			return store.Page{}, errDown
+		}
+		_, _ = r.Load(t.Context(), "a")
+		want := `level=INFO msg="command handled" stream=Account/a version=1 events=1 attempt=1 took=0s
+level=INFO msg="command handled" stream=Account/a version=1 events=1 attempt=1 took=0s replayed=true
+level=INFO msg="command handled" stream=Account/a version=0 events=0 attempt=1 took=0s error="account: already open"
+level=WARN msg="stream loaded" stream=Account/a version=0 events=0 attempt=1 took=0s error="store: connection reset"
+`
+		if got := text.String(); got != want {
+			t.Errorf("log:\n%s\nwant:\n%s", got, want)
+		}
+	})
+}
+
+func TestKindString(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for k := runner.StreamLoaded; k <= runner.SnapshotMissed; k++ {
+		if text := k.String(); seen[text] || text == "unknown" || !strings.Contains(text, " ") {
+			t.Errorf("kind %d is %q", k, text)
+		}
+		seen[k.String()] = true
+	}
+	if text := runner.Kind(0).String(); text != "unknown" {
+		t.Errorf("kind 0 is %q", text)
+	}
+}

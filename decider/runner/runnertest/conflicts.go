@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/evolvego/evolve/store"
 )
-
-const acc = "acc-1"
 
 func do(what string, n int, tag string) Command { return Command{Do: what, N: n, Tag: tag} }
 
@@ -37,7 +36,7 @@ func createdOnce(t *trial) {
 	var errs [4]error
 	for _, what := range []string{doOpen, doCredit} {
 		t.together(len(errs), func(i int) {
-			c := Call{ID: what, Command: do(what, 10, fmt.Sprint(i)), Attempts: len(errs)}
+			c := Call{ID: what, Command: do(what, 10, strconv.Itoa(i)), Attempts: len(errs)}
 			_, errs[i] = processes[i%2].Handle(t.ctx, c)
 		})
 		winners := 0
@@ -91,22 +90,8 @@ func conflictLosesNothing(t *trial) {
 	if out.Version != 4 || len(out.Events) != 1 || out.Replayed {
 		t.Errorf("after two conflicts the outcome is %+v, want one new event and version 4", out)
 	}
-	t.wantLoaded(s, acc)
-	t.wantLoaded(t.system(), acc)
-}
-
-// wantLoaded checks that s loads the whole stream of id.
-func (t *trial) wantLoaded(s System, id string) {
-	t.Helper()
-	state, version, err := s.Load(t.ctx, id)
-	if err != nil {
-		t.Errorf("Load(%s) = %v, want no error", id, err)
-		return
-	}
-	if head := len(t.stream(id)); version != uint64(head) {
-		t.Errorf("Load(%s) returned version %d, want %d", id, version, head)
-	}
-	t.wantFold(id, state, version, "Load")
+	t.wantLoaded(s)
+	t.wantLoaded(t.system())
 }
 
 func tailOnly(t *trial) {
@@ -135,13 +120,13 @@ func everybodyGetsThrough(t *trial) {
 	processes := [clients]System{t.system(), t.system(), t.system()}
 	copy(processes[3:], processes[:])
 	t.together(clients, func(i int) {
-		c := Call{ID: acc, Command: do(doDeposit, 1, fmt.Sprint(i)), Attempts: clients}
+		c := Call{ID: acc, Command: do(doDeposit, 1, strconv.Itoa(i)), Attempts: clients}
 		if _, err := processes[i].Handle(t.ctx, c); err != nil {
 			t.Errorf("one of %d clients with as many attempts: %v, want no error", clients, err)
 		}
 	})
 	for i := range clients {
-		if n := t.count(acc, fmt.Sprint(i)); n != 1 {
+		if n := t.count(strconv.Itoa(i)); n != 1 {
 			t.Errorf("the deposit of client %d is in the stream %d times, want once", i, n)
 		}
 	}
@@ -158,7 +143,7 @@ func attemptsBounded(t *trial) {
 			t.Errorf("%d appends with at most %d attempts (0: a reasonable number)", got, want)
 		}
 	}
-	if n := t.count(acc, "mine"); n != 0 {
+	if n := t.count("mine"); n != 0 {
 		t.Errorf("%d events were appended by calls that gave up, want none", n)
 	}
 }
@@ -187,7 +172,7 @@ func expectedOnce(t *trial) {
 	if _, appends := t.probe.asked(); len(appends) > 1 {
 		t.Errorf("%d appends with an expected version, want one", len(appends))
 	}
-	if n := t.count(acc, "mine"); n != 0 {
+	if n := t.count("mine"); n != 0 {
 		t.Errorf("%d events were appended at another version than expected", n)
 	}
 }

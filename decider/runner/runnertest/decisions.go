@@ -31,7 +31,7 @@ func rejectionIsFinal(t *trial) {
 		}
 	}
 	t.wantNoAppend("a rejection")
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 }
 
 func noEventsNoAppend(t *trial) {
@@ -56,7 +56,7 @@ func notEncoded(t *trial) {
 	t.refused(s, Call{ID: acc, Command: do(doSpoil, 5, "mine")}, errUnencodable)
 	t.wantNoAppend("an event that cannot be encoded")
 	t.wantTags(acc, "given")
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
 	t.wantTags(acc, "given", "next")
 }
@@ -72,11 +72,11 @@ func readFails(t *trial) {
 	} else if !errors.Is(err, storetest.ErrInjected) || errors.Is(err, ErrRejected) {
 		t.Errorf("Handle(%+v) = %v, want the error of the store", c, err)
 	}
-	if n := t.count(acc, "mine"); n != want {
+	if n := t.count("mine"); n != want {
 		t.Errorf("there are %d events, want %d", n, want)
 	}
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 }
 
 func othersAreSeen(t *trial) {
@@ -85,7 +85,7 @@ func othersAreSeen(t *trial) {
 	t.given(acc, do(doWithdraw, 5, "rival"))
 	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 1, "mine")}, ErrRejected)
 	t.given(acc, do(doDeposit, 2, "rival"))
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 	if out := t.must(s, Call{ID: acc, Command: do(doWithdraw, 2, "mine")}); out.Version != 5 {
 		t.Errorf("the outcome is at version %d, want 5", out.Version)
 	}
@@ -132,9 +132,9 @@ func callerOwns(t *trial) {
 	for i := range out.Events {
 		out.Events[i] = Event{}
 	}
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 	spoil(t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).State)
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
-	t.wantLoaded(s, acc)
-	t.wantLoaded(t.system(), acc)
+	t.wantLoaded(s)
+	t.wantLoaded(t.system())
 }

@@ -2,22 +2,30 @@ package runnertest
 
 import "testing"
 
-// Clauses returns the names of all clauses.
-func Clauses() (names []string) {
-	for _, c := range clauses() {
-		names = append(names, c.name)
+// Parts returns the names of all parts of the suite.
+func Parts() (names []string) {
+	for _, p := range parts() {
+		names = append(names, p.name)
 	}
-	return names
+	return append(names, simulations)
 }
 
-// Failures returns what each clause finds wrong with open, by its name.
-func Failures(t *testing.T, open Open) map[string][]string {
+// Failures returns what the part with the name finds wrong with open. It makes as
+// many simulations as there are seeds.
+func Failures(t *testing.T, name string, open Open, seeds int) []string {
 	t.Helper()
-	failures := map[string][]string{}
-	for _, c := range clauses() {
-		if found := c.failures(t, open); len(found) > 0 {
-			failures[c.name] = found
+	for _, p := range parts() {
+		if p.name == name {
+			return p.failures(t, open)
 		}
 	}
-	return failures
+	if name != simulations {
+		t.Fatalf("there is no part %q", name)
+	}
+	for seed := range seeds {
+		if failures, _ := simulated(t, open, plans().Example(seed)); len(failures) > 0 {
+			return failures
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -99,7 +100,7 @@ func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (runnertest.
 // again comes before every attempt but the first.
 func (r *reference) again(ctx context.Context, c *call, last error) error {
 	if r.bug == "new ids for each attempt" {
-		c.key = fmt.Sprint(rand.Uint64())
+		c.key = strconv.FormatUint(rand.Uint64(), 16)
 	}
 	if err := r.pause(ctx, c.attempt); err != nil {
 		if r.bug == "hides the error of the context" {
@@ -133,9 +134,7 @@ func (r *reference) pause(ctx context.Context, attempt int) error {
 // try decides and appends; if not done, it is to be tried again because of err.
 func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, done bool, err error) {
 	if len(c.mine) > 0 {
-		out = r.outcome(c, c.mine)
-		out.Replayed = true
-		return out, true, nil
+		return r.replayed(c), true, nil
 	}
 	if c.Expected != nil && *c.Expected != c.at.Version && !r.forgetsExpected(c) {
 		return out, true, &store.ConflictError{Expected: store.Exactly(*c.Expected), Actual: c.at.Version}
@@ -173,8 +172,11 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	}
 	appended, err := r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
 	switch {
-	case appended.Replayed:
-		return out, false, errors.New("it had landed") // reading tells where
+	case appended.Replayed, errors.Is(err, store.ErrDuplicate):
+		if failed := r.read(ctx, c); failed != nil || len(c.mine) == 0 {
+			return out, true, errors.Join(err, failed)
+		}
+		return r.replayed(c), true, nil
 	case err == nil:
 		return r.appended(ctx, c, events, appended.Version), true, nil
 	case ctx.Err() != nil && r.bug == "hides the error of the context":
@@ -191,7 +193,13 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	case !store.Definite(err):
 		return out, r.bug == "gives up when the outcome is unknown", err
 	}
-	return out, !errors.Is(err, store.ErrDuplicate), err
+	return out, true, err
+}
+
+func (r *reference) replayed(c *call) runnertest.Outcome {
+	out := r.outcome(c, c.mine)
+	out.Replayed = true
+	return out
 }
 
 func (r *reference) expected(c *call) store.Expected {

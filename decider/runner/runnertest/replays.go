@@ -45,7 +45,7 @@ func commandIDLandsOnce(t *trial) {
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next"), CommandID: "command-2"})
-	t.wantLoaded(s, acc)
+	t.wantLoaded(s)
 }
 
 func commandIDNowRejected(t *trial) {

@@ -2,7 +2,6 @@ package runnertest_test
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
@@ -13,10 +12,11 @@ import (
 )
 
 type (
-	command = runnertest.Command
-	state   = runnertest.State
-	event   = runnertest.Event
-	account = decider.Decider[command, state, event]
+	command       = runnertest.Command
+	state         = runnertest.State
+	event         = runnertest.Event
+	codecOfEvents = codec.Codec[event]
+	account       = decider.Decider[command, state, event]
 )
 
 // system is a runner of ours as a System.
@@ -72,6 +72,36 @@ func open(c configure) runnertest.Open {
 	}
 }
 
+// group is a Group of ours as a System.
+type group struct {
+	system
+	close func()
+}
+
+// Close closes the group.
+func (g group) Close() error {
+	g.close()
+	return nil
+}
+
+func openGroup(c configure) runnertest.Open {
+	return func(d account, st store.Store, codec codec.Codec[event]) runnertest.System {
+		r := c(runner.New(runnertest.StreamType, d, st, codec), st)
+		g := runner.NewGroup(r)
+		return group{system{r, g.Handle}, g.Close}
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]configure{"plain": plain, "cached with snapshots": both} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runnertest.Run(t, openGroup(c))
+		})
+	}
+}
+
 func TestRunner(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]configure{
@@ -83,5 +113,3 @@ func TestRunner(t *testing.T) {
 		})
 	}
 }
-
-var _ = json.Marshal

@@ -62,13 +62,13 @@ type point struct {
 
 // Errorf is TB.Errorf with the point.
 func (p point) Errorf(format string, args ...any) {
-	p.TB.Helper()
+	p.Helper()
 	p.TB.Errorf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
 // Fatalf is TB.Fatalf with the point.
 func (p point) Fatalf(format string, args ...any) {
-	p.TB.Helper()
+	p.Helper()
 	p.TB.Fatalf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
@@ -162,11 +162,14 @@ func (t *trial) given(id string, commands ...Command) {
 			batch[i].ID = store.NewID()
 		}
 		at := store.Exactly(uint64(len(before)))
-		if _, err := t.memory.Append(context.Background(), streamOf(id), at, batch); err != nil {
+		if _, err := t.memory.Append(t.ctx, streamOf(id), at, batch); err != nil {
 			t.Fatalf("append what somebody else does: %v", err)
 		}
 	}
 }
+
+// acc is the aggregate that clauses are about.
+const acc = "acc-1"
 
 func streamOf(id string) store.Stream {
 	return store.Stream{Type: StreamType, ID: id}
@@ -175,7 +178,7 @@ func streamOf(id string) store.Stream {
 // stream returns the events of id.
 func (t *trial) stream(id string) (events []Event) {
 	t.Helper()
-	for r, err := range store.Events(context.Background(), t.memory, streamOf(id), 0) {
+	for r, err := range store.Events(t.ctx, t.memory, streamOf(id), 0) {
 		if err == nil {
 			events, err = (format{}).Decode(events, []store.Recorded{r})
 		}
@@ -186,10 +189,10 @@ func (t *trial) stream(id string) (events []Event) {
 	return events
 }
 
-// count returns how many events of the command with tag are in the stream of id.
-func (t *trial) count(id, tag string) (n int) {
+// count returns how many events of the command with tag are in the stream of acc.
+func (t *trial) count(tag string) (n int) {
 	t.Helper()
-	for _, event := range t.stream(id) {
+	for _, event := range t.stream(acc) {
 		if event.Tag == tag {
 			n++
 		}
@@ -220,4 +223,18 @@ func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	if want := t.decider.Fold(t.decider.Start(), events[:version]...); !state.equal(want) {
 		t.Errorf("%s returned the state %+v at version %d, where the stream gives %+v", from, state, version, want)
 	}
+}
+
+// wantLoaded checks that s loads the whole stream of acc.
+func (t *trial) wantLoaded(s System) {
+	t.Helper()
+	state, version, err := s.Load(t.ctx, acc)
+	if err != nil {
+		t.Errorf("Load(%s) = %v, want no error", acc, err)
+		return
+	}
+	if head := len(t.stream(acc)); version != uint64(head) {
+		t.Errorf("Load(%s) returned version %d, want %d", acc, version, head)
+	}
+	t.wantFold(acc, state, version, "Load")
 }

@@ -44,7 +44,7 @@ func (t *trial) wantOnce(n int) {
 			last = i
 		}
 	}
-	if got := t.count(acc, "mine"); got != n || n > 0 && last-first != n-1 {
+	if got := t.count("mine"); got != n || n > 0 && last-first != n-1 {
 		t.Errorf("the stream has %d events of the command, want its %d once, one after the other: %+v", got, n, t.stream(acc))
 	}
 }
@@ -69,8 +69,8 @@ func lostAnswer(t *trial) {
 				if len(out.Events) == 0 && !out.Replayed {
 					t.Errorf("the outcome is %+v, which says that nothing happened", out)
 				}
-				t.wantOnce(t.count(acc, "mine"))
-				t.wantLoaded(s, acc)
+				t.wantOnce(t.count("mine"))
+				t.wantLoaded(s)
 			})
 		}
 	}
@@ -136,13 +136,13 @@ func lateOnce(t *trial) {
 			prepare(t)
 			s := t.system()
 			t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
-			landed := t.count(acc, "mine")
+			landed := t.count("mine")
 			t.faults.Land()
 			if landed == 0 {
 				t.Errorf("the command went well, but its events were not in the stream")
 			}
 			t.wantOnce(landed)
-			t.wantLoaded(s, acc)
+			t.wantLoaded(s)
 		})
 	}
 }

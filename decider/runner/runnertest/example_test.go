@@ -1,0 +1,34 @@
+package runnertest_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/decider/runner/runnertest"
+	"github.com/evolvego/evolve/store"
+)
+
+// A runner passes the suite in one line; the System in front of it says how its
+// calls are made.
+func ExampleRun() {
+	test := func(t *testing.T) {
+		runnertest.Run(t, func(d account, st store.Store, c codecOfEvents) runnertest.System {
+			r := runner.New(runnertest.StreamType, d, st, c)
+			return system{r, r.Handle}
+		})
+	}
+	fmt.Printf("%T\n", test)
+	// Output: func(*testing.T)
+}
+
+func ExampleAccount() {
+	account := runnertest.Account()
+	state, events, err := account.Step(runnertest.Command{Do: "credit", N: 5, Tag: "a"}, account.Start())
+	fmt.Println(state, len(events), err)
+	_, err = account.Decide(runnertest.Command{Do: "withdraw", N: 6, Tag: "b"}, state)
+	fmt.Println(err)
+	// Output:
+	// {true 5 [a a]} 2 <nil>
+	// runnertest: rejected: insufficient funds
+}

@@ -1,0 +1,146 @@
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+func (h *handled) about() string {
+	text := fmt.Sprintf("%s %d (%s)", h.Command.Do, h.Command.N, h.Command.Tag)
+	if h.Expected != nil {
+		text += fmt.Sprintf(" at version %d", *h.Expected)
+	}
+	return text
+}
+
+func (h *handled) result() string {
+	switch {
+	case h.err != nil:
+		return h.err.Error()
+	case h.out.Replayed:
+		return fmt.Sprintf("had landed, now version %d", h.out.Version)
+	}
+	return fmt.Sprintf("%d events, version %d", len(h.out.Events), h.out.Version)
+}
+
+// claims reports whether err says target of a call, and not that the store or the
+// context ended it.
+func claims(err, target error) bool {
+	return errors.Is(err, target) && !errors.Is(err, storetest.ErrInjected) && !errors.Is(err, context.Canceled)
+}
+
+func (h *handled) owns(e Event) bool { return e.Tag == h.Command.Tag }
+
+// wantHistory checks what the calls returned against what the stream says.
+func (s *simulation) wantHistory() {
+	s.Helper()
+	events := s.stream(acc)
+	s.wantDecisions(events)
+	for i := range s.calls {
+		h := &s.calls[i]
+		landed := slices.ContainsFunc(events, h.owns) && !h.shared
+		if errors.Is(h.err, context.Canceled) && !h.gaveUp {
+			s.Errorf("%s = %v, but it was not given up", h.about(), h.err)
+		}
+		switch {
+		case h.err == nil && (h.out.Replayed || len(h.out.Events) > 0):
+			s.wantLanded(h, events)
+		case h.err == nil:
+			s.wantFold(acc, h.out.State, h.out.Version, h.about())
+			s.wantJustified(h, events, "has nothing to do", func(version uint64, decided []Event, err error) bool {
+				return version == h.out.Version && len(decided) == 0 && err == nil
+			})
+		case claims(h.err, ErrRejected):
+			s.wantJustified(h, events, "is rejected", func(_ uint64, _ []Event, err error) bool { return err != nil })
+			if landed {
+				s.Errorf("%s was rejected and is in the stream", h.about())
+			}
+		case h.Expected != nil && claims(h.err, store.ErrConflict):
+			s.wantJustified(h, events, "conflicts", func(version uint64, _ []Event, _ error) bool {
+				return version != *h.Expected
+			})
+		case !s.broken && !errors.Is(h.err, store.ErrConflict):
+			s.Errorf("%s = %v although the store works", h.about(), h.err)
+		case !s.broken && !h.shared && slices.ContainsFunc(events[:h.last], h.owns):
+			s.Errorf("%s = %v, and it is in the stream", h.about(), h.err)
+		}
+	}
+}
+
+// wantDecisions checks that each run of events of one command is what the command
+// decides on the state before it, and that there is one run at most.
+func (s *simulation) wantDecisions(events []Event) {
+	s.Helper()
+	commands, seen := map[string]Command{}, map[string]bool{}
+	for i := range s.calls {
+		commands[s.calls[i].Command.Tag] = s.calls[i].Command
+	}
+	for from, to := 0, end(events, 0); from < len(events); from, to = to, end(events, to) {
+		tag := events[from].Tag
+		c, ours := commands[tag]
+		if !ours {
+			continue
+		}
+		want, err := s.decider.Decide(c, s.decider.Fold(s.decider.Start(), events[:from]...))
+		if err != nil || !slices.Equal(events[from:to], want) {
+			s.Errorf("the versions %d to %d are %+v, where %+v decides %+v, %v", from+1, to, events[from:to], c, want, err)
+		}
+		if seen[tag] {
+			s.Errorf("the versions %d to %d are %+v, and %+v was in the stream before", from+1, to, events[from:to], c)
+		}
+		seen[tag] = true
+	}
+}
+
+// end returns where the run of events of one command ends that begins at from.
+func end(events []Event, from int) int {
+	to := from
+	for to < len(events) && events[to].Tag == events[from].Tag {
+		to++
+	}
+	return to
+}
+
+// wantLanded checks the outcome of a command that says that it is in the stream.
+func (s *simulation) wantLanded(h *handled, events []Event) {
+	s.Helper()
+	s.wantFold(acc, h.out.State, h.out.Version, h.about())
+	from := slices.IndexFunc(events, h.owns)
+	if from < 0 {
+		s.Errorf("%s went well, but the stream does not have it", h.about())
+		return
+	}
+	to := end(events, from)
+	before, after := uint64(len(events[:from])), uint64(len(events[:to]))
+	switch {
+	case after > h.out.Version:
+		s.Errorf("%s went well at version %d, but the stream does not have it", h.about(), h.out.Version)
+	case h.out.Replayed && len(h.out.Events) > 0 && !slices.Equal(h.out.Events, events[from:to]):
+		s.Errorf("%s had landed as %+v, but the outcome has %+v", h.about(), events[from:to], h.out.Events)
+	case h.out.Replayed:
+	case after != h.out.Version || !slices.Equal(h.out.Events, events[from:to]):
+		s.Errorf("%s is the versions %d to %d, %+v, but the outcome says %+v", h.about(), from+1, to, events[from:to], h.out)
+	case h.Expected != nil && *h.Expected != before:
+		s.Errorf("%s landed at version %d", h.about(), from)
+	}
+}
+
+// wantJustified checks that, while a call was under way, the stream was at a
+// version where the command had not landed and where it is as it was told.
+func (s *simulation) wantJustified(
+	h *handled, events []Event, what string, is func(version uint64, decided []Event, err error) bool,
+) {
+	s.Helper()
+	for version := h.first; version <= min(h.last, uint64(len(events))); version++ {
+		decided, err := s.decider.Decide(h.Command, s.decider.Fold(s.decider.Start(), events[:version]...))
+		if is(version, decided, err) && !slices.ContainsFunc(events[:version], h.owns) {
+			return
+		}
+	}
+	s.Errorf("%s: %s; but at no version from %d to %d is it so, without it in the stream", h.about(), what, h.first, h.last)
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -271,7 +270,7 @@ func (f *Faulty) land(due []*landing) {
 }
 
 func (f *Faulty) postpone(ctx context.Context, s store.Stream, e store.Expected, events []store.Event, held bool) {
-	late := &landing{ctx: context.WithoutCancel(ctx), stream: s, expected: e, events: copied(events), calls: -1}
+	late := &landing{ctx: context.WithoutCancel(ctx), stream: s, expected: e, events: clone(events), calls: -1}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !held {
@@ -322,14 +321,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// copied returns events and what they point to, copied, except for Value.
-func copied(events []store.Event) []store.Event {
-	events = slices.Clone(events)
-	for i := range events {
-		events[i].Data = slices.Clone(events[i].Data)
-		events[i].Meta.Headers = maps.Clone(events[i].Meta.Headers)
-	}
-	return events
 }

@@ -13,6 +13,7 @@ import (
 // calls are made.
 func ExampleRun() {
 	test := func(t *testing.T) {
+		t.Helper()
 		runnertest.Run(t, func(d account, st store.Store, c codecOfEvents) runnertest.System {
 			r := runner.New(runnertest.StreamType, d, st, c)
 			return system{r, r.Handle}

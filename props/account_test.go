@@ -4,15 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
-	"github.com/evolvego/evolve/store"
 )
 
 // The account is the decider that the laws are tried on: a good one here, and
@@ -154,32 +153,8 @@ func frozen(s Step) error {
 
 func refused(s Step) bool { return errors.Is(s.Err, errFunds) }
 
-// names is a JSON codec by the type's name; a type that is not in it is refused.
-type names map[string]Event
-
-func allNames() names {
-	return names{"Opened": Opened{}, "Deposited": Deposited{}, "Withdrawn": Withdrawn{}, "Closed": Closed{}}
-}
-
-func (n names) Encode(e Event) (store.Event, error) {
-	name := reflect.TypeOf(e).Name()
-	if _, ok := n[name]; !ok {
-		return store.Event{}, fmt.Errorf("codec: %s is not registered", name)
-	}
-	data, err := json.Marshal(e)
-	return store.Event{Type: name, Schema: 1, ContentType: "application/json", Data: data}, err
-}
-
-func (n names) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
-	for i := range recorded {
-		v := reflect.New(reflect.TypeOf(n[recorded[i].Type]))
-		if err := json.Unmarshal(recorded[i].Data, v.Interface()); err != nil {
-			return dst, err
-		}
-		e, _ := reflect.TypeAssert[Event](v.Elem())
-		dst = append(dst, e)
-	}
-	return dst, nil
+func allNames() map[string]Event {
+	return map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Withdrawn": Withdrawn{}, "Closed": Closed{}}
 }
 
 func encodeState(s State) ([]byte, error) { return json.Marshal(s) }
@@ -191,7 +166,7 @@ func decodeState(data []byte) (s State, err error) {
 
 func suite() props.Suite[Command, State, Event] {
 	return samples(account()).
-		Codec(allNames()).
+		Codec(codec.JSON(allNames())).
 		Snapshot(encodeState, decodeState).
 		Invariant("balance is never negative", solvent).
 		Rule("a closed account decides nothing", frozen).

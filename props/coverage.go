@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/evolvego/evolve/decider/codec"
 )
 
 const (
@@ -22,6 +24,8 @@ type coverage[C, S, E any] struct {
 	kinds                  map[string]*tally
 	reaches                []reach[C, S, E]
 	hits                   []int
+	codec                  codec.Codec[E]
+	events                 map[string]string // by kind: the names that the codec gives
 }
 
 // tally counts what came of a kind of command.
@@ -30,15 +34,18 @@ type tally struct {
 	outcomes        map[string]int
 }
 
-func newCoverage[C, S, E any](checks int, blanks []blank[C], reaches []reach[C, S, E]) *coverage[C, S, E] {
-	c := &coverage[C, S, E]{goal: checks, kinds: map[string]*tally{}, reaches: reaches, hits: make([]int, len(reaches))}
-	if checks == 0 {
+func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
+	c := &coverage[C, S, E]{
+		goal: s.checks, kinds: map[string]*tally{}, reaches: s.reaches, hits: make([]int, len(s.reaches)),
+		codec: s.codec, events: map[string]string{},
+	}
+	if c.goal == 0 {
 		c.goal = perCheck * setting[int]("rapid.checks")
 	}
 	if testing.Short() {
 		c.goal = max(1, c.goal/5)
 	}
-	for _, b := range blanks {
+	for _, b := range s.blanks {
 		c.tally(kind(b.sample))
 	}
 	return c
@@ -63,12 +70,47 @@ func (c *coverage[C, S, E]) add(h History[C, S, E]) {
 			t.accepted++
 		}
 		t.outcomes[s.label()]++
+		c.name(s)
 		for i, r := range c.reaches {
 			if r.hit(s) {
 				c.hits[i]++
 			}
 		}
 	}
+}
+
+// name learns what the codec calls the events of s.
+func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
+	if c.codec == nil || s.Err != nil {
+		return
+	}
+	for _, e := range s.Events {
+		k := kind(e)
+		if c.events[k] != "" {
+			continue
+		}
+		_ = catch(func() { // the codec's laws tell what is wrong
+			if stored, err := c.codec.Encode(e); err == nil {
+				c.events[k] = stored.Type
+			}
+		})
+	}
+}
+
+// undecided returns the verdict on the events of the codec, false if it does not
+// tell their names.
+func (c *coverage[C, S, E]) undecided() (verdict, bool) {
+	names, ok := c.codec.(interface{ Names() []string })
+	if !ok {
+		return verdict{}, false
+	}
+	v := verdict{name: "every event is decided at times"}
+	decided := slices.Collect(maps.Values(c.events))
+	never := slices.DeleteFunc(slices.Clone(names.Names()), func(n string) bool { return slices.Contains(decided, n) })
+	if v.missed = len(never) > 0; v.missed {
+		v.text = fmt.Sprintf("never decided in %d histories, though the codec has it: %s", c.histories, strings.Join(never, ", "))
+	}
+	return v, true
 }
 
 // label returns the kinds of events that s decided, or why it was rejected.
@@ -133,7 +175,8 @@ type verdict struct {
 	text   string
 }
 
-// verdicts returns one for the kinds of commands, and one for each Reaches. Of
+// verdicts returns one for the kinds of commands, one for those of events, and
+// one for each Reaches. Of
 // few histories they say nothing.
 func (c *coverage[C, S, E]) verdicts() []verdict {
 	if c.histories < meaningful {
@@ -151,6 +194,9 @@ func (c *coverage[C, S, E]) verdicts() []verdict {
 		accepted.text = strings.Join(lines, "\n")
 	}
 	out := []verdict{accepted}
+	if v, ok := c.undecided(); ok {
+		out = append(out, v)
+	}
 	for i, r := range c.reaches {
 		out = append(out, verdict{r.name, c.hits[i] == 0, fmt.Sprintf("%s: never in %d histories (%d steps)", r.name, c.histories, c.steps)})
 	}

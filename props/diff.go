@@ -38,6 +38,9 @@ func diff(out []string, path string, a, b reflect.Value, depth int) []string {
 
 func diffFields(out []string, path string, a, b reflect.Value, depth int) []string {
 	for i, name := range shapeOf(a.Type()).fields {
+		if name == "" {
+			continue
+		}
 		if path != "" {
 			name = path + "." + name
 		}

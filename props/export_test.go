@@ -36,9 +36,6 @@ func Text[T any](v T) string                { return text(v) }
 func Code[T any](v T) string                { return code(v) }
 func Changes[T any](before, after T) string { return changes(before, after) }
 func Clone[T any](v T) T                    { return clone(v) }
-func Histories[C, S, E any](s Suite[C, S, E], seed uint64) []C {
-	return generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
-}
 
 // Laws returns the names of the laws that s checks.
 func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {

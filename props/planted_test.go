@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
 	"github.com/evolvego/evolve/store"
 )
@@ -233,9 +234,9 @@ var planted = map[string]struct {
 		})
 	}), []string{"a terminal state stays"}, 2},
 	"an event that is not registered": {func() Suite {
-		c := allNames()
-		delete(c, "Withdrawn")
-		return samples(account()).Codec(c)
+		registered := allNames()
+		delete(registered, "Withdrawn")
+		return samples(account()).Codec(codec.JSON(registered))
 	}, []string{"every event encodes"}, 3},
 	"a codec that panics": {func() Suite {
 		return samples(account()).Codec(wrong{encode: func(e Event) {
@@ -311,10 +312,20 @@ var planted = map[string]struct {
 			return decide(c, s)
 		}
 	}), []string{"every command is accepted at times"}, 0},
+	"an event that is never decided": {func() Suite {
+		return samples(account()).Codec(codec.JSON(map[string]Event{
+			"opened": Opened{}, "deposited": Deposited{}, "withdrawn": Withdrawn{}, "closed": Closed{}, "audited": Audited{},
+		}))
+	}, []string{"every event is decided at times"}, 0},
 	"a case that never comes": {func() Suite {
 		return samples(account()).Reaches("an overdraft is paid", func(s Step) bool { return s.After.Balance < 0 })
 	}, []string{"an overdraft is paid"}, 0},
 }
+
+// Audited is an event that no command decides.
+type Audited struct{}
+
+func (Audited) event() {}
 
 // wrong is a codec with a bug.
 type wrong struct {
@@ -326,11 +337,11 @@ func (w wrong) Encode(e Event) (store.Event, error) {
 	if w.encode != nil {
 		w.encode(e)
 	}
-	return allNames().Encode(e)
+	return codec.JSON(allNames()).Encode(e)
 }
 
 func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
-	events, err := allNames().Decode(nil, recorded)
+	events, err := codec.JSON(allNames()).Decode(nil, recorded)
 	for _, e := range events {
 		if w.decode != nil {
 			e = w.decode(e)

@@ -23,8 +23,8 @@ type printer struct {
 
 // shape is what the printer needs to know of a struct type.
 type shape struct {
-	name   string // without the package
-	fields []string
+	name   string   // without the package
+	fields []string // "": not part of the value
 	time   bool
 }
 
@@ -39,6 +39,13 @@ func shapeOf(t reflect.Type) *shape {
 	s := &shape{name: shortName(t), time: t == reflect.TypeFor[time.Time]()}
 	for i := range t.NumField() {
 		s.fields = append(s.fields, t.Field(i).Name)
+	}
+	if f, ok := t.FieldByName("state"); ok && f.Type.String() == "impl.MessageState" {
+		for i, name := range s.fields { // a protobuf message: its caches are not what it says
+			if name == "state" || name == "sizeCache" {
+				s.fields[i] = ""
+			}
+		}
 	}
 	shapes.Store(t, s)
 	return s
@@ -193,7 +200,7 @@ func (p *printer) structure(v reflect.Value, depth int) {
 	first := true
 	for i, name := range s.fields {
 		f := v.Field(i)
-		if empty(f) {
+		if name == "" || empty(f) {
 			continue
 		}
 		if !first {
@@ -216,8 +223,8 @@ func empty(v reflect.Value) bool {
 		if shapeOf(v.Type()).time {
 			return instant(v).IsZero()
 		}
-		for i := range v.NumField() {
-			if !empty(v.Field(i)) {
+		for i, name := range shapeOf(v.Type()).fields {
+			if name != "" && !empty(v.Field(i)) {
 				return false
 			}
 		}

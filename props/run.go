@@ -44,7 +44,7 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 		laws:      slices.Concat(laws[C, S, E](), s.laws),
 		failures:  map[string]failure[C, S, E]{},
 		began:     now(),
-		coverage:  newCoverage(s.checks, s.blanks, s.reaches),
+		coverage:  newCoverage(s),
 	}
 	r.until = r.began.Add(24 * time.Hour)
 	if d, ok := t.Deadline(); ok {
@@ -57,6 +57,9 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 // search makes histories, seeds drawn by rapid, and checks all laws on each. What
 // it returns says why it could not.
 func (r *run[C, S, E]) search() string {
+	if r.generator.draw == nil && len(r.generator.blanks) == 0 {
+		return "props: the suite has no commands: add Any or Commands"
+	}
 	goal := r.coverage.goal
 	each := uint64(1)
 	if checks := rapidChecks(); checks > 0 {

@@ -27,6 +27,7 @@ func (s *shrinker[C]) shrink() {
 		changed = s.chunks()
 		changed = s.pairs() || changed
 		changed = s.fields() || changed
+		changed = changed || s.both()
 	}
 }
 
@@ -94,20 +95,53 @@ func (s *shrinker[C]) smaller(i int) bool {
 	if i >= len(s.cmds) {
 		return false
 	}
+	for _, cmd := range s.variants(i) {
+		cmds := slices.Clone(s.cmds)
+		cmds[i] = cmd
+		if s.try(cmds) {
+			return true
+		}
+	}
+	return false
+}
+
+// variants returns command i with one of its fields made smaller.
+func (s *shrinker[C]) variants(i int) (out []C) {
 	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
 	if v.Kind() != reflect.Struct {
-		return false
+		return nil
 	}
 	for n := range v.NumField() {
 		if !v.Type().Field(n).IsExported() || s.kept(i, n) {
 			continue
 		}
 		for _, value := range smaller(v.Field(n), 0) {
-			cmd := edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(value) })
-			cmds := slices.Clone(s.cmds)
-			cmds[i] = cmd
-			if s.try(cmds) {
-				return true
+			out = append(out, edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(value) }))
+		}
+	}
+	return out
+}
+
+// short is how long a list may be for both to try every pair of its commands.
+const short = 10
+
+// both drops a command and makes another smaller at once: a deposit that paid for
+// part of a withdrawal.
+func (s *shrinker[C]) both() bool {
+	if len(s.cmds) > short {
+		return false
+	}
+	for i := range s.cmds {
+		for j := range s.cmds {
+			if i == j {
+				continue
+			}
+			for _, cmd := range s.variants(j) {
+				cmds := slices.Clone(s.cmds)
+				cmds[j] = cmd
+				if s.try(slices.Delete(cmds, i, i+1)) {
+					return true
+				}
 			}
 		}
 	}

@@ -20,7 +20,8 @@ type Suite[C, S, E any] struct {
 	draw    func(t *rapid.T, state S) C
 	laws    []law[C, S, E] // those that the user has added
 	reaches []reach[C, S, E]
-	checks  int // 0: the default
+	codec   codec.Codec[E] // nil: none
+	checks  int            // 0: the default
 }
 
 // reach is something that has to happen.
@@ -58,8 +59,10 @@ func (s Suite[C, S, E]) Commands(draw func(t *rapid.T, state S) C) Suite[C, S, E
 }
 
 // Codec adds the laws that every event encodes with c, and is the same when it
-// is decoded again.
+// is decoded again; and, if c has a method Names() []string, that there is an
+// event of each name.
 func (s Suite[C, S, E]) Codec(c codec.Codec[E]) Suite[C, S, E] {
+	s.codec = c
 	return s.with(codecLaws[C, S](c)...)
 }
 
@@ -110,20 +113,24 @@ func (s Suite[C, S, E]) Checks(n int) Suite[C, S, E] {
 	return s
 }
 
+// Example returns the history of seed, always the same one, for documentation,
+// benchmarks and test data. It panics if the suite has no commands, or one of the
+// decider's functions panics.
+func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
+	cmds := generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
+	return play(s.decider, cmds)
+}
+
 // Check checks all laws, each as a subtest of its own name, on the same
-// histories. It also fails if a kind of command is never accepted, or something
-// that must be reached is not. With -v it logs what the histories were made of.
+// histories. It also fails if a kind of command is never accepted, an event of
+// the codec never decided, or something that must be reached is not. With -v it logs what the histories were made of.
 // Check must not be called in a bubble of testing/synctest, nor the functions of
 // the decider wait for anything outside.
 func (s Suite[C, S, E]) Check(t *testing.T) {
 	t.Helper()
-	if s.draw == nil && len(s.blanks) == 0 {
-		t.Fatal("props: the suite has no commands: add Any or Commands")
-	}
 	r := s.run(t)
 	if problem := r.search(); problem != "" {
-		t.Error(problem)
-		return
+		t.Fatal(problem)
 	}
 	if testing.Verbose() {
 		t.Log(r.coverage)

@@ -1,0 +1,192 @@
+package props_test
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/props"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden compares got with the file called name in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what it was (write it with -update):\n--- got\n%s\n--- want\n%s", file, got, want)
+	}
+}
+
+// normal replaces what differs from run to run: seeds, times, places.
+func normal(text string) string {
+	for pattern, with := range map[string]string{
+		`-rapid\.seed=\d+`:              "-rapid.seed=SEED",
+		`history \d+, after [^;]+;`:     "history N, after TIME;",
+		`from \d+ steps to (\d+) in .*`: "from N steps to $1 in TIME (N runs)",
+		`(\w+_test\.go):\d+`:            "$1:LINE",
+	} {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
+	}
+	return text
+}
+
+// TestReport holds the reports of some planted bugs, chosen so that the shortest
+// history is always the same one.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	for name, law := range map[string]string{
+		"a division by zero in decide":      "decide is total",
+		"a nil event":                       "events are real",
+		"an event that is not registered":   "every event encodes",
+		"a deposit after the end":           "a closed account decides nothing",
+		"a start that breaks the invariant": "balance is never negative",
+		"a command that is never accepted":  "every command is accepted at times",
+		"an event that is never decided":    "every event is decided at times",
+		"a codec that loses a field":        "events survive encoding",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, problem := props.Failures(t, planted[name].suite().Checks(300))
+			if problem != "" {
+				t.Fatal(problem)
+			}
+			for _, f := range failures {
+				if f.Law == law {
+					text := normal(f.Text)
+					if f.Steps == 0 { // the counts of what was rejected differ
+						text = regexp.MustCompile(`\d+(%| histories)`).ReplaceAllString(text, "N$1")
+					}
+					golden(t, strings.ReplaceAll(name, " ", "_"), text+"\n")
+					return
+				}
+			}
+			t.Errorf("%q did not fail", law)
+		})
+	}
+}
+
+// TestCoverage holds the form of the table that -v shows.
+func TestCoverage(t *testing.T) {
+	t.Parallel()
+	_, coverage, _ := props.Failures(t, suite())
+	for _, want := range []string{
+		`^\d+ histories, \d+ steps\n`,
+		`\n\tClose      +\d+\.\d%  .*Closed \d+%`,
+		`\n\tDeposit    +\d+\.\d%  Deposited \d+%, ✗ account: not open \d+%`,
+		`\n\tOpen       +\d+\.\d%  `,
+		`\n\tWithdraw   +\d+\.\d%  .*✗ account: insufficient funds \d+%`,
+		`\n\tan overdraft is refused: \d+ times$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(coverage) {
+			t.Errorf("the coverage does not match %q:\n%s", want, coverage)
+		}
+	}
+}
+
+// TestReportForms checks what reports say whose shortest history is not always
+// the same.
+func TestReportForms(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"closed on Sundays": `(?s)^decide is deterministic: broken by step 1 .*` +
+			`\n\t.* decided twice on one state:\n\t  first   .*\n\t  second  .*   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
+		"events in the order of a map": `← at once: is there chance, the order of a map, or hidden memory\?`,
+		"append to a shared slice": `(?s)two successors of one state share memory \(append to a shared slice\?\):` +
+			`\n\t  after .*:\n\t    State\{.*\}\n\t  then, from the same state, Evolve by .* made it:\n\t    State\{`,
+		"one buffer for all decisions": `the events of step 1 was\n\t  \[Opened\{\}\]\n\tand at the end it is\n\t  \[`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, _ := props.Failures(t, planted[name].suite().Checks(300))
+			if len(failures) == 0 || !regexp.MustCompile(want).MatchString(failures[0].Text) {
+				t.Errorf("the report does not match %s:\n%v", want, failures)
+			}
+		})
+	}
+}
+
+// TestReplay checks in processes of their own that a failed Check recommends a
+// flag which finds the failure in the first histories, and that the file which
+// rapid leaves does so by itself.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	found := inProcess(t, dir)
+	again := regexp.MustCompile(`again: go test -run '\^TestInProcess\$/\^balance_is_never_negative\$' (-rapid\.seed=\d+)\n`).FindStringSubmatch(found)
+	if again == nil {
+		t.Fatalf("no flag is recommended:\n%s", found)
+	}
+	early := regexp.MustCompile(`history ([1-9]|10), after`)
+	if text := inProcess(t, t.TempDir(), again[1]); !early.MatchString(text) {
+		t.Errorf("%s does not find it at once:\n%s", again[1], text)
+	}
+	text := inProcess(t, dir)
+	if !early.MatchString(text) || !strings.Contains(text, `-rapid.failfile="testdata/rapid/TestInProcess/`) {
+		t.Errorf("rapid's file does not find it at once:\n%s", text)
+	}
+	for _, line := range []string{"--- FAIL: TestInProcess/balance_is_never_negative", "--- PASS: TestInProcess/decide_is_total", "golden_test.go", "1000 histories"} {
+		if !strings.Contains(text, line) {
+			t.Errorf("%q is missing in\n%s", line, text)
+		}
+	}
+	if strings.Contains(text, "[rapid]") {
+		t.Errorf("rapid speaks:\n%s", text)
+	}
+}
+
+// inProcess runs TestInProcess in dir, and returns what it prints.
+func inProcess(t *testing.T, dir string, flags ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append(flags, "-test.v", "-test.run=^TestInProcess$")...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), broken+"=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Errorf("the planted bug was not found:\n%s", out)
+	}
+	return string(out)
+}
+
+// TestInProcess checks a good account, and in the process of TestReplay a bad one.
+func TestInProcess(t *testing.T) {
+	t.Parallel()
+	s := suite()
+	if os.Getenv(broken) != "" {
+		s = planted["an overdraft from the fourth movement on"].suite()
+	}
+	s.Check(t)
+}
+
+// TestSearchFails checks that a suite without commands is an error, and one whose
+// commands cannot be drawn, with what rapid says.
+func TestSearchFails(t *testing.T) {
+	t.Parallel()
+	if _, _, problem := props.Failures(t, props.For(account())); !strings.Contains(problem, "no commands") {
+		t.Errorf("the problem is %q", problem)
+	}
+	_, _, problem := props.Failures(t, props.For(account()).Commands(func(t *rapid.T, _ State) Command {
+		panic("no command comes to mind")
+	}))
+	if !strings.Contains(problem, "no command comes to mind") {
+		t.Errorf("the problem is %q, and does not say why", problem)
+	}
+}

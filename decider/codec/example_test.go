@@ -1,0 +1,99 @@
+package codec_test
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// Names are explicit, and the compiler checks that each is an event.
+func Example() {
+	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}, "OrderRefunded": Refunded{}})
+
+	encoded, err := c.Encode(Paid{Cents: 1250})
+	fmt.Println(encoded.Type, encoded.Schema, string(encoded.Data), err)
+
+	events, err := c.Decode(nil, []store.Recorded{{Event: encoded}})
+	fmt.Printf("%+v %v\n", events, err)
+
+	_, err = c.Encode(&Shipped{})
+	fmt.Println(err, errors.Is(err, codec.ErrUnregistered))
+	// Output:
+	// OrderPaid 1 {"cents":1250} <nil>
+	// [{Cents:1250}] <nil>
+	// codec: unregistered type: *codec_test.Shipped has no name in the codec true
+}
+
+// Amounts were euros once. What is written now is schema version 2.
+func ExampleUp() {
+	type PaidV1 struct{ Euros int64 }
+	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}},
+		codec.Up("OrderPaid", 1, func(old PaidV1) Event { return Paid{Cents: 100 * old.Euros} }))
+
+	old := store.Event{Type: "OrderPaid", Schema: 1, Data: []byte(`{"Euros":12}`)}
+	events, err := c.Decode(nil, []store.Recorded{{Event: old}})
+	fmt.Printf("%+v %v\n", events, err)
+
+	now, err := c.Encode(events[0])
+	fmt.Println(now.Schema, string(now.Data), err)
+	// Output:
+	// [{Cents:1200}] <nil>
+	// 2 {"cents":1200} <nil>
+}
+
+// An event that did two things is two events today, and one that nobody needs
+// any more is none.
+func ExampleUpMany() {
+	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}, "OrderRefunded": Refunded{}},
+		codec.UpMany("OrderSettled", 1, func(old struct{ Paid, Refunded int64 }) []Event {
+			return []Event{Paid{old.Paid}, Refunded{old.Refunded}}
+		}),
+		codec.Drop("OrderViewed", 1))
+
+	events, err := c.Decode(nil, []store.Recorded{
+		{Event: store.Event{Type: "OrderViewed", Schema: 1, Data: []byte(`{}`)}},
+		{Event: store.Event{Type: "OrderSettled", Schema: 1, Data: []byte(`{"Paid":12,"Refunded":2}`)}},
+	})
+	fmt.Printf("%+v %v\n", events, err)
+	// Output: [{Cents:12} {Cents:2}] <nil>
+}
+
+// Events can be protobuf messages; E is an interface that they implement.
+func ExampleProto() {
+	c := codec.Proto(map[string]proto.Message{"Counted": &wrapperspb.Int64Value{}})
+
+	encoded, err := c.Encode(wrapperspb.Int64(7))
+	fmt.Printf("%s %s %x %v\n", encoded.Type, encoded.ContentType, encoded.Data, err)
+	// Output: Counted application/protobuf 0807 <nil>
+}
+
+// A stream that others write to as well.
+func ExampleNamed_SkipUnknown() {
+	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}}).SkipUnknown()
+
+	events, err := c.Decode(nil, []store.Recorded{
+		{Event: store.Event{Type: "OrderAudited", Schema: 1, Data: []byte(`{}`)}},
+		{Event: store.Event{Type: "OrderPaid", Schema: 1, Data: []byte(`{"cents":5}`)}},
+	})
+	fmt.Printf("%+v %v\n", events, err)
+	// Output: [{Cents:5}] <nil>
+}
+
+// Tests, and programs whose events never leave them, need no encoding.
+func ExampleValues() {
+	c := codec.Values[Event]()
+
+	encoded, err := c.Encode(Paid{Cents: 5})
+	fmt.Println(encoded.Type, len(encoded.Data), err)
+
+	events, err := c.Decode(nil, []store.Recorded{{Event: encoded}})
+	fmt.Printf("%+v %v\n", events, err)
+	// Output:
+	// codec_test.Paid 0 <nil>
+	// [{Cents:5}] <nil>
+}

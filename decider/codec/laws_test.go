@@ -1,0 +1,126 @@
+package codec_test
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// everyCodec returns the codecs that have the same laws.
+func everyCodec() map[string]codec.Codec[Event] {
+	return map[string]codec.Codec[Event]{
+		"JSON":           codec.JSON(names()),
+		"JSON, strict":   codec.JSON(names()).Strict(),
+		"JSON, upcasted": codec.JSON(names(), codec.Up("OrderPaid", 1, func(p Paid) Event { return p }), codec.Drop("OrderPlaced", 1)),
+		"values":         codec.Values[Event](),
+	}
+}
+
+// TestRoundTrip checks that what is encoded is decoded as it was, in order,
+// behind what dst held, whatever the upcasters of older shapes.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	for name, c := range everyCodec() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				before := rapid.SliceOfN(events(), 0, 3).Draw(t, "before")
+				want := rapid.SliceOfN(events(), 0, 8).Draw(t, "events")
+				got, err := c.Decode(slices.Clone(before), record(t, c, want...))
+				if err != nil {
+					t.Fatalf("Decode: %v", err)
+				}
+				if want := slices.Concat(before, want); len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+					t.Fatalf("decoded %+v, want %+v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestStable checks that an event has one encoding, and a name and schema version
+// that belong to its type.
+func TestStable(t *testing.T) {
+	t.Parallel()
+	c := codec.JSON(names(), codec.Drop("OrderPaid", 1), codec.Drop("OrderPaid", 2))
+	byType := map[reflect.Type]string{}
+	for name, sample := range names() {
+		byType[reflect.TypeOf(sample)] = name
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		event := events().Draw(t, "event")
+		first, second := record(t, c, event)[0], record(t, c, event)[0]
+		if !bytes.Equal(first.Data, second.Data) {
+			t.Fatalf("encoded as %s and as %s", first.Data, second.Data)
+		}
+		schema := uint32(1)
+		if first.Type == "OrderPaid" {
+			schema = 3
+		}
+		if first.Type != byType[reflect.TypeOf(event)] || first.Schema != schema || first.ContentType != "application/json" {
+			t.Fatalf("%T encoded as %q, schema %d, %q", event, first.Type, first.Schema, first.ContentType)
+		}
+	})
+}
+
+// TestNoAlias checks that a decoded event does not change with the memory that it
+// was decoded from.
+func TestNoAlias(t *testing.T) {
+	t.Parallel()
+	c := codec.JSON(names()).KeepUnknown(func(r store.Recorded) Event { return Unknown{r} })
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOfN(events(), 1, 5).Draw(t, "events")
+		page := append(record(t, c, want...), recorded("OrderLost", 1, `{"by":"us"}`))
+		want = append(want, Unknown{recorded("OrderLost", 1, `{"by":"us"}`)})
+		got, err := c.Decode(nil, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page {
+			clear(page[i].Data)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("after the data was overwritten: %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestDecodeKeepsWhatCameBefore checks that an error leaves the events before it,
+// and names the one that it is about.
+func TestDecodeKeepsWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	c := codec.JSON(names())
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOfN(events(), 0, 5).Draw(t, "before")
+		page := record(t, c, append(slices.Clone(want), rapid.SliceOfN(events(), 1, 3).Draw(t, "after")...)...)
+		bad := &page[len(want)]
+		if rapid.Bool().Draw(t, "unknown") {
+			bad.Type = "OrderLost"
+		} else {
+			bad.Data = []byte(`{"cut`)
+		}
+		got, err := c.Decode(nil, page)
+		if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("decoded %+v, want %+v", got, want)
+		}
+		if version := versionOf(t, err); version != bad.Version {
+			t.Fatalf("the error is about version %d, want %d: %v", version, bad.Version, err)
+		}
+	})
+}
+
+// TestValuesDecodeAllocatesNothing holds the hot path of streams in memory.
+func TestValuesDecodeAllocatesNothing(t *testing.T) { //nolint:paralleltest // counts allocations of the process
+	c := codec.Values[Event]()
+	page := record(t, c, Paid{1}, Paid{2}, Paid{3})
+	dst := make([]Event, 0, len(page))
+	if allocs := testing.AllocsPerRun(100, func() { dst, _ = c.Decode(dst[:0], page) }); allocs != 0 {
+		t.Errorf("Decode allocates %v times", allocs)
+	}
+}

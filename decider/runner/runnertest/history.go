@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/evolvego/evolve/store"
-	"github.com/evolvego/evolve/store/storetest"
 )
 
 func (h *handled) about() string {
@@ -26,12 +25,6 @@ func (h *handled) result() string {
 		return fmt.Sprintf("had landed, now version %d", h.out.Version)
 	}
 	return fmt.Sprintf("%d events, version %d", len(h.out.Events), h.out.Version)
-}
-
-// claims reports whether err says target of a call, and not that the store or the
-// context ended it.
-func claims(err, target error) bool {
-	return errors.Is(err, target) && !errors.Is(err, storetest.ErrInjected) && !errors.Is(err, context.Canceled)
 }
 
 func (h *handled) owns(e Event) bool { return e.Tag == h.Command.Tag }
@@ -55,12 +48,12 @@ func (s *simulation) wantHistory() {
 			s.wantJustified(h, events, "has nothing to do", func(version uint64, decided []Event, err error) bool {
 				return version == h.out.Version && len(decided) == 0 && err == nil
 			})
-		case claims(h.err, ErrRejected):
+		case errors.Is(h.err, ErrRejected):
 			s.wantJustified(h, events, "is rejected", func(_ uint64, _ []Event, err error) bool { return err != nil })
 			if landed {
 				s.Errorf("%s was rejected and is in the stream", h.about())
 			}
-		case h.Expected != nil && claims(h.err, store.ErrConflict):
+		case h.Expected != nil && errors.Is(h.err, store.ErrConflict):
 			s.wantJustified(h, events, "conflicts", func(version uint64, _ []Event, _ error) bool {
 				return version != *h.Expected
 			})

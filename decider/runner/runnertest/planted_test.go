@@ -58,6 +58,7 @@ func plants() []planted {
 		{"loads once for all, until the first gives up", "every schedule: two take it in one process"},
 		{"leaves repeated commands to the store", "every schedule: two send the same command"},
 		{"looks for its ids behind the snapshot", "every schedule: two send the same command"},
+		{"rejects what it could not look for", "every schedule: two send the same command"},
 		{"takes an unknown outcome for done", "every schedule: one is alone"},
 		{"new ids for each attempt", "every schedule: one is alone"},
 		{"new ids for each attempt", "simulations"},

@@ -10,7 +10,7 @@ import (
 
 // enough is how many calls a clause lets a system make: one that makes more will
 // not end by itself.
-const enough = 300
+const enough = 150
 
 // probe is a store that keeps what it is asked, and can do something before or
 // after a call, counted from 1. Its fields are set while nothing runs.

@@ -28,6 +28,7 @@ func schedules() map[string]plan {
 	takes := func(i int) Call {
 		return Call{ID: acc, Command: do(doWithdraw, 5, strconv.Itoa(i)), CommandID: strconv.Itoa(i)}
 	}
+	ensures := Call{ID: acc, Command: do(doEnsure, 0, "ensure")}
 	anonymous := func(c Call) Call {
 		c.CommandID = ""
 		return c
@@ -44,7 +45,7 @@ func schedules() map[string]plan {
 			Given: given, Clients: []client{{0, []Call{anonymous(takes(1))}}, {0, []Call{anonymous(takes(2))}}}, Faults: 1,
 		},
 		"two send the same command": {
-			Given: given, Clients: []client{{0, []Call{takes(1)}}, {1, []Call{takes(1)}}}, Faults: 1,
+			Given: given, Clients: []client{{0, []Call{takes(1)}}, {1, []Call{ensures, takes(1)}}}, Faults: 1,
 		},
 		"one is alone": {
 			Given: given, Clients: []client{{0, []Call{takes(1), takes(2), opens(3)}}}, Faults: 2,
@@ -57,7 +58,10 @@ func schedules() map[string]plan {
 // time has no end of them.
 func explore(t *testing.T, open Open, p plan) []string {
 	t.Helper()
-	const limit = 3000
+	limit := 3000
+	if testing.Short() {
+		limit = 300
+	}
 	for range limit {
 		failures, options := simulated(t, open, p)
 		if len(failures) > 0 {

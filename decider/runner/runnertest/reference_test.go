@@ -144,6 +144,9 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 		events, err = c.last, nil
 	}
 	c.last = events
+	if err != nil && r.bug == "rejects what it could not look for" {
+		return r.lookUp(ctx, c, err)
+	}
 	switch {
 	case err != nil:
 		if r.bug == "hides the rejection" {
@@ -194,6 +197,18 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 		return out, r.bug == "gives up when the outcome is unknown", err
 	}
 	return out, true, err
+}
+
+// lookUp looks for a command that is rejected in all of the stream.
+func (r *reference) lookUp(ctx context.Context, c *call, rejection error) (out runnertest.Outcome, done bool, err error) {
+	c.at = loaded{}
+	if failed := r.read(ctx, c); failed != nil {
+		return out, true, errors.Join(rejection, failed)
+	}
+	if len(c.mine) > 0 {
+		return r.replayed(c), true, nil
+	}
+	return out, true, rejection
 }
 
 func (r *reference) replayed(c *call) runnertest.Outcome {
@@ -259,7 +274,7 @@ func (r *reference) Load(ctx context.Context, id string) (state, uint64, error) 
 // load begins with what is cached or saved. A command with an id of its own reads
 // the whole stream, to see whether it has landed.
 func (r *reference) load(ctx context.Context, c *call) error {
-	if c.CommandID != "" && r.bug != "looks for its ids behind the snapshot" {
+	if c.CommandID != "" && r.bug != "looks for its ids behind the snapshot" && r.bug != "rejects what it could not look for" {
 		return r.read(ctx, c)
 	}
 	r.mu.Lock()

@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,7 +109,7 @@ func (s *simulation) run(i int, process System) {
 	for _, c := range s.Clients[i].Calls {
 		for range 3 {
 			err := s.handle(i, process, c)
-			if err == nil || claims(err, ErrRejected) || c.CommandID == "" {
+			if err == nil || errors.Is(err, ErrRejected) || c.CommandID == "" {
 				break
 			}
 		}

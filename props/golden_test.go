@@ -66,7 +66,7 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, problem := props.Failures(t, planted[name].suite().Checks(300))
+			failures, _, problem := props.Failures(t, planted[name].suite().Checks(checks(name)))
 			if problem != "" {
 				t.Fatal(problem)
 			}
@@ -117,7 +117,7 @@ func TestReportForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, _ := props.Failures(t, planted[name].suite().Checks(300))
+			failures, _, _ := props.Failures(t, planted[name].suite().Checks(checks(name)))
 			if len(failures) == 0 || !regexp.MustCompile(want).MatchString(failures[0].Text) {
 				t.Errorf("the report does not match %s:\n%v", want, failures)
 			}

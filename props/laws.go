@@ -185,7 +185,7 @@ func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 // wants the first successor to stay as it is. It is stronger than evolvePure: an
 // append to a slice with room changes neither its state nor its event.
 func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
-	others := variety(play(r.decider, cmds).events(), 4)
+	others := variety(play(r.decider, cmds).events(), 2)
 	return r.evolutions(cmds, func(i int, state S, e E) *breach {
 		next := r.decider.Evolve(state, e)
 		want := text(next)
@@ -307,10 +307,10 @@ func variety[E any](all []E, n int) []E {
 	return out
 }
 
-// splits returns at most nine numbers from 0 to n, both among them.
+// splits returns at most six numbers from 0 to n, both among them.
 func splits(n int) []int {
 	var out []int
-	for k := 0; k < n; k += max(1, n/8) {
+	for k := 0; k < n; k += max(1, n/4) {
 		out = append(out, k)
 	}
 	return append(out, n)

@@ -353,6 +353,14 @@ func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	return dst, err
 }
 
+// checks returns how many histories find the bug called name for certain.
+func checks(name string) int {
+	if name == "events in the order of a map" { // which is seldom another
+		return 1500
+	}
+	return 150
+}
+
 // TestPlanted checks that every planted bug is found, under the name of the laws
 // that are about it, and shown in a short history.
 func TestPlanted(t *testing.T) {
@@ -360,7 +368,7 @@ func TestPlanted(t *testing.T) {
 	for name, tt := range planted {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, err := props.Failures(t, tt.suite().Checks(300))
+			failures, _, err := props.Failures(t, tt.suite().Checks(checks(name)))
 			if err != "" {
 				t.Fatal(err)
 			}

@@ -16,7 +16,7 @@ const retries = 10
 // a scenario, and how to see it again, and the length of that history.
 func (r *run[C, S, E]) report(t *testing.T, f failure[C, S, E]) (text string, steps int) {
 	t.Helper()
-	r.t = t
+	r.t, r.thorough = t, true
 	began := now()
 	s := &shrinker[C]{
 		cmds: f.cmds, blanks: r.generator.blanks, until: began.Add(shrinkBudget),

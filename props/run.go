@@ -19,6 +19,7 @@ type run[C, S, E any] struct {
 	decider   decider.Decider[C, S, E]
 	generator generator[C, S, E]
 	laws      []law[C, S, E]
+	thorough  bool   // take the time to be sure: a failure is being shrunk
 	start     string // how Start() printed first
 	coverage  *coverage[C, S, E]
 	failures  map[string]failure[C, S, E] // by law

@@ -16,12 +16,8 @@ const (
 	// the runtime cannot count its nanoseconds.
 	farthest = 2200
 
-	// few is how many calls are made again at each of the moments; of more,
-	// some are at some moments, and those of other histories at others.
-	few = 6
-
-	// atOnce is how often so few calls are made again without delay: a map of
-	// two entries has the same order seven times of eight.
+	// atOnce is how often calls are made again without delay to be sure: a map
+	// of two entries has the same order seven times of eight.
 	atOnce = 32
 
 	chance = "at once: is there chance, the order of a map, or hidden memory?"
@@ -80,7 +76,7 @@ func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			})
 			return nil
 		})
-		return repeat(calls, decision[E].same, decision[E].String)
+		return repeat(r.thorough, calls, decision[E].same, decision[E].String)
 	})
 }
 
@@ -92,7 +88,7 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			calls = append(calls, again[S]{i, evolve(), evolve, func() string { return text(e) + " evolved" }})
 			return nil
 		})
-		return repeat(calls, same[S], text[S])
+		return repeat(r.thorough, calls, same[S], text[S])
 	})
 }
 
@@ -107,11 +103,15 @@ func inBubble(t *testing.T, check func() *breach) (b *breach) {
 	return b
 }
 
-// repeat makes calls again, at once and later, and wants the same results.
-func repeat[R any](calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
-	began := now()
-	stride := min(4, 1+len(calls)/(few+1))
-	for range atOnce / (stride * stride) {
+// repeat makes calls again, at once and later, and wants the same results. Unless
+// it is thorough it makes some of them at some moments: in other histories it is
+// others.
+func repeat[R any](thorough bool, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
+	began, times, stride := now(), 4, 4
+	if thorough {
+		times, stride = atOnce, 1
+	}
+	for range times {
 		if c, got := differing(calls, 0, 1, same); c != nil {
 			return differs(*c, text(c.want), text(got), chance)
 		}
@@ -123,12 +123,13 @@ func repeat[R any](calls []again[R], same func(a, b R) bool, text func(R) string
 			break
 		}
 		time.Sleep(time.Until(at)) //nolint:forbidigo // virtual time
-		if c, got := differing(calls, n%stride, stride, same); c != nil {
-			hint := "on " + at.Format("2006-01-02, a Monday, 15:04:05.000") + ": does it look at the clock?"
-			if !steady(*c, got, same) {
-				hint = chance
-			}
-			return differs(*c, text(c.want), text(got), hint)
+		c, got := differing(calls, n%stride, stride, same)
+		switch {
+		case c == nil:
+		case steady(*c, got, same):
+			return differs(*c, text(c.want), text(got), "on "+at.Format("2006-01-02, a Monday, 15:04:05.000")+": does it look at the clock?")
+		default:
+			return differs(*c, text(c.want), text(got), chance)
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,7 @@ type Store interface {
 
 	// Read returns a page of stream s. A stream without events is an empty
 	// page, not an error. Only the page's caller holds it, unless o.ReadOnly.
+	// An s or o that is not valid is an *InvalidError.
 	Read(ctx context.Context, s Stream, o ReadOptions) (Page, error)
 }
 
@@ -176,6 +179,13 @@ type Filter struct {
 	EventTypes  []string // its type is one of these
 }
 
+// Matches reports whether event matches every field of f that is set.
+func (f *Filter) Matches(event *Recorded) bool {
+	return (len(f.StreamTypes) == 0 || slices.Contains(f.StreamTypes, event.Stream.Type)) &&
+		strings.HasPrefix(event.Stream.ID, f.IDPrefix) &&
+		(len(f.EventTypes) == 0 || slices.Contains(f.EventTypes, event.Type))
+}
+
 // Page is a part of a stream or of the log.
 type Page struct {
 	// Events is the part, in the order it was asked for. Without a filter it
@@ -186,7 +196,8 @@ type Page struct {
 	Head uint64
 	// Next is the From of the page that follows. With a filter it is beyond
 	// what was looked at. After the last page it is where to go on when there
-	// is more; backward, the last page's is 0 and of no use.
+	// is more: one after Head, or From if that is beyond. Backward, the last
+	// page's is 0 and of no use.
 	Next uint64
 	// End says that nothing more matched when the page was read.
 	End bool

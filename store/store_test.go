@@ -103,3 +103,33 @@ func TestNewID(t *testing.T) {
 		seen[id] = true
 	})
 }
+
+// TestFilter checks Matches against a filter with each field set or not.
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	names := rapid.SampledFrom([]string{"a", "ab", "abc", "a%", "a_"})
+	rapid.Check(t, func(t *rapid.T) {
+		f := store.Filter{
+			StreamTypes: rapid.SliceOfN(names, 0, 2).Draw(t, "stream types"),
+			IDPrefix:    rapid.OneOf(rapid.Just(""), names).Draw(t, "prefix"),
+			EventTypes:  rapid.SliceOfN(names, 0, 2).Draw(t, "event types"),
+		}
+		r := store.Recorded{Stream: store.Stream{Type: names.Draw(t, "stream type"), ID: names.Draw(t, "id")}}
+		r.Type = names.Draw(t, "type")
+		want := true
+		for _, set := range []struct {
+			any []string
+			is  string
+		}{{f.StreamTypes, r.Stream.Type}, {f.EventTypes, r.Type}} {
+			found := len(set.any) == 0
+			for _, name := range set.any {
+				found = found || name == set.is
+			}
+			want = want && found
+		}
+		want = want && len(r.Stream.ID) >= len(f.IDPrefix) && r.Stream.ID[:len(f.IDPrefix)] == f.IDPrefix
+		if got := f.Matches(&r); got != want {
+			t.Fatalf("%+v.Matches(%+v) = %v", f, r, got)
+		}
+	})
+}

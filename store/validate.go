@@ -22,6 +22,46 @@ func ValidateTenant(id string) error {
 	return validateName("tenant", id)
 }
 
+// Validate returns an *InvalidError if snap cannot be saved: its stream must be
+// valid, its schema 1 to [MaxName] bytes of valid UTF-8 without NUL, and its
+// version not 0.
+func (snap Snapshot) Validate() error {
+	if err := ValidateSnapshotKey(snap.Stream, snap.Schema); err != nil {
+		return err
+	}
+	if snap.Version == 0 {
+		return &InvalidError{"version", "is 0"}
+	}
+	return nil
+}
+
+// ValidateSnapshotKey returns an *InvalidError if no snapshot can have this stream
+// and schema.
+func ValidateSnapshotKey(s Stream, schema string) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	return validateName("schema", schema)
+}
+
+// ValidateConsumer returns an *InvalidError if name cannot be that of a consumer
+// with a checkpoint: it must be 1 to [MaxName] bytes of valid UTF-8 without NUL.
+func ValidateConsumer(name string) error {
+	return validateName("name", name)
+}
+
+// ValidateCheckpoint returns an *InvalidError if no consumer called name can move
+// between these checkpoints: to must be after from.
+func ValidateCheckpoint(name string, from, to Checkpoint) error {
+	if err := ValidateConsumer(name); err != nil {
+		return err
+	}
+	if to.Position <= from.Position {
+		return &InvalidError{"to", fmt.Sprintf("is position %d, not after %d", to.Position, from.Position)}
+	}
+	return nil
+}
+
 // Validate returns an *InvalidError if s cannot be a stream: its type and id must
 // each be 1 to [MaxName] bytes of valid UTF-8 without NUL.
 func (s Stream) Validate() error {
@@ -95,6 +135,9 @@ func validateEvent(e *Event) *InvalidError {
 }
 
 func validateMetadata(m *Metadata) *InvalidError {
+	if m.CorrelationID == "" && m.CausationID == "" && m.ActorID == "" && len(m.Headers) == 0 {
+		return nil
+	}
 	texts := [...]struct{ name, text string }{
 		{"correlation id", m.CorrelationID},
 		{"causation id", m.CausationID},
@@ -127,17 +170,31 @@ func validateMetadata(m *Metadata) *InvalidError {
 
 // validateIDs refuses an event id that stands twice in the batch.
 func validateIDs(events []Event) error {
-	if len(events) == 1 {
+	if len(events) <= smallBatch {
+		for i := range events {
+			for first := range events[:i] {
+				if events[first].ID == events[i].ID {
+					return sameID(first, i)
+				}
+			}
+		}
 		return nil
 	}
 	seen := make(map[string]int, len(events))
 	for i := range events {
 		if first, ok := seen[events[i].ID]; ok {
-			return &InvalidError{fmt.Sprintf("events[%d].id", i), fmt.Sprintf("is that of events[%d] too", first)}
+			return sameID(first, i)
 		}
 		seen[events[i].ID] = i
 	}
 	return nil
+}
+
+// smallBatch is up to where comparing all pairs of ids is faster than a map.
+const smallBatch = 16
+
+func sameID(first, second int) error {
+	return &InvalidError{fmt.Sprintf("events[%d].id", second), fmt.Sprintf("is that of events[%d] too", first)}
 }
 
 func validateLimit(limit int) error {
@@ -164,6 +221,8 @@ func checkName(field, name string) *InvalidError {
 
 func checkText(field, text string, limit int) *InvalidError {
 	switch {
+	case text == "":
+		return nil
 	case len(text) > limit:
 		return &InvalidError{field, fmt.Sprintf("has %d bytes, more than %d", len(text), limit)}
 	case strings.IndexByte(text, 0) >= 0:

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -139,4 +140,52 @@ func TestValidateOptions(t *testing.T) {
 	if err := (store.ReadOptions{}).Validate(); err != nil {
 		t.Errorf("the zero ReadOptions: %v", err)
 	}
+}
+
+func TestValidateKept(t *testing.T) {
+	t.Parallel()
+	snap := store.Snapshot{Stream: account, Schema: "v1", Version: 1}
+	at := func(position uint64) store.Checkpoint { return store.Checkpoint{Position: position, EventID: "e"} }
+	with := func(change func(*store.Snapshot)) error {
+		s := snap
+		change(&s)
+		return s.Validate()
+	}
+	for field, err := range map[string]error{
+		"stream.id": with(func(s *store.Snapshot) { s.Stream.ID = "" }),
+		"schema":    with(func(s *store.Snapshot) { s.Schema = "\x00" }),
+		"version":   with(func(s *store.Snapshot) { s.Version = 0 }),
+		"name":      store.ValidateCheckpoint("", at(1), at(2)),
+		"to":        store.ValidateCheckpoint("reader", at(2), at(2)),
+	} {
+		var invalid *store.InvalidError
+		if !errors.As(err, &invalid) || invalid.Field != field {
+			t.Errorf("%s: %v, want an *InvalidError about it", field, err)
+		}
+	}
+	if err := errors.Join(snap.Validate(), store.ValidateCheckpoint("reader", store.Checkpoint{}, at(1))); err != nil {
+		t.Errorf("valid ones: %v", err)
+	}
+}
+
+// TestValidateIDs checks that an id which stands twice is found in batches of
+// every size, wherever it stands.
+func TestValidateIDs(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		events := make([]store.Event, rapid.IntRange(2, 40).Draw(t, "size"))
+		for i := range events {
+			events[i] = store.Event{ID: fmt.Sprint("e-", i), Type: "T"}
+		}
+		if err := store.ValidateAppend(account, store.Any, events); err != nil {
+			t.Fatalf("ValidateAppend of different ids: %v", err)
+		}
+		second := rapid.IntRange(1, len(events)-1).Draw(t, "second")
+		first := rapid.IntRange(0, second-1).Draw(t, "first")
+		events[second].ID = events[first].ID
+		err := store.ValidateAppend(account, store.Any, events)
+		if want := fmt.Sprintf("store: invalid argument: events[%d].id is that of events[%d] too", second, first); err == nil || err.Error() != want {
+			t.Fatalf("ValidateAppend = %v, want %s", err, want)
+		}
+	})
 }

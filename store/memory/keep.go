@@ -3,7 +3,6 @@ package memory
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -47,14 +46,8 @@ type snapshotKey struct {
 
 // SaveSnapshot is [store.Snapshots.SaveSnapshot].
 func (m *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
-	if err := snap.Stream.Validate(); err != nil {
+	if err := snap.Validate(); err != nil {
 		return err
-	}
-	if err := validateName("schema", snap.Schema); err != nil {
-		return err
-	}
-	if snap.Version == 0 {
-		return &store.InvalidError{Field: "version", Reason: "is 0"}
 	}
 	if err := m.ready(ctx); err != nil {
 		return err
@@ -70,10 +63,7 @@ func (m *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 func (m *Store) LoadSnapshot(
 	ctx context.Context, s store.Stream, schema string,
 ) (snap store.Snapshot, ok bool, err error) {
-	if err := s.Validate(); err != nil {
-		return store.Snapshot{}, false, err
-	}
-	if err := validateName("schema", schema); err != nil {
+	if err := store.ValidateSnapshotKey(s, schema); err != nil {
 		return store.Snapshot{}, false, err
 	}
 	if err := m.ready(ctx); err != nil {
@@ -86,7 +76,7 @@ func (m *Store) LoadSnapshot(
 
 // LoadCheckpoint is [store.Checkpoints.LoadCheckpoint].
 func (m *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoint, error) {
-	if err := validateName("name", name); err != nil {
+	if err := store.ValidateConsumer(name); err != nil {
 		return store.Checkpoint{}, err
 	}
 	if err := m.ready(ctx); err != nil {
@@ -98,14 +88,8 @@ func (m *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 
 // SaveCheckpoint is [store.Checkpoints.SaveCheckpoint].
 func (m *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
-	if err := validateName("name", name); err != nil {
+	if err := store.ValidateCheckpoint(name, from, to); err != nil {
 		return err
-	}
-	if to.Position <= from.Position {
-		return &store.InvalidError{
-			Field:  "to",
-			Reason: fmt.Sprintf("is position %d, not after %d", to.Position, from.Position),
-		}
 	}
 	if err := m.ready(ctx); err != nil {
 		return err
@@ -116,15 +100,4 @@ func (m *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.
 			name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
 	}
 	return nil
-}
-
-// validateName returns a *store.InvalidError naming field if name is not a name
-// by the rule that holds for tenants and all other names.
-func validateName(field, name string) error {
-	err := store.ValidateTenant(name)
-	var invalid *store.InvalidError
-	if errors.As(err, &invalid) {
-		invalid.Field = field
-	}
-	return err
 }

@@ -3,8 +3,6 @@ package memory
 import (
 	"context"
 	"iter"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -126,7 +124,7 @@ func (v view) read(o store.LogOptions) store.Page {
 	limit := pageLimit(o.Limit)
 	next := max(o.From, 1)
 	for end := min(v.head+1, next+maxScan); next < end && uint64(len(events)) < limit; next++ {
-		if r := v.at(next); matches(&o.Filter, r) {
+		if r := v.at(next); o.Filter.Matches(r) {
 			events = append(events, r)
 		}
 	}
@@ -141,19 +139,12 @@ func (v view) readBackward(o store.LogOptions) store.Page {
 		next = v.head
 	}
 	for scanned := 0; next > 0 && scanned < maxScan && uint64(len(events)) < limit; next-- {
-		if r := v.at(next); matches(&o.Filter, r) {
+		if r := v.at(next); o.Filter.Matches(r) {
 			events = append(events, r)
 		}
 		scanned++
 	}
 	return store.Page{Events: copies(events), Head: v.head, Next: next, End: next == 0}
-}
-
-// matches reports whether r matches every field of f that is set.
-func matches(f *store.Filter, r *store.Recorded) bool {
-	return (len(f.StreamTypes) == 0 || slices.Contains(f.StreamTypes, r.Stream.Type)) &&
-		strings.HasPrefix(r.Stream.ID, f.IDPrefix) &&
-		(len(f.EventTypes) == 0 || slices.Contains(f.EventTypes, r.Type))
 }
 
 // Subscribe is [store.Log.Subscribe]. The loop runs where it is: the store has

@@ -119,21 +119,13 @@ func callerOwns(t *trial) {
 			t.Errorf("a state was handed out as %+v and has become %+v", was[i], kept[i])
 		}
 	}
-	spoil := func(state State) {
-		for i := range state.Tags[:cap(state.Tags)] {
-			state.Tags[:cap(state.Tags)][i] = "spoilt by a caller"
-		}
-	}
 	for _, state := range kept {
-		spoil(state)
+		state.spoil()
 	}
 	out := t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")})
-	spoil(out.State)
-	for i := range out.Events {
-		out.Events[i] = Event{}
-	}
+	out.spoil()
 	t.wantLoaded(s)
-	spoil(t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).State)
+	t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).spoil()
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
 	t.wantLoaded(s)
 	t.wantLoaded(t.system())

@@ -46,6 +46,15 @@ func (s State) Clone() State {
 	return s
 }
 
+// spoil writes to all that s points to, and has room for, as a careless caller
+// would.
+func (s State) spoil() {
+	tags := s.Tags[:cap(s.Tags)]
+	for i := range tags {
+		tags[i] = "spoilt by a caller"
+	}
+}
+
 // equal reports whether s and o are one state.
 func (s State) equal(o State) bool {
 	return s.Open == o.Open && s.Balance == o.Balance && slices.Equal(s.Tags, o.Tags)

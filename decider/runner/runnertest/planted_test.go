@@ -73,6 +73,7 @@ func plants() []planted {
 		{"does not look at the expected version", "simulations"},
 		{"says nothing when it gives up", "simulations"},
 		{"takes a failed read for the end", "simulations"},
+		{"hands out what it caches", "simulations"},
 	}
 }
 

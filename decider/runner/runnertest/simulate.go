@@ -127,7 +127,9 @@ func (s *simulation) handle(i int, process System, c Call) error {
 	s.cancel[i] = cancel
 	s.mu.Unlock()
 	h := handled{Call: c, first: s.head(), shared: s.shared(c)}
-	h.out, h.err = process.Handle(ctx, c)
+	out, err := process.Handle(ctx, c)
+	h.out, h.err = out.copied(), err
+	out.spoil()
 	h.last, h.gaveUp = s.head(), ctx.Err() != nil
 	s.mu.Lock()
 	s.cancel[i] = nil

@@ -2,6 +2,7 @@ package runnertest
 
 import (
 	"context"
+	"slices"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
@@ -40,6 +41,20 @@ type Outcome struct {
 	Version  uint64 // that State is at
 	Events   []Event
 	Replayed bool // the events were there before
+}
+
+// copied returns o with memory of its own.
+func (o Outcome) copied() Outcome {
+	o.State, o.Events = o.State.Clone(), slices.Clone(o.Events)
+	return o
+}
+
+// spoil writes to all that o points to, as a careless caller would.
+func (o Outcome) spoil() {
+	o.State.spoil()
+	for i := range o.Events {
+		o.Events[i] = Event{What: "spoilt by a caller"}
+	}
 }
 
 // Open returns a runner of d on st as a new process would: it knows only what is

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +74,40 @@ func (t *check) together(n int, do func(i int) error) {
 			t.Fatalf("%v", err)
 		}
 	}
+}
+
+// against lets writers and readers at each other. Each writer writes n times,
+// and up to 20 n times until every reader has read n times; the readers read
+// until nobody writes. An error of one ends all.
+func (t *check) against(writers, readers, n int, write, read func(i int) error) {
+	t.Helper()
+	var writing, behind atomic.Int64
+	var failed atomic.Bool
+	writing.Store(int64(writers))
+	behind.Store(int64(readers))
+	do := func(what func(i int) error, i int) error {
+		err := what(i)
+		if err != nil {
+			failed.Store(true)
+		}
+		runtime.Gosched() // else a store in memory is done before others begin
+		return err
+	}
+	t.together(writers+readers, func(i int) (err error) {
+		if i < writers {
+			defer writing.Add(-1)
+			for done := 0; err == nil && !failed.Load() && (done < n || done < 20*n && behind.Load() > 0); done++ {
+				err = do(write, i)
+			}
+			return err
+		}
+		for done := 1; err == nil && writing.Load() > 0; done++ {
+			if err = do(read, i-writers); done == n {
+				behind.Add(-1)
+			}
+		}
+		return err
+	})
 }
 
 // newStream returns a stream that nobody has used; what says what for.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -81,8 +82,14 @@ func checkpointConflicts(t *check) {
 	}
 	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
 	for _, from := range []store.Checkpoint{
-		{}, {Position: 4, EventID: "e4"}, {Position: 6, EventID: "e6"}, {Position: 5}, {Position: 5, EventID: "E5"}, {Position: 5, EventID: "e5 "},
-		{Position: 4, EventID: "e5"}, {Position: 6, EventID: "e5"},
+		{},
+		{Position: 4, EventID: "e4"},
+		{Position: 6, EventID: "e6"},
+		{Position: 5},
+		{Position: 5, EventID: "E5"},
+		{Position: 5, EventID: "e5 "},
+		{Position: 4, EventID: "e5"},
+		{Position: 6, EventID: "e5"},
 	} {
 		conflict(name, from, is)
 	}
@@ -139,7 +146,7 @@ func checkpointContention(t *check) {
 			if err != nil || from.Position >= steps {
 				return err
 			}
-			to := store.Checkpoint{Position: from.Position + 1, EventID: fmt.Sprint(i)}
+			to := store.Checkpoint{Position: from.Position + 1, EventID: strconv.Itoa(i)}
 			err = st.SaveCheckpoint(t.ctx, name, from, to)
 			switch {
 			case err == nil:

@@ -34,7 +34,7 @@ func closeAgain(t *check) {
 	t.filled(st, "close", 2)
 	t.together(4, func(int) error {
 		if err := as[io.Closer](t, st).Close(); err != nil {
-			return fmt.Errorf("Close, 4 times at once: %w", err)
+			return fmt.Errorf("one of 4 calls of Close at once: %w", err)
 		}
 		return nil
 	})
@@ -126,7 +126,7 @@ func closeWhileAppending(t *check) {
 		t.together(writers+1, func(i int) error {
 			if i == writers {
 				if err := as[io.Closer](t, st).Close(); err != nil {
-					return fmt.Errorf("Close: %w", err)
+					return fmt.Errorf("closing at once with appends: %w", err)
 				}
 				return nil
 			}

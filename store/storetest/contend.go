@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -70,8 +71,8 @@ func incrementsSurvive(t *check) {
 				return err
 			}
 			event := []store.Event{newEvent(strconv.Itoa(count + 1))}
+			runtime.Gosched() // others read the same version
 			got, err := t.store.Append(t.ctx, s, store.Exactly(version), event)
-			known = version
 			if err == nil {
 				if got.Version != version+1 {
 					return fmt.Errorf("%s = version %d, want %d", appendCall(s, store.Exactly(version), event), got.Version, version+1)
@@ -146,6 +147,7 @@ func refusalsAreTrue(t *check) {
 					store.NoStream, store.Exists, store.Any, store.Exactly(before), store.Exactly(before + 1), store.Exactly(before + 3),
 				}[(i+j)%6]
 				events := newEvents(1 + j%3)
+				runtime.Gosched()
 				got, err := t.store.Append(t.ctx, s, expected, events)
 				call := appendCall(s, expected, events)
 				if err == nil {
@@ -247,36 +249,28 @@ func anyNeverConflicts(t *check) {
 }
 
 func batchesAreWhole(t *check) {
-	const writers, batch = 3, 5
+	const batch = 5
 	s := newStream("whole")
-	each := t.times(60)
-	var writing atomic.Int64
-	writing.Store(writers)
-	pages := []store.ReadOptions{{}, {Backward: true}, {ReadOnly: true}, {Limit: 7}, {Limit: 7, Backward: true}, {From: 3}, {From: 8, Limit: 4}}
-	t.together(writers+2, func(i int) error {
-		if i < writers {
-			defer writing.Add(-1)
-			for range each {
-				if _, err := t.store.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
-					return fmt.Errorf("Append to %s failed: %w", s, err)
-				}
-			}
-			return nil
+	options := []store.ReadOptions{{}, {Backward: true}, {ReadOnly: true}, {Limit: 7}, {Limit: 7, Backward: true}, {From: 3}, {From: 8, Limit: 4}}
+	var heads, reads [2]uint64 // of each reader
+	t.against(3, len(heads), t.times(60), func(int) error {
+		if _, err := t.store.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
+			return fmt.Errorf("append to %s failed: %w", s, err)
 		}
-		var head uint64
-		for n := 0; writing.Load() > 0; n++ {
-			o := pages[n%len(pages)]
-			page, err := t.store.Read(t.ctx, s, o)
-			if err != nil {
-				return fmt.Errorf("%s failed: %w", readCall(s, o), err)
-			}
-			if page.Head < head || page.Head%batch != 0 {
-				return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", readCall(s, o), page.Head, batch, head)
-			}
-			head = page.Head
-			if diff := differPage(o, head, &page); diff != "" {
-				return fmt.Errorf("%s while others append, Head is %d: %s", readCall(s, o), head, diff)
-			}
+		return nil
+	}, func(i int) error {
+		o := options[reads[i]%uint64(len(options))]
+		reads[i]++
+		page, err := t.store.Read(t.ctx, s, o)
+		if err != nil {
+			return fmt.Errorf("%s failed: %w", readCall(s, o), err)
+		}
+		if page.Head < heads[i] || page.Head%batch != 0 {
+			return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", readCall(s, o), page.Head, batch, heads[i])
+		}
+		heads[i] = page.Head
+		if diff := differPage(o, page.Head, &page); diff != "" {
+			return fmt.Errorf("%s while others append, Head is %d: %s", readCall(s, o), page.Head, diff)
 		}
 		return nil
 	})
@@ -288,7 +282,6 @@ func batchesAreWhole(t *check) {
 // are what makes reads and appends linearizable.
 func readsAreFresh(t *check) {
 	s := newStream("fresh")
-	each := t.times(60)
 	var known atomic.Uint64
 	var ids sync.Map // version to id
 	same := func(version uint64, id string) error {
@@ -297,31 +290,24 @@ func readsAreFresh(t *check) {
 		}
 		return nil
 	}
-	t.together(8, func(i int) error {
-		for j := range each {
-			before := known.Load()
-			if i < 3 {
-				events := newEvents(1)
-				got, err := t.store.Append(t.ctx, s, store.Any, events)
-				if err != nil || got.Version <= before {
-					return fmt.Errorf("%s when version %d was known = version %d, %s", appendCall(s, store.Any, events), before, got.Version, answer(err))
-				}
-				raise(&known, got.Version)
-				if err := same(got.Version, events[0].ID); err != nil {
-					return err
-				}
-				continue
-			}
-			o := store.ReadOptions{Backward: j%2 == 0, Limit: 1 + i, ReadOnly: i == 7}
-			page, err := t.store.Read(t.ctx, s, o)
-			if err != nil || page.Head < before {
-				return fmt.Errorf("%s when version %d was known: Head is %d, %s", readCall(s, o), before, page.Head, answer(err))
-			}
-			raise(&known, page.Head)
-			for i := range page.Events {
-				if err := same(page.Events[i].Version, page.Events[i].ID); err != nil {
-					return err
-				}
+	t.against(3, 4, t.times(60), func(int) error {
+		before, events := known.Load(), newEvents(1)
+		got, err := t.store.Append(t.ctx, s, store.Any, events)
+		if err != nil || got.Version <= before {
+			return fmt.Errorf("%s when version %d was known = version %d, %s", appendCall(s, store.Any, events), before, got.Version, answer(err))
+		}
+		raise(&known, got.Version)
+		return same(got.Version, events[0].ID)
+	}, func(i int) error {
+		before, o := known.Load(), store.ReadOptions{Backward: i%2 == 0, Limit: 1 + i, ReadOnly: i > 1}
+		page, err := t.store.Read(t.ctx, s, o)
+		if err != nil || page.Head < before {
+			return fmt.Errorf("%s when version %d was known: Head is %d, %s", readCall(s, o), before, page.Head, answer(err))
+		}
+		raise(&known, page.Head)
+		for i := range page.Events {
+			if err := same(page.Events[i].Version, page.Events[i].ID); err != nil {
+				return err
 			}
 		}
 		return nil

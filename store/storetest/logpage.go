@@ -1,10 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -136,8 +136,8 @@ func logFilters(t *check) {
 func logPagesAreNotKept(t *check) {
 	st := t.openLog()
 	t.mixed(st, 6)
-	all := t.log(st, store.LogOptions{})
 	kept := t.log(st, store.LogOptions{})
+	all := keep(kept)
 	for _, o := range []store.LogOptions{{}, {Limit: 2}, {Backward: true}, {Filter: store.Filter{StreamTypes: []string{"Account"}}}} {
 		page, err := st.ReadAll(t.ctx, o)
 		if err != nil {
@@ -159,91 +159,76 @@ func logPagesAreNotKept(t *check) {
 func logIsGapSafe(t *check) {
 	const writers = 8
 	st := t.openLog()
-	each := t.times(40)
-	var writing atomic.Int64
-	writing.Store(writers)
-	readers := []store.LogOptions{
-		{}, {Limit: 3}, {Filter: store.Filter{StreamTypes: []string{"Order"}}}, {Limit: 5, Filter: store.Filter{EventTypes: []string{"Noted"}}},
+	var streams [writers]store.Stream
+	for i := range streams {
+		streams[i] = newStream("writer")
+		streams[i].Type = []string{"Account", "Order"}[i%2]
 	}
-	seen := make([][]store.Recorded, len(readers))
-	t.together(writers+len(readers), func(i int) error {
-		if i >= writers {
-			i -= writers
-			return t.follow(st, readers[i], &writing, &seen[i])
+	readers := []follower{
+		{}, {o: store.LogOptions{Limit: 3}}, {o: store.LogOptions{Filter: store.Filter{StreamTypes: []string{"Order"}}}},
+	}
+	asked := slices.Clone(readers)
+	t.against(writers, len(readers), t.times(40), func(i int) error {
+		events := newEvents(1 + i%4)
+		got, err := st.Append(t.ctx, streams[i], store.Any, events)
+		if err != nil {
+			return fmt.Errorf("%s failed: %w", appendCall(streams[i], store.Any, events), err)
 		}
-		defer writing.Add(-1)
-		s := newStream("writer")
-		s.Type = []string{"Account", "Order"}[i%2]
-		for j := range each {
-			events := newEvents(1 + (i+j)%4)
-			got, err := st.Append(t.ctx, s, store.Any, events)
-			if err != nil {
-				return fmt.Errorf("%s failed: %w", appendCall(s, store.Any, events), err)
-			}
-			if head, err := st.Head(t.ctx); err != nil || head < got.Position {
-				return fmt.Errorf("Head() = %d, %s after an append at position %d", head, answer(err), got.Position)
-			}
+		if head, err := st.Head(t.ctx); err != nil || head < got.Position {
+			return fmt.Errorf("Head() = %d, %s after an append at position %d", head, answer(err), got.Position)
 		}
 		return nil
-	})
+	}, func(i int) error { return readers[i].read(t.ctx, st) })
 	all := t.log(st, store.LogOptions{})
-	for i, o := range readers {
-		if diff := differAll(seen[i], choose(all, o)); diff != "" {
-			t.Fatalf("a reader that followed %s while others appended, against the log in the end: %s", logCall(o), diff)
+	for i := range readers {
+		r := &readers[i]
+		for r.end = false; !r.end; {
+			if err := r.read(t.ctx, st); err != nil {
+				t.Fatalf("%v", err)
+			}
+		}
+		if diff := differAll(readers[i].seen, choose(all, asked[i].o)); diff != "" {
+			t.Fatalf("a reader that followed %s while others appended, against the log in the end: %s", logCall(asked[i].o), diff)
 		}
 	}
 }
 
-// follow reads from Next to Next until nobody writes and then to the end.
-func (t *check) follow(log store.Log, o store.LogOptions, writing *atomic.Int64, seen *[]store.Recorded) error {
-	for {
-		last := writing.Load() == 0
-		page, err := log.ReadAll(t.ctx, o)
-		if err != nil {
-			return fmt.Errorf("%s failed: %w", logCall(o), err)
-		}
-		if diff := differLogPage(o, &page); diff != "" {
-			return fmt.Errorf("%s while others append: %s", logCall(o), diff)
-		}
-		*seen = append(*seen, page.Events...)
-		o.From = page.Next
-		if last && page.End {
-			return nil
-		}
+// follower reads a log from Next to Next.
+type follower struct {
+	o    store.LogOptions
+	seen []store.Recorded
+	end  bool
+}
+
+// read reads the next page.
+func (f *follower) read(ctx context.Context, log store.Log) error {
+	page, err := log.ReadAll(ctx, f.o)
+	if err != nil {
+		return fmt.Errorf("%s failed: %w", logCall(f.o), err)
 	}
+	if diff := differLogPage(f.o, &page); diff != "" {
+		return fmt.Errorf("%s while others append: %s", logCall(f.o), diff)
+	}
+	f.seen, f.o.From, f.end = append(f.seen, page.Events...), page.Next, page.End
+	return nil
 }
 
 func logBatchesAreWhole(t *check) {
-	const writers, batch = 3, 4
+	const batch = 4
 	st := t.openLog()
-	each := t.times(40)
-	var writing atomic.Int64
-	writing.Store(writers)
-	t.together(writers+1, func(i int) error {
-		if i < writers {
-			defer writing.Add(-1)
-			s := newStream("whole")
-			for range each {
-				if _, err := st.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
-					return fmt.Errorf("Append to %s failed: %w", s, err)
-				}
-			}
-			return nil
+	s := newStream("whole")
+	t.against(3, 1, t.times(20), func(int) error {
+		if _, err := st.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
+			return fmt.Errorf("append to %s failed: %w", s, err)
 		}
-		for writing.Load() > 0 {
-			page, err := st.ReadAll(t.ctx, store.LogOptions{})
-			if err != nil {
-				return fmt.Errorf("ReadAll failed: %w", err)
-			}
-			counts := make(map[store.Stream]int)
-			for i := range page.Events {
-				counts[page.Events[i].Stream]++
-			}
-			for s, n := range counts {
-				if page.End && n%batch != 0 {
-					return fmt.Errorf("ReadAll to the end has %d events of %s, want a whole number of batches of %d", n, s, batch)
-				}
-			}
+		return nil
+	}, func(int) error {
+		page, err := st.ReadAll(t.ctx, store.LogOptions{Limit: 7, Backward: true})
+		if err != nil {
+			return fmt.Errorf("ReadAll failed: %w", err)
+		}
+		if n := len(page.Events); n > 0 && page.Events[0].Version%batch != 0 {
+			return fmt.Errorf("ReadAll backward begins with version %d of %s, want the last one of a batch of %d", page.Events[0].Version, s, batch)
 		}
 		return nil
 	})

@@ -53,7 +53,10 @@ func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page 
 func differPage(o store.ReadOptions, head uint64, page *store.Page) string {
 	first, last := max(o.From, 1), head // what o asks for, in the order of versions
 	if o.Backward {
-		first, last = 1, min(o.From-1, head-1)+1 // zero is the largest
+		first = 1
+		if o.From > 0 {
+			last = min(o.From, head)
+		}
 	}
 	left := uint64(0)
 	if first <= last {
@@ -126,7 +129,10 @@ func pagesBackward(t *check) {
 		for from := range uint64(n + 3) {
 			got := t.readPages(s, store.ReadOptions{From: from, Limit: limit, Backward: true}, n)
 			slices.Reverse(got)
-			last := min(from-1, n-1) + 1 // zero is the largest
+			last := min(from, n)
+			if from == 0 {
+				last = n
+			}
 			if diff := differAll(got, forward[:last]); diff != "" {
 				t.Fatalf("backward pages of %d from %d, reversed, against the stream forward: %s", limit, from, diff)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -183,7 +184,7 @@ func snapshotContention(t *check) {
 					return fmt.Errorf("%s, at once with others: %w", snapshotCall(snap), err)
 				}
 				got, ok, err := st.LoadSnapshot(t.ctx, s, "v1")
-				if err != nil || !ok || got.Version < max(version, last) || string(got.Data) != fmt.Sprint(got.Version) {
+				if err != nil || !ok || got.Version < max(version, last) || string(got.Data) != strconv.FormatUint(got.Version, 10) {
 					return fmt.Errorf("LoadSnapshot after saving version %d and loading %d = version %d with data %s, %t, %s",
 						version, last, got.Version, excerpt(got.Data), ok, answer(err))
 				}

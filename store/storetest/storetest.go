@@ -66,6 +66,7 @@ func suites() []suite {
 		{name: "Tenants", needs: hasTenants, lacking: "store.Tenants", clauses: tenantClauses()},
 		{name: "Snapshots", needs: hasSnapshots, lacking: "store.Snapshots", clauses: snapshotClauses()},
 		{name: "Checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: checkpointClauses()},
+		{name: "Model", clauses: modelClauses()},
 		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}
 }

@@ -38,6 +38,7 @@ type feed struct {
 	o        store.LogOptions
 	items    chan item
 	cancel   context.CancelFunc
+	caught   func()        // called when it has caught up, if not nil
 	done     chan struct{} // closed when the loop has ended
 	patience time.Duration
 }
@@ -88,6 +89,9 @@ func (f *feed) next() (store.Page, error) {
 			return store.Page{}, fmt.Errorf("Subscribe, now from %d: %s", f.o.From, diff)
 		}
 		f.o.From = i.page.Next
+		if i.page.End && f.caught != nil {
+			f.caught()
+		}
 		return i.page, nil
 	case <-f.done:
 		return store.Page{}, errors.New("Subscribe ended without an error")
@@ -222,6 +226,7 @@ func subscribeBeyond(t *check) {
 	from := all[2].Position + 3
 	f := t.subscribe(st, store.LogOptions{From: from})
 	defer f.cancel()
+	t.wantFeed(f, nil)
 	t.mixed(st, 8)
 	all = t.log(st, store.LogOptions{})
 	got, err := f.until(all[10].ID)
@@ -237,8 +242,14 @@ func subscribeBeyond(t *check) {
 func subscribeFilters(t *check) {
 	st := t.openLog()
 	filters := []store.Filter{
-		{}, {StreamTypes: []string{"Account"}}, {StreamTypes: []string{"Order", "Account_"}}, {EventTypes: []string{"Closed"}},
-		{IDPrefix: "a_"}, {IDPrefix: "a%"}, {IDPrefix: "a"}, {StreamTypes: []string{"Account"}, EventTypes: []string{"Opened"}, IDPrefix: "a_1"},
+		{},
+		{StreamTypes: []string{"Account"}},
+		{StreamTypes: []string{"Order", "Account_"}},
+		{EventTypes: []string{"Closed"}},
+		{IDPrefix: "a_"},
+		{IDPrefix: "a%"},
+		{IDPrefix: "a"},
+		{StreamTypes: []string{"Account"}, EventTypes: []string{"Opened"}, IDPrefix: "a_1"},
 	}
 	write := func(n int) {
 		for i := range n {
@@ -295,19 +306,19 @@ func subscribeResumes(t *check) {
 	}
 }
 
-// subscribeSeam starts subscriptions at moments from the first append to the
-// last, so that their replays end while others append.
+// subscribeSeam starts subscriptions while others append, who go on until the
+// last replay has ended.
 func subscribeSeam(t *check) {
-	const writers, subscribers = 4, 8
+	const writers, subscribers = 4, 4
 	for round := range t.times(5) {
 		st := t.openLog()
-		each := 40
+		const each = 40
 		end := newEvent("end")
 		started := make([]chan struct{}, subscribers)
 		for i := range started {
 			started[i] = make(chan struct{})
 		}
-		var appended atomic.Int64
+		var appended, caughtUp atomic.Int64
 		var writing sync.WaitGroup
 		writing.Add(writers)
 		got := make([][]store.Recorded, subscribers)
@@ -317,12 +328,12 @@ func subscribeSeam(t *check) {
 			case i < writers:
 				defer writing.Done()
 				s := newStream("writer")
-				for range each {
+				for n := 0; n < each || n < 10*each && caughtUp.Load() < subscribers; n++ {
 					if _, err := st.Append(t.ctx, s, store.Any, newEvents(1+(i+round)%3)); err != nil {
-						return fmt.Errorf("Append to %s failed: %w", s, err)
+						return fmt.Errorf("append to %s failed: %w", s, err)
 					}
-					if n := appended.Add(1) - 1; n%(writers*int64(each)/subscribers) == 0 {
-						close(started[n*subscribers/(writers*int64(each))])
+					if n := appended.Add(1) - 1; n%each == 0 && n/each < subscribers {
+						close(started[n/each])
 					}
 				}
 				return nil
@@ -337,7 +348,7 @@ func subscribeSeam(t *check) {
 			case <-time.After(t.patience):
 				return fmt.Errorf("the appends before the start of subscription %d did not end in %s", i+1, t.patience)
 			}
-			return t.subscribeAt(st, i, end.ID, &options[i], &got[i])
+			return t.subscribeAt(st, i, end.ID, &options[i], &got[i], sync.OnceFunc(func() { caughtUp.Add(1) }))
 		})
 		all := t.log(st, store.LogOptions{})
 		for i, o := range options {
@@ -349,7 +360,7 @@ func subscribeSeam(t *check) {
 }
 
 // subscribeAt subscribes from some position that is in the log, up to event end.
-func (t *check) subscribeAt(st logStore, i int, end string, o *store.LogOptions, got *[]store.Recorded) error {
+func (t *check) subscribeAt(st logStore, i int, end string, o *store.LogOptions, got *[]store.Recorded, caught func()) error {
 	*o = store.LogOptions{Limit: []int{0, 1, 7}[i%3]}
 	if i%2 == 1 {
 		head, err := st.Head(t.ctx)
@@ -360,6 +371,7 @@ func (t *check) subscribeAt(st logStore, i int, end string, o *store.LogOptions,
 	}
 	f := t.subscribe(st, *o)
 	defer f.cancel()
+	f.caught = caught
 	all, err := f.until(end)
 	*got = all
 	return errors.Join(err, f.close())

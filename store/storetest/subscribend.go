@@ -177,7 +177,7 @@ func subscribePagesAreNotKept(t *check) {
 	defer spoiled.cancel()
 	defer other.cancel()
 	for range 3 {
-		all := t.log(st, store.LogOptions{})
+		all := keep(t.log(st, store.LogOptions{}))
 		want := all[len(all)-4:]
 		for seen := 0; seen < len(want); {
 			page, err := spoiled.next()

@@ -189,6 +189,15 @@ func excerpt(data []byte) string {
 	return fmt.Sprintf("%q", data)
 }
 
+// keep returns events that share no memory with these.
+func keep(events []store.Recorded) []store.Recorded {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Event = clone([]store.Event{events[i].Event})[0]
+	}
+	return events
+}
+
 // clone returns events that share no memory with these.
 func clone(events []store.Event) []store.Event {
 	events = slices.Clone(events)

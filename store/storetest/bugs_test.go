@@ -1,0 +1,202 @@
+package storetest_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// bugs are those that each clause must find, when the plain store has them.
+func bugs() map[string][]string {
+	return map[string][]string{
+		"Append/versions are 1 to n without a gap": {
+			"versions begin at 0", "versions have gaps", "recorded at no time",
+		},
+		"Append/tells the version and position of the last event": {"tells the first version", "tells no position", "tells a replay"},
+		"Append/a batch keeps its order":                          {"a batch swapped"},
+		"Append/NoStream creates a stream once":                   {"create unchecked", "a conflict says what was expected"},
+		"Append/Exactly accepts one version, and a refusal leaves no hole": {
+			"versions too high accepted", "versions too low accepted", "a refusal leaves a hole", "a conflict says another expectation",
+			"a conflict says one too much", "untyped conflict",
+		},
+		"Append/Exactly a version of a missing stream does not create it": {"exactly creates", "a refusal leaves a stream"},
+		"Append/Exists accepts what exists and creates nothing":           {"exists creates"},
+		"Append/Any accepts everything":                                   {"any is no stream"},
+		"Append/a refused batch leaves nothing and reserves no id":        {"a refusal leaves a stream", "a refusal reserves ids"},
+		"Append/streams are apart":                                        {"streams put together", "streams folded"},
+
+		"Contention/of 8 concurrent creates exactly one wins":                            {"version checked before", "create unchecked"},
+		"Contention/200 concurrent increments all survive":                               {"version checked before", "untyped conflict when busy"},
+		"Contention/every refusal is a conflict that says the truth":                     {"version checked before", "untyped when busy", "a conflict when busy", "a conflict says one too much"},
+		"Contention/appends to different streams never conflict":                         {"a conflict when busy", "untyped when busy"},
+		"Contention/appends that expect Any never conflict, and their batches never mix": {"a conflict when busy", "half a batch seen"},
+		"Contention/a reader never sees a part of a batch":                               {"half a batch seen", "a torn page"},
+		"Contention/no read is older than what was known before it":                      {"stale reads"},
+
+		"Ids/the same batch again is replayed, whatever is expected": {
+			"replay refused", "a replay must match", "a replay not told", "a replay tells the head", "a replay records again", "ids unchecked",
+		},
+		"Ids/events of several appends are replayed when they stand one after the other": {"only whole batches are replayed"},
+		"Ids/a replay ignores metadata and time, and keeps the first":                    {"other with other metadata"},
+		"Ids/a taken id is a duplicate, and nothing is written": {
+			"first id decides", "the same with other data", "the same with another type", "a duplicate says the wrong stream",
+			"a duplicate says the last id", "untyped duplicate", "a duplicate is a conflict", "ids unchecked", "ids taken in the stream only",
+		},
+		"Ids/a taken id is told before a conflict":                                      {"conflict before duplicate"},
+		"Ids/a duplicate reserves no other id of its batch":                             {"a duplicate reserves ids"},
+		"Ids/ids are compared to the letter":                                            {"ids folded", "ids trimmed"},
+		"Ids/of concurrent appends of one batch exactly one records it":                 {"ids checked before"},
+		"Ids/of concurrent appends of one id to several streams exactly one records it": {"ids checked before", "ids taken in the stream only"},
+
+		"Fidelity/data comes back byte for byte":                               {"data as text", "data trimmed"},
+		"Fidelity/a data of 1 MiB comes back":                                  {"data cut"},
+		"Fidelity/names come back to the letter":                               {"types trimmed", "streams trimmed", "streams folded", "event ids folded"},
+		"Fidelity/metadata comes back to the letter":                           {"empty headers lost", "header keys folded"},
+		"Fidelity/metadata comes back up to its limit":                         {"metadata cut"},
+		"Fidelity/every schema number comes back":                              {"schema of 16 bits"},
+		"Fidelity/an empty content type is stored as application octet-stream": {"empty content type kept"},
+		"Fidelity/times come back to the millisecond":                          {"times to the second", "time zone lost"},
+		"Fidelity/the zero time is stored as the time of recording":            {"zero time kept"},
+		"Fidelity/the time of recording is about now":                          {"recorded at the client's time"},
+		"Fidelity/a batch of 1000 comes back, or is refused as invalid":        {"a batch cut"},
+		"Fidelity/a value comes back, or is refused as invalid":                {"value lost"},
+		"Fidelity/an event never changes":                                      {"recorded at each read"},
+
+		"Invalid/streams": {"streams unchecked", "invalid untyped", "invalid names no field", "NUL unchecked", "UTF-8 unchecked"},
+		"Invalid/expected versions, the zero one too": {"zero expected is any"},
+		"Invalid/batches that are empty or too many":  {"empty batch accepted", "an id twice accepted"},
+		"Invalid/events":                                       {"headers unchecked", "UTF-8 unchecked", "NUL unchecked", "invalid reserves ids"},
+		"Invalid/too much data":                                {"much data accepted"},
+		"Invalid/negative limits":                              {"negative limit accepted"},
+		"Invalid/an invalid stream has no events to read":      {"an invalid stream is a failure"},
+		"Aliases/what was appended can be changed":             {"data aliased in", "headers aliased in"},
+		"Aliases/what was refused can be changed and appended": {"a refusal keeps the batch"},
+		"Aliases/Append changes none of its arguments":         {"arguments filled in", "writes behind data"},
+		"Aliases/a page can be changed":                        {"aliased out"},
+		"Aliases/a page with ReadOnly is the same":             {"read only ignores from"},
+
+		"Read/pages of every size make the whole, forward":                {"end late", "end lies", "next is the last", "next is the head", "head of the page"},
+		"Read/pages of every size make the whole, backward":               {"backward off by one", "backward from zero is nothing"},
+		"Read/a page tells the head, and where it ends":                   {"head of the page", "end late", "end lies"},
+		"Read/a missing stream is an empty page":                          {"missing is an error", "read creates"},
+		"Read/from beyond the head":                                       {"beyond is the head"},
+		"Read/the zero limit is the default, and large ones are possible": {"zero limit is none", "limits allocated"},
+		"Read/going on from the last Next finds exactly what is new":      {"next is the last"},
+		"Read/Events yields the stream from a version on":                 {"beyond is the head", "context hidden"},
+
+		"Context/an append under a context that has ended writes nothing":            {"context ignored", "context hidden", "ended is recorded"},
+		"Context/a read under a context that has ended fails with what ended it":     {"context hidden"},
+		"Context/an append that ends at any moment is recorded wholly or not at all": {"ended half way", "success without recording", "late error"},
+
+		"Log/an empty log": {"an empty log has a head"},
+		"Log/positions strictly increase and agree with the versions":    {"positions of the stream", "an event lost from the log", "an event repeated in the log"},
+		"Log/what was appended is in the log at once":                    {"the log lags", "head is the next"},
+		"Log/what was refused is not in the log":                         {"a refusal is in the log"},
+		"Log/an event reads the same in the log and in its stream":       {"the log forgets metadata", "an event lost from the log"},
+		"Log/pages of every size make the whole, forward":                {"end late", "end lies", "next is the last", "next is the head", "head of what matched"},
+		"Log/pages of every size make the whole, backward":               {"backward off by one", "backward from zero is nothing"},
+		"Log/from beyond the head":                                       {"beyond is the head"},
+		"Log/the zero limit is the default, and large ones are possible": {"zero limit is none", "limits allocated"},
+		"Log/a negative limit is refused":                                {"negative limit accepted"},
+		"Log/going on from the last Next finds exactly what is new":      {"next is the last", "next is the head"},
+		"Log/a filter chooses exactly what matches": {
+			"a prefix like in SQL", "a prefix of any case", "event types ignored", "a filter matches any field", "no types match nothing",
+		},
+		"Log/a page can be changed": {"aliased out"},
+		"Log/a read under a context that has ended fails with what ended it": {"context hidden"},
+		"Log/who has seen a position never finds a new event at or below it": {"late commit"},
+		"Log/a reader never sees a part of a batch":                          {"half a batch seen"},
+
+		"Subscribe/yields the log from a position on, and then says that it has caught up": {"caught up lies", "never caught up", "resumes one too late"},
+		"Subscribe/an empty log is caught up with at once":                                 {"never caught up"},
+		"Subscribe/what comes later arrives, one by one":                                   {"a wake-up lost"},
+		"Subscribe/from beyond the head only what comes there arrives":                     {"what is beyond comes too"},
+		"Subscribe/a filter chooses exactly what matches, replayed and live":               {"live ignores the filter", "a prefix like in SQL"},
+		"Subscribe/going on from any Next yields exactly the rest":                         {"resumes one too late"},
+		"Subscribe/no event is lost, repeated or out of order where replay ends":           {"the seam loses", "the seam repeats", "live out of order", "late commit"},
+		"Subscribe/a slow loop gets everything, and slows nobody else":                     {"drops when slow"},
+		"Subscribe/the loop can call the store":                                            {"the loop is locked"},
+		"Subscribe/the end of its context ends it, and is told last":                       {"cancel ignored", "the last error is not told", "context hidden"},
+		"Subscribe/break ends it":                                                          {"break waits"},
+		"Subscribe/a page can be changed":                                                  {"subscriptions share pages", "aliased out"},
+		"Subscribe/backward and negative limits are refused":                               {"subscribes backward", "negative limit accepted"},
+
+		"Tenants/the same id is the same tenant":                  {"a tenant is new each time"},
+		"Tenants/the store that was opened is the default tenant": {"default tenant is another"},
+		"Tenants/streams of one name are apart":                   {"tenants share streams"},
+		"Tenants/conflicts tell nothing of another tenant":        {"tenants share streams"},
+		"Tenants/event ids are apart":                             {"tenants share ids"},
+		"Tenants/writers of two tenants never meet":               {"tenants share ids", "tenants share streams"},
+		"Tenants/logs are apart":                                  {"tenants share the log", "head of all tenants"},
+		"Tenants/subscriptions are apart":                         {"tenants share the log"},
+		"Tenants/snapshots are apart":                             {"tenants share snapshots"},
+		"Tenants/checkpoints are apart":                           {"tenants share checkpoints"},
+		"Tenants/tenants are told apart to the letter":            {"tenant folded"},
+		"Tenants/invalid ids are refused":                         {"tenant unchecked"},
+
+		"Snapshots/a missing snapshot is not found":                   {"a missing snapshot is an error"},
+		"Snapshots/what was saved is loaded, byte for byte":           {"snapshot cut"},
+		"Snapshots/the newest one stays":                              {"an older snapshot wins", "the first snapshot stays"},
+		"Snapshots/streams and schemas are apart, to the letter":      {"snapshots of all schemas are one", "snapshots folded"},
+		"Snapshots/snapshots are never in the streams":                {"snapshots in the stream"},
+		"Snapshots/invalid ones are refused":                          {"snapshot unchecked"},
+		"Snapshots/what was saved and what was loaded can be changed": {"snapshot aliased in", "snapshot aliased out"},
+		"Snapshots/of concurrent saves the newest stays":              {"snapshot checked before"},
+		"Snapshots/under a context that has ended nothing is saved":   {"context ignored"},
+		"Checkpoints/a consumer without one has the zero checkpoint":  {"a missing checkpoint is an error"},
+		"Checkpoints/what was saved is loaded, to the letter":         {"checkpoint id trimmed"},
+		"Checkpoints/a save from what it is not is a conflict and changes nothing": {
+			"checkpoint without compare", "checkpoint of a position only", "checkpoint conflict untyped",
+		},
+		"Checkpoints/only forward, and only under a name":             {"checkpoint unchecked"},
+		"Checkpoints/names are apart, to the letter":                  {"ids folded", "ids trimmed"},
+		"Checkpoints/of concurrent saves exactly one wins each step":  {"checkpoint checked before"},
+		"Checkpoints/under a context that has ended nothing is saved": {"context ignored"},
+		"Model/random histories are answered as by a plain model": {
+			"create unchecked", "versions too high accepted", "a batch swapped", "replay refused", "first id decides", "ids unchecked", "the same with other data",
+			"tenants share streams", "tenants share ids", "tenants share the log", "end lies", "backward off by one", "a prefix like in SQL", "zero expected is any",
+		},
+		"Close/can be called again, also at once":                  {"closes once"},
+		"Close/every later call is ErrClosed":                      {"close ignored", "closed untyped"},
+		"Close/subscriptions end with ErrClosed":                   {"subscriptions outlive close"},
+		"Close/appends at the same time are recorded or ErrClosed": {"closed untyped"},
+	}
+}
+
+// TestBugs plants each bug and lets the clauses that must find it look: they
+// must fail, and say something.
+func TestBugs(t *testing.T) {
+	t.Parallel()
+	for clause, bugs := range bugs() {
+		for _, bug := range bugs {
+			t.Run(clause+"/finds "+bug, func(t *testing.T) {
+				t.Parallel()
+				got := record(clause, func() store.Store { return newPlain(bug) }, time.Second)
+				if !got.Failed() || got.said() == "" {
+					t.Errorf("the clause did not find the bug; it said %q", got.said())
+				}
+				t.Log(got.said())
+			})
+		}
+	}
+}
+
+// TestEveryClauseFindsABug keeps clauses that cannot fail out of the suite.
+func TestEveryClauseFindsABug(t *testing.T) {
+	t.Parallel()
+	bugs := bugs()
+	clauses := storetest.Clauses()
+	for _, clause := range clauses {
+		if len(bugs[clause]) == 0 {
+			t.Errorf("no bug is planted for clause %q", clause)
+		}
+	}
+	for clause := range bugs {
+		if !slices.Contains(clauses, clause) {
+			t.Errorf("there is no clause %q", clause)
+		}
+	}
+}

@@ -1,0 +1,349 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func modelClauses() []clause {
+	return []clause{{"random histories are answered as by a plain model", modelAgrees}}
+}
+
+// step is one call of a history. Every list of steps is a history: what a step
+// refers to, it finds or not.
+type step struct {
+	Tenant   int // 0 or 1, where there are tenants
+	Call     string
+	Stream   int
+	Expected int
+	Events   []choice
+	From     uint64
+	Limit    int
+	Backward bool
+	Filter   int
+}
+
+// choice is an event: one of few ids, with one of few data.
+type choice struct{ ID, Data int }
+
+func (s step) String() string {
+	tenant, stream := "tenant "+"ab"[s.Tenant:s.Tenant+1], modelStream(s.Stream)
+	switch s.Call {
+	case "Append":
+		return fmt.Sprintf("%s: Append(%s, %s, ids and data %v)", tenant, stream, modelExpected(s.Expected), s.Events)
+	case "Read":
+		return fmt.Sprintf("%s: %s", tenant, readCall(stream, s.readOptions()))
+	}
+	return fmt.Sprintf("%s: %s", tenant, logCall(s.logOptions()))
+}
+
+func (s step) readOptions() store.ReadOptions {
+	return store.ReadOptions{From: s.From, Limit: s.Limit, Backward: s.Backward, ReadOnly: s.Filter%2 == 1}
+}
+
+func (s step) logOptions() store.LogOptions {
+	filter := []store.Filter{{}, {}, {StreamTypes: []string{"Account"}}, {IDPrefix: "a_"}, {EventTypes: []string{"Type 1", "Type 2"}}}[s.Filter]
+	return store.LogOptions{From: s.From, Limit: s.Limit, Backward: s.Backward, Filter: filter}
+}
+
+func modelStream(n int) store.Stream {
+	return []store.Stream{{Type: "Account", ID: "a_1"}, {Type: "Order", ID: "a_1"}, {Type: "Account", ID: "ab1"}}[n]
+}
+
+// modelExpected is the zero Expected, and then all kinds of it.
+func modelExpected(n int) store.Expected {
+	return []store.Expected{
+		store.Any, store.NoStream, store.Exists, 0, store.Exactly(1), store.Exactly(2), store.Exactly(3), store.Exactly(4), store.Exactly(6),
+	}[n]
+}
+
+func (c choice) event() store.Event {
+	return store.Event{
+		ID: fmt.Sprintf("id %d", c.ID), Type: fmt.Sprintf("Type %d", c.ID%3), Data: fmt.Append(nil, c.Data),
+		Meta: store.Metadata{ActorID: fmt.Sprintf("actor %d", c.ID)}, Time: time.Unix(int64(c.ID)+1, 0).UTC(),
+	}
+}
+
+// histories draws lists of steps, long ones: a failure is shortened.
+func histories() *rapid.Generator[[]step] {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+		s := step{
+			Tenant: rapid.IntRange(0, 1).Draw(t, "tenant"),
+			Call:   rapid.SampledFrom([]string{"Append", "Append", "Append", "Read", "ReadAll"}).Draw(t, "call"),
+			Stream: rapid.IntRange(0, 2).Draw(t, "stream"),
+		}
+		if s.Call == "Append" {
+			s.Expected = rapid.IntRange(0, 8).Draw(t, "expected")
+			first := rapid.IntRange(0, 20).Draw(t, "first id") // with neighbours: what was appended comes again
+			for i := range rapid.IntRange(0, 4).Draw(t, "events") {
+				s.Events = append(s.Events, choice{first + i, rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1}).Draw(t, "data")})
+			}
+			if rapid.IntRange(0, 9).Draw(t, "reversed") == 7 {
+				slices.Reverse(s.Events)
+			}
+			return s
+		}
+		s.From = rapid.Uint64Range(0, 12).Draw(t, "from")
+		s.Limit = rapid.IntRange(-1, 6).Draw(t, "limit")
+		s.Backward = rapid.Bool().Draw(t, "backward")
+		s.Filter = rapid.IntRange(0, 4).Draw(t, "filter")
+		return s
+	}), 40, 40)
+}
+
+// modelAgrees lets rapid draw seeds of histories, so that its flags and the
+// files of its failures are of use, and shortens a history that fails itself: a
+// history without one of its steps is a history too.
+func modelAgrees(t *check) {
+	histories := histories()
+	left := 100
+	if testing.Short() {
+		left = 20
+	}
+	var failed *failure
+	rapid.Check(t.TB, func(rt *rapid.T) {
+		seed := rapid.IntRange(0, 1<<31).Draw(rt, "seed of the history")
+		if failed == nil && left > 0 {
+			left--
+			failed = t.fails(seed, histories.Example(seed))
+		}
+		if failed != nil && failed.seed == seed {
+			rt.Fatalf("%s", failed)
+		}
+	})
+}
+
+// failure is a history on which a store and the model differ in the last step.
+type failure struct {
+	seed  int
+	steps []step
+	diff  string
+}
+
+func (f *failure) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the store and the model differ after %d steps, the last of these (seed %d):\n", len(f.steps), f.seed)
+	for i, s := range f.steps {
+		fmt.Fprintf(&b, "%3d  %s\n", i+1, s)
+	}
+	return b.String() + f.diff
+}
+
+// fails returns the shortest failure found, nil if steps do not fail.
+func (t *check) fails(seed int, steps []step) *failure {
+	n, diff := t.replay(steps)
+	if diff == "" {
+		return nil
+	}
+	f := &failure{seed, steps[:n], diff}
+	deadline := time.Now().Add(time.Second)
+	for size := len(f.steps) / 2; size > 0; size /= 2 {
+		for at := 0; at+size <= len(f.steps) && time.Now().Before(deadline); {
+			shorter := slices.Delete(slices.Clone(f.steps), at, at+size)
+			if n, diff := t.replay(shorter); diff != "" {
+				f.steps, f.diff = shorter[:n], diff
+			} else {
+				at += size
+			}
+		}
+	}
+	return f
+}
+
+// replay takes steps on a new store until one is not answered as by the model,
+// and returns how many and what is different.
+func (t *check) replay(steps []step) (n int, diff string) {
+	models := t.models()
+	for i, s := range steps {
+		if diff := models[s.Tenant%len(models)].take(t, s); diff != "" {
+			return i + 1, diff
+		}
+	}
+	for _, m := range models {
+		if diff := m.whole(t); diff != "" {
+			return len(steps), "in the end: " + diff
+		}
+	}
+	return len(steps), ""
+}
+
+// models returns models of two new tenants, or of a new store where there are
+// none.
+func (t *check) models() []*model {
+	if !hasTenants(t.store) {
+		return []*model{{st: t.open()}}
+	}
+	a, b := t.newTenants()
+	return []*model{{st: a}, {st: b}}
+}
+
+// model is what a store must be like: one slice.
+type model struct {
+	st  store.Store
+	log []store.Recorded
+}
+
+// stream returns the events of s.
+func (m *model) stream(s store.Stream) []store.Recorded {
+	var events []store.Recorded
+	for i := range m.log {
+		if m.log[i].Stream == s {
+			events = append(events, m.log[i])
+		}
+	}
+	return events
+}
+
+// take takes step s, and returns how the answer differs.
+func (m *model) take(t *check, s step) string {
+	stream := modelStream(s.Stream)
+	switch s.Call {
+	case "Append":
+		return m.append(t, stream, modelExpected(s.Expected), s.Events)
+	case "Read":
+		return m.read(t, stream, s.readOptions())
+	}
+	return m.readAll(t, s.logOptions())
+}
+
+func (m *model) append(t *check, s store.Stream, expected store.Expected, choices []choice) string {
+	events := make([]store.Event, len(choices))
+	for i, c := range choices {
+		events[i] = c.event()
+	}
+	want, wantErr := m.answer(s, expected, events)
+	got, err := m.st.Append(t.ctx, s, expected, clone(events))
+	if diff := differErrors(err, wantErr); diff != "" || err != nil {
+		return diff
+	}
+	if got.Version != want.Version || got.Replayed != want.Replayed || got.Replayed && got.Position != want.Position {
+		return fmt.Sprintf("got %+v, want %+v", got, want)
+	}
+	if want.Replayed {
+		return ""
+	}
+	first := got.Version - uint64(len(events)) + 1
+	page, err := m.st.Read(t.ctx, s, store.ReadOptions{From: first})
+	if err != nil || len(page.Events) != len(events) || page.Events[len(events)-1].Position != got.Position {
+		return fmt.Sprintf("what was appended is read as %d events, %s; want %d, the last one at position %d",
+			len(page.Events), answer(err), len(events), got.Position)
+	}
+	for i := range page.Events {
+		if diff := differ(&page.Events[i], s, first+uint64(i), &events[i]); diff != "" {
+			return "what was appended is read otherwise: " + diff
+		}
+	}
+	m.log = append(m.log, page.Events...)
+	return ""
+}
+
+// answer returns what an append must be answered with.
+func (m *model) answer(s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	if err := store.ValidateAppend(s, expected, events); err != nil {
+		return store.Appended{}, err
+	}
+	stream := m.stream(s)
+	for i := range events {
+		at := slices.IndexFunc(m.log, func(r store.Recorded) bool { return r.ID == events[i].ID })
+		if at < 0 {
+			continue
+		}
+		taken := m.log[at]
+		last := int(taken.Version) - 1 + len(events)
+		if i == 0 && taken.Stream == s && last <= len(stream) &&
+			slices.EqualFunc(stream[last-len(events):last], events, func(r store.Recorded, e store.Event) bool { return r.Same(&e) }) {
+			return store.Appended{Version: uint64(last), Position: stream[last-1].Position, Replayed: true}, nil
+		}
+		return store.Appended{}, &store.DuplicateError{Stream: s, EventID: taken.ID, In: taken.Stream, Version: taken.Version}
+	}
+	if actual := uint64(len(stream)); !expected.Matches(actual) {
+		return store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: actual}
+	}
+	return store.Appended{Version: uint64(len(stream) + len(events))}, nil
+}
+
+// differErrors returns how got differs from want, both of which can be nil.
+func differErrors(got, want error) string {
+	wantConflict, isConflict := isA[*store.ConflictError](want, store.ErrConflict)
+	wantDuplicate, isDuplicate := isA[*store.DuplicateError](want, store.ErrDuplicate)
+	same := false
+	switch {
+	case isConflict:
+		conflict, ok := isA[*store.ConflictError](got, store.ErrConflict)
+		same = ok && *conflict == *wantConflict
+	case isDuplicate:
+		duplicate, ok := isA[*store.DuplicateError](got, store.ErrDuplicate)
+		same = ok && *duplicate == *wantDuplicate
+	case want != nil:
+		same = errors.Is(got, store.ErrInvalid)
+	default:
+		same = got == nil
+	}
+	if same {
+		return ""
+	}
+	return fmt.Sprintf("got %s, want %s", answer(got), answer(want))
+}
+
+func (m *model) read(t *check, s store.Stream, o store.ReadOptions) string {
+	page, err := m.st.Read(t.ctx, s, o)
+	if diff := differErrors(err, o.Validate()); diff != "" || err != nil {
+		return diff
+	}
+	all := m.stream(s)
+	if diff := differPage(o, uint64(len(all)), &page); diff != "" {
+		return diff
+	}
+	for i := range page.Events {
+		if diff := differRecorded(&page.Events[i], &all[page.Events[i].Version-1]); diff != "" {
+			return diff
+		}
+	}
+	return ""
+}
+
+// readAll reads from a position by its number in the model, as positions can
+// have gaps.
+func (m *model) readAll(t *check, o store.LogOptions) string {
+	log, ok := m.st.(store.Log)
+	if !ok {
+		return ""
+	}
+	if o.From > 0 && o.From <= uint64(len(m.log)) {
+		o.From = m.log[o.From-1].Position
+	}
+	if o.Validate() != nil {
+		_, err := log.ReadAll(t.ctx, o)
+		return differErrors(err, o.Validate())
+	}
+	got, err := readLog(t.ctx, log, o)
+	if err != nil {
+		return err.Error()
+	}
+	return differAll(got, choose(m.log, o))
+}
+
+// whole compares everything.
+func (m *model) whole(t *check) string {
+	for n := range 3 {
+		got, err := readStream(t.ctx, m.st, modelStream(n))
+		if err != nil {
+			return err.Error()
+		}
+		if diff := differAll(got, m.stream(modelStream(n))); diff != "" {
+			return fmt.Sprintf("stream %s: %s", modelStream(n), diff)
+		}
+	}
+	if diff := m.readAll(t, store.LogOptions{}); diff != "" {
+		return "the log: " + diff
+	}
+	return ""
+}

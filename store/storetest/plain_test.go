@@ -1,0 +1,425 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// backend is a store as plain as can be: slices behind one mutex. It has at most
+// one bug, called by its name; see bugs_test.go.
+type backend struct {
+	bug     string
+	calls   atomic.Int64 // of Append, now
+	mu      sync.Mutex
+	closed  bool              // guarded by mu
+	wake    chan struct{}     // closed and replaced by each change, guarded by mu
+	tenants map[string]*plain // guarded by mu
+}
+
+// plain is the store of one tenant. All but the first are guarded by mu.
+type plain struct {
+	*backend
+	position    uint64
+	log         []*store.Recorded
+	streams     map[store.Stream][]*store.Recorded
+	ids         map[string]*store.Recorded
+	reserved    map[string]bool         // by a bug
+	held        map[string]store.Event  // by a bug
+	created     map[store.Stream]uint64 // by a bug
+	snapshots   map[snapshotKey]store.Snapshot
+	checkpoints map[string]store.Checkpoint
+	cache       map[uint64]store.Page // by a bug
+}
+
+func newPlain(bug string) *plain {
+	b := &backend{bug: bug, wake: make(chan struct{}), tenants: make(map[string]*plain)}
+	return b.tenant(store.DefaultTenant)
+}
+
+func (b *backend) is(bug string) bool { return b.bug == bug }
+
+// pause lets others in, where a bug forgets the lock.
+func (b *backend) pause() {
+	b.mu.Unlock()
+	for range 20 {
+		runtime.Gosched()
+	}
+	b.mu.Lock()
+}
+
+func (b *backend) tenant(id string) *plain {
+	p, ok := b.tenants[id]
+	if ok {
+		return p
+	}
+	p = &plain{
+		backend: b, streams: make(map[store.Stream][]*store.Recorded), ids: make(map[string]*store.Recorded),
+		reserved: make(map[string]bool), held: make(map[string]store.Event), created: make(map[store.Stream]uint64),
+		snapshots: make(map[snapshotKey]store.Snapshot), checkpoints: make(map[string]store.Checkpoint),
+		cache: make(map[uint64]store.Page),
+	}
+	if first := b.tenants[store.DefaultTenant]; first != nil {
+		p.leak(first)
+	}
+	if !b.is("a tenant is new each time") || len(b.tenants) == 0 {
+		b.tenants[id] = p
+	}
+	return p
+}
+
+// leak shares with the first tenant what a bug does not keep apart.
+func (p *plain) leak(first *plain) {
+	switch p.bug {
+	case "tenants share streams":
+		p.streams = first.streams
+	case "tenants share ids":
+		p.ids = first.ids
+	case "tenants share snapshots":
+		p.snapshots = first.snapshots
+	case "tenants share checkpoints":
+		p.checkpoints = first.checkpoints
+	}
+}
+
+func (p *plain) Tenant(id string) (store.Store, error) {
+	if err := store.ValidateTenant(id); err != nil && !p.is("tenant unchecked") {
+		return nil, err
+	}
+	if p.is("tenant folded") {
+		id = strings.TrimSpace(strings.ToLower(id))
+	}
+	if p.is("default tenant is another") {
+		id += "!"
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tenant(id), nil
+}
+
+func (p *plain) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed && p.is("closes once") {
+		return store.ErrClosed
+	}
+	p.closed = !p.is("close ignored")
+	if !p.is("subscriptions outlive close") {
+		p.notify()
+	}
+	return nil
+}
+
+func (p *plain) notify() {
+	close(p.wake)
+	p.wake = make(chan struct{})
+}
+
+// ready returns why nothing can be done.
+func (p *plain) ready(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil && p.is("context hidden"):
+		return errors.New("timeout")
+	case ctx.Err() != nil && !p.is("context ignored"):
+		return ctx.Err()
+	case p.closed && p.is("closed untyped"):
+		return errors.New("closed")
+	case p.closed:
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// validate is store.ValidateAppend without what a bug forgets.
+func (p *plain) validate(s store.Stream, expected store.Expected, events []store.Event) error {
+	err := store.ValidateAppend(s, expected, events)
+	var invalid *store.InvalidError
+	if !errors.As(err, &invalid) {
+		return nil
+	}
+	field := invalid.Field[strings.LastIndexByte(invalid.Field, '.')+1:]
+	switch {
+	case p.is("invalid untyped"):
+		return fmt.Errorf("invalid %s", field)
+	case p.is("invalid names no field"):
+		return &store.InvalidError{Field: "argument", Reason: "is wrong"}
+	case p.is("zero expected is any") && expected == 0,
+		p.is("empty batch accepted") && len(events) == 0,
+		p.is("much data accepted") && field == "events" && strings.Contains(invalid.Reason, "bytes"),
+		p.is("streams unchecked") && strings.HasPrefix(invalid.Field, "stream"),
+		p.is("headers unchecked") && strings.HasPrefix(field, "header"),
+		p.is("UTF-8 unchecked") && strings.Contains(invalid.Reason, "UTF-8"),
+		p.is("NUL unchecked") && strings.Contains(invalid.Reason, "NUL"),
+		p.is("an id twice accepted") && strings.HasSuffix(invalid.Reason, "too"):
+		return nil
+	case p.is("invalid reserves ids"):
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for i := range events {
+			p.reserved[events[i].ID] = true
+		}
+	}
+	return err
+}
+
+// key returns s as a bug sees it.
+func (p *plain) key(s store.Stream) store.Stream {
+	switch p.bug {
+	case "streams put together":
+		s.Type, s.ID, _ = strings.Cut(s.Type+"-"+s.ID, "-")
+	case "streams folded":
+		s.Type = strings.ToLower(s.Type)
+	case "streams trimmed":
+		s.ID = strings.TrimSpace(s.ID)
+	}
+	return s
+}
+
+func (p *plain) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	if err := p.validate(s, expected, events); err != nil {
+		return store.Appended{}, err
+	}
+	contended := p.calls.Add(1) > 1
+	defer p.calls.Add(-1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if strings.HasSuffix(p.bug, "when busy") {
+		for range 20 {
+			runtime.Gosched() // so that others come meanwhile
+		}
+	}
+	if err := p.ready(ctx); err != nil {
+		if p.is("ended is recorded") {
+			_, _ = p.record(ctx, p.key(s), events)
+		}
+		return store.Appended{}, err
+	}
+	s = p.key(s)
+	if answered, got, err := p.known(s, expected, events); answered {
+		return got, err
+	}
+	if p.is("ids checked before") {
+		p.pause()
+	}
+	if err := p.expect(s, expected, contended); err != nil {
+		return store.Appended{}, p.refused(s, events, err)
+	}
+	if p.is("version checked before") {
+		p.pause()
+	}
+	return p.record(ctx, s, events)
+}
+
+// known answers an append whose ids are taken.
+func (p *plain) known(s store.Stream, expected store.Expected, events []store.Event) (bool, store.Appended, error) {
+	first := p.firstTaken(s, events)
+	if first == nil {
+		return false, store.Appended{}, nil
+	}
+	duplicate := &store.DuplicateError{Stream: s, EventID: first.ID, In: first.Stream, Version: first.Version}
+	switch p.bug {
+	case "a duplicate says the wrong stream":
+		duplicate.In = s
+	case "a duplicate says the last id":
+		duplicate.EventID = events[len(events)-1].ID
+	case "untyped duplicate":
+		return true, store.Appended{}, fmt.Errorf("%w: %s", store.ErrDuplicate, first.ID)
+	case "a duplicate is a conflict":
+		return true, store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: p.version(s)}
+	case "conflict before duplicate":
+		if !expected.Matches(p.version(s)) {
+			return false, store.Appended{}, nil
+		}
+	}
+	last, all := first, true
+	for i := range events {
+		r := p.ids[p.id(events[i].ID)]
+		same := r != nil && r.Stream == s && r.Version == first.Version+uint64(i) && p.same(r, &events[i])
+		if all = all && same; same {
+			last = r
+		}
+	}
+	if p.is("first id decides") && first.Stream == s {
+		all = true
+	}
+	if p.is("only whole batches are replayed") && first.Version != 1 {
+		all = false
+	}
+	if !all || p.is("replay refused") {
+		if p.is("a duplicate reserves ids") {
+			p.reserve(events)
+		}
+		return true, store.Appended{}, duplicate
+	}
+	got := store.Appended{Version: last.Version, Position: last.Position, Replayed: !p.is("a replay not told")}
+	switch {
+	case p.is("a replay tells the head"):
+		got.Version = p.version(s)
+	case p.is("a replay must match") && !expected.Matches(p.version(s)):
+		return true, store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: p.version(s)}
+	case p.is("a replay records again"):
+		return false, store.Appended{}, nil
+	}
+	return true, got, nil
+}
+
+func (p *plain) reserve(events []store.Event) {
+	for i := range events {
+		p.reserved[events[i].ID] = true
+	}
+}
+
+func (p *plain) firstTaken(s store.Stream, events []store.Event) *store.Recorded {
+	for i := range events {
+		if p.reserved[events[i].ID] {
+			return &store.Recorded{Event: events[i], Stream: s}
+		}
+		r := p.ids[p.id(events[i].ID)]
+		if p.is("ids taken in the stream only") && r != nil && r.Stream != s {
+			continue
+		}
+		if r != nil && !p.is("ids unchecked") {
+			return r
+		}
+	}
+	return nil
+}
+
+// id returns id as a bug sees it.
+func (p *plain) id(id string) string {
+	switch p.bug {
+	case "ids folded":
+		id = strings.ToLower(id)
+	case "ids trimmed":
+		id = strings.TrimSpace(id)
+	}
+	return id
+}
+
+func (p *plain) same(r *store.Recorded, e *store.Event) bool {
+	o := *e
+	switch p.bug {
+	case "the same with other data":
+		o.Data = r.Data
+	case "the same with another type":
+		o.Type = r.Type
+	case "other with other metadata":
+		if !maps.Equal(r.Meta.Headers, e.Meta.Headers) || r.Meta.ActorID != e.Meta.ActorID {
+			return false
+		}
+	}
+	return r.Same(&o)
+}
+
+func (p *plain) version(s store.Stream) uint64 {
+	return uint64(len(p.streams[s])) + p.created[s]
+}
+
+// expect returns the conflict of expected with s.
+func (p *plain) expect(s store.Stream, expected store.Expected, contended bool) error {
+	actual := p.version(s)
+	n, exact := expected.Version()
+	conflict := &store.ConflictError{Stream: s, Expected: expected, Actual: actual}
+	switch {
+	case p.is("create unchecked") && expected == store.NoStream,
+		p.is("versions too high accepted") && exact && n > actual && actual > 0,
+		p.is("versions too low accepted") && exact && n < actual,
+		p.is("exactly creates") && exact && actual == 0,
+		p.is("exists creates") && expected == store.Exists:
+		return nil
+	case p.is("any is no stream") && expected == store.Any && actual > 2:
+		return conflict
+	case p.is("a conflict when busy") && contended:
+		return conflict
+	case p.is("untyped when busy") && contended:
+		return errors.New("serialization failure")
+	case expected.Matches(actual):
+		return nil
+	}
+	switch {
+	case p.is("a conflict says what was expected"):
+		conflict.Actual = n
+	case p.is("a conflict says one too much"):
+		conflict.Actual++
+	case p.is("a conflict says another expectation"):
+		conflict.Expected = store.Exactly(actual)
+	case p.is("untyped conflict"), p.is("untyped conflict when busy") && contended:
+		return fmt.Errorf("%w: duplicate key", store.ErrConflict)
+	}
+	return conflict
+}
+
+// refused does what a bug does to a refused append.
+func (p *plain) refused(s store.Stream, events []store.Event, err error) error {
+	switch p.bug {
+	case "a refusal leaves a stream":
+		if p.version(s) == 0 {
+			p.created[s] = 1
+		}
+	case "a refusal leaves a hole":
+		p.created[s]++
+	case "a refusal keeps the batch":
+		for i := range events {
+			p.held[events[i].ID] = p.kept(&events[i], time.Now())
+		}
+	case "a refusal reserves ids":
+		p.reserve(events)
+	case "a refusal is in the log":
+		p.position++
+		p.log = append(p.log, &store.Recorded{Event: events[0], Stream: s, Version: 1, Position: p.position})
+	}
+	return err
+}
+
+// record puts events at the end of s and of the log. Positions have gaps.
+func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event) (store.Appended, error) {
+	now := time.Now()
+	first := p.position
+	p.position += 2 * uint64(len(events))
+	if p.is("late commit") {
+		p.pause()
+	}
+	events = p.batch(events)
+	for i := range events {
+		if p.is("ended half way") && i > 0 {
+			if p.pause(); ctx.Err() != nil {
+				return store.Appended{}, ctx.Err()
+			}
+		}
+		if p.is("half a batch seen") && i > 0 {
+			p.pause()
+		}
+		r := &store.Recorded{Event: p.kept(&events[i], now), Stream: s, Version: p.version(s) + 1, Position: first + 2*uint64(i) + 1, RecordedAt: now}
+		p.place(r)
+		p.ids[p.id(r.ID)] = r
+		p.streams[s] = append(p.streams[s], r)
+		p.list(r, i)
+	}
+	slices.SortFunc(p.log, func(a, b *store.Recorded) int { return int(a.Position) - int(b.Position) })
+	if !p.is("a wake-up lost") || len(p.log)%7 != 0 {
+		p.notify()
+	}
+	got := store.Appended{Version: p.version(s), Position: first + 2*uint64(len(events)) - 1}
+	switch {
+	case p.is("tells the first version"):
+		got.Version -= uint64(len(events)) - 1
+	case p.is("tells no position"):
+		got.Position = 0
+	case p.is("tells a replay"):
+		got.Replayed = true
+	case p.is("success without recording") && ctx.Err() != nil:
+		p.streams[s] = p.streams[s][:len(p.streams[s])-len(events)]
+	case p.is("late error") && ctx.Err() != nil:
+		return store.Appended{}, errors.New("commit failed")
+	}
+	return got, nil
+}

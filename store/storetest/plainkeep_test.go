@@ -1,0 +1,239 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// batch returns events as a bug records them.
+func (p *plain) batch(events []store.Event) []store.Event {
+	switch {
+	case p.is("a batch swapped") && len(events) > 1:
+		events = slices.Clone(events)
+		events[0], events[1] = events[1], events[0]
+	case p.is("a batch cut") && len(events) > 100:
+		events = events[:100]
+	case p.is("arguments filled in"):
+		for i := range events {
+			if events[i].ContentType == "" {
+				events[i].ContentType = store.OctetStream
+			}
+		}
+	case p.is("writes behind data"):
+		for i := range events {
+			_ = append(events[i].Data, '\n')
+		}
+	}
+	return events
+}
+
+// kept returns e as it is stored.
+func (p *plain) kept(e *store.Event, now time.Time) store.Event {
+	k := *e
+	if held, ok := p.held[e.ID]; ok {
+		return held
+	}
+	if !p.is("data aliased in") {
+		k.Data = bytes.Clone(e.Data)
+	}
+	if !p.is("headers aliased in") {
+		k.Meta.Headers = maps.Clone(e.Meta.Headers)
+	}
+	if k.ContentType == "" && !p.is("empty content type kept") {
+		k.ContentType = store.OctetStream
+	}
+	if k.Time.IsZero() && !p.is("zero time kept") {
+		k.Time = now
+	}
+	switch p.bug {
+	case "data as text":
+		k.Data = bytes.ToValidUTF8(k.Data, []byte("?"))
+	case "data trimmed":
+		k.Data = bytes.TrimSpace(k.Data)
+	case "data cut":
+		k.Data = k.Data[:min(len(k.Data), 64<<10)]
+	case "types trimmed":
+		k.Type = strings.TrimSpace(k.Type)
+	case "event ids folded":
+		k.ID = strings.ToLower(k.ID)
+	case "empty headers lost":
+		maps.DeleteFunc(k.Meta.Headers, func(_, v string) bool { return v == "" })
+	case "header keys folded":
+		k.Meta.Headers = nil
+		for key, v := range e.Meta.Headers {
+			if k.Meta.Headers == nil {
+				k.Meta.Headers = make(map[string]string)
+			}
+			k.Meta.Headers[strings.ToLower(key)] = v
+		}
+	case "metadata cut":
+		k.Meta.ActorID = k.Meta.ActorID[:min(len(k.Meta.ActorID), 8000)]
+	case "schema of 16 bits":
+		k.Schema = uint32(uint16(k.Schema))
+	case "times to the second":
+		k.Time = k.Time.Truncate(time.Second)
+	case "time zone lost":
+		k.Time = time.Date(k.Time.Year(), k.Time.Month(), k.Time.Day(), k.Time.Hour(), k.Time.Minute(), k.Time.Second(), k.Time.Nanosecond(), time.UTC)
+	case "value lost":
+		k.Value = nil
+	}
+	return k
+}
+
+// place changes where r is recorded.
+func (p *plain) place(r *store.Recorded) {
+	switch p.bug {
+	case "recorded at the client's time":
+		r.RecordedAt = r.Time
+	case "recorded at no time":
+		r.RecordedAt = time.Time{}
+	case "positions of the stream":
+		r.Position = r.Version
+	case "versions begin at 0":
+		r.Version--
+	case "versions have gaps":
+		r.Version *= 2
+	}
+}
+
+// list puts r, event i of a batch, into the log.
+func (p *plain) list(r *store.Recorded, i int) {
+	if p.is("an event lost from the log") && i > 0 {
+		return
+	}
+	logged := *r
+	if p.is("the log forgets metadata") {
+		logged.Meta = store.Metadata{}
+	}
+	p.log = append(p.log, &logged)
+	if first := p.tenants[store.DefaultTenant]; p.is("tenants share the log") {
+		for _, other := range p.tenants {
+			if other != p && other != first {
+				other.log = append(other.log, &logged)
+			}
+		}
+	}
+	if p.is("an event repeated in the log") && i == 2 {
+		again := logged
+		again.Position++
+		p.log = append(p.log, &again)
+	}
+}
+
+func (p *plain) snapshotKey(s store.Stream, schema string) snapshotKey {
+	switch p.bug {
+	case "snapshots of all schemas are one":
+		schema = ""
+	case "snapshots folded":
+		s.ID = strings.ToLower(s.ID)
+	}
+	return snapshotKey{s, schema}
+}
+
+type snapshotKey struct {
+	stream store.Stream
+	schema string
+}
+
+func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
+	err := store.ValidateTenant(snap.Schema)
+	if err == nil {
+		err = snap.Stream.Validate()
+	}
+	if err == nil && snap.Version == 0 {
+		err = &store.InvalidError{Field: "version", Reason: "is 0"}
+	}
+	if err != nil && !p.is("snapshot unchecked") {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return err
+	}
+	key := p.snapshotKey(snap.Stream, snap.Schema)
+	old := p.snapshots[key]
+	if p.is("snapshot checked before") {
+		p.pause()
+	}
+	if old.Version > snap.Version && !p.is("an older snapshot wins") || p.is("the first snapshot stays") && old.Version == snap.Version {
+		return nil
+	}
+	if !p.is("snapshot aliased in") {
+		snap.Data = bytes.Clone(snap.Data)
+	}
+	p.snapshots[key] = snap
+	if p.is("snapshots in the stream") {
+		_, _ = p.record(ctx, snap.Stream, []store.Event{{ID: store.NewID(), Type: "Snapshot", Data: snap.Data}})
+	}
+	return nil
+}
+
+func (p *plain) LoadSnapshot(ctx context.Context, s store.Stream, schema string) (store.Snapshot, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return store.Snapshot{}, false, err
+	}
+	snap, ok := p.snapshots[p.snapshotKey(s, schema)]
+	switch {
+	case p.is("a missing snapshot is an error") && !ok:
+		return snap, false, errors.New("no rows")
+	case p.is("snapshot cut"):
+		snap.Data = snap.Data[:min(len(snap.Data), 64<<10)]
+	case !p.is("snapshot aliased out"):
+		snap.Data = bytes.Clone(snap.Data)
+	}
+	return snap, ok, nil
+}
+
+func (p *plain) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoint, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return store.Checkpoint{}, err
+	}
+	c, ok := p.checkpoints[p.id(name)]
+	if !ok && p.is("a missing checkpoint is an error") {
+		return c, errors.New("no rows")
+	}
+	return c, nil
+}
+
+func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
+	err := store.ValidateTenant(name)
+	if err == nil && to.Position <= from.Position {
+		err = &store.InvalidError{Field: "to", Reason: "is not after from"}
+	}
+	if err != nil && !p.is("checkpoint unchecked") {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return err
+	}
+	was := p.checkpoints[p.id(name)]
+	if p.is("checkpoint checked before") {
+		p.pause()
+	}
+	is := was == from || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
+	switch {
+	case !is && p.is("checkpoint conflict untyped"):
+		return errors.New("0 rows")
+	case !is:
+		return fmt.Errorf("checkpoint %q is %+v, not %+v: %w", name, was, from, store.ErrConflict)
+	case p.is("checkpoint id trimmed"):
+		to.EventID = strings.TrimSpace(to.EventID)
+	}
+	p.checkpoints[p.id(name)] = to
+	return nil
+}

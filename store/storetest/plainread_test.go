@@ -1,0 +1,343 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// out returns r as it is given out.
+func (p *plain) out(r *store.Recorded) store.Recorded {
+	c := *r
+	if p.is("aliased out") {
+		return c
+	}
+	c.Data = bytes.Clone(r.Data)
+	c.Meta.Headers = maps.Clone(r.Meta.Headers)
+	if p.is("recorded at each read") {
+		c.RecordedAt = time.Now()
+	}
+	return c
+}
+
+// page returns the part of all that is asked for; number is the version or the
+// position of an event, and chosen whether the filter matches it.
+func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*store.Recorded) uint64, chosen func(*store.Recorded) bool) store.Page {
+	page := store.Page{}
+	if len(all) > 0 {
+		page.Head = number(all[len(all)-1])
+	}
+	limit := p.limit(o.Limit)
+	if o.Backward {
+		return p.backward(page, all, o.From, limit, number, chosen)
+	}
+	page.Next = max(o.From, 1)
+	for i, r := range all {
+		if number(r) < page.Next {
+			continue
+		}
+		if len(page.Events) == limit {
+			page.End = p.is("end lies")
+			if p.is("next is the head") {
+				page.Next = page.Head + 1
+			}
+			return page
+		}
+		if chosen(r) {
+			page.Events = append(page.Events, p.out(r))
+		}
+		page.Next = number(r) + 1
+		if p.is("end late") && len(page.Events) == limit && i == len(all)-1 {
+			return page
+		}
+	}
+	page.End = true
+	switch p.bug {
+	case "head of the page":
+		if len(page.Events) > 0 {
+			page.Head = number(&page.Events[len(page.Events)-1])
+		} else {
+			page.Head = 0
+		}
+	case "next is the last":
+		page.Next = max(page.Next-1, 1)
+	}
+	return page
+}
+
+func (p *plain) limit(limit int) int {
+	switch {
+	case limit == 0 && p.is("zero limit is none"):
+		return 1 << 30
+	case limit == 0 || limit > store.DefaultLimit && !p.is("limits allocated"):
+		return store.DefaultLimit
+	case limit < 0:
+		return store.DefaultLimit
+	}
+	if p.is("limits allocated") && limit > 1<<19 {
+		return int(int32(limit << 12)) // where the number does not fit
+	}
+	return limit
+}
+
+func (p *plain) backward(page store.Page, all []*store.Recorded, from uint64, limit int, number func(*store.Recorded) uint64, chosen func(*store.Recorded) bool) store.Page {
+	if from == 0 && p.is("backward from zero is nothing") {
+		page.End = true
+		return page
+	}
+	page.Next = page.Head
+	if from > 0 {
+		page.Next = min(from, page.Head)
+	}
+	if p.is("backward off by one") && from > 0 {
+		page.Next = min(from-1, page.Head)
+	}
+	for _, r := range slices.Backward(all) {
+		if number(r) > page.Next {
+			continue
+		}
+		if len(page.Events) == limit {
+			return page
+		}
+		if chosen(r) {
+			page.Events = append(page.Events, p.out(r))
+		}
+		page.Next = number(r) - 1
+	}
+	page.Next, page.End = 0, true
+	return page
+}
+
+func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil && !p.is("negative limit accepted") {
+		return store.Page{}, err
+	}
+	if err := s.Validate(); err != nil && p.is("an invalid stream is a failure") {
+		return store.Page{}, errors.New("invalid byte sequence")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return store.Page{}, err
+	}
+	all := p.streams[p.key(s)]
+	switch {
+	case p.is("missing is an error") && len(all) == 0:
+		return store.Page{}, errors.New("not found")
+	case p.is("stale reads") && o.Backward:
+		all = all[:len(all)*3/4]
+	case p.is("read creates") && len(all) == 0:
+		p.created[p.key(s)] = 1
+	case p.is("beyond is the head") && o.From > uint64(len(all)) && !o.Backward:
+		o.From = uint64(len(all))
+	case p.is("read only ignores from") && o.ReadOnly:
+		o.From = 0
+	}
+	lo := store.LogOptions{From: o.From, Limit: o.Limit, Backward: o.Backward}
+	page := p.page(all, lo, func(r *store.Recorded) uint64 { return r.Version }, func(*store.Recorded) bool { return true })
+	if p.is("a torn page") {
+		p.pause()
+		page.Head = p.version(p.key(s))
+	}
+	return page, nil
+}
+
+func (p *plain) Head(ctx context.Context) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return 0, err
+	}
+	switch {
+	case p.is("head of all tenants"):
+		var head uint64
+		for _, other := range p.tenants {
+			head = max(head, other.position)
+		}
+		return head, nil
+	case p.is("head is the next") && len(p.log) > 0:
+		return p.position, nil
+	case len(p.log) == 0 && p.is("an empty log has a head"):
+		return 1, nil
+	case len(p.log) == 0:
+		return 0, nil
+	}
+	return p.log[len(p.log)-1].Position, nil
+}
+
+func (p *plain) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil && !p.is("negative limit accepted") {
+		return store.Page{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return store.Page{}, err
+	}
+	return p.readAll(o), nil
+}
+
+func (p *plain) readAll(o store.LogOptions) store.Page {
+	all := p.log
+	if p.is("the log lags") && len(all) > 0 {
+		all = all[:len(all)-1]
+	}
+	if p.is("beyond is the head") && !o.Backward && len(all) > 0 {
+		o.From = min(o.From, all[len(all)-1].Position)
+	}
+	page := p.page(all, o, func(r *store.Recorded) uint64 { return r.Position }, func(r *store.Recorded) bool { return p.matches(&o.Filter, r) })
+	if p.is("head of what matched") && !page.End && len(page.Events) > 0 {
+		page.Head = page.Events[len(page.Events)-1].Position
+	}
+	return page
+}
+
+// matches is what a filter means, to a bug.
+func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
+	prefix, id := f.IDPrefix, r.Stream.ID
+	switch p.bug {
+	case "a prefix like in SQL":
+		prefix = strings.NewReplacer("_", "?", "%", "").Replace(prefix)
+		for i := range min(len(prefix), len(id)) {
+			if prefix[i] == '?' {
+				id = id[:i] + "?" + id[i+1:]
+			}
+		}
+	case "a prefix of any case":
+		prefix, id = strings.ToLower(prefix), strings.ToLower(id)
+	case "event types ignored":
+		f = &store.Filter{StreamTypes: f.StreamTypes}
+	case "a filter matches any field":
+		if len(f.EventTypes) > 0 && slices.Contains(f.EventTypes, r.Type) {
+			return true
+		}
+	case "no types match nothing":
+		if f.StreamTypes != nil && len(f.StreamTypes) == 0 {
+			return false
+		}
+	}
+	return (len(f.StreamTypes) == 0 || slices.Contains(f.StreamTypes, r.Stream.Type)) &&
+		(len(f.EventTypes) == 0 || slices.Contains(f.EventTypes, r.Type)) &&
+		strings.HasPrefix(id, prefix)
+}
+
+func (p *plain) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		err := o.Validate()
+		if o.Backward {
+			err = &store.InvalidError{Field: "backward", Reason: "is not possible"}
+		}
+		if err != nil && !p.is("subscribes backward") && (o.Limit >= 0 || !p.is("negative limit accepted")) {
+			yield(store.Page{}, err)
+			return
+		}
+		o.Limit = max(o.Limit, 0)
+		o.Backward = false
+		p.follow(ctx, o, yield)
+	}
+}
+
+// follow yields the log from o.From on, and what comes.
+func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store.Page, error) bool) {
+	live := false
+	for first := true; ; first = false {
+		p.mu.Lock()
+		wake := p.wake
+		err := p.ready(ctx)
+		filter := o.Filter
+		if live && p.is("live ignores the filter") {
+			o.Filter = store.Filter{}
+		}
+		page := p.readAll(o)
+		o.Filter = filter
+		p.mu.Unlock()
+		if err != nil {
+			if !p.is("the last error is not told") {
+				yield(store.Page{}, err)
+			}
+			return
+		}
+		next := page.Next
+		page, live = p.subscribed(page, o, live)
+		if (first || next != o.From || len(page.Events) > 0) && !p.yield(page, yield) {
+			if p.is("break waits") {
+				p.await(context.Background(), wake, &o)
+			}
+			return
+		}
+		if o.From = next; p.is("what is beyond comes too") {
+			o.From = min(next, page.Head+1)
+		}
+		if page.End || p.is("never caught up") && len(page.Events) == 0 {
+			p.await(ctx, wake, &o)
+		}
+	}
+}
+
+// subscribed changes a page of a subscription.
+func (p *plain) subscribed(page store.Page, o store.LogOptions, live bool) (store.Page, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.is("never caught up"):
+		page.End = false
+	case p.is("caught up lies"):
+		page.End = true
+	case p.is("the seam repeats") && live && o.From > 1 && len(page.Events) > 0 && len(p.cache) == 0:
+		p.cache[o.From] = page
+		page.Events = append(page.Events, page.Events[0])
+	case p.is("live out of order") && live && len(page.Events) > 1:
+		slices.Reverse(page.Events)
+	case p.is("subscriptions share pages"):
+		if shared, ok := p.cache[o.From]; ok && len(shared.Events) == len(page.Events) {
+			return shared, true
+		}
+		p.cache[o.From] = page
+	case p.is("resumes one too late") && o.From > 1 && len(page.Events) > 0 && !live:
+		page.Events = page.Events[1:]
+	}
+	return page, live || page.End
+}
+
+func (p *plain) yield(page store.Page, yield func(store.Page, error) bool) bool {
+	if p.is("the loop is locked") {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
+	return yield(page, nil)
+}
+
+// await returns when the log has changed, or there is another reason to look.
+func (p *plain) await(ctx context.Context, wake <-chan struct{}, o *store.LogOptions) {
+	done := ctx.Done()
+	switch p.bug {
+	case "cancel ignored":
+		done = nil
+	case "the seam loses", "a wake-up missed":
+		p.mu.Lock()
+		p.pause()
+		wake = p.wake
+		if p.is("the seam loses") && len(p.log) > 0 {
+			o.From = max(o.From, p.log[len(p.log)-1].Position+1)
+		}
+		p.mu.Unlock()
+	}
+	select {
+	case <-wake:
+	case <-done:
+	}
+	if p.is("drops when slow") {
+		p.mu.Lock()
+		if n := len(p.log); n > 100 {
+			o.From = max(o.From, p.log[n-100].Position)
+		}
+		p.mu.Unlock()
+	}
+}

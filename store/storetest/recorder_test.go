@@ -1,0 +1,86 @@
+package storetest_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// recorder is a test whose failure is wanted.
+type recorder struct {
+	name     string
+	mu       sync.Mutex
+	failed   bool     // guarded by mu
+	skipped  bool     // guarded by mu
+	messages []string // guarded by mu
+}
+
+// record checks a clause on what open returns, and returns what the test would
+// have said.
+func record(clause string, open func() store.Store, patience time.Duration) *recorder {
+	r := &recorder{name: clause}
+	done := make(chan struct{})
+	go func() { // which FailNow ends
+		defer close(done)
+		if !storetest.CheckClause(r, clause, open, patience) {
+			r.Fatalf("there is no clause %q", clause)
+		}
+	}()
+	<-done
+	return r
+}
+
+func (r *recorder) said() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.messages, "\n")
+}
+
+func (r *recorder) say(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.messages = append(r.messages, text)
+}
+
+func (r *recorder) Failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
+}
+
+func (r *recorder) Skipped() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.skipped
+}
+
+func (r *recorder) Fail() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = true
+}
+
+func (r *recorder) FailNow() { r.Fail(); runtime.Goexit() }
+
+func (r *recorder) SkipNow() {
+	r.mu.Lock()
+	r.skipped = true
+	r.mu.Unlock()
+	runtime.Goexit()
+}
+
+func (r *recorder) Helper()                           {}
+func (r *recorder) Name() string                      { return r.name }
+func (r *recorder) Log(args ...any)                   { r.say(fmt.Sprintln(args...)) }
+func (r *recorder) Logf(format string, args ...any)   { r.say(fmt.Sprintf(format, args...)) }
+func (r *recorder) Skip(args ...any)                  { r.Log(args...); r.SkipNow() }
+func (r *recorder) Skipf(format string, args ...any)  { r.Logf(format, args...); r.SkipNow() }
+func (r *recorder) Error(args ...any)                 { r.Log(args...); r.Fail() }
+func (r *recorder) Errorf(format string, args ...any) { r.Logf(format, args...); r.Fail() }
+func (r *recorder) Fatal(args ...any)                 { r.Log(args...); r.FailNow() }
+func (r *recorder) Fatalf(format string, args ...any) { r.Logf(format, args...); r.FailNow() }

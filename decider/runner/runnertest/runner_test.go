@@ -2,6 +2,8 @@ package runnertest_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
@@ -100,24 +102,86 @@ func openGroup(c configure) runnertest.Open {
 	}
 }
 
-func TestGroup(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]configure{"plain": plain, "cached with snapshots": both} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			runnertest.Run(t, openGroup(c))
-		})
+// transact is a System that decides by Transact.
+func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System {
+	r := runner.New(runnertest.StreamType, d, st, c)
+	handle := func(
+		ctx context.Context, id string, cmd command, opts ...runner.Option,
+	) (runner.Outcome[state, event], error) {
+		result, out, err := runner.Transact(ctx, r, id, func(s state) (int, []event, error) {
+			events, err := d.Decide(cmd, s)
+			return 1 + len(events), events, err
+		}, opts...)
+		if err == nil && !out.Replayed && result != 1+len(out.Events) {
+			err = fmt.Errorf("the result is %d, want that of the decision, %d", result, 1+len(out.Events))
+		}
+		return out, err
 	}
+	return system{r, handle}
+}
+
+// mementos is a System whose caller begins with what it got the last time.
+type mementos struct {
+	system
+	mu   sync.Mutex
+	last map[string]runner.Loaded[state] // by aggregate; guarded by mu
+}
+
+func openMementos(d account, st store.Store, c codecOfEvents) runnertest.System {
+	r := runner.New(runnertest.StreamType, d, st, c)
+	m := &mementos{last: map[string]runner.Loaded[state]{}}
+	m.system = system{r, func(
+		ctx context.Context, id string, cmd command, opts ...runner.Option,
+	) (runner.Outcome[state, event], error) {
+		m.mu.Lock()
+		last, ok := m.last[id]
+		m.mu.Unlock()
+		if ok {
+			last.State = last.State.Clone()
+			opts = append(opts, runner.LoadFrom(last))
+		}
+		out, err := r.Handle(ctx, id, cmd, opts...)
+		if err == nil {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.last[id] = runner.Loaded[state]{State: out.State.Clone(), Version: out.Version}
+		}
+		return out, err
+	}}
+	return m
+}
+
+// smallPages is a store that returns two events at a time.
+type smallPages struct {
+	store.Store
+	store.Snapshots
+}
+
+func (s smallPages) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	o.Limit = 2
+	return s.Store.Read(ctx, stream, o)
+}
+
+func openSmallPages(d account, st store.Store, c codecOfEvents) runnertest.System {
+	return open(both)(d, smallPages{st, st.(store.Snapshots)}, c) //nolint:errcheck // Open says that it is one
 }
 
 func TestRunner(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]configure{
-		"plain": plain, "cached": cached, "with snapshots": snapshots, "cached with snapshots": both,
+	for name, open := range map[string]runnertest.Open{
+		"plain":                         open(plain),
+		"cached":                        open(cached),
+		"with snapshots":                open(snapshots),
+		"cached with snapshots":         open(both),
+		"in small pages":                openSmallPages,
+		"by Transact":                   openTransact,
+		"from mementos":                 openMementos,
+		"in a group":                    openGroup(plain),
+		"in a group, cached, snapshots": openGroup(both),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runnertest.Run(t, open(c))
+			runnertest.Run(t, open)
 		})
 	}
 }

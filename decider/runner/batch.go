@@ -70,7 +70,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 			g.unsend(jobs, 0, nil)
 			err, f.doubt = nil, false
 		default:
-			if store.Definite(err) {
+			if !errors.Is(err, ErrUnknownOutcome) {
 				g.unsend(jobs, 0, nil)
 			}
 			g.failed(&p, err)

@@ -6,30 +6,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
-	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
-
-// boxCodec keeps events as values, so that what is measured is the runner.
-type boxCodec struct{}
-
-type boxed struct{ event }
-
-func (boxCodec) Encode(e event) (store.Event, error) {
-	return store.Event{Type: "event", Value: boxed{e}}, nil
-}
-
-func (boxCodec) Decode(dst []event, recorded []store.Recorded) ([]event, error) {
-	for i := range recorded {
-		e, ok := recorded[i].Value.(boxed)
-		if !ok {
-			return dst, errUnregistered
-		}
-		dst = append(dst, e.event)
-	}
-	return dst, nil
-}
 
 // floor is the least that a program without a library does: events as interface
 // values in maps of slices, each under a lock.
@@ -78,7 +58,7 @@ func (f *floor) handle(id string, c command) error {
 // filled returns a runner whose stream "a" has n events.
 func filled(b *testing.B, n int) *accounts {
 	b.Helper()
-	r := runner.New("Account", bank, memory.New(), boxCodec{})
+	r := runner.New("Account", bank, memory.New(), codec.Values[event]())
 	if _, err := r.Handle(b.Context(), "a", open{"ann"}); err != nil {
 		b.Fatal(err)
 	}
@@ -208,11 +188,11 @@ func BenchmarkParallel(b *testing.B) {
 		})
 	}
 	b.Run("runner", func(b *testing.B) {
-		r := runner.New("Account", bank, memory.New(), boxCodec{})
+		r := runner.New("Account", bank, memory.New(), codec.Values[event]())
 		spread(b, func(id string, c command) error { _, err := r.Handle(ctx, id, c); return err })
 	})
 	b.Run("cached", func(b *testing.B) {
-		r := runner.New("Account", bank, memory.New(), boxCodec{}).WithCache(runner.Cache[account]{})
+		r := runner.New("Account", bank, memory.New(), codec.Values[event]()).WithCache(runner.Cache[account]{})
 		spread(b, func(id string, c command) error { _, err := r.Handle(ctx, id, c); return err })
 	})
 	b.Run("floor", func(b *testing.B) {

@@ -80,23 +80,20 @@ func (r *Runner[C, S, E]) commit(ctx context.Context, f *flight[S], encoded []st
 		moved := errors.Is(err, store.ErrConflict)
 		duplicate := errors.Is(err, store.ErrDuplicate)
 		switch {
-		case err == nil, duplicate, moved && !f.doubt:
-			f.doubt = duplicate // then an earlier call has appended them
+		case err == nil, duplicate, moved: // definite: what was sent before has not landed otherwise
+			f.doubt = duplicate // by an earlier call, if it can be found
 			return appended, err
 		case store.Definite(err) && !f.doubt:
 			return appended, fmt.Errorf("append to %s: %w", f.stream, err)
 		}
 		f.doubt, f.watch = true, encoded[0].ID
 		r.look(ctx, f)
-		if !moved && f.at.Version != base { // another one's event is where ours would be
-			moved, err = true, conflict(f.stream, base, f.at.Version)
-		}
 		switch {
 		case f.landed != 0:
 			return store.Appended{Version: f.landed + uint64(len(encoded)) - 1, Replayed: true}, nil
-		case moved:
+		case f.at.Version != base: // another one's event is where ours would be
 			f.doubt = false
-			return store.Appended{}, err
+			return store.Appended{}, conflict(f.stream, base, f.at.Version)
 		case !store.Definite(err):
 			if err = r.again(ctx, f, err); err == nil {
 				continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -513,7 +514,7 @@ func TestGroupClose(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 3 {
 			wg.Go(func() {
-				if _, err := g.Handle(t.Context(), fmt.Sprint(i), open{"ann"}); err != nil {
+				if _, err := g.Handle(t.Context(), strconv.Itoa(i), open{"ann"}); err != nil {
 					t.Error(err)
 				}
 			})

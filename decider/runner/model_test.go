@@ -227,7 +227,8 @@ func check(t *rapid.T, st store.Store, calls []called) {
 		}
 		v += n
 	}
-	for _, c := range calls {
+	for i := range calls {
+		c := &calls[i]
 		if problem := c.check(calls, all, states); problem != "" {
 			t.Fatalf("%#v %q = %+v, %v: %s; events %v", c.cmd, c.id, c.out, c.err, problem, all)
 		}
@@ -236,7 +237,7 @@ func check(t *rapid.T, st store.Store, calls []called) {
 
 // check returns what is wrong with what the caller of c was told, if the stream has
 // events all and went through states.
-func (c called) check(calls []called, all []event, states []account) string {
+func (c *called) check(calls []called, all []event, states []account) string {
 	at := c.find(all)
 	switch {
 	case errors.Is(c.err, runner.ErrRejected):
@@ -279,14 +280,14 @@ func (c called) check(calls []called, all []event, states []account) string {
 
 // landedBefore reports whether a call with the same id was told that it has landed,
 // before c was called.
-func (c called) landedBefore(calls []called) bool {
+func (c *called) landedBefore(calls []called) bool {
 	return c.id != "" && slices.ContainsFunc(calls, func(o called) bool {
 		return o.id == c.id && len(o.out.Events) > 0 && o.ended < c.began
 	})
 }
 
 // find returns the index of the first of the command's events in all, or -1.
-func (c called) find(all []event) int {
+func (c *called) find(all []event) int {
 	return slices.IndexFunc(all, func(e event) bool {
 		switch cmd := c.cmd.(type) {
 		case open:

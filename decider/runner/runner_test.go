@@ -370,12 +370,15 @@ func TestContext(t *testing.T) {
 		st := newSpy()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
-		_, err := newAccounts(st).Handle(ctx, "a", open{"ann"}, runner.AssumeEmpty())
-		ended(t, err)
-		_, err = newAccounts(st).Handle(ctx, "a", open{"ann"})
-		ended(t, err)
-		if errors.Is(err, runner.ErrUnknownOutcome) {
-			t.Errorf("Handle = %v, but nothing was sent", err)
+		for _, opt := range []runner.Option{runner.AssumeEmpty(), runner.ExpectVersion(0)} {
+			_, err := newAccounts(st).Handle(ctx, "a", open{"ann"}, opt)
+			ended(t, err)
+			if errors.Is(err, runner.ErrUnknownOutcome) {
+				t.Errorf("Handle = %v, but nothing was sent", err)
+			}
+		}
+		if appends, _ := st.calls(); len(appends) != 0 {
+			t.Errorf("%d appends, want none", len(appends))
 		}
 		checkHistory(t, st.Store)
 	})

@@ -1,0 +1,107 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// A decision that has a result: how much could be paid.
+func ExampleTransact() {
+	ctx := context.Background()
+	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
+	if _, err := accounts.Handle(ctx, "ann", Deposit{500}); err != nil {
+		fmt.Println(err)
+	}
+
+	payAtMost := func(cents int) func(Account) (int, []Event, error) {
+		return func(a Account) (int, []Event, error) {
+			paid := min(cents, a.Cents)
+			return paid, []Event{Paid{paid}}, nil
+		}
+	}
+	paid, out, err := runner.Transact(ctx, accounts, "ann", payAtMost(800))
+	fmt.Println(paid, out.State, out.Version, err)
+	// Output: 500 {0} 2 <nil>
+}
+
+// Many pay into one account at once: they share loads and appends, and each gets
+// its own answer.
+func ExampleNewGroup() {
+	ctx := context.Background()
+	group := runner.NewGroup(runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec))
+	defer group.Close()
+
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if _, err := group.Handle(ctx, "charity", Deposit{5}); err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	all.Wait()
+	out, err := group.Handle(ctx, "charity", Pay{500})
+	fmt.Println(out.State, out.Version, err)
+	// Output: {0} 101 <nil>
+}
+
+// Who has read a version decides on that, and on no other.
+func ExampleExpectVersion() {
+	ctx := context.Background()
+	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
+	out, err := accounts.Handle(ctx, "ann", Deposit{500}, runner.ExpectVersion(0))
+	fmt.Println(out.Version, err)
+	_, err = accounts.Handle(ctx, "ann", Deposit{500}, runner.ExpectVersion(0))
+	fmt.Println(err, errors.Is(err, store.ErrConflict))
+	// Output:
+	// 1 <nil>
+	// store: conflict: append to Account/ann expected no stream, found version 1 true
+}
+
+// With a cache only what came after the cached state is read, and snapshots do the
+// same across restarts.
+func ExampleRunner_WithCache() {
+	ctx := context.Background()
+	st := memory.New()
+	accounts := runner.New("Account", decider.New(Decide, Evolve), st, Codec).
+		WithCache(runner.Cache[Account]{Size: 50_000}).
+		WithSnapshots(runner.Snapshots[Account, Event]{Store: st, Schema: "account-1", Every: 100})
+	for range 250 {
+		if _, err := accounts.Handle(ctx, "ann", Deposit{2}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	at, err := accounts.Load(ctx, "ann")
+	fmt.Println(at, err)
+	snap, ok, err := st.LoadSnapshot(ctx, store.Stream{Type: "Account", ID: "ann"}, "account-1")
+	fmt.Println(snap.Version, string(snap.Data), ok, err)
+	// Output:
+	// {{500} 250} <nil>
+	// 200 {"Cents":400} true <nil>
+}
+
+// What a runner does, as log lines.
+func ExampleLog() {
+	quiet := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "took" {
+			return slog.Attr{}
+		}
+		return a
+	}
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: quiet}))
+	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec).WithObserver(runner.Log(log))
+	if _, err := accounts.Handle(context.Background(), "ann", Deposit{500}); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// level=INFO msg="command handled" stream=Account/ann version=1 events=1 attempt=1
+}

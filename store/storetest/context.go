@@ -76,9 +76,9 @@ func (t *check) latency() time.Duration {
 // countdown is a context that is cancelled when it is looked at for the nth
 // time: at any moment for a store in the same process.
 type countdown struct {
-	context.Context
-	cancel context.CancelFunc
-	looks  atomic.Int64 // that are left
+	context.Context //nolint:containedctx // it is one
+	cancel          context.CancelFunc
+	looks           atomic.Int64 // that are left
 }
 
 func (c *countdown) look() {
@@ -152,7 +152,7 @@ func (t *check) appendUnder(ctx context.Context, s store.Stream, events []store.
 	if failed != nil && !errors.Is(failed, context.DeadlineExceeded) && !errors.Is(failed, context.Canceled) {
 		return fmt.Errorf("%s under a context that ends = %w, want what the context ended with", call, failed)
 	}
-	all, err := readStream(t.ctx, t.store, s)
+	all, err := readStream(t.ctx, t.store, s) //nolint:contextcheck // the other one has ended
 	switch n := len(all) - version; {
 	case err != nil:
 		return err

@@ -274,7 +274,7 @@ func (m *model) answer(s store.Stream, expected store.Expected, events []store.E
 func differErrors(got, want error) string {
 	wantConflict, isConflict := isA[*store.ConflictError](want, store.ErrConflict)
 	wantDuplicate, isDuplicate := isA[*store.DuplicateError](want, store.ErrDuplicate)
-	same := false
+	var same bool
 	switch {
 	case isConflict:
 		conflict, ok := isA[*store.ConflictError](got, store.ErrConflict)

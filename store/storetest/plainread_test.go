@@ -320,11 +320,11 @@ func (p *plain) await(ctx context.Context, wake <-chan struct{}, o *store.LogOpt
 	switch p.bug {
 	case "cancel ignored":
 		done = nil
-	case "the seam loses", "a wake-up missed":
+	case "the seam loses":
 		p.mu.Lock()
 		p.pause()
 		wake = p.wake
-		if p.is("the seam loses") && len(p.log) > 0 {
+		if len(p.log) > 0 {
 			o.From = max(o.From, p.log[len(p.log)-1].Position+1)
 		}
 		p.mu.Unlock()

@@ -1,6 +1,7 @@
 package props
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 
@@ -30,17 +31,22 @@ type choice struct {
 	salt  uint64 // says which
 }
 
-// commands returns the list of seed. Where the decider panics, it ends.
-func (g generator[C, S, E]) commands(seed uint64) (cmds []C) {
+// commands returns the list of seed. Where the decider panics it ends, and where
+// no command can be drawn, with an error: on a state, perhaps, that is wrong.
+func (g generator[C, S, E]) commands(seed uint64) (cmds []C, err error) {
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
 	ch := choice{rand: r, swarm: r.IntN(2) == 0, salt: r.Uint64()}
 	length := 1 + r.IntN(maxLength)
 	state, idle := g.decider.Start(), 0
 	for len(cmds) < length && idle < maxIdle && (idle < maxAfter || !g.decider.IsTerminal(state)) {
-		s, ok := g.next(ch, state)
+		var s Step[C, S, E]
+		var ok bool
+		if err := catch(func() { s, ok = g.next(ch, state) }); err != nil {
+			return cmds, fmt.Errorf("props: Commands cannot draw on the state %s: %w", text(state), err)
+		}
 		cmds = append(cmds, s.Command)
 		if !ok {
-			return cmds
+			return cmds, nil
 		}
 		state = s.After
 		idle++
@@ -48,7 +54,7 @@ func (g generator[C, S, E]) commands(seed uint64) (cmds []C) {
 			idle = 0
 		}
 	}
-	return cmds
+	return cmds, nil
 }
 
 // next returns the next step on state, false if the decider panicked. Most often

@@ -2,6 +2,7 @@ package props_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,5 +189,35 @@ func TestSearchFails(t *testing.T) {
 	}))
 	if !strings.Contains(problem, "no command comes to mind") {
 		t.Errorf("the problem is %q, and does not say why", problem)
+	}
+}
+
+// TestKept checks that shrinking leaves the fields alone which a sample sets.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	s := props.For(account()).Any(Open{Owner: "ann"}, Deposit{Amount: 7}, Withdraw{}).
+		Invariant("balance is never above 7", func(s State) error {
+			if s.Balance > 7 {
+				return fmt.Errorf("balance is %d", s.Balance)
+			}
+			return nil
+		})
+	failures, _, _ := props.Failures(t, s)
+	if len(failures) != 1 || failures[0].Steps != 3 {
+		t.Fatalf("failures are %v, want one of 3 steps", failures)
+	}
+	for _, line := range []string{`1  Open{Owner: "ann"}`, "2  Deposit{Amount: 7}", "3  Deposit{Amount: 7}"} {
+		if !strings.Contains(failures[0].Text, line) {
+			t.Errorf("%s is missing in\n%s", line, failures[0].Text)
+		}
+	}
+}
+
+// TestFew checks that a few histories prove no absence.
+func TestFew(t *testing.T) {
+	t.Parallel()
+	never := func(Step) bool { return false }
+	if failures, _, _ := props.Failures(t, samples(account()).Reaches("never", never).Checks(5)); len(failures) > 0 {
+		t.Errorf("5 histories fail with %v", failures)
 	}
 }

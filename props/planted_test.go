@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
@@ -285,6 +287,18 @@ var planted = map[string]struct {
 		}
 		return samples(d).Invariant("balance is never negative", solvent)
 	}, []string{"balance is never negative"}, 6},
+	"a draw that fails where the account should not be": {func() Suite {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if w, ok := c.(Withdraw); ok && s.Open && !s.Closed && w.Amount == s.Balance+1 {
+				return []Event{Withdrawn(w)}, nil
+			}
+			return decide(c, s)
+		}
+		return samples(d).Invariant("balance is never negative", solvent).Commands(func(t *rapid.T, s State) Command {
+			return Withdraw{rapid.IntRange(1, s.Balance+1).Draw(t, "amount")}
+		})
+	}, []string{"balance is never negative"}, 2},
 	"a start that breaks the invariant": {func() Suite {
 		d := account()
 		d.Initial = func() State { return State{Balance: -1} }

@@ -23,6 +23,8 @@ type run[C, S, E any] struct {
 	start     string // how Start() printed first
 	coverage  *coverage[C, S, E]
 	failures  map[string]failure[C, S, E] // by law
+	stuck     bool                        // no command could be drawn
+	problem   error                       // why, if no law is broken
 	replay    string                      // rapid's flag to see them again
 	began     time.Time
 	until     time.Time // when to stop
@@ -84,7 +86,10 @@ func (r *run[C, S, E]) search() string {
 		}
 	})
 	r.replay = q.replay()
-	if q.failed && len(r.failures) == 0 {
+	switch {
+	case r.problem != nil:
+		return r.problem.Error()
+	case q.failed && len(r.failures) == 0:
 		return q.text.String()
 	}
 	return ""
@@ -111,10 +116,10 @@ func drawSeed(t *rapid.T) uint64 {
 // try checks the laws that hold so far on the history of seed, and returns
 // whether there is more to do.
 func (r *run[C, S, E]) try(seed uint64) bool {
-	if r.coverage.histories >= r.coverage.goal || now().After(r.until) {
+	if r.stuck || r.coverage.histories >= r.coverage.goal || now().After(r.until) {
 		return false
 	}
-	cmds := r.generator.commands(seed)
+	cmds, err := r.generator.commands(seed)
 	r.coverage.add(play(r.decider, cmds))
 	for _, l := range r.laws {
 		if _, failed := r.failures[l.name]; failed {
@@ -123,6 +128,9 @@ func (r *run[C, S, E]) try(seed uint64) bool {
 		if r.broken(l, cmds) != nil {
 			r.failures[l.name] = failure[C, S, E]{l, cmds, r.coverage.histories, now().Sub(r.began)}
 		}
+	}
+	if r.stuck = err != nil; r.stuck && len(r.failures) == 0 { // else the state is one that should not be
+		r.problem = err
 	}
 	return true
 }

@@ -114,10 +114,13 @@ func (s Suite[C, S, E]) Checks(n int) Suite[C, S, E] {
 }
 
 // Example returns the history of seed, always the same one, for documentation,
-// benchmarks and test data. It panics if the suite has no commands, or one of the
-// decider's functions panics.
+// benchmarks and test data. It panics if the suite has no commands, or
+// cannot draw them.
 func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
-	cmds := generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
+	cmds, err := generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
+	if err != nil {
+		panic(err)
+	}
 	return play(s.decider, cmds)
 }
 

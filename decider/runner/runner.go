@@ -337,7 +337,7 @@ func (r *Runner[C, S, E]) borrow() *scratch[E] {
 // giveBack ends the use of s, whose encoded grew into encoded.
 func (r *Runner[C, S, E]) giveBack(s *scratch[E], encoded []store.Event) {
 	clear(encoded)
-	s.encoded = encoded
+	s.encoded = encoded[:0]
 	if cap(s.encoded) <= maxScratch && cap(s.events) <= maxScratch {
 		r.scratch.Put(s)
 	}

@@ -70,7 +70,12 @@ func TestEncodeRefuses(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
-	tolerant := codec.JSON(names(), codec.Up("OrderPaid", 1, func(Paid) Event { return nil }), codec.Up("OrderSent", 1, func(Shipped) Event { return &Shipped{} }))
+	tolerant := codec.JSON(names(),
+		codec.Up("OrderPaid", 1, func(Paid) Event { return nil }),
+		codec.Up("OrderSent", 1, func(Shipped) Event { return &Shipped{} }),
+		codec.Up("OrderPosted", 1, func(Paid) Event { return (*Shipped)(nil) }),
+		codec.Up("OrderPosted", 2, func(Paid) *Shipped { return nil }),
+		codec.Up("OrderPosted", 3, func(s *Shipped) Event { return s }))
 	paid := func(schema uint32, data string) store.Recorded { return recorded("OrderPaid", schema, data) }
 	with := func(change func(*store.Recorded)) store.Recorded {
 		r := paid(2, `{"cents":1}`)
@@ -83,26 +88,29 @@ func TestDecodeRefuses(t *testing.T) {
 		is       error
 		text     string
 	}{
-		"unknown name":      {tolerant, recorded("OrderLost", 1, `{}`), codec.ErrUnknown, `codec: unknown event type "OrderLost": version 1 of Order/o-1`},
-		"empty name":        {tolerant, recorded("", 1, `{}`), codec.ErrUnknown, `codec: unknown event type "": version 1 of Order/o-1`},
-		"empty":             {tolerant, paid(2, ``), codec.ErrDecode, "unexpected end of JSON input"},
-		"cut off":           {tolerant, paid(2, `{"cents":`), codec.ErrDecode, "unexpected end of JSON input"},
-		"more behind it":    {tolerant, paid(2, `{"cents":1} {}`), codec.ErrDecode, "after top-level value"},
-		"null":              {tolerant, paid(2, " null\n"), codec.ErrDecode, "the data is null"},
-		"another type":      {tolerant, paid(2, `{"cents":"1"}`), codec.ErrDecode, "cannot unmarshal string"},
-		"a fraction":        {tolerant, paid(2, `{"cents":1.5}`), codec.ErrDecode, "cannot unmarshal number 1.5"},
-		"a newer schema":    {tolerant, paid(3, `{"cents":1}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 2"},
-		"newer, of old":     {tolerant, recorded("OrderSent", 2, `{}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 1"},
-		"upcast to nil":     {tolerant, paid(1, `{"cents":1}`), codec.ErrDecode, "its upcaster gave <nil>, which is no event"},
-		"an old one, cut":   {tolerant, paid(1, `{`), codec.ErrDecode, "unexpected end of JSON input"},
-		"protobuf":          {tolerant, with(func(r *store.Recorded) { r.ContentType = "application/protobuf" }), codec.ErrDecode, `its content type is "application/protobuf", not application/json`},
-		"a value":           {tolerant, with(func(r *store.Recorded) { r.Value, r.Data = 1, nil }), codec.ErrDecode, "it is a value, not data"},
-		"strict, extra key": {tolerant.Strict(), paid(2, `{"cents":1,"tip":2}`), codec.ErrDecode, `unknown field "tip"`},
-		"strict, more":      {tolerant.Strict(), paid(2, `{"cents":1} 2`), codec.ErrDecode, "there is more after the JSON value"},
-		"strict, garbage":   {tolerant.Strict(), paid(2, `{"cents":1} }`), codec.ErrDecode, "there is more after the JSON value"},
-		"strict, empty":     {tolerant.Strict(), paid(2, ``), codec.ErrDecode, "EOF"},
-		"data for values":   {codec.Values[Event](), paid(1, `{}`), codec.ErrDecode, "its value is a <nil>, not one of this codec"},
-		"foreign value":     {codec.Values[Event](), with(func(r *store.Recorded) { r.Value = Paid{} }), codec.ErrDecode, "its value is a codec_test.Paid, not one of this codec"},
+		"unknown name":            {tolerant, recorded("OrderLost", 1, `{}`), codec.ErrUnknown, `codec: unknown event type "OrderLost": version 1 of Order/o-1`},
+		"empty name":              {tolerant, recorded("", 1, `{}`), codec.ErrUnknown, `codec: unknown event type "": version 1 of Order/o-1`},
+		"empty":                   {tolerant, paid(2, ``), codec.ErrDecode, "unexpected end of JSON input"},
+		"cut off":                 {tolerant, paid(2, `{"cents":`), codec.ErrDecode, "unexpected end of JSON input"},
+		"more behind it":          {tolerant, paid(2, `{"cents":1} {}`), codec.ErrDecode, "after top-level value"},
+		"null":                    {tolerant, paid(2, " null\n"), codec.ErrDecode, "the data is null"},
+		"another type":            {tolerant, paid(2, `{"cents":"1"}`), codec.ErrDecode, "cannot unmarshal string"},
+		"a fraction":              {tolerant, paid(2, `{"cents":1.5}`), codec.ErrDecode, "cannot unmarshal number 1.5"},
+		"a newer schema":          {tolerant, paid(3, `{"cents":1}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 2"},
+		"newer, of old":           {tolerant, recorded("OrderSent", 2, `{}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 1"},
+		"upcast to nil":           {tolerant, paid(1, `{"cents":1}`), codec.ErrDecode, "its upcaster gave <nil>, which is no event"},
+		"upcast to a nil pointer": {tolerant, recorded("OrderPosted", 1, `{}`), codec.ErrDecode, "its upcaster gave <nil>, which is no event"},
+		"a step to nil":           {tolerant, recorded("OrderPosted", 2, `{}`), codec.ErrDecode, "its upcaster from schema version 2 gave nil"},
+		"a nil box":               {codec.Values[Event](), with(func(r *store.Recorded) { r.Value, r.Data = (*Event)(nil), nil }), codec.ErrDecode, "its value is a *codec_test.Event, not one of this codec"},
+		"an old one, cut":         {tolerant, paid(1, `{`), codec.ErrDecode, "unexpected end of JSON input"},
+		"protobuf":                {tolerant, with(func(r *store.Recorded) { r.ContentType = "application/protobuf" }), codec.ErrDecode, `its content type is "application/protobuf", not application/json`},
+		"a value":                 {tolerant, with(func(r *store.Recorded) { r.Value, r.Data = 1, nil }), codec.ErrDecode, "it is a value, not data"},
+		"strict, extra key":       {tolerant.Strict(), paid(2, `{"cents":1,"tip":2}`), codec.ErrDecode, `unknown field "tip"`},
+		"strict, more":            {tolerant.Strict(), paid(2, `{"cents":1} 2`), codec.ErrDecode, "there is more after the JSON value"},
+		"strict, garbage":         {tolerant.Strict(), paid(2, `{"cents":1} }`), codec.ErrDecode, "there is more after the JSON value"},
+		"strict, empty":           {tolerant.Strict(), paid(2, ``), codec.ErrDecode, "EOF"},
+		"data for values":         {codec.Values[Event](), paid(1, `{}`), codec.ErrDecode, "its value is a <nil>, not one of this codec"},
+		"foreign value":           {codec.Values[Event](), with(func(r *store.Recorded) { r.Value = Paid{} }), codec.ErrDecode, "its value is a codec_test.Paid, not one of this codec"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +141,7 @@ func TestTolerant(t *testing.T) {
 		"white space":           recorded("OrderPaid", 1, "\n {\"cents\" : 7}\t"),
 		"no schema version":     recorded("OrderPaid", 0, `{"cents":7}`),
 	} {
-		for _, contentType := range []string{"application/json", "application/json; charset=utf-8", "application/vnd.shop+json", store.OctetStream, ""} {
+		for _, contentType := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON ; charset=utf-8", "application/vnd.shop+json", store.OctetStream, ""} {
 			r.ContentType = contentType
 			got, err := c.Decode(nil, []store.Recorded{r})
 			if err != nil || len(got) != 1 || got[0] != (Paid{Cents: 7}) {

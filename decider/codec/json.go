@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"strings"
 
 	"github.com/evolvego/evolve/store"
@@ -31,13 +32,15 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 
 // readsJSON reports whether data of this content type may be JSON.
 func readsJSON(contentType string) bool {
-	media, _, _ := strings.Cut(contentType, ";")
-	return media == "application/json" || strings.HasSuffix(media, "+json") ||
-		media == store.OctetStream || media == ""
+	if contentType == "" || contentType == store.OctetStream {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
 func unmarshalJSON(data []byte, into any, strict bool) error {
-	if string(bytes.TrimSpace(data)) == "null" {
+	if !bytes.HasPrefix(data, []byte("{")) && string(bytes.TrimSpace(data)) == "null" {
 		return errors.New("the data is null")
 	}
 	if !strict {

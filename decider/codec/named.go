@@ -104,7 +104,7 @@ func (c *Named[E]) Encode(event E) (store.Event, error) {
 	if !ok {
 		return store.Event{}, &UnregisteredError{fmt.Sprint(typ)}
 	}
-	if typ.Kind() == reflect.Pointer && reflect.ValueOf(value).IsNil() {
+	if isNil(value) {
 		return store.Event{}, &EncodeError{e.name, errors.New("the event is a nil pointer")}
 	}
 	if v, ok := value.(interface{ Validate() error }); ok {
@@ -170,10 +170,14 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, 
 			return dst, err
 		}
 	}
+	events, err := e.old.apply(step, old)
+	if err != nil {
+		return dst, err
+	}
 	n := len(dst)
-	for _, event := range e.old.apply(step, old) {
+	for _, event := range events {
 		now, ok := event.(E)
-		if !ok {
+		if !ok || isNil(event) {
 			return dst[:n], fmt.Errorf("its upcaster gave %v, which is no event", event)
 		}
 		dst = append(dst, now)

@@ -1,8 +1,10 @@
 package codec
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Upcaster is what one schema version of an event means today. The zero Upcaster
@@ -60,17 +62,10 @@ func collect(event reflect.Type, upcasters []Upcaster) map[string]steps {
 		if u.up == nil || u.name == "" || u.schema == 0 {
 			panic(fmt.Sprintf("codec: upcaster of %q from schema version %d: both must be set", u.name, u.schema))
 		}
-		s := all[u.name]
-		for uint32(len(s)) < u.schema { //nolint:gosec // small
-			s = append(s, Upcaster{})
-		}
-		if s[u.schema-1].up != nil {
-			panic(fmt.Sprintf("codec: two upcasters of %q from schema version %d", u.name, u.schema))
-		}
-		s[u.schema-1] = u
-		all[u.name] = s
+		all[u.name] = append(all[u.name], u)
 	}
 	for name, s := range all {
+		slices.SortFunc(s, func(a, b Upcaster) int { return cmp.Compare(a.schema, b.schema) })
 		for i := range s {
 			s.check(name, i, event)
 		}
@@ -82,7 +77,9 @@ func collect(event reflect.Type, upcasters []Upcaster) map[string]steps {
 func (s steps) check(name string, i int, event reflect.Type) {
 	u := &s[i]
 	switch {
-	case u.up == nil:
+	case i > 0 && u.schema == s[i-1].schema:
+		panic(fmt.Sprintf("codec: two upcasters of %q from schema version %d", name, u.schema))
+	case u.schema != uint32(i)+1: //nolint:gosec // small
 		panic(fmt.Sprintf("codec: no upcaster of %q from schema version %d, but of a later one", name, i+1))
 	case u.out == nil, s.leads(i), u.out.AssignableTo(event):
 		return
@@ -97,15 +94,24 @@ func (s steps) leads(i int) bool {
 }
 
 // apply returns what old, the data of step i, means today.
-func (s steps) apply(i int, old any) []any {
+func (s steps) apply(i int, old any) ([]any, error) {
 	events := s[i].up(old)
 	for s.leads(i) {
 		i++
 		var next []any
 		for _, event := range events {
+			if isNil(event) {
+				return nil, fmt.Errorf("its upcaster from schema version %d gave nil", i)
+			}
 			next = append(next, s[i].up(event)...)
 		}
 		events = next
 	}
-	return events
+	return events, nil
+}
+
+// isNil reports whether an event is nil or a nil pointer.
+func isNil(event any) bool {
+	v := reflect.ValueOf(event)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }

@@ -147,6 +147,7 @@ func TestConstructorsPanic(t *testing.T) {
 		"schema version 0":  {func() { codec.JSON(names(), up("OrderPaid", 0)) }, "both must be set"},
 		"zero upcaster":     {func() { codec.JSON(names(), codec.Upcaster{}) }, "both must be set"},
 		"a gap":             {func() { codec.JSON(names(), up("OrderPaid", 2)) }, `no upcaster of "OrderPaid" from schema version 1`},
+		"a wide gap":        {func() { codec.JSON(names(), codec.Drop("OrderPaid", 1<<32-1)) }, `no upcaster of "OrderPaid" from schema version 1`},
 		"twice":             {func() { codec.JSON(names(), up("OrderPaid", 1), up("OrderPaid", 1)) }, `two upcasters of "OrderPaid" from schema version 1`},
 		"a loose end":       {func() { codec.JSON(names(), codec.Up("OrderPaid", 1, paidV1toV2)) }, `gives codec_test.paidV2, which is neither codec_test.Event nor what the next one takes`},
 		"a broken chain": {func() {

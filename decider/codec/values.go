@@ -41,7 +41,7 @@ func (values[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 	events := dst[n:]
 	for i := range recorded {
 		value, ok := recorded[i].Value.(*E)
-		if !ok {
+		if !ok || value == nil {
 			r := &recorded[i]
 			return dst[:n+i], &DecodeError{
 				Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema,

@@ -148,6 +148,26 @@ func attemptsBounded(t *trial) {
 	}
 }
 
+// Calls that wait for one another, or are handled together, still have the number
+// of attempts of their own.
+func attemptsOwn(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	t.probe.latency = time.Millisecond
+	t.rivals()
+	s := t.system()
+	var took [3]time.Duration
+	t.together(len(took), func(i int) {
+		start := time.Now()                             //nolint:forbidigo // the bubble's clock
+		time.Sleep(time.Duration(i) * time.Microsecond) //nolint:forbidigo // the bubble's clock: the first one is on its way
+		c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), Attempts: []int{1, 8, 1}[i]}
+		t.refused(s, c, store.ErrConflict)
+		took[i] = time.Since(start)
+	})
+	if took[2] >= took[1] {
+		t.Errorf("a call with one attempt gave up after %v, beside one with eight that did after %v", took[2], took[1])
+	}
+}
+
 func backOff(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
 	t.rivals()

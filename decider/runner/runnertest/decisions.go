@@ -96,6 +96,19 @@ func othersAreSeen(t *trial) {
 	t.wantTags(acc, "mine", "mine", "rival", "rival", "mine", "rival")
 }
 
+// A store was restored from a backup that is older than its snapshots.
+func snapshotBeyond(t *trial) {
+	t.at("before", func(before *trial) {
+		before.must(before.system(), Call{ID: acc, Command: do(doCredit, 5, "lost")})
+		before.must(before.system(), Call{ID: acc, Command: do(doCredit, 5, "lost")})
+		t.probe.Snapshots = before.memory
+	})
+	t.given(acc, do(doOpen, 0, "given"))
+	t.wantLoaded(t.system())
+	t.must(t.system(), Call{ID: acc, Command: do(doDeposit, 1, "mine")})
+	t.wantTags(acc, "given", "mine")
+}
+
 // What one caller does to its states changes nothing for anybody else, nor does
 // what anybody does later change them.
 func callerOwns(t *trial) {

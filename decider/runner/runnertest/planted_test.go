@@ -23,6 +23,8 @@ func plants() []planted {
 		{"reads all again after a conflict", "a conflict reads the tail only"},
 		{"tries at most twice", "everybody gets through"},
 		{"never gives up", "attempts are bounded"},
+		{"tries as often as somebody did before", "attempts are those of the call"},
+		{"believes any snapshot", "a snapshot beyond the stream is not believed"},
 		{"does not wait", "the second attempt is at once and the next ones wait"},
 		{"waits before the second attempt", "the second attempt is at once and the next ones wait"},
 		{"tries an expected version again", "an expected version is not tried again"},

@@ -46,6 +46,12 @@ func commandIDLandsOnce(t *trial) {
 	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next"), CommandID: "command-2"})
 	t.wantLoaded(s)
+
+	one := uint64(1) // what has landed is not refused because of the version it made
+	c = Call{ID: "acc-2", Command: do(doDeposit, 5, "mine"), CommandID: "command-1", Expected: &one}
+	s, batch = t.lands(c, do(doOpen, 0, "given"))
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
 }
 
 func commandIDNowRejected(t *trial) {

@@ -151,14 +151,14 @@ func openMementos(d account, st store.Store, c codecOfEvents) runnertest.System 
 	return m
 }
 
-// smallPages is a store that returns two events at a time.
+// smallPages is a store that returns one event at a time.
 type smallPages struct {
 	store.Store
 	store.Snapshots
 }
 
 func (s smallPages) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
-	o.Limit = 2
+	o.Limit = 1
 	return s.Store.Read(ctx, stream, o)
 }
 

@@ -169,6 +169,33 @@ func TestUnknownOutcome(t *testing.T) {
 		checkOutcome(t, st.Store, "a", out, 2, true, deposited{1})
 	})
 
+	t.Run("that has landed is read again until it can be", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			for _, most := range []int{2, 10} {
+				st := newSpy()
+				st.onAppend = lost(1)
+				st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+					if n > 2 && n < 6 { // the first load and the look at the tail go well
+						return store.Page{}, errDown
+					}
+					return do()
+				}
+				out, err := newAccounts(st).Handle(t.Context(), "a", open{"ann"}, runner.MaxAttempts(most))
+				if most == 2 {
+					if !errors.Is(err, runner.ErrUnknownOutcome) || !errors.Is(err, errDown) {
+						t.Errorf("Handle = %v, want an unknown outcome: it has landed", err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkOutcome(t, st.Store, "a", out, 4, true, opened{"ann"})
+			}
+		})
+	})
+
 	t.Run("that stays unknown says so", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -231,7 +231,7 @@ func TestGroupUnknownOutcome(t *testing.T) {
 		fault    appendFunc
 		replayed bool
 	}{
-		"landed":     {lost(1), true},
+		"landed":     {lost(), true},
 		"not landed": {down(3), false},
 	}
 	for name, tt := range tests {

@@ -13,11 +13,11 @@ import (
 
 type appendFunc = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error)
 
-// lost appends and loses the answer of the first n appends.
-func lost(n int) appendFunc {
+// lost appends and loses the answer of the first append.
+func lost() appendFunc {
 	return func(_ context.Context, i int, do func() (store.Appended, error)) (store.Appended, error) {
 		a, err := do()
-		if i <= n {
+		if i == 1 {
 			return store.Appended{}, errDown
 		}
 		return a, err
@@ -43,7 +43,7 @@ func TestUnknownOutcome(t *testing.T) {
 		must(t, r, "a", open{"ann"})
 		must(t, r, "a", deposit{9})
 		st.calls()
-		st.onAppend = lost(1)
+		st.onAppend = lost()
 		out := must(t, r, "a", withdraw{2, 3})
 		checkOutcome(t, st.Store, "a", out, 1, true, withdrawn{2}, withdrawn{2}, withdrawn{2})
 		if appends, reads := st.calls(); len(appends) != 1 || reads[1].o.From != 3 {
@@ -174,7 +174,7 @@ func TestUnknownOutcome(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, most := range []int{2, 10} {
 				st := newSpy()
-				st.onAppend = lost(1)
+				st.onAppend = lost()
 				st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
 					if n > 2 && n < 6 { // the first load and the look at the tail go well
 						return store.Page{}, errDown
@@ -218,7 +218,7 @@ func TestUnknownOutcome(t *testing.T) {
 	t.Run("is looked up even after the last attempt", func(t *testing.T) {
 		t.Parallel()
 		st := newSpy()
-		st.onAppend = lost(1)
+		st.onAppend = lost()
 		out := must(t, newAccounts(st), "a", open{"ann"}, runner.MaxAttempts(1))
 		checkOutcome(t, st.Store, "a", out, 1, true, opened{"ann"})
 	})

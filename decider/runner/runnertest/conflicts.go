@@ -163,8 +163,8 @@ func attemptsOwn(t *trial) {
 		t.refused(s, c, store.ErrConflict)
 		took[i] = time.Since(start)
 	})
-	if took[2] >= took[1] {
-		t.Errorf("a call with one attempt gave up after %v, beside one with eight that did after %v", took[2], took[1])
+	if took[2] > 10*t.probe.latency {
+		t.Errorf("a call with one attempt, beside one with eight, took %v: ten calls of the store are more than it needs", took[2])
 	}
 }
 

@@ -239,7 +239,7 @@ func TestCacheClones(t *testing.T) {
 				want[c]++
 				clear(out.State.Of) // what is handed out is the caller's
 			}
-			at, err := r.Load(context.Background(), id)
+			at, err := r.Load(context.Background(), id, runner.AnyCached())
 			if err != nil {
 				t.Fatal(err)
 			}

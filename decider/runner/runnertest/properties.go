@@ -3,10 +3,10 @@ package runnertest
 import (
 	"strconv"
 	"strings"
-	"testing" //nolint:depguard // this package is for tests
+	"testing"
 	"testing/synctest"
 
-	"pgregory.net/rapid" //nolint:depguard // this package is for tests
+	"pgregory.net/rapid"
 )
 
 // simulated runs p in a bubble of its own and returns what is wrong, and how many

@@ -1,7 +1,7 @@
 package runnertest
 
 import (
-	"testing" //nolint:depguard // this package is for tests
+	"testing"
 	"testing/synctest"
 )
 

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/examples/bank/account"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+var errCrash = errors.New("crash")
+
+// fragile is a store that fails a courier at a chosen call: before an append, after
+// one, or before a checkpoint.
+type fragile struct {
+	eventStore
+	calls atomic.Int64
+	crash int64 // the call that fails; 0: none
+	after bool  // fail after the append
+}
+
+func (f *fragile) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	crash := f.calls.Add(1) == f.crash
+	if crash && !f.after {
+		return store.Appended{}, store.ErrClosed // nothing was written
+	}
+	appended, err := f.eventStore.Append(ctx, s, e, events)
+	if crash {
+		panic(errCrash) // it was written, and the courier never knows
+	}
+	return appended, err
+}
+
+func (f *fragile) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
+	if f.calls.Add(1) == f.crash {
+		return errCrash
+	}
+	return f.eventStore.SaveCheckpoint(ctx, name, from, to)
+}
+
+// carryUntilCrash runs a courier on f from the checkpoint on until it crashes, or until
+// all is settled. It reports whether it is.
+func carryUntilCrash(f *fragile) (settled bool) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	c := newCourier(newBank(f))
+	go func() {
+		defer func() {
+			if recover() != nil {
+				c.tell(0, errCrash)
+			}
+		}()
+		_ = c.run(ctx)
+	}()
+	return c.settle(ctx) == nil
+}
+
+// TestTransfersSurviveCrashes checks that, whenever the courier is stopped and started
+// again, every transfer ends once, delivered or refunded, and no cent is made or lost.
+func TestTransfersSurviveCrashes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ctx, st := context.Background(), memory.New()
+		b := newBank(st)
+		do := func(id string, cmd account.Command) bool {
+			_, err := b.uncached.Handle(ctx, id, cmd)
+			if err != nil && !errors.Is(err, runner.ErrRejected) {
+				t.Fatal(err)
+			}
+			return err == nil
+		}
+		ids := []string{"a-0", "a-1", "a-2", "nobody"}
+		var total int64
+		for _, id := range ids[:3] {
+			do(id, account.Open{Owner: "x"})
+			do(id, account.Deposit{Cents: 100})
+			total += 100
+		}
+		sent := 0
+		pick := rapid.SampledFrom(ids)
+		for i := range rapid.IntRange(1, 6).Draw(t, "transfers") {
+			from, to := pick.Draw(t, "from"), pick.Draw(t, "to")
+			cents := rapid.Int64Range(1, 120).Draw(t, "cents")
+			if do(from, account.Send{Transfer: fmt.Sprint("t-", i), From: from, To: to, Cents: cents}) {
+				sent++
+			}
+			if rapid.IntRange(0, 3).Draw(t, "then") == 0 {
+				f := &fragile{eventStore: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
+				carryUntilCrash(f)
+			}
+		}
+		if !carryUntilCrash(&fragile{eventStore: st}) {
+			t.Fatal("the courier does not settle")
+		}
+		var balance int64
+		ended := 0
+		all, err := b.statements(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, s := range all {
+			balance += s.balance()
+			loaded, err := b.uncached.Load(ctx, id)
+			if err != nil || loaded.State.Balance != s.balance() || len(loaded.State.Underway) > 0 {
+				t.Fatalf("%s: %+v, %v, and the statement says %d", id, loaded.State, err, s.balance())
+			}
+			ended += s.Delivered
+		}
+		refunds := 0
+		if err := b.log(ctx, func(r recorded) {
+			if _, ok := r.Event.(account.Refunded); ok {
+				refunds++
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if balance != total || ended+refunds != sent {
+			t.Fatalf("%d cents of %d; %d transfers sent, %d delivered and %d refunded", balance, total, sent, ended, refunds)
+		}
+	})
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ line, why string }{
+		"no JSON":            {`open acc-1`, "invalid character"},
+		"cut off":            {`{"id":"c-1"`, "unexpected EOF"},
+		"two values":         {`{"id":"c-1","account":"a","command":"close"} {}`, "more than one JSON value"},
+		"an array":           {`[]`, "cannot unmarshal array"},
+		"unknown field":      {`{"id":"c-1","account":"a","command":"close","why":"x"}`, `unknown field "why"`},
+		"no id":              {`{"account":"a","command":"close"}`, `"id" is missing`},
+		"no account":         {`{"id":"c-1","command":"close"}`, `"account" is missing`},
+		"no command":         {`{"id":"c-1","account":"a"}`, `"command" is ""`},
+		"unknown command":    {`{"id":"c-1","account":"a","command":"fly"}`, `"command" is "fly"`},
+		"no amount":          {`{"id":"c-1","account":"a","command":"deposit"}`, `"cents" must be above 0`},
+		"negative":           {`{"id":"c-1","account":"a","command":"withdraw","cents":-1}`, `"cents" must be above 0`},
+		"a fraction":         {`{"id":"c-1","account":"a","command":"deposit","cents":1.5}`, "cannot unmarshal number 1.5"},
+		"more than an int":   {`{"id":"c-1","account":"a","command":"deposit","cents":9223372036854775808}`, "cannot unmarshal number"},
+		"transfer to no-one": {`{"id":"c-1","account":"a","command":"transfer","cents":1}`, `"to" is missing`},
+		"bad time":           {`{"at":"today","id":"c-1","account":"a","command":"close"}`, "parsing time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if r, err := parse([]byte(tt.line)); err == nil || !strings.Contains(err.Error(), tt.why) {
+				t.Errorf("parse(%s) = %+v, %v, want %q", tt.line, r, err, tt.why)
+			}
+		})
+	}
+}
+
+// TestLines checks that every line comes with its number, whatever is around it, and
+// one that is too long as nil.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	kinds := rapid.SampledFrom([]string{"", "  ", "x", " yy\r", strings.Repeat("z", maxLine-1), strings.Repeat("z", maxLine), strings.Repeat("z", 3*maxLine)})
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(kinds, 0, 6).Draw(t, "lines")
+		input := strings.Join(all, "\n")
+		if rapid.Bool().Draw(t, "newline at the end") {
+			input += "\n"
+		}
+		want, got := map[int]string{}, map[int]string{}
+		for i, line := range all {
+			if len(line) >= maxLine { // with its newline it does not fit
+				line = "too long"
+			}
+			if line = strings.TrimSpace(line); line != "" {
+				want[i+1] = line
+			}
+		}
+		err := lines(strings.NewReader(input), func(number int, line []byte) error {
+			if got[number] = string(line); line == nil {
+				got[number] = "too long"
+			}
+			return nil
+		})
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("lines(%d bytes): %v\ngot  %.200v\nwant %.200v", len(input), err, got, want)
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/examples/bank/account"
+	"github.com/evolvego/evolve/store"
+)
+
+// tally counts what became of the lines of a file.
+type tally struct {
+	accepted int
+	replayed int
+	rejected map[string]int // by reason
+	bad      int            // lines that were skipped
+}
+
+// batch processes the commands in input, one after the other: each sees what all
+// before it have led to, transfers included. Then it prints statements and totals.
+func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writer) error {
+	began := time.Now()
+	n := tally{rejected: map[string]int{}}
+	err := withCourier(ctx, b, func(c *courier) error {
+		progress := newProgress(stderr)
+		defer progress.end()
+		return lines(input, func(number int, line []byte) error {
+			progress.at(number)
+			r, err := parseLine(line)
+			if err != nil {
+				n.bad++
+				progress.end()
+				fmt.Fprintf(stderr, "bank: line %d: %v: skipped\n", number, err)
+				return nil
+			}
+			if err := n.process(ctx, b, c, r); err != nil {
+				return fmt.Errorf("line %d: %w", number, err)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	all, err := b.statements(ctx)
+	if err != nil {
+		return err
+	}
+	printStatements(stdout, all)
+	n.print(stdout, all, took)
+	return nil
+}
+
+// withCourier calls use while a courier runs, and waits until all transfers are
+// settled.
+func withCourier(ctx context.Context, b *bank, use func(*courier) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	c, stopped := newCourier(b), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = c.run(ctx) // settle returns its error
+	}()
+	err := use(c)
+	if err == nil {
+		err = c.settle(ctx)
+	}
+	stop()
+	<-stopped
+	return err
+}
+
+func parseLine(line []byte) (request, error) {
+	if line == nil {
+		return request{}, errTooLong
+	}
+	return parse(line)
+}
+
+// process runs the command of r and counts what it led to.
+func (n *tally) process(ctx context.Context, b *bank, c *courier, r request) error {
+	cmd, err := r.command()
+	if err != nil {
+		return err
+	}
+	meta := store.Metadata{CorrelationID: r.ID, Headers: map[string]string{"at": r.At.Format(time.RFC3339)}}
+	out, err := b.accounts.Handle(ctx, r.Account, cmd, runner.CommandID("request/"+r.ID), runner.Metadata(meta))
+	switch {
+	case errors.Is(err, runner.ErrRejected):
+		n.rejected[reason(err)]++
+		return nil
+	case err != nil:
+		return err
+	case out.Replayed:
+		n.replayed++
+		return nil
+	}
+	n.accepted++
+	if _, ok := cmd.(account.Send); ok {
+		return c.settle(ctx)
+	}
+	return nil
+}
+
+// reason returns why a command was rejected, without its details.
+func reason(err error) string {
+	if errors.Is(err, account.ErrInsufficientFunds) {
+		err = account.ErrInsufficientFunds
+	}
+	return err.Error()
+}
+
+// print writes the totals.
+func (n *tally) print(w io.Writer, all map[string]statement, took time.Duration) {
+	rejected, declined, delivered := 0, 0, 0
+	for _, count := range n.rejected {
+		rejected += count
+	}
+	for _, s := range all {
+		declined += s.Declined
+		delivered += s.Delivered
+	}
+	total := n.accepted + n.replayed + rejected
+	fmt.Fprintln(w)
+	count(w, "commands", total)
+	count(w, "  accepted", n.accepted)
+	count(w, "  replayed", n.replayed)
+	count(w, "  rejected", rejected)
+	byCount := func(a, b string) int { return cmp.Or(cmp.Compare(n.rejected[b], n.rejected[a]), cmp.Compare(a, b)) }
+	for _, why := range slices.SortedFunc(maps.Keys(n.rejected), byCount) {
+		count(w, "    "+why, n.rejected[why])
+	}
+	count(w, "transfers", delivered+declined)
+	count(w, "  delivered", delivered)
+	count(w, "  refunded", declined)
+	count(w, "bad lines", n.bad)
+	fmt.Fprintf(w, "\n%d commands in %v, %.0f/s\n", total, took.Round(time.Millisecond), float64(total)/took.Seconds())
+}
+
+func count(w io.Writer, what string, n int) {
+	fmt.Fprintf(w, "%-44s %7d\n", what, n)
+}

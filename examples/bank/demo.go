@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/examples/bank/account"
+	"github.com/evolvego/evolve/store"
+)
+
+// demo shows the bank at work.
+func demo(ctx context.Context, b *bank, w, progress io.Writer) error {
+	d := &show{bank: b, w: w, progress: progress}
+	for _, part := range []func(context.Context) error{d.commands, d.transfers, d.rush, d.history, d.throughput} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show is a demo underway.
+type show struct {
+	bank     *bank
+	w        io.Writer
+	progress io.Writer
+}
+
+// title begins a part.
+func (d *show) title(text string) {
+	fmt.Fprintf(d.w, "\n%s\n%s\n", text, strings.Repeat("─", len([]rune(text))))
+}
+
+// do runs a command and shows what came of it.
+func (d *show) do(ctx context.Context, id string, cmd account.Command, opts ...runner.Option) error {
+	out, err := d.bank.accounts.Handle(ctx, id, cmd, opts...)
+	if err != nil && !errors.Is(err, runner.ErrRejected) && !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	fmt.Fprintf(d.w, "%-6s %-44s ", id, name(cmd))
+	switch {
+	case err != nil:
+		fmt.Fprintf(d.w, "✗ %v\n", err)
+	case out.Replayed:
+		fmt.Fprintf(d.w, "= replayed: %s  version %d\n", names(out.Events), out.Version)
+	default:
+		fmt.Fprintf(d.w, "→ %s  version %d, balance %s\n", names(out.Events), out.Version, account.Money(out.State.Balance))
+	}
+	return nil
+}
+
+func (d *show) commands(ctx context.Context) error {
+	d.title("Commands become events, or are rejected")
+	for _, step := range []struct {
+		id  string
+		cmd account.Command
+	}{
+		{"ann", account.Open{Owner: "Ann"}},
+		{"ann", account.Deposit{Cents: 100_00}},
+		{"ann", account.Withdraw{Cents: 30_00}},
+		{"ann", account.Withdraw{Cents: 75_00}},
+		{"ann", account.Deposit{Cents: -5_00}},
+		{"ann", account.Open{Owner: "Ann again"}},
+		{"ann", account.Close{}},
+		{"bob", account.Deposit{Cents: 5_00}},
+		{"bob", account.Open{Owner: "Bob"}},
+	} {
+		if err := d.do(ctx, step.id, step.cmd); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(d.w, "\nThe same command twice, by its id, happens once:")
+	for range 2 {
+		if err := d.do(ctx, "bob", account.Deposit{Cents: 1_00}, runner.CommandID("coin-1")); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(d.w, "\nWho says which version they have seen changes that one or nothing:")
+	return d.do(ctx, "bob", account.Deposit{Cents: 1_00}, runner.ExpectVersion(1))
+}
+
+func (d *show) transfers(ctx context.Context) error {
+	d.title("Transfers are a process: events in, commands out")
+	from, err := d.bank.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	err = withCourier(ctx, d.bank, func(c *courier) error {
+		for _, send := range []account.Send{
+			{Transfer: "rent", From: "ann", To: "bob", Cents: 40_00},
+			{Transfer: "gift", From: "ann", To: "nobody", Cents: 10_00},
+		} {
+			if err := d.do(ctx, "ann", send); err != nil {
+				return err
+			}
+			if err := c.settle(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(d.w, "\nWhat the process made of them:")
+	return d.bank.log(ctx, func(r recorded) {
+		if r.Position > from {
+			fmt.Fprintf(d.w, "%4d  %-6s %s\n", r.Position, r.Account, name(r.Event))
+		}
+	})
+}
+
+// tellers is how many people work at once in the rush.
+const tellers = 8
+
+func (d *show) rush(ctx context.Context) error {
+	d.title(fmt.Sprintf("%d tellers, one account", tellers))
+	const each = 250
+	for _, cmd := range []account.Command{account.Open{Owner: "Rush"}, account.Deposit{Cents: 1_00}} {
+		if err := d.do(ctx, "rush", cmd); err != nil {
+			return err
+		}
+	}
+	// Another teller remembers the account as it was a moment ago. The append is
+	// refused, and the command decided again on what is there now.
+	other := d.bank.uncached.WithCache(runner.Cache[account.State]{Shared: true})
+	if _, err := other.Load(ctx, "rush"); err != nil {
+		return err
+	}
+	if err := d.do(ctx, "rush", account.Deposit{Cents: 2_00}); err != nil {
+		return err
+	}
+	out, err := other.Handle(ctx, "rush", account.Withdraw{Cents: 50}, runner.AnyCached())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.w, "%-6s %-44s → %s  version %d, balance %s, at attempt %d\n", "rush", "Withdraw 0.50, by one who has not seen that",
+		names(out.Events), out.Version, account.Money(out.State.Balance), out.Attempts)
+
+	var conflicts atomic.Int64
+	crowd := d.bank.uncached.WithObserver(counter{&conflicts}).WithRetry(runner.Retry{Attempts: 1000})
+	var group sync.WaitGroup
+	errs := make(chan error, tellers)
+	for range tellers {
+		group.Go(func() {
+			for range each {
+				if _, err := crowd.Handle(ctx, "rush", account.Deposit{Cents: 1}); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(errs)
+	if err := <-errs; err != nil {
+		return err
+	}
+	loaded, err := d.bank.accounts.Load(ctx, "rush")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.w, "%d deposits of a cent at once: %d conflicts, each decided again; balance %s, nothing lost\n",
+		tellers*each, conflicts.Load(), account.Money(loaded.State.Balance))
+	return nil
+}
+
+// counter counts conflicts.
+type counter struct{ conflicts *atomic.Int64 }
+
+// Observe is told what a runner does.
+func (c counter) Observe(_ context.Context, n runner.Notice) {
+	if n.Kind == runner.CommandRetried && errors.Is(n.Err, store.ErrConflict) {
+		c.conflicts.Add(1)
+	}
+}
+
+func (d *show) history(ctx context.Context) error {
+	d.title("Nothing is forgotten")
+	stream := store.Stream{Type: streamType, ID: "ann"}
+	fmt.Fprintln(d.w, "version  balance  event")
+	for event, err := range store.Events(ctx, d.bank.store, stream, 0) {
+		if err != nil {
+			return err
+		}
+		then, err := d.bank.accounts.Load(ctx, "ann", runner.AsOf(event.Version))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.w, "%7d  %7s  %s %s\n", event.Version, account.Money(then.State.Balance), event.Type, event.Data)
+	}
+	return nil
+}
+
+func (d *show) throughput(ctx context.Context) error {
+	d.title("Throughput")
+	const people, commands = 1000, 200_000
+	progress := newProgress(d.progress)
+	defer progress.end()
+	for i := range people {
+		if _, err := d.bank.accounts.Handle(ctx, fmt.Sprint("acc-", i), account.Open{Owner: "Load"}); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	for i := range commands {
+		progress.at(i)
+		if _, err := d.bank.accounts.Handle(ctx, fmt.Sprint("acc-", i%people), account.Deposit{Cents: 1}); err != nil {
+			return err
+		}
+	}
+	progress.end()
+	took := time.Since(began)
+	fmt.Fprintf(d.w, "%d commands on %d accounts in %v: %.0f/s, one after the other\n",
+		commands, people, took.Round(time.Millisecond), commands/took.Seconds())
+	return nil
+}
+
+// name returns a command or an event as one would say it, such as
+// "Sent 40.00 transfer rent to bob".
+func name(v any) string {
+	value := reflect.ValueOf(v)
+	var words []string
+	for i := range value.NumField() {
+		field := value.Type().Field(i).Name
+		switch f := value.Field(i); field {
+		case "Cents":
+			words = slices.Insert(words, 0, account.Money(f.Int()))
+		case "Owner":
+			words = append(words, f.String())
+		default:
+			words = append(words, strings.ToLower(field), f.String())
+		}
+	}
+	return strings.Join(slices.Insert(words, 0, value.Type().Name()), " ")
+}
+
+func names(events []account.Event) string {
+	all := make([]string, len(events))
+	for i, event := range events {
+		all[i] = name(event)
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,116 @@
+// Command bank runs a bank on evolve: accounts as deciders, transfers between them
+// as a process, events in a store.
+//
+//	go run ./examples/bank                 watch it work
+//	go run ./examples/bank FILE            process a file of commands; - is standard input
+//	go run ./examples/bank < FILE          the same
+//	go run ./examples/bank -store URL …    keep the events there; memory: is the default
+//
+// A file has one command a line, as a JSON object:
+//
+//	{"at":"2026-03-02T09:00:01Z","id":"c-1","account":"acc-1","command":"open","owner":"Ann"}
+//	{"at":"2026-03-02T09:00:02Z","id":"c-2","account":"acc-1","command":"deposit","cents":1250}
+//	{"at":"2026-03-02T09:00:03Z","id":"c-3","account":"acc-1","command":"withdraw","cents":250}
+//	{"at":"2026-03-02T09:00:04Z","id":"c-4","account":"acc-1","command":"transfer","to":"acc-2","cents":100}
+//	{"at":"2026-03-02T09:00:05Z","id":"c-5","account":"acc-1","command":"close"}
+//
+// A command happens once, however often its id comes for its account. A line that
+// cannot be understood is reported with its number and skipped; the exit status is
+// 0 all the same, and the totals count it.
+package main
+
+//go:generate sh -c "go run ./internal/daygen > testdata/day.jsonl"
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// errUsage is a mistake on the command line.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "bank:", err)
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bank:", err)
+		os.Exit(1)
+	}
+}
+
+// run is main on the given arguments and files.
+func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("bank", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, "usage: bank [-store URL] [FILE]\n\n"+
+			"Without FILE, and with nothing on standard input, bank shows itself at work.\n"+
+			"FILE has one command a line, as a JSON object; - is standard input.\n\n")
+		flags.PrintDefaults()
+	}
+	url := flags.String("store", "memory:", "keep the events in the store at `URL`; memory: is gone at the end")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUsage, err)
+	case flags.NArg() > 1:
+		return fmt.Errorf("%w: one file at most, not %q", errUsage, flags.Args())
+	}
+	st, err := openStore(*url)
+	if err != nil {
+		return err
+	}
+	b := newBank(st)
+	input, err := openInput(flags.Arg(0), stdin)
+	if err != nil {
+		return err
+	}
+	if input == nil {
+		return demo(ctx, b, stdout, stderr)
+	}
+	defer input.Close()
+	return batch(ctx, b, input, stdout, stderr)
+}
+
+// eventStore is what the bank needs of a store.
+type eventStore interface {
+	store.Store
+	store.Log
+	store.Checkpoints
+}
+
+// openStore returns the store at url.
+func openStore(url string) (eventStore, error) {
+	if url != "memory:" {
+		return nil, fmt.Errorf("%w: no store at %q: possible is memory: only", errUsage, url)
+	}
+	return memory.New(), nil
+}
+
+// openInput returns the commands to process: those of the file called name, or of
+// standard input if name is "-", or if it is empty and standard input is a file or
+// a pipe with something in it. Otherwise it returns nil.
+func openInput(name string, stdin *os.File) (io.ReadCloser, error) {
+	switch name {
+	case "-":
+		return io.NopCloser(stdin), nil
+	case "":
+		return piped(stdin), nil
+	}
+	return os.Open(name) //nolint:gosec // the user says which file
+}

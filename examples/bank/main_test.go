@@ -1,0 +1,225 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// build returns the path of the program.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bank")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// result is what a run of the program left.
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+func start(t *testing.T, bank string, stdin []byte, args ...string) result {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), bank, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if stdin != nil {
+		cmd.Stdin = bytes.NewReader(stdin)
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	bank := build(t)
+	day, err := os.ReadFile("testdata/day.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("shows itself at work", func(t *testing.T) {
+		t.Parallel()
+		for _, stdin := range [][]byte{nil, {}} {
+			testDemo(t, start(t, bank, stdin))
+		}
+	})
+	t.Run("processes a day from standard input", func(t *testing.T) {
+		t.Parallel()
+		testDay(t, day, start(t, bank, day))
+		testDay(t, day, start(t, bank, day, "-"))
+	})
+	t.Run("processes a day from a file", func(t *testing.T) {
+		t.Parallel()
+		testDay(t, day, start(t, bank, nil, "-store", "memory:", "testdata/day.jsonl"))
+	})
+	for name, tt := range map[string]struct {
+		args   []string
+		status int
+		stderr string
+	}{
+		"unknown store": {[]string{"-store", "disk:bank"}, 2, `no store at "disk:bank": possible is memory:`},
+		"unknown flag":  {[]string{"-speed", "11"}, 2, "flag provided but not defined: -speed"},
+		"two files":     {[]string{"a", "b"}, 2, "one file at most"},
+		"missing file":  {[]string{"testdata/none.jsonl"}, 1, "testdata/none.jsonl: no such file"},
+		"help":          {[]string{"-h"}, 0, "usage: bank [-store URL] [FILE]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := start(t, bank, nil, tt.args...)
+			if got.status != tt.status || !strings.Contains(got.stderr, tt.stderr) || got.stdout != "" {
+				t.Errorf("bank %q: status %d, %q on stderr, %q on stdout; want status %d and %q", tt.args, got.status, got.stderr, got.stdout, tt.status, tt.stderr)
+			}
+		})
+	}
+}
+
+// testDemo checks what a stranger is meant to see.
+func testDemo(t *testing.T, got result) {
+	t.Helper()
+	if got.status != 0 || got.stderr != "" {
+		t.Errorf("status %d, %q on stderr", got.status, got.stderr)
+	}
+	for _, want := range []string{
+		`Withdraw 30\.00 +→ Withdrawn 30\.00  version 3, balance 70\.00`,
+		`✗ account: insufficient funds: 70\.00 available, 75\.00 wanted`,
+		`= replayed: Deposited 1\.00  version 2`,
+		`✗ store: conflict: append to Account/bob expected version 1, found version 2`,
+		`Received 40\.00 transfer rent from ann\n.*Delivered transfer rent\n`,
+		`Declined 10\.00 transfer gift from ann reason account: not open\n.*Refunded 10\.00 transfer gift`,
+		`balance 2\.50, at attempt 2`,
+		`2000 deposits of a cent at once: \d+ conflicts, each decided again; balance 22\.50, nothing lost`,
+		`5    30\.00  TransferDelivered`,
+		`200000 commands on 1000 accounts in .*: \d+/s`,
+	} {
+		if !regexp.MustCompile(want).MatchString(got.stdout) {
+			t.Errorf("the demo does not show %s:\n%s", want, got.stdout)
+		}
+	}
+}
+
+// book is a bank in plain arithmetic: what the lines of a file add up to.
+type book struct {
+	open, closed                                                  map[string]bool
+	balance                                                       map[string]int64
+	done                                                          map[string]bool // account and id
+	in, out                                                       int64
+	accepted, replayed, rejected, delivered, refunded, bad, lines int
+}
+
+// keep reads a line as the bank should.
+func (b *book) keep(line string) {
+	b.lines++
+	var l struct {
+		ID, Account, Command, To, Owner, At string
+		Cents                               int64
+	}
+	d := json.NewDecoder(strings.NewReader(line))
+	d.DisallowUnknownFields()
+	amount := map[string]bool{"deposit": true, "withdraw": true, "transfer": true}
+	err := d.Decode(&l)
+	known := amount[l.Command] || l.Command == "open" || l.Command == "close"
+	if err != nil || l.ID == "" || l.Account == "" || !known || amount[l.Command] && l.Cents <= 0 || l.Command == "transfer" && l.To == "" {
+		b.bad++
+		return
+	}
+	if b.done[l.Account+" "+l.ID] {
+		b.replayed++
+		return
+	}
+	active := b.open[l.Account] && !b.closed[l.Account]
+	switch {
+	case l.Command == "open" && !b.open[l.Account] && l.Owner != "":
+		b.open[l.Account] = true
+	case l.Command == "deposit" && active:
+		b.balance[l.Account] += l.Cents
+		b.in += l.Cents
+	case l.Command == "withdraw" && active && b.balance[l.Account] >= l.Cents:
+		b.balance[l.Account] -= l.Cents
+		b.out += l.Cents
+	case l.Command == "transfer" && active && b.balance[l.Account] >= l.Cents && l.To != l.Account:
+		if b.open[l.To] && !b.closed[l.To] {
+			b.balance[l.Account] -= l.Cents
+			b.balance[l.To] += l.Cents
+			b.delivered++
+		} else {
+			b.refunded++
+		}
+	case l.Command == "close" && active && b.balance[l.Account] == 0:
+		b.closed[l.Account] = true
+	default:
+		b.rejected++
+		return
+	}
+	b.accepted++
+	b.done[l.Account+" "+l.ID] = true
+}
+
+// testDay checks what the bank prints about a day against its plain sum.
+func testDay(t *testing.T, day []byte, got result) {
+	t.Helper()
+	b := book{open: map[string]bool{}, closed: map[string]bool{}, balance: map[string]int64{}, done: map[string]bool{}}
+	for line := range strings.Lines(string(day)) {
+		b.keep(line)
+	}
+	if commands := b.accepted + b.replayed + b.rejected; commands < 10_000 || b.bad == 0 || b.replayed == 0 || b.refunded == 0 || len(b.closed) == 0 {
+		t.Errorf("the day is too plain to prove anything: %+v", b)
+	}
+	var all int64
+	for id := range b.open {
+		all += b.balance[id]
+		if !regexp.MustCompile(fmt.Sprintf(`(?m)^ *%s .* %s +\d+$`, id, regexp.QuoteMeta(money(b.balance[id])))).MatchString(got.stdout) {
+			t.Errorf("the statement of %s does not say %s", id, money(b.balance[id]))
+		}
+	}
+	if all != b.in-b.out {
+		t.Errorf("the plain sum is wrong: %d are there, %d came in and %d went out", all, b.in, b.out)
+	}
+	want := []string{fmt.Sprintf("paid in %s, paid out %s, and there are %s\n", money(b.in), money(b.out), money(all))}
+	for what, n := range map[string]int{
+		"commands": b.accepted + b.replayed + b.rejected, "  accepted": b.accepted, "  replayed": b.replayed, "  rejected": b.rejected,
+		"transfers": b.delivered + b.refunded, "  delivered": b.delivered, "  refunded": b.refunded, "bad lines": b.bad,
+	} {
+		want = append(want, fmt.Sprintf("\n%-44s %7d\n", what, n))
+	}
+	for _, text := range want {
+		if !strings.Contains(got.stdout, text) {
+			t.Errorf("the totals do not say %q", text)
+		}
+	}
+	if skipped := strings.Count(got.stderr, ": skipped\n"); got.status != 0 || skipped != b.bad {
+		t.Errorf("status %d, %d lines skipped, want 0 and %d:\n%s", got.status, skipped, b.bad, got.stderr)
+	}
+	if t.Failed() {
+		t.Log(got.stdout)
+	}
+}
+
+func money(cents int64) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
+
+// TestDayIsGenerated checks that the generator still writes the day that is here.
+func TestDayIsGenerated(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile("testdata/day.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := exec.CommandContext(t.Context(), "go", "run", "./internal/daygen").Output()
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("testdata/day.jsonl is not what go generate writes (%v)", err)
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/examples/bank/account"
+)
+
+// statement is what an account has seen, in cents.
+type statement struct {
+	Owner               string
+	Status              account.Status
+	Deposited           int64
+	Withdrawn           int64
+	Sent, Refunded      int64
+	Received            int64
+	Declined, Delivered int // transfers
+	Events              int
+}
+
+// balance is what the statement says that there is.
+func (s statement) balance() int64 {
+	return s.Deposited - s.Withdrawn - s.Sent + s.Refunded + s.Received
+}
+
+// statements is a view of the whole log, by account.
+func statements() decider.View[map[string]statement, recorded] {
+	return decider.View[map[string]statement, recorded]{
+		Initial: func() map[string]statement { return map[string]statement{} },
+		Evolve: func(all map[string]statement, r recorded) map[string]statement {
+			all[r.Account] = entry(all[r.Account], r.Event) // in place: nobody holds an older one
+			return all
+		},
+	}
+}
+
+// entry returns s with one event more.
+func entry(s statement, event account.Event) statement {
+	s.Events++
+	switch e := event.(type) {
+	case account.Opened:
+		s.Status, s.Owner = account.Active, e.Owner
+	case account.Deposited:
+		s.Deposited += e.Cents
+	case account.Withdrawn:
+		s.Withdrawn += e.Cents
+	case account.Sent:
+		s.Sent += e.Cents
+	case account.Received:
+		s.Received += e.Cents
+	case account.Declined:
+		s.Declined++
+	case account.Delivered:
+		s.Delivered++
+	case account.Refunded:
+		s.Refunded += e.Cents
+	case account.Closed:
+		s.Status = account.Ended
+	}
+	return s
+}
+
+// states reads the statements of all accounts.
+func (b *bank) statements(ctx context.Context) (map[string]statement, error) {
+	view := statements()
+	all := view.Start()
+	err := b.log(ctx, func(r recorded) { all = view.Evolve(all, r) })
+	return all, err
+}
+
+// printStatements writes a line for each account that was opened, and their sums.
+func printStatements(w io.Writer, all map[string]statement) {
+	t := table(w)
+	fmt.Fprintln(t, "account\towner\tdeposited\twithdrawn\tsent\treceived\trefunded\tbalance\tevents\t")
+	var sum statement
+	var balance int64
+	for _, id := range slices.SortedFunc(maps.Keys(all), byNumber) {
+		s := all[id]
+		if s.Status == account.Absent {
+			continue // it only declined what was sent to it
+		}
+		name := s.Owner
+		if s.Status == account.Ended {
+			name += " (closed)"
+		}
+		row(t, id, name, s)
+		sum.Deposited += s.Deposited
+		sum.Withdrawn += s.Withdrawn
+		sum.Sent += s.Sent
+		sum.Received += s.Received
+		sum.Refunded += s.Refunded
+		sum.Events += s.Events
+		balance += s.balance()
+	}
+	row(t, "all", "", sum)
+	t.Flush() //nolint:gosec // the writers below have said so already
+	fmt.Fprintf(w, "\npaid in %s, paid out %s, and there are %s\n",
+		account.Money(sum.Deposited), account.Money(sum.Withdrawn), account.Money(balance))
+}
+
+func row(w io.Writer, id, owner string, s statement) {
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", id, owner,
+		account.Money(s.Deposited), account.Money(s.Withdrawn), account.Money(s.Sent),
+		account.Money(s.Received), account.Money(s.Refunded), account.Money(s.balance()), s.Events)
+}
+
+// byNumber compares ids that end in a number as one would count them.
+func byNumber(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// table returns a writer that aligns columns to the right.
+func table(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+}

@@ -141,7 +141,7 @@ func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step
 
 // settled answers s, which gave no events on what is recorded.
 func (g *Group[C, S, E]) settled(f *flight[S], s *step[S, E]) {
-	g.reply(s.job, answer[S, E]{out: Outcome[S, E]{Loaded: s.at, Attempts: f.attempt}, err: s.err})
+	g.reply(s.job, answer[S, E]{out: Outcome[S, E]{Loaded: g.r.own(s.at), Attempts: f.attempt}, err: s.err})
 }
 
 // recorded answers p, whose events were appended.
@@ -162,7 +162,7 @@ func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, 
 			continue
 		}
 		g.reply(s.job, answer[S, E]{out: Outcome[S, E]{
-			Loaded: s.at, Events: s.events, Position: a.Position, Attempts: f.attempt,
+			Loaded: g.r.own(s.at), Events: s.events, Position: a.Position, Attempts: f.attempt,
 		}})
 	}
 }

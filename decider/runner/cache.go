@@ -33,16 +33,21 @@ func (r *Runner[C, S, E]) WithCache(c Cache[S]) *Runner[C, S, E] {
 	if c.Size < 0 {
 		panic(fmt.Sprintf("runner: WithCache: negative Size %d", c.Size))
 	}
-	if at, plain := plainValue(reflect.TypeFor[S](), "state"); !plain && c.Clone == nil && !c.Shared {
-		panic(fmt.Sprintf("runner: WithCache: %s, which calls would share: "+
-			"give Cache.Clone, or set Cache.Shared if nobody ever changes a %v in place", at, reflect.TypeFor[S]()))
-	}
+	mustShare("WithCache", c)
 	if c.Size == 0 {
 		c.Size = 10_000
 	}
 	copied := *r
 	copied.cache = newCache(c)
 	return &copied
+}
+
+// mustShare panics if calls cannot share a state as c says.
+func mustShare[S any](caller string, c Cache[S]) {
+	if at, plain := plainValue(reflect.TypeFor[S](), "state"); !plain && c.Clone == nil && !c.Shared {
+		panic(fmt.Sprintf("runner: %s: %s, which calls would share: "+
+			"give Cache.Clone, or set Cache.Shared if nobody ever changes a %v in place", caller, at, reflect.TypeFor[S]()))
+	}
 }
 
 // plainValue reports whether a copy of a value of type t shares nothing with it
@@ -203,6 +208,14 @@ func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	}
 	f.at, f.from, f.seen = at, at.Version, seen
 	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
+}
+
+// own returns at for one more caller, who may do with it what the cache allows.
+func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
+	if r.cache != nil && r.cache.clone != nil {
+		at.State = r.cache.clone(at.State)
+	}
+	return at
 }
 
 // keep caches what f knows, if it was the stream's head during the call.

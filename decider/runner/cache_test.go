@@ -201,11 +201,21 @@ func refuses[S any](t *testing.T, want string) {
 	if !strings.HasPrefix(text, "runner: WithCache: "+want) || !strings.Contains(text, "Cache.Clone") {
 		t.Errorf("panic %q, want %q and what to do", text, want)
 	}
+	text = panics(t, func() { runner.NewGroup(stateless[S]()) })
+	if !strings.HasPrefix(text, "runner: NewGroup: "+want) || !strings.Contains(text, "Cache.Clone") {
+		t.Errorf("panic %q, want %q and what to do", text, want)
+	}
 }
 
-func withCache[S any](c runner.Cache[S]) {
+// stateless returns a runner over any state, which nothing changes.
+func stateless[S any]() *runner.Runner[command, S, event] {
 	d := decider.New(func(command, S) ([]event, error) { return nil, nil }, func(s S, _ event) S { return s })
-	runner.New("A", d, memory.New(), textCodec{}).WithCache(c)
+	return runner.New("A", d, memory.New(), textCodec{})
+}
+
+// withCache gives a runner the cache c, and a group the runner.
+func withCache[S any](c runner.Cache[S]) {
+	runner.NewGroup(stateless[S]().WithCache(c))
 }
 
 // careless changes its state in place: with Clone even that stays inside one call.

@@ -69,8 +69,14 @@ func (b *batch) less() {
 	}
 }
 
-// NewGroup returns a group over r, with r's retry, cache, snapshots and observer.
+// NewGroup returns a group over r, with r's retry, cache, snapshots and observer. What
+// one command leads to is what the next one is decided on, so NewGroup panics if an S
+// could be changed in place by who gets it, being no plain value, and r has no cache
+// with Clone or Shared.
 func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
+	if r.cache == nil {
+		mustShare("NewGroup", Cache[S]{})
+	}
 	return &Group[C, S, E]{r: r, queues: make(map[string]*queue[S, E])}
 }
 

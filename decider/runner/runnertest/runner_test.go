@@ -80,14 +80,6 @@ type group struct {
 	close func()
 }
 
-// Handle is System.Handle of the group. A group goes on with the states that it
-// gives to callers, so one who changes them clones them first.
-func (g group) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcome, error) {
-	out, err := g.system.Handle(ctx, c)
-	out.State = out.State.Clone()
-	return out, err
-}
-
 // Close closes the group.
 func (g group) Close() error {
 	g.close()
@@ -176,7 +168,7 @@ func TestRunner(t *testing.T) {
 		"in small pages":                openSmallPages,
 		"by Transact":                   openTransact,
 		"from mementos":                 openMementos,
-		"in a group":                    openGroup(plain),
+		"in a group":                    openGroup(cached),
 		"in a group, cached, snapshots": openGroup(both),
 	} {
 		t.Run(name, func(t *testing.T) {

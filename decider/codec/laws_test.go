@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -122,5 +123,32 @@ func TestValuesDecodeAllocatesNothing(t *testing.T) { //nolint:paralleltest // c
 	dst := make([]Event, 0, len(page))
 	if allocs := testing.AllocsPerRun(100, func() { dst, _ = c.Decode(dst[:0], page) }); allocs != 0 {
 		t.Errorf("Decode allocates %v times", allocs)
+	}
+}
+
+// TestFold checks that Fold is Decode and then Evolve, up to an event that cannot be
+// decoded, and that its scratch memory means nothing.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	remember := func(seen []Event, event Event) []Event { return append(slices.Clone(seen), event) }
+	for name, c := range everyCodec() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				before := rapid.SliceOfN(events(), 0, 3).Draw(t, "before")
+				page := record(t, c, rapid.SliceOfN(events(), 0, 6).Draw(t, "events")...)
+				if len(page) > 0 && rapid.Bool().Draw(t, "broken") {
+					broken := &page[rapid.IntRange(0, len(page)-1).Draw(t, "where")]
+					broken.Data, broken.Value = []byte("?"), nil
+				}
+				scratch := rapid.SliceOfN(events(), 0, 3).Draw(t, "scratch")
+				decoded, wantErr := c.Decode(nil, page)
+				want := slices.Concat(before, decoded)
+				got, err := codec.Fold(c, remember, before, page, &scratch)
+				if fmt.Sprint(err) != fmt.Sprint(wantErr) || len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+					t.Fatalf("Fold = %+v, %v, want %+v, %v", got, err, want, wantErr)
+				}
+			})
+		})
 	}
 }

@@ -40,15 +40,27 @@ func (values[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 	dst = slices.Grow(dst, len(recorded))[:n+len(recorded)]
 	events := dst[n:]
 	for i := range recorded {
-		value, ok := recorded[i].Value.(*E)
-		if !ok || value == nil {
-			r := &recorded[i]
-			return dst[:n+i], &DecodeError{
-				Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema,
-				Err: fmt.Errorf("its value is a %T, not one of this codec", r.Value),
-			}
+		event, err := value[E](&recorded[i])
+		if err != nil {
+			return dst[:n+i], err
 		}
-		events[i] = *value
+		events[i] = *event
 	}
 	return dst, nil
+}
+
+// value returns the event that r keeps.
+func value[E any](r *store.Recorded) (*E, error) {
+	event, ok := r.Value.(*E)
+	if !ok || event == nil {
+		return nil, noValue(r)
+	}
+	return event, nil
+}
+
+func noValue(r *store.Recorded) error {
+	return &DecodeError{
+		Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema,
+		Err: fmt.Errorf("its value is a %T, not one of this codec", r.Value),
+	}
 }

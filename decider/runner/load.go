@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -100,14 +101,9 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 	if len(page) == 0 {
 		return nil
 	}
-	events, err := r.codec.Decode(scratch.events[:0], page)
-	scratch.events = events
+	state, err := codec.Fold(r.codec, r.decider.Evolve, f.at.State, page, &scratch.events)
 	if err != nil {
 		return err
-	}
-	state, evolve := f.at.State, r.decider.Evolve
-	for i := range events {
-		state = evolve(state, events[i])
 	}
 	if f.watch != "" && f.landed == 0 {
 		for i := range page {

@@ -80,12 +80,12 @@ type stream struct {
 // streams are short, and memory is most of the price of an append, so the first
 // ones are not.
 const (
-	smallChunks = 4
+	smallChunks = 5
 	chunkSize   = 1024
 )
 
 // chunkSizes returns the sizes of the first chunks; all others are of chunkSize.
-func chunkSizes() [smallChunks]uint64 { return [smallChunks]uint64{8, 32, 128, 512} }
+func chunkSizes() [smallChunks]uint64 { return [smallChunks]uint64{4, 12, 48, 192, 768} }
 
 // locate returns the chunk, and the index in it, of the event after version.
 func locate(version uint64) (chunk, index uint64) {

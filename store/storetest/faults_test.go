@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,7 +60,7 @@ func TestFaults(t *testing.T) {
 		f := storetest.Faults(memory.New(), 1, storetest.Rate{})
 		f.Next(storetest.None)
 		for i := range 3 {
-			if _, err := f.Append(ctx, stream, store.Exactly(uint64(i)), event(fmt.Sprint(i))); err != nil {
+			if _, err := f.Append(ctx, stream, store.Exactly(uint64(i)), event(strconv.Itoa(i))); err != nil {
 				t.Fatalf("Append(%d) = %v, want nil", i, err)
 			}
 		}
@@ -123,7 +124,8 @@ func TestFaults(t *testing.T) {
 			_, err := f.Append(ctx, stream, store.NoStream, event("a"))
 			wantInjected(t, err)
 			calls := 1
-			for ; len(ids(t, f)) == 0 && calls <= 4; calls++ {
+			for len(ids(t, f)) == 0 && calls <= 4 {
+				calls++
 			}
 			seen[calls] = true
 		}
@@ -175,7 +177,7 @@ func TestFaults(t *testing.T) {
 		})
 		const calls = 2000
 		for i := range calls {
-			_, err := f.Append(ctx, stream, store.Any, event(fmt.Sprint(i)))
+			_, err := f.Append(ctx, stream, store.Any, event(strconv.Itoa(i)))
 			if err != nil {
 				wantInjected(t, err)
 			}
@@ -283,7 +285,7 @@ func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []st
 			trace = append(trace, fmt.Sprint(len(page.Events), err))
 			continue
 		}
-		id := fmt.Sprint(i)
+		id := strconv.Itoa(i)
 		_, err := f.Append(context.Background(), stream, store.Any, event(id))
 		trace = append(trace, fmt.Sprint(err))
 		if err == nil {

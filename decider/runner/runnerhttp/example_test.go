@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
@@ -55,7 +54,7 @@ func Example() {
 
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	res, err := http.Post(server.URL+"/counters/c-1/down", "", strings.NewReader(""))
+	res, err := http.Post(server.URL+"/counters/c-1/down", "", http.NoBody) //nolint:noctx // an example is short
 	if err != nil {
 		fmt.Println(err)
 		return

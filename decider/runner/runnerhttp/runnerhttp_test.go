@@ -22,7 +22,7 @@ import (
 
 // request returns a POST whose headers are the given pairs of name and value.
 func request(headers ...string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, "/counters/c-1", http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/counters/c-1", http.NoBody)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
@@ -94,7 +94,7 @@ func TestOptionsTag(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = counters.Handle(context.Background(), "c-1", add(1), opts...)
-		if int(tag) == n && err != nil || int(tag) != n && !errors.Is(err, store.ErrConflict) { //nolint:gosec // at most 6
+		if int(tag) == n && err != nil || int(tag) != n && !errors.Is(err, store.ErrConflict) {
 			t.Fatalf("Handle with If-Match %d at version %d: %v", tag, n, err)
 		}
 	})

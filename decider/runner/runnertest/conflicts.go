@@ -157,8 +157,8 @@ func attemptsOwn(t *trial) {
 	s := t.system()
 	var took [3]time.Duration
 	t.together(len(took), func(i int) {
-		start := time.Now()                             //nolint:forbidigo // the bubble's clock
-		time.Sleep(time.Duration(i) * time.Microsecond) //nolint:forbidigo // the bubble's clock: the first one is on its way
+		start := time.Now()
+		time.Sleep(time.Duration(i) * time.Microsecond)
 		c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), Attempts: []int{1, 8, 1}[i]}
 		t.refused(s, c, store.ErrConflict)
 		took[i] = time.Since(start)

@@ -64,7 +64,7 @@ func contextEnds(t *trial) {
 // endsAt handles a deposit, which must end with target when ctx does.
 func (t *trial) endsAt(ctx context.Context, after time.Duration, target error) {
 	t.Helper()
-	start := time.Now() //nolint:forbidigo // the bubble's clock
+	start := time.Now()
 	out, err := t.system().Handle(ctx, Call{ID: acc, Command: do(doDeposit, 5, "mine"), Attempts: 50})
 	if !errors.Is(err, target) || errors.Is(err, ErrRejected) {
 		t.Errorf("Handle() = %+v, %v, want the error of the context, %q", out, err, target)
@@ -72,7 +72,7 @@ func (t *trial) endsAt(ctx context.Context, after time.Duration, target error) {
 	if took := time.Since(start); took != after {
 		t.Errorf("the call returned after %v, want when the context ended, after %v", took, after)
 	}
-	time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock: whatever was left running ends
+	time.Sleep(time.Hour)
 	if n := t.count("mine"); n > 1 {
 		t.Errorf("the stream has the event of the command %d times, want at most once", n)
 	}
@@ -87,7 +87,7 @@ func contextEndsPause(t *trial) {
 		t.given(acc, do(doDeposit, 1, fmt.Sprint("rival", n)))
 		if n == 2 { // only a pause takes time
 			time.AfterFunc(time.Microsecond, func() {
-				canceled = time.Now() //nolint:forbidigo // the bubble's clock
+				canceled = time.Now()
 				cancel()
 			})
 		}
@@ -112,7 +112,7 @@ func givenUp(t *trial) {
 	for _, patience := range []time.Duration{time.Second / 2, 3 * time.Second / 2} {
 		t.together(2, func(i int) {
 			if i == 1 {
-				time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's clock
+				time.Sleep(time.Millisecond)
 				t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "beside")})
 				return
 			}

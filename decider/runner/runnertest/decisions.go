@@ -24,7 +24,7 @@ func rejectionIsFinal(t *trial) {
 		do("dance", 0, "mine"):    decider.ErrUnhandled,
 	} {
 		t.decisions()
-		start := time.Now() //nolint:forbidigo // the bubble's clock
+		start := time.Now()
 		t.refused(s, Call{ID: acc, Command: command}, target)
 		if n, took := t.decisions(), time.Since(start); n != 1 || took != 0 {
 			t.Errorf("a rejected command was decided %d times in %v, want once and at once", n, took)

@@ -64,7 +64,7 @@ func (p *probe) Append(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
 	p.mu.Lock()
-	p.appends = append(p.appends, appendCall{time.Now(), len(events)}) //nolint:forbidigo // the bubble's clock
+	p.appends = append(p.appends, appendCall{time.Now(), len(events)})
 	n := len(p.appends)
 	p.mu.Unlock()
 	if err := p.before(ctx, n, p.onAppend); err != nil {

@@ -121,7 +121,7 @@ func drawCall(t *rapid.T, d *table, sent []Call) Call {
 		c.CommandID = tag
 	}
 	if rapid.IntRange(0, 4).Draw(t, "expect") == 4 {
-		version := uint64(rapid.IntRange(0, 4).Draw(t, "version")) //nolint:gosec // it is small
+		version := uint64(rapid.IntRange(0, 4).Draw(t, "version"))
 		c.Expected = &version
 	}
 	return c

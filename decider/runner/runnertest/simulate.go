@@ -240,7 +240,7 @@ func (s *simulation) finish() {
 
 // sleep lets time pass until everybody who paused is back.
 func (s *simulation) sleep() {
-	time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock
+	time.Sleep(time.Minute)
 	s.slept = true
 }
 

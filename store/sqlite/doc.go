@@ -1,0 +1,2 @@
+package sqlite
+import _ "modernc.org/sqlite"

@@ -152,7 +152,7 @@ func (t *check) appendUnder(ctx context.Context, s store.Stream, events []store.
 	if failed != nil && !errors.Is(failed, context.DeadlineExceeded) && !errors.Is(failed, context.Canceled) {
 		return fmt.Errorf("%s under a context that ends = %w, want what the context ended with", call, failed)
 	}
-	all, err := readStream(t.ctx, t.store, s) //nolint:contextcheck // the other one has ended
+	all, err := readStream(t.ctx, t.store, s)
 	switch n := len(all) - version; {
 	case err != nil:
 		return err

@@ -268,7 +268,7 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 		page, live = p.subscribed(page, o, live)
 		if (first || next != o.From || len(page.Events) > 0) && !p.yield(page, yield) {
 			if p.is("break waits") {
-				p.await(context.Background(), wake, &o) //nolint:contextcheck // the bug
+				p.await(context.Background(), wake, &o)
 			}
 			return
 		}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/decider/runner/runnerhttp"
+	"github.com/evolvego/evolve/examples/bank/account"
+	"github.com/evolvego/evolve/store"
+)
+
+// accounts runs commands on accounts.
+type accounts = runner.Runner[account.Command, account.State, account.Event]
+
+func newAccounts(st store.Store) *accounts {
+	return runner.New("Account", account.Decider(), st, account.Codec())
+}
+
+// service is the handlers' common things.
+type service struct {
+	accounts *accounts
+	log      *slog.Logger
+}
+
+// newMux returns the routes of the service.
+func newMux(a *accounts, log *slog.Logger) http.Handler {
+	s := &service{a, log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /accounts/{id}", s.show)
+	mux.HandleFunc("PUT /accounts/{id}", command(s, func(b struct{ Owner string }) account.Command { return account.Open{Owner: b.Owner} }))
+	mux.HandleFunc("POST /accounts/{id}/deposits", command(s, func(b amount) account.Command { return account.Deposit(b) }))
+	mux.HandleFunc("POST /accounts/{id}/withdrawals", command(s, func(b amount) account.Command { return account.Withdraw(b) }))
+	mux.HandleFunc("DELETE /accounts/{id}", command(s, func(struct{}) account.Command { return account.Close{} }))
+	return limit(mux)
+}
+
+// limit is a middleware of the service's own: no body is larger than a kilobyte.
+func limit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// amount is the body of requests that move money.
+type amount struct{ Cents int64 }
+
+// badBodyError is a request whose body is not what the route takes.
+type badBodyError struct{ err error }
+
+func (e *badBodyError) Error() string   { return fmt.Sprintf("http: bad body: %v", e.err) }
+func (e *badBodyError) Unwrap() error   { return e.err }
+func (e *badBodyError) HTTPStatus() int { return http.StatusBadRequest }
+
+// command returns a handler that runs the command which read makes of the body.
+func command[B any](s *service, read func(body B) account.Command) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body B
+		opts, err := runnerhttp.Options(r)
+		if err == nil && r.Method != http.MethodDelete {
+			if bad := json.NewDecoder(r.Body).Decode(&body); bad != nil {
+				err = &badBodyError{bad}
+			}
+		}
+		if err != nil {
+			s.problem(w, r, err)
+			return
+		}
+		out, err := s.accounts.Handle(r.Context(), r.PathValue("id"), read(body), opts...)
+		if err != nil {
+			s.problem(w, r, err)
+			return
+		}
+		s.answer(w, out.Loaded)
+	}
+}
+
+// show answers with the state of an account.
+func (s *service) show(w http.ResponseWriter, r *http.Request) {
+	loaded, err := s.accounts.Load(r.Context(), r.PathValue("id"))
+	switch {
+	case err != nil:
+		s.problem(w, r, err)
+	case loaded.Version == 0:
+		http.NotFound(w, r)
+	default:
+		s.answer(w, loaded)
+	}
+}
+
+// answer writes an account, with its version as ETag.
+func (s *service) answer(w http.ResponseWriter, loaded runner.Loaded[account.State]) {
+	runnerhttp.SetETag(w.Header(), loaded.Version)
+	w.Header().Set("Content-Type", "application/json")
+	err := json.NewEncoder(w).Encode(map[string]any{
+		"owner": loaded.State.Owner, "cents": loaded.State.Balance, "closed": loaded.State.Status == account.Ended,
+	})
+	if err != nil {
+		s.log.Warn("write an answer", "error", err)
+	}
+}
+
+// problem writes what err means to the client, and logs it if it is our fault.
+func (s *service) problem(w http.ResponseWriter, r *http.Request, err error) {
+	if status := runnerhttp.WriteProblem(w, r, err); status >= http.StatusInternalServerError {
+		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	}
+}

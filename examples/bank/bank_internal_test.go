@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -50,17 +51,20 @@ func (f *fragile) SaveCheckpoint(ctx context.Context, name string, from, to stor
 // all is settled. It reports whether it is.
 func carryUntilCrash(f *fragile) (settled bool) {
 	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	c := newCourier(newBank(f))
-	go func() {
+	var running sync.WaitGroup
+	running.Go(func() {
 		defer func() {
 			if recover() != nil {
 				c.tell(0, errCrash)
 			}
 		}()
-		_ = c.run(ctx)
-	}()
-	return c.settle(ctx) == nil
+		_ = c.run(ctx) // settle returns its error
+	})
+	err := c.settle(ctx)
+	stop()
+	running.Wait()
+	return err == nil
 }
 
 // TestTransfersSurviveCrashes checks that, whenever the courier is stopped and started
@@ -92,7 +96,18 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			if do(from, account.Send{Transfer: fmt.Sprint("t-", i), From: from, To: to, Cents: cents}) {
 				sent++
 			}
-			if rapid.IntRange(0, 3).Draw(t, "then") == 0 {
+			switch at := pick.Draw(t, "at"); rapid.IntRange(0, 7).Draw(t, "then") {
+			case 0:
+				if do(at, account.Deposit{Cents: cents}) {
+					total += cents
+				}
+			case 1:
+				if do(at, account.Withdraw{Cents: cents}) {
+					total -= cents
+				}
+			case 2:
+				do(at, account.Close{})
+			case 3, 4:
 				f := &fragile{eventStore: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
 				carryUntilCrash(f)
 			}

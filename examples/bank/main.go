@@ -55,8 +55,9 @@ func main() {
 // run is main on the given arguments and files.
 func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bank", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard) // main says what is wrong
 	flags.Usage = func() {
+		flags.SetOutput(stderr)
 		fmt.Fprint(stderr, "usage: bank [-store URL] [FILE]\n\n"+
 			"Without FILE, and with nothing on standard input, bank shows itself at work.\n"+
 			"FILE has one command a line, as a JSON object; - is standard input.\n\n")

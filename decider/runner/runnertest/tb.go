@@ -25,9 +25,12 @@ var _ TB = (*recorder)(nil)
 // returns what it found wrong.
 func record(body func(tb TB)) []string {
 	var r recorder
-	var done sync.WaitGroup
-	done.Go(func() { body(&r) })
-	done.Wait()
+	done := make(chan struct{}) // in a bubble, Go 1.25.0 may not see that a WaitGroup waits
+	go func() {
+		defer close(done)
+		body(&r)
+	}()
+	<-done
 	return r.failures
 }
 

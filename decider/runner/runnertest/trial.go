@@ -117,11 +117,16 @@ func (t *trial) decisions() int {
 
 // together runs do n times at once and waits.
 func (t *trial) together(n int, do func(i int)) {
-	var all sync.WaitGroup
+	done := make(chan struct{})
 	for i := range n {
-		all.Go(func() { do(i) })
+		go func() {
+			defer func() { done <- struct{}{} }()
+			do(i)
+		}()
 	}
-	all.Wait()
+	for range n {
+		<-done
+	}
 }
 
 // must handles c, which must go well, and checks the state that comes of it.

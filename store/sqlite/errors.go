@@ -1,0 +1,80 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// What a *[FileError] matches by errors.Is.
+var (
+	// ErrOtherFile: the file is not a database, or one of another application.
+	ErrOtherFile = errors.New("not a file of this store")
+	// ErrNewerSchema: a newer version of this package has written the file.
+	ErrNewerSchema = errors.New("schema is newer than this program")
+	// ErrCorrupt: the file is damaged, or a part of it is missing.
+	ErrCorrupt = errors.New("file is damaged")
+	// ErrReadOnly: the file cannot be written.
+	ErrReadOnly = errors.New("file is read-only")
+	// ErrFull: the disk, or the file, is full.
+	ErrFull = errors.New("disk is full")
+)
+
+// FileError is what is wrong with the file of a store. It is not definite: after
+// it the outcome of an append is unknown.
+type FileError struct {
+	Path string
+	Kind error // ErrOtherFile, ErrNewerSchema, ErrCorrupt, ErrReadOnly or ErrFull
+	Err  error // the details
+}
+
+// Error says which file, and what is wrong with it.
+func (e *FileError) Error() string { return fmt.Sprintf("sqlite: %s: %s: %s", e.Path, e.Kind, e.Err) }
+
+// Unwrap returns the kind and the details.
+func (e *FileError) Unwrap() []error { return []error{e.Kind, e.Err} }
+
+// fileError returns err with the path, as a *FileError if it has a kind.
+func fileError(path string, err error) error {
+	if kind := kindOf(err); kind != nil {
+		return &FileError{Path: path, Kind: kind, Err: err}
+	}
+	return fmt.Errorf("sqlite: %s: %w", path, err)
+}
+
+func kindOf(err error) error {
+	switch code(err) & 0xff {
+	case lib.SQLITE_NOTADB:
+		return ErrOtherFile
+	case lib.SQLITE_CORRUPT:
+		return ErrCorrupt
+	case lib.SQLITE_READONLY:
+		return ErrReadOnly
+	case lib.SQLITE_FULL:
+		return ErrFull
+	}
+	return nil
+}
+
+// code returns the extended result code of SQLite, 0 if err is not of it.
+func code(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+func isBusy(err error) bool { return code(err)&0xff == lib.SQLITE_BUSY }
+
+// isTaken reports whether err says that a row with such a key is there.
+func isTaken(err error) bool {
+	c := code(err)
+	return c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+func invalid(field, reason string) error { return &store.InvalidError{Field: field, Reason: reason} }

@@ -1,0 +1,151 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"iter"
+	"runtime"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxScan is how many positions of the log a page looks at, at most, so
+	// that a filter that matches little ends in bounded time.
+	maxScan = 16_384
+	// maxSubscribed is how many events a page of a subscription has at most.
+	maxSubscribed = 256
+)
+
+const (
+	findTenant = `SELECT id, head FROM tenant WHERE name = ?`
+	// The names of the streams come by CROSS JOIN, so that the events are
+	// looked at in their order. The filter may let through too much here.
+	readLog = `SELECT ` + eventColumns + `, s.type, s.name FROM event e CROSS JOIN stream s ON s.id = e.stream
+WHERE e.tenant = ?1 AND e.position BETWEEN ?2 AND ?3
+AND (?5 IS NULL OR s.type IN (SELECT value FROM json_each(?5)))
+AND (?6 IS NULL OR substr(CAST(s.name AS BLOB), 1, length(?6)) = ?6)
+AND (?7 IS NULL OR e.type IN (SELECT value FROM json_each(?7)))
+ORDER BY e.position `
+	readLogForward  = readLog + `LIMIT ?4`
+	readLogBackward = readLog + `DESC LIMIT ?4`
+)
+
+// Head is [store.Log.Head].
+func (s *Store) Head(ctx context.Context) (uint64, error) {
+	var id int64
+	var head uint64
+	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
+		_, err := r.one(ctx, findTenant, []any{s.tenant}, []any{&id, &head})
+		return err
+	})
+	return head, err
+}
+
+// ReadAll is [store.Log.ReadAll]. No page is longer than 1,000 events, goes on
+// after 32 MiB of data, or comes from more than 16,384 events that the filter was
+// tried on.
+func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	var page store.Page
+	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
+		var tenant int64
+		var head uint64
+		if _, err := r.one(ctx, findTenant, []any{s.tenant}, []any{&tenant, &head}); err != nil {
+			return err
+		}
+		p := newPager(o.From, o.Limit, o.Backward, head)
+		p.within(maxScan)
+		err := r.readLog(ctx, tenant, p, &o.Filter)
+		page = p.page()
+		return err
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return page, nil
+}
+
+func (r *reader) readLog(ctx context.Context, tenant int64, p *pager, f *store.Filter) error {
+	if p.empty() {
+		return nil
+	}
+	query := readLogForward
+	if p.backward {
+		query = readLogBackward
+	}
+	streamTypes, err := oneOf(f.StreamTypes)
+	if err != nil {
+		return err
+	}
+	eventTypes, err := oneOf(f.EventTypes)
+	if err != nil {
+		return err
+	}
+	var prefix any
+	if f.IDPrefix != "" {
+		prefix = []byte(f.IDPrefix)
+	}
+	args := []any{tenant, p.low, p.high, p.limit, streamTypes, prefix, eventTypes}
+	return r.each(ctx, query, args, func(rows *sql.Rows) (bool, error) {
+		var e store.Recorded
+		if err := scan(rows, &e, &e.Stream.Type, &e.Stream.ID); err != nil {
+			return false, err
+		}
+		if !f.Matches(&e) {
+			return p.add(e.Position, nil), nil
+		}
+		return p.add(e.Position, &e), nil
+	})
+}
+
+// oneOf returns names as JSON, nil for none. What is not UTF-8 matches too much.
+func oneOf(names []string) (any, error) {
+	if len(names) == 0 {
+		return nil, nil //nolint:nilnil // the NULL of SQL
+	}
+	text, err := json.Marshal(names)
+	return string(text), err
+}
+
+// Subscribe is [store.Log.Subscribe]. The loop runs where it is, and holds no
+// connection while the page is handled. Pages have at most 256 events. What
+// another process appends comes some 20 ms later than what this one does.
+func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		if o.Backward {
+			yield(store.Page{}, invalid("backward", "is not possible for a subscription"))
+			return
+		}
+		o := o // of this loop
+		if o.Limit == 0 || o.Limit > maxSubscribed {
+			o.Limit = maxSubscribed
+		}
+		b := s.backend
+		defer b.watch()()
+		for first := true; ; first = false {
+			news := b.news.next()
+			page, err := s.ReadAll(ctx, o)
+			if err != nil {
+				yield(store.Page{}, err)
+				return
+			}
+			if (first || page.Next != o.From) && !yield(page, nil) {
+				return
+			}
+			o.From = page.Next
+			if !page.End {
+				runtime.Gosched() // a reader that never waits starves the writer
+				continue
+			}
+			select {
+			case <-news:
+			case <-ctx.Done():
+			case <-b.done:
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pollEvery is how often the file is looked at for what other processes write.
+const pollEvery = 20 * time.Millisecond
+
+// news tells those who wait that the file may have something new.
+type news struct {
+	wake     atomic.Pointer[chan struct{}] // nil if nobody waits
+	watchers sync.WaitGroup                // the goroutine that polls
+
+	mu    sync.Mutex
+	count int                // of subscriptions; guarded by mu
+	stop  context.CancelFunc // ends the goroutine that polls; guarded by mu
+}
+
+// tell wakes all who wait. It costs one load if nobody does.
+func (n *news) tell() {
+	if n.wake.Load() == nil {
+		return
+	}
+	if wake := n.wake.Swap(nil); wake != nil {
+		close(*wake)
+	}
+}
+
+// next returns what is closed at the next tell.
+func (n *news) next() <-chan struct{} {
+	for {
+		if wake := n.wake.Load(); wake != nil {
+			return *wake
+		}
+		wake := make(chan struct{})
+		if n.wake.CompareAndSwap(nil, &wake) {
+			return wake
+		}
+	}
+}
+
+// watch has the file polled until the function that it returns is called.
+func (b *backend) watch() (end func()) {
+	n := &b.news
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.count++
+	if n.count == 1 && !b.closed() {
+		ctx, cancel := context.WithCancel(context.Background())
+		n.stop = cancel
+		n.watchers.Go(func() { b.poll(ctx) })
+	}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.count--
+		if n.count == 0 && n.stop != nil {
+			n.stop()
+			n.stop = nil
+		}
+	}
+}
+
+// poll tells when another connection has committed, until ctx or the backend
+// ends. An error of a poll counts as news: whoever reads meets it too.
+func (b *backend) poll(ctx context.Context) {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	var conn *sql.Conn // the same one each time: versions of two do not compare
+	defer func() {
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}()
+	var seen int64
+	for {
+		var version int64
+		var err error
+		if conn == nil {
+			conn, err = b.reads.Conn(ctx)
+		}
+		if err == nil {
+			err = conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA data_version").Scan(&version)
+		}
+		if err != nil || version != seen {
+			seen = version
+			b.news.tell()
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		case <-b.done:
+			return
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxPage is how many events a page holds at most.
+	maxPage = 1000
+	// maxPageData is at how many bytes of data a page ends.
+	maxPageData = 32 << 20
+	// maxReaders is how many read at once at most.
+	maxReaders = 8
+)
+
+// reader is a connection that reads, with its statements.
+type reader struct {
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (r *reader) close() error { return r.conn.Close() }
+
+// reading calls do with a reader that nobody else has. The reads of do are not
+// ended by ctx, which costs a goroutine each, so they must be short.
+func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *reader) error) error {
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	var r *reader
+	select {
+	case r = <-b.readers:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-b.done:
+		return store.ErrClosed
+	}
+	defer func() { b.readers <- r }()
+	quiet := context.WithoutCancel(ctx)
+	if r == nil {
+		conn, err := b.reads.Conn(quiet)
+		if err != nil {
+			return fileError(b.path, err)
+		}
+		r = &reader{conn: conn, stmts: make(map[string]*sql.Stmt)}
+	}
+	if err := do(quiet, r); err != nil {
+		return fileError(b.path, err)
+	}
+	return nil
+}
+
+func (r *reader) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt, ok := r.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := r.conn.PrepareContext(ctx, query)
+	if err == nil {
+		r.stmts[query] = stmt
+	}
+	return stmt, err
+}
+
+// one reads the one row of query into to, and reports whether there is one.
+func (r *reader) one(ctx context.Context, query string, args, to []any) (bool, error) {
+	stmt, err := r.stmt(ctx, query)
+	if err != nil {
+		return false, err
+	}
+	err = stmt.QueryRowContext(ctx, args...).Scan(to...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each calls add for the rows of query until it returns false or an error.
+func (r *reader) each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error {
+	stmt, err := r.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if more, err := add(rows); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+const (
+	findStreamByName = `SELECT s.id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
+FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
+	readForward = `SELECT ` + eventColumns + ` FROM event e
+WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version LIMIT ?`
+	readBackward = `SELECT ` + eventColumns + ` FROM event e
+WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version DESC LIMIT ?`
+)
+
+// Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
+// after 32 MiB of data.
+func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	var page store.Page
+	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
+		var id int64
+		var head uint64
+		_, err := r.one(ctx, findStreamByName, []any{s.tenant, stream.Type, stream.ID}, []any{&id, &head})
+		if err != nil {
+			return err
+		}
+		// What is at or below head never changes, so the page needs no
+		// transaction to be of one moment.
+		p := newPager(o.From, o.Limit, o.Backward, head)
+		query := readForward
+		if o.Backward {
+			query = readBackward
+		}
+		if !p.empty() {
+			err = r.each(ctx, query, []any{id, p.low, p.high, p.limit}, func(rows *sql.Rows) (bool, error) {
+				e := store.Recorded{Stream: stream}
+				if err := scan(rows, &e); err != nil {
+					return false, err
+				}
+				return p.add(e.Version, &e), nil
+			})
+		}
+		page = p.page()
+		return err
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return page, nil
+}
+
+// pager makes a page of a stream or log up to head, of what is numbered from low
+// to high.
+type pager struct {
+	head, low, high uint64
+	limit           int
+	backward        bool
+	next            uint64 // if the page is as long as it can be
+	seen, data      int
+	events          []store.Recorded
+}
+
+func newPager(from uint64, limit int, backward bool, head uint64) *pager {
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	p := &pager{head: head, low: max(from, 1), high: head, limit: min(limit, maxPage), backward: backward}
+	p.next = max(p.low, head+1)
+	if backward {
+		p.low, p.next = 1, 0
+		if from != 0 && from < head {
+			p.high = from
+		}
+	}
+	return p
+}
+
+// within narrows the page to what is looked at in n numbers.
+func (p *pager) within(n uint64) {
+	switch {
+	case p.empty() || p.high-p.low < n:
+	case p.backward:
+		p.low = p.high - n + 1
+		p.next = p.low - 1
+	default:
+		p.high = p.low + n - 1
+		p.next = p.high + 1
+	}
+}
+
+func (p *pager) empty() bool { return p.low > p.high }
+
+// add adds the event with this number, or if e is nil only looks at it, and
+// reports whether the page goes on.
+func (p *pager) add(number uint64, e *store.Recorded) bool {
+	p.seen++
+	if e != nil {
+		if p.events == nil {
+			p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
+		}
+		p.events = append(p.events, *e)
+		p.data += len(e.Data)
+	}
+	if p.seen < p.limit && p.data < maxPageData {
+		return true
+	}
+	p.next = number + 1
+	if p.backward {
+		p.next = number - 1
+	}
+	return false
+}
+
+func (p *pager) page() store.Page {
+	end := p.next > p.head
+	if p.backward {
+		end = p.next == 0
+	}
+	return store.Page{Events: p.events, Head: p.head, Next: p.next, End: end}
+}

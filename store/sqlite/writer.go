@@ -1,0 +1,295 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxGroup is how many writes one transaction commits at most.
+	maxGroup = 512
+	// maxGroupEvents is at how many events a group is not joined any more.
+	maxGroupEvents = 4096
+	// maxCached is how many heads of streams the writer remembers at most.
+	maxCached = 100_000
+)
+
+// write is something to do in a transaction of the writer.
+type write interface {
+	// do writes with the statements of w. An error that it returns fails the
+	// whole transaction; a refusal is kept as an outcome instead.
+	do(w *writer) error
+	// count is how many events are written.
+	count() int
+}
+
+// request is a write that somebody waits for.
+type request struct {
+	write
+	taken   atomic.Bool   // by the writer, or by the caller who gives up
+	done    chan struct{} // closed when err is set
+	failure error
+}
+
+// writer makes all writes of a backend, on one connection.
+type writer struct {
+	backend *backend
+	conn    *sql.Conn
+	queue   chan *request
+	stopped chan struct{} // closed when run has returned
+	stmts   map[string]*sql.Stmt
+
+	// What is in the file, as long as nobody else has written to it: the
+	// version says whether.
+	version int64
+	tenants map[string]*tenantHead
+	streams map[streamKey]streamHead
+}
+
+// tenantHead is a row of table tenant.
+type tenantHead struct {
+	id    int64 // 0: there is none
+	head  uint64
+	dirty bool // head is not in the file yet
+}
+
+type streamKey struct {
+	tenant int64
+	stream store.Stream
+}
+
+type streamHead struct {
+	id      int64 // 0: there is none
+	version uint64
+}
+
+func newWriter(b *backend) (*writer, error) {
+	conn, err := b.writes.Conn(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		backend: b,
+		conn:    conn,
+		queue:   make(chan *request, maxGroup),
+		stopped: make(chan struct{}),
+		stmts:   make(map[string]*sql.Stmt),
+	}
+	w.forget()
+	return w, nil
+}
+
+// submit has the writer make a write and returns when it is committed. If ctx
+// ends before it was begun, it is never made.
+func (w *writer) submit(ctx context.Context, job write) error {
+	r := &request{write: job, done: make(chan struct{})}
+	select {
+	case w.queue <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.backend.done:
+		return store.ErrClosed
+	}
+	select {
+	case <-r.done:
+		return r.failure
+	case <-ctx.Done():
+		r.taken.Store(true) // if it is not begun, it never will be
+		return ctx.Err()
+	case <-w.stopped:
+	}
+	select {
+	case <-r.done:
+		return r.failure
+	default:
+		return store.ErrClosed // it is left in the queue
+	}
+}
+
+// run commits what is pending, as one group, until the backend is closed. It
+// never waits for a group to grow: it does that by itself during a commit.
+func (w *writer) run() {
+	defer close(w.stopped)
+	group := make([]*request, 0, maxGroup)
+	for {
+		select {
+		case <-w.backend.done:
+			return
+		case r := <-w.queue:
+			group = w.pending(group[:0], r)
+		}
+		err := w.commit(group)
+		if err == nil {
+			w.backend.news.tell()
+		}
+		for _, r := range group {
+			r.failure = err
+			close(r.done)
+		}
+		clear(group)
+	}
+}
+
+// pending appends to group what is in the queue after r and still wanted.
+func (w *writer) pending(group []*request, r *request) []*request {
+	events := 0
+	for {
+		if r.taken.CompareAndSwap(false, true) {
+			group = append(group, r)
+			events += r.count()
+		}
+		if len(group) == maxGroup || events >= maxGroupEvents {
+			return group
+		}
+		select {
+		case r = <-w.queue:
+		default:
+			return group
+		}
+	}
+}
+
+// commit makes the writes of group in one transaction. After an error none of
+// them may be taken for done or for refused.
+func (w *writer) commit(group []*request) error {
+	if len(group) == 0 {
+		return nil
+	}
+	err := w.transact(group)
+	if err == nil {
+		return nil
+	}
+	w.forget()
+	// A transaction that failed may have ended by itself, so this may fail too.
+	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
+	return fileError(w.backend.path, err)
+}
+
+func (w *writer) transact(group []*request) error {
+	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := w.refresh(); err != nil {
+		return err
+	}
+	for _, r := range group {
+		if err := r.do(w); err != nil {
+			return err
+		}
+	}
+	for _, t := range w.tenants {
+		if t.dirty {
+			if err := w.exec("UPDATE tenant SET head = ? WHERE id = ?", t.head, t.id); err != nil {
+				return err
+			}
+			t.dirty = false
+		}
+	}
+	return w.exec("COMMIT")
+}
+
+// refresh forgets what is remembered of the file if somebody else has written.
+func (w *writer) refresh() error {
+	var version int64
+	if err := w.queryRow("PRAGMA data_version").Scan(&version); err != nil {
+		return err
+	}
+	if version != w.version || len(w.streams) > maxCached || len(w.tenants) > maxCached {
+		w.forget()
+		w.version = version
+	}
+	return nil
+}
+
+func (w *writer) forget() {
+	w.version = 0 // SQLite begins at 1
+	w.tenants = make(map[string]*tenantHead)
+	w.streams = make(map[streamKey]streamHead)
+}
+
+// stmt returns query prepared; there are few different ones.
+func (w *writer) stmt(query string) (*sql.Stmt, error) {
+	if stmt, ok := w.stmts[query]; ok {
+		return stmt, nil
+	}
+	stmt, err := w.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", query, err)
+	}
+	w.stmts[query] = stmt
+	return stmt, nil
+}
+
+func (w *writer) exec(query string, args ...any) error {
+	stmt, err := w.stmt(query)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(context.Background(), args...)
+	return err
+}
+
+// row is a *sql.Row, or the error that there is instead.
+type row struct {
+	row *sql.Row
+	err error
+}
+
+func (r row) Scan(to ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.row.Scan(to...)
+}
+
+func (w *writer) queryRow(query string, args ...any) row {
+	stmt, err := w.stmt(query)
+	if err != nil {
+		return row{err: err}
+	}
+	return row{row: stmt.QueryRowContext(context.Background(), args...)}
+}
+
+// tenant returns the tenant called name, made if it is not there and create.
+func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
+	t, ok := w.tenants[name]
+	if !ok {
+		t = new(tenantHead)
+		err := w.queryRow("SELECT id, head FROM tenant WHERE name = ?", name).Scan(&t.id, &t.head)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+	}
+	if t.id == 0 && create {
+		err := w.queryRow("INSERT INTO tenant (name, head) VALUES (?, 0) RETURNING id", name).Scan(&t.id)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if t.id != 0 {
+		w.tenants[name] = t
+	}
+	return t, nil
+}
+
+// stream returns the head of s, the zero one if there is none.
+func (w *writer) stream(key streamKey) (streamHead, error) {
+	if head, ok := w.streams[key]; ok || key.tenant == 0 {
+		return head, nil
+	}
+	var head streamHead
+	err := w.queryRow(findStream, key.tenant, key.stream.Type, key.stream.ID).Scan(&head.id, &head.version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return streamHead{}, nil
+	}
+	return head, err
+}
+
+// findStream finds a stream and its version.
+const findStream = `SELECT id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
+FROM stream s WHERE tenant = ? AND type = ? AND name = ?`

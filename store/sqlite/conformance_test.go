@@ -12,20 +12,21 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
 		return open(t, filepath.Join(t.TempDir(), "events.db"))
 	})
 }
 
 // open opens the store at path, to be closed at the end.
-func open(t testing.TB, path string, options ...sqlite.Option) *sqlite.Store {
-	t.Helper()
+func open(tb testing.TB, path string, options ...sqlite.Option) *sqlite.Store {
+	tb.Helper()
 	st, err := sqlite.Open(path, options...)
 	if err != nil {
-		t.Fatalf("Open(%q): %v", path, err)
+		tb.Fatalf("Open(%q): %v", path, err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := st.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			tb.Errorf("Close: %v", err)
 		}
 	})
 	return st

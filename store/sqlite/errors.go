@@ -40,6 +40,10 @@ func (e *FileError) Unwrap() []error { return []error{e.Kind, e.Err} }
 
 // fileError returns err with the path, as a *FileError if it has a kind.
 func fileError(path string, err error) error {
+	var file *FileError
+	if errors.As(err, &file) {
+		return err
+	}
 	if kind := kindOf(err); kind != nil {
 		return &FileError{Path: path, Kind: kind, Err: err}
 	}

@@ -125,7 +125,7 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 			o.Limit = maxSubscribed
 		}
 		b := s.backend
-		defer b.watch()()
+		defer b.watch()() //nolint:contextcheck // the goroutine is that of all subscriptions
 		for first := true; ; first = false {
 			news := b.news.next()
 			page, err := s.ReadAll(ctx, o)

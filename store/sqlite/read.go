@@ -23,7 +23,13 @@ type reader struct {
 	stmts map[string]*sql.Stmt
 }
 
-func (r *reader) close() error { return r.conn.Close() }
+func (r *reader) close() error {
+	var errs []error
+	for _, stmt := range r.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, r.conn.Close())...)
+}
 
 // reading calls do with a reader that nobody else has. The reads of do are not
 // ended by ctx, which costs a goroutine each, so they must be short.
@@ -67,7 +73,7 @@ func (r *reader) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 
 // one reads the one row of query into to, and reports whether there is one.
 func (r *reader) one(ctx context.Context, query string, args, to []any) (bool, error) {
-	stmt, err := r.stmt(ctx, query)
+	stmt, err := r.stmt(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return false, err
 	}
@@ -80,7 +86,7 @@ func (r *reader) one(ctx context.Context, query string, args, to []any) (bool, e
 
 // each calls add for the rows of query until it returns false or an error.
 func (r *reader) each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error {
-	stmt, err := r.stmt(ctx, query)
+	stmt, err := r.stmt(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return err
 	}

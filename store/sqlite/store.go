@@ -94,6 +94,9 @@ func (b *backend) shut() error {
 			errs = append(errs, r.close())
 		}
 	}
+	for _, stmt := range b.writer.stmts {
+		errs = append(errs, stmt.Close())
+	}
 	errs = append(errs, b.writer.conn.Close(), b.reads.Close(), b.writes.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fileError(b.path, err)

@@ -226,7 +226,7 @@ func (w *writer) stmt(query string) (*sql.Stmt, error) {
 }
 
 func (w *writer) exec(query string, args ...any) error {
-	stmt, err := w.stmt(query)
+	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (r row) Scan(to ...any) error {
 }
 
 func (w *writer) queryRow(query string, args ...any) row {
-	stmt, err := w.stmt(query)
+	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return row{err: err}
 	}

@@ -1,0 +1,83 @@
+package sqlite_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// TestSubscribe: nothing but the poll of the file can tell of another store.
+func TestSubscribe(t *testing.T) {
+	t.Parallel()
+	t.Run("hears of what another store of the file appends", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		path := filepath.Join(t.TempDir(), "events.db")
+		st, other := open(t, path), open(t, path)
+		const n = 5
+		var got []uint64
+		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				t.Fatalf("Subscribe, after the positions %v: %v", got, err)
+			}
+			for _, e := range page.Events {
+				got = append(got, e.Position)
+			}
+			if len(got) == n {
+				break
+			}
+			if _, err := other.Append(ctx, store.Stream{Type: "A", ID: "1"}, store.Any, batch(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, position := range got {
+			if position != uint64(i)+1 {
+				t.Fatalf("Subscribe yielded the positions %v", got)
+			}
+		}
+		if len(got) != n {
+			t.Fatalf("Subscribe yielded the positions %v, want %d", got, n)
+		}
+	})
+}
+
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	t.Run("a filter that matches little finds it over bounded pages", func(t *testing.T) {
+		t.Parallel()
+		ctx := context.Background()
+		st := open(t, filepath.Join(t.TempDir(), "events.db"))
+		rare := batch(1)
+		rare[0].Type = "Rare"
+		for i, events := range [][]store.Event{rare, batch(10_000), batch(10_000), batch(1)} {
+			if i == 3 {
+				events[0].Type = "Rare"
+			}
+			if _, err := st.Append(ctx, store.Stream{Type: "A", ID: "1"}, store.Any, events); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, backward := range []bool{false, true} {
+			o := store.LogOptions{Backward: backward, Filter: store.Filter{EventTypes: []string{"Rare"}}}
+			var got []uint64
+			pages := 0
+			for end := false; !end; pages++ {
+				page, err := st.ReadAll(ctx, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range page.Events {
+					got = append(got, e.Position)
+				}
+				o.From, end = page.Next, page.End
+			}
+			if pages != 2 || len(got) != 2 || got[0]+got[1] != 20_003 {
+				t.Errorf("ReadAll, backward %t, = positions %v on %d pages, want 1 and 20,002 on 2", backward, got, pages)
+			}
+		}
+	})
+}

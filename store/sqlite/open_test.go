@@ -1,0 +1,142 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// execute runs query on the file at path, by hand.
+func execute(t *testing.T, path, query string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.Background(), query); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// filled returns the path of a file with n events in stream A/1, closed.
+func filled(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "events.db")
+	st := open(t, path)
+	if _, err := st.Append(context.Background(), store.Stream{Type: "A", ID: "1"}, store.NoStream, batch(n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		make func(t *testing.T) string
+		want error
+	}{
+		"another application's file": {func(t *testing.T) string {
+			t.Helper()
+			path := filepath.Join(t.TempDir(), "other.db")
+			execute(t, path, "CREATE TABLE a (b)")
+			return path
+		}, sqlite.ErrOtherFile},
+		"what is no database": {func(t *testing.T) string {
+			t.Helper()
+			path := filepath.Join(t.TempDir(), "text")
+			if err := os.WriteFile(path, make([]byte, 5000), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, sqlite.ErrOtherFile},
+		"a newer schema": {func(t *testing.T) string {
+			t.Helper()
+			path := filled(t, 1)
+			execute(t, path, "PRAGMA user_version=2")
+			return path
+		}, sqlite.ErrNewerSchema},
+		"a truncated file": {func(t *testing.T) string {
+			t.Helper()
+			path := filled(t, 1000)
+			if err := os.Truncate(path, 20_480); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, sqlite.ErrCorrupt},
+		"a missing directory": {func(t *testing.T) string {
+			t.Helper()
+			return filepath.Join(t.TempDir(), "missing", "events.db")
+		}, fs.ErrNotExist},
+		"an empty path": {func(*testing.T) string { return "" }, store.ErrInvalid},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := tt.make(t)
+			before, _ := os.ReadFile(path)
+			if _, err := sqlite.Open(path); !errors.Is(err, tt.want) {
+				t.Errorf("Open(%q) = %v, want %v", path, err, tt.want)
+			}
+			if after, _ := os.ReadFile(path); string(after) != string(before) {
+				t.Errorf("Open(%q) changed the file", path)
+			}
+		})
+	}
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	st := open(t, filepath.Join(t.TempDir(), "events.db"))
+	sqlite.Write(st, "PRAGMA max_page_count=60")
+	version := uint64(0)
+	for {
+		got, err := st.Append(ctx, s, store.Exactly(version), batch(20))
+		if err != nil {
+			var file *sqlite.FileError
+			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || store.Definite(err) {
+				t.Fatalf("Append to a full file = %v, want an unknown outcome that is ErrFull", err)
+			}
+			break
+		}
+		version = got.Version
+	}
+	sqlite.Write(st, "PRAGMA max_page_count=100000")
+	got, err := st.Append(ctx, s, store.Exactly(version), batch(1))
+	if err != nil || got.Version != version+1 || got.Position != version+1 {
+		t.Fatalf("Append when there is space again = %+v, %v; want version and position %d", got, err, version+1)
+	}
+}
+
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	path := filled(t, 3)
+	at := time.Date(2024, 1, 2, 3, 4, 5, 6000, time.UTC)
+	st := open(t, path, sqlite.WithNormalSync(), sqlite.WithClock(func() time.Time { return at }))
+	got, err := st.Append(ctx, s, store.Exactly(3), batch(1))
+	if want := (store.Appended{Version: 4, Position: 4}); err != nil || got != want {
+		t.Fatalf("Append after reopening = %+v, %v; want %+v", got, err, want)
+	}
+	page, err := st.Read(ctx, s, store.ReadOptions{From: 4})
+	if err != nil || len(page.Events) != 1 || !page.Events[0].RecordedAt.Equal(at) {
+		t.Fatalf("Read = %+v, %v; want an event recorded at %v", page, err, at)
+	}
+	value := batch(1)
+	value[0].Data, value[0].Value = nil, 1
+	if _, err := st.Append(ctx, s, store.Any, value); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("Append of a Value = %v, want ErrInvalid", err)
+	}
+}

@@ -41,9 +41,9 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 	}
 	if c.goal == 0 {
 		c.goal = perCheck * setting[int]("rapid.checks")
-	}
-	if testing.Short() {
-		c.goal = max(1, c.goal/5)
+		if testing.Short() {
+			c.goal = max(1, c.goal/5)
+		}
 	}
 	for _, b := range s.blanks {
 		c.tally(kind(b.sample))

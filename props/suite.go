@@ -103,8 +103,8 @@ func (s Suite[C, S, E]) Reaches(name string, hit func(step Step[C, S, E]) bool) 
 	return s
 }
 
-// Checks sets the number of histories; with -short it is a fifth. The default is
-// ten times -rapid.checks. It panics if n < 1.
+// Checks sets the number of histories. The default is ten times -rapid.checks, and a
+// fifth of that with -short. It panics if n < 1.
 func (s Suite[C, S, E]) Checks(n int) Suite[C, S, E] {
 	if n < 1 {
 		panic(fmt.Sprintf("props: Checks(%d)", n))

@@ -15,3 +15,26 @@ func Write(st *Store, pragma string) {
 		panic(err)
 	}
 }
+
+// hold is a write that keeps the writer busy until it is closed.
+type hold chan struct{}
+
+func (hold) count() int { return 1 }
+
+func (h hold) do(*writer) error {
+	h <- struct{}{}
+	<-h
+	return nil
+}
+
+// Hold keeps the writer busy until the function that it returns is called, which
+// waits for the write.
+func Hold(st *Store) (release func()) {
+	h, done := make(hold), make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = st.backend.writer.submit(context.Background(), h)
+	}()
+	<-h
+	return func() { close(h); <-done }
+}

@@ -120,11 +120,7 @@ func migrate(db *sql.DB, path string) (err error) {
 		return err
 	}
 	defer conn.Close()
-	wal := hasWAL(path) // then the file may be shorter than it says
 	if _, err := identify(ctx, conn, path); err != nil {
-		return err
-	}
-	if err := checkSize(ctx, conn, path, wal); err != nil {
 		return err
 	}
 	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
@@ -177,25 +173,4 @@ func identify(ctx context.Context, conn *sql.Conn, path string) (version int, er
 		return 0, &FileError{path, ErrNewerSchema, fmt.Errorf("version %d, above %d", version, schemaVersion)}
 	}
 	return version, nil
-}
-
-// checkSize returns ErrCorrupt as a *[FileError] if the file is shorter than it
-// says, which SQLite does not notice until it needs a page that is missing. It
-// must not open the file beside SQLite: closing it would end SQLite's locks.
-func checkSize(ctx context.Context, conn *sql.Conn, path string, wal bool) error {
-	var want int64
-	err := conn.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&want)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Size() >= want || wal || hasWAL(path) {
-		return err
-	}
-	return &FileError{path, ErrCorrupt, fmt.Errorf("it has %d bytes of %d", info.Size(), want)}
-}
-
-func hasWAL(path string) bool {
-	info, err := os.Stat(path + "-wal")
-	return err == nil && info.Size() > 0
 }

@@ -140,3 +140,19 @@ func TestReopen(t *testing.T) {
 		t.Errorf("Append of a Value = %v, want ErrInvalid", err)
 	}
 }
+
+func TestAppendGivenUp(t *testing.T) {
+	t.Parallel()
+	st, s := open(t, filepath.Join(t.TempDir(), "events.db")), store.Stream{Type: "A", ID: "1"}
+	release := sqlite.Hold(st)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Append, whose context ended in the queue = %v, want DeadlineExceeded", err)
+	}
+	release()
+	got, err := st.Append(context.Background(), s, store.Any, batch(1))
+	if err != nil || got.Version != 1 {
+		t.Errorf("Append after one that ended in the queue = %+v, %v; want version 1", got, err)
+	}
+}

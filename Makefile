@@ -8,6 +8,9 @@ ROOT    := github.com/evolvego/evolve
 BIN     := $(CURDIR)/.bin
 MODULES := $(shell go list -m -f '{{.Dir}}')
 NESTED  := $(filter-out $(CURDIR),$(MODULES))
+# What go.work does for the workspace, for one module alone.
+LOCAL   := $(shell go list -m -f '-replace={{.Path}}={{.Dir}}')
+REMOTE  := $(shell go list -m -f '-dropreplace={{.Path}}')
 
 GOLANGCI_LINT := v2.15.0
 BENCHSTAT     := v0.0.0-20260908200009-22c9c6c9d4da
@@ -79,8 +82,8 @@ setup: $(LINT) $(STAT) ## Install the pinned tools into .bin
 .PHONY: tidy
 tidy: ## Tidy every module
 	GOWORK=off go mod tidy
-	@for m in $(NESTED); do (cd $$m && go mod edit -replace $(ROOT)=$(CURDIR) && \
-		{ rc=0; GOWORK=off go mod tidy || rc=$$?; go mod edit -dropreplace $(ROOT); exit $$rc; }); done
+	@for m in $(NESTED); do (cd $$m && go mod edit $(LOCAL) && \
+		{ rc=0; GOWORK=off go mod tidy || rc=$$?; go mod edit $(REMOTE); exit $$rc; }); done
 
 .PHONY: deps
 deps: ## Prove what imports what and which modules are required
@@ -88,7 +91,7 @@ deps: ## Prove what imports what and which modules are required
 	GOWORK=off go build ./...
 	@mkdir -p $(BIN)
 	@for m in $(NESTED); do (cd $$m && cp go.mod $(BIN)/tidy.mod && cp go.sum $(BIN)/tidy.sum && \
-		go mod edit -replace $(ROOT)=$(CURDIR) $(BIN)/tidy.mod && \
+		go mod edit $(LOCAL) $(BIN)/tidy.mod && \
 		GOWORK=off go mod tidy -diff -modfile=$(BIN)/tidy.mod); done
 	@got=$$(go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' ./decider ./store ./store/memory | grep -v '^$(ROOT)/' || true); \
 		test -z "$$got" || { echo "the core imports: $$got" >&2; exit 1; }

@@ -4,7 +4,7 @@
 //	go run ./examples/bank                 watch it work
 //	go run ./examples/bank FILE            process a file of commands; - is standard input
 //	go run ./examples/bank < FILE          the same
-//	go run ./examples/bank -store URL …    keep the events there; memory: is the default
+//	go run ./examples/bank -store URL …    keep the events there: sqlite:bank.db, say; memory: is the default
 //
 // A file has one command a line, as a JSON object:
 //
@@ -29,9 +29,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/sqlite"
 )
 
 // errUsage is a mistake on the command line.
@@ -63,7 +65,7 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 			"FILE has one command a line, as a JSON object; - is standard input.\n\n")
 		flags.PrintDefaults()
 	}
-	url := flags.String("store", "memory:", "keep the events in the store at `URL`; memory: is gone at the end")
+	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, or sqlite:FILE")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return err
@@ -72,12 +74,16 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	case flags.NArg() > 1:
 		return fmt.Errorf("%w: one file at most, not %q", errUsage, flags.Args())
 	}
-	st, err := openStore(*url)
+	st, err := openStore(*url) //nolint:contextcheck // opening a store takes none
 	if err != nil {
 		return err
 	}
-	b := newBank(st)
-	input, err := openInput(flags.Arg(0), stdin)
+	return errors.Join(work(ctx, newBank(st), flags.Arg(0), stdin, stdout, stderr), st.Close())
+}
+
+// work processes the commands there are, or shows the bank if there are none.
+func work(ctx context.Context, b *bank, name string, stdin *os.File, stdout, stderr io.Writer) error {
+	input, err := openInput(name, stdin)
 	if err != nil {
 		return err
 	}
@@ -93,14 +99,18 @@ type eventStore interface {
 	store.Store
 	store.Log
 	store.Checkpoints
+	io.Closer
 }
 
 // openStore returns the store at url.
 func openStore(url string) (eventStore, error) {
-	if url != "memory:" {
-		return nil, fmt.Errorf("%w: no store at %q: possible is memory: only", errUsage, url)
+	switch scheme, path, _ := strings.Cut(url, ":"); {
+	case url == "memory:":
+		return memory.New(), nil
+	case scheme == "sqlite" && path != "":
+		return sqlite.Open(path)
 	}
-	return memory.New(), nil
+	return nil, fmt.Errorf("%w: no store at %q: possible are memory: and sqlite:FILE", errUsage, url)
 }
 
 // openInput returns the commands to process: those of the file called name, or of

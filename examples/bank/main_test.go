@@ -67,12 +67,29 @@ func TestProgram(t *testing.T) {
 		t.Parallel()
 		testDay(t, day, start(t, bank, nil, "-store", "memory:", "testdata/day.jsonl"))
 	})
+	t.Run("keeps a morning in a file", func(t *testing.T) {
+		t.Parallel()
+		url := "sqlite:" + filepath.Join(t.TempDir(), "bank.db")
+		testDemo(t, start(t, bank, nil, "-store", url))
+		got := start(t, bank, nil, "-store", url) // on what is there from the first time
+		if got.status != 0 || !strings.Contains(got.stdout, "account: already open") {
+			t.Errorf("the second time: status %d, %s\n%s", got.status, got.stderr, got.stdout)
+		}
+
+		url = "sqlite:" + filepath.Join(t.TempDir(), "day.db")
+		morning := bytes.Join(bytes.SplitAfter(day, []byte("\n"))[:1000], nil)
+		testDay(t, morning, start(t, bank, morning, "-store", url))
+		first := start(t, bank, []byte{'\n'}, "-store", url)
+		if paid := regexp.MustCompile(`paid in .*`); paid.FindString(first.stdout) == "" || !strings.Contains(first.stdout, "\n"+fmt.Sprintf("%-44s %7d\n", "commands", 0)) {
+			t.Errorf("the day is not in the file:\n%s", first.stdout)
+		}
+	})
 	for name, tt := range map[string]struct {
 		args   []string
 		status int
 		stderr string
 	}{
-		"unknown store": {[]string{"-store", "disk:bank"}, 2, `no store at "disk:bank": possible is memory:`},
+		"unknown store": {[]string{"-store", "disk:bank"}, 2, `no store at "disk:bank": possible are memory: and sqlite:FILE`},
 		"unknown flag":  {[]string{"-speed", "11"}, 2, "flag provided but not defined: -speed"},
 		"two files":     {[]string{"a", "b"}, 2, "one file at most"},
 		"missing file":  {[]string{"testdata/none.jsonl"}, 1, "testdata/none.jsonl: no such file"},
@@ -102,9 +119,9 @@ func testDemo(t *testing.T, got result) {
 		`Received 40\.00 transfer rent from ann\n.*Delivered transfer rent\n`,
 		`Declined 10\.00 transfer gift from ann reason account: not open\n.*Refunded 10\.00 transfer gift`,
 		`balance 2\.50, at attempt 2`,
-		`2000 deposits of a cent at once: \d+ conflicts, each decided again; balance 22\.50, nothing lost`,
+		`400 deposits of a cent at once: \d+ conflicts, each decided again; balance 6\.50, nothing lost`,
 		`5    30\.00  TransferDelivered`,
-		`200000 commands on 1000 accounts in .*: \d+/s`,
+		`\d+ commands on 100 accounts in .*: \d+/s`,
 	} {
 		if !regexp.MustCompile(want).MatchString(got.stdout) {
 			t.Errorf("the demo does not show %s:\n%s", want, got.stdout)
@@ -169,16 +186,19 @@ func (b *book) keep(line string) {
 	b.done[l.Account+" "+l.ID] = true
 }
 
-// testDay checks what the bank prints about a day against its plain sum.
-func testDay(t *testing.T, day []byte, got result) {
-	t.Helper()
+// read returns the book of a day.
+func read(day []byte) book {
 	b := book{open: map[string]bool{}, closed: map[string]bool{}, balance: map[string]int64{}, done: map[string]bool{}}
 	for line := range strings.Lines(string(day)) {
 		b.keep(line)
 	}
-	if commands := b.accepted + b.replayed + b.rejected; commands < 10_000 || b.bad == 0 || b.replayed == 0 || b.refunded == 0 || len(b.closed) == 0 {
-		t.Errorf("the day is too plain to prove anything: %+v", b)
-	}
+	return b
+}
+
+// testDay checks what the bank prints about a day against its plain sum.
+func testDay(t *testing.T, day []byte, got result) {
+	t.Helper()
+	b := read(day)
 	var all int64
 	for id := range b.open {
 		all += b.balance[id]
@@ -221,5 +241,9 @@ func TestDayIsGenerated(t *testing.T) {
 	got, err := exec.CommandContext(t.Context(), "go", "run", "./internal/daygen").Output()
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("testdata/day.jsonl is not what go generate writes (%v)", err)
+	}
+	b := read(want)
+	if commands := b.accepted + b.replayed + b.rejected; commands < 10_000 || b.bad == 0 || b.replayed == 0 || b.refunded == 0 || len(b.closed) == 0 {
+		t.Errorf("the day is too plain to prove anything: %+v", b)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,7 +97,7 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			if do(from, account.Send{Transfer: fmt.Sprint("t-", i), From: from, To: to, Cents: cents}) {
 				sent++
 			}
-			switch at := pick.Draw(t, "at"); rapid.IntRange(0, 7).Draw(t, "then") {
+			switch at := pick.Draw(t, "at"); rapid.IntRange(0, 8).Draw(t, "then") {
 			case 0:
 				if do(at, account.Deposit{Cents: cents}) {
 					total += cents
@@ -107,6 +108,8 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 				}
 			case 2:
 				do(at, account.Close{})
+			case 5:
+				do(at, account.Open{Owner: "y"}) // what was declined before a crash stays so
 			case 3, 4:
 				f := &fragile{eventStore: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
 				carryUntilCrash(f)
@@ -141,6 +144,94 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			t.Fatalf("%d cents of %d; %d transfers sent, %d delivered and %d refunded", balance, total, sent, ended, refunds)
 		}
 	})
+}
+
+// TestDeclinedStaysDeclined checks that a transfer which was declined goes back, though
+// its target can take it when the command comes again after a crash.
+func TestDeclinedStaysDeclined(t *testing.T) {
+	t.Parallel()
+	ctx, st := t.Context(), memory.New()
+	b := newBank(st)
+	do := func(id string, cmd account.Command) {
+		if _, err := b.accounts.Handle(ctx, id, cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("ann", account.Open{Owner: "Ann"})
+	do("ann", account.Deposit{Cents: 100})
+	do("ann", account.Send{Transfer: "gift", From: "ann", To: "bob", Cents: 40})
+	if carryUntilCrash(&fragile{eventStore: st, crash: 1, after: true}) {
+		t.Fatal("the courier did not crash")
+	}
+	do("bob", account.Open{Owner: "Bob"})
+	if !carryUntilCrash(&fragile{eventStore: st}) {
+		t.Fatal("the courier does not settle")
+	}
+	all, err := b.statements(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ann, bob := all["ann"], all["bob"]; ann.balance() != 100 || ann.Refunded != 40 || bob.balance() != 0 || bob.Declined != 1 {
+		t.Errorf("ann has %+v, bob %+v, want the 40 refunded", ann, bob)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errCrash }
+
+// TestSaysWhenItCannotWrite checks that what nobody got is an error.
+func TestSaysWhenItCannotWrite(t *testing.T) {
+	t.Parallel()
+	if err := demo(t.Context(), newBank(memory.New()), full{}, io.Discard); !errors.Is(err, errCrash) {
+		t.Errorf("demo on a full disk = %v, want %v", err, errCrash)
+	}
+	input := `{"id":"c-1","account":"a","command":"open","owner":"A"}`
+	if err := batch(t.Context(), newBank(memory.New()), strings.NewReader(input), full{}, io.Discard); !errors.Is(err, errCrash) {
+		t.Errorf("batch on a full disk = %v, want %v", err, errCrash)
+	}
+}
+
+// TestBatchCountsEachCommand checks the outcomes by command, and that nothing of the
+// input gets at the terminal.
+func TestBatchCountsEachCommand(t *testing.T) {
+	t.Parallel()
+	input := strings.Join([]string{
+		`{"id":"c-1","account":"a","command":"open","owner":"A\u001b[31m\tB\n"}`,
+		`{"id":"c-1","account":"a","command":"open","owner":"A"}`,
+		`{"id":"c-2","account":"a","command":"deposit","cents":500}`,
+		`{"id":"c-3","account":"a","command":"deposit","cents":500}`,
+		`{"id":"c-3","account":"a","command":"deposit","cents":500}`,
+		`{"id":"c-4","account":"b","command":"deposit","cents":500}`,
+		`{"id":"c-5","account":"a","command":"withdraw","cents":1001}`,
+		`{"id":"c-6","account":"a","command":"transfer","to":"b","cents":1000}`,
+		`{"id":"c-7","account":"a","command":"close"}`,
+		`{"id":"c-8","account":"a","command":"borrow","cents":1}`,
+	}, "\n")
+	var stdout, stderr strings.Builder
+	if err := batch(t.Context(), newBank(memory.New()), strings.NewReader(input), &stdout, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+command     accepted  replayed  rejected
+open               1         1         0
+deposit            2         1         1
+withdraw           0         0         1
+transfer           1         0         0
+close              0         0         1
+
+commands                                           9
+  accepted                                         4
+  replayed                                         2
+  rejected                                         3
+`
+	if !strings.Contains(stdout.String(), want) || !strings.Contains(stdout.String(), "A [31m B ") || strings.ContainsAny(stdout.String(), "\x1b\t") {
+		t.Errorf("batch prints %q, want %q", stdout.String(), want)
+	}
+	if got := stderr.String(); !strings.HasPrefix(got, "bank: line 10: ") || strings.Count(got, "\n") != 1 {
+		t.Errorf("batch says %q about the one bad line", got)
+	}
 }
 
 func TestParseRefuses(t *testing.T) {

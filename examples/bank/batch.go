@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -17,17 +18,27 @@ import (
 
 // tally counts what became of the lines of a file.
 type tally struct {
-	accepted int
-	replayed int
-	rejected map[string]int // by reason
-	bad      int            // lines that were skipped
+	commands map[string]outcomes // by command
+	reasons  map[string]int      // of those rejected
+	bad      int                 // lines that were skipped
 }
+
+// outcomes counts what became of commands.
+type outcomes struct{ accepted, replayed, rejected int }
+
+// plus returns o and p together.
+func (o outcomes) plus(p outcomes) outcomes {
+	return outcomes{o.accepted + p.accepted, o.replayed + p.replayed, o.rejected + p.rejected}
+}
+
+// all is how many commands there were.
+func (o outcomes) all() int { return o.accepted + o.replayed + o.rejected }
 
 // batch processes the commands in input, one after the other: each sees what all
 // before it have led to, transfers included. Then it prints statements and totals.
 func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writer) error {
 	began := time.Now()
-	n := tally{rejected: map[string]int{}}
+	n := tally{commands: map[string]outcomes{}, reasons: map[string]int{}}
 	err := withCourier(ctx, b, func(c *courier) error {
 		progress := newProgress(stderr)
 		defer progress.end()
@@ -54,8 +65,12 @@ func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	printStatements(stdout, all)
-	n.print(stdout, all, took)
+	out := bufio.NewWriter(stdout) // it keeps the first error for Flush
+	printStatements(out, all)
+	n.print(out, all, took)
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write the statements: %w", err)
+	}
 	return nil
 }
 
@@ -94,20 +109,24 @@ func (n *tally) process(ctx context.Context, b *bank, c *courier, r request) err
 	out, err := b.accounts.Handle(ctx, r.Account, cmd, runner.CommandID("request/"+r.ID), runner.Metadata(meta))
 	switch {
 	case errors.Is(err, runner.ErrRejected):
-		n.rejected[reason(err)]++
+		n.reasons[reason(err)]++
+		n.add(r, outcomes{rejected: 1})
 		return nil
 	case err != nil:
 		return err
 	case out.Replayed:
-		n.replayed++
+		n.add(r, outcomes{replayed: 1})
 		return nil
 	}
-	n.accepted++
+	n.add(r, outcomes{accepted: 1})
 	if _, ok := cmd.(account.Send); ok {
 		return c.settle(ctx)
 	}
 	return nil
 }
+
+// add counts what became of r.
+func (n *tally) add(r request, o outcomes) { n.commands[r.Command] = n.commands[r.Command].plus(o) }
 
 // reason returns why a command was rejected, without its details.
 func reason(err error) string {
@@ -119,29 +138,39 @@ func reason(err error) string {
 
 // print writes the totals.
 func (n *tally) print(w io.Writer, all map[string]statement, took time.Duration) {
-	rejected, declined, delivered := 0, 0, 0
-	for _, count := range n.rejected {
-		rejected += count
-	}
+	declined, delivered := 0, 0
 	for _, s := range all {
 		declined += s.Declined
 		delivered += s.Delivered
 	}
-	total := n.accepted + n.replayed + rejected
+	total := n.printCommands(w)
 	fmt.Fprintln(w)
-	count(w, "commands", total)
-	count(w, "  accepted", n.accepted)
-	count(w, "  replayed", n.replayed)
-	count(w, "  rejected", rejected)
-	byCount := func(a, b string) int { return cmp.Or(cmp.Compare(n.rejected[b], n.rejected[a]), cmp.Compare(a, b)) }
-	for _, why := range slices.SortedFunc(maps.Keys(n.rejected), byCount) {
-		count(w, "    "+why, n.rejected[why])
+	count(w, "commands", total.all())
+	count(w, "  accepted", total.accepted)
+	count(w, "  replayed", total.replayed)
+	count(w, "  rejected", total.rejected)
+	byCount := func(a, b string) int { return cmp.Or(cmp.Compare(n.reasons[b], n.reasons[a]), cmp.Compare(a, b)) }
+	for _, why := range slices.SortedFunc(maps.Keys(n.reasons), byCount) {
+		count(w, "    "+why, n.reasons[why])
 	}
 	count(w, "transfers", delivered+declined)
 	count(w, "  delivered", delivered)
 	count(w, "  refunded", declined)
 	count(w, "bad lines", n.bad)
-	fmt.Fprintf(w, "\n%d commands in %v, %.0f/s\n", total, took.Round(time.Millisecond), float64(total)/took.Seconds())
+	fmt.Fprintf(w, "\n%d commands in %v, %.0f/s\n", total.all(), took.Round(time.Millisecond), float64(total.all())/took.Seconds())
+}
+
+// printCommands writes what became of each command, and returns the sum.
+func (n *tally) printCommands(w io.Writer) outcomes {
+	const line = "%-10s %9v %9v %9v\n"
+	var total outcomes
+	fmt.Fprintf(w, "\n"+line, "command", "accepted", "replayed", "rejected")
+	for _, command := range []string{"open", "deposit", "withdraw", "transfer", "close"} {
+		o := n.commands[command]
+		fmt.Fprintf(w, line, command, o.accepted, o.replayed, o.rejected)
+		total = total.plus(o)
+	}
+	return total
 }
 
 func count(w io.Writer, what string, n int) {

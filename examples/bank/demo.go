@@ -19,13 +19,31 @@ import (
 
 // demo shows the bank at work.
 func demo(ctx context.Context, b *bank, w, progress io.Writer) error {
-	d := &show{bank: b, w: w, progress: progress}
+	out := &sticky{w: w}
+	d := &show{bank: b, w: out, progress: progress}
 	for _, part := range []func(context.Context) error{d.commands, d.transfers, d.rush, d.history, d.throughput} {
 		if err := part(ctx); err != nil {
 			return err
 		}
+		if out.err != nil {
+			return fmt.Errorf("write the demo: %w", out.err)
+		}
 	}
 	return nil
+}
+
+// sticky is a writer that keeps its first error, and writes nothing more.
+type sticky struct {
+	w   io.Writer
+	err error
+}
+
+// Write writes p, unless that went wrong before.
+func (s *sticky) Write(p []byte) (n int, err error) {
+	if s.err == nil {
+		n, s.err = s.w.Write(p)
+	}
+	return n, s.err
 }
 
 // show is a demo underway.

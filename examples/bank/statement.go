@@ -7,7 +7,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/examples/bank/account"
@@ -67,7 +69,7 @@ func entry(s statement, event account.Event) statement {
 	return s
 }
 
-// states reads the statements of all accounts.
+// statements reads the statements of all accounts.
 func (b *bank) statements(ctx context.Context) (map[string]statement, error) {
 	view := statements()
 	all := view.Start()
@@ -100,15 +102,26 @@ func printStatements(w io.Writer, all map[string]statement) {
 		balance += s.balance()
 	}
 	row(t, "all", "", sum)
-	t.Flush() //nolint:gosec // the writers below have said so already
+	t.Flush() //nolint:gosec // w says what went wrong: it is flushed by its owner
 	fmt.Fprintf(w, "\npaid in %s, paid out %s, and there are %s\n",
 		account.Money(sum.Deposited), account.Money(sum.Withdrawn), account.Money(balance))
 }
 
 func row(w io.Writer, id, owner string, s statement) {
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", id, owner,
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", printable(id), printable(owner),
 		account.Money(s.Deposited), account.Money(s.Withdrawn), account.Money(s.Sent),
 		account.Money(s.Received), account.Money(s.Refunded), account.Money(s.balance()), s.Events)
+}
+
+// printable returns text as a terminal may have it: whatever would move the cursor,
+// or take it for a command, becomes a space.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // byNumber compares ids that end in a number as one would count them.

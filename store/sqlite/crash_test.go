@@ -209,7 +209,7 @@ func TestTwoProcesses(t *testing.T) {
 			t.Fatalf("Append beside another process: %v", err)
 		}
 		acked[events[0].ID] = fmt.Sprintf("%s %d", own.ID, got.Version)
-		if theirs > 300 && got.Version > 10*childBatch {
+		if theirs > 100 && got.Version > 5*childBatch {
 			break
 		}
 	}

@@ -10,9 +10,10 @@
 // for what less than that costs. A crash loses nothing that was acknowledged
 // and leaves no half of an append.
 //
-// Several processes on one machine can use the file at once. It must not be on
-// a network file system. Next to it are the files PATH-wal and PATH-shm, which
-// belong to it: copy a file in use with VACUUM INTO, never with cp.
+// Several processes on one machine can use the file at once; one that writes waits
+// for another at most 30 seconds. The file must not be on a network file system.
+// Next to it are the files PATH-wal and PATH-shm, which belong to it: copy a file
+// in use with VACUUM INTO, never with cp.
 //
 // # The file
 //

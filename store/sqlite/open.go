@@ -20,8 +20,9 @@ const (
 	applicationID = 0x45764c67
 	// schemaVersion is the user_version of a file that is up to date.
 	schemaVersion = 1
-	// busyTimeout is how long to wait for another process.
-	busyTimeout = 5 * time.Second
+	// busyTimeout is how long to wait for another process. SQLite does not wait in
+	// line but looks now and then, so beside a busy writer it may take long.
+	busyTimeout = 30 * time.Second
 )
 
 //go:embed schema.sql

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -171,7 +172,7 @@ func (w *writer) commit(group []*request) error {
 }
 
 func (w *writer) transact(group []*request) error {
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.begin(); err != nil {
 		return err
 	}
 	if err := w.refresh(); err != nil {
@@ -191,6 +192,22 @@ func (w *writer) transact(group []*request) error {
 		}
 	}
 	return w.exec("COMMIT")
+}
+
+// begin begins a transaction that writes. SQLite looks for a lock that is taken less
+// and less often, and beside a process that commits without pause may not find it
+// free for long; so it is asked anew, which begins with many looks.
+func (w *writer) begin() error {
+	if err := w.exec("PRAGMA busy_timeout = 5"); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
+	for {
+		err := w.exec("BEGIN IMMEDIATE")
+		if !isBusy(err) || time.Now().After(deadline) { //nolint:forbidigo // as above
+			return err
+		}
+	}
 }
 
 // refresh forgets what is remembered of the file if somebody else has written.

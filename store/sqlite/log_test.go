@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
 )
 
 // TestSubscribe: nothing but the poll of the file can tell of another store.
@@ -80,4 +81,18 @@ func TestReadAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAppendBesideALongWrite: an append waits for another writer of the file, though
+// it looks for the lock only a moment at a time.
+func TestAppendBesideALongWrite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "events.db")
+	st, other := open(t, path), open(t, path)
+	release := sqlite.Hold(other)
+	time.AfterFunc(200*time.Millisecond, release)
+	appended, err := st.Append(context.Background(), store.Stream{Type: "A", ID: "1"}, store.NoStream, batch(1))
+	if err != nil || appended.Version != 1 {
+		t.Fatalf("Append beside another writer = %+v, %v", appended, err)
+	}
 }

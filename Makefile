@@ -14,9 +14,17 @@ REMOTE  := $(shell go list -m -f '-dropreplace={{.Path}}')
 
 GOLANGCI_LINT := v2.15.0
 BENCHSTAT     := v0.0.0-20260908200009-22c9c6c9d4da
+BUF           := v1.75.0
+GEN_GO        := v1.36.10
+GEN_GO_GRPC   := v1.6.2
 
 LINT      := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
 STAT      := $(BIN)/benchstat-$(BENCHSTAT)
+PROTO     := $(BIN)/buf-$(BUF) $(BIN)/protoc-gen-go-$(GEN_GO) $(BIN)/protoc-gen-go-grpc-$(GEN_GO_GRPC)
+# The plugins by their pinned names; a buf.gen.yaml could not name the versions.
+GENERATE  := $(firstword $(PROTO)) generate store/grpc --template '{"version": "v2", "plugins": [ \
+	{"local": "$(word 2,$(PROTO))", "out": "store/grpc", "opt": "paths=source_relative"}, \
+	{"local": "$(word 3,$(PROTO))", "out": "store/grpc", "opt": "paths=source_relative"}]}'
 BENCH     ?= .
 COUNT     ?= 1
 FUZZTIME  ?= 20s
@@ -42,7 +50,7 @@ test-all: ## Run the tests with ten times the histories
 	RAPID_CHECKS=1000 go test -race -timeout 60m work
 
 .PHONY: check
-check: lint deps test ## Everything CI requires: format, lint, vet, dependencies, tests
+check: lint deps generated test ## Everything CI requires: format, lint, vet, dependencies, generated code, tests
 
 .PHONY: lint
 lint: $(LINT) ## Vet, lint and check the format of every module
@@ -52,6 +60,16 @@ lint: $(LINT) ## Vet, lint and check the format of every module
 .PHONY: fmt
 fmt: $(LINT) ## Format all Go files
 	@for m in $(MODULES); do (cd $$m && $(LINT) fmt ./...); done
+
+.PHONY: generate
+generate: $(PROTO) ## Generate the Go code of the protocol
+	$(GENERATE)
+
+.PHONY: generated
+generated: $(PROTO) ## Prove that the generated code is that of the protocol
+	$(GENERATE) -o $(BIN)/generated
+	@for f in $$(cd $(BIN)/generated && find . -name '*.go'); do diff -u $$f $(BIN)/generated/$$f || \
+		{ echo "$$f is out of date: make generate" >&2; exit 1; }; done
 
 .PHONY: bench
 bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp COUNT=n)
@@ -77,7 +95,7 @@ qa-fast: lint test-unit ## What to run before each commit
 qa: check test-all fuzz cover ## What to run before a release
 
 .PHONY: setup
-setup: $(LINT) $(STAT) ## Install the pinned tools into .bin
+setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin
 
 .PHONY: tidy
 tidy: ## Tidy every module
@@ -108,3 +126,15 @@ $(LINT):
 $(STAT):
 	GOBIN=$(BIN) go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT)
 	mv $(BIN)/benchstat $@
+
+$(BIN)/buf-$(BUF):
+	GOBIN=$(BIN) go install github.com/bufbuild/buf/cmd/buf@$(BUF)
+	mv $(BIN)/buf $@
+
+$(BIN)/protoc-gen-go-$(GEN_GO):
+	GOBIN=$(BIN) go install google.golang.org/protobuf/cmd/protoc-gen-go@$(GEN_GO)
+	mv $(BIN)/protoc-gen-go $@
+
+$(BIN)/protoc-gen-go-grpc-$(GEN_GO_GRPC):
+	GOBIN=$(BIN) go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(GEN_GO_GRPC)
+	mv $(BIN)/protoc-gen-go-grpc $@

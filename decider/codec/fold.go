@@ -9,9 +9,9 @@ import "github.com/evolvego/evolve/store"
 func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.Recorded, scratch *[]E) (S, error) {
 	if _, ok := c.(values[E]); ok { // decoding is no more than a look: do it on the way
 		for i := range recorded {
-			event, err := value[E](&recorded[i])
-			if err != nil {
-				return state, err
+			event, ok := recorded[i].Value.(*E) // as value does, but this loop is worth two lines
+			if !ok || event == nil {
+				return state, noValue(&recorded[i])
 			}
 			state = evolve(state, *event)
 		}

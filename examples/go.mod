@@ -4,12 +4,13 @@ go 1.25.0
 
 require (
 	github.com/evolvego/evolve v0.0.0
-	github.com/evolvego/evolve/store/sqlite v0.0.0
+	github.com/evolvego/evolve/store/open v0.0.0
 	pgregory.net/rapid v1.2.0
 )
 
 require (
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/evolvego/evolve/store/sqlite v0.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect

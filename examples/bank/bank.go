@@ -8,6 +8,8 @@ import (
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/examples/bank/account"
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/open"
 )
 
 // streamType is the type of the accounts' streams.
@@ -18,18 +20,23 @@ type accounts = runner.Runner[account.Command, account.State, account.Event]
 
 // bank is a store with what runs on it.
 type bank struct {
-	store    eventStore
+	store    open.Backend
+	marks    store.Checkpoints // of the courier
 	codec    codec.Codec[account.Event]
 	accounts *accounts // with a cache of states
 	uncached *accounts // without
 }
 
 // newBank returns a bank on st.
-func newBank(st eventStore) *bank {
+func newBank(st open.Backend) *bank {
 	c := account.Codec()
 	uncached := runner.New(streamType, account.Decider(), st, c)
 	shared := runner.Cache[account.State]{Shared: true} // Evolve copies its map, as a property test proves
-	return &bank{store: st, codec: c, accounts: uncached.WithCache(shared), uncached: uncached}
+	marks, ok := st.(store.Checkpoints)
+	if !ok { // without one the transfers are gone through again at each start, which changes nothing
+		marks = memory.New()
+	}
+	return &bank{store: st, marks: marks, codec: c, accounts: uncached.WithCache(shared), uncached: uncached}
 }
 
 // recorded is an event of an account as it stands in the log.

@@ -23,7 +23,7 @@ var errCrash = errors.New("crash")
 // fragile is a store that fails a courier at a chosen call: before an append, after
 // one, or before a checkpoint.
 type fragile struct {
-	eventStore
+	*memory.Store
 	calls atomic.Int64
 	crash int64 // the call that fails; 0: none
 	after bool  // fail after the append
@@ -34,7 +34,7 @@ func (f *fragile) Append(ctx context.Context, s store.Stream, e store.Expected, 
 	if crash && !f.after {
 		return store.Appended{}, store.ErrClosed // nothing was written
 	}
-	appended, err := f.eventStore.Append(ctx, s, e, events)
+	appended, err := f.Store.Append(ctx, s, e, events)
 	if crash {
 		panic(errCrash) // it was written, and the courier never knows
 	}
@@ -45,7 +45,7 @@ func (f *fragile) SaveCheckpoint(ctx context.Context, name string, from, to stor
 	if f.calls.Add(1) == f.crash {
 		return errCrash
 	}
-	return f.eventStore.SaveCheckpoint(ctx, name, from, to)
+	return f.Store.SaveCheckpoint(ctx, name, from, to)
 }
 
 // carryUntilCrash runs a courier on f from the checkpoint on until it crashes, or until
@@ -111,11 +111,11 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			case 5:
 				do(at, account.Open{Owner: "y"}) // what was declined before a crash stays so
 			case 3, 4:
-				f := &fragile{eventStore: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
+				f := &fragile{Store: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
 				carryUntilCrash(f)
 			}
 		}
-		if !carryUntilCrash(&fragile{eventStore: st}) {
+		if !carryUntilCrash(&fragile{Store: st}) {
 			t.Fatal("the courier does not settle")
 		}
 		var balance int64
@@ -160,11 +160,11 @@ func TestDeclinedStaysDeclined(t *testing.T) {
 	do("ann", account.Open{Owner: "Ann"})
 	do("ann", account.Deposit{Cents: 100})
 	do("ann", account.Send{Transfer: "gift", From: "ann", To: "bob", Cents: 40})
-	if carryUntilCrash(&fragile{eventStore: st, crash: 1, after: true}) {
+	if carryUntilCrash(&fragile{Store: st, crash: 1, after: true}) {
 		t.Fatal("the courier did not crash")
 	}
 	do("bob", account.Open{Owner: "Bob"})
-	if !carryUntilCrash(&fragile{eventStore: st}) {
+	if !carryUntilCrash(&fragile{Store: st}) {
 		t.Fatal("the courier does not settle")
 	}
 	all, err := b.statements(ctx)

@@ -44,7 +44,7 @@ func (c *courier) run(ctx context.Context) error {
 
 func (c *courier) carry(ctx context.Context) error {
 	var err error
-	if c.saved, err = c.bank.store.LoadCheckpoint(ctx, consumer); err != nil {
+	if c.saved, err = c.bank.marks.LoadCheckpoint(ctx, consumer); err != nil {
 		return fmt.Errorf("load the checkpoint of %s: %w", consumer, err)
 	}
 	o := store.LogOptions{Filter: store.Filter{StreamTypes: []string{streamType}}}
@@ -103,7 +103,7 @@ func (c *courier) save(ctx context.Context, r recorded) error {
 	if to.Position <= c.saved.Position {
 		return nil
 	}
-	if err := c.bank.store.SaveCheckpoint(ctx, consumer, c.saved, to); err != nil {
+	if err := c.bank.marks.SaveCheckpoint(ctx, consumer, c.saved, to); err != nil {
 		return fmt.Errorf("save the checkpoint of %s: %w", consumer, err)
 	}
 	c.saved = to

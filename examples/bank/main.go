@@ -29,11 +29,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 
-	"github.com/evolvego/evolve/store"
-	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/sqlite"
+	"github.com/evolvego/evolve/store/open"
 )
 
 // errUsage is a mistake on the command line.
@@ -65,7 +62,7 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 			"FILE has one command a line, as a JSON object; - is standard input.\n\n")
 		flags.PrintDefaults()
 	}
-	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, or sqlite:FILE")
+	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, sqlite:FILE, postgres://… or grpc://…")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return err
@@ -74,7 +71,10 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	case flags.NArg() > 1:
 		return fmt.Errorf("%w: one file at most, not %q", errUsage, flags.Args())
 	}
-	st, err := openStore(*url) //nolint:contextcheck // opening a store takes none
+	st, err := open.Store(ctx, *url)
+	if errors.Is(err, open.ErrURL) {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,25 +92,6 @@ func work(ctx context.Context, b *bank, name string, stdin *os.File, stdout, std
 	}
 	defer input.Close()
 	return batch(ctx, b, input, stdout, stderr)
-}
-
-// eventStore is what the bank needs of a store.
-type eventStore interface {
-	store.Store
-	store.Log
-	store.Checkpoints
-	io.Closer
-}
-
-// openStore returns the store at url.
-func openStore(url string) (eventStore, error) {
-	switch scheme, path, _ := strings.Cut(url, ":"); {
-	case url == "memory:":
-		return memory.New(), nil
-	case scheme == "sqlite" && path != "":
-		return sqlite.Open(path)
-	}
-	return nil, fmt.Errorf("%w: no store at %q: possible are memory: and sqlite:FILE", errUsage, url)
 }
 
 // openInput returns the commands to process: those of the file called name, or of

@@ -89,7 +89,7 @@ func TestProgram(t *testing.T) {
 		status int
 		stderr string
 	}{
-		"unknown store": {[]string{"-store", "disk:bank"}, 2, `no store at "disk:bank": possible are memory: and sqlite:FILE`},
+		"unknown store": {[]string{"-store", "disk:bank"}, 2, `not the URL of a store: "disk:bank": begin it with one of `},
 		"unknown flag":  {[]string{"-speed", "11"}, 2, "flag provided but not defined: -speed"},
 		"two files":     {[]string{"a", "b"}, 2, "one file at most"},
 		"missing file":  {[]string{"testdata/none.jsonl"}, 1, "testdata/none.jsonl: no such file"},

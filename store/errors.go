@@ -16,13 +16,22 @@ var (
 	ErrInvalid = errors.New("store: invalid argument")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store: closed")
+	// ErrClaimed: another stream holds a key. The error is a *ClaimedError.
+	ErrClaimed = errors.New("store: key is held by another stream")
+	// ErrLeaseHeld: another owner has the lease. The error is a
+	// *LeaseHeldError.
+	ErrLeaseHeld = errors.New("store: lease is held")
+	// ErrLogDiverged: the log is not the one that was read before. The error
+	// is a *DivergedError.
+	ErrLogDiverged = errors.New("store: log diverged")
 )
 
-// Definite reports whether an error of Append says for certain that nothing was
-// recorded and nothing will be: whether it matches ErrConflict, ErrDuplicate,
-// ErrInvalid or ErrClosed. After any other error the outcome is unknown.
+// Definite reports whether an error of Append, or AppendClaiming, says for
+// certain that nothing was recorded and nothing will be: whether it matches
+// ErrConflict, ErrDuplicate, ErrClaimed, ErrInvalid or ErrClosed. After any other
+// error the outcome is unknown.
 func Definite(err error) bool {
-	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDuplicate) ||
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrClaimed) ||
 		errors.Is(err, ErrInvalid) || errors.Is(err, ErrClosed)
 }
 

@@ -63,6 +63,22 @@ func TestErrors(t *testing.T) {
 			&store.InvalidError{Field: "stream.id", Reason: "is empty"}, store.ErrInvalid, true,
 			"store: invalid argument: stream.id is empty",
 		},
+		"claimed": {
+			&store.ClaimedError{Stream: account, Key: "email:a", Holder: store.Stream{Type: "Account", ID: "acc-2"}}, store.ErrClaimed, true,
+			`store: key is held by another stream: append to Account/acc-1: key "email:a" is held by Account/acc-2`,
+		},
+		"lease": {
+			&store.LeaseHeldError{Name: "reader", Owner: "a", Until: time.Unix(1, 0).UTC()}, store.ErrLeaseHeld, false,
+			`store: lease is held: "reader" is held by "a" until 1970-01-01T00:00:01Z`,
+		},
+		"diverged": {
+			&store.DivergedError{Checkpoint: store.Checkpoint{Position: 7, EventID: "e-7"}, Found: "e-8", Head: 9}, store.ErrLogDiverged, false,
+			`store: log diverged: checkpoint is event "e-7" at position 7, the log has event "e-8" there, its head is 9`,
+		},
+		"short log": {
+			&store.DivergedError{Checkpoint: store.Checkpoint{Position: 7, EventID: "e-7"}, Head: 6}, store.ErrLogDiverged, false,
+			`store: log diverged: checkpoint is event "e-7" at position 7, the log has no event there, its head is 6`,
+		},
 		"closed":   {store.ErrClosed, store.ErrClosed, true, "store: closed"},
 		"canceled": {context.Canceled, context.Canceled, false, "context canceled"},
 	} {
@@ -72,7 +88,10 @@ func TestErrors(t *testing.T) {
 			if !errors.Is(err, tt.is) {
 				t.Errorf("errors.Is(%v, %v) = false", err, tt.is)
 			}
-			for _, other := range []error{store.ErrConflict, store.ErrDuplicate, store.ErrInvalid, store.ErrClosed} {
+			for _, other := range []error{
+				store.ErrConflict, store.ErrDuplicate, store.ErrClaimed, store.ErrInvalid, store.ErrClosed,
+				store.ErrLeaseHeld, store.ErrLogDiverged,
+			} {
 				if !errors.Is(other, tt.is) && errors.Is(err, other) {
 					t.Errorf("%v is also %v", err, other)
 				}

@@ -3,17 +3,19 @@ package store
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
 // Limits that hold for every store. A store may have lower ones where it must,
 // and refuses what is above them with an *InvalidError.
 const (
-	MaxName      = 512       // bytes in a stream type or id, event id, type or content type, or tenant
+	MaxName      = 512       // bytes in a stream type or id, event id, type or content type, tenant or key
 	MaxMetadata  = 64 << 10  // bytes in all metadata of an event
 	MaxData      = 16 << 20  // bytes of data in an event
 	MaxBatch     = 10_000    // events in an append
 	MaxBatchData = 128 << 20 // bytes of data in an append
+	MaxClaims    = 1_000     // claims in an append
 )
 
 // ValidateTenant returns an *InvalidError if id cannot be a tenant's: it must be
@@ -60,6 +62,55 @@ func ValidateCheckpoint(name string, from, to Checkpoint) error {
 		return &InvalidError{"to", fmt.Sprintf("is position %d, not after %d", to.Position, from.Position)}
 	}
 	return nil
+}
+
+// ValidateClaims returns an *InvalidError if no append can make these claims:
+// there must be at most [MaxClaims], with different keys that [ValidateKey]
+// accepts. No claims are valid.
+func ValidateClaims(claims []Claim) error {
+	if len(claims) > MaxClaims {
+		return &InvalidError{"claims", fmt.Sprintf("has %d claims, more than %d", len(claims), MaxClaims)}
+	}
+	seen := make(map[string]int, len(claims))
+	for i, c := range claims {
+		field := fmt.Sprintf("claims[%d].key", i)
+		if err := checkName(field, c.Key); err != nil {
+			return err
+		}
+		if first, ok := seen[c.Key]; ok {
+			return &InvalidError{field, fmt.Sprintf("is that of claims[%d] too", first)}
+		}
+		seen[c.Key] = i
+	}
+	return nil
+}
+
+// ValidateKey returns an *InvalidError if key cannot be claimed: it must be 1 to
+// [MaxName] bytes of valid UTF-8 without NUL.
+func ValidateKey(key string) error {
+	return validateName("key", key)
+}
+
+// ValidateLease returns an *InvalidError if no lease called name can be granted
+// to owner for ttl: both must be 1 to [MaxName] bytes of valid UTF-8 without NUL,
+// and ttl above 0.
+func ValidateLease(name, owner string, ttl time.Duration) error {
+	if err := ValidateLeaseOwner(name, owner); err != nil {
+		return err
+	}
+	if ttl <= 0 {
+		return &InvalidError{"ttl", fmt.Sprintf("is %v, not above 0", ttl)}
+	}
+	return nil
+}
+
+// ValidateLeaseOwner returns an *InvalidError if name or owner cannot be those of
+// a lease.
+func ValidateLeaseOwner(name, owner string) error {
+	if err := validateName("name", name); err != nil {
+		return err
+	}
+	return validateName("owner", owner)
 }
 
 // Validate returns an *InvalidError if s cannot be a stream: its type and id must

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Resume returns the position from which a consumer whose checkpoint is c goes on
+// in log, to be the From of [LogOptions]: the one after c.Position, or 0 if that
+// is 0.
+//
+// Before, it looks whether log is the one that c was made on, by reading the
+// event at c.Position. If there is none, or it has another id, the log is another
+// one: a backup was restored, or a replica promoted that had not got the last
+// events. To go on would skip events, so it is a *DivergedError.
+func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error) {
+	if c.Position == 0 {
+		return 0, nil
+	}
+	page, err := log.ReadAll(ctx, LogOptions{From: c.Position, Limit: 1})
+	if err != nil {
+		return 0, fmt.Errorf("read position %d of the log: %w", c.Position, err)
+	}
+	found := ""
+	if len(page.Events) > 0 && page.Events[0].Position == c.Position {
+		found = page.Events[0].ID
+	}
+	if found == "" || found != c.EventID {
+		return 0, &DivergedError{Checkpoint: c, Found: found, Head: page.Head}
+	}
+	return c.Position + 1, nil
+}
+
+// DivergedError is a checkpoint that was made on another log.
+type DivergedError struct {
+	Checkpoint Checkpoint
+	Found      string // the id of the event at that position; "" if there is none
+	Head       uint64 // the last position of the log
+}
+
+// Error says what the checkpoint is, and what the log has in its place.
+func (e *DivergedError) Error() string {
+	found := "has no event there"
+	if e.Found != "" {
+		found = fmt.Sprintf("has event %q there", e.Found)
+	}
+	return fmt.Sprintf("store: log diverged: checkpoint is event %q at position %d, the log %s, its head is %d",
+		e.Checkpoint.EventID, e.Checkpoint.Position, found, e.Head)
+}
+
+// Is reports whether target is ErrLogDiverged.
+func (e *DivergedError) Is(target error) bool { return target == ErrLogDiverged }

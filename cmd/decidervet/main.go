@@ -1,9 +1,11 @@
-// Command decidervet checks deciders.
 package main
 
 import (
-	_ "golang.org/x/tools/go/analysis/analysistest"
-	_ "golang.org/x/tools/go/analysis/unitchecker"
+	"golang.org/x/tools/go/analysis/multichecker"
+
+	"github.com/evolvego/evolve/cmd/decidervet/internal/check"
 )
 
-func main() {}
+func main() {
+	multichecker.Main(check.Ignore, check.Impure)
+}

@@ -1,0 +1,2 @@
+// Command decidervet finds mistakes in deciders.
+package main

@@ -1,0 +1,3 @@
+// Package check has the analyzers of decidervet. Each says in its Doc what it
+// finds, and what it does not.
+package check

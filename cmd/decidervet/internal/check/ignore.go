@@ -1,0 +1,102 @@
+package check
+
+import (
+	"go/ast"
+	"go/token"
+	"reflect"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// directive silences every finding on its line, or, on a line of its own, on the
+// next one.
+const directive = "//decidervet:ignore"
+
+// Ignore finds the directives, for the other analyzers, and those without a reason.
+var Ignore = &analysis.Analyzer{
+	Name:       "ignore",
+	Doc:        "find " + directive + " comments that do not say why",
+	Run:        runIgnore,
+	ResultType: reflect.TypeFor[ignored](),
+}
+
+// line is a line of a file.
+type line struct {
+	file   string
+	number int
+}
+
+// ignored are the lines on which nothing is reported.
+type ignored map[line]bool
+
+func runIgnore(pass *analysis.Pass) (any, error) {
+	found := ignored{}
+	for _, file := range pass.Files {
+		for _, group := range file.Comments {
+			for _, comment := range group.List {
+				reason, ok := strings.CutPrefix(comment.Text, directive)
+				if !ok || reason != "" && !strings.HasPrefix(reason, " ") {
+					continue
+				}
+				at := pass.Fset.Position(comment.Pos())
+				if strings.TrimSpace(reason) == "" {
+					pass.ReportRangef(comment, "%s needs a reason", directive)
+					continue
+				}
+				found[line{at.Filename, at.Line}] = true
+				if alone(pass.Fset, file, comment) {
+					found[line{at.Filename, at.Line + 1}] = true
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// alone reports whether nothing but comment is on its line.
+func alone(fset *token.FileSet, file *ast.File, comment *ast.Comment) bool {
+	at, only := fset.Position(comment.Pos()), true
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n.(type) {
+		case nil, *ast.Comment, *ast.CommentGroup:
+			return false
+		case *ast.File:
+			return true
+		}
+		first, last := fset.Position(n.Pos()).Line, fset.Position(n.End()).Line
+		if first == at.Line || last == at.Line {
+			only = false
+		}
+		return only && first <= at.Line && at.Line <= last
+	})
+	return only
+}
+
+// reporter reports what an analyzer finds.
+type reporter struct {
+	*analysis.Pass
+
+	ignored ignored
+	seen    map[token.Pos]bool
+}
+
+func newReporter(pass *analysis.Pass) reporter {
+	return reporter{pass, pass.ResultOf[Ignore].(ignored), map[token.Pos]bool{}} //nolint:errcheck // by ResultType
+}
+
+// silent reports whether nothing is to be said about pos: its line is ignored, or
+// it is in a test, where planted mistakes and spies live.
+func (r reporter) silent(pos token.Pos) bool {
+	at := r.Fset.Position(pos)
+	return r.ignored[line{at.Filename, at.Line}] || strings.HasSuffix(at.Filename, "_test.go")
+}
+
+// report reports message at node, once, with fixes.
+func (r reporter) report(node analysis.Range, message string, fixes ...analysis.SuggestedFix) {
+	if r.seen[node.Pos()] || r.silent(node.Pos()) {
+		return
+	}
+	r.seen[node.Pos()] = true
+	r.Report(analysis.Diagnostic{Pos: node.Pos(), End: node.End(), Message: message, SuggestedFixes: fixes})
+}

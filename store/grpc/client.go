@@ -1,0 +1,127 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Log     = (*Store)(nil)
+	_ store.Tenants = (*Store)(nil)
+	_ io.Closer     = (*Store)(nil)
+)
+
+// Store is the store of one tenant on a server of eventstore.v1: [Open] returns
+// the one that [Tenant] names, and [Store.Tenant] those of others over the same
+// connection. It is safe for concurrent use. The zero Store is not usable.
+type Store struct {
+	client *client
+	tenant string
+}
+
+// client is what the stores of all tenants share.
+type client struct {
+	config
+	target string
+	api    eventstorev1.EventStoreClient
+	ours   atomic.Bool // the server has answered as one of this package does
+
+	life    context.Context //nolint:containedctx // ended by Close
+	end     context.CancelFunc
+	mu      sync.Mutex
+	closed  bool           // guarded by mu
+	running sync.WaitGroup // calls and receivers; added to under mu, when not closed
+	shut    func() error   // Close, once
+}
+
+// Open returns a store on the server at target, which is a gRPC target such as
+// "events.example.org:443", or "" with [Conn]. It is TLS with the roots of the
+// system, unless an option says otherwise.
+//
+// Open asks the server for the tenant's head, and returns an error if it gets no
+// answer: nobody is there, or the server does not accept the certificate, the
+// credentials or the tenant. It is an *[store.InvalidError] if an option is not
+// possible. The store must be closed.
+func Open(ctx context.Context, target string, options ...Option) (*Store, error) {
+	c, err := newConfig(target, options)
+	if err != nil {
+		return nil, err
+	}
+	conn, closeConn := c.conn, func() error { return nil }
+	if conn == nil {
+		if conn, err = gogrpc.NewClient(target, c.dialOptions()...); err != nil {
+			return nil, fmt.Errorf("store/grpc: open %q: %w", target, err)
+		}
+		closeConn = conn.Close
+	}
+	s := &Store{tenant: c.tenant, client: &client{config: *c, target: conn.Target(), api: eventstorev1.NewEventStoreClient(conn)}}
+	s.client.life, s.client.end = context.WithCancel(context.WithoutCancel(ctx))
+	s.client.shut = sync.OnceValue(func() error { return s.client.close(closeConn) })
+	if _, err := s.Head(ctx); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Tenant returns the store of tenant id on the same server. It is an
+// *[store.InvalidError] if id cannot be a tenant's, and [store.ErrClosed] after
+// Close. Whether the server lets one in there, the first call tells.
+func (s *Store) Tenant(id string) (store.Store, error) {
+	if err := store.ValidateTenant(id); err != nil {
+		return nil, err
+	}
+	if s.client.life.Err() != nil {
+		return nil, store.ErrClosed
+	}
+	return &Store{client: s.client, tenant: id}, nil
+}
+
+// Close ends the stores of all tenants: it waits for the calls that are under way,
+// as long as [Timeout] lets them be, the subscriptions yield [store.ErrClosed]
+// last, and so ends every later call. It does not wait for the loops over
+// subscriptions. A connection that came by [Conn] stays open. It can be called
+// again, and returns the same.
+func (s *Store) Close() error { return s.client.shut() }
+
+func (c *client) close(closeConn func() error) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.end()
+	c.running.Wait()
+	if err := closeConn(); err != nil {
+		return fmt.Errorf("store/grpc: close the connection to %q: %w", c.target, err)
+	}
+	return nil
+}
+
+// begin lets a call or a receiver begin, which must say c.running.Done when it
+// has ended, or returns why it cannot: what ctx ended with, or the store is closed.
+func (c *client) begin(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return store.ErrClosed
+	}
+	c.running.Add(1)
+	return nil
+}
+
+// outgoing returns ctx with what every request says, and more.
+func outgoing(ctx context.Context, more ...string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, append(more, mdClient, "1")...)
+}

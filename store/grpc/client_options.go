@@ -1,0 +1,119 @@
+package grpc
+
+import (
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	defaultTimeout = 30 * time.Second
+	// maxAnswer is how many bytes an answer has at most. Servers differ in how
+	// long they make a page; one that is longer is asked for again by halves.
+	maxAnswer = 64 << 20
+	// pingAfter is when a silent connection is tried with a ping: no server
+	// takes more than one in five minutes amiss, by default.
+	pingAfter = 6 * time.Minute
+	// pingTimeout is when a connection without answers is given up.
+	pingTimeout = 20 * time.Second
+)
+
+// Option is an option of [Open]. Of two that say different things of one matter,
+// the later one counts.
+type Option interface{ apply(c *config) }
+
+type option func(c *config)
+
+func (o option) apply(c *config) { o(c) }
+
+// config is what the options say.
+type config struct {
+	tenant  string
+	creds   credentials.TransportCredentials
+	dial    []gogrpc.DialOption
+	conn    *gogrpc.ClientConn
+	timeout time.Duration
+	page    int
+}
+
+// Tenant opens the store of tenant id. The default is [store.DefaultTenant].
+func Tenant(id string) Option { return option(func(c *config) { c.tenant = id }) }
+
+// TLS connects with this configuration, of which nil is the default. One with
+// Certificates shows them to a server that asks for them.
+func TLS(conf *tls.Config) Option {
+	return option(func(c *config) { c.creds = credentials.NewTLS(conf) })
+}
+
+// Plaintext connects without TLS: everybody on the way can read and change what
+// is sent, credentials too. It must be asked for, even on one machine.
+func Plaintext() Option {
+	return option(func(c *config) { c.creds = insecure.NewCredentials() })
+}
+
+// PerRPC sends these credentials with every request, such as a token. If they
+// require transport security, Open refuses them together with [Plaintext].
+func PerRPC(creds credentials.PerRPCCredentials) Option {
+	return DialOptions(gogrpc.WithPerRPCCredentials(creds))
+}
+
+// DialOptions are more options for the connection, for what there is no option
+// here: interceptors, proxies, the statistics of an observer.
+func DialOptions(options ...gogrpc.DialOption) Option {
+	return option(func(c *config) { c.dial = append(c.dial, options...) })
+}
+
+// Conn uses a connection that is there already, and stays open when the store is
+// closed, in place of one of its own: the target must be empty, and the options
+// that say how to connect are not looked at. It should take answers of 64 MiB.
+func Conn(conn *gogrpc.ClientConn) Option { return option(func(c *config) { c.conn = conn }) }
+
+// Timeout is how long a request waits for its answer, if its context does not end
+// before: then the outcome of an append is unknown. The default is 30 seconds. A
+// subscription whose server keeps it alive connects again when nothing has come
+// for as long.
+func Timeout(d time.Duration) Option { return option(func(c *config) { c.timeout = d }) }
+
+// PageSize is how many events a request asks for at most. The default is
+// [store.DefaultLimit], which is also the most that some servers send.
+func PageSize(n int) Option { return option(func(c *config) { c.page = n }) }
+
+// newConfig returns what options say, for target.
+func newConfig(target string, options []Option) (*config, error) {
+	c := &config{tenant: store.DefaultTenant, creds: credentials.NewTLS(nil), timeout: defaultTimeout, page: store.DefaultLimit}
+	for _, o := range options {
+		o.apply(c)
+	}
+	if err := store.ValidateTenant(c.tenant); err != nil {
+		return nil, err
+	}
+	switch {
+	case (target == "") != (c.conn != nil):
+		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: it must be empty with a connection, and only then", target)}
+	case c.timeout <= 0:
+		return nil, &store.InvalidError{Field: "timeout", Reason: fmt.Sprintf("is %s", c.timeout)}
+	case c.page < 1:
+		return nil, &store.InvalidError{Field: "page size", Reason: fmt.Sprintf("is %d", c.page)}
+	}
+	return c, nil
+}
+
+func (c *config) dialOptions() []gogrpc.DialOption {
+	return append([]gogrpc.DialOption{
+		gogrpc.WithTransportCredentials(c.creds),
+		gogrpc.WithDefaultCallOptions(gogrpc.MaxCallRecvMsgSize(maxAnswer), gogrpc.MaxCallSendMsgSize(1<<30)),
+		gogrpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
+		gogrpc.WithConnectParams(gogrpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 10 * time.Second,
+		}),
+	}, c.dial...)
+}

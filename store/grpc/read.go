@@ -1,0 +1,240 @@
+package grpc
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+const (
+	// newest is from where a backward page begins at the head, on every server:
+	// some take more for a negative number.
+	newest uint64 = math.MaxInt64
+	// rereads is how often a read is made again that says nothing: an empty page
+	// below a head, because the stream has grown in between.
+	rereads = 5
+)
+
+// Read is [store.Store.Read]. No page is longer than [PageSize], or than the
+// server likes. If the server does not tell stream types apart and the id is that
+// of a stream of another type, it is an *[store.InvalidError] about stream.type.
+func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := s.client.begin(ctx); err != nil {
+		return store.Page{}, err
+	}
+	defer s.client.running.Done()
+	limit := s.client.limit(o.Limit)
+	if o.Backward {
+		return s.readBackward(ctx, stream, o.From, limit)
+	}
+	return s.readForward(ctx, stream, max(o.From, 1), limit)
+}
+
+func (s *Store) readForward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
+	for range rereads {
+		part, err := s.readPart(ctx, stream, from, limit, true)
+		if err != nil {
+			return store.Page{}, err
+		}
+		next := from + uint64(len(part.events))
+		switch {
+		case part.headKnown:
+		case part.end && len(part.events) > 0:
+			part.head = next - 1
+		default:
+			if part.head, err = s.streamHead(ctx, stream); err != nil {
+				return store.Page{}, err
+			}
+			part.head = max(part.head, part.events.last(versionOf))
+		}
+		if len(part.events) > 0 || part.head < from {
+			return store.Page{Events: part.events, Head: part.head, Next: next, End: part.head < next}, nil
+		}
+	}
+	return store.Page{}, s.noProgress(fmt.Sprintf("read %s from version %d", stream, from))
+}
+
+func (s *Store) readBackward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
+	if from == 0 || from > store.MaxVersion {
+		from = newest
+	}
+	part, err := s.readPart(ctx, stream, from, limit, false)
+	if err != nil || len(part.events) == 0 {
+		return store.Page{Head: part.head, End: true}, err
+	}
+	switch first := part.events[0].Version; {
+	case first < from:
+		part.head = first
+	case part.headKnown:
+	default:
+		if part.head, err = s.streamHead(ctx, stream); err != nil {
+			return store.Page{}, err
+		}
+		part.head = max(part.head, first)
+	}
+	next := part.events.last(versionOf) - 1
+	return store.Page{Events: part.events, Head: part.head, Next: next, End: next == 0}, nil
+}
+
+// streamHead returns the version of stream.
+func (s *Store) streamHead(ctx context.Context, stream store.Stream) (uint64, error) {
+	part, err := s.readPart(ctx, stream, newest, 1, false)
+	if err != nil || len(part.events) == 0 {
+		return 0, err
+	}
+	return part.events[0].Version, nil
+}
+
+// limit returns how many events to ask for where the caller's limit is this.
+func (c *client) limit(limit int) int {
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	return min(limit, c.page)
+}
+
+func (s *Store) noProgress(what string) error {
+	return fmt.Errorf("store/grpc: %s: the page is empty and there are events: %w", what, errProtocol)
+}
+
+// part is what a server has answered to a read, checked.
+type part struct {
+	events    events
+	end       bool   // the server says that there was no more
+	next      uint64 // where to go on, by the server: for a filter that it knows
+	head      uint64
+	headKnown bool // the server is ours: head and next are so, and end even if it is false
+}
+
+type events []store.Recorded
+
+// last returns the number of the last event, 0 if there is none.
+func (e events) last(number func(*store.Recorded) uint64) uint64 {
+	if len(e) == 0 {
+		return 0
+	}
+	return number(&e[len(e)-1])
+}
+
+func versionOf(e *store.Recorded) uint64 { return e.Version }
+
+func positionOf(e *store.Recorded) uint64 { return e.Position }
+
+// setHead takes the head from the trailer, if it is there.
+func (p *part) setHead(c *client, trailer metadata.MD) {
+	values := trailer.Get(mdHead)
+	if len(values) == 0 {
+		return
+	}
+	head, err := strconv.ParseUint(values[0], 10, 64)
+	if err != nil {
+		return
+	}
+	p.head, p.headKnown = head, true
+	c.ours.Store(true)
+}
+
+// readPart reads a page of stream from version from on, whose versions go on
+// without a gap.
+func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, limit int, forward bool) (part, error) {
+	what := fmt.Sprintf("read %s", stream)
+	calling := outgoing(ctx, mdAggregateType, stream.Type)
+	var p part
+	resp, trailer, err := halving(limit, func(limit uint32) (*eventstorev1.ReadStreamResponse, metadata.MD, error) {
+		return ask(calling, s.client, s.client.api.ReadStream, &eventstorev1.ReadStreamRequest{
+			TenantId: s.tenant, AggregateId: stream.ID, FromAggregateNonce: reachable(from, forward), MaxCount: limit, Forward: forward,
+		})
+	})
+	if err != nil {
+		return p, callError(ctx, what, err)
+	}
+	p.setHead(s.client, trailer)
+	p.end = resp.GetIsEnd()
+	p.events, err = decode(resp.GetEvents(), from, limit, forward, versionOf)
+	for i := range p.events {
+		e := &p.events[i]
+		switch {
+		case err != nil:
+		case e.Stream.ID != stream.ID:
+			err = fmt.Errorf("got an event of %s: %w", e.Stream, errProtocol)
+		case e.Stream.Type != stream.Type:
+			return p, &store.InvalidError{Field: "stream.type", Reason: fmt.Sprintf("is %q, but on this server id %q is of type %q", stream.Type, stream.ID, e.Stream.Type)}
+		case i > 0 && e.Version != step(p.events[i-1].Version, forward), i == 0 && forward && e.Version != from:
+			err = fmt.Errorf("version %d is event %d of the page from %d: %w", e.Version, i+1, from, errProtocol)
+		}
+	}
+	if err != nil {
+		return p, fmt.Errorf("store/grpc: %s: %w", what, err)
+	}
+	return p, nil
+}
+
+// reachable returns from, or if that is so large that some servers do not take it
+// for a number, one that means the same.
+func reachable(from uint64, forward bool) uint64 {
+	if forward {
+		return min(from, store.MaxVersion)
+	}
+	return min(from, newest)
+}
+
+// step returns the number after version, in the order of reading.
+func step(version uint64, forward bool) uint64 {
+	if forward {
+		return version + 1
+	}
+	return version - 1
+}
+
+// halving asks for up to limit events, and for half as many as long as the answer
+// is too large.
+func halving[Resp any](limit int, ask func(limit uint32) (Resp, metadata.MD, error)) (Resp, metadata.MD, error) {
+	for n := uint32(min(limit, math.MaxInt32)); ; n = (n + 1) / 2 { //nolint:gosec // limit is not negative
+		resp, trailer, err := ask(n)
+		if n == 1 || !tooLarge(err) {
+			return resp, trailer, err
+		}
+	}
+}
+
+// decode returns what a page asked for from from on has that is new: some servers
+// begin pages before. It is an error if the events are not in order, and what is
+// over limit is left out.
+func decode(
+	sent []*eventstorev1.EventData, from uint64, limit int, forward bool, number func(*store.Recorded) uint64,
+) (events, error) {
+	if len(sent) == 0 {
+		return nil, nil
+	}
+	all := make(events, 0, len(sent))
+	for _, data := range sent {
+		e, err := fromProto(data)
+		if err != nil {
+			return nil, err
+		}
+		n := number(&e)
+		if len(all) == 0 && (forward && n < from || !forward && n > from) {
+			continue
+		}
+		if last := all.last(number); len(all) > 0 && (forward && n <= last || !forward && n >= last) {
+			return nil, fmt.Errorf("%d comes after %d in a page: %w", n, last, errProtocol)
+		}
+		if len(all) == limit {
+			break
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}

@@ -1,0 +1,236 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+const (
+	// received is how many events are kept at most that the loop has not taken.
+	received = 64
+	// firstReconnect is how long a subscription waits at first, at most, before
+	// it connects again.
+	firstReconnect = 50 * time.Millisecond
+)
+
+// Subscribe is [store.Log.Subscribe]. Pages are at most as long as [PageSize], and
+// what has just come is not kept back to fill them.
+//
+// When the connection breaks or the server goes away, the subscription connects
+// again with back-off, as often as it takes, and goes on after the last event that
+// it has received, if that is still there: if not, it ends with an error that
+// matches [store.ErrLogDiverged]. It ends with an error at once if the server
+// cannot be reached in the beginning, or refuses.
+//
+// What others than our server send is used as a sign that there is something to
+// read, and the pages are read by ReadAll: their subscriptions may lose and repeat
+// events. If the server has no ReadAll, the events are taken as they come, and a
+// page is taken to have caught up (its Head is that of the events) if nothing has
+// followed for a while.
+func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		f := &feed{Store: s, o: o, yield: yield}
+		if err := f.run(ctx); err != nil {
+			yield(store.Page{}, err)
+		}
+	}
+}
+
+// feed is a subscription.
+type feed struct {
+	*Store
+	o     store.LogOptions // From is where it has come to
+	yield func(store.Page, error) bool
+
+	head    uint64           // the highest position that is known of the log
+	last    store.Checkpoint // the last event that was received
+	told    bool             // the last page has told that it has caught up
+	began   bool             // the server was reached
+	moved   bool             // something came since it has connected
+	stopped bool             // the loop wants no more
+}
+
+// run returns why the subscription has ended, nil if the loop wants no more.
+func (f *feed) run(ctx context.Context) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	for failures := 0; ; failures++ {
+		err := f.connect(ctx)
+		if err = f.ended(ctx, err); f.stopped || !resumable(err) || !f.began {
+			return err
+		}
+		if f.moved {
+			f.moved, failures = false, 0
+		}
+		f.told = false
+		wait, cancel := f.living(ctx)
+		_ = backOff(wait, failures, firstReconnect)
+		cancel()
+		if err := f.ended(ctx, nil); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *feed) validate() error {
+	if f.o.Backward {
+		return &store.InvalidError{Field: "backward", Reason: "is not possible for a subscription"}
+	}
+	if err := f.o.Validate(); err != nil {
+		return err
+	}
+	f.o.Limit, f.o.From = f.client.limit(f.o.Limit), max(f.o.From, 1)
+	return nil
+}
+
+// living returns a context that ends with ctx and with the store.
+func (f *feed) living(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(f.client.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// ended returns err, or why no other one matters: ctx has ended or the store is
+// closed.
+func (f *feed) ended(ctx context.Context, err error) error {
+	switch {
+	case f.stopped:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case f.client.life.Err() != nil:
+		return store.ErrClosed
+	}
+	return err
+}
+
+// resumable reports whether a subscription that has ended with err can go on over
+// another connection.
+func resumable(err error) bool {
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, errProtocol) || store.Definite(err) {
+		return false
+	}
+	switch status.Code(err) { //nolint:exhaustive // all others
+	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.NotFound,
+		codes.FailedPrecondition, codes.Unimplemented, codes.OutOfRange, codes.DataLoss:
+		return false
+	}
+	return true
+}
+
+// connect is the subscription over one connection.
+func (f *feed) connect(ctx context.Context) error {
+	ctx, cancel := f.living(ctx)
+	defer cancel()
+	head, err := f.Head(ctx)
+	paged := !errors.Is(err, errors.ErrUnsupported)
+	if err != nil && paged {
+		return err
+	}
+	f.began = true
+	if f.head = max(f.head, head); paged && head < f.last.Position {
+		return &store.DivergedError{Checkpoint: f.last, Head: head}
+	}
+	if paged && !f.client.ours.Load() {
+		return f.follow(ctx)
+	}
+	return f.listen(ctx)
+}
+
+// tell yields a page of events, and reports whether the loop goes on.
+func (f *feed) tell(events []store.Recorded, end bool) bool {
+	f.told, f.moved = end, true
+	f.stopped = !f.yield(store.Page{Events: events, Head: f.head, Next: f.o.From, End: end}, nil)
+	return !f.stopped
+}
+
+// resume returns from where to ask for events: the last one that was received is
+// to come again, to show that the log is the same.
+func (f *feed) resume() uint64 {
+	if f.last.Position > 0 {
+		return f.last.Position
+	}
+	return f.o.From
+}
+
+// same returns an error if e, the first event from resume on, shows that the log
+// is another one, and else whether e was received before.
+func (f *feed) same(e *store.Recorded) (bool, error) {
+	if f.last.Position == 0 {
+		return false, nil
+	}
+	if e.Position == f.last.Position && e.ID == f.last.EventID {
+		return true, nil
+	}
+	diverged := &store.DivergedError{Checkpoint: f.last, Head: max(e.Position, f.head)}
+	if e.Position == f.last.Position {
+		diverged.Found = e.ID
+	}
+	return false, diverged
+}
+
+// seen says that e has come.
+func (f *feed) seen(e *store.Recorded) {
+	f.last = store.Checkpoint{Position: e.Position, EventID: e.ID}
+	f.head = max(f.head, e.Position)
+	f.o.From = max(f.o.From, e.Position+1)
+}
+
+// receiver is the subscription of one connection, from which a goroutine receives.
+type receiver struct {
+	messages chan *eventstorev1.SubscribeResponse
+	err      error // set before messages is closed
+}
+
+// receive subscribes from position from on, until ctx ends. The prefix is left out
+// where the server might take it for a pattern.
+func (f *feed) receive(ctx context.Context, from uint64, md ...string) (*receiver, error) {
+	req := &eventstorev1.SubscribeRequest{TenantId: f.tenant, FromGlobalNonce: reachable(from, true)}
+	if f.client.ours.Load() {
+		req.AggregateIdPrefix = f.o.Filter.IDPrefix
+	}
+	if err := f.client.begin(ctx); err != nil {
+		return nil, err
+	}
+	stream, err := f.client.api.Subscribe(outgoing(ctx, md...), req)
+	if err != nil {
+		f.client.running.Done()
+		return nil, err
+	}
+	r := &receiver{messages: make(chan *eventstorev1.SubscribeResponse, received)}
+	go func() { // ends with ctx; Close waits for it
+		defer f.client.running.Done()
+		defer close(r.messages)
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				r.err = fmt.Errorf("store/grpc: subscribe: %w", err)
+				return
+			}
+			select {
+			case r.messages <- m:
+			case <-ctx.Done():
+				r.err = ctx.Err()
+				return
+			}
+		}
+	}()
+	return r, nil
+}

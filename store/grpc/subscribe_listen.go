@@ -1,0 +1,142 @@
+package grpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+// quietAfter is when a server is taken to have sent all it has, if it is not ours.
+const quietAfter = 100 * time.Millisecond
+
+// listen yields what the server sends.
+func (f *feed) listen(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, err := f.receive(ctx, f.resume(), filterMetadata(&f.o.Filter)...)
+	if err != nil {
+		return err
+	}
+	l := &listening{feed: f, receiver: r, checked: f.last.Position == 0}
+	for !f.stopped {
+		if err := l.page(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listening is a feed that listens to a receiver.
+type listening struct {
+	*feed
+	*receiver
+	checked bool // the first event was looked at by same
+	alive   bool // the server has shown that it keeps the subscription alive
+	events  []store.Recorded
+	end     bool
+}
+
+// page waits for something, takes with it what has come too, and yields it.
+func (l *listening) page() error {
+	m, err := l.wait()
+	if err != nil {
+		return err
+	}
+	from := l.o.From
+	l.events, l.end = nil, m == nil
+	for more := m != nil; more; {
+		if err := l.take(m); err != nil {
+			return err
+		}
+		if more = !l.end && len(l.events) < l.o.Limit; more {
+			m, more = l.next()
+		}
+	}
+	if len(l.events) > 0 || l.o.From > from || l.end && !l.told {
+		l.tell(l.events, l.end)
+	}
+	return nil
+}
+
+// next returns what has come already.
+func (l *listening) next() (m *eventstorev1.SubscribeResponse, ok bool) {
+	select {
+	case m, ok = <-l.messages:
+	default:
+	}
+	return m, ok
+}
+
+// wait returns the next message, or nil if nothing has come for a while and that
+// shows that all has.
+func (l *listening) wait() (*eventstorev1.SubscribeResponse, error) {
+	after := l.client.timeout
+	quiet := !l.told && !l.client.ours.Load()
+	if quiet {
+		after = quietAfter
+	}
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	for {
+		select {
+		case m, ok := <-l.messages:
+			if !ok {
+				return nil, l.err
+			}
+			return m, nil
+		case <-timer.C:
+			switch {
+			case quiet:
+				return nil, nil //nolint:nilnil // nothing is the news
+			case l.alive:
+				return nil, fmt.Errorf("store/grpc: subscribe: nothing has come for %s, not even to keep it alive", after)
+			}
+			timer.Reset(after)
+		}
+	}
+}
+
+// take takes a message.
+func (l *listening) take(m *eventstorev1.SubscribeResponse) error {
+	meta := m.GetEvent().GetMeta()
+	switch {
+	case m.GetEvent() == nil: // a keep-alive, which can come at any moment
+		l.alive = true
+		return nil
+	case meta.GetEventId() == "" && meta.GetAggregateId() == "": // a marker
+		l.alive, l.end = true, true
+		return l.caughtUp(meta.GetAggregateNonce(), meta.GetGlobalNonce())
+	}
+	e, err := fromProto(m.GetEvent())
+	if err != nil {
+		return err
+	}
+	if !l.checked {
+		l.checked = true
+		if again, err := l.same(&e); again || err != nil {
+			return err
+		}
+	}
+	if e.Position < l.o.From {
+		return nil // again
+	}
+	l.seen(&e)
+	if l.o.Filter.Matches(&e) {
+		l.events = append(l.events, e)
+	}
+	return nil
+}
+
+// caughtUp takes the marker that says that the log was sent up to head, and to go
+// on at next.
+func (l *listening) caughtUp(head, next uint64) error {
+	if head < l.last.Position || !l.checked {
+		return &store.DivergedError{Checkpoint: l.last, Head: head}
+	}
+	l.head = max(l.head, head)
+	l.o.From = max(l.o.From, next)
+	return nil
+}

@@ -20,6 +20,8 @@ var (
 	_ store.Tenants     = (*Store)(nil)
 	_ store.Snapshots   = (*Store)(nil)
 	_ store.Checkpoints = (*Store)(nil)
+	_ store.Claims      = (*Store)(nil)
+	_ store.Leases      = (*Store)(nil)
 )
 
 // Store is the store of one tenant; [New] returns that of [store.DefaultTenant],
@@ -32,6 +34,8 @@ type Store struct {
 	log         log
 	snapshots   kept[snapshotKey, store.Snapshot]
 	checkpoints kept[string, store.Checkpoint]
+	claims      claims
+	leases      leases
 }
 
 // backend is what the stores of all tenants share.
@@ -50,8 +54,8 @@ type clock func() time.Time
 
 func (c clock) apply(b *backend) { b.now = c }
 
-// WithClock sets the clock that says when events are recorded. It must be safe
-// for concurrent use and not nil. The default is time.Now.
+// WithClock sets the clock that says when events are recorded and leases run
+// out. It must be safe for concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return clock(now) }
 
 // New returns the store of [store.DefaultTenant] in a new, empty backend.
@@ -106,13 +110,23 @@ func (m *Store) Close() error {
 func (m *Store) Append(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
+	return m.append(ctx, s, expected, events, nil)
+}
+
+// append is AppendClaiming of claims that are valid.
+func (m *Store) append(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
 	if err := store.ValidateAppend(s, expected, events); err != nil {
 		return store.Appended{}, err
 	}
 	if err := m.ready(ctx); err != nil {
 		return store.Appended{}, err
 	}
-	b := batch{stream: s, expected: expected, events: events, data: joinData(events), at: m.backend.now().UTC()}
+	b := batch{
+		stream: s, expected: expected, events: events, claims: claims,
+		data: joinData(events), at: m.backend.now().UTC(),
+	}
 	appended, err := m.record(&b)
 	if err == nil && !appended.Replayed {
 		m.log.notify()
@@ -125,14 +139,15 @@ type batch struct {
 	stream   store.Stream
 	expected store.Expected
 	events   []store.Event
+	claims   []store.Claim
 	data     []byte // a copy of the Data of all events, one after the other
 	at       time.Time
 }
 
 // record appends b, or finds it recorded. Locks are taken in one order: the
-// shard of the stream, the shards of the ids upwards, the log. All are held
-// until the end, so nobody sees less than the whole append, and a reader who
-// saw an event in the log finds it in its stream.
+// shard of the stream, the shards of the ids upwards, the claims, the log. All
+// are held until the end, so nobody sees less than the whole append, and a reader
+// who saw an event in the log finds it in its stream.
 func (m *Store) record(b *batch) (store.Appended, error) {
 	var few [16]uint64
 	hashes := m.ids.hashes(few[:0], b.events)
@@ -149,6 +164,14 @@ func (m *Store) record(b *batch) (store.Appended, error) {
 	}
 	if actual := st.head(); !b.expected.Matches(actual) {
 		return store.Appended{}, &store.ConflictError{Stream: b.stream, Expected: b.expected, Actual: actual}
+	}
+	if len(b.claims) > 0 {
+		m.claims.mu.Lock()
+		defer m.claims.mu.Unlock()
+		if err := m.claims.check(b.stream, b.claims); err != nil {
+			return store.Appended{}, err
+		}
+		m.claims.apply(b.stream, b.claims)
 	}
 	if st == nil {
 		st = shard.add(name, b.stream)

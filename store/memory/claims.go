@@ -1,0 +1,63 @@
+package memory
+
+import (
+	"context"
+	"sync"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// claims is the keys of a tenant, by who holds them.
+type claims struct {
+	mu      sync.Mutex
+	holders map[string]store.Stream // guarded by mu
+}
+
+// check returns why s cannot make these claims, nil if it can. The caller holds
+// mu.
+func (c *claims) check(s store.Stream, asked []store.Claim) error {
+	for _, claim := range asked {
+		if holder, ok := c.holders[claim.Key]; ok && holder != s {
+			return &store.ClaimedError{Stream: s, Key: claim.Key, Holder: holder}
+		}
+	}
+	return nil
+}
+
+// apply makes claims of s that check allows. The caller holds mu.
+func (c *claims) apply(s store.Stream, asked []store.Claim) {
+	for _, claim := range asked {
+		if claim.Release {
+			delete(c.holders, claim.Key)
+			continue
+		}
+		if c.holders == nil {
+			c.holders = make(map[string]store.Stream)
+		}
+		c.holders[claim.Key] = s
+	}
+}
+
+// AppendClaiming is [store.Claims.AppendClaiming].
+func (m *Store) AppendClaiming(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
+	if err := store.ValidateClaims(claims); err != nil {
+		return store.Appended{}, err
+	}
+	return m.append(ctx, s, expected, events, claims)
+}
+
+// Holder is [store.Claims.Holder].
+func (m *Store) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
+	if err := store.ValidateKey(key); err != nil {
+		return store.Stream{}, false, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Stream{}, false, err
+	}
+	m.claims.mu.Lock()
+	defer m.claims.mu.Unlock()
+	holder, ok := m.claims.holders[key]
+	return holder, ok, nil
+}

@@ -37,6 +37,7 @@ type Server struct {
 	health    *health.Server
 	finder    *finder
 	keys      *keys
+	tails     tails
 
 	drain    sync.Once
 	draining chan struct{} // closed by drain

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"strconv"
 
@@ -186,7 +185,7 @@ func (p *pageOut) wanted() int {
 func (p *pageOut) add(events []store.Recorded) (int, error) {
 	for i := range events {
 		if events[i].Value != nil {
-			return i, fmt.Errorf("event %q is kept as a value, which cannot be sent", events[i].ID)
+			return i, errValue(events[i].ID)
 		}
 		data := toProto(p.view.tenant, &events[i])
 		size := 1 + protowire.SizeBytes(proto.Size(data))

@@ -1,0 +1,171 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Op is one call of a store, as its caller saw it: an append, or a read if
+// Expected is zero.
+type Op struct {
+	Client int   // who called; see [WithClient]
+	Call   int64 // when it began, on a clock that all clients share
+	Return int64 // when it ended, after Call; 0: it never did
+
+	Stream   store.Stream
+	Expected store.Expected    // of an append
+	IDs      []string          // of the events to append
+	Appended store.Appended    // what came of them, unless there is an Err
+	Read     store.ReadOptions // of a read
+	Page     store.Page        // what was read, unless there is an Err; its events need an ID and a Version only
+
+	Err error // an append whose error is not definite may have happened, or may happen later
+}
+
+// String returns op for messages, such as "B reads from 1: head 3".
+func (op *Op) String() string {
+	return clientName(op.Client) + " " + op.what() + ": " + op.result()
+}
+
+func (op *Op) what() string {
+	if op.Expected == 0 {
+		if op.Read.Backward {
+			return fmt.Sprintf("reads back from %d", op.Read.From)
+		}
+		return fmt.Sprintf("reads from %d", op.Read.From)
+	}
+	return fmt.Sprintf("appends %d at %s", len(op.IDs), op.Expected)
+}
+
+func (op *Op) result() string {
+	conflict, isConflict := isA[*store.ConflictError](op.Err, store.ErrConflict)
+	switch {
+	case op.Return == 0:
+		return "no answer"
+	case isConflict:
+		return fmt.Sprintf("conflict, version %d", conflict.Actual)
+	case op.Err != nil:
+		return op.Err.Error()
+	case op.Expected == 0:
+		return fmt.Sprintf("head %d", op.Page.Head)
+	case op.Appended.Replayed:
+		return fmt.Sprintf("version %d, replayed", op.Appended.Version)
+	}
+	return fmt.Sprintf("version %d", op.Appended.Version)
+}
+
+// clientName returns A for client 0, B for 1 and so on, and ? for nobody.
+func clientName(client int) string {
+	switch {
+	case client < 0:
+		return "?"
+	case client < 26:
+		return string(rune('A' + client))
+	}
+	return fmt.Sprintf("client %d", client)
+}
+
+type clientKey struct{}
+
+// WithClient returns a context under which calls are those of a client, counted
+// from 0. Calls under other contexts are nobody's, which is client −1.
+func WithClient(ctx context.Context, client int) context.Context {
+	return context.WithValue(ctx, clientKey{}, client)
+}
+
+func clientOf(ctx context.Context) int {
+	if client, ok := ctx.Value(clientKey{}).(int); ok {
+		return client
+	}
+	return -1
+}
+
+// Recorder is a store that keeps what it is asked and what it answers, made by
+// [Record]. It is as safe for concurrent use as the store that it wraps.
+type Recorder struct {
+	inner store.Store
+
+	mu    sync.Mutex
+	clock int64 // of the last thing that happened; guarded by mu
+	ops   []Op  // guarded by mu
+}
+
+var _ store.Store = (*Recorder)(nil)
+
+// Record returns st with a record of its calls.
+func Record(st store.Store) *Recorder { return &Recorder{inner: st} }
+
+// Append is store.Store.Append, recorded.
+func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	op := Op{Client: clientOf(ctx), Stream: s, Expected: e, IDs: make([]string, len(events))}
+	for i := range events {
+		op.IDs[i] = events[i].ID
+	}
+	i := r.begin(&op)
+	appended, err := r.inner.Append(ctx, s, e, events)
+	r.end(i, func(op *Op) { op.Appended, op.Err = appended, err })
+	return appended, err
+}
+
+// Read is store.Store.Read, recorded.
+func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	i := r.begin(&Op{Client: clientOf(ctx), Stream: s, Read: o})
+	page, err := r.inner.Read(ctx, s, o)
+	kept := page
+	kept.Events = make([]store.Recorded, len(page.Events))
+	for i := range page.Events {
+		kept.Events[i].ID, kept.Events[i].Version = page.Events[i].ID, page.Events[i].Version
+	}
+	r.end(i, func(op *Op) { op.Page, op.Err = kept, err })
+	return page, err
+}
+
+// begin records that op was called, and returns its index.
+func (r *Recorder) begin(op *Op) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock++
+	op.Call = r.clock
+	r.ops = append(r.ops, *op)
+	return len(r.ops) - 1
+}
+
+// end records that the call with this index has returned.
+func (r *Recorder) end(i int, outcome func(op *Op)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock++
+	r.ops[i].Return = r.clock
+	outcome(&r.ops[i])
+}
+
+// Ops returns the calls so far, in the order in which they began. One that is
+// under way has no Return.
+func (r *Recorder) Ops() []Op {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]Op(nil), r.ops...)
+}
+
+// History returns the calls so far, and what st has in stream s, for
+// [CheckStream]. Whatever is still to happen should have happened: what is late,
+// [Faulty.Land] lets happen. The store st is that which was recorded, or one
+// below it that does not fail.
+func (r *Recorder) History(ctx context.Context, st store.Store, s store.Stream) (History, error) {
+	all, err := readStream(ctx, st, s)
+	if err != nil {
+		return History{}, err
+	}
+	if diff := differVersions(all); diff != "" {
+		return History{}, errors.New("storetest: stream " + s.String() + ": " + diff)
+	}
+	h := History{Stream: s, Ops: r.Ops(), Final: make([]string, len(all))}
+	for i := range all {
+		h.Final[i] = all[i].ID
+	}
+	return h, nil
+}

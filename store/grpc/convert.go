@@ -167,5 +167,5 @@ func fromMillis(ms uint64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(ms)).UTC()
+	return time.UnixMilli(int64(ms)).UTC() //nolint:gosec // negative ones come back as they were
 }

@@ -101,6 +101,7 @@ func wantStatus(tb testing.TB, err error, code codes.Code, message string) {
 }
 
 func newMemory(tb testing.TB) *memory.Store {
+	tb.Helper()
 	st := memory.New()
 	tb.Cleanup(func() { _ = st.Close() })
 	return st

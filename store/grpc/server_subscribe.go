@@ -58,7 +58,7 @@ type subscription struct {
 
 // subscribe sends what there is and what comes, until ctx ends.
 func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
-	t := s.tails.join(sub.view, sub.target)
+	t := s.tails.join(sub.view, sub.target) //nolint:contextcheck // it outlives the call, if others share it
 	defer s.tails.leave(sub.view, t)
 	sub.idle = time.NewTimer(keepAlive)
 	defer sub.idle.Stop()

@@ -253,7 +253,7 @@ func TestSubscribeEndsWithTheStore(t *testing.T) {
 type fakeStream struct {
 	gogrpc.ServerStream
 
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // as a ServerStream has
 	sent chan *pb.SubscribeResponse
 }
 
@@ -355,4 +355,3 @@ func TestCaughtUp(t *testing.T) {
 		f.within(time.Second)
 	})
 }
-

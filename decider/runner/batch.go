@@ -19,6 +19,7 @@ const (
 type plan[S, E any] struct {
 	steps   []step[S, E]
 	encoded []store.Event
+	claims  []store.Claim
 	size    int       // bytes of data in encoded
 	at      Loaded[S] // after the steps
 	now     time.Time // of the last events
@@ -53,7 +54,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 			return
 		}
 		var appended store.Appended
-		appended, err = g.r.commit(ctx, &f, p.encoded)
+		appended, err = g.r.commit(ctx, &f, p.encoded, p.claims)
 		switch {
 		case err == nil && !appended.Replayed:
 			g.recorded(ctx, &f, &p, appended)
@@ -101,6 +102,7 @@ func (g *Group[C, S, E]) fill(p *plan[S, E], f *flight[S], q *queue[S, E], jobs 
 		case g.send(j):
 			p.steps = append(p.steps, s)
 			p.encoded = append(p.encoded, encoded...)
+			p.claims = g.r.addClaims(p.claims, f.stream, s.events)
 			p.at = s.at
 		}
 	}

@@ -20,6 +20,8 @@
 //   - The answer of an append is lost: the stream is read for the command's own
 //     event ids, and the same events are appended again if they are not there.
 //     What stays in doubt is an *[UnknownOutcomeError].
+//   - Another stream holds a key that an event claims, see [Runner.WithClaims]: a
+//     *store.ClaimedError. Nothing is written and nothing is tried again.
 //   - An event cannot be encoded: the codec's error. Nothing is written.
 //   - The context ends: its error and cause, joined with the last error of the
 //     store, inside an *[UnknownOutcomeError] if the events may be recorded.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -104,4 +105,24 @@ func ExampleLog() {
 	}
 	// Output:
 	// level=INFO msg="command handled" stream=Account/ann version=1 events=1 attempt=1
+}
+
+// An account takes its owner's name when it is opened, so that there is one account
+// for each owner.
+func ExampleRunner_WithClaims() {
+	ctx := context.Background()
+	accounts := runner.New("Account", bank, memory.New(), codec.Values[event]()).
+		WithClaims(func(_ string, e event) []store.Claim {
+			if e, ok := e.(opened); ok {
+				return []store.Claim{{Key: "owner:" + e.Owner}}
+			}
+			return nil
+		})
+	_, err := accounts.Handle(ctx, "acc-1", open{"ann"})
+	fmt.Println(err)
+	_, err = accounts.Handle(ctx, "acc-2", open{"ann"})
+	fmt.Println(errors.Is(err, store.ErrClaimed), err)
+	// Output:
+	// <nil>
+	// true store: key is held by another stream: append to Account/acc-2: key "owner:ann" is held by Account/acc-1
 }

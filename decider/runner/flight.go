@@ -67,22 +67,26 @@ func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) er
 	return nil
 }
 
-// commit appends encoded after f.at, until it is certain what became of it or no
-// attempt is left. If the stream has moved on it is a *store.ConflictError, and f.at
-// may have moved too.
-func (r *Runner[C, S, E]) commit(ctx context.Context, f *flight[S], encoded []store.Event) (store.Appended, error) {
+// commit appends encoded after f.at, with claims, until it is certain what became of
+// it or no attempt is left. If the stream has moved on it is a *store.ConflictError,
+// and f.at may have moved too.
+func (r *Runner[C, S, E]) commit(
+	ctx context.Context, f *flight[S], encoded []store.Event, claims []store.Claim,
+) (store.Appended, error) {
 	if ctx.Err() != nil {
 		return store.Appended{}, ended(ctx, nil)
 	}
 	base := f.at.Version
 	for {
-		appended, err := r.send(ctx, f, base, encoded)
+		appended, err := r.send(ctx, f, base, encoded, claims)
 		moved := errors.Is(err, store.ErrConflict)
 		duplicate := errors.Is(err, store.ErrDuplicate)
 		switch {
 		case err == nil, duplicate, moved: // definite: what was sent before has not landed otherwise
 			f.doubt = duplicate // by an earlier call, if it can be found
 			return appended, err
+		case errors.Is(err, store.ErrClaimed) && !f.doubt:
+			return appended, err // which says all
 		case store.Definite(err) && !f.doubt:
 			return appended, fmt.Errorf("append to %s: %w", f.stream, err)
 		}
@@ -121,12 +125,14 @@ func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
 }
 
 // send is one append of encoded after version base.
-func (r *Runner[C, S, E]) send(ctx context.Context, f *flight[S], base uint64, encoded []store.Event) (store.Appended, error) {
+func (r *Runner[C, S, E]) send(
+	ctx context.Context, f *flight[S], base uint64, encoded []store.Event, claims []store.Claim,
+) (store.Appended, error) {
 	if r.observer == nil {
-		return r.store.Append(ctx, f.stream, store.Exactly(base), encoded)
+		return r.append(ctx, f.stream, base, encoded, claims)
 	}
 	began := r.clock()
-	appended, err := r.store.Append(ctx, f.stream, store.Exactly(base), encoded)
+	appended, err := r.append(ctx, f.stream, base, encoded, claims)
 	kind := EventsAppended
 	if errors.Is(err, store.ErrConflict) {
 		kind = ConflictFound

@@ -50,9 +50,11 @@ type Runner[C, S, E any] struct {
 	retry      Retry
 	observer   Observer // nil: none
 	clock      func() time.Time
-	cache      *cache[S]        // nil: none
-	snapshots  *snapshots[S, E] // nil: none
-	scratch    *sync.Pool       // of *scratch[E]
+	cache      *cache[S]                              // nil: none
+	snapshots  *snapshots[S, E]                       // nil: none
+	scratch    *sync.Pool                             // of *scratch[E]
+	claims     func(id string, event E) []store.Claim // nil: none
+	claimer    store.Claims                           // store, if there are claims
 }
 
 // scratch is memory that a call borrows.
@@ -243,7 +245,7 @@ func (r *Runner[C, S, E]) record(
 		out, err = r.settle(ctx, f, err)
 		return out, false, err
 	}
-	appended, err := r.commit(ctx, f, encoded)
+	appended, err := r.commit(ctx, f, encoded, r.addClaims(nil, f.stream, events))
 	r.giveBack(scratch, encoded)
 	switch {
 	case err == nil && !appended.Replayed:

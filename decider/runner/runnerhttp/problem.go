@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -30,6 +31,7 @@ type problem struct {
 //	a bad header, an invalid id      400
 //	a conflict under a condition     412
 //	a conflict on every attempt      409 with Retry-After
+//	a key that another one holds     409, and not which one
 //	an unknown outcome               503 with Retry-After: send it again with the same key
 //	the context ended                503 with Retry-After
 //	anything else                    500
@@ -53,6 +55,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) (status int
 
 // problemOf returns what err means as the answer to r.
 func problemOf(r *http.Request, err error) problem {
+	var claimed *store.ClaimedError
 	var own interface {
 		error
 		HTTPStatus() int
@@ -78,6 +81,8 @@ func problemOf(r *http.Request, err error) problem {
 		return problem{Status: http.StatusPreconditionFailed, Detail: conflict(err)}
 	case errors.Is(err, store.ErrConflict):
 		return problem{Status: http.StatusConflict, retryAfter: 1, Detail: "too many others change this: send it again"}
+	case errors.As(err, &claimed):
+		return problem{Status: http.StatusConflict, Detail: fmt.Sprintf("%q is taken", claimed.Key)}
 	}
 	return problem{Status: http.StatusInternalServerError}
 }

@@ -162,6 +162,7 @@ func TestWriteProblem(t *testing.T) {
 		"unknown under ctx":  {&runner.UnknownOutcomeError{Err: context.Canceled}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
 		"deadline":           {context.DeadlineExceeded, nil, 503, "this took too long and did not happen: send it again", "1"},
 		"canceled":           {fmt.Errorf("read: %w", context.Canceled), nil, 503, "this took too long and did not happen: send it again", "1"},
+		"taken key":          {&store.ClaimedError{Key: "email:a@b", Holder: conflict.Stream}, nil, 409, `"email:a@b" is taken`, ""},
 		"fault":              {errors.New("password is hunter2"), nil, 500, "", ""},
 		"conflict under tag": {&runner.ExhaustedError{Attempts: 1, Err: conflict}, []string{"If-Match", `"7"`}, 412, "expected version 7, found version 9", ""},
 	}

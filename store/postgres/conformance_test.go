@@ -1,0 +1,38 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	var schemas atomic.Int64
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		return open(t, url, postgres.WithSchema(fmt.Sprintf("s%d", schemas.Add(1))))
+	})
+}
+
+// open opens the store at url, to be closed at the end.
+func open(tb testing.TB, url string, options ...postgres.Option) *postgres.Store {
+	tb.Helper()
+	st, err := postgres.Open(context.Background(), url, options...)
+	if err != nil {
+		tb.Fatalf("Open(%q): %v", url, err)
+	}
+	tb.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			tb.Errorf("Close: %v", err)
+		}
+	})
+	return st
+}

@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxGroup is how many appends one transaction commits at most.
+	maxGroup = 512
+	// maxGroupEvents and maxGroupData are at how many events and bytes of data a
+	// group is not joined any more.
+	maxGroupEvents = 4096
+	maxGroupData   = 8 << 20
+	// maxNews is how long the news of a group can be; the server takes less than 8000.
+	maxNews = 7000
+	// attempts is how often an append is tried that other transactions got in the
+	// way of.
+	attempts = 3
+)
+
+// The states of an appending.
+const (
+	waiting = iota
+	taken
+	abandoned
+)
+
+// lane commits appends in groups, one group at a time.
+type lane struct {
+	backend *backend
+	queue   chan *appending
+	held    []*appending  // to go before the queue; only run uses it
+	stopped chan struct{} // closed when run has returned
+}
+
+func newLane(b *backend) *lane {
+	return &lane{backend: b, queue: make(chan *appending, maxGroup), stopped: make(chan struct{})}
+}
+
+// submit has the lane make an append and returns when it is committed. If ctx ends
+// before it was begun, it is never made.
+func (l *lane) submit(ctx context.Context, a *appending) error {
+	select {
+	case l.queue <- a:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.backend.done:
+		return store.ErrClosed
+	}
+	select {
+	case <-a.done:
+		return a.failure
+	case <-ctx.Done():
+		if !a.state.CompareAndSwap(waiting, abandoned) {
+			a.group.Load().leave()
+		}
+		return ctx.Err()
+	case <-l.stopped:
+	}
+	select {
+	case <-a.done:
+		return a.failure
+	default:
+		return store.ErrClosed // it is left in the queue
+	}
+}
+
+// run commits what is pending, as one group, until the backend is closed. It never
+// waits for a group to grow: it does that by itself during a commit.
+func (l *lane) run() {
+	defer close(l.stopped)
+	for {
+		ctx, cancel := context.WithCancel(l.backend.life)
+		g := &group{cancel: cancel}
+		if !l.gather(g) {
+			cancel()
+			return
+		}
+		l.backend.commit(ctx, g.members)
+		cancel()
+	}
+}
+
+// gather fills g with what is held and what is in the queue, and waits if there is
+// nothing. It returns false if the backend is closed.
+func (l *lane) gather(g *group) bool {
+	held := l.held
+	l.held = nil
+	for _, a := range held {
+		l.join(g, a)
+	}
+	for len(g.members) == 0 {
+		select {
+		case <-l.backend.done:
+			return false
+		case a := <-l.queue:
+			l.join(g, a)
+		}
+	}
+	for !g.full() && len(l.held) < maxGroup {
+		select {
+		case a := <-l.queue:
+			l.join(g, a)
+		default:
+			return true
+		}
+	}
+	return true
+}
+
+// join puts a in g if it is still wanted; the second append to a stream is held for
+// the next group.
+func (l *lane) join(g *group, a *appending) {
+	if g.full() || g.has(a.key) {
+		l.held = append(l.held, a)
+		return
+	}
+	a.group.Store(g)
+	if a.state.CompareAndSwap(waiting, taken) {
+		g.add(a)
+	}
+}
+
+// group is appends to different streams that are committed together. It is given
+// up when nobody waits for any of them any more.
+type group struct {
+	members      []*appending
+	streams      map[streamKey]struct{} // from the second member on
+	events, size int
+	waiting      atomic.Int32
+	cancel       context.CancelFunc
+}
+
+func (g *group) full() bool {
+	return len(g.members) == maxGroup || g.events >= maxGroupEvents || g.size >= maxGroupData
+}
+
+func (g *group) has(key streamKey) bool {
+	if g.streams == nil {
+		return len(g.members) > 0 && g.members[0].key == key
+	}
+	_, ok := g.streams[key]
+	return ok
+}
+
+func (g *group) add(a *appending) {
+	if len(g.members) == 1 {
+		g.streams = map[streamKey]struct{}{g.members[0].key: {}}
+	}
+	if g.streams != nil {
+		g.streams[a.key] = struct{}{}
+	}
+	g.members = append(g.members, a)
+	g.events += len(a.events)
+	g.size += a.size
+	g.waiting.Add(1)
+}
+
+// leave is called by each who does not wait any more.
+func (g *group) leave() {
+	if g.waiting.Add(-1) == 0 {
+		time.AfterFunc(patience, g.cancel) // most end soon, and the connection is worth it
+	}
+}
+
+// commit makes the appends of members in one transaction, or each in its own if the
+// database refuses some of them, and tells those who wait.
+func (b *backend) commit(ctx context.Context, members []*appending) {
+	err := b.tryCommit(ctx, members)
+	if isRefused(err) && len(members) > 1 {
+		for i := range members {
+			b.commit(ctx, members[i:i+1])
+		}
+		return
+	}
+	if err == nil {
+		b.news.tell(tenantsOf(members))
+	}
+	for _, a := range members {
+		a.failure = typed(err)
+		close(a.done)
+	}
+}
+
+// tryCommit is one transaction, and again if others were in its way.
+func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
+	for attempt := 1; ; attempt++ {
+		err := b.call(ctx, b.pool, members)
+		if attempt == attempts || !isAborted(err) && (!isRefused(err) || len(members) > 1) {
+			return err
+		}
+	}
+}
+
+// call has the database make the appends of members and settles them.
+func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
+	var args arguments
+	args.fill(b.logPerTenant, members)
+	rows, err := q.Query(ctx, b.sql.append, args.list()...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var r answer
+	columns := r.columns()
+	for _, a := range members {
+		if !rows.Next() {
+			return errors.Join(rows.Err(), errShort)
+		}
+		if err := rows.Scan(columns...); err != nil {
+			return err
+		}
+		a.settle(&r)
+	}
+	rows.Close()
+	return rows.Err() // of the commit
+}
+
+var errShort = errors.New("the answer to an append is too short")
+
+// tenantsOf returns the tenants of members, each once.
+func tenantsOf(members []*appending) []string {
+	tenants := make([]string, 0, 4)
+	for _, a := range members {
+		if len(tenants) == 0 || tenants[len(tenants)-1] != a.key.tenant {
+			tenants = append(tenants, a.key.tenant)
+		}
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants)
+}
+
+// newsOf returns what to tell those who listen: the tenants as JSON, or nothing if
+// they are too many, which stands for all.
+func newsOf(tenants []string) string {
+	text, err := json.Marshal(tenants)
+	if err != nil || len(text) > maxNews {
+		return ""
+	}
+	return string(text)
+}

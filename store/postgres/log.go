@@ -1,0 +1,177 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxScan is how many events of the log a filter is tried on for one page, so that
+	// one that matches little ends in bounded time.
+	maxScan = 8192
+	// maxSubscribed is how many events a page of a subscription has at most.
+	maxSubscribed = 256
+	// maxSilence is for how long a subscription tries to go on without the server.
+	maxSilence = time.Minute
+)
+
+// Head is [store.Log.Head].
+func (s *Store) Head(ctx context.Context) (head uint64, err error) {
+	b := s.backend
+	err = b.calling(ctx, func(ctx context.Context) error {
+		return b.pool.QueryRow(ctx, b.sql.head, s.tenant).Scan(&head)
+	})
+	return head, err
+}
+
+// ReadAll is [store.Log.ReadAll]. No page is longer than 1,000 events, goes on
+// after 32 MiB of data, or comes from more than 8,192 events that the filter was
+// tried on.
+func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	p, err := s.readLog(ctx, o, 0)
+	if err != nil {
+		return store.Page{}, err
+	}
+	return p.page(), nil
+}
+
+// readLog reads a page, and the id of the event at position last.
+func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64) (*pager, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	p := newPager(o.From, o.Limit, o.Backward)
+	p.log, p.filter = true, &o.Filter
+	b := s.backend
+	query := b.sql.log
+	args := []any{s.tenant, p.from, p.limit, int64(last)} //nolint:gosec // a position
+	filtered := len(o.Filter.StreamTypes) > 0 || o.Filter.IDPrefix != "" || len(o.Filter.EventTypes) > 0
+	if filtered {
+		args = append(args, names(o.Filter.StreamTypes), text(o.Filter.IDPrefix), names(o.Filter.EventTypes))
+	}
+	switch {
+	case filtered && o.Backward:
+		query = b.sql.filteredBackward
+	case filtered:
+		query = b.sql.filtered
+	case o.Backward:
+		query = b.sql.logBackward
+	}
+	err := b.calling(ctx, func(ctx context.Context) error { return p.read(ctx, b, query, args...) })
+	return p, err
+}
+
+// names returns those of names that anything can have, nil if there are no names.
+func names(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return text(name) != name })
+}
+
+// text returns what of s, from its beginning on, the database can take as text.
+func text(s string) string {
+	if i := strings.IndexByte(s, 0); i >= 0 {
+		s = s[:i]
+	}
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return s[:i]
+			}
+		}
+	}
+	return s
+}
+
+// Subscribe is [store.Log.Subscribe]. The loop runs where it is, and holds no
+// connection while the page is handled. Pages have at most 256 events. It outlives
+// the connections: when the server is away it tries again, for up to a minute, and
+// goes on where it was. If the log is not the one that it has read any more, since a
+// backup was restored or a replica without the last events was promoted, it ends
+// with an error that is [store.ErrLogDiverged].
+func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		if o.Backward {
+			yield(store.Page{}, invalid("backward", "is not possible for a subscription"))
+			return
+		}
+		sub := &subscription{store: s, o: o}
+		if o.Limit == 0 || o.Limit > maxSubscribed {
+			sub.o.Limit = maxSubscribed
+		}
+		defer s.backend.listen()()
+		sub.run(ctx, yield)
+	}
+}
+
+// subscription is where a loop over Subscribe is.
+type subscription struct {
+	store *Store
+	o     store.LogOptions
+	last  store.Checkpoint // the last event that was yielded
+}
+
+func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bool) {
+	b := s.store.backend
+	for first := true; ; first = false {
+		news := b.news.next(s.store.tenant)
+		page, err := s.next(ctx)
+		if err != nil {
+			yield(store.Page{}, err)
+			return
+		}
+		changed := page.Next != s.o.From
+		s.o.From = page.Next
+		if n := len(page.Events); n > 0 {
+			s.last = store.Checkpoint{Position: page.Events[n-1].Position, EventID: page.Events[n-1].ID}
+		}
+		if (first || changed) && !yield(page, nil) {
+			return
+		}
+		if page.End {
+			b.wait(ctx, b.poll, news)
+		}
+	}
+}
+
+// wait returns when ctx or the backend ends, on news, or after a time.
+func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-b.done:
+	}
+}
+
+// next reads the next page, however often it takes while the server is away.
+func (s *subscription) next(ctx context.Context) (store.Page, error) {
+	giveUp := time.Now().Add(maxSilence) //nolint:forbidigo // of the server
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		p, err := s.store.readLog(ctx, s.o, s.last.Position)
+		if err == nil {
+			return p.page(), s.verify(p)
+		}
+		if !isPassing(err) || time.Now().After(giveUp) { //nolint:forbidigo // as above
+			return store.Page{}, err
+		}
+		s.store.backend.wait(ctx, pause, nil)
+	}
+}
+
+// verify checks that the last event that was yielded is still the one at its position.
+func (s *subscription) verify(p *pager) error {
+	if p.last == s.last.EventID {
+		return nil
+	}
+	return &store.DivergedError{Checkpoint: s.last, Found: p.last, Head: p.head}
+}

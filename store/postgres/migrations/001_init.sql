@@ -1,0 +1,238 @@
+-- Version 1 of the schema. For another schema than "evolve", each "evolve." is
+-- another name. All that is compared is compared to the letter: COLLATE "C".
+
+CREATE TABLE evolve.migration (
+  version    int         PRIMARY KEY,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- What was chosen when the schema was opened first.
+CREATE TABLE evolve.setting (
+  one            boolean PRIMARY KEY DEFAULT true CHECK (one),
+  log_per_tenant boolean NOT NULL
+);
+
+-- The head of each order of events, that of all tenants (named '') or of one
+-- tenant. Its row is locked from before a position is given until it is committed,
+-- so that the order of positions is that of commits. It is updated by each group of
+-- appends: the room in its page is for that.
+CREATE TABLE evolve.log (
+  name text   COLLATE "C" PRIMARY KEY,
+  head bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+CREATE TABLE evolve.event (
+  tenant       text        COLLATE "C" NOT NULL,
+  position     bigint      NOT NULL,
+  stream_type  text        COLLATE "C" NOT NULL,
+  stream_id    text        COLLATE "C" NOT NULL,
+  version      bigint      NOT NULL,
+  id           text        COLLATE "C" NOT NULL,
+  type         text        COLLATE "C" NOT NULL,
+  schema       bigint      NOT NULL,
+  content_type text        COLLATE "C" NOT NULL,
+  time         timestamptz NOT NULL,
+  recorded_at  timestamptz NOT NULL,
+  meta         jsonb, -- NULL for none
+  data         bytea       NOT NULL,
+  PRIMARY KEY (tenant, position),
+  CONSTRAINT event_version UNIQUE (tenant, stream_type, stream_id, version),
+  CONSTRAINT event_id UNIQUE (tenant, id)
+);
+
+CREATE TABLE evolve.claim (
+  tenant      text COLLATE "C" NOT NULL,
+  key         text COLLATE "C" NOT NULL,
+  stream_type text COLLATE "C" NOT NULL,
+  stream_id   text COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant, key)
+);
+
+CREATE TABLE evolve.snapshot (
+  tenant      text   COLLATE "C" NOT NULL,
+  stream_type text   COLLATE "C" NOT NULL,
+  stream_id   text   COLLATE "C" NOT NULL,
+  schema      text   COLLATE "C" NOT NULL,
+  version     bigint NOT NULL,
+  data        bytea  NOT NULL,
+  PRIMARY KEY (tenant, stream_type, stream_id, schema)
+);
+
+CREATE TABLE evolve.checkpoint (
+  tenant   text   COLLATE "C" NOT NULL,
+  name     text   COLLATE "C" NOT NULL,
+  position bigint NOT NULL,
+  event    text   COLLATE "C" NOT NULL,
+  PRIMARY KEY (tenant, name)
+);
+
+CREATE TABLE evolve.lease (
+  tenant text        COLLATE "C" NOT NULL,
+  name   text        COLLATE "C" NOT NULL,
+  owner  text        COLLATE "C" NOT NULL,
+  fence  bigint      NOT NULL,
+  until  timestamptz NOT NULL,
+  PRIMARY KEY (tenant, name)
+);
+
+-- append makes a group of appends, each to another stream, and returns a row for
+-- each: what became of it (0 appended, 1 replayed, 2 conflict, 3 duplicate, 4
+-- claimed), the version and position of its last event (of a conflict the version
+-- of the stream, of a duplicate that of the event), and the id or key and the
+-- stream that are in its way. What is refused changes nothing.
+--
+-- a_log is the place in logs, which are sorted. An event has the place of its
+-- append and its place in it, both from 1. Of what is expected -1 is no stream, -2
+-- an existing one, -3 any. In the channel evolve.event, news tells of the group.
+--
+-- Each statement sees what was committed before it began, so those after the lock
+-- see all that is before them in the log. They must find events by the indexes,
+-- also when they were planned while there were few.
+CREATE FUNCTION evolve.append(
+  logs text[], news text,
+  a_log int[], a_tenant text[], a_type text[], a_id text[], a_expected bigint[],
+  e_append int[], e_place int[], e_tenant text[], e_stream_type text[], e_stream_id text[],
+  e_id text[], e_type text[], e_schema bigint[], e_content_type text[], e_time timestamptz[], e_meta text[], e_data bytea[],
+  c_append int[], c_key text[], c_release boolean[]
+) RETURNS TABLE (outcome int, last_version bigint, last_position bigint, name text, in_type text, in_id text)
+LANGUAGE plpgsql
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '10s'
+AS $$
+#variable_conflict use_column
+DECLARE
+  now       timestamptz;
+  heads     bigint[]; -- of logs
+  versions  bigint[]; -- of the streams
+  counts    bigint[]; -- of the events
+  positions bigint[]; -- that of the event before the first, NULL for what is refused
+  taken     int[];    -- the appends with an id that is taken
+  made      boolean := false;
+BEGIN
+  SELECT array_agg(l.head) INTO heads
+  FROM (SELECT head FROM evolve.log WHERE name = ANY (logs) ORDER BY name FOR UPDATE) l;
+  IF heads IS NULL OR cardinality(heads) < cardinality(logs) THEN
+    INSERT INTO evolve.log (name) SELECT unnest(logs) ON CONFLICT DO NOTHING;
+    SELECT array_agg(l.head) INTO heads
+    FROM (SELECT head FROM evolve.log WHERE name = ANY (logs) ORDER BY name FOR UPDATE) l;
+  END IF;
+  now := clock_timestamp();
+
+  SELECT array_agg(coalesce((
+    SELECT x.version FROM evolve.event x
+    WHERE x.tenant = a.tenant AND x.stream_type = a.type AND x.stream_id = a.id
+    ORDER BY x.version DESC LIMIT 1), 0))
+  INTO versions FROM unnest(a_tenant, a_type, a_id) a (tenant, type, id);
+
+  SELECT array_agg(e.append) INTO taken FROM unnest(e_append, e_tenant, e_id) e (append, tenant, id)
+  WHERE (SELECT true FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id);
+
+  counts := array_fill(0, ARRAY[cardinality(a_log)]);
+  FOR i IN 1 .. cardinality(e_append) LOOP
+    counts[e_append[i]] := e_place[i];
+  END LOOP;
+
+  FOR n IN 1 .. cardinality(a_log) LOOP
+    outcome := 0;
+    last_version := versions[n];
+    last_position := NULL;
+    name := NULL;
+    in_type := NULL;
+    in_id := NULL;
+    IF taken IS NOT NULL AND n = ANY (taken) THEN
+      SELECT f.outcome, f.last_version, f.last_position, f.name, f.in_type, f.in_id
+      INTO outcome, last_version, last_position, name, in_type, in_id
+      FROM evolve.find(n, e_append, e_place, e_tenant, e_stream_type, e_stream_id,
+        e_id, e_type, e_schema, e_content_type, e_data) f;
+    ELSIF NOT (CASE a_expected[n]
+        WHEN -1 THEN versions[n] = 0
+        WHEN -2 THEN versions[n] > 0
+        WHEN -3 THEN true
+        ELSE versions[n] = a_expected[n] END) THEN
+      outcome := 2;
+    ELSE
+      IF n = ANY (c_append) THEN
+        SELECT h.key, h.stream_type, h.stream_id INTO name, in_type, in_id
+        FROM unnest(c_append, c_key) WITH ORDINALITY c (append, key, place)
+        CROSS JOIN LATERAL (SELECT * FROM evolve.claim h WHERE h.tenant = a_tenant[n] AND h.key = c.key OFFSET 0) h
+        WHERE c.append = n AND (h.stream_type <> a_type[n] OR h.stream_id <> a_id[n])
+        ORDER BY c.place LIMIT 1;
+      END IF;
+      IF name IS NOT NULL THEN
+        outcome := 4;
+      ELSE
+        positions[n] := heads[a_log[n]];
+        heads[a_log[n]] := heads[a_log[n]] + counts[n];
+        last_version := versions[n] + counts[n];
+        last_position := heads[a_log[n]];
+        made := true;
+      END IF;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+  IF NOT made THEN
+    RETURN;
+  END IF;
+
+  INSERT INTO evolve.event
+  SELECT e.tenant, positions[e.append] + e.place, e.stream_type, e.stream_id, versions[e.append] + e.place,
+    e.id, e.type, e.schema, e.content_type, coalesce(e.time, now), now, nullif(e.meta, '')::jsonb, e.data
+  FROM unnest(e_append, e_place, e_tenant, e_stream_type, e_stream_id,
+    e_id, e_type, e_schema, e_content_type, e_time, e_meta, e_data)
+    e (append, place, tenant, stream_type, stream_id, id, type, schema, content_type, time, meta, data)
+  WHERE positions[e.append] IS NOT NULL;
+
+  UPDATE evolve.log l SET head = h.head FROM unnest(logs, heads) h (name, head) WHERE l.name = h.name AND l.head < h.head;
+
+  IF cardinality(c_append) > 0 THEN
+    DELETE FROM evolve.claim h USING unnest(c_append, c_key, c_release) c (append, key, release)
+    WHERE c.release AND positions[c.append] IS NOT NULL AND h.tenant = a_tenant[c.append] AND h.key = c.key;
+    INSERT INTO evolve.claim
+    SELECT a_tenant[c.append], c.key, a_type[c.append], a_id[c.append]
+    FROM unnest(c_append, c_key, c_release) c (append, key, release)
+    WHERE NOT c.release AND positions[c.append] IS NOT NULL AND NOT coalesce((
+      SELECT true FROM evolve.claim h WHERE h.tenant = a_tenant[c.append] AND h.key = c.key), false);
+  END IF;
+  PERFORM pg_notify('evolve.event', news);
+END
+$$;
+
+-- find returns what append does about append n, an id of which is taken: whether
+-- all its events are recorded in its stream, the same and one after the other, and
+-- where the last one is; else the first event that has an id of it.
+CREATE FUNCTION evolve.find(
+  n int, e_append int[], e_place int[], e_tenant text[], e_stream_type text[], e_stream_id text[],
+  e_id text[], e_type text[], e_schema bigint[], e_content_type text[], e_data bytea[],
+  OUT outcome int, OUT last_version bigint, OUT last_position bigint, OUT name text, OUT in_type text, OUT in_id text
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+  same   boolean;
+  latest record;
+BEGIN
+  SELECT x.version, x.position, x.id, x.stream_type, x.stream_id
+  INTO last_version, last_position, name, in_type, in_id
+  FROM unnest(e_append, e_place, e_tenant, e_id) e (append, place, tenant, id)
+  CROSS JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id OFFSET 0) x
+  WHERE e.append = n ORDER BY e.place LIMIT 1;
+
+  SELECT bool_and(coalesce(x.stream_type = e.stream_type AND x.stream_id = e.stream_id AND x.version = last_version + e.place - 1
+    AND x.type = e.type AND x.schema = e.schema AND x.content_type = e.content_type AND x.data = e.data, false)) AS same,
+    max(x.version) AS version, max(x.position) AS position
+  INTO latest
+  FROM unnest(e_append, e_place, e_tenant, e_stream_type, e_stream_id, e_id, e_type, e_schema, e_content_type, e_data)
+    e (append, place, tenant, stream_type, stream_id, id, type, schema, content_type, data)
+  LEFT JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id OFFSET 0) x ON true
+  WHERE e.append = n;
+
+  outcome := 3;
+  IF latest.same THEN
+    outcome := 1;
+    last_version := latest.version;
+    last_position := latest.position;
+  END IF;
+END
+$$;
+
+INSERT INTO evolve.migration (version) VALUES (1);

@@ -1,0 +1,88 @@
+// Package postgrestest gives tests databases of a real PostgreSQL server: one that
+// it starts from the binaries of this machine, as an unprivileged user if the tests
+// run as root, or the one that EVOLVE_POSTGRES_URL names. A server that it starts is
+// shared by the tests of the process and ends with the process, however that ends.
+package postgrestest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Env is the variable with the URL of a server to use, whose role can create
+// databases. Without it one is started.
+const Env = "EVOLVE_POSTGRES_URL"
+
+// URL returns the URL of a database that is new and empty, and is dropped at the end
+// of the test if the server is not one that was started for the process. Without a
+// server it skips the test, or fails it where the variable CI is set.
+func URL(tb testing.TB) string {
+	tb.Helper()
+	url, drop, err := Database(context.Background())
+	if err != nil {
+		unavailable(tb, err)
+	}
+	tb.Cleanup(drop)
+	return url
+}
+
+func unavailable(tb testing.TB, err error) {
+	tb.Helper()
+	if os.Getenv("CI") != "" {
+		tb.Fatalf("NO POSTGRESQL: set %s, or install the server: %v", Env, err)
+	}
+	tb.Skipf("NOT TESTED, NO POSTGRESQL: set %s, or install the server: %v", Env, err)
+}
+
+// Database is [URL] for what is no test, such as an example: it returns the URL and
+// what drops the database.
+func Database(ctx context.Context) (url string, drop func(), err error) {
+	server, err := shared()
+	if err != nil {
+		return "", nil, err
+	}
+	return create(ctx, server.url())
+}
+
+// shared returns the server of this process.
+var shared = sync.OnceValues(func() (*Server, error) { //nolint:gochecknoglobals // one for the process, which it ends with
+	if url := os.Getenv(Env); url != "" {
+		return &Server{given: url}, nil
+	}
+	return start()
+})
+
+var databases atomic.Int64 //nolint:gochecknoglobals // numbers the databases of the process
+
+// create makes a database in the server at base.
+func create(ctx context.Context, base string) (url string, drop func(), err error) {
+	name := fmt.Sprintf("evolve_test_%d_%d_%d", os.Getpid(), time.Now().UnixNano(), databases.Add(1))
+	if err := execute(ctx, base, "CREATE DATABASE "+name); err != nil {
+		return "", nil, err
+	}
+	url, err = inDatabase(base, name)
+	if err != nil {
+		return "", nil, err
+	}
+	return url, func() {
+		_ = execute(context.Background(), base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+	}, nil
+}
+
+// execute runs one statement on a connection of its own.
+func execute(ctx context.Context, url, query string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, query)
+	return err
+}

@@ -1,0 +1,253 @@
+//go:build unix
+
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a PostgreSQL server that a test has for itself, to stop and start it.
+type Server struct {
+	given    string // the URL of one that was started by somebody else
+	bin, dir string
+	user     *syscall.Credential // nil: that of the process
+	process  *exec.Cmd           // what keeps the server, nil if it is stopped
+	life     io.WriteCloser      // when it is closed, by the end of the process too, the server ends
+}
+
+// Start starts a server for tb only, which it ends with. Without the binaries it
+// skips the test, or fails it where the variable CI is set.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := start()
+	if err != nil {
+		unavailable(tb, err)
+	}
+	tb.Cleanup(func() {
+		if s.process != nil {
+			_ = s.end("")
+		}
+		_ = os.RemoveAll(s.dir)
+	})
+	return s
+}
+
+// URL returns the URL of a new database of the server.
+func (s *Server) URL(tb testing.TB) string {
+	tb.Helper()
+	url, _, err := create(context.Background(), s.url())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return url
+}
+
+// Crash ends the server at once, with what it is doing, as pg_ctl stop -m immediate.
+func (s *Server) Crash(tb testing.TB) {
+	tb.Helper()
+	if err := s.end("keep\n"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Restart starts the server again after Crash, and returns when it is there.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	if err := s.run(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s *Server) url() string {
+	if s.given != "" {
+		return s.given
+	}
+	q := url.Values{"host": {s.dir}, "user": {"postgres"}}
+	return "postgres:///postgres?" + q.Encode()
+}
+
+// inDatabase returns base with another database.
+func inDatabase(base, name string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
+
+// start makes a cluster and starts its server.
+func start() (_ *Server, err error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin}
+	if os.Getuid() == 0 {
+		if s.user, err = unprivileged(); err != nil {
+			return nil, err
+		}
+	}
+	if s.dir, err = os.MkdirTemp("", "evolve-postgres"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(s.dir)
+		}
+	}()
+	if s.user != nil {
+		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.Chmod(s.dir, 0o711); err != nil { //nolint:gosec // the process must get to the socket in it
+		return nil, err
+	}
+	initdb := s.command(filepath.Join(bin, "initdb"), "--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", s.data())
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return s, s.run()
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// command returns a command that runs as the user of the server.
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...) //nolint:noctx // it ends with the process
+	cmd.Dir = s.dir
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return len(e) > 2 && e[:2] == "PG" }), "LC_ALL=C")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user, Setpgid: true}
+	return cmd
+}
+
+// keeper starts the server and ends it, and removes its files, when its input ends,
+// which is when this process has ended at the latest. A line "keep" keeps the files.
+const keeper = `"$@" </dev/null & pid=$!
+read -r word
+kill -QUIT $pid
+wait $pid
+[ "$word" = keep ] || rm -rf "$PWD"
+`
+
+// run starts the server and waits for it.
+func (s *Server) run() error {
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // ours
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := s.command("sh", "-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", s.data(),
+		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB",
+		"-c", "logging_collector=off", "-c", "log_min_messages=fatal", "-c", "log_min_error_statement=panic")
+	cmd.Stdout, cmd.Stderr = log, log
+	if s.life, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.process = cmd
+	if err := s.await(); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w: %s", errors.Join(err, s.end("")), bytes.TrimSpace(text))
+	}
+	return nil
+}
+
+// await returns when the server answers.
+func (s *Server) await() error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := execute(ctx, s.url(), "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no answer for %s: %w", patience, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// end tells the keeper word and waits until it has ended the server.
+func (s *Server) end(word string) error {
+	_, err := io.WriteString(s.life, word)
+	err = errors.Join(err, s.life.Close())
+	_ = s.process.Wait() // its status is that of the server, which was killed
+	s.process = nil
+	return err
+}
+
+// binaries returns the directory of the newest server on this machine, that on PATH
+// first.
+func binaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil && there(filepath.Dir(path)) {
+			return filepath.Dir(path), nil
+		}
+	}
+	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return release(b) - release(a) })
+	for _, dir := range dirs {
+		if there(dir) {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no initdb and postgres on PATH or in /usr/lib/postgresql")
+}
+
+// release returns the number in /usr/lib/postgresql/15/bin.
+func release(dir string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
+	return n
+}
+
+func there(dir string) bool {
+	for _, name := range []string{"initdb", "postgres"} {
+		if _, err := exec.LookPath(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// unprivileged returns the user that the server runs as, since it refuses root.
+func unprivileged() (*syscall.Credential, error) {
+	var errs []error
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.Join(errs...)
+}

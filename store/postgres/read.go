@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"math"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// maxPage is how many events a page holds at most.
+	maxPage = 1000
+	// maxPageData is at how many bytes of data a page ends.
+	maxPageData = 32 << 20
+)
+
+// Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
+// after 32 MiB of data.
+func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	b := s.backend
+	p := newPager(o.From, o.Limit, o.Backward)
+	p.stream = stream
+	query := b.sql.read
+	if o.Backward {
+		query = b.sql.readBackward
+	}
+	err := b.calling(ctx, func(ctx context.Context) error {
+		return p.read(ctx, b, query, s.tenant, stream.Type, stream.ID, p.from, p.limit)
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return p.page(), nil
+}
+
+// pager makes a page of a stream or a log, of what is numbered from from on.
+type pager struct {
+	asked    uint64 // from
+	from     int64  // as a query takes it
+	limit    int
+	backward bool
+
+	log    bool
+	stream store.Stream  // that is read, if not a log
+	filter *store.Filter // what of the log; nil for all
+
+	head   uint64
+	first  uint64 // number there is, if the page is backward
+	last   string // the id of the event that was asked for beside the page
+	bound  uint64 // how far a log was looked at, 0 if not less than there is
+	seen   int    // rows that were looked at
+	data   int
+	full   bool   // there may be more
+	number uint64 // of the last event that was looked at
+	events []store.Recorded
+}
+
+func newPager(from uint64, limit int, backward bool) *pager {
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	p := &pager{asked: from, from: math.MaxInt64, limit: min(limit, maxPage), backward: backward}
+	if from <= store.MaxVersion && !(backward && from == 0) {
+		p.from = max(int64(from), 1) //nolint:gosec // it fits
+	}
+	return p
+}
+
+// read reads the page by a query whose rows are those of row.
+func (p *pager) read(ctx context.Context, b *backend, query string, args ...any) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rows, err := b.pool.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	r := newRow(p.log)
+	for rows.Next() {
+		if err := r.scan(rows); err != nil {
+			return err
+		}
+		if r.version <= 0 {
+			p.begin(r)
+			continue
+		}
+		if err := p.add(r); err != nil {
+			return err
+		}
+		if p.data >= maxPageData {
+			p.full = true
+			cancel() // and with it the connection, which is cheaper than to read the rest
+			return nil
+		}
+	}
+	p.full = p.seen == p.limit
+	return rows.Err()
+}
+
+// begin takes the row that is no event.
+func (p *pager) begin(r *row) {
+	p.head, p.bound, p.first, p.last = uint64(r.position), uint64(-r.version), uint64(r.schema), r.id //nolint:gosec // not negative
+}
+
+// add adds the event of r, or only counts it if the filter does not match: the query
+// may let through too much.
+func (p *pager) add(r *row) error {
+	p.seen++
+	var e store.Recorded
+	if err := r.recorded(&e); err != nil {
+		return err
+	}
+	if p.log {
+		p.number = e.Position
+		p.data += len(e.Data)
+		if !p.filter.Matches(&e) {
+			return nil
+		}
+	} else {
+		e.Stream = p.stream
+		p.number = e.Version
+		p.data += len(e.Data)
+	}
+	if p.events == nil {
+		p.events = make([]store.Recorded, 0, min(p.limit, 64))
+	}
+	p.events = append(p.events, e)
+	return nil
+}
+
+// page returns the page, after read.
+func (p *pager) page() store.Page {
+	page := store.Page{Events: p.events, Head: p.head}
+	if p.backward {
+		page.Next = p.before()
+		page.End = page.Next == 0
+		return page
+	}
+	page.Next = p.after()
+	page.End = page.Next > p.head
+	return page
+}
+
+// after returns where the next page begins, forward.
+func (p *pager) after() uint64 {
+	switch {
+	case p.full:
+		return p.number + 1
+	case p.bound > 0 && p.bound < p.head: // as far as it was looked for what the filter matches
+		return p.bound + 1
+	}
+	return max(p.asked, 1, p.head+1)
+}
+
+// before returns where the next page begins, backward; 0 if there is none.
+func (p *pager) before() uint64 {
+	switch {
+	case p.full && p.number <= p.first:
+		return 0
+	case p.full:
+		return p.number - 1
+	case p.bound > p.first:
+		return p.bound - 1
+	}
+	return 0
+}

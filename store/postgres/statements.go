@@ -1,0 +1,101 @@
+package postgres
+
+import "fmt"
+
+// statements are the queries of a schema.
+type statements struct {
+	append string
+
+	read, readBackward string
+	head               string
+	// The log, with or without a filter.
+	log, logBackward, filtered, filteredBackward string
+
+	saveSnapshot, loadSnapshot                    string
+	loadCheckpoint, newCheckpoint, moveCheckpoint string
+	acquireLease, heldLease, releaseLease         string
+	holder                                        string
+}
+
+// eventColumns are those that a row begins with.
+const eventColumns = `position, version, id, type, schema, content_type, time, recorded_at, meta, data`
+
+// headRow returns a row of eventColumns that is no event, but tells what a pager has
+// to know: the version is minus a bound, and the schema the first number there is.
+func headRow(head, bound, id, first string) string {
+	return "SELECT " + head + ", -" + bound + ", " + id + ", '', " + first +
+		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, NULL::jsonb, ''::bytea"
+}
+
+func newStatements(schema string) *statements {
+	event := schema + ".event"
+	s := &statements{
+		append: "SELECT outcome, last_version, last_position, name, in_type, in_id FROM " + schema + ".append(" +
+			"$1::text[], $2::text, $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], " +
+			"$8::int[], $9::int[], $10::text[], $11::text[], $12::text[], " +
+			"$13::text[], $14::text[], $15::bigint[], $16::text[], $17::timestamptz[], $18::text[], $19::bytea[], " +
+			"$20::int[], $21::text[], $22::boolean[])",
+		head: "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
+		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
+			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +
+			"DO UPDATE SET version = excluded.version, data = excluded.data WHERE excluded.version >= s.version",
+		loadSnapshot: "SELECT version, data FROM " + schema + ".snapshot " +
+			"WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3 AND schema = $4",
+		loadCheckpoint: "SELECT position, event FROM " + schema + ".checkpoint WHERE tenant = $1 AND name = $2",
+		newCheckpoint: "INSERT INTO " + schema + ".checkpoint (tenant, name, position, event) VALUES ($1, $2, $3, $4) " +
+			"ON CONFLICT (tenant, name) DO NOTHING",
+		moveCheckpoint: "UPDATE " + schema + ".checkpoint SET position = $3, event = $4 " +
+			"WHERE tenant = $1 AND name = $2 AND position = $5 AND event = $6",
+		acquireLease: "INSERT INTO " + schema + ".lease AS l (tenant, name, owner, fence, until) " +
+			"VALUES ($1, $2, $3, 1, clock_timestamp() + $4::interval) ON CONFLICT (tenant, name) DO UPDATE " +
+			"SET owner = excluded.owner, until = excluded.until, " +
+			"fence = CASE WHEN l.until > clock_timestamp() THEN l.fence ELSE l.fence + 1 END " +
+			"WHERE l.owner = excluded.owner OR l.until <= clock_timestamp() RETURNING fence, until",
+		heldLease: "SELECT owner, until FROM " + schema + ".lease " +
+			"WHERE tenant = $1 AND name = $2 AND until > clock_timestamp()",
+		releaseLease: "UPDATE " + schema + ".lease SET until = 'epoch' " +
+			"WHERE tenant = $1 AND name = $2 AND owner = $3 AND fence = $4",
+		holder: "SELECT stream_type, stream_id FROM " + schema + ".claim WHERE tenant = $1 AND key = $2",
+	}
+	event += " "
+	s.read, s.log, s.filtered = readStatements(event, false)
+	s.readBackward, s.logBackward, s.filteredBackward = readStatements(event, true)
+	return s
+}
+
+// readStatements returns the queries for a page of a stream, of a log, and of what of a
+// log a filter matches. Each is one statement, so that a page is of one moment. In a
+// log, the row of the head also has the id of the event at a position.
+func readStatements(event string, backward bool) (read, log, filtered string) {
+	order, beyond, upto := "", ">=", "<="
+	if backward {
+		order, beyond, upto = " DESC", "<=", ">="
+	}
+	const ofStream = "WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3 "
+	read = headRow(number("SELECT version FROM "+event+ofStream+"ORDER BY version DESC LIMIT 1"), "0::bigint", "''", "1::bigint") +
+		" UNION ALL (SELECT " + eventColumns + " FROM " + event + ofStream +
+		"AND version " + beyond + " $4 ORDER BY version" + order + " LIMIT $5)"
+
+	const ofLog = "WHERE tenant = $1 "
+	head := number("SELECT position FROM " + event + ofLog + "ORDER BY position DESC LIMIT 1")
+	id := "coalesce((SELECT id FROM " + event + ofLog + "AND position = $4), '')"
+	first := "0::bigint"
+	if backward {
+		first = number("SELECT position FROM " + event + ofLog + "ORDER BY position LIMIT 1")
+	}
+	events := " UNION ALL (SELECT " + eventColumns + ", stream_type, stream_id FROM " + event + ofLog + "AND position " + beyond + " $2 "
+	end := "ORDER BY position" + order + " LIMIT $3)"
+	log = headRow(head, "0::bigint", id, first) + ", '', ''" + events + end
+	// How far is looked, so that a filter that matches little ends in bounded time.
+	bound := fmt.Sprintf("SELECT position AS n FROM %s%sAND position %s $2 ORDER BY position%s OFFSET %d LIMIT 1",
+		event, ofLog, beyond, order, maxScan-1)
+	filtered = "WITH bound AS MATERIALIZED (" + bound + ") " +
+		headRow(head, number("SELECT n FROM bound"), id, first) + ", '', ''" + events +
+		"AND ((SELECT n FROM bound) IS NULL OR position " + upto + " (SELECT n FROM bound)) " +
+		"AND ($5::text[] IS NULL OR stream_type = ANY ($5)) AND starts_with(stream_id, $6) " +
+		"AND ($7::text[] IS NULL OR type = ANY ($7)) " + end
+	return read, log, filtered
+}
+
+// number returns the expression of the one number of query, 0 if there is none.
+func number(query string) string { return "coalesce((" + query + "), 0)" }

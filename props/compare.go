@@ -1,0 +1,307 @@
+package props
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// Same checks that other behaves as the decider of s does, seen from outside: on
+// the histories of s both decide the same events, reject with the same errors, and
+// are at the end at the same time. Their states may be of different types. It is
+// for a decider that was rewritten, and for the promise of a combinator that it
+// changes nothing:
+//
+//	props.Same(t, props.For(account).Any(…), accountV2)
+//
+// Errors are the same if one is the other, by errors.Is, or they have one text.
+// Only these laws are checked; [Suite.Check] checks those of s.
+func Same[C, S, T, E any](t *testing.T, s Suite[C, S, E], other decider.Decider[C, T, E]) {
+	t.Helper()
+	conclude(t, trial(s, sameLaws[C, S](other)))
+}
+
+func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
+	return []law[C, S, E]{
+		{name: "both decide the same", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
+			return beside(r, cmds, other, func(i int, s Step[C, S, E], o Step[C, T, E]) *breach {
+				if agrees(s, o) {
+					return nil
+				}
+				return breachf(i, "%s is decided otherwise by the other one:\n  this one   %s\n  the other  %s", text(s.Command), s.outcome(), o.outcome())
+			})
+		}},
+		{name: "both reject with the same error", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
+			return beside(r, cmds, other, func(i int, s Step[C, S, E], o Step[C, T, E]) *breach {
+				if s.Err == nil || o.Err == nil || alike(s.Err, o.Err) {
+					return nil
+				}
+				return breachf(i, "%s is rejected by both, with errors that differ:\n  this one   %v\n  the other  %v", text(s.Command), s.Err, o.Err)
+			})
+		}},
+		{name: "both end at the same time", check: func(r *run[C, S, E], cmds []C) *breach {
+			if this, that := r.decider.IsTerminal(r.decider.Start()), other.IsTerminal(other.Start()); this != that {
+				return breachf(-1, "at the start this one is terminal: %v, the other: %v", this, that)
+			}
+			return beside(r, cmds, other, func(i int, s Step[C, S, E], o Step[C, T, E]) *breach {
+				this, that := r.decider.IsTerminal(s.After), other.IsTerminal(o.After)
+				if this == that || !agrees(s, o) {
+					return nil
+				}
+				return breachf(i, "this one is terminal: %v, the other: %v:\n  this one   %s\n  the other  %s", this, that, text(s.After), text(o.After))
+			})
+		}},
+	}
+}
+
+// beside plays cmds on the decider of r and on other, and shows the steps of both
+// to visit, up to the first on which they part: what follows says no more.
+func beside[C, S, T, E any](r *run[C, S, E], cmds []C, other decider.Decider[C, T, E], visit func(int, Step[C, S, E], Step[C, T, E]) *breach) *breach {
+	state, parted := other.Start(), false
+	mine := clones(cmds)
+	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+		if parted {
+			return nil
+		}
+		o := Step[C, T, E]{Before: state, Command: mine[i], After: state}
+		if err := catch(func() { o = step(other, mine[i], state) }); err != nil {
+			o.Err = err
+		}
+		parted, state = !agrees(s, o), o.After
+		return visit(i, s, o)
+	})
+}
+
+// agrees reports whether s and o decided the same events, or both rejected.
+func agrees[C, S, T, E any](s Step[C, S, E], o Step[C, T, E]) bool {
+	return (s.Err == nil) == (o.Err == nil) && same(s.Events, o.Events)
+}
+
+// alike reports whether a caller can take a and b for the same error.
+func alike(a, b error) bool {
+	return errors.Is(a, b) || errors.Is(b, a) || a.Error() == b.Error()
+}
+
+// Mapping says how a decider is to be read as another, see [Refines]. Command,
+// State and Event must not be nil, and are pure.
+type Mapping[C, S, E, C1, S1, E1 any] struct {
+	// Command returns what a command means to the other one, false if nothing.
+	Command func(C) (C1, bool)
+	// State returns what a state is to the other one.
+	State func(S) S1
+	// Event returns what an event is to the other one, false if it is nothing
+	// to it.
+	Event func(E) (E1, bool)
+	// Stricter says that commands may be rejected, and an end be reached, that
+	// the other one would go on with.
+	Stricter bool
+}
+
+// Refines checks that the decider of s, read through m, is abstract: it begins
+// where abstract does, accepts and rejects the same, and its events and states
+// mean what abstract decides and evolves. Commands and events that mean nothing
+// to abstract change nothing that abstract sees.
+//
+// It is for a decider that does more than a simple one, and for the place of a
+// part in a whole: in a Union, Compose or Many the part must behave as it does
+// alone (with Stricter, if another part can reject its commands), and nobody
+// else may touch its state.
+func Refines[C, S, E, C1, S1, E1 any](t *testing.T, s Suite[C, S, E], abstract decider.Decider[C1, S1, E1], m Mapping[C, S, E, C1, S1, E1]) {
+	t.Helper()
+	conclude(t, trial(s, refinement[C, S, E, C1, S1, E1]{abstract, m}.laws()))
+}
+
+type refinement[C, S, E, C1, S1, E1 any] struct {
+	abstract decider.Decider[C1, S1, E1]
+	mapping  Mapping[C, S, E, C1, S1, E1]
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) laws() []law[C, S, E] {
+	return []law[C, S, E]{
+		{name: "it begins where the abstract one does", check: f.begins},
+		{name: "what means nothing changes nothing", check: f.foreign},
+		{name: "what it accepts the abstract one accepts", spec: true, check: f.accepts},
+		{name: "what it rejects the abstract one rejects", spec: true, check: f.rejects},
+		{name: "it decides what the abstract one decides", spec: true, check: f.decides},
+		{name: "it evolves as the abstract one does", check: f.evolves},
+		{name: "its end is the end of the abstract one", check: f.ends},
+	}
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) begins(r *run[C, S, E], _ []C) *breach {
+	if got, want := f.mapping.State(r.decider.Start()), f.abstract.Start(); !same(got, want) {
+		return breachf(-1, "its start means %s, and the abstract one begins at %s", text(got), text(want))
+	}
+	return nil
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) foreign(r *run[C, S, E], cmds []C) *breach {
+	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+		if _, ok := f.mapping.Command(s.Command); !ok {
+			if change := changes(f.mapping.State(s.Before), f.mapping.State(s.After)); change != "" {
+				return breachf(i, "%s means nothing to the abstract one, but to it changed %s", text(s.Command), change)
+			}
+		}
+		return nil
+	})
+}
+
+// decisions shows to visit each step of a command that means something, and the
+// one that abstract makes of it.
+func (f refinement[C, S, E, C1, S1, E1]) decisions(r *run[C, S, E], cmds []C, visit func(int, Step[C, S, E], Step[C1, S1, E1]) *breach) *breach {
+	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+		cmd, ok := f.mapping.Command(clone(cmds[i]))
+		if !ok {
+			return nil
+		}
+		a := Step[C1, S1, E1]{Before: f.mapping.State(s.Before), Command: cmd}
+		if err := catch(func() { a = step(f.abstract, cmd, a.Before) }); err != nil {
+			a.Err = err
+		}
+		return visit(i, s, a)
+	})
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) accepts(r *run[C, S, E], cmds []C) *breach {
+	return f.decisions(r, cmds, func(i int, s Step[C, S, E], a Step[C1, S1, E1]) *breach {
+		if s.Err != nil || a.Err == nil {
+			return nil
+		}
+		return breachf(i, "%s is accepted, and to the abstract one is %s, which it rejects on %s:\n  %v", text(s.Command), text(a.Command), text(a.Before), a.Err)
+	})
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) rejects(r *run[C, S, E], cmds []C) *breach {
+	if f.mapping.Stricter {
+		return nil
+	}
+	return f.decisions(r, cmds, func(i int, s Step[C, S, E], a Step[C1, S1, E1]) *breach {
+		if s.Err == nil || a.Err != nil {
+			return nil
+		}
+		return breachf(i, "%s is rejected (%v), and to the abstract one is %s, which it accepts on %s:\n  %s", text(s.Command), s.Err, text(a.Command), text(a.Before), a.outcome())
+	})
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) decides(r *run[C, S, E], cmds []C) *breach {
+	return f.decisions(r, cmds, func(i int, s Step[C, S, E], a Step[C1, S1, E1]) *breach {
+		if s.Err != nil || a.Err != nil {
+			return nil
+		}
+		var means []E1
+		for _, e := range s.Events {
+			if e1, ok := f.mapping.Event(e); ok {
+				means = append(means, e1)
+			}
+		}
+		if same(means, a.Events) {
+			return nil
+		}
+		return breachf(i, "%s, which is %s to the abstract one, is decided otherwise by it:\n  decided   %s\n  it means  %s\n  abstract  %s",
+			text(s.Command), text(a.Command), s.outcome(), outcome(means, nil), a.outcome())
+	})
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) evolves(r *run[C, S, E], cmds []C) *breach {
+	return r.evolutions(cmds, func(i int, state S, e E) *breach {
+		want := f.mapping.State(state)
+		e1, ok := f.mapping.Event(e)
+		if ok {
+			want = f.abstract.Evolve(want, e1)
+		}
+		got := f.mapping.State(r.decider.Evolve(state, e))
+		switch {
+		case same(got, want):
+			return nil
+		case ok:
+			return breachf(i, "%s leads to another state than %s does in the abstract one:\n  it means  %s\n  abstract  %s", text(e), text(e1), text(got), text(want))
+		}
+		return breachf(i, "%s means nothing to the abstract one, but to it changed %s", text(e), changes(want, got))
+	})
+}
+
+func (f refinement[C, S, E, C1, S1, E1]) ends(r *run[C, S, E], cmds []C) *breach {
+	if f.mapping.Stricter {
+		return nil
+	}
+	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+		if means := f.mapping.State(s.After); r.decider.IsTerminal(s.After) && !f.abstract.IsTerminal(means) {
+			return breachf(i, "%s is terminal, and means %s, which is not", text(s.After), text(means))
+		}
+		return nil
+	})
+}
+
+// Model is what a decider does, said more simply: see [Against].
+type Model[M, C, S any] struct {
+	// Start returns the model before the first command. Nil means the zero M.
+	Start func() M
+	// Next returns the model after cmd, and whether cmd is accepted; if it is
+	// not, the model stays as it was. Next may change what model points to
+	// unless it rejects.
+	Next func(model M, cmd C) (next M, accept bool)
+	// Abs returns what the model knows of a state.
+	Abs func(state S) M
+}
+
+// Against checks the decider of s against a plain model, which has no events: both
+// begin alike, accept and reject the same commands, and after each command the
+// state means what the model says.
+func Against[M, C, S, E any](t *testing.T, s Suite[C, S, E], m Model[M, C, S]) {
+	t.Helper()
+	conclude(t, trial(s, modelLaws[M, C, S, E](m)))
+}
+
+func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
+	start := func() M {
+		if m.Start != nil {
+			return m.Start()
+		}
+		var zero M
+		return zero
+	}
+	// along shows each step with the model before and after it, until they part.
+	along := func(r *run[C, S, E], cmds []C, visit func(i int, s Step[C, S, E], before string, next M, accept bool) *breach) *breach {
+		model, parted := start(), false
+		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+			if parted {
+				return nil
+			}
+			before := text(model)
+			next, accept := m.Next(model, clone(cmds[i]))
+			if accept {
+				model = next
+			}
+			parted = accept != (s.Err == nil)
+			return visit(i, s, before, model, accept)
+		})
+	}
+	return []law[C, S, E]{
+		{name: "it begins as the model does", check: func(r *run[C, S, E], _ []C) *breach {
+			if got, want := m.Abs(r.decider.Start()), start(); !same(got, want) {
+				return breachf(-1, "the model begins at %s, and the start of the decider means %s", text(want), text(got))
+			}
+			return nil
+		}},
+		{name: "it accepts what the model accepts", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
+			return along(r, cmds, func(i int, s Step[C, S, E], before string, _ M, accept bool) *breach {
+				switch {
+				case accept && s.Err != nil:
+					return breachf(i, "the model accepts %s on %s, and the decider rejects it: %v", text(s.Command), before, s.Err)
+				case !accept && s.Err == nil:
+					return breachf(i, "the model rejects %s on %s, and the decider accepts it: %s", text(s.Command), before, s.outcome())
+				}
+				return nil
+			})
+		}},
+		{name: "it leads to where the model does", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
+			return along(r, cmds, func(i int, s Step[C, S, E], before string, next M, accept bool) *breach {
+				if got := m.Abs(s.After); accept && s.Err == nil && !same(got, next) {
+					return breachf(i, "%s leads the model from %s to\n  %s\nand the decider to what means\n  %s", text(s.Command), before, text(next), text(got))
+				}
+				return nil
+			})
+		}},
+	}
+}

@@ -1,0 +1,48 @@
+package props
+
+import (
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// Inquiry is what a function like Same does before it reports.
+type Inquiry = inquiry
+
+// Findings returns what an inquiry finds broken, and the names of all its laws.
+func Findings(t *testing.T, look Inquiry) (failures []Failure, laws []string, problem string) {
+	t.Helper()
+	found, problem := look(t)
+	for _, f := range found {
+		laws = append(laws, f.law)
+		if f.report != nil {
+			text, steps := f.report(t)
+			failures = append(failures, Failure{Law: f.law, Steps: steps, Text: text})
+		}
+	}
+	return failures, laws, problem
+}
+
+func SameInquiry[C, S, T, E any](s Suite[C, S, E], other decider.Decider[C, T, E]) Inquiry {
+	return trial(s, sameLaws[C, S](other))
+}
+
+func RefinesInquiry[C, S, E, C1, S1, E1 any](s Suite[C, S, E], abstract decider.Decider[C1, S1, E1], m Mapping[C, S, E, C1, S1, E1]) Inquiry {
+	return trial(s, refinement[C, S, E, C1, S1, E1]{abstract, m}.laws())
+}
+
+func AgainstInquiry[M, C, S, E any](s Suite[C, S, E], m Model[M, C, S]) Inquiry {
+	return trial(s, modelLaws[M, C, S, E](m))
+}
+
+func LensInquiry[C, S, E, A any](s Suite[C, S, E], get func(S) A, set func(S, A) S) Inquiry {
+	return trial(s, lensLaws[C, S, E](get, set))
+}
+
+func EmbedsInquiry[C, S, E, E2 any](s Suite[C, S, E], in func(E2) (E, bool), out func(E) E2, foreign ...E2) Inquiry {
+	return trial(s, embedLaws[C, S](in, out, foreign))
+}
+
+func BatchesInquiry[C, S, E any](s Suite[C, S, E], batch decider.Decider[[]C, S, E]) Inquiry {
+	return trial(s, batchLaws(batch))
+}

@@ -1,0 +1,548 @@
+package props_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// flaw is a planted bug: what looks for it, the laws that must name it, in how
+// many steps at most, and with golden whether the report is always the same.
+type flaw struct {
+	look   func() props.Inquiry
+	laws   []string
+	steps  int
+	golden bool
+}
+
+// find checks that the flaws are found, under the names of their laws, and that
+// there is one for each law of good, in which nothing is found.
+func find(t *testing.T, flaws map[string]flaw, good ...func() props.Inquiry) {
+	t.Helper()
+	named := map[string]bool{}
+	for name, f := range flaws {
+		for _, law := range f.laws {
+			named[law] = true
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f.find(t, name)
+		})
+	}
+	for i, look := range good {
+		t.Run(fmt.Sprint("good ", i), func(t *testing.T) {
+			t.Parallel()
+			failures, laws, problem := props.Findings(t, look())
+			if len(failures) > 0 || problem != "" || len(laws) == 0 {
+				t.Errorf("of the laws %v failed %v %s", laws, failures, problem)
+			}
+			for _, law := range laws {
+				if !named[law] {
+					t.Errorf("no planted bug breaks the law %q", law)
+				}
+			}
+		})
+	}
+}
+
+func (f flaw) find(t *testing.T, name string) {
+	t.Helper()
+	failures, _, problem := props.Findings(t, f.look())
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	found := map[string]props.Failure{}
+	for _, f := range failures {
+		found[f.Law] = f
+	}
+	for _, law := range f.laws {
+		got, ok := found[law]
+		if !ok {
+			t.Errorf("%q did not fail; these did: %v", law, lawsOf(failures))
+			continue
+		}
+		if got.Steps > f.steps {
+			t.Errorf("%q is shown in %d steps, want %d:\n%s", law, got.Steps, f.steps, got.Text)
+		}
+		t.Log(got.Text)
+		if f.golden && law == f.laws[0] {
+			golden(t, strings.ReplaceAll(name, " ", "_"), normal(got.Text)+"\n")
+		}
+	}
+	if len(failures) > len(f.laws) {
+		t.Log("also:", lawsOf(failures))
+	}
+}
+
+// fewer is the suite of d, with as many histories as a planted bug takes.
+func fewer(d Account) Suite { return samples(d).Checks(150) }
+
+// doors is the suite of d without money, so that the way to the end is short.
+func doors(d Account) Suite { return props.For(d).Any(Open{}, Close{}).Checks(150) }
+
+// changed is an account that change has broken.
+func changed(change func(d *Account)) Account {
+	d := account()
+	change(&d)
+	return d
+}
+
+// terse is an account that remembers less.
+func terse() decider.Decider[Command, [2]int, Event] {
+	open := func(s [2]int) State { return State{Open: s[0] > 0, Closed: s[0] > 1, Balance: s[1]} }
+	return decider.Decider[Command, [2]int, Event]{
+		Decide: func(c Command, s [2]int) ([]Event, error) { return decide(c, open(s)) },
+		Evolve: func(s [2]int, e Event) [2]int {
+			switch e := e.(type) {
+			case Opened:
+				s[0] = 1
+			case Deposited:
+				s[1] += e.Amount
+			case Withdrawn:
+				s[1] -= e.Amount
+			case Closed:
+				s[0] = 2
+			}
+			return s
+		},
+		Terminal: func(s [2]int) bool { return s[0] == 2 },
+	}
+}
+
+func TestSame(t *testing.T) {
+	t.Parallel()
+	sameAs := func(d Account) func() props.Inquiry {
+		return func() props.Inquiry { return props.SameInquiry(fewer(account()), d) }
+	}
+	find(t, map[string]flaw{
+		"a rewrite that forgets a check": {sameAs(changed(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if w, ok := c.(Withdraw); ok && s.Open && w.Amount > 0 && w.Amount <= limit && !s.Closed {
+					return []Event{Withdrawn(w)}, nil
+				}
+				return decide(c, s)
+			}
+		})), []string{"both decide the same"}, 2, true},
+		"a rewrite that panics": {sameAs(changed(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if _, ok := c.(Close); ok && !s.Open {
+					panic("not open")
+				}
+				return decide(c, s)
+			}
+		})), []string{"both reject with the same error"}, 1, false},
+		"an error that lost its kind": {sameAs(decider.MapError(account(), func(err error) error {
+			if errors.Is(err, errBalance) {
+				return errors.New("no")
+			}
+			return err
+		})), []string{"both reject with the same error"}, 3, false},
+		"an end that is none": {func() props.Inquiry {
+			return props.SameInquiry(doors(account()), changed(func(d *Account) { d.Terminal = nil }))
+		}, []string{"both end at the same time"}, 2, true},
+		"an end at the start": {sameAs(changed(func(d *Account) {
+			d.Terminal = func(s State) bool { return s.Closed || !s.Open }
+		})), []string{"both end at the same time"}, 0, false},
+		"a fold with an error of its own": {sameAs(changed(func(d *Account) {
+			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
+		})), []string{"both decide the same"}, 4, false},
+	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) })
+}
+
+// TestSameCombinators checks the promises of combinators that change nothing.
+func TestSameCombinators(t *testing.T) {
+	t.Parallel()
+	id := func(c Command) Command { return c }
+	in := func(e Event) (Event, bool) { return e, true }
+	s := fewer(account())
+	for name, d := range map[string]Account{
+		"MapCommand": decider.MapCommand(account(), id),
+		"MapEvent":   decider.MapEvent(account(), in, func(e Event) Event { return e }),
+		"MapError":   decider.MapError(account(), func(err error) error { return fmt.Errorf("mapped: %w", err) }),
+		"Focus":      decider.Focus(account(), func(s State) State { return s }, func(_, s State) State { return s }),
+		"Union":      decider.Union(account().Initial, account()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			props.Same(t, s, d)
+		})
+	}
+}
+
+// purse is the account as somebody sees it who cares for the money alone.
+func purse() decider.Decider[int, int, int] {
+	d := decider.New(func(amount, balance int) ([]int, error) {
+		if balance+amount < 0 {
+			return nil, errFunds
+		}
+		return []int{amount}, nil
+	}, func(balance, amount int) int { return balance + amount })
+	d.Terminal = func(int) bool { return false }
+	return d
+}
+
+type money = props.Mapping[Command, State, Event, int, int, int]
+
+func asMoney(change func(m *money)) money {
+	m := money{
+		Command: func(c Command) (int, bool) {
+			switch c := c.(type) {
+			case Deposit:
+				return c.Amount, true
+			case Withdraw:
+				return -c.Amount, true
+			}
+			return 0, false
+		},
+		State: func(s State) int { return s.Balance },
+		Event: func(e Event) (int, bool) {
+			switch e := e.(type) {
+			case Deposited:
+				return e.Amount, true
+			case Withdrawn:
+				return -e.Amount, true
+			}
+			return 0, false
+		},
+		Stricter: true,
+	}
+	change(&m)
+	return m
+}
+
+func TestRefines(t *testing.T) {
+	t.Parallel()
+	concrete := func(change func(d *Account)) func() props.Inquiry {
+		return func() props.Inquiry {
+			return props.RefinesInquiry(fewer(changed(change)), purse(), asMoney(func(*money) {}))
+		}
+	}
+	abstract := func(change func(*money)) func() props.Inquiry {
+		return func() props.Inquiry { return props.RefinesInquiry(doors(account()), purse(), asMoney(change)) }
+	}
+	find(t, map[string]flaw{
+		"a start with a gift": {concrete(func(d *Account) {
+			d.Initial = func() State { return State{Balance: 5} }
+		}), []string{"it begins where the abstract one does"}, 0, true},
+		"a fee for opening": {concrete(func(d *Account) {
+			d.Evolve = on(func(s State, e Opened) State {
+				s.Open, s.Balance = true, -1
+				return s
+			})
+		}), []string{"what means nothing changes nothing", "it evolves as the abstract one does"}, 1, true},
+		"an overdraft of one": {concrete(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if w, ok := c.(Withdraw); ok && s.Open && !s.Closed && w.Amount == s.Balance+1 {
+					return []Event{Withdrawn(w)}, nil
+				}
+				return decide(c, s)
+			}
+		}), []string{"what it accepts the abstract one accepts"}, 2, true},
+		"a rejection too many": {func() props.Inquiry {
+			return props.RefinesInquiry(fewer(account()), purse(), asMoney(func(m *money) { m.Stricter = false }))
+		}, []string{"what it rejects the abstract one rejects"}, 1, false},
+		"a deposit that is booked twice": {concrete(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				events, err := decide(c, s)
+				if _, ok := c.(Deposit); ok && err == nil {
+					events = append(events, events...)
+				}
+				return events, err
+			}
+		}), []string{"it decides what the abstract one decides"}, 2, true},
+		"a withdrawal that adds": {concrete(func(d *Account) {
+			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
+		}), []string{"it evolves as the abstract one does"}, 3, true},
+		"an end that the other does not know": {
+			abstract(func(m *money) { m.Stricter = false }),
+			[]string{"its end is the end of the abstract one"},
+			2, false,
+		},
+		"a mapping that panics": {abstract(func(m *money) {
+			m.State = func(s State) int {
+				if s.Closed {
+					panic("closed")
+				}
+				return s.Balance
+			}
+		}), []string{"it evolves as the abstract one does"}, 2, false},
+	}, concrete(func(*Account) {}))
+}
+
+// TestRefinesParts checks parts in a whole: each behaves as it does alone.
+func TestRefinesParts(t *testing.T) {
+	t.Parallel()
+	t.Run("one key of many", func(t *testing.T) {
+		t.Parallel()
+		type (
+			key   = decider.Keyed[string, Command]
+			event = decider.Keyed[string, Event]
+		)
+		many := props.For(decider.Many[string](account())).Checks(200).
+			Any(key{Value: Open{}}, key{Value: Deposit{Amount: 3}}, key{Value: Withdraw{Amount: 2}}, key{Value: Close{}})
+		props.Refines(t, many, account(), props.Mapping[key, map[string]State, event, Command, State, Event]{
+			Command:  func(c key) (Command, bool) { return c.Value, c.Key == "a" },
+			State:    func(states map[string]State) State { return states["a"] },
+			Event:    func(e event) (Event, bool) { return e.Value, e.Key == "a" },
+			Stricter: false,
+		})
+	})
+	t.Run("a batch", func(t *testing.T) {
+		t.Parallel()
+		props.Batches(t, fewer(account()), decider.Batch(account()))
+	})
+}
+
+func TestAgainst(t *testing.T) {
+	t.Parallel()
+	type model = props.Model[map[string]int, Command, State]
+	good := func() model {
+		return model{
+			Start: func() map[string]int { return map[string]int{} },
+			Next: func(m map[string]int, c Command) (map[string]int, bool) {
+				switch c := c.(type) {
+				case Deposit:
+					if m["open"] != 1 || c.Amount <= 0 || c.Amount > limit {
+						return m, false
+					}
+					m["balance"] += c.Amount
+				case Withdraw:
+					if m["open"] != 1 || c.Amount <= 0 || c.Amount > m["balance"] || c.Amount > limit {
+						return m, false
+					}
+					m["balance"] -= c.Amount
+				case Open:
+					if m["open"] != 0 {
+						return m, false
+					}
+					m["open"], m["balance"] = 1, 0
+				case Close:
+					if m["open"] != 1 || m["balance"] != 0 {
+						return m, false
+					}
+					m["open"] = 2
+				}
+				return m, true
+			},
+			Abs: func(s State) map[string]int {
+				switch {
+				case s.Closed:
+					return map[string]int{"open": 2, "balance": 0}
+				case s.Open:
+					return map[string]int{"open": 1, "balance": s.Balance}
+				}
+				return map[string]int{}
+			},
+		}
+	}
+	against := func(change func(m *model)) func() props.Inquiry {
+		return func() props.Inquiry {
+			m := good()
+			change(&m)
+			return props.AgainstInquiry(fewer(account()), m)
+		}
+	}
+	find(t, map[string]flaw{
+		"a model that begins elsewhere": {against(func(m *model) {
+			m.Start = func() map[string]int { return map[string]int{"balance": 1} }
+		}), []string{"it begins as the model does"}, 0, true},
+		"a model without an overdraft": {against(func(m *model) {
+			m.Next = func(m map[string]int, c Command) (map[string]int, bool) {
+				if w, ok := c.(Withdraw); ok && w.Amount > 0 && w.Amount <= limit && m["open"] == 1 {
+					m["balance"] -= w.Amount
+					return m, true
+				}
+				return good().Next(m, c)
+			}
+		}), []string{"it accepts what the model accepts"}, 2, true},
+		"a model that counts": {against(func(m *model) {
+			m.Next = func(m map[string]int, c Command) (map[string]int, bool) {
+				next, ok := good().Next(m, c)
+				if _, deposit := c.(Deposit); deposit && ok {
+					next["balance"]++
+				}
+				return next, ok
+			}
+		}), []string{"it leads to where the model does"}, 2, true},
+	}, against(func(*model) {}))
+}
+
+func TestLens(t *testing.T) {
+	t.Parallel()
+	type total = map[string]int
+	get := func(s State) total { return s.Totals }
+	lens := func(get func(State) total, set func(State, total) State) func() props.Inquiry {
+		return func() props.Inquiry { return props.LensInquiry(fewer(account()), get, set) }
+	}
+	set := func(s State, part total) State {
+		s.Totals = part
+		return s
+	}
+	find(t, map[string]flaw{
+		"a set that adds": {lens(get, func(s State, part total) State {
+			all := maps.Clone(part)
+			for k, v := range s.Totals {
+				if all == nil {
+					all = total{}
+				}
+				all[k] = v
+			}
+			s.Totals = all
+			return s
+		}), []string{"one gets what was set", "the last set counts"}, 3, false},
+		"a set that counts": {lens(get, func(s State, part total) State {
+			s.Balance++
+			return set(s, part)
+		}), []string{"setting what one got changes nothing", "the last set counts"}, 0, false},
+		"a set in place": {lens(get, func(s State, part total) State {
+			if s.Totals == nil {
+				return set(s, maps.Clone(part))
+			}
+			clear(s.Totals)
+			maps.Copy(s.Totals, part)
+			return s
+		}), []string{"set changes nothing in place"}, 3, false},
+	}, lens(get, set))
+}
+
+func TestEmbeds(t *testing.T) {
+	t.Parallel()
+	type shop struct {
+		Account Event
+		Other   string
+	}
+	out := func(e Event) shop { return shop{Account: e} }
+	in := func(e shop) (Event, bool) { return e.Account, e.Account != nil }
+	embeds := func(in func(shop) (Event, bool), out func(Event) shop) func() props.Inquiry {
+		return func() props.Inquiry {
+			return props.EmbedsInquiry(fewer(account()), in, out, shop{Other: "shipped"})
+		}
+	}
+	find(t, map[string]flaw{
+		"an event that is not let in": {embeds(func(e shop) (Event, bool) {
+			_, opened := e.Account.(Opened)
+			return e.Account, e.Account != nil && !opened
+		}, out), []string{"an event comes back as it was"}, 1, true},
+		"an event that loses its tags": {embeds(in, func(e Event) shop {
+			if d, ok := e.(Deposited); ok {
+				return shop{Account: Deposited{Amount: d.Amount}}
+			}
+			return shop{Account: e}
+		}), []string{"an event comes back as it was"}, 2, false},
+		"an event of somebody else": {embeds(func(e shop) (Event, bool) {
+			return e.Account, true
+		}, out), []string{"a foreign event is not let in"}, 0, true},
+	}, embeds(in, out))
+}
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	type batch = decider.Decider[[]Command, State, Event]
+	batches := func(change func(b *batch)) func() props.Inquiry {
+		return func() props.Inquiry {
+			b := decider.Batch(account())
+			change(&b)
+			return props.BatchesInquiry(fewer(account()), b)
+		}
+	}
+	find(t, map[string]flaw{
+		"a batch that hides its errors": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) ([]Event, error) {
+				events, err := decider.Batch(account()).Decide(cmds, s)
+				if err != nil {
+					return nil, errors.New("rejected")
+				}
+				return events, nil
+			}
+		}), []string{"a batch of one is its command"}, 2, false},
+		"a batch that decides all on one state": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch is its commands in turn"}, 2, false},
+		"a batch that goes on without": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil && len(cmds) == 1 {
+						return nil, err
+					}
+					s = account().Fold(s, events...)
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch happens as a whole or not at all"}, 2, false},
+		"a batch that tells how far it came": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil {
+						return all, err
+					}
+					s = account().Fold(s, events...)
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch happens as a whole or not at all"}, 3, false},
+	}, batches(func(*batch) {}))
+}
+
+// TestCascade checks that a process whose follow-ups are decided on the state
+// before everything is not the same as WithProcess.
+func TestCascade(t *testing.T) {
+	t.Parallel()
+	type (
+		state   = decider.Pair[State, int]
+		process = decider.Process[Event, int, Command]
+	)
+	p := process{ // who opens an account gets five, and gives it back at once
+		Evolve: func(n int, _ Event) int { return n + 1 },
+		React: func(_ int, e Event) (r decider.Reaction[Command, Event]) {
+			if _, ok := e.(Opened); ok {
+				r.Send = []Command{Deposit{Amount: 5}, Withdraw{Amount: 5}}
+			}
+			return r
+		},
+	}
+	w := decider.WithProcess(account(), p, 10)
+	s := props.For(w).Any(Open{}, Deposit{}, Withdraw{}, Close{}).Checks(150)
+	props.Same(t, s, decider.WithProcess(account(), p, 10))
+	stale := w
+	stale.Decide = func(c Command, s state) ([]Event, error) {
+		events, err := account().Decide(c, s.Left)
+		all := slices.Clone(events)
+		for _, e := range events {
+			for _, c := range p.React(s.Right, e).Send {
+				more, err := account().Decide(c, s.Left) // the bug: not on what went before
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, more...)
+			}
+		}
+		return all, err
+	}
+	failures, _, problem := props.Findings(t, props.SameInquiry(s, stale))
+	if problem != "" || len(failures) == 0 || failures[0].Law != "both decide the same" || failures[0].Steps != 1 {
+		t.Errorf("failures are %v %s", failures, problem)
+	}
+	if !regexp.MustCompile(`the other  ✗ account: not open`).MatchString(fmt.Sprint(failures)) {
+		t.Errorf("the report does not say what the other does: %v", failures)
+	}
+}

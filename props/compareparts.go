@@ -1,0 +1,202 @@
+package props
+
+import (
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// Lens checks get and set, as they are given to decider.Focus, on the states that
+// the decider of s reaches: one gets what was set, setting what one got changes
+// nothing, of two sets the last one counts, and set changes no state in place.
+func Lens[C, S, E, A any](t *testing.T, s Suite[C, S, E], get func(S) A, set func(S, A) S) {
+	t.Helper()
+	conclude(t, trial(s, lensLaws[C, S, E](get, set)))
+}
+
+func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
+	// each shows to visit the states of a history and parts of others of them; a
+	// panic of get or set is a breach of the law.
+	each := func(name string, visit func(state S, a, b A) string) law[C, S, E] {
+		return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
+			h := play(r.decider, cmds)
+			for i := -1; i < len(h.Steps); i++ {
+				state := History[C, S, E]{Start: h.Start, Steps: h.Steps[:i+1]}.end()
+				var wrong string
+				if err := catch(func() { wrong = lensAt(h, state, get, visit) }); err != nil {
+					wrong = "on " + text(state) + ": " + err.Error()
+				}
+				if wrong != "" { // the part may come from any step
+					return &breach{len(h.Steps) - 1, wrong}
+				}
+			}
+			return nil
+		}}
+	}
+	return []law[C, S, E]{
+		each("one gets what was set", func(state S, a, _ A) string {
+			if got := get(set(state, a)); !same(got, a) {
+				return "in " + text(state) + "\n  was set  " + text(a) + "\n  and got  " + text(got)
+			}
+			return ""
+		}),
+		each("setting what one got changes nothing", func(state S, _, _ A) string {
+			if change := changes(state, set(state, get(state))); change != "" {
+				return "in " + text(state) + " it changes " + change
+			}
+			return ""
+		}),
+		each("the last set counts", func(state S, a, b A) string {
+			once, twice := set(state, b), set(set(state, a), b)
+			if change := changes(once, twice); change != "" {
+				return "in " + text(state) + " was set " + text(a) + ", and then " + text(b) + ", which without the first is another: " + change
+			}
+			return ""
+		}),
+		each("set changes nothing in place", func(state S, a, b A) string {
+			was := text(state)
+			first := set(state, a)
+			then := text(first)
+			set(state, b)
+			if is := text(state); is != was {
+				return "a state was\n  " + was + "\nand after set " + text(a) + " is\n  " + is
+			}
+			if is := text(first); is != then {
+				return "what set " + text(a) + " returned was\n  " + then + "\nand after another set, " + text(b) + ", is\n  " + is
+			}
+			return ""
+		}),
+	}
+}
+
+// lensAt shows state to visit with each pair of some parts, all different.
+func lensAt[C, S, E, A any](h History[C, S, E], state S, get func(S) A, visit func(S, A, A) string) string {
+	parts := []A{get(h.Start)}
+	for _, s := range h.Steps {
+		parts = append(parts, get(s.After))
+	}
+	parts = variety(parts, 3)
+	for _, a := range parts {
+		for _, b := range parts {
+			if wrong := visit(state, a, b); wrong != "" {
+				return wrong
+			}
+		}
+	}
+	return ""
+}
+
+// Embeds checks in and out, as they are given to decider.MapEvent, on the events
+// that the decider of s decides: each comes back as it was, and none of foreign,
+// events of the larger whole, is taken for one.
+func Embeds[C, S, E, E2 any](t *testing.T, s Suite[C, S, E], in func(E2) (E, bool), out func(E) E2, foreign ...E2) {
+	t.Helper()
+	conclude(t, trial(s, embedLaws[C, S](in, out, foreign)))
+}
+
+func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign []E2) []law[C, S, E] {
+	back := func(e E) string {
+		e2 := out(e)
+		switch got, ok := in(e2); {
+		case !ok:
+			return text(e) + " goes out as " + text(e2) + ", and that is not let in"
+		case !same(got, e):
+			return text(e) + " goes out as " + text(e2) + ", and comes in as " + text(got)
+		}
+		return ""
+	}
+	return []law[C, S, E]{
+		{name: "an event comes back as it was", check: eachEvent[C, S](func(e E) (wrong string) {
+			if err := catch(func() { wrong = back(e) }); err != nil {
+				return text(e) + ": " + err.Error()
+			}
+			return wrong
+		})},
+		{name: "a foreign event is not let in", check: func(*run[C, S, E], []C) *breach {
+			for _, f := range foreign {
+				var e E
+				var ok bool
+				if err := catch(func() { e, ok = in(f) }); err != nil {
+					return breachf(-1, "in(%s): %v", text(f), err)
+				}
+				if ok {
+					return breachf(-1, "%s is foreign, but is let in as %s", text(f), text(e))
+				}
+			}
+			return nil
+		}},
+	}
+}
+
+// Batches checks that batch decides lists of the commands of s as decider.Batch
+// does: a list of one as the command, a longer one as its commands in turn, and
+// if one of them is rejected the whole list, without events.
+func Batches[C, S, E any](t *testing.T, s Suite[C, S, E], batch decider.Decider[[]C, S, E]) {
+	t.Helper()
+	conclude(t, trial(s, batchLaws(batch)))
+}
+
+const maxBatch = 3 // commands, in the batches that are tried
+
+func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
+	// each decides, on each state of a history, the commands that come next at
+	// once and in turn.
+	each := func(name string, from, to int, wrong func(cmds []C, got, want decision[E]) string) law[C, S, E] {
+		return law[C, S, E]{name: name, spec: false, check: func(r *run[C, S, E], cmds []C) *breach {
+			return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
+				for n := from; n <= to && i+n <= len(cmds); n++ {
+					var got decision[E]
+					if err := catch(func() { got.events, got.err = batch.Decide(clones(cmds[i:i+n]), s.Before) }); err != nil {
+						got.err = err
+					}
+					if text := wrong(cmds[i:i+n], got, inTurn(r.decider, clones(cmds[i:i+n]), s.Before)); text != "" {
+						return &breach{max(i, i+n-1), text}
+					}
+				}
+				return nil
+			})
+		}}
+	}
+	differ := func(cmds []C, got, want decision[E]) string {
+		return "the batch " + text(cmds) + " is decided otherwise than its commands in turn:\n  batch    " +
+			outcome(got.events, got.err) + "\n  in turn  " + outcome(want.events, want.err)
+	}
+	return []law[C, S, E]{
+		each("a batch of one is its command", 1, 1, func(cmds []C, got, want decision[E]) string {
+			if (got.err == nil) != (want.err == nil) || want.err != nil && !alike(got.err, want.err) || want.err == nil && !same(got.events, want.events) {
+				return differ(cmds, got, want)
+			}
+			return ""
+		}),
+		each("a batch is its commands in turn", 0, maxBatch, func(cmds []C, got, want decision[E]) string {
+			if want.err == nil && (got.err != nil || !same(got.events, want.events)) {
+				return differ(cmds, got, want)
+			}
+			return ""
+		}),
+		each("a batch happens as a whole or not at all", 1, maxBatch, func(cmds []C, got, want decision[E]) string {
+			switch {
+			case want.err == nil:
+				return ""
+			case got.err == nil:
+				return "the batch " + text(cmds) + " is accepted, though one of its commands is rejected: " + want.err.Error()
+			case len(got.events) > 0:
+				return "the batch " + text(cmds) + " is rejected, and has events: " + outcome(got.events, got.err)
+			}
+			return ""
+		}),
+	}
+}
+
+// inTurn decides cmds one after the other.
+func inTurn[C, S, E any](d decider.Decider[C, S, E], cmds []C, state S) (all decision[E]) {
+	for _, c := range cmds {
+		s := step(d, c, state)
+		if s.Err != nil {
+			return decision[E]{nil, s.Err}
+		}
+		state = s.After
+		all.events = append(all.events, s.Events...)
+	}
+	return all
+}

@@ -1,0 +1,94 @@
+package props
+
+import (
+	"errors"
+	"testing"
+)
+
+// finding is what came of a law. Report is nil if it holds; otherwise it says
+// what is wrong, in the test t, and in how many steps.
+type finding struct {
+	law    string
+	report func(t *testing.T) (text string, steps int)
+}
+
+// told is the finding that a law is broken, if text is not empty.
+func told(law, text string) finding {
+	if text == "" {
+		return finding{law: law}
+	}
+	return finding{law, func(*testing.T) (string, int) { return text, 0 }}
+}
+
+// inquiry looks for what breaks its laws. Problem says why it could not.
+type inquiry func(t *testing.T) (found []finding, problem string)
+
+// conclude makes an inquiry, each finding a subtest.
+func conclude(t *testing.T, look inquiry) {
+	t.Helper()
+	found, problem := look(t)
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	for _, f := range found {
+		t.Run(f.law, func(t *testing.T) {
+			t.Helper()
+			if f.report != nil {
+				text, _ := f.report(t)
+				t.Error(text)
+			}
+		})
+	}
+}
+
+// trial checks laws on the histories of s, in place of those that s has.
+func trial[C, S, E any](s Suite[C, S, E], laws []law[C, S, E]) inquiry {
+	return func(t *testing.T) (found []finding, problem string) {
+		t.Helper()
+		r := s.run(t)
+		r.laws = guarded(laws)
+		if problem = r.search(); problem != "" {
+			return nil, problem
+		}
+		for _, l := range r.laws {
+			f, broken := r.failures[l.name]
+			if !broken {
+				found = append(found, finding{law: l.name})
+				continue
+			}
+			found = append(found, finding{l.name, func(t *testing.T) (string, int) {
+				t.Helper()
+				return r.report(t, f)
+			}})
+		}
+		for _, v := range r.coverage.verdicts() {
+			if v.missed {
+				found = append(found, told(v.name, v.text))
+			}
+		}
+		return found, ""
+	}
+}
+
+// guarded returns laws that are broken by a panic, unless it is one of the decider
+// itself: those that are checked by [Suite.Check] tell of it.
+func guarded[C, S, E any](laws []law[C, S, E]) []law[C, S, E] {
+	out := make([]law[C, S, E], len(laws))
+	for i, l := range laws {
+		out[i] = l
+		out[i].check = func(r *run[C, S, E], cmds []C) (b *breach) {
+			err := catch(func() { b = l.check(r, cmds) })
+			if err == nil || panics(play(r.decider, cmds)) {
+				return b
+			}
+			return &breach{len(cmds) - 1, err.Error()}
+		}
+	}
+	return out
+}
+
+// panics reports whether the decider panicked at the end of h.
+func panics[C, S, E any](h History[C, S, E]) bool {
+	var p *panicError
+	return len(h.Steps) > 0 && errors.As(h.Steps[len(h.Steps)-1].Err, &p)
+}

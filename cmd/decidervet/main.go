@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	multichecker.Main(check.Ignore, check.Impure)
+	multichecker.Main(check.Ignore, check.Impure, check.Mutate)
 }

@@ -12,3 +12,9 @@ func TestImpure(t *testing.T) {
 	t.Parallel()
 	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/helper", "example.com/impure")
 }
+
+func TestMutate(t *testing.T) {
+	t.Parallel()
+	analysistest.Run(t, analysistest.TestData(), check.Mutate, "example.com/mutate")
+	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Mutate, "example.com/mutatefix")
+}

@@ -3,7 +3,9 @@ package check
 import (
 	"go/ast"
 	"go/token"
+	"go/types"
 	"reflect"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -78,18 +80,21 @@ type reporter struct {
 	*analysis.Pass
 
 	ignored ignored
+	tests   bool // the package is for tests
 	seen    map[token.Pos]bool
 }
 
 func newReporter(pass *analysis.Pass) reporter {
-	return reporter{pass, pass.ResultOf[Ignore].(ignored), map[token.Pos]bool{}} //nolint:errcheck // by ResultType
+	tests := slices.ContainsFunc(pass.Pkg.Imports(), func(p *types.Package) bool { return p.Path() == "testing" })
+	//nolint:errcheck // by ResultType
+	return reporter{Pass: pass, ignored: pass.ResultOf[Ignore].(ignored), tests: tests, seen: map[token.Pos]bool{}}
 }
 
 // silent reports whether nothing is to be said about pos: its line is ignored, or
-// it is in a test, where planted mistakes and spies live.
+// it is in a test, or in a package for tests: planted mistakes and spies live there.
 func (r reporter) silent(pos token.Pos) bool {
 	at := r.Fset.Position(pos)
-	return r.ignored[line{at.Filename, at.Line}] || strings.HasSuffix(at.Filename, "_test.go")
+	return r.ignored[line{at.Filename, at.Line}] || strings.HasSuffix(at.Filename, "_test.go") || r.tests
 }
 
 // report reports message at node, once, with fixes.

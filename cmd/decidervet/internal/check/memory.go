@@ -1,0 +1,206 @@
+package check
+
+import (
+	"go/types"
+	"maps"
+	"strings"
+)
+
+// params is a set of the parameters of a function, by index.
+type params uint32
+
+// value is what is known of a value: whose memory it leads to.
+type value struct {
+	ref  params // the memory that it points at: that of a slice, a map, a pointer, or of such fields
+	deep params // the memory beyond
+	clip bool   // a slice without room to append to
+}
+
+// all is all memory that v leads to.
+func (v value) all() params { return v.ref | v.deep }
+
+// load is a value that was in the memory that v points at.
+func (v value) load() value { return value{ref: v.deep, deep: v.deep} }
+
+func (v value) join(w value) value {
+	return value{v.ref | w.ref, v.deep | w.deep, v.clip && w.clip}
+}
+
+// tree is a value with what is known better of its parts, by the path to them: a
+// field as ".Items", an element as "[k]".
+type tree struct {
+	value
+
+	sub map[string]value
+}
+
+// part is the part of t at path, one step: through a pointer, a slice or a map if
+// loads, otherwise a field of a struct or an element of an array.
+func (t tree) part(path string, loads bool) tree {
+	p := tree{value: value{ref: t.ref, deep: t.deep}, sub: map[string]value{}}
+	if loads {
+		p.value = t.load()
+	}
+	for key, v := range t.sub {
+		if rest, ok := strings.CutPrefix(key, path); ok && rest == "" {
+			p.value = v
+		} else if ok && isStep(rest) {
+			p.sub[rest] = v
+		}
+	}
+	return p
+}
+
+// isStep reports whether path begins with a whole step.
+func isStep(path string) bool { return path != "" && (path[0] == '.' || path[0] == '[') }
+
+// with is t with p as its part at path.
+func (t tree) with(path string, p tree) tree {
+	sub := map[string]value{}
+	maps.Copy(sub, t.sub)
+	sub[path] = p.value
+	for key, v := range p.sub {
+		sub[path+key] = v
+	}
+	return tree{t.value, sub}
+}
+
+// whole is t as one value, of type typ.
+func (t tree) whole(typ types.Type) value {
+	v := t.value
+	_, inline := typ.Underlying().(*types.Struct)
+	for _, w := range t.sub {
+		if inline {
+			v = v.join(w)
+		} else {
+			v.deep |= w.all()
+		}
+	}
+	return v
+}
+
+// join is what may be of t or u.
+func (t tree) join(u tree) tree {
+	j := tree{t.value.join(u.value), map[string]value{}}
+	for key := range t.sub {
+		j.sub[key] = t.at(key).join(u.at(key))
+	}
+	for key := range u.sub {
+		j.sub[key] = t.at(key).join(u.at(key))
+	}
+	return j
+}
+
+// at is the value at path, of which t may know only the way to it.
+func (t tree) at(path string) value {
+	for end := len(path); end > 0; end = strings.LastIndexAny(path[:end], ".[") {
+		if v, ok := t.sub[path[:end]]; ok {
+			return beyond(v, path[end:])
+		}
+	}
+	return beyond(t.value, path)
+}
+
+// beyond is the value at path from v on.
+func beyond(v value, path string) value {
+	if strings.Contains(path, "[") {
+		return v.load()
+	}
+	return value{ref: v.ref, deep: v.deep}
+}
+
+// place is a variable, or a part of one.
+type place struct {
+	variable types.Object
+	path     string
+}
+
+// alias is what a pointer points to: a place, or what the pointer there does.
+type alias struct {
+	place
+
+	pointer bool
+}
+
+// memory is what is known of the variables at one point of a function.
+type memory struct {
+	vars    map[types.Object]tree
+	aliases map[types.Object]alias
+	dead    bool // this point is never reached
+}
+
+func (m *memory) clone() *memory {
+	return &memory{maps.Clone(m.vars), maps.Clone(m.aliases), m.dead}
+}
+
+// join makes m what it is or what o is.
+func (m *memory) join(o *memory) {
+	switch {
+	case o.dead:
+		return
+	case m.dead:
+		*m = *o.clone()
+		return
+	}
+	for v := range o.vars {
+		m.vars[v] = m.vars[v].join(o.vars[v])
+	}
+	for v := range m.vars {
+		if _, ok := o.vars[v]; !ok {
+			m.vars[v] = m.vars[v].join(tree{})
+		}
+	}
+	for v, a := range o.aliases {
+		if m.aliases[v] != a {
+			delete(m.aliases, v)
+		}
+	}
+}
+
+// set makes t what is known of p.
+func (m *memory) set(p place, t tree) {
+	if p.path == "" {
+		delete(m.aliases, p.variable)
+		m.vars[p.variable] = t
+		return
+	}
+	old := m.vars[p.variable]
+	next := tree{value: old.value, sub: map[string]value{}}
+	for key, v := range old.sub {
+		if rest, ok := strings.CutPrefix(key, p.path); !ok || rest != "" && !isStep(rest) {
+			next.sub[key] = v
+		}
+	}
+	m.vars[p.variable] = next.with(p.path, t)
+}
+
+// hasMemory reports whether a value of type t leads to memory that can be written.
+func hasMemory(t types.Type) bool { return leads(t, map[types.Type]bool{}) }
+
+func leads(t types.Type, seen map[types.Type]bool) bool {
+	if t == nil || seen[t] {
+		return false
+	}
+	seen[t] = true
+	if named, ok := types.Unalias(t).(*types.Named); ok {
+		if obj := named.Obj(); obj.Pkg() != nil && obj.Pkg().Path() == "time" {
+			return false // its pointers lead to what nobody writes
+		}
+	}
+	if types.IsInterface(t) {
+		return !isError(t)
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Pointer, *types.Map, *types.Slice:
+		return true
+	case *types.Array:
+		return leads(u.Elem(), seen)
+	case *types.Struct:
+		for f := range u.Fields() {
+			if leads(f.Type(), seen) {
+				return true
+			}
+		}
+	}
+	return false
+}

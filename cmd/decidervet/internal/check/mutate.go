@@ -1,0 +1,207 @@
+package check
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// Mutate finds what changes its arguments.
+var Mutate = &analysis.Analyzer{
+	Name:     "mutate",
+	Doc:      "find functions of deciders, views and processes that change their arguments\n\nWrites through maps, slices and pointers of the state, the event and the command\nare seen by everybody who holds them: copy first.",
+	Run:      runMutate,
+	Requires: []*analysis.Analyzer{Functions, Ignore},
+}
+
+// argumentNames are what the parameters are called, by role.
+var argumentNames = map[string][]string{
+	"Decide":   {"the command", "the state"},
+	"Evolve":   {"the state", "the event"},
+	"React":    {"the state", "the event"},
+	"Pending":  {"the state"},
+	"Key":      {"the event"},
+	"Terminal": {"the state"},
+}
+
+const (
+	maxDepth = 8    // of calls that are followed
+	maxCalls = 2000 // in all, for one function
+)
+
+// tracer follows the memory of the arguments through one function.
+type tracer struct {
+	reporter
+
+	functions *functions
+	function  *function
+	arguments []string // by bit of params
+
+	m     *memory
+	frame *frame
+	stmt  ast.Stmt // the innermost one that is in a list
+	site  ast.Node // the outermost call that is followed, nil: none
+	via   string   // its name
+	stack []ast.Node
+	muted bool // in a function that is checked itself
+	calls int
+}
+
+// frame is a function that is being followed.
+type frame struct {
+	results   []types.Object // that have names
+	returned  []tree
+	end       *memory // at its returns
+	breaks    []*memory
+	continues []*memory
+}
+
+func runMutate(pass *analysis.Pass) (any, error) {
+	r, fs := newReporter(pass), pass.ResultOf[Functions].(*functions) //nolint:errcheck // by ResultType
+	for _, f := range fs.pure {
+		if strings.HasPrefix(f.owner, "codec.") {
+			continue // what is upcast was decoded for it alone
+		}
+		t := &tracer{
+			reporter: r, functions: fs, function: f,
+			m:     &memory{vars: map[types.Object]tree{}, aliases: map[types.Object]alias{}},
+			frame: &frame{end: &memory{dead: true}},
+			stack: []ast.Node{f.node},
+		}
+		t.parameters(f.typ.Params, argumentNames[f.role])
+		t.parameters(f.recv, []string{"its receiver"})
+		t.block(f.body.List)
+	}
+	return nil, nil //nolint:nilnil // there is no result
+}
+
+// parameters makes the parameters in list known, under names, or their own.
+func (t *tracer) parameters(list *ast.FieldList, names []string) {
+	if list == nil {
+		return
+	}
+	i := 0
+	for _, field := range list.List {
+		for _, id := range field.Names {
+			called := "its argument " + id.Name
+			if i < len(names) {
+				called = names[i]
+			}
+			i++
+			bit := params(1) << len(t.arguments)
+			t.arguments = append(t.arguments, called)
+			if v := t.TypesInfo.Defs[id]; v != nil && hasMemory(v.Type()) {
+				t.m.vars[v] = tree{value: value{ref: bit, deep: bit}}
+			}
+		}
+	}
+}
+
+// mutated reports that memory of whose was changed by node, through container.
+func (t *tracer) mutated(whose params, node ast.Node, container ast.Expr, how string) {
+	if whose == 0 || t.silent(node.Pos()) {
+		return
+	}
+	if p, ok := t.place(container); ok && t.within(container) == 0 { // once is enough
+		known := t.expr(container)
+		known.ref = 0
+		t.m.set(p, known)
+	}
+	if t.muted {
+		return
+	}
+	var names []string
+	for i, name := range t.arguments {
+		if whose&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	message := t.function.String() + " must not change " + strings.Join(names, " or ") + ", but "
+	if t.site != nil {
+		t.report(t.site, message+"calls "+t.via+", which "+how+" "+types.ExprString(container))
+		return
+	}
+	t.report(node, message+how+" "+types.ExprString(container), t.copyFirst(node, container)...)
+}
+
+// copyFirst returns the fix for a write by node to container: to copy it.
+func (t *tracer) copyFirst(node ast.Node, container ast.Expr) []analysis.SuggestedFix {
+	var pkg string
+	switch t.TypesInfo.TypeOf(container).Underlying().(type) {
+	case *types.Map:
+		pkg = "maps"
+	case *types.Slice:
+		pkg = "slices"
+	default:
+		return nil
+	}
+	name, edits, ok := t.imported(node.Pos(), pkg)
+	if !ok {
+		return nil
+	}
+	text := types.ExprString(container)
+	if call, ok := node.(*ast.CallExpr); ok && builtinName(t.TypesInfo, call) == "append" {
+		return []analysis.SuggestedFix{{
+			Message: "Let append copy " + text,
+			TextEdits: append(edits,
+				analysis.TextEdit{Pos: container.Pos(), End: container.Pos(), NewText: []byte(name + ".Clip(")},
+				analysis.TextEdit{Pos: container.End(), End: container.End(), NewText: []byte(")")}),
+		}}
+	}
+	p, ok := t.place(container)
+	if !ok || t.stmt == nil || t.within(container) != 0 || p.variable.Pos() > t.stmt.Pos() {
+		return nil
+	}
+	indent := strings.Repeat("\t", t.Fset.Position(t.stmt.Pos()).Column-1)
+	return []analysis.SuggestedFix{{
+		Message: "Copy " + text + " first",
+		TextEdits: append(edits, analysis.TextEdit{
+			Pos: t.stmt.Pos(), End: t.stmt.Pos(),
+			NewText: []byte(text + " = " + name + ".Clone(" + text + ")\n" + indent),
+		}),
+	}}
+}
+
+// imported returns the name of the package path at pos, with the edits that import
+// it; false if its name means something else there.
+func (r reporter) imported(pos token.Pos, path string) (string, []analysis.TextEdit, bool) {
+	for _, file := range r.Files {
+		if pos < file.FileStart || pos >= file.FileEnd {
+			continue
+		}
+		for _, spec := range file.Imports {
+			if spec.Path.Value == `"`+path+`"` && (spec.Name == nil || spec.Name.Name != "_" && spec.Name.Name != ".") {
+				name := path
+				if spec.Name != nil {
+					name = spec.Name.Name
+				}
+				return name, nil, r.means(pos, name, path)
+			}
+		}
+		if !r.means(pos, path, "") {
+			return "", nil, false
+		}
+		at, text := file.Name.End(), "\n\nimport \""+path+"\""
+		for _, decl := range file.Decls {
+			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.IMPORT && gen.Lparen.IsValid() {
+				at, text = gen.Lparen+1, "\n\t\""+path+"\""
+				break
+			}
+		}
+		return path, []analysis.TextEdit{{Pos: at, End: at, NewText: []byte(text)}}, true
+	}
+	return "", nil, false
+}
+
+// means reports whether name is at pos the package path, or nothing if that is "".
+func (r reporter) means(pos token.Pos, name, path string) bool {
+	_, obj := r.Pkg.Scope().Innermost(pos).LookupParent(name, pos)
+	if path == "" {
+		return obj == nil
+	}
+	pkg, ok := obj.(*types.PkgName)
+	return ok && pkg.Imported().Path() == path
+}

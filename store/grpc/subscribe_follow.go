@@ -52,34 +52,40 @@ func (r *receiver) drain() {
 	}
 }
 
-// readOn yields pages until the end. The first event of each page that is asked for
-// is the last one of the page before.
+// readOn yields pages until the end.
 func (f *feed) readOn(ctx context.Context) error {
 	for {
-		limit := min(f.o.Limit, f.client.page)
-		if f.last.Position > 0 {
-			limit++
-		}
-		p, err := f.logPart(ctx, f.resume(), limit, store.LogOptions{})
+		events, end, err := f.following(ctx)
 		if err != nil {
 			return err
 		}
-		events := p.events
-		if f.last.Position > 0 {
-			if len(events) == 0 {
-				return &store.DivergedError{Checkpoint: f.last, Head: f.head}
-			}
-			if _, err := f.same(&events[0]); err != nil {
-				return err
-			}
-			events = events[1:]
-		}
-		end := p.end || len(events) == 0
 		matching := f.choose(events)
 		if (len(events) > 0 || end && !f.told) && !f.tell(matching, end) || end {
 			return nil
 		}
 	}
+}
+
+// following reads the events that follow the last one, and reports whether they
+// are the last ones. It reads the last one with them, to see that it is there.
+func (f *feed) following(ctx context.Context) ([]store.Recorded, bool, error) {
+	if f.last.Position > 0 {
+		p, err := f.logPart(ctx, f.last.Position, f.o.Limit+1, store.LogOptions{})
+		if err != nil {
+			return nil, false, err
+		}
+		if len(p.events) == 0 {
+			return nil, false, &store.DivergedError{Checkpoint: f.last, Head: f.head}
+		}
+		if _, err := f.same(&p.events[0]); err != nil {
+			return nil, false, err
+		}
+		if len(p.events) > 1 || p.end {
+			return p.events[1:], p.end, nil
+		}
+	}
+	p, err := f.logPart(ctx, f.o.From, f.o.Limit, store.LogOptions{})
+	return p.events, p.end || len(p.events) == 0, err
 }
 
 // choose takes events, and returns those that match.

@@ -7,7 +7,10 @@
 //	sqlite:bank.db?sync=normal           without an fsync for each commit
 //	postgres://user@host:5432/database   see package postgres
 //	grpc://127.0.0.1:50051?tenant=acme   a server of eventstore.v1, see package grpc
-//	grpcs://events.example.org:443       the same over TLS
+//	grpcs://events.example.org:443       the same over TLS; ca=FILE, cert=FILE and key=FILE
+//	                                     are whom to trust and what to show
+//
+// A server that asks for a token gets that in token-file=FILE.
 //
 // Each may have tenant=ID; without one it is [store.DefaultTenant]'s.
 package open
@@ -23,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/sqlite"
 )
@@ -44,6 +48,7 @@ type Backend interface {
 var (
 	_ Backend = (*memory.Store)(nil)
 	_ Backend = (*sqlite.Store)(nil)
+	_ Backend = (*grpc.Store)(nil)
 )
 
 // Store opens the store at rawURL, which must be closed. A URL that names none is
@@ -116,6 +121,8 @@ func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	return map[string]func(context.Context, *address) (Backend, error){
 		"memory": openMemory,
 		"sqlite": openSQLite,
+		"grpc":   openPlain,
+		"grpcs":  openTLS,
 	}
 }
 

@@ -1,13 +1,16 @@
 package open_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 	"github.com/evolvego/evolve/store/sqlite"
@@ -106,6 +109,12 @@ func TestNoStore(t *testing.T) {
 		"sqlite:a.db?sync=never":    `full or normal, not "never"`,
 		"sqlite:a.db?sink=full":     "unknown setting sink",
 		"sqlite://a.db":             "write sqlite:a.db",
+		"grpc:127.0.0.1:50051":      "//HOST:PORT",
+		"grpc://":                   "//HOST:PORT",
+		"grpc://host:1/path":        "//HOST:PORT",
+		"grpc://:secret@host:1":     "token-file",
+		"grpc://host:1?ca=x":        "unknown setting ca",
+		"grpcs://host:1?cert=x":     "one without the other",
 		"disk://ann:secret@host/db": "begin it with one of",
 	} {
 		st, err := open.Store(t.Context(), url)
@@ -124,5 +133,45 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	st, err := open.Store(t.Context(), "sqlite:"+name)
 	if st != nil || !errors.Is(err, os.ErrNotExist) || errors.Is(err, open.ErrURL) {
 		t.Errorf("Store = %v, %v; want an error that says the directory does not exist", st, err)
+	}
+}
+
+func TestGRPC(t *testing.T) {
+	t.Parallel()
+	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := memory.New()
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- grpc.NewServer(backend).Serve(ctx, lis) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	st := openURL(t, "grpc://"+lis.Addr().String()+"?tenant=acme")
+	appendOne(t, st)
+	acme, err := backend.Tenant("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := head(t, acme.(store.Log)); got != 1 { //nolint:errcheck // every tenant has one
+		t.Errorf("Head of the tenant at the server = %d, want 1", got)
+	}
+}
+
+func TestFilesThatAreMissing(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, url := range []string{
+		"grpc://127.0.0.1:1?token-file=" + missing, "grpcs://127.0.0.1:1?ca=" + missing,
+		"grpcs://127.0.0.1:1?cert=" + missing + "&key=" + missing,
+	} {
+		if st, err := open.Store(t.Context(), url); st != nil || !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("Store(%q) = %v, %v; want that a file does not exist", url, st, err)
+		}
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync/atomic"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -171,86 +168,4 @@ func positive(n *int64) uint64 {
 		return 0
 	}
 	return uint64(*n) //nolint:gosec // a version or position
-}
-
-// arguments are those of the function in the database, column by column.
-type arguments struct {
-	logs []string
-	news string
-
-	log      []int32
-	tenant   []string
-	typ, id  []string
-	expected []int64
-
-	eAppend, ePlace []int32
-	eTenant         []string
-	eStreamType     []string
-	eStreamID       []string
-	eID, eType      []string
-	eSchema         []int64
-	eContentType    []string
-	eTime           []pgtype.Timestamptz
-	eMeta           []string
-	eData           [][]byte
-	cAppend         []int32
-	cKey            []string
-	cRelease        []bool
-}
-
-// fill sets all of them. The logs are sorted: those of the tenants, or the one of all.
-func (g *arguments) fill(perTenant bool, members []*appending) {
-	tenants := tenantsOf(members)
-	g.news = newsOf(tenants)
-	g.logs = []string{""}
-	if perTenant {
-		g.logs = tenants
-	}
-	for _, a := range members {
-		log := 0
-		if perTenant {
-			log, _ = slices.BinarySearch(tenants, a.key.tenant)
-		}
-		g.add(a, int32(log)+1) //nolint:gosec // at most maxGroup
-	}
-}
-
-// add adds a, whose log is at this place in logs, from 1.
-func (g *arguments) add(a *appending, log int32) {
-	g.log = append(g.log, log)
-	g.tenant = append(g.tenant, a.key.tenant)
-	g.typ = append(g.typ, a.key.stream.Type)
-	g.id = append(g.id, a.key.stream.ID)
-	g.expected = append(g.expected, int64(a.expected))
-	n := int32(len(g.log)) //nolint:gosec // at most maxGroup
-	for i := range a.events {
-		e := &a.events[i].event
-		g.eAppend = append(g.eAppend, n)
-		g.ePlace = append(g.ePlace, int32(i)+1) //nolint:gosec // at most store.MaxBatch
-		g.eTenant = append(g.eTenant, a.key.tenant)
-		g.eStreamType = append(g.eStreamType, a.key.stream.Type)
-		g.eStreamID = append(g.eStreamID, a.key.stream.ID)
-		g.eID = append(g.eID, e.ID)
-		g.eType = append(g.eType, e.Type)
-		g.eSchema = append(g.eSchema, int64(e.Schema))
-		g.eContentType = append(g.eContentType, e.ContentType)
-		g.eTime = append(g.eTime, pgtype.Timestamptz{Time: e.Time.Truncate(time.Microsecond), Valid: !e.Time.IsZero()})
-		g.eMeta = append(g.eMeta, a.events[i].meta)
-		g.eData = append(g.eData, e.Data)
-	}
-	for _, c := range a.claims {
-		g.cAppend = append(g.cAppend, n)
-		g.cKey = append(g.cKey, c.Key)
-		g.cRelease = append(g.cRelease, c.Release)
-	}
-}
-
-// list returns them in the order of the function.
-func (g *arguments) list() []any {
-	return []any{
-		g.logs, g.news, g.log, g.tenant, g.typ, g.id, g.expected,
-		g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID,
-		g.eID, g.eType, g.eSchema, g.eContentType, g.eTime, g.eMeta, g.eData,
-		g.cAppend, g.cKey, g.cRelease,
-	}
 }

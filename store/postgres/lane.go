@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -115,10 +116,10 @@ func (l *lane) gather(g *group) bool {
 	return true
 }
 
-// join puts a in g if it is still wanted; the second append to a stream is held for
-// the next group.
+// join puts a in g if it is still wanted; if it cannot be in g, it is held for the next
+// group.
 func (l *lane) join(g *group, a *appending) {
-	if g.full() || g.has(a.key) {
+	if g.full() || g.excludes(a) {
 		l.held = append(l.held, a)
 		return
 	}
@@ -128,11 +129,12 @@ func (l *lane) join(g *group, a *appending) {
 	}
 }
 
-// group is appends to different streams that are committed together. It is given
-// up when nobody waits for any of them any more.
+// group is appends that are committed together. It is given up when nobody waits for
+// any of them any more.
 type group struct {
 	members      []*appending
-	streams      map[streamKey]struct{} // from the second member on
+	claimers     []*appending      // those of members with claims
+	names        map[name]struct{} // of members; nil while there is one
 	events, size int
 	waiting      atomic.Int32
 	cancel       context.CancelFunc
@@ -142,25 +144,67 @@ func (g *group) full() bool {
 	return len(g.members) == maxGroup || g.events >= maxGroupEvents || g.size >= maxGroupData
 }
 
-func (g *group) has(key streamKey) bool {
-	if g.streams == nil {
-		return len(g.members) > 0 && g.members[0].key == key
+// excludes reports whether a has to wait for the outcome of one in g: it has an event
+// id or a key in common, or one of them claims and they are of the same stream.
+func (g *group) excludes(a *appending) bool {
+	if len(g.members) == 0 {
+		return false
 	}
-	_, ok := g.streams[key]
-	return ok
+	if g.names == nil {
+		g.names = make(map[name]struct{})
+		g.name(g.members[0])
+	}
+	for n := range a.names() {
+		if _, ok := g.names[n]; ok {
+			return true
+		}
+	}
+	others := g.claimers
+	if len(a.claims) > 0 {
+		others = g.members
+	}
+	return slices.ContainsFunc(others, func(o *appending) bool { return o.key == a.key })
 }
 
 func (g *group) add(a *appending) {
-	if len(g.members) == 1 {
-		g.streams = map[streamKey]struct{}{g.members[0].key: {}}
-	}
-	if g.streams != nil {
-		g.streams[a.key] = struct{}{}
+	if g.names != nil {
+		g.name(a)
 	}
 	g.members = append(g.members, a)
+	if len(a.claims) > 0 {
+		g.claimers = append(g.claimers, a)
+	}
 	g.events += len(a.events)
 	g.size += a.size
 	g.waiting.Add(1)
+}
+
+func (g *group) name(a *appending) {
+	for n := range a.names() {
+		g.names[n] = struct{}{}
+	}
+}
+
+// name is an event id or a key of a tenant.
+type name struct {
+	tenant, name string
+	key          bool
+}
+
+// names yields the ids and keys of a.
+func (a *appending) names() iter.Seq[name] {
+	return func(yield func(name) bool) {
+		for i := range a.events {
+			if !yield(name{a.key.tenant, a.events[i].event.ID, false}) {
+				return
+			}
+		}
+		for i := range a.claims {
+			if !yield(name{a.key.tenant, a.claims[i].Key, true}) {
+				return
+			}
+		}
+	}
 }
 
 // leave is called by each who does not wait any more.
@@ -170,14 +214,13 @@ func (g *group) leave() {
 	}
 }
 
-// commit makes the appends of members in one transaction, or each in its own if the
-// database refuses some of them, and tells those who wait.
+// commit makes the appends of members in one transaction, or each half in its own if the
+// database refuses them together, and tells those who wait.
 func (b *backend) commit(ctx context.Context, members []*appending) {
 	err := b.tryCommit(ctx, members)
-	if isRefused(err) && len(members) > 1 {
-		for i := range members {
-			b.commit(ctx, members[i:i+1])
-		}
+	if n := len(members) / 2; n > 0 && isRefused(err) {
+		b.commit(ctx, members[:n])
+		b.commit(ctx, members[n:])
 		return
 	}
 	if err == nil {
@@ -201,9 +244,7 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 
 // call has the database make the appends of members and settles them.
 func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
-	var args arguments
-	args.fill(b.logPerTenant, members)
-	rows, err := q.Query(ctx, b.sql.append, args.list()...)
+	rows, err := q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
 	if err != nil {
 		return err
 	}

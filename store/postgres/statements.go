@@ -31,10 +31,11 @@ func newStatements(schema string) *statements {
 	event := schema + ".event"
 	s := &statements{
 		append: "SELECT outcome, last_version, last_position, name, in_type, in_id FROM " + schema + ".append(" +
-			"$1::text[], $2::text, $3::int[], $4::text[], $5::text[], $6::text[], $7::bigint[], " +
-			"$8::int[], $9::int[], $10::text[], $11::text[], $12::text[], " +
-			"$13::text[], $14::text[], $15::bigint[], $16::text[], $17::timestamptz[], $18::text[], $19::bytea[], " +
-			"$20::int[], $21::text[], $22::boolean[])",
+			"$1::text[], $2::text, $3::int[], $4::text[], $5::text[], $6::text[], " +
+			"$7::int[], $8::bigint[], $9::int[], " +
+			"$10::int[], $11::int[], $12::text[], $13::text[], $14::text[], " +
+			"$15::text[], $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[], $21::bytea[], " +
+			"$22::int[], $23::int[], $24::text[], $25::boolean[])",
 		head: "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
 		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
 			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +

@@ -75,25 +75,28 @@ CREATE TABLE evolve.lease (
   PRIMARY KEY (tenant, name)
 );
 
--- append makes a group of appends, each to another stream, and returns a row for
--- each: what became of it (0 appended, 1 replayed, 2 conflict, 3 duplicate, 4
--- claimed), the version and position of its last event (of a conflict the version
--- of the stream, of a duplicate that of the event), and the id or key and the
--- stream that are in its way. What is refused changes nothing.
+-- append makes a group of appends, one after the other, and returns a row for each:
+-- what became of it (0 appended, 1 replayed, 2 conflict, 3 duplicate, 4 claimed), the
+-- version and position of its last event (of a conflict the version of the stream,
+-- of a duplicate that of the event), and the id or key and the stream that are in
+-- its way. What is refused changes nothing. It fails if two appends have the same
+-- event id or take the same key.
 --
--- a_log is the place in logs, which are sorted. An event has the place of its
--- append and its place in it, both from 1. Of what is expected -1 is no stream, -2
--- an existing one, -3 any. In the channel evolve.event, news tells of the group.
+-- A stream has its place in s_, which has each once, and the place of its log in logs,
+-- which are sorted. An event has the place of its append and its own place in it, all
+-- from 1. Of what is expected -1 is no stream, -2 an existing one, -3 any. An append
+-- with claims has its stream for itself. The channel evolve.event gets the news.
 --
 -- Each statement sees what was committed before it began, so those after the lock
 -- see all that is before them in the log. They must find events by the indexes,
 -- also when they were planned while there were few.
 CREATE FUNCTION evolve.append(
   logs text[], news text,
-  a_log int[], a_tenant text[], a_type text[], a_id text[], a_expected bigint[],
+  s_log int[], s_tenant text[], s_type text[], s_id text[],
+  a_stream int[], a_expected bigint[], a_count int[],
   e_append int[], e_place int[], e_tenant text[], e_stream_type text[], e_stream_id text[],
   e_id text[], e_type text[], e_schema bigint[], e_content_type text[], e_time timestamptz[], e_meta text[], e_data bytea[],
-  c_append int[], c_key text[], c_release boolean[]
+  c_append int[], c_stream int[], c_key text[], c_release boolean[]
 ) RETURNS TABLE (outcome int, last_version bigint, last_position bigint, name text, in_type text, in_id text)
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -105,10 +108,11 @@ DECLARE
   now       timestamptz;
   heads     bigint[]; -- of logs
   versions  bigint[]; -- of the streams
-  counts    bigint[]; -- of the events
-  positions bigint[]; -- that of the event before the first, NULL for what is refused
   taken     int[];    -- the appends with an id that is taken
+  befores   bigint[]; -- the version before an append, NULL if it is refused
+  positions bigint[]; -- the position before an append
   made      boolean := false;
+  s         int;
 BEGIN
   SELECT array_agg(l.head) INTO heads
   FROM (SELECT head FROM evolve.log WHERE name = ANY (logs) ORDER BY name FOR UPDATE) l;
@@ -121,21 +125,17 @@ BEGIN
 
   SELECT array_agg(coalesce((
     SELECT x.version FROM evolve.event x
-    WHERE x.tenant = a.tenant AND x.stream_type = a.type AND x.stream_id = a.id
+    WHERE x.tenant = s.tenant AND x.stream_type = s.type AND x.stream_id = s.id
     ORDER BY x.version DESC LIMIT 1), 0))
-  INTO versions FROM unnest(a_tenant, a_type, a_id) a (tenant, type, id);
+  INTO versions FROM unnest(s_tenant, s_type, s_id) s (tenant, type, id);
 
   SELECT array_agg(e.append) INTO taken FROM unnest(e_append, e_tenant, e_id) e (append, tenant, id)
   WHERE (SELECT true FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id);
 
-  counts := array_fill(0, ARRAY[cardinality(a_log)]);
-  FOR i IN 1 .. cardinality(e_append) LOOP
-    counts[e_append[i]] := e_place[i];
-  END LOOP;
-
-  FOR n IN 1 .. cardinality(a_log) LOOP
+  FOR n IN 1 .. cardinality(a_stream) LOOP
+    s := a_stream[n];
     outcome := 0;
-    last_version := versions[n];
+    last_version := versions[s];
     last_position := NULL;
     name := NULL;
     in_type := NULL;
@@ -146,26 +146,28 @@ BEGIN
       FROM evolve.find(n, e_append, e_place, e_tenant, e_stream_type, e_stream_id,
         e_id, e_type, e_schema, e_content_type, e_data) f;
     ELSIF NOT (CASE a_expected[n]
-        WHEN -1 THEN versions[n] = 0
-        WHEN -2 THEN versions[n] > 0
+        WHEN -1 THEN versions[s] = 0
+        WHEN -2 THEN versions[s] > 0
         WHEN -3 THEN true
-        ELSE versions[n] = a_expected[n] END) THEN
+        ELSE versions[s] = a_expected[n] END) THEN
       outcome := 2;
     ELSE
       IF n = ANY (c_append) THEN
         SELECT h.key, h.stream_type, h.stream_id INTO name, in_type, in_id
         FROM unnest(c_append, c_key) WITH ORDINALITY c (append, key, place)
-        CROSS JOIN LATERAL (SELECT * FROM evolve.claim h WHERE h.tenant = a_tenant[n] AND h.key = c.key OFFSET 0) h
-        WHERE c.append = n AND (h.stream_type <> a_type[n] OR h.stream_id <> a_id[n])
+        CROSS JOIN LATERAL (SELECT * FROM evolve.claim h WHERE h.tenant = s_tenant[s] AND h.key = c.key OFFSET 0) h
+        WHERE c.append = n AND (h.stream_type <> s_type[s] OR h.stream_id <> s_id[s])
         ORDER BY c.place LIMIT 1;
       END IF;
       IF name IS NOT NULL THEN
         outcome := 4;
       ELSE
-        positions[n] := heads[a_log[n]];
-        heads[a_log[n]] := heads[a_log[n]] + counts[n];
-        last_version := versions[n] + counts[n];
-        last_position := heads[a_log[n]];
+        befores[n] := versions[s];
+        positions[n] := heads[s_log[s]];
+        last_version := versions[s] + a_count[n];
+        last_position := positions[n] + a_count[n];
+        versions[s] := last_version;
+        heads[s_log[s]] := last_position;
         made := true;
       END IF;
     END IF;
@@ -176,23 +178,23 @@ BEGIN
   END IF;
 
   INSERT INTO evolve.event
-  SELECT e.tenant, positions[e.append] + e.place, e.stream_type, e.stream_id, versions[e.append] + e.place,
+  SELECT e.tenant, positions[e.append] + e.place, e.stream_type, e.stream_id, befores[e.append] + e.place,
     e.id, e.type, e.schema, e.content_type, coalesce(e.time, now), now, nullif(e.meta, '')::jsonb, e.data
   FROM unnest(e_append, e_place, e_tenant, e_stream_type, e_stream_id,
     e_id, e_type, e_schema, e_content_type, e_time, e_meta, e_data)
     e (append, place, tenant, stream_type, stream_id, id, type, schema, content_type, time, meta, data)
-  WHERE positions[e.append] IS NOT NULL;
+  WHERE befores[e.append] IS NOT NULL;
 
   UPDATE evolve.log l SET head = h.head FROM unnest(logs, heads) h (name, head) WHERE l.name = h.name AND l.head < h.head;
 
   IF cardinality(c_append) > 0 THEN
-    DELETE FROM evolve.claim h USING unnest(c_append, c_key, c_release) c (append, key, release)
-    WHERE c.release AND positions[c.append] IS NOT NULL AND h.tenant = a_tenant[c.append] AND h.key = c.key;
+    DELETE FROM evolve.claim h USING unnest(c_append, c_stream, c_key, c_release) c (append, stream, key, release)
+    WHERE c.release AND befores[c.append] IS NOT NULL AND h.tenant = s_tenant[c.stream] AND h.key = c.key;
     INSERT INTO evolve.claim
-    SELECT a_tenant[c.append], c.key, a_type[c.append], a_id[c.append]
-    FROM unnest(c_append, c_key, c_release) c (append, key, release)
-    WHERE NOT c.release AND positions[c.append] IS NOT NULL AND NOT coalesce((
-      SELECT true FROM evolve.claim h WHERE h.tenant = a_tenant[c.append] AND h.key = c.key), false);
+    SELECT s_tenant[c.stream], c.key, s_type[c.stream], s_id[c.stream]
+    FROM unnest(c_append, c_stream, c_key, c_release) c (append, stream, key, release)
+    WHERE NOT c.release AND befores[c.append] IS NOT NULL AND NOT coalesce((
+      SELECT true FROM evolve.claim h WHERE h.tenant = s_tenant[c.stream] AND h.key = c.key), false);
   END IF;
   PERFORM pg_notify('evolve.event', news);
 END

@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// arguments are those of the function in the database, column by column.
+type arguments struct {
+	logs []string // sorted: those of the tenants, or the one of all
+	news string
+
+	// The streams, each once, and the places of their logs.
+	sLog       []int32
+	sTenant    []string
+	sType, sID []string
+
+	// The appends, and the places of their streams.
+	aStream   []int32
+	aExpected []int64
+	aCount    []int32
+
+	// The events, and the places of their appends.
+	eAppend, ePlace        []int32
+	eTenant                []string
+	eStreamType, eStreamID []string
+	eID, eType             []string
+	eSchema                []int64
+	eContentType           []string
+	eTime                  []pgtype.Timestamptz
+	eMeta                  []string
+	eData                  [][]byte
+
+	// The claims, and the places of their appends and streams.
+	cAppend, cStream []int32
+	cKey             []string
+	cRelease         []bool
+}
+
+// newArguments returns those for the appends of members.
+func newArguments(perTenant bool, members []*appending) *arguments {
+	tenants := tenantsOf(members)
+	g := &arguments{logs: []string{""}, news: newsOf(tenants)}
+	if perTenant {
+		g.logs = tenants
+	}
+	places := make(map[streamKey]int32, len(members))
+	for _, a := range members {
+		place, ok := places[a.key]
+		if !ok {
+			log := 0
+			if perTenant {
+				log, _ = slices.BinarySearch(tenants, a.key.tenant)
+			}
+			g.addStream(a.key, int32(log)+1)
+			place = int32(len(g.sLog))
+			places[a.key] = place
+		}
+		g.add(a, place)
+	}
+	return g
+}
+
+func (g *arguments) addStream(key streamKey, log int32) {
+	g.sLog = append(g.sLog, log)
+	g.sTenant = append(g.sTenant, key.tenant)
+	g.sType = append(g.sType, key.stream.Type)
+	g.sID = append(g.sID, key.stream.ID)
+}
+
+// add adds a, whose stream has this place.
+func (g *arguments) add(a *appending, stream int32) {
+	g.aStream = append(g.aStream, stream)
+	g.aExpected = append(g.aExpected, int64(a.expected))
+	g.aCount = append(g.aCount, int32(len(a.events)))
+	n := int32(len(g.aStream))
+	for i := range a.events {
+		e := &a.events[i].event
+		g.eAppend = append(g.eAppend, n)
+		g.ePlace = append(g.ePlace, int32(i)+1)
+		g.eTenant = append(g.eTenant, a.key.tenant)
+		g.eStreamType = append(g.eStreamType, a.key.stream.Type)
+		g.eStreamID = append(g.eStreamID, a.key.stream.ID)
+		g.eID = append(g.eID, e.ID)
+		g.eType = append(g.eType, e.Type)
+		g.eSchema = append(g.eSchema, int64(e.Schema))
+		g.eContentType = append(g.eContentType, e.ContentType)
+		g.eTime = append(g.eTime, pgtype.Timestamptz{Time: e.Time.Truncate(time.Microsecond), Valid: !e.Time.IsZero()})
+		g.eMeta = append(g.eMeta, a.events[i].meta)
+		g.eData = append(g.eData, e.Data)
+	}
+	for _, c := range a.claims {
+		g.cAppend = append(g.cAppend, n)
+		g.cStream = append(g.cStream, stream)
+		g.cKey = append(g.cKey, c.Key)
+		g.cRelease = append(g.cRelease, c.Release)
+	}
+}
+
+// list returns them in the order of the function.
+func (g *arguments) list() []any {
+	return []any{
+		g.logs, g.news, g.sLog, g.sTenant, g.sType, g.sID,
+		g.aStream, g.aExpected, g.aCount,
+		g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID,
+		g.eID, g.eType, g.eSchema, g.eContentType, g.eTime, g.eMeta, g.eData,
+		g.cAppend, g.cStream, g.cKey, g.cRelease,
+	}
+}

@@ -110,6 +110,27 @@ func (t *check) against(writers, readers, n int, write, read func(i int) error) 
 	})
 }
 
+// contend has n try for the same thing at once, each until it has won it this
+// often. An error of one ends all.
+func (t *check) contend(n, often int, try func(i int) (won bool, err error)) {
+	t.Helper()
+	var failed atomic.Bool
+	t.together(n, func(i int) error {
+		for wins := 0; wins < often && !failed.Load(); {
+			won, err := try(i)
+			if err != nil {
+				failed.Store(true)
+				return err
+			}
+			if won {
+				wins++
+			}
+			runtime.Gosched() // else a store in memory is done before others begin
+		}
+		return nil
+	})
+}
+
 // newStream returns a stream that nobody has used; what says what for.
 func newStream(what string) store.Stream {
 	return store.Stream{Type: "Account", ID: what + " " + store.NewID()}

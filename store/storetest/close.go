@@ -70,6 +70,19 @@ func closeRefuses(t *check) {
 		}
 		calls["LoadCheckpoint"] = func() error { _, err := checkpoints.LoadCheckpoint(t.ctx, "c"); return err }
 	}
+	if claims, ok := st.(store.Claims); ok {
+		calls["AppendClaiming"] = func() error {
+			_, err := claims.AppendClaiming(t.ctx, s, store.Any, newEvents(1), take(newKey()))
+			return err
+		}
+		calls["Holder"] = func() error { _, _, err := claims.Holder(t.ctx, newKey()); return err }
+	}
+	if leases, ok := st.(store.Leases); ok {
+		calls["AcquireLease"] = func() error { _, err := leases.AcquireLease(t.ctx, newLease(), "a", long); return err }
+		calls["ReleaseLease"] = func() error {
+			return leases.ReleaseLease(t.ctx, store.Lease{Name: newLease(), Owner: "a", Fence: 1})
+		}
+	}
 	if tenants, ok := st.(store.Tenants); ok {
 		calls["Read of a tenant"] = func() error {
 			tenant, err := tenants.Tenant("tenant")

@@ -25,6 +25,7 @@ type step struct {
 	Stream   int
 	Expected int
 	Events   []choice
+	Claims   []int // keys, and below zero those to give back, where there are claims
 	From     uint64
 	Limit    int
 	Backward bool
@@ -38,7 +39,8 @@ func (s step) String() string {
 	tenant, stream := "tenant "+"ab"[s.Tenant:s.Tenant+1], modelStream(s.Stream)
 	switch s.Call {
 	case "Append":
-		return fmt.Sprintf("%s: Append(%s, %s, ids and data %v)", tenant, stream, modelExpected(s.Expected), s.Events)
+		return fmt.Sprintf("%s: Append(%s, %s, ids and data %v, claims %v)",
+			tenant, stream, modelExpected(s.Expected), s.Events, modelClaims(s.Claims))
 	case "Read":
 		return fmt.Sprintf("%s: %s", tenant, readCall(stream, s.readOptions()))
 	}
@@ -56,6 +58,18 @@ func (s step) logOptions() store.LogOptions {
 
 func modelStream(n int) store.Stream {
 	return []store.Stream{{Type: "Account", ID: "a_1"}, {Type: "Order", ID: "a_1"}, {Type: "Account", ID: "ab1"}}[n]
+}
+
+// modelKeys are those that histories claim.
+func modelKeys() []string { return []string{"key 1", "key 2", "Key 2"} }
+
+// modelClaims takes the keys from 1 on, and gives back those from -1 down.
+func modelClaims(keys []int) []store.Claim {
+	claims := make([]store.Claim, len(keys))
+	for i, n := range keys {
+		claims[i] = store.Claim{Key: modelKeys()[max(n, -n)-1], Release: n < 0}
+	}
+	return claims
 }
 
 // modelExpected is the zero Expected, and then all kinds of it.
@@ -89,6 +103,7 @@ func histories() *rapid.Generator[[]step] {
 			if rapid.IntRange(0, 9).Draw(t, "reversed") == 7 {
 				slices.Reverse(s.Events)
 			}
+			s.Claims = rapid.SliceOfN(rapid.SampledFrom([]int{1, -1, 2, -2, 1, -1, 2, -2, 3}), 0, 2).Draw(t, "claims")
 			return s
 		}
 		s.From = rapid.Uint64Range(0, 12).Draw(t, "from")
@@ -179,17 +194,20 @@ func (t *check) replay(steps []step) (n int, diff string) {
 // none.
 func (t *check) models() []*model {
 	if !hasTenants(t.store) {
-		return []*model{{st: t.open()}}
+		return []*model{newModel(t.open())}
 	}
 	a, b := t.newTenants()
-	return []*model{{st: a}, {st: b}}
+	return []*model{newModel(a), newModel(b)}
 }
 
 // model is what a store must be like: one slice.
 type model struct {
-	st  store.Store
-	log []store.Recorded
+	st      store.Store
+	log     []store.Recorded
+	holders map[string]store.Stream // by key
 }
+
+func newModel(st store.Store) *model { return &model{st: st, holders: make(map[string]store.Stream)} }
 
 // stream returns the events of s.
 func (m *model) stream(s store.Stream) []store.Recorded {
@@ -207,20 +225,30 @@ func (m *model) take(t *check, s step) string {
 	stream := modelStream(s.Stream)
 	switch s.Call {
 	case "Append":
-		return m.append(t, stream, modelExpected(s.Expected), s.Events)
+		return m.append(t, stream, modelExpected(s.Expected), s.Events, modelClaims(s.Claims))
 	case "Read":
 		return m.read(t, stream, s.readOptions())
 	}
 	return m.readAll(t, s.logOptions())
 }
 
-func (m *model) append(t *check, s store.Stream, expected store.Expected, choices []choice) string {
+func (m *model) append(t *check, s store.Stream, expected store.Expected, choices []choice, claims []store.Claim) string {
 	events := make([]store.Event, len(choices))
 	for i, c := range choices {
 		events[i] = c.event()
 	}
-	want, wantErr := m.answer(s, expected, events)
-	got, err := m.st.Append(t.ctx, s, expected, clone(events))
+	st, ok := m.st.(store.Claims)
+	if !ok {
+		claims = nil
+	}
+	want, wantErr := m.answer(s, expected, events, claims)
+	var got store.Appended
+	var err error
+	if len(claims) > 0 {
+		got, err = st.AppendClaiming(t.ctx, s, expected, clone(events), slices.Clone(claims))
+	} else {
+		got, err = m.st.Append(t.ctx, s, expected, clone(events))
+	}
 	if diff := differErrors(err, wantErr); diff != "" || err != nil {
 		return diff
 	}
@@ -229,6 +257,11 @@ func (m *model) append(t *check, s store.Stream, expected store.Expected, choice
 	}
 	if want.Replayed {
 		return ""
+	}
+	for _, c := range claims {
+		if m.holders[c.Key] = s; c.Release {
+			delete(m.holders, c.Key)
+		}
 	}
 	first := got.Version - uint64(len(events)) + 1
 	page, err := m.st.Read(t.ctx, s, store.ReadOptions{From: first})
@@ -246,8 +279,8 @@ func (m *model) append(t *check, s store.Stream, expected store.Expected, choice
 }
 
 // answer returns what an append must be answered with.
-func (m *model) answer(s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
-	if err := store.ValidateAppend(s, expected, events); err != nil {
+func (m *model) answer(s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
+	if err := errors.Join(store.ValidateAppend(s, expected, events), store.ValidateClaims(claims)); err != nil {
 		return store.Appended{}, err
 	}
 	stream := m.stream(s)
@@ -267,6 +300,11 @@ func (m *model) answer(s store.Stream, expected store.Expected, events []store.E
 	if actual := uint64(len(stream)); !expected.Matches(actual) {
 		return store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: actual}
 	}
+	for _, c := range claims {
+		if holder, held := m.holders[c.Key]; held && holder != s {
+			return store.Appended{}, &store.ClaimedError{Stream: s, Key: c.Key, Holder: holder}
+		}
+	}
 	return store.Appended{Version: uint64(len(stream) + len(events))}, nil
 }
 
@@ -274,6 +312,7 @@ func (m *model) answer(s store.Stream, expected store.Expected, events []store.E
 func differErrors(got, want error) string {
 	wantConflict, isConflict := isA[*store.ConflictError](want, store.ErrConflict)
 	wantDuplicate, isDuplicate := isA[*store.DuplicateError](want, store.ErrDuplicate)
+	wantClaimed, isClaimed := isA[*store.ClaimedError](want, store.ErrClaimed)
 	var same bool
 	switch {
 	case isConflict:
@@ -282,6 +321,9 @@ func differErrors(got, want error) string {
 	case isDuplicate:
 		duplicate, ok := isA[*store.DuplicateError](got, store.ErrDuplicate)
 		same = ok && *duplicate == *wantDuplicate
+	case isClaimed:
+		claimed, ok := isA[*store.ClaimedError](got, store.ErrClaimed)
+		same = ok && *claimed == *wantClaimed
 	case want != nil:
 		same = errors.Is(got, store.ErrInvalid)
 	default:
@@ -344,6 +386,21 @@ func (m *model) whole(t *check) string {
 	}
 	if diff := m.readAll(t, store.LogOptions{}); diff != "" {
 		return "the log: " + diff
+	}
+	return m.wholeClaims(t)
+}
+
+// wholeClaims compares who holds what.
+func (m *model) wholeClaims(t *check) string {
+	st, ok := m.st.(store.Claims)
+	if !ok {
+		return ""
+	}
+	for _, key := range modelKeys() {
+		want, held := m.holders[key]
+		if got, ok, err := st.Holder(t.ctx, key); err != nil || ok != held || got != want {
+			return fmt.Sprintf("Holder(%q) = %q, %t, %s; want %q, %t", key, got, ok, answer(err), want, held)
+		}
 	}
 	return ""
 }

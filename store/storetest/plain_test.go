@@ -38,6 +38,8 @@ type plain struct {
 	created     map[store.Stream]uint64 // by a bug
 	snapshots   map[snapshotKey]store.Snapshot
 	checkpoints map[string]store.Checkpoint
+	holders     map[string]store.Stream // by key
+	leases      map[string]store.Lease
 	cache       map[uint64]store.Page // by a bug
 }
 
@@ -66,6 +68,7 @@ func (b *backend) tenant(id string) *plain {
 		backend: b, streams: make(map[store.Stream][]*store.Recorded), ids: make(map[string]*store.Recorded),
 		reserved: make(map[string]bool), held: make(map[string]store.Event), created: make(map[store.Stream]uint64),
 		snapshots: make(map[snapshotKey]store.Snapshot), checkpoints: make(map[string]store.Checkpoint),
+		holders: make(map[string]store.Stream), leases: make(map[string]store.Lease),
 		cache: make(map[uint64]store.Page),
 	}
 	if first := b.tenants[store.DefaultTenant]; first != nil {
@@ -88,6 +91,10 @@ func (p *plain) leak(first *plain) {
 		p.snapshots = first.snapshots
 	case "tenants share checkpoints":
 		p.checkpoints = first.checkpoints
+	case "tenants share claims":
+		p.holders = first.holders
+	case "tenants share leases":
+		p.leases = first.leases
 	}
 }
 
@@ -185,6 +192,10 @@ func (p *plain) key(s store.Stream) store.Stream {
 }
 
 func (p *plain) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	return p.append(ctx, s, expected, events, nil)
+}
+
+func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	if err := p.validate(s, expected, events); err != nil {
 		return store.Appended{}, err
 	}
@@ -201,11 +212,30 @@ func (p *plain) Append(ctx context.Context, s store.Stream, expected store.Expec
 		if p.is("ended is recorded") {
 			_, _ = p.record(ctx, p.key(s), events)
 		}
+		if p.is("ended is claimed") {
+			p.makeClaims(s, claims)
+		}
 		return store.Appended{}, err
 	}
 	s = p.key(s)
+	if p.is("claims looked at first") {
+		if err := p.checkClaims(s, claims); err != nil {
+			return store.Appended{}, err
+		}
+	}
 	if answered, got, err := p.known(s, expected, events); answered {
+		if p.is("a replay claims again") {
+			p.makeClaims(s, claims)
+		}
 		return got, err
+	}
+	if p.is("claims looked at before the version") {
+		if err := p.checkClaims(s, claims); err != nil {
+			return store.Appended{}, err
+		}
+	}
+	if p.is("a conflict keeps the claims") {
+		p.makeClaims(s, claims)
 	}
 	if p.is("ids checked before") {
 		p.pause()
@@ -216,7 +246,31 @@ func (p *plain) Append(ctx context.Context, s store.Stream, expected store.Expec
 	if p.is("version checked before") {
 		p.pause()
 	}
-	return p.record(ctx, s, events)
+	if err := p.checkClaims(s, claims); err != nil {
+		if p.is("a refused claim is recorded") {
+			_, _ = p.record(ctx, s, events)
+		}
+		return store.Appended{}, p.refused(s, events, err)
+	}
+	if p.is("claims checked before") {
+		p.pause()
+	}
+	if p.is("claims made before") {
+		p.makeClaims(s, claims)
+		if p.pause(); ctx.Err() != nil {
+			return store.Appended{}, ctx.Err()
+		}
+	}
+	got, err := p.record(ctx, s, events)
+	if p.is("claims made after") {
+		if p.pause(); ctx.Err() != nil {
+			return got, ctx.Err()
+		}
+	}
+	if !p.is("claims made before") {
+		p.makeClaims(s, claims)
+	}
+	return got, err
 }
 
 // known answers an append whose ids are taken.

@@ -181,7 +181,7 @@ func (p *plain) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	if err := p.ready(ctx); err != nil {
 		return store.Page{}, err
 	}
-	return p.readAll(o), nil
+	return p.listed(p.readAll(o), o)
 }
 
 func (p *plain) readAll(o store.LogOptions) store.Page {

@@ -16,8 +16,8 @@ import (
 // [store.DefaultTenant] where there are tenants; what it must release, it leaves
 // to t.Cleanup. The optional capabilities are those that the store has by type
 // assertion: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints] and [io.Closer]. The suite of one that it lacks is skipped
-// and says so.
+// [store.Checkpoints], [store.Claims], [store.Leases] and [io.Closer]. The suite
+// of one that it lacks is skipped and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	shared := open(t)
@@ -66,6 +66,9 @@ func suites() []suite {
 		{name: "Tenants", needs: hasTenants, lacking: "store.Tenants", clauses: tenantClauses()},
 		{name: "Snapshots", needs: hasSnapshots, lacking: "store.Snapshots", clauses: snapshotClauses()},
 		{name: "Checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: checkpointClauses()},
+		{name: "Claims", needs: hasClaims, lacking: "store.Claims", clauses: claimClauses()},
+		{name: "Leases", needs: hasLeases, lacking: "store.Leases", clauses: leaseClauses()},
+		{name: "Resume", needs: hasLog, lacking: "store.Log", clauses: resumeClauses()},
 		{name: "Model", clauses: modelClauses()},
 		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}

@@ -24,6 +24,8 @@ func tenantClauses() []clause {
 		{"subscriptions are apart", tenantSubscriptions},
 		{"snapshots are apart", tenantSnapshots},
 		{"checkpoints are apart", tenantCheckpoints},
+		{"claims are apart", tenantClaims},
+		{"leases are apart", tenantLeases},
 		{"tenants are told apart to the letter", tenantNames},
 		{"invalid ids are refused", tenantRefuses},
 	}
@@ -243,6 +245,33 @@ func tenantCheckpoints(t *check) {
 	t.saveCheckpoint(b, name, zero, inB)
 	t.wantCheckpoint(a, name, inA)
 	t.wantCheckpoint(b, name, inB)
+}
+
+func tenantClaims(t *check) {
+	a, b := newTenantsAs[claimStore](t, "store.Claims")
+	s, key := newStream("claims"), newKey()
+	other := newStream("claims")
+	t.claim(a, s, take(key))
+	t.wantHolder(b, key, store.Stream{})
+	t.claim(b, s, giveBack(key))
+	t.wantHolder(a, key, s)
+	t.claim(b, other, take(key))
+	t.wantHolder(a, key, s)
+	t.wantHolder(b, key, other)
+}
+
+func tenantLeases(t *check) {
+	a, b := newTenantsAs[store.Leases](t, "store.Leases")
+	name := newLease()
+	inA := t.acquire(a, name, "owner", long, 1)
+	inB := t.acquire(b, name, "another", long, 1)
+	t.release(b, inA)
+	t.release(a, inB)
+	t.wantHeld(a, inA)
+	t.wantHeld(b, inB)
+	t.release(a, inA)
+	t.acquire(a, name, "owner", long, 2)
+	t.wantHeld(b, inB)
 }
 
 func tenantNames(t *check) {

@@ -1,0 +1,127 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// claimTogether lets readers look at the event of a claim and at its key, in both
+// orders: who has seen the one finds the other.
+func claimTogether(t *check) {
+	st, s := t.claims(), newStream("together")
+	key := func(version uint64) string { return fmt.Sprintf("%d of %s", version, s.ID) }
+	var next atomic.Uint64 // the version that is being appended
+	next.Store(1)
+	write := func(int) error {
+		version := next.Load()
+		events := newEvents(2)
+		claims := take(key(version+1), key(version))
+		if _, err := st.AppendClaiming(t.ctx, s, store.Any, events, claims); err != nil {
+			return fmt.Errorf("%s: %w", claimCall(s, store.Any, events, claims), err)
+		}
+		next.Store(version + 2)
+		return nil
+	}
+	read := func(i int) error {
+		version := next.Load()
+		if i%2 == 0 {
+			return t.seenTogether(st, s, version, key(version))
+		}
+		_, held, err := st.Holder(t.ctx, key(version))
+		if err != nil || !held {
+			return err
+		}
+		page, err := st.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
+		if err == nil && page.Head < version+1 {
+			err = fmt.Errorf("key %d is taken, and the stream, whose version %d takes it, has Head %d", version, version+1, page.Head)
+		}
+		return err
+	}
+	t.against(1, 4, t.times(50), write, read)
+}
+
+// seenTogether checks that if s has version, it holds key.
+func (t *check) seenTogether(st claimStore, s store.Stream, version uint64, key string) error {
+	page, err := st.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
+	if err != nil || page.Head < version {
+		return err
+	}
+	holder, held, err := st.Holder(t.ctx, key)
+	if err == nil && (!held || holder != s) {
+		err = fmt.Errorf("stream %s has version %d, and the key that this takes has the holder %q, %t", s, version, holder, held)
+	}
+	return err
+}
+
+func claimEnded(t *check) {
+	st := t.claims()
+	s, before := t.filled(st, "ended", 1)
+	for cause, ctx := range t.ended() {
+		key, events := newKey(), newEvents(1)
+		if _, err := st.AppendClaiming(ctx, s, store.Any, events, take(key)); !errors.Is(err, cause) {
+			t.Fatalf("%s under a context that has ended = %s, want %v", claimCall(s, store.Any, events, take(key)), answer(err), cause)
+		}
+		t.wantStream(st, s, before)
+		t.wantHolder(st, key, store.Stream{})
+		if _, ok, err := st.Holder(ctx, key); ok || err != nil && !errors.Is(err, cause) {
+			t.Fatalf("Holder of a free key under a context that has ended = %t, %s; want %v", ok, answer(err), cause)
+		}
+	}
+}
+
+// claimEndsAtAnyMoment is endsAtAnyMoment with a claim.
+func claimEndsAtAnyMoment(t *check) {
+	st, latency := t.claims(), t.latency()
+	each := t.times(40)
+	t.together(4, func(int) error {
+		s := newStream("moments")
+		for n := range each {
+			ctx, cancel := t.ending(n, latency)
+			err := t.claimUnder(ctx, st, s, uint64(n))
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// claimUnder appends two events to s, which has 2n, and takes a key, under a
+// context that ends. Then it sends the same again, which must settle it.
+func (t *check) claimUnder(ctx context.Context, st claimStore, s store.Stream, n uint64) error {
+	key, events := newKey(), newEvents(2)
+	call := claimCall(s, store.Exactly(2*n), events, take(key))
+	_, failed := st.AppendClaiming(ctx, s, store.Exactly(2*n), events, take(key))
+	before, err := st.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
+	if err != nil {
+		return err
+	}
+	_, held, err := st.Holder(t.ctx, key)
+	if err != nil {
+		return err
+	}
+	after, err := st.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
+	switch recorded := 2*n + 2; {
+	case err != nil:
+		return err
+	case failed == nil && (!held || before.Head != recorded):
+		return fmt.Errorf("%s succeeded, and then the stream has version %d and the key a holder: %t", call, before.Head, held)
+	case before.Head == recorded && !held:
+		return fmt.Errorf("%s = %s, and the stream has its events and not the key", call, answer(failed))
+	case held && after.Head != recorded:
+		return fmt.Errorf("%s = %s, and the stream has the key and not its events", call, answer(failed))
+	}
+	got, err := st.AppendClaiming(t.ctx, s, store.Exactly(2*n), events, take(key))
+	if err != nil || got.Version != 2*n+2 {
+		return fmt.Errorf("%s again, after its context ended = %+v, %s; want version %d, recorded or replayed", call, got, answer(err), 2*n+2)
+	}
+	if holder, _, err := st.Holder(t.ctx, key); err != nil || holder != s {
+		return fmt.Errorf("after %s the key has the holder %q, %s", call, holder, answer(err))
+	}
+	return nil
+}

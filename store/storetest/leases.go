@@ -1,0 +1,355 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func hasLeases(st store.Store) bool {
+	_, ok := st.(store.Leases)
+	return ok
+}
+
+func leaseClauses() []clause {
+	return []clause{
+		{"a lease is told as it was granted", leaseFidelity},
+		{"only one owner has it", leaseExclusive},
+		{"its owner extends it, and the fence stays", leaseExtends},
+		{"it runs out", leaseRunsOut},
+		{"its owner can make it shorter", leaseShortens},
+		{"what has run out is granted anew, to the same owner too", leaseAnew},
+		{"what was released is free at once", leaseReleased},
+		{"the fence rises over every handover", leaseFences},
+		{"only who holds it releases it", leaseReleasedByOthers},
+		{"who held it and wakes up late releases nothing", leaseReleasedLate},
+		{"names and owners are apart, to the letter", leaseNames},
+		{"invalid ones are refused", leaseInvalid},
+		{"of concurrent owners one has it at a time", leaseContention},
+		{"of concurrent owners one gets what has run out", leaseTakeover},
+		{"under a context that has ended nothing is granted or released", leaseEnded},
+	}
+}
+
+const (
+	long  = time.Hour             // does not run out
+	short = 30 * time.Millisecond // runs out
+)
+
+func (t *check) leases() store.Leases { return as[store.Leases](t, t.store) }
+
+func newLease() string { return "lease " + store.NewID() }
+
+func leaseCall(name, owner string, ttl time.Duration) string {
+	return fmt.Sprintf("AcquireLease(%+.100q, %+.100q, %s)", name, owner, ttl)
+}
+
+// acquire acquires a lease, which must be granted with this fence.
+func (t *check) acquire(st store.Leases, name, owner string, ttl time.Duration, fence uint64) store.Lease {
+	t.Helper()
+	got, err := st.AcquireLease(t.ctx, name, owner, ttl)
+	if err != nil {
+		t.Fatalf("%s failed: %v", leaseCall(name, owner, ttl), err)
+	}
+	if want := (store.Lease{Name: name, Owner: owner, Fence: fence, Until: got.Until}); got != want {
+		t.Fatalf("%s = %+q, want %+q", leaseCall(name, owner, ttl), fmt.Sprint(got), fmt.Sprint(want))
+	}
+	return got
+}
+
+// release releases a lease, which must succeed, whoever has it.
+func (t *check) release(st store.Leases, lease store.Lease) {
+	t.Helper()
+	if err := st.ReleaseLease(t.ctx, lease); err != nil {
+		t.Fatalf("ReleaseLease(%+v) failed: %v", lease, err)
+	}
+}
+
+// wantHeld fails unless another owner is refused the lease that is held.
+func (t *check) wantHeld(st store.Leases, held store.Lease) {
+	t.Helper()
+	const other = "somebody else"
+	got, err := st.AcquireLease(t.ctx, held.Name, other, long)
+	if e := heldError(err); e != nil && e.Name == held.Name && e.Owner == held.Owner &&
+		e.Until.Truncate(time.Millisecond).Equal(held.Until.Truncate(time.Millisecond)) {
+		return
+	}
+	t.Fatalf("%s, which %+v holds = %+v, %s; want a *LeaseHeldError that matches ErrLeaseHeld and says so",
+		leaseCall(held.Name, other, long), held, got, answer(err))
+}
+
+// heldError returns err as a *LeaseHeldError, nil if it is none.
+func heldError(err error) *store.LeaseHeldError {
+	var held *store.LeaseHeldError
+	if errors.As(err, &held) && errors.Is(err, store.ErrLeaseHeld) {
+		return held
+	}
+	return nil
+}
+
+// soon acquires a lease that is about to run out, which must be granted in time
+// and with this fence.
+func (t *check) soon(st store.Leases, name, owner string, fence uint64) store.Lease {
+	t.Helper()
+	deadline := time.Now().Add(t.patience)
+	for {
+		got, err := st.AcquireLease(t.ctx, name, owner, long)
+		switch {
+		case err == nil && got.Fence == fence && got.Owner == owner:
+			return got
+		case err == nil || heldError(err) == nil:
+			t.Fatalf("%s = %+v, %s; want it granted with fence %d as soon as it has run out", leaseCall(name, owner, long), got, answer(err), fence)
+		case time.Now().After(deadline):
+			t.Fatalf("%s is refused %s after a lease of less than %s was granted: %v", leaseCall(name, owner, long), t.patience, 2*short, err)
+		}
+		_ = pause(t.ctx, short/10)
+	}
+}
+
+// outlast returns when every lease that was granted for short before has run out:
+// as long as it takes for one that is granted now.
+func (t *check) outlast(st store.Leases) {
+	t.Helper()
+	name := newLease()
+	t.acquire(st, name, "clock", short, 1)
+	t.soon(st, name, "watcher", 2)
+}
+
+func leaseFidelity(t *check) {
+	st, name := t.leases(), newLease()
+	before := time.Now()
+	got := t.acquire(st, name, "a", long, 1)
+	if after := time.Now(); got.Until.Before(before.Add(long-time.Minute)) || got.Until.After(after.Add(long+time.Minute)) {
+		t.Fatalf("%s at %s = until %s, want about %s", leaseCall(name, "a", long), before, got.Until, before.Add(long))
+	}
+}
+
+func leaseExclusive(t *check) {
+	st, name := t.leases(), newLease()
+	lease := t.acquire(st, name, "a", long, 1)
+	for range 3 {
+		t.wantHeld(st, lease)
+	}
+	t.acquire(st, name, "a", long, 1) // those who were refused have changed nothing
+}
+
+func leaseExtends(t *check) {
+	st, name := t.leases(), newLease()
+	lease := t.acquire(st, name, "a", short, 1)
+	for range 3 {
+		extended := t.acquire(st, name, "a", long, 1)
+		if !extended.Until.After(lease.Until) {
+			t.Fatalf("%s again = until %s, and before it was until %s", leaseCall(name, "a", long), extended.Until, lease.Until)
+		}
+		_ = pause(t.ctx, time.Millisecond)
+		lease = extended
+	}
+	t.outlast(st) // what it was at first
+	t.wantHeld(st, lease)
+}
+
+func leaseRunsOut(t *check) {
+	st, name := t.leases(), newLease()
+	t.acquire(st, name, "a", short, 1)
+	lease := t.soon(st, name, "b", 2)
+	t.wantHeld(st, lease)
+	if got, err := st.AcquireLease(t.ctx, name, "a", long); heldError(err) == nil {
+		t.Fatalf("%s of who had it before = %+v, %s; want a *LeaseHeldError", leaseCall(name, "a", long), got, answer(err))
+	}
+}
+
+func leaseShortens(t *check) {
+	st, name := t.leases(), newLease()
+	t.acquire(st, name, "a", long, 1)
+	t.acquire(st, name, "a", short, 1)
+	t.soon(st, name, "b", 2)
+}
+
+func leaseAnew(t *check) {
+	st, name := t.leases(), newLease()
+	t.acquire(st, name, "a", short, 1)
+	t.outlast(st)
+	lease := t.acquire(st, name, "a", long, 2)
+	t.wantHeld(st, lease)
+}
+
+func leaseReleased(t *check) {
+	st, name := t.leases(), newLease()
+	for fence := uint64(1); fence < 6; fence += 2 {
+		t.release(st, t.acquire(st, name, "a", long, fence))
+		t.release(st, t.acquire(st, name, "b", long, fence+1))
+	}
+}
+
+func leaseFences(t *check) {
+	st, name := t.leases(), newLease()
+	fence := uint64(0)
+	next := func(owner string, ttl time.Duration) store.Lease {
+		t.Helper()
+		fence++
+		return t.acquire(st, name, owner, ttl, fence)
+	}
+	t.release(st, next("a", long))
+	next("b", short)
+	t.outlast(st)
+	t.release(st, next("b", long))
+	stale := next("c", short)
+	t.outlast(st)
+	t.release(st, stale)
+	next("c", short)
+	t.outlast(st)
+	t.wantHeld(st, next("a", long))
+}
+
+func leaseReleasedByOthers(t *check) {
+	st, name := t.leases(), newLease()
+	lease := t.acquire(st, name, "a", long, 1)
+	for _, change := range []func(*store.Lease){
+		func(l *store.Lease) { l.Owner = "b" },
+		func(l *store.Lease) { l.Owner = "A" },
+		func(l *store.Lease) { l.Fence = 0 },
+		func(l *store.Lease) { l.Fence = 2 },
+		func(l *store.Lease) { l.Fence = 1<<64 - 1 },
+		func(l *store.Lease) { l.Name = newLease() },
+	} {
+		other := lease
+		change(&other)
+		t.release(st, other)
+		t.wantHeld(st, lease)
+	}
+	t.release(st, store.Lease{Name: name, Owner: "a", Fence: 1}) // Until does not count
+	lease = t.acquire(st, name, "b", long, 2)
+	t.wantHeld(st, lease)
+}
+
+func leaseReleasedLate(t *check) {
+	st, name := t.leases(), newLease()
+	first := t.acquire(st, name, "a", short, 1)
+	second := t.soon(st, name, "b", 2)
+	t.release(st, first)
+	t.wantHeld(st, second)
+	t.release(st, second)
+	third := t.acquire(st, name, "a", long, 3) // the same owner, with another fence
+	t.release(st, first)
+	t.release(st, second)
+	t.wantHeld(st, third)
+}
+
+func leaseNames(t *check) {
+	st, tag := t.leases(), store.NewID()[:8]
+	granted := make(map[string]store.Lease)
+	for _, name := range strange() {
+		if len(name)+len(tag) <= store.MaxName {
+			name += tag
+		}
+		granted[name] = t.acquire(st, name, name, long, 1)
+	}
+	for _, lease := range granted {
+		t.wantHeld(st, lease)
+	}
+	name := newLease()
+	lease := t.acquire(st, name, "owner", long, 1)
+	for _, owner := range []string{"Owner", "owner ", " owner", "öwner", "owner\n"} {
+		if got, err := st.AcquireLease(t.ctx, name, owner, long); heldError(err) == nil {
+			t.Fatalf("%s, which %q holds = %+v, %s; want a *LeaseHeldError", leaseCall(name, owner, long), lease.Owner, got, answer(err))
+		}
+	}
+}
+
+func leaseInvalid(t *check) {
+	st, name := t.leases(), newLease()
+	refused := func(name, owner string, ttl time.Duration, field string) {
+		t.Helper()
+		_, err := st.AcquireLease(t.ctx, name, owner, ttl)
+		t.wantInvalid(leaseCall(name, owner, ttl), err, field)
+	}
+	for _, bad := range badNames() {
+		refused(bad.text, "a", long, "name")
+		refused(name, bad.text, long, "owner")
+		for field, lease := range map[string]store.Lease{
+			"name":  {Name: bad.text, Owner: "a", Fence: 1},
+			"owner": {Name: name, Owner: bad.text, Fence: 1},
+		} {
+			t.wantInvalid(fmt.Sprintf("ReleaseLease of a bad %s", field), st.ReleaseLease(t.ctx, lease), field)
+		}
+	}
+	refused(name, "a", 0, "ttl")
+	refused(name, "a", -time.Second, "ttl")
+	t.acquire(st, name, "b", long, 1)
+}
+
+// leaseContention lets owners take the lease from one another: nobody gets it
+// before it was given back, and every one with a fence of its own.
+func leaseContention(t *check) {
+	const owners = 8
+	st, name := t.leases(), newLease()
+	each := t.times(10)
+	var holders atomic.Int64
+	var last atomic.Uint64 // fence
+	t.contend(owners, each, func(i int) (won bool, err error) {
+		owner := fmt.Sprint("owner ", i)
+		lease, err := st.AcquireLease(t.ctx, name, owner, long)
+		if heldError(err) != nil {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("%s, at once with others: %w", leaseCall(name, owner, long), err)
+		}
+		if n := holders.Add(1); n != 1 {
+			return false, fmt.Errorf("%s = %+v, and then %d owners have it at once", leaseCall(name, owner, long), lease, n)
+		}
+		if before := last.Swap(lease.Fence); lease.Fence != before+1 {
+			return false, fmt.Errorf("%s = fence %d, and the one before was %d", leaseCall(name, owner, long), lease.Fence, before)
+		}
+		holders.Add(-1)
+		if err := st.ReleaseLease(t.ctx, lease); err != nil {
+			return false, fmt.Errorf("ReleaseLease(%+v), at once with others: %w", lease, err)
+		}
+		return true, nil
+	})
+}
+
+func leaseTakeover(t *check) {
+	const owners = 8
+	st := t.leases()
+	for range t.times(10) {
+		name := newLease()
+		t.acquire(st, name, "before", short, 1)
+		t.outlast(st)
+		var granted atomic.Int64
+		t.together(owners, func(i int) error {
+			owner := fmt.Sprint("owner ", i)
+			got, err := st.AcquireLease(t.ctx, name, owner, long)
+			switch {
+			case err == nil && got.Fence == 2:
+				granted.Add(1)
+				return nil
+			case err == nil || heldError(err) == nil:
+				return fmt.Errorf("%s of one that has run out, at once with others = %+v, %s; want fence 2 or a *LeaseHeldError",
+					leaseCall(name, owner, long), got, answer(err))
+			}
+			return nil
+		})
+		if n := granted.Load(); n != 1 {
+			t.Fatalf("of %d concurrent owners %d got a lease that had run out, want 1", owners, n)
+		}
+	}
+}
+
+func leaseEnded(t *check) {
+	st := t.leases()
+	for cause, ctx := range t.ended() {
+		name := newLease()
+		if _, err := st.AcquireLease(ctx, name, "a", long); !errors.Is(err, cause) {
+			t.Fatalf("%s under a context that has ended = %s, want %v", leaseCall(name, "a", long), answer(err), cause)
+		}
+		lease := t.acquire(st, name, "b", long, 1)
+		if err := st.ReleaseLease(ctx, lease); !errors.Is(err, cause) {
+			t.Fatalf("ReleaseLease(%+v) under a context that has ended = %s, want %v", lease, answer(err), cause)
+		}
+		t.wantHeld(st, lease)
+	}
+}

@@ -1,0 +1,250 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// validateClaims is store.ValidateClaims without what a bug forgets.
+func (p *plain) validateClaims(claims []store.Claim) error {
+	err := store.ValidateClaims(claims)
+	var invalid *store.InvalidError
+	if !errors.As(err, &invalid) {
+		return nil
+	}
+	switch {
+	case p.is("claims unchecked"),
+		p.is("many claims accepted") && invalid.Field == "claims",
+		p.is("a key twice accepted") && strings.HasSuffix(invalid.Reason, "too"):
+		return nil
+	}
+	return err
+}
+
+// claimKey returns key as a bug sees it.
+func (p *plain) claimKey(key string) string {
+	switch p.bug {
+	case "keys folded":
+		key = strings.ToLower(key)
+	case "keys trimmed":
+		key = strings.TrimSpace(key)
+	}
+	return key
+}
+
+// checkClaims returns why s cannot make these claims.
+func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
+	for _, c := range claims {
+		holder, held := p.holders[p.claimKey(c.Key)]
+		refused := &store.ClaimedError{Stream: s, Key: c.Key, Holder: holder}
+		switch {
+		case c.Release && !held && p.is("giving back nothing is refused"),
+			!c.Release && held && p.is("a holder cannot take again"):
+			return refused
+		case !held || holder == s,
+			c.Release && p.is("anybody gives back"),
+			!c.Release && p.is("keys taken from others"),
+			p.is("streams of one id are one holder") && holder.ID == s.ID:
+			if p.is("claims made one by one") {
+				p.makeClaims(s, []store.Claim{c})
+			}
+			continue
+		case p.is("untyped claim"):
+			return fmt.Errorf("%w: %s", store.ErrClaimed, c.Key)
+		case p.is("a claim says the wrong holder"):
+			refused.Holder = s
+		case p.is("a claim says the wrong key"):
+			refused.Key = claims[0].Key
+		}
+		return refused
+	}
+	return nil
+}
+
+// makeClaims makes claims that are checked.
+func (p *plain) makeClaims(s store.Stream, claims []store.Claim) {
+	for i, c := range claims {
+		switch {
+		case p.is("claims forgotten"), p.is("claims cut") && i >= 100, c.Release && p.is("keys are never given back"):
+		case c.Release && p.is("all keys are given back"):
+			for key, holder := range p.holders {
+				if holder == s {
+					delete(p.holders, key)
+				}
+			}
+		case c.Release:
+			delete(p.holders, p.claimKey(c.Key))
+		default:
+			p.holders[p.claimKey(c.Key)] = s
+		}
+	}
+}
+
+func (p *plain) AppendClaiming(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
+	if err := p.validateClaims(claims); err != nil {
+		return store.Appended{}, err
+	}
+	switch p.bug {
+	case "a claiming append expects nothing":
+		expected = store.Any
+	case "a claiming append has one event":
+		events = events[:min(1, len(events))]
+	}
+	got, err := p.append(ctx, s, expected, events, claims)
+	if err == nil && p.is("a claiming append tells no position") {
+		got.Position = 0
+	}
+	return got, err
+}
+
+func (p *plain) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
+	if err := store.ValidateKey(key); err != nil && !p.is("claims unchecked") {
+		return store.Stream{}, false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return store.Stream{}, false, err
+	}
+	holder, ok := p.holders[p.claimKey(key)]
+	if !ok && p.is("a free key is an error") {
+		return holder, false, errors.New("no rows")
+	}
+	return holder, ok, nil
+}
+
+// leaseKey returns name as a bug sees it.
+func (p *plain) leaseKey(name string) string {
+	if p.is("lease names folded") {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+func (p *plain) sameOwner(a, b string) bool {
+	if p.is("owners folded") {
+		return strings.EqualFold(a, b)
+	}
+	return a == b
+}
+
+func (p *plain) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
+	if err := store.ValidateLease(name, owner, ttl); err != nil && !p.is("leases unchecked") {
+		return store.Lease{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		if p.is("ended is granted") {
+			p.leases[name] = store.Lease{Name: name, Owner: owner, Fence: 1, Until: time.Now().Add(ttl)}
+		}
+		return store.Lease{}, err
+	}
+	now := time.Now()
+	last := p.leases[p.leaseKey(name)]
+	if p.is("lease checked before") {
+		p.pause()
+	}
+	held := last.Owner != "" && (now.Before(last.Until) || p.is("leases never run out"))
+	if p.is("what ran out is free for all") && last.Owner != "" && !held && last.Fence == 1 {
+		p.pause()
+	}
+	own := p.sameOwner(last.Owner, owner)
+	if err := p.refuseLease(last, held, own); err != nil {
+		return store.Lease{}, err
+	}
+	lease := store.Lease{Name: name, Owner: owner, Fence: p.fence(last, held, own), Until: now.Add(ttl)}
+	switch {
+	case p.is("until is now"):
+		lease.Until = now
+	case p.is("a ttl in seconds"):
+		lease.Until = now.Add(ttl.Round(time.Second))
+	case held && own && p.is("extending does not extend"),
+		held && own && p.is("extending only makes longer") && last.Until.After(lease.Until):
+		lease.Until = last.Until
+	}
+	p.leases[p.leaseKey(name)] = lease
+	if p.is("a lease tells no owner") {
+		lease.Owner = ""
+	}
+	return lease, nil
+}
+
+// refuseLease returns why a lease is not granted.
+func (p *plain) refuseLease(last store.Lease, held, own bool) error {
+	err := &store.LeaseHeldError{Name: last.Name, Owner: last.Owner, Until: last.Until}
+	switch {
+	case !held, own && !p.is("a lease cannot be extended"), p.is("leases for everybody"):
+		return nil
+	case p.is("untyped lease"):
+		return fmt.Errorf("%w: %s", store.ErrLeaseHeld, last.Name)
+	case p.is("a held lease says no time"):
+		err.Until = time.Time{}
+	case p.is("a refusal makes longer"):
+		last.Fence++
+		p.leases[last.Name] = last
+	}
+	return err
+}
+
+// fence returns the fence of a lease that is granted after last.
+func (p *plain) fence(last store.Lease, held, own bool) uint64 {
+	switch {
+	case p.is("fences begin at 0") && last.Fence == 0 && !held,
+		held && own && !p.is("extending raises the fence"),
+		last.Fence > 0 && own && p.is("an owner that ran out goes on"),
+		p.is("fences stay"):
+		return max(last.Fence, map[bool]uint64{true: 1}[p.is("fences stay")])
+	case !held && p.is("fences begin again"):
+		return 1
+	}
+	return last.Fence + 1
+}
+
+func (p *plain) ReleaseLease(ctx context.Context, lease store.Lease) error {
+	if err := store.ValidateLeaseOwner(lease.Name, lease.Owner); err != nil && !p.is("leases unchecked") {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.ready(ctx)
+	if err != nil && !p.is("ended is released") {
+		return err
+	}
+	last := p.leases[p.leaseKey(lease.Name)]
+	same := (last.Owner == lease.Owner || p.is("release ignores the owner")) &&
+		(last.Fence == lease.Fence || p.is("release ignores the fence"))
+	switch {
+	case !same && p.is("a stale release is an error"):
+		return errors.New("0 rows")
+	case !same || p.is("release ignored"):
+		return err
+	case p.is("release forgets the fence"):
+		delete(p.leases, p.leaseKey(lease.Name))
+		return err
+	}
+	last.Owner = ""
+	p.leases[p.leaseKey(lease.Name)] = last
+	return err
+}
+
+// listed changes what a page of the log has, as a bug sees it.
+func (p *plain) listed(page store.Page, o store.LogOptions) (store.Page, error) {
+	switch {
+	case p.is("beyond the head is an error") && !o.Backward && o.From > page.Head:
+		return store.Page{}, errors.New("out of range")
+	case p.is("the log names events by number"):
+		for i := range page.Events {
+			page.Events[i].ID = fmt.Sprint("event ", page.Events[i].Position)
+		}
+	case p.is("the log begins one too late") && o.From > 1:
+		page.Events = slices.DeleteFunc(page.Events, func(r store.Recorded) bool { return r.Position == o.From })
+	}
+	return page, nil
+}

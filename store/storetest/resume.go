@@ -1,0 +1,121 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+)
+
+func resumeClauses() []clause {
+	return []clause{
+		{"goes on right after the checkpoint", resumeGoesOn},
+		{"a log that was restored from before the checkpoint has diverged", resumeRestored},
+		{"a log of other events has diverged", resumeOther},
+		{"that the log cannot be read is no divergence", resumeFails},
+	}
+}
+
+// checkpointAt returns the checkpoint of a consumer that has handled e.
+func checkpointAt(e *store.Recorded) store.Checkpoint {
+	return store.Checkpoint{Position: e.Position, EventID: e.ID}
+}
+
+// wantDiverged fails unless c was made on another log than that of st.
+func (t *check) wantDiverged(st logStore, c store.Checkpoint, want store.DivergedError) {
+	t.Helper()
+	from, err := store.Resume(t.ctx, st, c)
+	var got *store.DivergedError
+	if !errors.As(err, &got) || !errors.Is(err, store.ErrLogDiverged) {
+		t.Fatalf("Resume after %+v on another log = %d, %s; want a *DivergedError that matches ErrLogDiverged", c, from, answer(err))
+	}
+	if *got != want {
+		t.Fatalf("Resume after %+v on another log = %+v, want %+v", c, *got, want)
+	}
+}
+
+// ownLog returns a store of its own with events, one after the other in s.
+func (t *check) ownLog(s store.Stream, events []store.Event) logStore {
+	t.Helper()
+	st := as[logStore](t, t.open())
+	for i := range events {
+		t.append(st, s, store.Exactly(uint64(i)), events[i])
+	}
+	return st
+}
+
+func resumeGoesOn(t *check) {
+	s, events := newStream("resume"), newEvents(6)
+	st := t.ownLog(s, events)
+	log := t.log(st, store.LogOptions{})
+	var c store.Checkpoint
+	for handled := 0; ; handled++ {
+		from, err := store.Resume(t.ctx, st, c)
+		if err != nil {
+			t.Fatalf("Resume after %+v failed: %v", c, err)
+		}
+		rest := t.log(st, store.LogOptions{From: from})
+		if len(rest) != len(events)-handled || len(rest) > 0 && rest[0].ID != events[handled].ID {
+			t.Fatalf("Resume after event %d of %d = %d, and from there on are %d events", handled, len(events), from, len(rest))
+		}
+		if handled == len(events) {
+			return
+		}
+		c = checkpointAt(&log[handled])
+	}
+}
+
+func resumeRestored(t *check) {
+	s, events := newStream("resume"), newEvents(6)
+	log := t.log(t.ownLog(s, events), store.LogOptions{})
+	for kept := range len(events) {
+		restored := t.ownLog(s, events[:kept])
+		for version := uint64(kept); ; version++ {
+			t.wantAllDiverged(restored, log[kept:])
+			head, err := restored.Head(t.ctx)
+			if err != nil {
+				t.Fatalf("Head failed: %v", err)
+			}
+			if head > log[len(log)-1].Position {
+				break // and it was noticed all the way
+			}
+			t.append(restored, s, store.Exactly(version), newEvents(1)...)
+		}
+	}
+}
+
+// wantAllDiverged fails unless the checkpoint at each of these events is one of
+// another log than that of st.
+func (t *check) wantAllDiverged(st logStore, events []store.Recorded) {
+	t.Helper()
+	head, err := st.Head(t.ctx)
+	if err != nil {
+		t.Fatalf("Head failed: %v", err)
+	}
+	at := make(map[uint64]string)
+	for _, e := range t.log(st, store.LogOptions{}) {
+		at[e.Position] = e.ID
+	}
+	for i := range events {
+		c := checkpointAt(&events[i])
+		t.wantDiverged(st, c, store.DivergedError{Checkpoint: c, Found: at[c.Position], Head: head})
+	}
+}
+
+func resumeOther(t *check) {
+	s := newStream("resume")
+	log := t.log(t.ownLog(s, newEvents(4)), store.LogOptions{})
+	t.wantAllDiverged(t.ownLog(s, newEvents(4)), log)
+}
+
+func resumeFails(t *check) {
+	s := newStream("resume")
+	st := t.ownLog(s, newEvents(2))
+	log := t.log(st, store.LogOptions{})
+	for cause, ctx := range t.ended() {
+		from, err := store.Resume(ctx, st, checkpointAt(&log[0]))
+		if errors.Is(err, store.ErrLogDiverged) || err != nil && !errors.Is(err, cause) || err == nil && from != log[0].Position+1 {
+			t.Fatalf("Resume under a context that has ended = %d, %s; want %v", from, answer(err), fmt.Sprint(cause))
+		}
+	}
+}

@@ -1,2 +1,48 @@
-// Package postgres is a durable store in PostgreSQL.
+// Package postgres is the durable store in PostgreSQL, by pgx. It has every capability
+// there is: [store.Log], [store.Tenants], [store.Snapshots], [store.Checkpoints],
+// [store.Claims] and [store.Leases], and appends in a transaction of one's own, with
+// [Store.WithTx].
+//
+// # Order
+//
+// Positions are given under a lock on one row, the head of the log, that is held until
+// they are committed. So their order is the order of commits, they have no gaps
+// but those of other tenants, and whoever has read up to a position has missed
+// nothing: no open transaction of this or another database, no dump that is
+// restored elsewhere, no physical replica changes that. The lock costs little, since
+// it is never held while a client is waited for: what is pending is appended as a group by one call of a
+// function in the database, on two connections that take turns, and many callers
+// share one commit.
+//
+// All tenants are in one order, with positions of other tenants left out; with
+// [WithLogPerTenant] each has its own.
+//
+// # Durability
+//
+// An append that has returned is committed. That it outlives a crash of the server is
+// up to its settings fsync and synchronous_commit, whose defaults are right; that
+// it outlives the loss of the server, to synchronous_standby_names. Where a replica
+// without the last events is promoted, or a backup restored, [store.Resume] and
+// Subscribe say so in place of skipping what took their positions.
+//
+// When a connection is lost during an append, the outcome is unknown: the
+// error is an *[Error], and appending the same events again settles it.
+//
+// # Subscriptions
+//
+// A subscription reads pages, and between them waits for a notification or for a
+// second, whichever comes first. Each group of appends notifies once. One connection
+// for all subscriptions listens, and is made anew when it is lost; a notification
+// that is lost with it is late news, no more. Behind a pooler for transactions, and on
+// replicas, use [WithPollOnly].
+//
+// # The schema
+//
+// The tables are in the schema "evolve", or another: see [WithSchema], [Migrations] and
+// [WithoutMigrate]. They are for reading with SQL too:
+//
+//	SELECT position, stream_id, version, type, time, meta, convert_from(data, 'UTF8')
+//	FROM evolve.event WHERE tenant = 'default' ORDER BY position DESC LIMIT 20;
+//
+// Never write to them by other means. The encoding of the database must be UTF8.
 package postgres

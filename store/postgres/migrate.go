@@ -49,8 +49,11 @@ func prepare(ctx context.Context, pool *pgxpool.Pool, c *config) error {
 
 // schemaVersion returns the version of the schema, 0 if there is none.
 func schemaVersion(ctx context.Context, q querier, schema string) (version int, err error) {
+	// Not to_regclass: what it remembers can be older than the lock.
+	const find = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace " +
+		"WHERE n.nspname = $1 AND c.relname = 'migration')"
 	var there bool
-	if err := q.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", schema+".migration").Scan(&there); err != nil || !there {
+	if err := q.QueryRow(ctx, find, schema).Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	err = q.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM "+schema+".migration").Scan(&version)
@@ -68,8 +71,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, schema string, files []str
 			return err
 		}
 		var there bool
-		err := tx.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", schema).Scan(&there)
-		if err != nil {
+		const find = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)"
+		if err := tx.QueryRow(ctx, find, schema).Scan(&there); err != nil {
 			return err
 		}
 		if !there {

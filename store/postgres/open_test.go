@@ -1,0 +1,195 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// TestMigrateAtOnce: of instances that start at once one makes the schema, and all work.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	var starting sync.WaitGroup
+	for i := range 10 {
+		starting.Go(func() {
+			st, err := postgres.Open(context.Background(), url)
+			if err != nil {
+				t.Errorf("Open, at once with 9 others: %v", err)
+				return
+			}
+			defer st.Close()
+			if _, err := st.Append(context.Background(), stream(i), store.NoStream, batch(1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	if got := positions(t, open(t, url, postgres.WithoutMigrate())); !slices.Equal(got, upTo(10)) {
+		t.Errorf("the log has the positions %v, want 1 to 10", got)
+	}
+}
+
+// TestMigrations: the files make the schema by themselves.
+func TestMigrations(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	files, err := fs.Glob(postgres.Migrations, "migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("Migrations = %v, %v", files, err)
+	}
+	execute(t, url, "CREATE SCHEMA evolve")
+	for _, file := range files {
+		script, err := fs.ReadFile(postgres.Migrations, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connect(t, url).PgConn().Exec(context.Background(), string(script)).ReadAll(); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	appendTo(t, open(t, url, postgres.WithoutMigrate()), stream(1), 1)
+	appendTo(t, open(t, url), stream(1), 1)
+}
+
+func TestSchemasAreApart(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	a, b := open(t, url, postgres.WithSchema("a")), open(t, url, postgres.WithSchema("b_2"))
+	appendTo(t, a, stream(1), 2)
+	appendTo(t, b, stream(1), 1)
+	if got := positions(t, a); !slices.Equal(got, upTo(2)) {
+		t.Errorf("schema a has the positions %v, want 1 and 2", got)
+	}
+	var there bool
+	if err := connect(t, url).QueryRow(context.Background(), "SELECT to_regnamespace('evolve') IS NOT NULL").Scan(&there); err != nil || there {
+		t.Errorf("there is a schema evolve: %t, %v", there, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		before  []postgres.Option // opened with it before, if not nil
+		sql     string            // and then
+		options []postgres.Option
+		want    error
+	}{
+		"no schema": {options: []postgres.Option{postgres.WithoutMigrate()}, want: postgres.ErrNoSchema},
+		"a newer schema": {
+			before: []postgres.Option{}, sql: "INSERT INTO evolve.migration VALUES (99)", want: postgres.ErrNewerSchema,
+		},
+		"a newer schema, not migrated": {
+			before: []postgres.Option{}, sql: "INSERT INTO evolve.migration VALUES (99)",
+			options: []postgres.Option{postgres.WithoutMigrate()}, want: postgres.ErrNewerSchema,
+		},
+		"an old schema": {
+			before: []postgres.Option{}, sql: "DELETE FROM evolve.migration",
+			options: []postgres.Option{postgres.WithoutMigrate()}, want: postgres.ErrNoSchema,
+		},
+		"one log for all as one for each tenant": {
+			before: []postgres.Option{}, options: []postgres.Option{postgres.WithLogPerTenant()}, want: postgres.ErrOtherLayout,
+		},
+		"a log for each tenant as one for all": {
+			before: []postgres.Option{postgres.WithLogPerTenant()}, want: postgres.ErrOtherLayout,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := postgrestest.URL(t)
+			if tt.before != nil {
+				open(t, url, tt.before...)
+			}
+			if tt.sql != "" {
+				execute(t, url, tt.sql)
+			}
+			var typed *postgres.Error
+			_, err := postgres.Open(context.Background(), url, tt.options...)
+			if !errors.Is(err, tt.want) || !errors.As(err, &typed) {
+				t.Errorf("Open = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestOpenWithoutRight: a role that must not make a schema is told so.
+func TestOpenWithoutRight(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	role := "evolve_poor_" + store.NewID()[:8]
+	execute(t, url, "CREATE ROLE "+role+" LOGIN")
+	t.Cleanup(func() { execute(t, url, "DROP ROLE "+role) })
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poor := strings.Replace(url, "user="+config.User, "user="+role, 1)
+	if poor == url {
+		t.Skip("NOT TESTED: the URL of the server has its user not as user=")
+	}
+	if _, err := postgres.Open(context.Background(), poor); !errors.Is(err, postgres.ErrReadOnly) {
+		t.Errorf("Open as a role without rights = %v, want ErrReadOnly", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	t.Run("nobody is there", func(t *testing.T) {
+		t.Parallel()
+		var typed *postgres.Error
+		_, err := postgres.Open(context.Background(), "postgres:///db?user=nobody&host="+filepath.ToSlash(t.TempDir()))
+		if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) {
+			t.Errorf("Open = %v, want ErrUnavailable", err)
+		}
+	})
+	t.Run("nobody answers", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		silent, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		if _, err := postgres.Open(ctx, "postgres://nobody@"+silent.Addr().String()+"/db"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Open = %v, want DeadlineExceeded", err)
+		}
+	})
+	t.Run("the URL is none", func(t *testing.T) {
+		t.Parallel()
+		_, err := postgres.Open(ctx, "postgres://user:secret@host:port/db")
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("Open = %v, want an error without the password", err)
+		}
+	})
+}
+
+func TestOptionsRefuse(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "Evolve", "a.b", `a"b`, "a b", "1a", strings.Repeat("a", 41)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("WithSchema(%q) did not panic", name)
+				}
+			}()
+			postgres.WithSchema(name)
+		}()
+	}
+}

@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	multichecker.Main(check.Ignore, check.Impure, check.Mutate)
+	multichecker.Main(check.Impure, check.Mutate, check.Sealed, check.Exhaustive, check.Ignore)
 }

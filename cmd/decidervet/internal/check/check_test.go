@@ -8,6 +8,11 @@ import (
 	"github.com/evolvego/evolve/cmd/decidervet/internal/check"
 )
 
+func TestIgnore(t *testing.T) {
+	t.Parallel()
+	analysistest.Run(t, analysistest.TestData(), check.Ignore, "example.com/ignore")
+}
+
 func TestImpure(t *testing.T) {
 	t.Parallel()
 	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/helper", "example.com/impure")
@@ -16,5 +21,19 @@ func TestImpure(t *testing.T) {
 func TestMutate(t *testing.T) {
 	t.Parallel()
 	analysistest.Run(t, analysistest.TestData(), check.Mutate, "example.com/mutate")
+}
+
+func TestMutateFix(t *testing.T) {
+	t.Parallel()
 	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Mutate, "example.com/mutatefix")
+}
+
+func TestSealed(t *testing.T) {
+	t.Parallel()
+	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Sealed, "example.com/sealed")
+}
+
+func TestExhaustive(t *testing.T) {
+	t.Parallel()
+	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Exhaustive, "example.com/exhaustive")
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"go/ast"
-	"go/token"
 	"go/types"
 	"strings"
 
@@ -138,7 +137,7 @@ func (t *tracer) copyFirst(node ast.Node, container ast.Expr) []analysis.Suggest
 	default:
 		return nil
 	}
-	name, edits, ok := t.imported(node.Pos(), pkg)
+	name, edits, ok := t.imported(node.Pos(), pkg, pkg)
 	if !ok {
 		return nil
 	}
@@ -155,53 +154,11 @@ func (t *tracer) copyFirst(node ast.Node, container ast.Expr) []analysis.Suggest
 	if !ok || t.stmt == nil || t.within(container) != 0 || p.variable.Pos() > t.stmt.Pos() {
 		return nil
 	}
-	indent := strings.Repeat("\t", t.Fset.Position(t.stmt.Pos()).Column-1)
 	return []analysis.SuggestedFix{{
 		Message: "Copy " + text + " first",
 		TextEdits: append(edits, analysis.TextEdit{
 			Pos: t.stmt.Pos(), End: t.stmt.Pos(),
-			NewText: []byte(text + " = " + name + ".Clone(" + text + ")\n" + indent),
+			NewText: []byte(text + " = " + name + ".Clone(" + text + ")\n" + t.indent(t.stmt.Pos())),
 		}),
 	}}
-}
-
-// imported returns the name of the package path at pos, with the edits that import
-// it; false if its name means something else there.
-func (r reporter) imported(pos token.Pos, path string) (string, []analysis.TextEdit, bool) {
-	for _, file := range r.Files {
-		if pos < file.FileStart || pos >= file.FileEnd {
-			continue
-		}
-		for _, spec := range file.Imports {
-			if spec.Path.Value == `"`+path+`"` && (spec.Name == nil || spec.Name.Name != "_" && spec.Name.Name != ".") {
-				name := path
-				if spec.Name != nil {
-					name = spec.Name.Name
-				}
-				return name, nil, r.means(pos, name, path)
-			}
-		}
-		if !r.means(pos, path, "") {
-			return "", nil, false
-		}
-		at, text := file.Name.End(), "\n\nimport \""+path+"\""
-		for _, decl := range file.Decls {
-			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.IMPORT && gen.Lparen.IsValid() {
-				at, text = gen.Lparen+1, "\n\t\""+path+"\""
-				break
-			}
-		}
-		return path, []analysis.TextEdit{{Pos: at, End: at, NewText: []byte(text)}}, true
-	}
-	return "", nil, false
-}
-
-// means reports whether name is at pos the package path, or nothing if that is "".
-func (r reporter) means(pos token.Pos, name, path string) bool {
-	_, obj := r.Pkg.Scope().Innermost(pos).LookupParent(name, pos)
-	if path == "" {
-		return obj == nil
-	}
-	pkg, ok := obj.(*types.PkgName)
-	return ok && pkg.Imported().Path() == path
 }

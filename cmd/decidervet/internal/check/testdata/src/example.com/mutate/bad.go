@@ -40,18 +40,18 @@ func get(s State) State {
 }
 
 func decideBad(c Command, s State) ([]Event, error) {
-	slices.Sort(c.IDs)                                                                // want `decideBad, the Decide of a Decider, must not change the command, but sorts c.IDs`
+	slices.Sort(c.IDs) // want `decideBad, the Decide of a Decider, must not change the command, but sorts c.IDs`
 	c.IDs = append(c.IDs, "x")
-	s.Counts["a"] = 1                                                                 // want `must not change the state, but writes to s.Counts`
+	s.Counts["a"] = 1 // want `must not change the state, but writes to s.Counts`
 	ids := s.Items[:0]
-	ids = append(ids, "y")                                                            // want `must not change the state, but appends to ids`
-	s.Inner.Lines[0].Qty++                                                            // want `writes to s.Inner.Lines`
-	s.Rows[1][0] = 1                                                                  // want `writes to s.Rows\[1\]`
-	sort.Sort(sort.StringSlice(s.Tags["a"]))                                          // want `sorts s.Tags\["a"\]`
-	s.Items = slices.DeleteFunc(s.Items, func(x string) bool { return x == "" })      // want `moves the elements of s.Items`
-	copy(s.Rows[0], []int{1})                                                         // want `copies into s.Rows\[0\]`
-	maps.Copy(s.Inner.Set, map[string]bool{})                                         // want `writes to s.Inner.Set`
-	s.Ptr.Lines = nil                                                                 // want `writes to s.Ptr`
+	ids = append(ids, "y")                                                                 // want `must not change the state, but appends to ids`
+	s.Inner.Lines[0].Qty++                                                                 // want `writes to s.Inner.Lines`
+	s.Rows[1][0] = 1                                                                       // want `writes to s.Rows\[1\]`
+	sort.Sort(sort.StringSlice(s.Tags["a"]))                                               // want `sorts s.Tags\["a"\]`
+	s.Items = slices.DeleteFunc(s.Items, func(x string) bool { return x == "" })           // want `moves the elements of s.Items`
+	copy(s.Rows[0], []int{1})                                                              // want `copies into s.Rows\[0\]`
+	maps.Copy(s.Inner.Set, map[string]bool{})                                              // want `writes to s.Inner.Set`
+	s.Ptr.Lines = nil                                                                      // want `writes to s.Ptr`
 	_ = slices.IndexFunc(s.Items, func(x string) bool { s.Carts["a"] = nil; return true }) // want `writes to s.Carts`
 	return nil, nil
 }
@@ -59,24 +59,24 @@ func decideBad(c Command, s State) ([]Event, error) {
 func evolveBad(s State, e Event) State {
 	switch e := e.(type) {
 	case Added:
-		e.Tags[0] = "x"                   // want `must not change the event, but writes to e.Tags`
-		s.Items = append(s.Items, e.ID)   // want `must not change the state, but appends to s.Items`
+		e.Tags[0] = "x"                 // want `must not change the event, but writes to e.Tags`
+		s.Items = append(s.Items, e.ID) // want `must not change the state, but appends to s.Items`
 		s.Items = append(s.Items, e.ID)
 		s.Carts = maps.Clone(s.Carts)
-		s.Carts[e.ID]["sku"] = 1          // want `writes to s.Carts\[e.ID\]`
+		s.Carts[e.ID]["sku"] = 1 // want `writes to s.Carts\[e.ID\]`
 		tags := maps.Clone(s.Tags)
 		tags["a"] = append(tags["a"], "") // want `appends to tags\["a"\]`
 		m := s.Counts
-		m["a"] = 1                        // want `writes to m`
+		m["a"] = 1 // want `writes to m`
 	case *Removed:
-		e.ID = "other"                    // want `must not change the event, but writes to e`
+		e.ID = "other" // want `must not change the event, but writes to e`
 	case Removed:
-		delete(s.Counts, e.ID)            // want `must not change the state, but deletes from s.Counts`
-		s.Tags["a"] = nil                 //decidervet:ignore nobody else holds it
+		delete(s.Counts, e.ID) // want `must not change the state, but deletes from s.Counts`
+		s.Tags["a"] = nil      //decidervet:ignore nobody else holds it
 		for _, l := range s.Inner.Lines {
-			l.Tags[0] = "x"               // want `writes to l.Tags`
+			l.Tags[0] = "x" // want `writes to l.Tags`
 		}
-		s.Ptr.Lines[0].Tags = nil         // want `writes to s.Ptr.Lines`
+		s.Ptr.Lines[0].Tags = nil // want `writes to s.Ptr.Lines`
 	}
 	return s
 }
@@ -88,7 +88,7 @@ func evolvePointerBad(s *State, e Event) *State {
 	next := *s
 	next.Counts["a"] = 1 // want `writes to next.Counts`
 	n := &next
-	n.Tags["a"] = nil // want `writes to n.Tags`
+	n.Tags["a"] = nil          // want `writes to n.Tags`
 	(*n).Inner.Set["a"] = true // want `writes to \(\*n\).Inner.Set`
 	return n
 }
@@ -114,15 +114,15 @@ func evolveFlow(s State, e Event) State {
 }
 
 func evolveThrough(s State, e Event) State {
-	put(s.Counts, "a")  // want `must not change the state, but calls put, which writes to m`
-	s.set()             // want `calls s.set, which writes to s.Tags`
-	s.Inner.add()       // want `calls s.Inner.add, which appends to i.Lines`
+	put(s.Counts, "a")       // want `must not change the state, but calls put, which writes to m`
+	s.set()                  // want `calls s.set, which writes to s.Tags`
+	s.Inner.add()            // want `calls s.Inner.add, which appends to i.Lines`
 	first(s).Set["a"] = true // want `writes to first\(s\).Set`
 	s.Carts = same(s.Carts)
-	s.Carts["a"] = nil  // want `writes to s.Carts`
-	deep(&s)            // want `calls deep, which writes to m`
+	s.Carts["a"] = nil   // want `writes to s.Carts`
+	deep(&s)             // want `calls deep, which writes to m`
 	variadic(s.Items...) // want `calls variadic, which writes to all`
-	(*State).rows(&s)   // want `calls \(\*State\).rows, which writes to s.Rows\[0\]`
+	(*State).rows(&s)    // want `calls \(\*State\).rows, which writes to s.Rows\[0\]`
 	return s
 }
 

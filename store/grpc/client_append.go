@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/grpc/status"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
@@ -115,28 +115,20 @@ func (a *sending) float(ctx context.Context) (store.Appended, error) {
 
 // at appends at version. While the server is unavailable it does so again, which
 // is safe: at most one append can follow version, and that it was this one a server
-// of ours tells by the ids, and for another server the events are looked for.
+// of ours tells by the ids, and for another server settle finds it out.
 func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error) {
 	a.expect(version)
 	for n := 1; ; n++ {
 		appended, err := a.send(ctx, version)
-		var conflict *store.ConflictError
-		switch {
-		case errors.As(err, &conflict) && !a.client.ours.Load():
-			if appended, found, err := a.settle(ctx, version, conflict); err != nil || found {
-				return appended, err
-			}
-			if conflict.Actual != version {
-				return store.Appended{}, conflict
-			}
-			if n == attempts {
-				return store.Appended{}, &store.DuplicateError{Stream: a.stream, EventID: a.events[0].ID}
-			}
-		case !unavailable(err) || n == attempts:
+		again := unavailable(err)
+		if err != nil && !a.client.ours.Load() {
+			appended, again, err = a.settle(ctx, version, err)
+		}
+		if !again || n == attempts {
 			return appended, err
 		}
-		if backOff(ctx, n-1, shortest) != nil {
-			return store.Appended{}, err
+		if ended := backOff(ctx, n-1, shortest); ended != nil {
+			return store.Appended{}, errors.Join(ended, err)
 		}
 	}
 }
@@ -154,6 +146,10 @@ func (a *sending) send(ctx context.Context, version uint64) (store.Appended, err
 	resp, trailer, err := invoke(outgoing(ctx), a.client, a.client.api.Append, a.req)
 	if err != nil {
 		return store.Appended{}, a.refused(ctx, err, trailer)
+	}
+	if resp.GetLastAggregateNonce() < uint64(len(a.events)) {
+		return store.Appended{}, fmt.Errorf("store/grpc: append to %s: recorded up to version %d, the server says: %w",
+			a.stream, resp.GetLastAggregateNonce(), errProtocol)
 	}
 	return store.Appended{
 		Version: resp.GetLastAggregateNonce(), Position: resp.GetLastGlobalNonce(),
@@ -173,42 +169,14 @@ func (a *sending) refused(ctx context.Context, err error, trailer metadata.MD) e
 		return &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: actual}
 	}
 	if ctx.Err() == nil && tooLarge(err) {
-		st, _ := grpcstatus.FromError(err)
+		st, _ := status.FromError(err)
 		return &store.InvalidError{Field: "events", Reason: "are more than the server takes at once: " + st.Message()}
 	}
-	if st, _ := grpcstatus.FromError(err); st.Code() == codes.AlreadyExists {
+	if st, _ := status.FromError(err); st.Code() == codes.AlreadyExists {
 		if duplicate := duplicateFrom(st, a.stream); duplicate != nil {
 			return duplicate
 		}
 		return &store.DuplicateError{Stream: a.stream, EventID: a.events[0].ID}
 	}
 	return callError(ctx, what, err)
-}
-
-// settle finds out for a server that does not know the events of an append again
-// whether those that follow version are these: then an earlier request was the one
-// that the conflict is with.
-func (a *sending) settle(ctx context.Context, version uint64, conflict *store.ConflictError) (store.Appended, bool, error) {
-	if conflict.Actual < version+uint64(len(a.events)) {
-		return store.Appended{}, false, nil
-	}
-	var last store.Recorded
-	for left := a.events; len(left) > 0; left = left[1:] {
-		part, err := a.readPart(ctx, a.stream, version+1, min(len(left), a.client.page), true)
-		if err != nil {
-			return store.Appended{}, false, fmt.Errorf("the outcome of an append to %s is unknown: %w", a.stream, err)
-		}
-		for i := range part.events {
-			last = part.events[i]
-			if !last.Same(&left[i]) {
-				return store.Appended{}, false, nil
-			}
-		}
-		if len(part.events) == 0 {
-			return store.Appended{}, false, nil
-		}
-		version += uint64(len(part.events))
-		left = left[len(part.events)-1:]
-	}
-	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, true, nil
 }

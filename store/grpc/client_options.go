@@ -79,7 +79,7 @@ func Conn(conn *gogrpc.ClientConn) Option { return option(func(c *config) { c.co
 // Timeout is how long a request waits for its answer, if its context does not end
 // before: then the outcome of an append is unknown. The default is 30 seconds. A
 // subscription whose server keeps it alive connects again when nothing has come
-// for as long.
+// for as long, but not before 15 seconds.
 func Timeout(d time.Duration) Option { return option(func(c *config) { c.timeout = d }) }
 
 // PageSize is how many events a request asks for at most. The default is

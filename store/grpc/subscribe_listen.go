@@ -9,8 +9,14 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// quietAfter is when a server is taken to have sent all it has, if it is not ours.
-const quietAfter = 100 * time.Millisecond
+const (
+	// quietAfter is when a server is taken to have sent all it has, if it is not
+	// ours.
+	quietAfter = 100 * time.Millisecond
+	// silentAfter is when the connection is taken to be dead, at the earliest, if
+	// the server keeps its subscriptions alive: it does so every five seconds.
+	silentAfter = 15 * time.Second
+)
 
 // listen yields what the server sends.
 func (f *feed) listen(ctx context.Context) error {
@@ -73,7 +79,7 @@ func (l *listening) next() (m *eventstorev1.SubscribeResponse, ok bool) {
 // wait returns the next message, or nil if nothing has come for a while and that
 // shows that all has.
 func (l *listening) wait() (*eventstorev1.SubscribeResponse, error) {
-	after := l.client.timeout
+	after := max(l.client.timeout, silentAfter)
 	quiet := !l.told && !l.client.ours.Load()
 	if quiet {
 		after = quietAfter

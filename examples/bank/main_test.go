@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -69,20 +70,13 @@ func TestProgram(t *testing.T) {
 	})
 	t.Run("keeps a morning in a file", func(t *testing.T) {
 		t.Parallel()
-		url := "sqlite:" + filepath.Join(t.TempDir(), "bank.db")
-		testDemo(t, start(t, bank, nil, "-store", url))
-		got := start(t, bank, nil, "-store", url) // on what is there from the first time
-		if got.status != 0 || !strings.Contains(got.stdout, "account: already open") {
-			t.Errorf("the second time: status %d, %s\n%s", got.status, got.stderr, got.stdout)
-		}
-
-		url = "sqlite:" + filepath.Join(t.TempDir(), "day.db")
-		morning := bytes.Join(bytes.SplitAfter(day, []byte("\n"))[:1000], nil)
-		testDay(t, morning, start(t, bank, morning, "-store", url))
-		first := start(t, bank, []byte{'\n'}, "-store", url)
-		if paid := regexp.MustCompile(`paid in .*`); paid.FindString(first.stdout) == "" || !strings.Contains(first.stdout, "\n"+fmt.Sprintf("%-44s %7d\n", "commands", 0)) {
-			t.Errorf("the day is not in the file:\n%s", first.stdout)
-		}
+		dir := t.TempDir()
+		testKept(t, bank, day, func(name string) string { return "sqlite:" + filepath.Join(dir, name+".db") })
+	})
+	t.Run("keeps a morning on a server", func(t *testing.T) {
+		t.Parallel()
+		address := serve(t)
+		testKept(t, bank, day, func(name string) string { return "grpc://" + address + "?tenant=" + name })
 	})
 	for name, tt := range map[string]struct {
 		args   []string
@@ -103,6 +97,55 @@ func TestProgram(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testKept checks that what the bank did is there the next time, at a URL that is
+// urlOf a name.
+func testKept(t *testing.T, bank string, day []byte, urlOf func(string) string) {
+	t.Helper()
+	url := urlOf("bank")
+	testDemo(t, start(t, bank, nil, "-store", url))
+	got := start(t, bank, nil, "-store", url)
+	if got.status != 0 || !strings.Contains(got.stdout, "account: already open") {
+		t.Errorf("the second time: status %d, %s\n%s", got.status, got.stderr, got.stdout)
+	}
+	url = urlOf("day")
+	morning := bytes.Join(bytes.SplitAfter(day, []byte("\n"))[:1000], nil)
+	testDay(t, morning, start(t, bank, morning, "-store", url))
+	again := start(t, bank, []byte{'\n'}, "-store", url)
+	if paid := regexp.MustCompile(`paid in .*`); paid.FindString(again.stdout) == "" || !strings.Contains(again.stdout, "\n"+fmt.Sprintf("%-44s %7d\n", "commands", 0)) {
+		t.Errorf("the day is not there:\n%s", again.stdout)
+	}
+}
+
+// serve runs eventstored with a store in memory and returns where.
+func serve(t *testing.T) (address string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "eventstored")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/evolvego/evolve/cmd/eventstored").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "serve", "-listen", "127.0.0.1:0", "-store", "memory:")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // what a killed process ends with says nothing
+	})
+	serving := regexp.MustCompile(`msg=serving address=(\S+)`)
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if match := serving.FindStringSubmatch(lines.Text()); match != nil {
+			return match[1]
+		}
+	}
+	t.Fatalf("the server does not serve: %v", lines.Err())
+	return ""
 }
 
 // testDemo checks what a stranger is meant to see.

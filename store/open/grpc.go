@@ -58,7 +58,7 @@ func openGRPC(ctx context.Context, a *address, options ...grpc.Option) (Backend,
 	if err := a.unknown(); err != nil {
 		return nil, err
 	}
-	st, err := grpc.Open(ctx, target, options...)
+	st, err := grpc.Open(ctx, target, append(options, grpc.Tenant(a.tenant))...)
 	if err != nil {
 		return nil, err // not st, which is a nil that would not look like one
 	}

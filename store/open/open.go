@@ -66,16 +66,16 @@ func Store(ctx context.Context, rawURL string) (Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q: %w", ErrURL, redact(rawURL), err)
 	}
-	a := address{raw: rawURL, rest: rest, settings: settings}
-	tenant := a.take("tenant", store.DefaultTenant)
-	if err := store.ValidateTenant(tenant); err != nil {
+	a := address{rest: rest, settings: settings}
+	a.tenant = a.take("tenant", store.DefaultTenant)
+	if err := store.ValidateTenant(a.tenant); err != nil {
 		return nil, fmt.Errorf("%w: %q: %w", ErrURL, redact(rawURL), err)
 	}
 	backend, err := driver(ctx, &a)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", redact(rawURL), err)
 	}
-	return ofTenant(backend, tenant)
+	return ofTenant(backend, a.tenant)
 }
 
 // ofTenant returns the store of tenant in backend.
@@ -93,8 +93,8 @@ func ofTenant(backend Backend, tenant string) (Backend, error) {
 
 // address is a URL, taken apart.
 type address struct {
-	raw      string
-	rest     string     // what is between the scheme and the settings
+	rest     string // what is between the scheme and the settings
+	tenant   string
 	settings url.Values // those that nobody has taken yet
 }
 

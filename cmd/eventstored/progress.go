@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// progress shows on a terminal how far a long piece of work is, once it has lasted
+// over a second.
+type progress struct {
+	to           io.Writer // nil: not a terminal
+	what         string
+	done         int
+	began, shown time.Time
+}
+
+// newProgress begins to count what. It shows nothing if w is not a terminal.
+func newProgress(w io.Writer, what string) *progress {
+	p := &progress{what: what, began: time.Now()}
+	if file, ok := w.(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			p.to = w
+		}
+	}
+	return p
+}
+
+// add counts n more.
+func (p *progress) add(n int) {
+	p.done += n
+	now := time.Now()
+	if p.to == nil || now.Sub(p.began) < time.Second || now.Sub(p.shown) < 100*time.Millisecond {
+		return
+	}
+	p.shown = now
+	fmt.Fprintf(p.to, "\r%d %s, %.0f a second\x1b[K", p.done, p.what, float64(p.done)/now.Sub(p.began).Seconds())
+}
+
+// end takes what was shown away.
+func (p *progress) end() {
+	if !p.shown.IsZero() {
+		fmt.Fprint(p.to, "\r\x1b[K")
+	}
+}

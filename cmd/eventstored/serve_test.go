@@ -1,0 +1,384 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/open"
+)
+
+// TestMain lets the test binary be the command, for the tests that need a process.
+func TestMain(m *testing.M) {
+	if os.Getenv("EVENTSTORED_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a running eventstored.
+type process struct {
+	cmd     *exec.Cmd
+	address string
+	metrics string
+
+	mu   sync.Mutex
+	log  strings.Builder // guarded by mu
+	done chan struct{}   // closed when the log has ended
+}
+
+// start runs eventstored in dir until it serves.
+func start(t *testing.T, dir string, environment []string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.CommandContext(t.Context(), os.Args[0], args...), done: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), append(environment, "EVENTSTORED_TEST_MAIN=1")...)
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // if it has not ended
+		<-p.done
+		_ = p.cmd.Wait()
+	})
+	serving := make(chan bool, 1)
+	go p.follow(stderr, serving)
+	if !<-serving {
+		t.Fatalf("eventstored %q does not serve:\n%s", args, p.text())
+	}
+	return p
+}
+
+var addressOf = regexp.MustCompile(`msg=(serving|metrics) address=(\S+)`)
+
+// follow reads the log; it tells once whether the process serves.
+func (p *process) follow(stderr io.Reader, serving chan<- bool) {
+	defer close(p.done)
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		p.mu.Lock()
+		p.log.WriteString(lines.Text() + "\n")
+		p.mu.Unlock()
+		switch match := addressOf.FindStringSubmatch(lines.Text()); {
+		case match == nil:
+		case match[1] == "metrics":
+			p.metrics = match[2]
+		default:
+			p.address = match[2]
+			serving <- true
+		}
+	}
+	select {
+	case serving <- false:
+	default:
+	}
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// stop sends SIGTERM and checks that the process ends well.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v\n%s", err, p.text())
+	}
+}
+
+// tenantOf opens the store at url, to be closed at the end.
+func tenantOf(t *testing.T, url string) open.Backend {
+	t.Helper()
+	st, err := open.Store(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	return st
+}
+
+func add(ctx context.Context, st store.Store, id string) error {
+	event := store.Event{ID: store.NewID(), Type: "Opened", Data: []byte(`{}`)}
+	_, err := st.Append(ctx, store.Stream{Type: "Account", ID: id}, store.NoStream, []store.Event{event})
+	return err
+}
+
+// TestServeAFile checks the server without any setting: events stay when it is
+// stopped and started.
+func TestServeAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	anyPort := []string{"BIND_ADDR=127.0.0.1:0"}
+	p := start(t, dir, anyPort)
+	if !strings.Contains(p.text(), "every client is trusted") {
+		t.Errorf("it does not say that it trusts everybody:\n%s", p.text())
+	}
+	if err := add(t.Context(), tenantOf(t, "grpc://"+p.address), "a"); err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t)
+
+	p = start(t, dir, anyPort, "serve", "-metrics", "127.0.0.1:0")
+	if got := must(t, "", "read", "Account/a", "-store", "grpc://"+p.address); !strings.Contains(got[0], `"type":"Opened"`) {
+		t.Errorf("after a restart: %s", got)
+	}
+	if got := must(t, "", "healthcheck", "-address", p.address); got[0] != "SERVING" {
+		t.Errorf("healthcheck: %s", got)
+	}
+	page := get(t, "http://"+p.metrics+"/metrics")
+	for _, want := range []string{`eventstored_calls_total{code="OK",method="ReadStream"} 1`, `eventstored_events_total{method="ReadStream"} 1`, "go_goroutines"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the metrics have no %s:\n%s", want, page)
+		}
+	}
+	if page := get(t, "http://"+p.metrics+"/debug/pprof/cmdline"); page == "" {
+		t.Error("no profiles")
+	}
+	p.stop(t)
+	if got := do(t, "", "healthcheck", "-address", p.address, "-timeout", "1s"); got.err == nil {
+		t.Error("a server that is gone is healthy")
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", url, resp.Status, err)
+	}
+	return string(body)
+}
+
+// TestSubscriptionsEndWithTheServer checks that a server which is told to end does
+// not wait for those who follow the log, and that they go on where they were when
+// it is back.
+func TestSubscriptionsEndWithTheServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, dir, []string{"BIND_ADDR=127.0.0.1:0"})
+	st := tenantOf(t, "grpc://"+p.address)
+	if err := add(t.Context(), st, "a-1"); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string)
+	ctx, cancel := context.WithCancel(t.Context())
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("Subscribe: %v", err)
+				}
+				return
+			}
+			for i := range page.Events {
+				seen <- page.Events[i].Stream.ID
+			}
+		}
+	}()
+	if id := <-seen; id != "a-1" {
+		t.Fatalf("saw %s first", id)
+	}
+	p.stop(t)
+	p = start(t, dir, nil, "-listen", p.address)
+	again := tenantOf(t, "grpc://"+p.address)
+	if err := add(t.Context(), again, "a-2"); err != nil {
+		t.Fatal(err)
+	}
+	if id := <-seen; id != "a-2" {
+		t.Errorf("saw %s after the restart", id)
+	}
+	cancel()
+	<-followed
+}
+
+// TestTenantsAreEnforced checks tokens and client certificates over TLS.
+func TestTenantsAreEnforced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca := newAuthority(t, dir)
+	ca.issue(t, "server", pkix.Name{CommonName: "server"})
+	ca.issue(t, "ann", pkix.Name{CommonName: "ann", Organization: []string{"acme"}})
+	write(t, dir, "token", "s3cret\n")
+	write(t, dir, "wrong", "guess\n")
+	write(t, dir, "tokens", fmt.Sprintf("# who\nbob acme,other %x\n", sha256.Sum256([]byte("s3cret"))))
+	in := func(name string) string { return filepath.Join(dir, name) }
+	p := start(t, dir, nil, "-listen", "127.0.0.1:0", "-store", "memory:", "-tls-cert", "server.pem", "-tls-key", "server.key",
+		"-client-ca", "ca.pem", "-tokens", "tokens")
+	base := "grpcs://" + p.address + "?ca=" + in("ca.pem")
+	token, cert := "&token-file="+in("token"), "&cert="+in("ann.pem")+"&key="+in("ann.key")
+	for name, tt := range map[string]struct {
+		url  string
+		want string // in the error
+	}{
+		"a token for its tenant":           {base + token + "&tenant=acme", ""},
+		"a token for its other tenant":     {base + token + "&tenant=other", ""},
+		"a token for another tenant":       {base + token + "&tenant=third", "tenant_id 'third' is not allowed"},
+		"a wrong token":                    {base + "&tenant=acme&token-file=" + in("wrong"), "not valid"},
+		"nothing":                          {base + "&tenant=acme", "not valid"},
+		"a certificate for its tenant":     {base + cert + "&tenant=acme", ""},
+		"a certificate for another tenant": {base + cert + "&tenant=other", "tenant_id 'other' is not allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			st, err := open.Store(ctx, tt.url)
+			if err == nil {
+				err = errors.Join(add(ctx, st, name), st.Close())
+			}
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("Append: %v, want %q", err, tt.want)
+			}
+		})
+	}
+	t.Run("healthcheck", func(t *testing.T) {
+		t.Parallel()
+		if got := must(t, "", "healthcheck", "-address", p.address, "-tls-ca", in("ca.pem")); got[0] != "SERVING" {
+			t.Errorf("healthcheck: %s", got)
+		}
+	})
+}
+
+// authority is a certificate authority whose files are in dir.
+type authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T, dir string) *authority {
+	t.Helper()
+	a := &authority{dir: dir}
+	a.issue(t, "ca", pkix.Name{CommonName: "ca"})
+	return a
+}
+
+// issue writes a certificate and its key to name.pem and name.key. The first one is
+// the authority's own.
+func (a *authority) issue(t *testing.T, name string, subject pkix.Name) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: subject, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if a.cert == nil {
+		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+		a.cert, a.key = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, a.dir, name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	write(t, a.dir, name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSettings checks that a setting that is wrong is named, with the reason.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "bad", "x\n")
+	bad, missing := filepath.Join(dir, "bad"), filepath.Join(dir, "missing")
+	for _, tt := range []struct {
+		env  map[string]string
+		args []string
+		want string
+	}{
+		{map[string]string{"BIND_ADDR": "0.0.0.0:50051"}, nil, "-listen 0.0.0.0:50051 is an address that others reach"},
+		{map[string]string{"BIND_ADDR": "50051"}, nil, "-listen: address 50051: missing port"},
+		{map[string]string{"BACKEND": "postgres"}, nil, "BACKEND is postgres, but DATABASE_URL is not set"},
+		{map[string]string{"BACKEND": "oracle"}, nil, `BACKEND is "oracle": it can be`},
+		{nil, []string{"-store", "disk:x"}, "not the URL of a store"},
+		{nil, []string{"-tls-cert", bad}, "-tls-cert and -tls-key: one without the other"},
+		{nil, []string{"-tls-cert", bad, "-tls-key", missing}, "-tls-cert and -tls-key: open"},
+		{nil, []string{"-client-ca", bad}, "-client-ca needs -tls-cert"},
+		{nil, []string{"-tokens", missing}, "-tokens: open"},
+		{nil, []string{"-tokens", bad}, "-tokens: " + bad + ": store/grpc: tokens, line 1"},
+		{nil, []string{"-listen", ":1", "-tokens", bad}, "-tokens without -tls-cert on :1"},
+		{nil, []string{"-log", "loud"}, "-log"},
+		{nil, []string{"-listen", "127.0.0.1:99999", "-store", "memory:"}, "-listen: listen tcp"},
+		{nil, []string{"-listen", "127.0.0.1:0", "-store", "memory:", "-metrics", "127.0.0.1:99999"}, "-metrics: listen tcp"},
+		{nil, []string{"extra"}, `there is no command "extra"`},
+		{nil, []string{"serve", "extra"}, "serve takes 0 arguments"},
+	} {
+		var stdout, stderr bytes.Buffer
+		err := run(t.Context(), tt.args, env{strings.NewReader(""), &stdout, &stderr, func(name string) string { return tt.env[name] }})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v eventstored %q = %v; want %q", tt.env, tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	if got := must(t, "", "help"); !strings.Contains(strings.Join(got, "\n"), "healthcheck") {
+		t.Errorf("help:\n%s", strings.Join(got, "\n"))
+	}
+	for name := range commands() {
+		if !strings.Contains(help, "\n  "+name+" ") {
+			t.Errorf("help says nothing about %s", name)
+		}
+	}
+}

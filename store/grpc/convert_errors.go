@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -58,10 +59,16 @@ func duplicateFrom(st *status.Status, s store.Stream) *store.DuplicateError {
 
 // invalidStatus returns the status of a request that was refused with err.
 func invalidStatus(err *store.InvalidError) *status.Status {
-	return detailed(status.New(codes.InvalidArgument, err.Field+" "+err.Reason), map[string]*structpb.Value{
+	return detailed(status.New(codes.InvalidArgument, wireNames().Replace(err.Field)+" "+err.Reason), map[string]*structpb.Value{
 		"field":  structpb.NewStringValue(err.Field),
 		"reason": structpb.NewStringValue(err.Reason),
 	})
+}
+
+// wireNames turns the name of a field of an append into the one on the wire.
+func wireNames() *strings.Replacer {
+	return strings.NewReplacer("stream.id", "aggregate_id", "stream.type", "aggregate_type", "].id", "].event_id", "].type", "].event_type",
+		"].data", "].payload", "content type", "content_type", " id", "_id", "tenant", "tenant_id", "header key", "headers", "header ", "headers.")
 }
 
 // invalidFrom returns the error whose status is st, nil if it is not that of one.

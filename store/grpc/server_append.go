@@ -22,7 +22,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 			return err
 		}
 		a := newAppending(v, req)
-		if err := store.ValidateAppend(a.stream, store.NoStream, a.events); err != nil {
+		if err := a.validate(); err != nil {
 			return err
 		}
 		var err error
@@ -34,7 +34,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 		}
 		c.Events = len(a.events)
 		if appended.Replayed && v.known {
-			return gogrpc.SetTrailer(ctx, metadata.Pairs(mdReplayed, "1"))
+			_ = gogrpc.SetTrailer(ctx, metadata.Pairs(mdReplayed, "1")) // without a connection it cannot
 		}
 		return nil
 	})
@@ -129,6 +129,20 @@ func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 		}
 	}
 	return a
+}
+
+// validate checks what every store checks, and that the times are such that every
+// store can keep them: in the years 1 to 9999.
+func (a *appending) validate() error {
+	if err := store.ValidateAppend(a.stream, store.NoStream, a.events); err != nil {
+		return err
+	}
+	for i := range a.events {
+		if year := a.events[i].Time.Year(); year < 1 || year > 9999 {
+			return refusedf("events[%d].timestamp_unix_ms is in the year %d, not in 1 to 9999", i, year)
+		}
+	}
+	return nil
 }
 
 // with sets key in headers, which may be nil.

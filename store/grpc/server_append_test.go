@@ -76,9 +76,31 @@ func TestAppendChecks(t *testing.T) {
 			},
 			codes.Aborted, "append precondition failed",
 		},
+		"the last time": {
+			func(r *pb.AppendRequest) {
+				r.Events[0].Meta.TimestampUnixMs, r.ExpectedAggregateNonce = 253402300799999, 2
+			},
+			codes.Aborted, "append precondition failed",
+		},
+		"after the last time": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.TimestampUnixMs = 253402300800000 },
+			codes.InvalidArgument, "events[1].timestamp_unix_ms is in the year 10000, not in 1 to 9999",
+		},
+		"NUL in a type": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.EventType = "\x00" },
+			codes.InvalidArgument, "events[1].event_type has a NUL byte",
+		},
+		"NUL in a header": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.Headers = map[string]string{"a": "\x00"} },
+			codes.InvalidArgument, "events[1].headers.a has a NUL byte",
+		},
+		"an id twice": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.EventId = r.Events[0].Meta.EventId },
+			codes.InvalidArgument, "events[1].event_id is that of events[0] too",
+		},
 		"NUL in an id": {
 			func(r *pb.AppendRequest) { r.AggregateId = "a\x00" },
-			codes.InvalidArgument, "stream.id has a NUL byte",
+			codes.InvalidArgument, "aggregate_id has a NUL byte",
 		},
 	}
 	s := serveRaw(t, newMemory(t))

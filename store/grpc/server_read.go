@@ -205,8 +205,8 @@ func (p *pageOut) end(ctx context.Context, c *Call, err error) error {
 		return err
 	}
 	c.Events, c.Bytes = len(p.events), p.payload
-	if !p.view.known {
-		return nil
+	if p.view.known {
+		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(mdHead, strconv.FormatUint(p.head, 10))) // without a connection it cannot
 	}
-	return gogrpc.SetTrailer(ctx, metadata.Pairs(mdHead, strconv.FormatUint(p.head, 10)))
+	return nil
 }

@@ -26,6 +26,7 @@ const (
 func ServerOptions() []gogrpc.ServerOption {
 	return []gogrpc.ServerOption{
 		gogrpc.MaxRecvMsgSize(maxRequest),
+		gogrpc.WaitForHandlers(true),
 		gogrpc.MaxConcurrentStreams(1 << 14),
 		gogrpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		gogrpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),

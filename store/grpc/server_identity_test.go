@@ -1,0 +1,180 @@
+package grpc_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// direct appends n events to the backend of tenant "t", beside the server.
+func direct(tb rapid.TB, backend store.Tenants, s store.Stream, n int) {
+	tb.Helper()
+	st, err := backend.Tenant("t")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	events := make([]store.Event, n)
+	for i := range events {
+		events[i] = store.Event{ID: store.NewID(), Type: "Made"}
+	}
+	if _, err := st.Append(context.Background(), s, store.Any, events); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// readTypes returns the types of the events of stream id, in order.
+func readTypes(ctx context.Context, tb rapid.TB, s pb.EventStoreServer, id string) []string {
+	tb.Helper()
+	page, err := s.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true})
+	if err != nil {
+		tb.Fatalf("ReadStream(%q) = %v", id, err)
+	}
+	var types []string
+	for _, e := range page.GetEvents() {
+		types = append(types, e.GetMeta().GetAggregateType())
+	}
+	return types
+}
+
+func TestIDNamesOldestStream(t *testing.T) {
+	t.Parallel()
+	backend := newMemory(t)
+	server := grpc.NewServer(backend)
+	direct(t, backend, store.Stream{Type: "Order", ID: "x"}, 2)
+	direct(t, backend, store.Stream{Type: "Account", ID: "x"}, 1)
+	direct(t, backend, store.Stream{Type: "Account", ID: "x1"}, 1)
+	for _, s := range []*grpc.Server{server, grpc.NewServer(backend)} {
+		if got := readTypes(t.Context(), t, s, "x"); !slices.Equal(got, []string{"Order", "Order"}) {
+			t.Errorf("ReadStream(x) = %v, want the events of the stream that was first", got)
+		}
+	}
+	ours := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1", "evolve-aggregate-type-bin", "Account"))
+	if got := readTypes(ours, t, server, "x"); !slices.Equal(got, []string{"Account"}) {
+		t.Errorf("ReadStream(x) by a client that says Account = %v", got)
+	}
+
+	add := func(ctx context.Context, expected uint64) error {
+		_, err := server.Append(ctx, rawAppend("x", expected, 1)) // of an Account
+		return err
+	}
+	wantStatus(t, add(t.Context(), 0), codes.Aborted, "append precondition failed")
+	wantStatus(t, add(t.Context(), 1), codes.Aborted, "append precondition failed")
+	wantStatus(t, add(t.Context(), 2), codes.InvalidArgument,
+		"aggregate_type 'Account' does not match 'Order', the type of aggregate_id 'x'")
+	if err := add(ours, 1); err != nil {
+		t.Errorf("Append to Account/x by a client that names streams by both = %v", err)
+	}
+	_, err := server.Append(t.Context(), rawAppend("x", 0, 1))
+	if d, ok := status.Convert(err).Details()[0].(*pb.ConcurrencyErrorDetail); !ok ||
+		d.GetActualLastAggregateNonce() != 2 || d.GetActualLastGlobalNonce() != 2 {
+		t.Errorf("conflict says %v, want where Order/x is", d)
+	}
+}
+
+// TestIDModel writes to streams of few ids and types, over the wire and beside it,
+// and compares which stream an id names with the list of streams as they began.
+func TestIDModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		backend := memory.New()
+		defer backend.Close()
+		server := grpc.NewServer(backend)
+		ctx := context.Background()
+		owner := map[string]string{} // the type of the first stream of an id
+		heads := map[store.Stream]uint64{}
+		for range rapid.IntRange(1, 25).Draw(t, "steps") {
+			s := store.Stream{
+				Type: rapid.SampledFrom([]string{"A", "B", "C"}).Draw(t, "type"),
+				ID:   rapid.SampledFrom([]string{"x", "xy", "y"}).Draw(t, "id"),
+			}
+			switch rapid.SampledFrom([]string{"direct", "wire", "read", "restart"}).Draw(t, "what") {
+			case "restart":
+				server = grpc.NewServer(backend)
+			case "direct":
+				direct(t, backend, s, 1)
+				heads[s]++
+				if owner[s.ID] == "" {
+					owner[s.ID] = s.Type
+				}
+			case "read":
+				want := slices.Repeat([]string{owner[s.ID]}, int(heads[store.Stream{Type: owner[s.ID], ID: s.ID}]))
+				if got := readTypes(ctx, t, server, s.ID); !slices.Equal(got, want) {
+					t.Fatalf("ReadStream(%q) = %v, want %v", s.ID, got, want)
+				}
+			case "wire":
+				req := rawAppend(s.ID, heads[store.Stream{Type: owner[s.ID], ID: s.ID}], 1)
+				req.AggregateType = s.Type
+				_, err := server.Append(ctx, req)
+				if owner[s.ID] == "" {
+					owner[s.ID] = s.Type
+				}
+				if want := owner[s.ID] == s.Type; (err == nil) != want || !want && status.Code(err) != codes.InvalidArgument {
+					t.Fatalf("Append to %s, of an id of %s = %v", s, owner[s.ID], err)
+				}
+				if err == nil {
+					heads[s]++
+				}
+			}
+		}
+	})
+}
+
+// TestRacingCreates has 1600 appends create 400 streams of two types: each stream
+// is created once, and each other append is told what it came too late for.
+func TestRacingCreates(t *testing.T) {
+	t.Parallel()
+	const streams, each = 400, 4
+	s := serveRaw(t, newMemory(t))
+	var won, lost atomic.Int64
+	requests := make(chan *pb.AppendRequest)
+	var callers sync.WaitGroup
+	for range 64 {
+		callers.Go(func() {
+			for req := range requests {
+				_, err := s.Append(t.Context(), req)
+				if err == nil {
+					won.Add(1)
+					continue
+				}
+				lost.Add(1)
+				wantStatus(t, err, codes.Aborted, "append precondition failed")
+				details := status.Convert(err).Details()
+				if len(details) != 1 {
+					t.Errorf("conflict without details: %v", err)
+				} else if d, ok := details[0].(*pb.ConcurrencyErrorDetail); !ok || d.GetActualLastAggregateNonce() != 1 ||
+					d.GetAggregateId() != req.GetAggregateId() || d.GetTenantId() != "t" || d.GetActualLastGlobalNonce() == 0 {
+					t.Errorf("conflict of %q has details %v", req.GetAggregateId(), d)
+				}
+			}
+		})
+	}
+	for i := range streams * each {
+		req := rawAppend(fmt.Sprintf("acc-%d", i/each), 0, 1)
+		if i%3 == 0 {
+			req.AggregateType = "Order"
+		}
+		requests <- req
+	}
+	close(requests)
+	callers.Wait()
+	if won.Load() != streams || lost.Load() != streams*(each-1) {
+		t.Errorf("%d appends won and %d lost, want %d and %d", won.Load(), lost.Load(), streams, streams*(each-1))
+	}
+	page, err := s.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t", Forward: true, MaxCount: 1000})
+	if err != nil || len(page.GetEvents()) != streams {
+		t.Errorf("there are %d events after it, %v; want %d", len(page.GetEvents()), err, streams)
+	}
+}

@@ -234,7 +234,7 @@ func (w *Wire) carry(l *line, d direction, from, to net.Conn) {
 func (w *Wire) fate(l *line, d direction, n int) (passed int, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.mode == stall || w.mode == stallAnswers {
+	for w.mode == stall || w.mode == stallAnswers && d == reply {
 		changed := w.changed
 		w.mu.Unlock()
 		<-changed

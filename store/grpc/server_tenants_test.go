@@ -199,8 +199,11 @@ func show(messages []proto.Message, err error) string {
 	}
 	st := status.Convert(err)
 	b.WriteString(st.Code().String() + st.Message())
-	for _, d := range st.Proto().GetDetails() {
-		b.Write(d.GetValue())
+	for _, d := range st.Details() {
+		if d, ok := d.(proto.Message); ok {
+			text, _ := proto.MarshalOptions{Deterministic: true}.Marshal(d)
+			b.Write(text)
+		}
 	}
 	return b.String()
 }

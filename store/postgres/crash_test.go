@@ -1,5 +1,292 @@
 package postgres_test
 
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// rounds returns n, or at least 50 where much is checked.
+func rounds(n int) int {
+	if checks, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && checks >= 1000 && !testing.Short() {
+		return max(n, 50)
+	}
+	return n
+}
+
+// add is a command, and its event; the state is the numbers that were added.
+type add struct{ N int }
+
+func adder() decider.Decider[add, []int, add] {
+	return decider.New(
+		func(c add, state []int) ([]add, error) {
+			if slices.Contains(state, c.N) {
+				return nil, errors.New("added before")
+			}
+			return []add{c}, nil
+		},
+		func(state []int, e add) []int { return append(slices.Clip(state), e.N) },
+	)
+}
+
+// TestServerCrash: while the server crashes and is started again under load, each command
+// lands once, whatever its callers were told, and a subscription misses nothing.
+func TestServerCrash(t *testing.T) {
+	t.Parallel()
+	server := postgrestest.Start(t)
+	url := server.URL(t)
+	st := open(t, url)
+	numbers := runner.New("Numbers", adder(), st, codec.JSON(map[string]add{"Added": {}}))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+
+	const writers, streams = 6, 3
+	var writing sync.WaitGroup
+	stop := make(chan struct{})
+	var landed [writers]int
+	for w := range writers {
+		writing.Go(func() {
+			for n := w; ; n += writers {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := addUntilItLands(ctx, numbers, fmt.Sprint(w%streams), n); err != nil {
+					t.Errorf("command %d: %v", n, err)
+					return
+				}
+				landed[w]++
+			}
+		})
+	}
+	seen := make(chan []uint64, 1)
+	go func() { seen <- followed(ctx, st, "End") }()
+	n := rounds(3)
+	for range n {
+		time.Sleep(20*time.Millisecond + rand.N(150*time.Millisecond))
+		server.Crash(t)
+		server.Restart(t)
+	}
+	time.Sleep(50 * time.Millisecond)
+	close(stop)
+	writing.Wait()
+
+	total := 0
+	for s := range streams {
+		loaded, err := numbers.Load(ctx, fmt.Sprint(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := numbersOf(landed[:], s, streams)
+		slices.Sort(loaded.State)
+		if !slices.Equal(loaded.State, want) {
+			t.Errorf("stream %d has the numbers %v, want %v", s, loaded.State, want)
+		}
+		total += len(want)
+	}
+	appendTo(t, st, store.Stream{Type: "End", ID: "1"}, 1)
+	if got := positions(t, st); !slices.Equal(got, upTo(total+1)) {
+		t.Errorf("the log has the positions %v, want 1 to %d", got, total+1)
+	}
+	if got := <-seen; !slices.Equal(got, upTo(total+1)) {
+		t.Errorf("a subscription yielded the positions %v, want 1 to %d", got, total+1)
+	}
+	t.Logf("%d commands over %d crashes", total, n)
+}
+
+// numbersOf returns, sorted, what the writers of stream s have added.
+func numbersOf(landed []int, s, streams int) []int {
+	var want []int
+	for w, count := range landed {
+		for i := range count {
+			if w%streams == s {
+				want = append(want, w+i*len(landed))
+			}
+		}
+	}
+	slices.Sort(want)
+	return want
+}
+
+// addUntilItLands sends the command until it is known to have landed.
+func addUntilItLands(ctx context.Context, numbers *runner.Runner[add, []int, add], stream string, n int) error {
+	for {
+		_, err := numbers.Handle(ctx, stream, add{n}, runner.CommandID(fmt.Sprint("command ", n)))
+		if err == nil || errors.Is(err, runner.ErrRejected) || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond) // the server needs the processor to start
+	}
+}
+
+// followed returns the positions that a subscription yields, up to one of an event of a
+// stream of type end.
+func followed(ctx context.Context, st *postgres.Store, end string) (positions []uint64) {
+	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+		if err != nil {
+			return positions
+		}
+		for i := range page.Events {
+			positions = append(positions, page.Events[i].Position)
+			if page.Events[i].Stream.Type == end {
+				return positions
+			}
+		}
+	}
+	return positions
+}
+
+// childEnv is set to the URL of the database that the child process appends to.
 const childEnv = "EVOLVE_POSTGRES_CHILD"
 
-func appendForever(url string) {}
+const childWriters, childBatch = 8, 3
+
+// appendForever is the child: it writes a line for each append that succeeded, until it
+// is killed.
+func appendForever(url string) {
+	st, err := postgres.Open(context.Background(), url)
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	lines := make(chan string)
+	for i := range childWriters {
+		s := store.Stream{Type: "Crash", ID: fmt.Sprintf("%d-%d", os.Getpid(), i)}
+		go func() {
+			for {
+				events := batch(childBatch)
+				got, err := st.Append(context.Background(), s, store.Any, events)
+				if err != nil {
+					lines <- fmt.Sprint("error ", err)
+					return
+				}
+				lines <- fmt.Sprintf("ok %s %d %s", s.ID, got.Version, events[0].ID)
+			}
+		}()
+	}
+	for line := range lines {
+		fmt.Println(line)
+	}
+}
+
+// child starts a process that appends to the database at url. Its lines come from the
+// channel, which is closed when it has ended.
+func child(t *testing.T, url string) (*exec.Cmd, <-chan string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+url)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 1<<20)
+	go func() {
+		defer close(lines)
+		for r := bufio.NewReader(out); ; {
+			line, err := r.ReadString('\n')
+			if err != nil { // a line that is cut off is no acknowledgement
+				return
+			}
+			lines <- strings.TrimSpace(line)
+		}
+	}()
+	return cmd, lines
+}
+
+// TestClientCrash: what a process that is killed was told is in the log, once and whole.
+func TestClientCrash(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	acked := make(map[string]string) // stream and version of the last event, by the id of the first
+	n := rounds(3)
+	for range n {
+		cmd, lines := child(t, url)
+		other, more := child(t, url)
+		collect(t, acked, <-lines) // it works
+		collect(t, acked, <-more)
+		time.AfterFunc(rand.N(200*time.Millisecond), func() { _ = cmd.Process.Kill() })
+		for line := range lines {
+			collect(t, acked, line)
+		}
+		_ = other.Process.Kill()
+		for line := range more {
+			collect(t, acked, line)
+		}
+		_, _ = cmd.Wait(), other.Wait() // they were killed
+		checkLog(t, url, acked)
+	}
+	t.Logf("%d acknowledged appends over %d crashes", len(acked), n)
+}
+
+// collect takes a line of a child into acked.
+func collect(t *testing.T, acked map[string]string, line string) {
+	t.Helper()
+	parts := strings.Fields(line)
+	if len(parts) != 4 || parts[0] != "ok" {
+		t.Fatalf("the child says %q", line)
+	}
+	acked[parts[3]] = parts[1] + " " + parts[2]
+}
+
+// checkLog checks that every acknowledged append is in the log once and whole, that there
+// is no half of another, and that no number is left out.
+func checkLog(t *testing.T, url string, acked map[string]string) {
+	t.Helper()
+	st := open(t, url)
+	versions := make(map[string]uint64)
+	ids := make(map[string]string)
+	o, position := store.LogOptions{}, uint64(0)
+	for end := false; !end; {
+		page, err := st.ReadAll(context.Background(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page.Events {
+			e := &page.Events[i]
+			position++
+			versions[e.Stream.ID]++
+			if e.Position != position || e.Version != versions[e.Stream.ID] {
+				t.Fatalf("event is position %d, version %d of %s; want %d and %d",
+					e.Position, e.Version, e.Stream, position, versions[e.Stream.ID])
+			}
+			if e.Version%childBatch == 1 {
+				ids[e.ID] = fmt.Sprintf("%s %d", e.Stream.ID, e.Version+childBatch-1)
+			}
+		}
+		o.From, end = page.Next, page.End
+	}
+	for id, want := range acked {
+		if ids[id] != want {
+			t.Fatalf("the append of %s was acknowledged as %q, and is %q", id, want, ids[id])
+		}
+	}
+	for id, version := range versions {
+		if version%childBatch != 0 {
+			t.Fatalf("stream %s has %d events: half an append", id, version)
+		}
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -15,18 +15,29 @@ func TestMain(m *testing.M) {
 		appendForever(url)
 	}
 	flag.Parse()
-	if _, _, err := postgrestest.Database(context.Background()); err != nil {
+	_, drop, err := postgrestest.Database(context.Background())
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "EXAMPLES NOT RUN, NO POSTGRESQL:", err)
 		_ = flag.Set("test.skip", "^Example")
+	} else {
+		drop()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, drop := range drops {
+		drop()
+	}
+	os.Exit(code)
 }
+
+// drops are what drops the databases of the examples, which run one by one.
+var drops []func()
 
 // exampleURL returns the URL of a new database.
 func exampleURL() string {
-	url, _, err := postgrestest.Database(context.Background())
+	url, drop, err := postgrestest.Database(context.Background())
 	if err != nil {
 		panic(err)
 	}
+	drops = append(drops, drop)
 	return url
 }

@@ -1,0 +1,230 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// cable is a connection that can be cut after what is written next, so that the answer
+// is lost.
+type cable struct {
+	net.Conn
+	cut *atomic.Bool
+}
+
+func (c cable) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.cut.Load() {
+		_ = c.Close()
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// wired returns a store whose connections are cut by what is returned.
+func wired(t *testing.T, url string) (*postgres.Store, *atomic.Bool) {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cut atomic.Bool
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		return cable{conn, &cut}, err
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	st, err := postgres.New(context.Background(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st, &cut
+}
+
+// TestLostAnswer: an append whose answer is lost has an unknown outcome, and the same
+// append again tells that it was made.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st, cut := wired(t, url)
+	appendTo(t, st, stream(1), 1)
+	cut.Store(true)
+	events := batch(2)
+	_, err := st.Append(ctx, stream(1), store.Exactly(1), events)
+	if !errors.Is(err, postgres.ErrUnavailable) || store.Definite(err) {
+		t.Fatalf("Append whose answer is lost = %v, want ErrUnavailable, not definite", err)
+	}
+	cut.Store(false)
+	var got store.Appended
+	for range 10 { // for as long as there are connections in the pool that were cut
+		if got, err = st.Append(ctx, stream(1), store.Exactly(1), events); err == nil {
+			break
+		}
+	}
+	if want := (store.Appended{Version: 3, Position: 3, Replayed: true}); err != nil || got != want {
+		t.Errorf("Append again = %+v, %v; want %+v", got, err, want)
+	}
+}
+
+// TestKilledWhileWaiting: an append whose connection the server ends while it waits for
+// the log fails in time, and was not made.
+func TestKilledWhileWaiting(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st, pool := open(t, url), newPool(t, url)
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error)
+	events := batch(1)
+	go func() {
+		_, err := st.Append(ctx, stream(2), store.Any, events)
+		failed <- err
+	}()
+	admin := connect(t, url)
+	for killed := 0; killed == 0; {
+		err := admin.QueryRow(ctx, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "+
+			"WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&killed)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var typed *postgres.Error
+	if err := <-failed; !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "57P01" || store.Definite(err) {
+		t.Errorf("Append whose connection was ended = %v, want ErrUnavailable by 57P01", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.Append(ctx, stream(2), store.Any, events); err != nil || got.Replayed || got.Position != 2 {
+		t.Errorf("Append again = %+v, %v; want position 2, not replayed", got, err)
+	}
+}
+
+// TestTooManyConnections: a server without a connection left is unavailable, at once.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	role := "evolve_lone_" + store.NewID()[:8]
+	execute(t, url, "CREATE ROLE "+role+" LOGIN CONNECTION LIMIT 0")
+	t.Cleanup(func() { execute(t, url, "DROP ROLE "+role) })
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.ConnConfig.User = role
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var typed *postgres.Error
+	_, err = postgres.New(within(t), pool)
+	if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "53300" {
+		t.Errorf("New without a connection left = %v, want ErrUnavailable by 53300", err)
+	}
+}
+
+// TestPoolInUse: when all connections are lent, calls end with their contexts.
+func TestPoolInUse(t *testing.T) {
+	t.Parallel()
+	ctx, pool := within(t), newPool(t, postgrestest.URL(t))
+	st, err := postgres.New(ctx, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for range pool.Config().MaxConns {
+		conn, err := pool.Acquire(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	_, err1 := st.Append(short, stream(1), store.Any, batch(1))
+	_, err2 := st.Read(short, stream(1), store.ReadOptions{})
+	_, err3 := st.Head(short)
+	for _, err := range []error{err1, err2, err3} {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a call without a connection = %v, want DeadlineExceeded", err)
+		}
+	}
+}
+
+// TestNeighbours: an append that the database refuses does not take down those that are
+// committed with it.
+func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st, pool := open(t, url), newPool(t, url)
+	execute(t, url, "ALTER TABLE evolve.event ADD CONSTRAINT refused CHECK (type <> 'Refused')")
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	if _, err := st.WithTx(tx).Append(ctx, stream(0), store.Any, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	type outcome struct {
+		refused bool
+		err     error
+	}
+	const n = 40
+	outcomes := make(chan outcome, n)
+	for i := range n {
+		go func() {
+			events := batch(2)
+			if i%5 == 0 {
+				events[1].Type = "Refused"
+			}
+			_, err := st.Append(ctx, stream(i+1), store.NoStream, events)
+			outcomes <- outcome{i%5 == 0, err}
+		}()
+	}
+	for waiting := 0; waiting < 2; { // both lanes, so that the rest are groups
+		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").
+			Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		switch o := <-outcomes; {
+		case !o.refused && o.err != nil:
+			t.Errorf("Append beside one that is refused: %v", o.err)
+		case o.refused && (o.err == nil || !strings.Contains(o.err.Error(), "refused")):
+			t.Errorf("Append that the database refuses = %v", o.err)
+		}
+	}
+	if got := len(positions(t, st)); got != 1+n*4/5*2 {
+		t.Errorf("the log has %d events, want %d", got, 1+n*4/5*2)
+	}
+}

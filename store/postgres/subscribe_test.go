@@ -1,0 +1,248 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// pingPong appends an event whenever the last one has come, n times, and returns the
+// positions that came. Before each append it calls do.
+func pingPong(t *testing.T, reader, writer *postgres.Store, n int, do func(i int)) []uint64 {
+	t.Helper()
+	var got []uint64
+	for page, err := range reader.Subscribe(within(t), store.LogOptions{}) {
+		if err != nil {
+			t.Errorf("Subscribe, after the positions %v: %v", got, err)
+			return got
+		}
+		for i := range page.Events {
+			got = append(got, page.Events[i].Position)
+		}
+		if len(got) == n {
+			return got
+		}
+		do(len(got))
+		appendTo(t, writer, stream(1), 1)
+	}
+	return got
+}
+
+// killBackends ends all connections to the database of url, or those that listen.
+func killBackends(t *testing.T, url string, listening bool) (killed int) {
+	t.Helper()
+	query := "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+	if listening {
+		query += " AND query LIKE 'LISTEN%'"
+	}
+	if err := connect(t, url).QueryRow(context.Background(), query).Scan(&killed); err != nil {
+		t.Fatal(err)
+	}
+	return killed
+}
+
+func TestSubscribeHears(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	if got := pingPong(t, open(t, url), open(t, url), 30, func(int) {}); !slices.Equal(got, upTo(30)) {
+		t.Errorf("Subscribe to what another store appends yielded %v, want 1 to 30", got)
+	}
+}
+
+// TestSubscribeLosesItsEar: without the connection that listens, news come late, and all
+// of them; a new connection listens soon.
+func TestSubscribeLosesItsEar(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	killed := 0
+	got := pingPong(t, open(t, url), open(t, url), 12, func(i int) {
+		if i%4 == 2 {
+			killed += killBackends(t, url, true)
+		}
+	})
+	if !slices.Equal(got, upTo(12)) || killed == 0 {
+		t.Errorf("Subscribe, whose connection that listens was ended %d times, yielded %v, want 1 to 12", killed, got)
+	}
+}
+
+// TestSubscribeLosesAll: a subscription outlives all connections of its store.
+func TestSubscribeLosesAll(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	writer, killed := open(t, url), 0
+	got := pingPong(t, open(t, url), writer, 8, func(i int) {
+		if i%3 == 1 {
+			killed += killBackends(t, url, false)
+			for range 10 { // those of the writer, which does not try again by itself
+				if _, err := writer.Head(context.Background()); err == nil {
+					break
+				}
+			}
+			_, _ = writer.Append(context.Background(), stream(2), store.Exactly(9), batch(1))
+			_, _ = writer.Append(context.Background(), stream(2), store.Exactly(9), batch(1))
+		}
+	})
+	if !slices.Equal(got, upTo(8)) || killed == 0 {
+		t.Errorf("Subscribe, %d of whose connections were ended, yielded %v, want 1 to 8", killed, got)
+	}
+}
+
+func TestPollOnly(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	reader := open(t, url, postgres.WithPollOnly(5*time.Millisecond))
+	got := pingPong(t, reader, open(t, url), 10, func(int) {
+		if n := killBackends(t, url, true); n > 0 {
+			t.Errorf("%d connections listen, want none", n)
+		}
+	})
+	if !slices.Equal(got, upTo(10)) {
+		t.Errorf("Subscribe that polls yielded %v, want 1 to 10", got)
+	}
+}
+
+// TestSubscribeOfTenants: news of one tenant comes to all of its subscriptions, and the
+// positions of others are left out.
+func TestSubscribeOfTenants(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st, other := open(t, url), open(t, url)
+	a, b := tenant(t, st, 0), tenant(t, st, 1)
+	got := pingPong(t, a, tenant(t, other, 0), 10, func(int) { appendTo(t, b, stream(1), 1) })
+	if want := []uint64{2, 4, 6, 8, 10, 12, 14, 16, 18, 20}; !slices.Equal(got, want) {
+		t.Errorf("Subscribe to one of two tenants yielded %v, want %v", got, want)
+	}
+	for _, backward := range []bool{false, true} {
+		page, err := a.ReadAll(context.Background(), store.LogOptions{Limit: 10, Backward: backward})
+		if err != nil || len(page.Events) != 10 || !page.End || page.Head != 20 {
+			t.Errorf("ReadAll, backward %t, = %d events, end %t, head %d, %v; want all 10, true, 20",
+				backward, len(page.Events), page.End, page.Head, err)
+		}
+	}
+}
+
+// TestSubscribeDiverges: when the log is replaced by an older one that goes on otherwise,
+// a subscription ends, and does not skip what has taken the positions.
+func TestSubscribeDiverges(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ again int }{"by a shorter one": {0}, "by another one": {3}}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, url := within(t), postgrestest.URL(t)
+			st := open(t, url, postgres.WithPollOnly(5*time.Millisecond))
+			appendTo(t, st, stream(1), 5)
+			var last store.Checkpoint
+			for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+				if err != nil {
+					var diverged *store.DivergedError
+					if !errors.As(err, &diverged) || diverged.Checkpoint != last || diverged.Head != uint64(3+tt.again) {
+						t.Errorf("Subscribe ended with %v, want a *DivergedError of %+v, head %d", err, last, 3+tt.again)
+					}
+					break
+				}
+				if len(page.Events) == 0 {
+					t.Fatalf("Subscribe yielded %+v after the log was replaced", page)
+				}
+				e := page.Events[len(page.Events)-1]
+				last = store.Checkpoint{Position: e.Position, EventID: e.ID}
+				execute(t, url, fmt.Sprintf(`BEGIN; DELETE FROM evolve.event WHERE position > 3; UPDATE evolve.log SET head = 3;
+INSERT INTO evolve.event SELECT 'default', n + 3, 'B', '2', n, 'other ' || n, 'Happened', 1, '', now(), now(), NULL, ''
+FROM generate_series(1, %d) n; UPDATE evolve.log SET head = head + %[1]d; COMMIT`, tt.again))
+			}
+			if _, err := store.Resume(ctx, st, last); !errors.Is(err, store.ErrLogDiverged) {
+				t.Errorf("Resume(%+v) = %v, want ErrLogDiverged", last, err)
+			}
+		})
+	}
+}
+
+// TestFilterInBoundedTime: a filter that matches little finds it over bounded pages, also
+// among the events of another tenant.
+func TestFilterInBoundedTime(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st := open(t, url)
+	rare := batch(1)
+	rare[0].Type = "Rare"
+	for i, events := range [][]store.Event{rare, batch(10_000), batch(1)} {
+		if i == 2 {
+			events[0].Type = "Rare"
+		}
+		if _, err := st.Append(ctx, stream(1), store.Any, events); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, tenant(t, st, 1), stream(1), 100)
+	}
+	for _, backward := range []bool{false, true} {
+		o := store.LogOptions{Backward: backward, Filter: store.Filter{EventTypes: []string{"Rare"}}}
+		var got []uint64
+		pages := 0
+		for end := false; !end; pages++ {
+			page, err := st.ReadAll(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range page.Events {
+				got = append(got, page.Events[i].Position)
+			}
+			o.From, end = page.Next, page.End
+		}
+		slices.Sort(got)
+		if pages != 2 || !slices.Equal(got, []uint64{1, 10_202}) {
+			t.Errorf("ReadAll, backward %t, = positions %v on %d pages, want 1 and 10,202 on 2", backward, got, pages)
+		}
+	}
+}
+
+// TestFilterByHalfARune: what no database takes as text matches as it would in memory.
+func TestFilterByHalfARune(t *testing.T) {
+	t.Parallel()
+	ctx, st := within(t), open(t, postgrestest.URL(t))
+	appendTo(t, st, store.Stream{Type: "A", ID: "日本"}, 1)
+	appendTo(t, st, store.Stream{Type: "A", ID: "日"}, 1)
+	appendTo(t, st, store.Stream{Type: "A", ID: "\ufffd"}, 1)
+	for f, want := range map[*store.Filter]int{
+		{IDPrefix: "日\xe6"}: 1, {IDPrefix: "\xe6"}: 2, {IDPrefix: "日\x00"}: 0, {IDPrefix: "\ufffd"}: 1,
+		{StreamTypes: []string{"\xff"}}: 0, {EventTypes: []string{"\x00", "Happened"}}: 3,
+	} {
+		page, err := st.ReadAll(ctx, store.LogOptions{Filter: *f})
+		if err != nil || len(page.Events) != want {
+			t.Errorf("ReadAll(%+q) = %d events, %v; want %d", f, len(page.Events), err, want)
+		}
+	}
+}
+
+// TestBigPages: a page of large events ends early, and the next ones go on.
+func TestBigPages(t *testing.T) {
+	t.Parallel()
+	ctx, st := within(t), open(t, postgrestest.URL(t))
+	events := batch(5)
+	for i := range events {
+		events[i].Data = make([]byte, 8<<20)
+	}
+	if _, err := st.Append(ctx, stream(1), store.Any, events); err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	for o := (store.ReadOptions{}); ; pages++ {
+		page, err := st.Read(ctx, stream(1), o)
+		if err != nil || len(page.Events) > 4 || len(page.Events) == 0 || page.Events[0].Version != max(o.From, 1) {
+			t.Fatalf("Read from %d = %d events, %v; want at most 4", o.From, len(page.Events), err)
+		}
+		if page.End {
+			break
+		}
+		o.From = page.Next
+	}
+	if pages != 1 {
+		t.Errorf("there were %d pages before the last, want 1", pages)
+	}
+}

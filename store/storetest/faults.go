@@ -46,9 +46,10 @@ func (f Fault) String() string {
 }
 
 // Rate says how often which fault happens: each is a probability from 0 to 1,
-// and their sum must not be above 1. An append can have all of them; a save of a
-// snapshot or checkpoint Down, Lost and Slow; whatever reads Down and Slow. The
-// zero Rate has no faults other than those of [Faulty.Next].
+// and their sum must not be above 1. An append, claiming or not, can have all of
+// them; a save of a snapshot or checkpoint, and what is done with a lease, Down,
+// Lost and Slow; whatever reads Down and Slow. The zero Rate has no faults other
+// than those of [Faulty.Next].
 type Rate struct {
 	Down, Lost, Late, Slow, Refuse float64
 
@@ -79,12 +80,15 @@ var _ store.Store = (*Faulty)(nil)
 
 // landing is an append that is still to happen.
 type landing struct {
-	ctx      context.Context //nolint:containedctx // the values of the call that is postponed
-	stream   store.Stream
-	expected store.Expected
-	events   []store.Event
-	calls    int // it lands before the call that counts this to zero; below zero: by Land only
+	ctx    context.Context //nolint:containedctx // the values of the call that is postponed
+	append appending
+	events []store.Event
+	calls  int // it lands before the call that counts this to zero; below zero: by Land only
 }
+
+// appending is an append of a store, of other events or under another ctx than at
+// first perhaps.
+type appending func(ctx context.Context, events []store.Event) (store.Appended, error)
 
 // Faults returns s with faults of a rate, chosen by seed. The Faulty has the
 // methods of store.Store only; [Faulty.Store] returns it with the other
@@ -144,15 +148,22 @@ func (f *Faulty) Count(fault Fault) int {
 
 // Append is store.Store.Append, with faults.
 func (f *Faulty) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	return f.append(ctx, s, events, func(ctx context.Context, events []store.Event) (store.Appended, error) {
+		return f.inner.Append(ctx, s, e, events)
+	})
+}
+
+// append is an append of events to s, with faults.
+func (f *Faulty) append(ctx context.Context, s store.Stream, events []store.Event, call appending) (store.Appended, error) {
 	fault, queued := f.next(&f.appends, Down, Lost, Late, Slow, Refuse)
 	var appended store.Appended
 	do := func() (err error) {
-		appended, err = f.inner.Append(ctx, s, e, events)
+		appended, err = call(ctx, events)
 		return err
 	}
 	switch fault {
 	case Late:
-		f.postpone(ctx, s, e, events, queued)
+		f.postpone(ctx, call, events, queued)
 		return store.Appended{}, injected(fault)
 	case Refuse:
 		if err := f.rival(ctx, s, events); err != nil {
@@ -186,7 +197,7 @@ func reading[T any](ctx context.Context, f *Faulty, call func() (T, error)) (T, 
 	return got, nil
 }
 
-// saving is the save of a snapshot or a checkpoint, with faults.
+// saving is a call that changes something other than a stream, with faults.
 func (f *Faulty) saving(ctx context.Context, save func() error) error {
 	fault, _ := f.next(nil, Down, Lost, Slow)
 	return f.perform(ctx, fault, save)
@@ -265,12 +276,12 @@ func (f *Faulty) due() []*landing {
 // land appends what was late. Nobody hears what came of it.
 func (f *Faulty) land(due []*landing) {
 	for _, l := range due {
-		_, _ = f.inner.Append(l.ctx, l.stream, l.expected, l.events)
+		_, _ = l.append(l.ctx, l.events)
 	}
 }
 
-func (f *Faulty) postpone(ctx context.Context, s store.Stream, e store.Expected, events []store.Event, held bool) {
-	late := &landing{ctx: context.WithoutCancel(ctx), stream: s, expected: e, events: clone(events), calls: -1}
+func (f *Faulty) postpone(ctx context.Context, call appending, events []store.Event, held bool) {
+	late := &landing{ctx: context.WithoutCancel(ctx), append: call, events: clone(events), calls: -1}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !held {

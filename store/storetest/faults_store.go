@@ -3,62 +3,37 @@ package storetest
 import (
 	"context"
 	"iter"
+	"slices"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 )
 
-// Store returns f with those of the capabilities [store.Log], [store.Snapshots]
-// and [store.Checkpoints] that the wrapped store has, for code that looks for
-// them by type assertion. A subscription that is Down ends with the error
-// between two pages.
+// Store returns f with those of the capabilities [store.Log], [store.Snapshots],
+// [store.Checkpoints], [store.Claims] and [store.Leases] that the wrapped store
+// has, for code that looks for them by type assertion. A subscription that is
+// Down ends with the error between two pages.
 func (f *Faulty) Store() store.Store {
-	log, hasLog := f.inner.(store.Log)
-	snapshots, hasSnapshots := f.inner.(store.Snapshots)
-	checkpoints, hasCheckpoints := f.inner.(store.Checkpoints)
-	l, s, c := &faultyLog{f, log}, &faultySnapshots{f, snapshots}, &faultyCheckpoints{f, checkpoints}
-	switch {
-	case hasLog && hasSnapshots && hasCheckpoints:
-		return struct {
-			store.Store
-			*faultyLog
-			*faultySnapshots
-			*faultyCheckpoints
-		}{f, l, s, c}
-	case hasLog && hasSnapshots:
-		return struct {
-			store.Store
-			*faultyLog
-			*faultySnapshots
-		}{f, l, s}
-	case hasLog && hasCheckpoints:
-		return struct {
-			store.Store
-			*faultyLog
-			*faultyCheckpoints
-		}{f, l, c}
-	case hasSnapshots && hasCheckpoints:
-		return struct {
-			store.Store
-			*faultySnapshots
-			*faultyCheckpoints
-		}{f, s, c}
-	case hasLog:
-		return struct {
-			store.Store
-			*faultyLog
-		}{f, l}
-	case hasSnapshots:
-		return struct {
-			store.Store
-			*faultySnapshots
-		}{f, s}
-	case hasCheckpoints:
-		return struct {
-			store.Store
-			*faultyCheckpoints
-		}{f, c}
+	p := parts{
+		f, &faultyLog{faults: f}, &faultySnapshots{faults: f}, &faultyCheckpoints{faults: f},
+		&faultyClaims{faults: f}, &faultyLeases{faults: f},
 	}
-	return f
+	has := find(f.inner, &p.log, hasTheLog) |
+		find(f.inner, &p.snapshots, hasTheSnapshots) |
+		find(f.inner, &p.checkpoints, hasTheCheckpoints) |
+		find(f.inner, &p.claims, hasTheClaims) |
+		find(f.inner, &p.leases, hasTheLeases)
+	return p.some(has)
+}
+
+// find sets to to st and returns bit, if st is a T.
+func find[T any](st store.Store, to *T, bit int) int {
+	found, ok := st.(T)
+	if !ok {
+		return 0
+	}
+	*to = found
+	return bit
 }
 
 type faultyLog struct {
@@ -125,4 +100,51 @@ func (c *faultyCheckpoints) LoadCheckpoint(ctx context.Context, name string) (st
 
 func (c *faultyCheckpoints) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	return c.faults.saving(ctx, func() error { return c.checkpoints.SaveCheckpoint(ctx, name, from, to) })
+}
+
+type faultyClaims struct {
+	faults *Faulty
+	claims store.Claims
+}
+
+var _ store.Claims = (*faultyClaims)(nil)
+
+func (c *faultyClaims) AppendClaiming(
+	ctx context.Context, s store.Stream, e store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
+	claims = slices.Clone(claims) // it may be late
+	return c.faults.append(ctx, s, events, func(ctx context.Context, events []store.Event) (store.Appended, error) {
+		return c.claims.AppendClaiming(ctx, s, e, events, claims)
+	})
+}
+
+func (c *faultyClaims) Holder(ctx context.Context, key string) (s store.Stream, ok bool, err error) {
+	s, err = reading(ctx, c.faults, func() (got store.Stream, err error) {
+		got, ok, err = c.claims.Holder(ctx, key)
+		return got, err
+	})
+	return s, ok && err == nil, err
+}
+
+type faultyLeases struct {
+	faults *Faulty
+	leases store.Leases
+}
+
+var _ store.Leases = (*faultyLeases)(nil)
+
+func (l *faultyLeases) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
+	var lease store.Lease
+	err := l.faults.saving(ctx, func() (err error) {
+		lease, err = l.leases.AcquireLease(ctx, name, owner, ttl)
+		return err
+	})
+	if err != nil {
+		return store.Lease{}, err
+	}
+	return lease, nil
+}
+
+func (l *faultyLeases) ReleaseLease(ctx context.Context, lease store.Lease) error {
+	return l.faults.saving(ctx, func() error { return l.leases.ReleaseLease(ctx, lease) })
 }

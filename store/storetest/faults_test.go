@@ -310,64 +310,6 @@ func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []st
 	return append(trace, fmt.Sprint(all))
 }
 
-// What the wrapped store can do, the Faulty can, and no more.
-func TestFaultsStore(t *testing.T) {
-	t.Parallel()
-	m := memory.New()
-	type (
-		l = store.Log
-		s = store.Snapshots
-		c = store.Checkpoints
-	)
-	tests := map[string]store.Store{
-		"nothing": struct{ store.Store }{m},
-		"log": struct {
-			store.Store
-			l
-		}{m, m},
-		"snapshots": struct {
-			store.Store
-			s
-		}{m, m},
-		"checkpoints": struct {
-			store.Store
-			c
-		}{m, m},
-		"no log": struct {
-			store.Store
-			s
-			c
-		}{m, m, m},
-		"no snapshots": struct {
-			store.Store
-			l
-			c
-		}{m, m, m},
-		"no checkpoints": struct {
-			store.Store
-			l
-			s
-		}{m, m, m},
-		"everything": m,
-	}
-	for name, inner := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got := storetest.Faults(inner, 1, storetest.Rate{}).Store()
-			if got, want := capabilities(got), capabilities(inner); got != want {
-				t.Errorf("Store() is a Log, Snapshots, Checkpoints: %v, want %v", got, want)
-			}
-		})
-	}
-}
-
-func capabilities(s store.Store) (is [3]bool) {
-	_, is[0] = s.(store.Log)
-	_, is[1] = s.(store.Snapshots)
-	_, is[2] = s.(store.Checkpoints)
-	return is
-}
-
 func TestFaultsCapabilities(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -423,6 +365,70 @@ func TestFaultsCapabilities(t *testing.T) {
 		}
 	})
 
+	t.Run("a claim can be lost, late and down", func(t *testing.T) {
+		t.Parallel()
+		m, f := open(storetest.Rate{})
+		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
+		claim := func(n string) error {
+			_, err := c.AppendClaiming(ctx, stream, store.Any, event(n), []store.Claim{{Key: n}})
+			return err
+		}
+		f.Next(storetest.Lost, storetest.Late, storetest.Down, storetest.None)
+		wantInjected(t, claim("lost"))
+		wantInjected(t, claim("late"))
+		wantInjected(t, claim("down"))
+		wantHolder(t, m, "late", false)
+		f.Land()
+		if err := claim("well"); err != nil {
+			t.Errorf("AppendClaiming() = %v", err)
+		}
+		wantIDs(t, m, "a", "lost", "late", "well")
+		for key, held := range map[string]bool{"lost": true, "late": true, "down": false, "well": true} {
+			wantHolder(t, m, key, held)
+		}
+		f.NextRead(storetest.Down)
+		_, held, err := c.Holder(ctx, "well")
+		if wantInjected(t, err); held {
+			t.Error("Holder() is true with its error")
+		}
+		wantHolder(t, c, "well", true)
+	})
+
+	t.Run("a claim is refused with a true conflict", func(t *testing.T) {
+		t.Parallel()
+		m, f := open(storetest.Rate{})
+		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
+		f.Next(storetest.Refuse)
+		_, err := c.AppendClaiming(ctx, stream, store.Exactly(1), event("b"), []store.Claim{{Key: "b"}})
+		if !errors.Is(err, store.ErrConflict) {
+			t.Errorf("AppendClaiming() = %v, want ErrConflict", err)
+		}
+		wantHolder(t, m, "b", false)
+	})
+
+	t.Run("a lease can be lost and down", func(t *testing.T) {
+		t.Parallel()
+		m, f := open(storetest.Rate{Lost: 1})
+		lost := f.Store().(store.Leases) //nolint:errcheck // a panic says it all
+		got, err := lost.AcquireLease(ctx, "view", "a", time.Hour)
+		if wantInjected(t, err); got != (store.Lease{}) {
+			t.Errorf("AcquireLease() = %v with its error", got)
+		}
+		lease, err := m.AcquireLease(ctx, "view", "a", time.Hour)
+		if err != nil || lease.Fence != 1 {
+			t.Fatalf("AcquireLease() = %v, %v, want it extended: only the answer was lost", lease, err)
+		}
+		down := storetest.Faults(m, 1, storetest.Rate{Down: 1}).Store().(store.Leases) //nolint:errcheck // a panic says it all
+		wantInjected(t, down.ReleaseLease(ctx, lease))
+		if _, err := m.AcquireLease(ctx, "view", "b", time.Hour); !errors.Is(err, store.ErrLeaseHeld) {
+			t.Errorf("AcquireLease() by another = %v, want ErrLeaseHeld: the release was down", err)
+		}
+		wantInjected(t, lost.ReleaseLease(ctx, lease))
+		if _, err := m.AcquireLease(ctx, "view", "b", time.Hour); err != nil {
+			t.Errorf("AcquireLease() by another = %v, want it granted: only the answer of the release was lost", err)
+		}
+	})
+
 	t.Run("snapshots and checkpoints can be down", func(t *testing.T) {
 		t.Parallel()
 		_, f := open(storetest.Rate{Down: 1})
@@ -440,6 +446,13 @@ func TestFaultsCapabilities(t *testing.T) {
 			t.Errorf("LoadSnapshot() = %v, %v, want none: the save was down", ok, err)
 		}
 	})
+}
+
+func wantHolder(t rapid.TB, c store.Claims, key string, want bool) {
+	t.Helper()
+	if _, held, err := c.Holder(context.Background(), key); held != want || err != nil {
+		t.Errorf("Holder(%q) = %v, %v, want %v", key, held, err, want)
+	}
 }
 
 func ExampleFaults() {

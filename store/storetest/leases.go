@@ -90,18 +90,18 @@ func heldError(err error) *store.LeaseHeldError {
 	return nil
 }
 
-// soon acquires a lease that is about to run out, which must be granted in time
-// and with this fence.
-func (t *check) soon(st store.Leases, name, owner string, fence uint64) store.Lease {
+// soon acquires a lease that has had one owner and is about to run out, which must
+// be granted in time.
+func (t *check) soon(st store.Leases, name, owner string) store.Lease {
 	t.Helper()
 	deadline := time.Now().Add(t.patience)
 	for {
 		got, err := st.AcquireLease(t.ctx, name, owner, long)
 		switch {
-		case err == nil && got.Fence == fence && got.Owner == owner:
+		case err == nil && got.Fence == 2 && got.Owner == owner:
 			return got
 		case err == nil || heldError(err) == nil:
-			t.Fatalf("%s = %+v, %s; want it granted with fence %d as soon as it has run out", leaseCall(name, owner, long), got, answer(err), fence)
+			t.Fatalf("%s = %+v, %s; want it granted with fence 2 as soon as it has run out", leaseCall(name, owner, long), got, answer(err))
 		case time.Now().After(deadline):
 			t.Fatalf("%s is refused %s after a lease of less than %s was granted: %v", leaseCall(name, owner, long), t.patience, 2*short, err)
 		}
@@ -115,7 +115,7 @@ func (t *check) outlast(st store.Leases) {
 	t.Helper()
 	name := newLease()
 	t.acquire(st, name, "clock", short, 1)
-	t.soon(st, name, "watcher", 2)
+	t.soon(st, name, "watcher")
 }
 
 func leaseFidelity(t *check) {
@@ -154,7 +154,7 @@ func leaseExtends(t *check) {
 func leaseRunsOut(t *check) {
 	st, name := t.leases(), newLease()
 	t.acquire(st, name, "a", short, 1)
-	lease := t.soon(st, name, "b", 2)
+	lease := t.soon(st, name, "b")
 	t.wantHeld(st, lease)
 	if got, err := st.AcquireLease(t.ctx, name, "a", long); heldError(err) == nil {
 		t.Fatalf("%s of who had it before = %+v, %s; want a *LeaseHeldError", leaseCall(name, "a", long), got, answer(err))
@@ -165,7 +165,7 @@ func leaseShortens(t *check) {
 	st, name := t.leases(), newLease()
 	t.acquire(st, name, "a", long, 1)
 	t.acquire(st, name, "a", short, 1)
-	t.soon(st, name, "b", 2)
+	t.soon(st, name, "b")
 }
 
 func leaseAnew(t *check) {
@@ -228,7 +228,7 @@ func leaseReleasedByOthers(t *check) {
 func leaseReleasedLate(t *check) {
 	st, name := t.leases(), newLease()
 	first := t.acquire(st, name, "a", short, 1)
-	second := t.soon(st, name, "b", 2)
+	second := t.soon(st, name, "b")
 	t.release(st, first)
 	t.wantHeld(st, second)
 	t.release(st, second)
@@ -273,7 +273,7 @@ func leaseInvalid(t *check) {
 			"name":  {Name: bad.text, Owner: "a", Fence: 1},
 			"owner": {Name: name, Owner: bad.text, Fence: 1},
 		} {
-			t.wantInvalid(fmt.Sprintf("ReleaseLease of a bad %s", field), st.ReleaseLease(t.ctx, lease), field)
+			t.wantInvalid("ReleaseLease with a bad "+field, st.ReleaseLease(t.ctx, lease), field)
 		}
 	}
 	refused(name, "a", 0, "ttl")
@@ -292,10 +292,10 @@ func leaseContention(t *check) {
 	t.contend(owners, each, func(i int) (won bool, err error) {
 		owner := fmt.Sprint("owner ", i)
 		lease, err := st.AcquireLease(t.ctx, name, owner, long)
-		if heldError(err) != nil {
+		switch {
+		case errors.Is(err, store.ErrLeaseHeld):
 			return false, nil
-		}
-		if err != nil {
+		case err != nil:
 			return false, fmt.Errorf("%s, at once with others: %w", leaseCall(name, owner, long), err)
 		}
 		if n := holders.Add(1); n != 1 {

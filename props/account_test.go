@@ -170,6 +170,9 @@ func suite() props.Suite[Command, State, Event] {
 		Snapshot(encodeState, decodeState).
 		Invariant("balance is never negative", solvent).
 		Rule("a closed account decides nothing", frozen).
+		Possible("an open account can be closed", isOpen, emptyAndClose, isClosed).
+		Idempotent(Open{}, Close{}).
+		Rejections(errOpen, errNotOpen, errAmount, errFunds, errBalance).
 		Reaches("an overdraft is refused", refused)
 }
 

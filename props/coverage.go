@@ -2,6 +2,7 @@ package props
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 )
 
@@ -26,6 +28,11 @@ type coverage[C, S, E any] struct {
 	hits                   []int
 	codec                  codec.Codec[E]
 	events                 map[string]string // by kind: the names that the codec gives
+	decider                decider.Decider[C, S, E]
+	idle                   map[string]int // by kind: the events that changed nothing, if none did
+	rejections             []error        // declared
+	seen                   []bool         // of rejections
+	without                []string       // verdicts to leave out
 }
 
 // tally counts what came of a kind of command.
@@ -38,6 +45,8 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 	c := &coverage[C, S, E]{
 		goal: s.checks, kinds: map[string]*tally{}, reaches: s.reaches, hits: make([]int, len(s.reaches)),
 		codec: s.codec, events: map[string]string{},
+		decider: s.decider, idle: map[string]int{},
+		rejections: s.rejections, seen: make([]bool, len(s.rejections)), without: s.without,
 	}
 	if c.goal == 0 {
 		c.goal = perCheck * setting[int]("rapid.checks")
@@ -71,11 +80,39 @@ func (c *coverage[C, S, E]) add(h History[C, S, E]) {
 		}
 		t.outcomes[s.label()]++
 		c.name(s)
+		c.effects(s)
+		for i, target := range c.rejections {
+			c.seen[i] = c.seen[i] || s.Err != nil && errors.Is(s.Err, target)
+		}
 		for i, r := range c.reaches {
 			if r.hit(s) {
 				c.hits[i]++
 			}
 		}
+	}
+}
+
+// effective marks a kind of events of which one has changed the state.
+const effective = -1
+
+// effects counts the events of kinds that have changed no state so far.
+func (c *coverage[C, S, E]) effects(s Step[C, S, E]) {
+	if s.Err != nil {
+		return
+	}
+	state := s.Before
+	for i, e := range s.Events {
+		next := s.After
+		if i < len(s.Events)-1 {
+			next = c.decider.Evolve(state, e)
+		}
+		if k := kind(e); c.idle[k] != effective {
+			c.idle[k]++
+			if text(state) != text(next) {
+				c.idle[k] = effective
+			}
+		}
+		state = next
 	}
 }
 
@@ -145,6 +182,16 @@ func (c *coverage[C, S, E]) String() string {
 	for i, r := range c.reaches {
 		fmt.Fprintf(&b, "\n\t%s: %d times", r.name, c.hits[i])
 	}
+	for _, k := range slices.Sorted(maps.Keys(c.idle)) {
+		if n := c.idle[k]; n != effective {
+			fmt.Fprintf(&b, "\n\t%s never changed the state, %d times: does nobody need it?", k, n)
+		}
+	}
+	for i, err := range c.rejections {
+		if !c.seen[i] {
+			fmt.Fprintf(&b, "\n\tno command was rejected with %q", err)
+		}
+	}
 	return b.String()
 }
 
@@ -176,12 +223,16 @@ type verdict struct {
 }
 
 // verdicts returns one for the kinds of commands, one for those of events, and
-// one for each Reaches. Of
-// few histories they say nothing.
+// one for each Reaches. Of few histories they say nothing.
 func (c *coverage[C, S, E]) verdicts() []verdict {
 	if c.histories < meaningful {
 		return nil
 	}
+	return slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
+}
+
+// all returns all verdicts, however many histories there were.
+func (c *coverage[C, S, E]) all() []verdict {
 	accepted := verdict{name: "every command is accepted at times"}
 	var lines []string
 	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {

@@ -11,24 +11,53 @@ import (
 // codecLaws returns the laws of a codec, on the events that commands decide.
 func codecLaws[C, S, E any](c codec.Codec[E]) []law[C, S, E] {
 	return []law[C, S, E]{
-		{"every event encodes", false, eachEvent[C, S](func(e E) string {
-			var err error
-			if p := catch(func() { _, err = c.Encode(e) }); p != nil {
-				err = p
-			}
-			if err != nil {
+		{name: "every event encodes", check: eachEvent[C, S](func(e E) string {
+			if _, err := encode(c, e); err != nil {
 				return fmt.Sprintf("Encode(%s): %v", text(e), err)
 			}
 			return ""
 		})},
-		{"events survive encoding", false, eachEvent[C, S](func(e E) string {
-			stored, err := c.Encode(e)
-			if err != nil {
-				return "" // the law above
-			}
+		{name: "events survive encoding", check: encoded[C, S](c, func(e E, stored store.Event, _ bool) string {
 			return roundTrip(c, e, stored)
 		})},
+		{name: "encoding is stable", check: encoded[C, S](c, func(e E, first store.Event, thorough bool) string {
+			return unstable(c, e, first, thorough)
+		})},
+		{name: "names tell events apart", check: apart[C, S](c)},
+		{name: "stored events lead to the same state", check: stored[C, S](c)},
+		{name: "damaged data is an error", check: atTimes(encoded[C, S](c, func(e E, stored store.Event, thorough bool) string {
+			return undamaged(e, stored.Data, thorough, func(data []byte) ([]E, error) {
+				stored.Data = data
+				return decode(c, stored)
+			})
+		}))},
+		{name: "decoded events own their memory", check: atTimes(encoded[C, S](c, func(_ E, stored store.Event, _ bool) string {
+			return borrowed(c, stored)
+		}))},
+		{name: "large numbers survive encoding", check: atTimes(eachEvent[C, S](func(e E) string {
+			return rounded(c, e)
+		}))},
 	}
+}
+
+// encode is c.Encode with its panic as an error.
+func encode[E any](c codec.Codec[E], e E) (stored store.Event, err error) {
+	if p := catch(func() { stored, err = c.Encode(e) }); p != nil {
+		return stored, p
+	}
+	return stored, err
+}
+
+// decode is c.Decode of events, recorded as a stream, with its panic as an error.
+func decode[E any](c codec.Codec[E], events ...store.Event) (out []E, err error) {
+	recorded := make([]store.Recorded, len(events))
+	for i, e := range events {
+		recorded[i] = store.Recorded{Event: e, Version: uint64(i) + 1, Position: uint64(i) + 1} //nolint:gosec // an index
+	}
+	if p := catch(func() { out, err = c.Decode(nil, recorded) }); p != nil {
+		return out, p
+	}
+	return out, err
 }
 
 // eachEvent returns the check that wants wrong to find nothing in any event.
@@ -48,14 +77,37 @@ func eachEvent[C, S, E any](wrong func(E) string) func(*run[C, S, E], []C) *brea
 	}
 }
 
+// dearly is every how many histories a check is made that takes long.
+const dearly = 4
+
+// atTimes returns check for some of the histories, all if r is thorough.
+func atTimes[C, S, E any](check func(*run[C, S, E], []C) *breach) func(*run[C, S, E], []C) *breach {
+	return func(r *run[C, S, E], cmds []C) *breach {
+		if !r.thorough && r.coverage.histories%dearly != 1 {
+			return nil
+		}
+		return check(r, cmds)
+	}
+}
+
+// encoded is eachEvent for what is to be seen of an event and its encoding. An
+// event that does not encode breaks a law of its own.
+func encoded[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event, thorough bool) string) func(*run[C, S, E], []C) *breach {
+	return func(r *run[C, S, E], cmds []C) *breach {
+		return eachEvent[C, S](func(e E) string {
+			stored, err := encode(c, e)
+			if err != nil {
+				return ""
+			}
+			return wrong(e, stored, r.thorough)
+		})(r, cmds)
+	}
+}
+
 // roundTrip says how e, stored as such, is not what it was when it is decoded.
 func roundTrip[E any](c codec.Codec[E], e E, stored store.Event) string {
 	was := fmt.Sprintf("was    %s\n  stored %s", text(e), cut(string(stored.Data), 2*maxColumn))
-	var got []E
-	var err error
-	if p := catch(func() { got, err = c.Decode(nil, []store.Recorded{{Event: stored, Version: 1, Position: 1}}) }); p != nil {
-		err = p
-	}
+	got, err := decode(c, stored)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("an event does not decode: %v\n  %s", err, was)
@@ -65,39 +117,6 @@ func roundTrip[E any](c codec.Codec[E], e E, stored store.Event) string {
 		return fmt.Sprintf("an event does not survive encoding: %s\n  %s\n  is now %s", changes(e, got[0]), was, text(got[0]))
 	}
 	return ""
-}
-
-// snapshotLaw returns the law that a state put away and taken out again at any
-// point of a history makes no difference.
-func snapshotLaw[C, S, E any](encode func(S) ([]byte, error), decode func([]byte) (S, error)) law[C, S, E] {
-	through := func(state S) (out S, data []byte, err error) {
-		p := catch(func() {
-			if data, err = encode(state); err == nil {
-				out, err = decode(data)
-			}
-		})
-		if p != nil {
-			err = p
-		}
-		return out, data, err
-	}
-	return law[C, S, E]{"snapshots make no difference", false, func(r *run[C, S, E], cmds []C) *breach {
-		h := play(r.decider, cmds)
-		want, events, last := h.end(), h.events(), len(cmds)-1
-		for _, k := range splits(len(events)) {
-			state := r.decider.Fold(r.decider.Start(), events[:k]...)
-			snap, data, err := through(state)
-			where := fmt.Sprintf("a snapshot after %d of %d events", k, len(events))
-			if err != nil {
-				return breachf(last, "%s: %v\n  state    %s", where, err, text(state))
-			}
-			if got := r.decider.Fold(snap, events[k:]...); !same(got, want) {
-				return breachf(last, "%s, and the rest on top, gives another state: %s\n  state    %s\n  stored   %s\n  restored %s",
-					where, changes(want, got), text(state), cut(string(data), 2*maxColumn), text(snap))
-			}
-		}
-		return nil
-	}}
 }
 
 // isNil reports whether v is a nil interface or pointer.

@@ -18,9 +18,8 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 		return nil, "", problem
 	}
 	for _, l := range r.laws {
-		if f, ok := r.failures[l.name]; ok {
-			text, steps := r.report(t, f)
-			out = append(out, Failure{l.name, steps, text})
+		if p := r.verdict(t, l); p != nil {
+			out = append(out, Failure{l.name, p.steps, p.text})
 		}
 	}
 	for _, v := range r.coverage.verdicts() {
@@ -39,7 +38,7 @@ func Clone[T any](v T) T                    { return clone(v) }
 
 // Laws returns the names of the laws that s checks.
 func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {
-	for _, l := range append(laws[C, S, E](), s.laws...) {
+	for _, l := range s.chosen() {
 		names = append(names, l.name)
 	}
 	return names

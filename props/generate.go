@@ -22,6 +22,16 @@ type generator[C, S, E any] struct {
 	decider decider.Decider[C, S, E]
 	blanks  []blank[C]
 	draw    func(t *rapid.T, state S) C // nil: blanks only
+	valid   func(state S, cmd C) bool   // nil: all are
+}
+
+func (s Suite[C, S, E]) generator() generator[C, S, E] {
+	return generator[C, S, E]{s.decider, s.blanks, s.draw, s.valid}
+}
+
+// permits reports whether cmd can come in state.
+func (g generator[C, S, E]) permits(state S, cmd C) bool {
+	return g.valid == nil || g.valid(state, cmd)
 }
 
 // choice is how a history is being made.
@@ -34,17 +44,24 @@ type choice struct {
 // commands returns the list of seed. Where the decider panics it ends, and where
 // no command can be drawn, with an error: on a state, perhaps, that is wrong.
 func (g generator[C, S, E]) commands(seed uint64) (cmds []C, err error) {
-	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
+	return g.from(rand.NewPCG(seed, 0))
+}
+
+// from returns the list of commands that source makes.
+func (g generator[C, S, E]) from(source rand.Source) (cmds []C, err error) {
+	r := rand.New(source) //nolint:gosec // repeatable on purpose
 	ch := choice{rand: r, swarm: r.IntN(2) == 0, salt: r.Uint64()}
 	length := 1 + r.IntN(maxLength)
 	state, idle := g.decider.Start(), 0
 	for len(cmds) < length && idle < maxIdle && (idle < maxAfter || !g.decider.IsTerminal(state)) {
 		var s Step[C, S, E]
-		var ok bool
-		if err := catch(func() { s, ok = g.next(ch, state) }); err != nil {
+		var found, ok bool
+		if err := catch(func() { s, found, ok = g.next(ch, state) }); err != nil {
 			return cmds, fmt.Errorf("props: Commands cannot draw on the state %s: %w", text(state), err)
 		}
-		cmds = append(cmds, s.Command)
+		if found {
+			cmds = append(cmds, s.Command)
+		}
 		if !ok {
 			return cmds, nil
 		}
@@ -57,37 +74,46 @@ func (g generator[C, S, E]) commands(seed uint64) (cmds []C, err error) {
 	return cmds, nil
 }
 
-// next returns the next step on state, false if the decider panicked. Most often
-// it is the first candidate that is accepted and does something.
-func (g generator[C, S, E]) next(ch choice, state S) (s Step[C, S, E], ok bool) {
+// next returns the next step on state, found if there is a valid command, ok
+// unless the decider panicked. Most often it is the first candidate that is
+// accepted and does something.
+func (g generator[C, S, E]) next(ch choice, state S) (s Step[C, S, E], found, ok bool) {
 	tries := maxCandidates
 	if ch.rand.IntN(8) == 0 {
 		tries = 1
 	}
 	for range tries {
-		cmd := g.candidate(ch, state)
+		cmd, valid := g.candidate(ch, state)
+		if !valid {
+			continue
+		}
+		found = true
 		if err := catch(func() { s = step(g.decider, clone(cmd), state) }); err != nil {
 			s.Command = cmd
-			return s, false
+			return s, true, false
 		}
 		s.Command = cmd
 		if s.Err == nil && len(s.Events) > 0 {
 			break
 		}
 	}
-	return s, true
+	return s, found, found
 }
 
-// candidate returns a command, of a kind that is not off if one is soon found.
-func (g generator[C, S, E]) candidate(ch choice, state S) C {
-	var cmd C
+// candidate returns a command that is valid, of a kind that is not off if one is
+// soon found.
+func (g generator[C, S, E]) candidate(ch choice, state S) (cmd C, valid bool) {
 	for range maxCandidates {
-		cmd = g.one(ch.rand, state)
+		drawn := g.one(ch.rand, state)
+		if !g.permits(state, drawn) {
+			continue
+		}
+		cmd, valid = drawn, true
 		if !ch.swarm || !ch.off(kind(cmd)) {
 			break
 		}
 	}
-	return cmd
+	return cmd, valid
 }
 
 func (g generator[C, S, E]) one(r *rand.Rand, state S) C {

@@ -112,8 +112,11 @@ func step[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) Step[C, S, E]
 // play returns the history of cmds. If a function panics, that is the rejection
 // of the last step.
 func play[C, S, E any](d decider.Decider[C, S, E], cmds []C) History[C, S, E] {
-	h := History[C, S, E]{Start: d.Start()}
-	state := h.Start
+	return playFrom(d, d.Start(), cmds)
+}
+
+func playFrom[C, S, E any](d decider.Decider[C, S, E], state S, cmds []C) History[C, S, E] {
+	h := History[C, S, E]{Start: state}
 	for _, c := range clones(cmds) {
 		s := Step[C, S, E]{Before: state, Command: c, After: state}
 		panicked := catch(func() { s.Events, s.Err = d.Decide(c, state) })

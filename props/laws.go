@@ -7,9 +7,11 @@ import (
 
 // law is a promise, and how to see whether a list of commands breaks it.
 type law[C, S, E any] struct {
-	name  string
-	spec  bool // whether a Spec can say what should happen instead
-	check func(r *run[C, S, E], cmds []C) *breach
+	name   string
+	spec   bool // whether a Spec can say what should happen instead
+	domain bool // whether it is about the domain, and not about every decider
+	late   bool // checked at the end, if all others hold, see verdict
+	check  func(r *run[C, S, E], cmds []C) *breach
 }
 
 // breach is where and how a law is broken.
@@ -25,19 +27,20 @@ func breachf(step int, format string, args ...any) *breach {
 // laws returns those that hold for every decider.
 func laws[C, S, E any]() []law[C, S, E] {
 	return []law[C, S, E]{
-		{"decide is total", true, decideTotal[C, S, E]},
-		{"decide is deterministic", true, decideDeterministic[C, S, E]},
-		{"decide changes nothing", true, decidePure[C, S, E]},
-		{"a rejection has no events", true, rejection[C, S, E]},
-		{"events are real", true, eventsReal[C, S, E]},
-		{"evolve is total", false, evolveTotal[C, S, E]},
-		{"evolve is deterministic", false, evolveDeterministic[C, S, E]},
-		{"evolve changes nothing", false, evolvePure[C, S, E]},
-		{"evolve shares no memory", false, fork[C, S, E]},
-		{"the past does not change", false, past[C, S, E]},
-		{"start is fresh", false, fresh[C, S, E]},
-		{"replay gives the same state", false, replay[C, S, E]},
-		{"a terminal state stays", true, terminal[C, S, E]},
+		{name: "decide is total", spec: true, check: decideTotal[C, S, E]},
+		{name: "decide is deterministic", spec: true, check: decideDeterministic[C, S, E]},
+		{name: "decide changes nothing", spec: true, check: decidePure[C, S, E]},
+		{name: "a rejection has no events", spec: true, check: rejection[C, S, E]},
+		{name: "events are real", spec: true, check: eventsReal[C, S, E]},
+		{name: "evolve is total", check: evolveTotal[C, S, E]},
+		{name: "evolve is deterministic", check: evolveDeterministic[C, S, E]},
+		{name: "evolve changes nothing", check: evolvePure[C, S, E]},
+		{name: "evolve shares no memory", check: fork[C, S, E]},
+		{name: "the past does not change", check: past[C, S, E]},
+		{name: "start is fresh", check: fresh[C, S, E]},
+		{name: "replay gives the same state", check: replay[C, S, E]},
+		{name: "a terminal state stays", spec: true, check: terminal[C, S, E]},
+		{name: "sharing is safe", late: true, check: sharing[C, S, E]},
 	}
 }
 
@@ -276,6 +279,9 @@ func terminal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			continue
 		}
 		for _, c := range cmds {
+			if !r.generator.permits(s.After, c) {
+				continue
+			}
 			if events, err := r.decider.Decide(clone(c), s.After); err == nil && len(events) > 0 {
 				return breachf(i, "%s is terminal, but there %s decides %s", text(s.After), text(c), outcome(events, nil))
 			}

@@ -1,12 +1,13 @@
 package props_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
-	"github.com/evolvego/evolve/store"
 )
 
 type (
@@ -42,13 +42,31 @@ func on[T Event](f func(s State, e T) State) func(State, Event) State {
 	}
 }
 
-// planted are bugs, with the laws that must name them and at most how many steps
-// the history may have that shows them.
-var planted = map[string]struct {
+// bug is a planted one, with the laws that must name it and at most how many
+// steps the history may have that shows it.
+type bug struct {
 	suite func() Suite
 	laws  []string
 	steps int
-}{
+}
+
+// planted are all bugs.
+var planted = together(plantedDeciders, plantedCodecs, plantedDomains)
+
+func together(maps ...map[string]bug) map[string]bug {
+	all := map[string]bug{}
+	for _, m := range maps {
+		for name, b := range m {
+			if _, ok := all[name]; ok {
+				panic("two bugs of one name: " + name)
+			}
+			all[name] = b
+		}
+	}
+	return all
+}
+
+var plantedDeciders = map[string]bug{
 	"a division by zero in decide": {plant(func(d *Account) {
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			if w, ok := c.(Withdraw); ok && s.Open && w.Amount%s.Balance == 0 {
@@ -235,48 +253,17 @@ var planted = map[string]struct {
 			return s
 		})
 	}), []string{"a terminal state stays"}, 2},
-	"an event that is not registered": {func() Suite {
-		registered := allNames()
-		delete(registered, "Withdrawn")
-		return samples(account()).Codec(codec.JSON(registered))
-	}, []string{"every event encodes"}, 3},
-	"a codec that panics": {func() Suite {
-		return samples(account()).Codec(wrong{encode: func(e Event) {
-			if d, ok := e.(Deposited); ok && len(d.Tags) > 1 {
-				panic("too many tags")
+	"a buffer that decisions share": {plant(func(d *Account) {
+		var buffer atomic.Pointer[Deposit]
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if c, ok := c.(Deposit); ok {
+				buffer.Store(&c)
+				runtime.Gosched()
+				return decide(*buffer.Load(), s)
 			}
-		}})
-	}, []string{"every event encodes"}, 2},
-	"a codec that loses a field": {func() Suite {
-		return samples(account()).Codec(wrong{decode: func(e Event) Event {
-			if d, ok := e.(Deposited); ok {
-				return Deposited{Amount: d.Amount}
-			}
-			return e
-		}})
-	}, []string{"events survive encoding"}, 2},
-	"a codec that drops events": {func() Suite {
-		return samples(account()).Codec(wrong{decode: func(e Event) Event {
-			if _, ok := e.(Closed); ok {
-				return nil
-			}
-			return e
-		}})
-	}, []string{"events survive encoding"}, 2},
-	"a snapshot without the totals": {func() Suite {
-		return samples(account()).Snapshot(encodeState, func(data []byte) (State, error) {
-			s, err := decodeState(data)
-			s.Totals = nil
-			return s, err
-		})
-	}, []string{"snapshots make no difference"}, 2},
-	"a snapshot that cannot be read": {func() Suite {
-		return samples(account()).Snapshot(encodeState, func(data []byte) (s State, err error) {
-			var strict struct{ Owner string }
-			err = json.Unmarshal(data[:len(data)-min(1, len(data)/90)], &strict)
-			return s, err
-		})
-	}, []string{"snapshots make no difference"}, 2},
+			return decide(c, s)
+		}
+	}), []string{"sharing is safe"}, 4}, // by chance: two deposits must meet
 	"an overdraft from the fourth movement on": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
@@ -340,32 +327,6 @@ var planted = map[string]struct {
 type Audited struct{}
 
 func (Audited) event() {}
-
-// wrong is a codec with a bug.
-type wrong struct {
-	encode func(Event)
-	decode func(Event) Event // nil: dropped
-}
-
-func (w wrong) Encode(e Event) (store.Event, error) {
-	if w.encode != nil {
-		w.encode(e)
-	}
-	return codec.JSON(allNames()).Encode(e)
-}
-
-func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
-	events, err := codec.JSON(allNames()).Decode(nil, recorded)
-	for _, e := range events {
-		if w.decode != nil {
-			e = w.decode(e)
-		}
-		if e != nil {
-			dst = append(dst, e)
-		}
-	}
-	return dst, err
-}
 
 // checks returns how many histories find the bug called name for certain.
 func checks(name string) int {

@@ -12,24 +12,67 @@ import (
 // may do what it wants.
 const retries = 10
 
-// report returns what to say of f, the law, the shortest history that breaks it,
-// a scenario, and how to see it again, and the length of that history.
+// report is what is to be said of a broken law.
+type report[C, S, E any] struct {
+	law     law[C, S, E]
+	test    string
+	text    string
+	steps   int // of the history, after shrinking
+	history History[C, S, E]
+	breach  *breach
+}
+
+// report returns the text of explain, and the length of the history.
 func (r *run[C, S, E]) report(t *testing.T, f failure[C, S, E]) (text string, steps int) {
+	t.Helper()
+	p := r.explain(t, f)
+	return p.text, p.steps
+}
+
+// explain returns what to say of f: the law, the shortest history that breaks it,
+// a scenario, and how to see it again.
+func (r *run[C, S, E]) explain(t *testing.T, f failure[C, S, E]) *report[C, S, E] {
 	t.Helper()
 	r.t, r.thorough = t, true
 	began := now()
 	s := &shrinker[C]{
 		cmds: f.cmds, blanks: r.generator.blanks, until: began.Add(shrinkBudget),
-		check: func(cmds []C) *breach { return r.broken(f.law, cmds) },
+		check: func(cmds []C) *breach {
+			if !r.permitted(cmds) {
+				return nil
+			}
+			return r.broken(f.law, cmds)
+		},
 	}
 	for range retries {
 		if s.breach = s.check(f.cmds); s.breach != nil {
 			s.shrink()
-			return r.describe(t.Name(), f, s, now().Sub(began)), len(s.cmds)
+			return &report[C, S, E]{
+				law: f.law, test: t.Name(), text: r.describe(t.Name(), f, s, now().Sub(began)),
+				steps: len(s.cmds), history: play(r.decider, s.cmds), breach: s.breach,
+			}
 		}
 	}
-	return fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the decider depend on more than its arguments?%s",
-		f.law.name, f.history, section(columns, play(r.decider, f.cmds).table(-1))), len(f.cmds)
+	h := play(r.decider, f.cmds)
+	return &report[C, S, E]{
+		law: f.law, test: t.Name(), steps: len(f.cmds), history: h,
+		breach: &breach{-1, "does the decider depend on more than its arguments?"},
+		text: fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the decider depend on more than its arguments?%s",
+			f.law.name, f.history, section(columns, h.table(-1))),
+	}
+}
+
+// permitted reports whether all of cmds can come where they do.
+func (r *run[C, S, E]) permitted(cmds []C) bool {
+	if r.generator.valid == nil {
+		return true
+	}
+	for _, s := range play(r.decider, cmds).Steps {
+		if !r.generator.permits(s.Before, s.Command) {
+			return false
+		}
+	}
+	return true
 }
 
 const columns = "history (command, what was decided, what changed)"

@@ -3,7 +3,6 @@ package props
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,12 +22,16 @@ type run[C, S, E any] struct {
 	start     string // how Start() printed first
 	coverage  *coverage[C, S, E]
 	failures  map[string]failure[C, S, E] // by law
+	unknown   string                      // what to leave out, and is no law
 	stuck     bool                        // no command could be drawn
 	problem   error                       // why, if no law is broken
 	replay    string                      // rapid's flag to see them again
+	sample    [][]C                       // histories for the late laws
 	began     time.Time
 	until     time.Time // when to stop
 }
+
+const noCommands = "props: the suite has no commands: add Any or Commands"
 
 // failure is the first history that breaks a law.
 type failure[C, S, E any] struct {
@@ -43,11 +46,12 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 	r := &run[C, S, E]{
 		t:         t,
 		decider:   s.decider,
-		generator: generator[C, S, E]{s.decider, s.blanks, s.draw},
-		laws:      slices.Concat(laws[C, S, E](), s.laws),
+		generator: s.generator(),
+		laws:      s.chosen(),
 		failures:  map[string]failure[C, S, E]{},
 		began:     now(),
 		coverage:  newCoverage(s),
+		unknown:   s.unknown(),
 	}
 	r.until = r.began.Add(24 * time.Hour)
 	if d, ok := t.Deadline(); ok {
@@ -61,7 +65,10 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 // it returns says why it could not.
 func (r *run[C, S, E]) search() string {
 	if r.generator.draw == nil && len(r.generator.blanks) == 0 {
-		return "props: the suite has no commands: add Any or Commands"
+		return noCommands
+	}
+	if r.unknown != "" {
+		return r.unknown
 	}
 	goal := r.coverage.goal
 	each := uint64(1)
@@ -120,19 +127,55 @@ func (r *run[C, S, E]) try(seed uint64) bool {
 		return false
 	}
 	cmds, err := r.generator.commands(seed)
-	r.coverage.add(play(r.decider, cmds))
-	for _, l := range r.laws {
-		if _, failed := r.failures[l.name]; failed {
-			continue
-		}
-		if r.broken(l, cmds) != nil {
-			r.failures[l.name] = failure[C, S, E]{l, cmds, r.coverage.histories, now().Sub(r.began)}
-		}
-	}
+	r.judge(cmds)
 	if r.stuck = err != nil; r.stuck && len(r.failures) == 0 { // else the state is one that should not be
 		r.problem = err
 	}
 	return true
+}
+
+// judge checks the laws that hold so far on cmds.
+func (r *run[C, S, E]) judge(cmds []C) {
+	r.coverage.add(play(r.decider, cmds))
+	r.keep(cmds)
+	for _, l := range r.laws {
+		if _, failed := r.failures[l.name]; failed || l.late {
+			continue
+		}
+		if r.broken(l, cmds) != nil {
+			r.fail(l, cmds)
+		}
+	}
+}
+
+func (r *run[C, S, E]) fail(l law[C, S, E], cmds []C) {
+	r.failures[l.name] = failure[C, S, E]{l, cmds, r.coverage.histories, now().Sub(r.began)}
+}
+
+// kept is how many histories the late laws are checked on.
+const kept = 16
+
+// keep keeps some of the histories, for the late laws.
+func (r *run[C, S, E]) keep(cmds []C) {
+	if every := max(1, r.coverage.goal/kept); r.coverage.histories%every == 0 {
+		r.sample = append(r.sample, cmds)
+	}
+}
+
+// verdict returns the report of how l is broken, nil if it holds. Late laws are
+// checked now, if all others hold: an impure decider could end the process.
+func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) *report[C, S, E] {
+	t.Helper()
+	for _, cmds := range r.sample {
+		if l.late && len(r.failures) == 0 && r.broken(l, cmds) != nil {
+			r.fail(l, cmds)
+		}
+	}
+	f, ok := r.failures[l.name]
+	if !ok {
+		return nil
+	}
+	return r.explain(t, f)
 }
 
 // broken returns the breach of l by cmds, nil if there is none. Where Decide or

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,13 +16,17 @@ import (
 // Suite is what is known of a decider, to be checked. Its methods return copies
 // with something added; [Suite.Check] checks it all.
 type Suite[C, S, E any] struct {
-	decider decider.Decider[C, S, E]
-	blanks  []blank[C]
-	draw    func(t *rapid.T, state S) C
-	laws    []law[C, S, E] // those that the user has added
-	reaches []reach[C, S, E]
-	codec   codec.Codec[E] // nil: none
-	checks  int            // 0: the default
+	decider    decider.Decider[C, S, E]
+	blanks     []blank[C]
+	draw       func(t *rapid.T, state S) C
+	valid      func(state S, cmd C) bool // nil: all are
+	laws       []law[C, S, E]            // those that the user has added
+	without    []string                  // laws
+	reaches    []reach[C, S, E]
+	rejections []error        // nil: any error may be one
+	codec      codec.Codec[E] // nil: none
+	checks     int            // 0: the default
+	score      float64        // what Mutants wants
 }
 
 // reach is something that has to happen.
@@ -58,25 +63,29 @@ func (s Suite[C, S, E]) Commands(draw func(t *rapid.T, state S) C) Suite[C, S, E
 	return s
 }
 
-// Codec adds the laws that every event encodes with c, and is the same when it
-// is decoded again; and, if c has a method Names() []string, that there is an
-// event of each name.
+// Codec adds the laws of a codec: every event encodes, to the same data each time
+// and under a name that tells its type, and is the same when it is decoded, also
+// with numbers that a float64 cannot hold (or does not encode); all of a history,
+// decoded together, lead to the same state; damaged data is an error, never a
+// panic or an empty event; and what was decoded does not change with the data. If c
+// has a method Names() []string, an event of each name must be decided at times.
 func (s Suite[C, S, E]) Codec(c codec.Codec[E]) Suite[C, S, E] {
 	s.codec = c
 	return s.with(codecLaws[C, S](c)...)
 }
 
-// Snapshot adds the law that a state which goes through encode and decode at any
+// Snapshot adds the laws that a state which goes through encode and decode at any
 // point of a history, with the later events evolved on top, is the same as if it
-// had not.
+// had not; that commands are decided the same on it; and that damaged data is an
+// error, never a panic or an empty state.
 func (s Suite[C, S, E]) Snapshot(encode func(S) ([]byte, error), decode func([]byte) (S, error)) Suite[C, S, E] {
-	return s.with(snapshotLaw[C, S, E](encode, decode))
+	return s.with(snapshotLaws[C, S, E](encode, decode)...)
 }
 
 // Invariant adds a law of its own name: holds returns nil for the state at the
 // start and after each command, or says what is wrong.
 func (s Suite[C, S, E]) Invariant(name string, holds func(state S) error) Suite[C, S, E] {
-	return s.with(law[C, S, E]{name, true, func(r *run[C, S, E], cmds []C) *breach {
+	return s.with(law[C, S, E]{name: name, spec: true, domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
 		if b := complaint(-1, func() error { return holds(r.decider.Start()) }); b != nil {
 			return b
 		}
@@ -89,7 +98,7 @@ func (s Suite[C, S, E]) Invariant(name string, holds func(state S) error) Suite[
 // Rule adds a law of its own name: holds returns nil for each step, or says what
 // is wrong with it.
 func (s Suite[C, S, E]) Rule(name string, holds func(step Step[C, S, E]) error) Suite[C, S, E] {
-	return s.with(law[C, S, E]{name, true, func(r *run[C, S, E], cmds []C) *breach {
+	return s.with(law[C, S, E]{name: name, spec: true, domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 			return complaint(i, func() error { return holds(s) })
 		})
@@ -113,20 +122,14 @@ func (s Suite[C, S, E]) Checks(n int) Suite[C, S, E] {
 	return s
 }
 
-// Example returns the history of seed, always the same one, for documentation,
-// benchmarks and test data. It panics if the suite has no commands, or
-// cannot draw them.
-func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
-	cmds, err := generator[C, S, E]{s.decider, s.blanks, s.draw}.commands(seed)
-	if err != nil {
-		panic(err)
-	}
-	return play(s.decider, cmds)
-}
-
 // Check checks all laws, each as a subtest of its own name, on the same
 // histories. It also fails if a kind of command is never accepted, an event of
-// the codec never decided, or something that must be reached is not. With -v it logs what the histories were made of.
+// the codec never decided, or something that must be reached is not. With -v it
+// logs what the histories were made of, and the events that changed nothing.
+//
+// A failure ends with the path of an HTML page that shows it, with every state:
+// in the folder that the variable EVOLVE_ARTIFACTS names, or in a new temporary one.
+//
 // Check must not be called in a bubble of testing/synctest, nor the functions of
 // the decider wait for anything outside.
 func (s Suite[C, S, E]) Check(t *testing.T) {
@@ -135,15 +138,17 @@ func (s Suite[C, S, E]) Check(t *testing.T) {
 	if problem := r.search(); problem != "" {
 		t.Fatal(problem)
 	}
+	if len(s.without) > 0 {
+		t.Logf("not checked: %s", strings.Join(s.without, ", "))
+	}
 	if testing.Verbose() {
 		t.Log(r.coverage)
 	}
 	for _, l := range r.laws {
 		t.Run(l.name, func(t *testing.T) {
 			t.Helper()
-			if f, ok := r.failures[l.name]; ok {
-				text, _ := r.report(t, f)
-				t.Error(text)
+			if p := r.verdict(t, l); p != nil {
+				t.Error(p.text + p.publish(t))
 			}
 		})
 	}

@@ -1,0 +1,209 @@
+package props
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// unstable says how the encoding of e differs from first when it is made again:
+// hashes and idempotent appends need it to be the same.
+func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) string {
+	times := 1
+	if thorough {
+		times = atOnce
+	}
+	for range times {
+		again, err := encode(c, e)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("%s encoded, and not the second time: %v", text(e), err)
+		case again.Type != first.Type || again.Schema != first.Schema || again.ContentType != first.ContentType || !bytes.Equal(again.Data, first.Data):
+			return fmt.Sprintf("%s was encoded twice:\n  first   %s\n  second  %s   ← is it the order of a map?", text(e), storedText(first), storedText(again))
+		}
+	}
+	return ""
+}
+
+// storedText returns what a store keeps of e.
+func storedText(e store.Event) string {
+	return fmt.Sprintf("%s, schema %d, %s", e.Type, e.Schema, cut(string(e.Data), 2*maxColumn))
+}
+
+// apart returns the check that no two types of events have one name, nor one type
+// two, unless there is but one type of events.
+func apart[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
+	one := reflect.TypeFor[E]().Kind() != reflect.Interface
+	return func(r *run[C, S, E], cmds []C) *breach {
+		types, names := map[string]reflect.Type{}, map[reflect.Type]string{}
+		return eachEvent[C, S](func(e E) string {
+			stored, err := encode(c, e)
+			if err != nil {
+				return ""
+			}
+			is := reflect.TypeOf(e)
+			if was, ok := types[stored.Type]; ok && was != is {
+				return fmt.Sprintf("events of two types have the name %q: %v and %v", stored.Type, was, is)
+			}
+			if was, ok := names[is]; ok && was != stored.Type && !one {
+				return fmt.Sprintf("events of the type %v have two names: %q and %q", is, was, stored.Type)
+			}
+			types[stored.Type], names[is] = is, stored.Type
+			return ""
+		})(r, cmds)
+	}
+}
+
+// stored returns the check that all events of a history, encoded and then decoded
+// together as a runner does it, lead to the state that they led to.
+func stored[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
+	return func(r *run[C, S, E], cmds []C) *breach {
+		h, last := play(r.decider, cmds), len(cmds)-1
+		var all []store.Event
+		for _, e := range h.events() {
+			s, err := encode(c, e)
+			if err != nil {
+				return nil // a law of its own
+			}
+			all = append(all, s)
+		}
+		events, err := decode(c, all...)
+		if err != nil {
+			return breachf(last, "the %d events of this history do not decode together: %v", len(all), err)
+		}
+		if got := r.decider.Fold(r.decider.Start(), events...); !same(got, h.end()) {
+			return breachf(last, "the events, encoded and decoded together, lead to another state:\n  %s\n  were    %s\n  are now %s",
+				changes(h.end(), got), outcome(h.events(), nil), outcome(events, nil))
+		}
+		return nil
+	}
+}
+
+// undamaged says how damaged data of v was not refused: by a panic, or, cut off,
+// by an empty value. Data may be cut where a whole value ends; then it is another
+// value, and nobody can tell.
+func undamaged[V any](v V, data []byte, thorough bool, decode func([]byte) ([]V, error)) string {
+	for _, d := range damaged(data, thorough) {
+		got, err := decode(d)
+		if p := (*panicError)(nil); asPanic(err, &p) {
+			return fmt.Sprintf("damaged data gives a %v\n  was     %s, the data of %s\n  damaged %s", p, dataText(data), text(v), dataText(d))
+		}
+		if err != nil || len(d) >= len(data) || !bytes.HasPrefix(data, d) {
+			continue
+		}
+		for _, g := range got {
+			if blankValue(g) && !blankValue(v) {
+				return fmt.Sprintf("data that is cut off gives no error, but %s\n  was     %s, the data of %s\n  damaged %s", text(g), dataText(data), text(v), dataText(d))
+			}
+		}
+	}
+	return ""
+}
+
+func dataText(data []byte) string { return cut(fmt.Sprintf("%q", data), 2*maxColumn) }
+
+// blankValue reports whether v, or what it points to, is empty.
+func blankValue[V any](v V) bool {
+	r := structOf(reflect.ValueOf(&v).Elem())
+	return !r.IsValid() || empty(r)
+}
+
+// damaged returns data cut off, changed in a byte, and such as was never data. Not
+// thorough, it is a few, others for other data.
+func damaged(data []byte, thorough bool) (out [][]byte) {
+	if len(data) == 0 {
+		return nil
+	}
+	hash := uint64(len(data))
+	for _, b := range data {
+		hash = mix(hash ^ uint64(b))
+	}
+	every := 1
+	if !thorough {
+		every = len(data)/4 + 1
+	}
+	for k := int(hash % uint64(every)); k < len(data); k += every { //nolint:gosec // less than every
+		if k > 0 {
+			out = append(out, slices.Clone(data[:k]))
+		}
+		changed := slices.Clone(data)
+		changed[k] ^= byte(1 + hash>>8%255)
+		out = append(out, changed)
+	}
+	strange := []string{"", "null", "{}", "[]", "0", `"`, "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "{\"a\":"}
+	if !thorough {
+		strange = strange[hash%uint64(len(strange)):][:1]
+	}
+	for _, s := range strange {
+		out = append(out, []byte(s))
+	}
+	return out
+}
+
+// borrowed says how an event changes when the data does that it was decoded of:
+// stores use their buffers again.
+func borrowed[E any](c codec.Codec[E], stored store.Event) string {
+	if len(stored.Data) == 0 {
+		return ""
+	}
+	stored.Data = slices.Clone(stored.Data)
+	events, err := decode(c, stored)
+	if err != nil {
+		return "" // a law of its own
+	}
+	before := text(events)
+	for i := range stored.Data {
+		stored.Data[i] = 'x'
+	}
+	if after := text(events); after != before {
+		return fmt.Sprintf("the decoded event was\n  %s\nand is, now that the data is overwritten:\n  %s", before, after)
+	}
+	return ""
+}
+
+// rounded says how e does not survive with numbers that are not those of a
+// float64. Refusing to encode them is fine.
+func rounded[E any](c codec.Codec[E], e E) string {
+	v := structOf(reflect.ValueOf(&e).Elem())
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	for i := range v.NumField() {
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
+		for _, set := range largeNumbers(v.Field(i).Type()) {
+			large := edit(e, func(v reflect.Value) { set(v.Field(i)) })
+			stored, err := encode(c, large)
+			if err != nil {
+				continue
+			}
+			if wrong := roundTrip(c, large, stored); wrong != "" {
+				return wrong
+			}
+		}
+	}
+	return ""
+}
+
+// largeNumbers returns what sets a field of type t to a number which a float64
+// would round. Types of a name may have numbers of their own.
+func largeNumbers(t reflect.Type) (out []func(reflect.Value)) {
+	const beyond = 1<<53 + 1
+	switch t {
+	case reflect.TypeFor[int](), reflect.TypeFor[int64]():
+		for _, n := range []int64{beyond, -beyond, math.MaxInt64} {
+			out = append(out, func(v reflect.Value) { v.SetInt(n) })
+		}
+	case reflect.TypeFor[uint](), reflect.TypeFor[uint64]():
+		for _, n := range []uint64{beyond, math.MaxUint64} {
+			out = append(out, func(v reflect.Value) { v.SetUint(n) })
+		}
+	}
+	return out
+}

@@ -1,0 +1,128 @@
+package props
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Valid says which commands can come in a state; others are neither made nor
+// left over when a failure is shrunk. It is for what is checked before the
+// decider: an amount without a currency may be made impossible by a constructor.
+// Without it every command can come in every state, which is what Decide is for.
+func (s Suite[C, S, E]) Valid(valid func(state S, cmd C) bool) Suite[C, S, E] {
+	s.valid = valid
+	return s
+}
+
+// Possible adds a law of its own name: in every state of which from is true, the
+// commands of plan, one after the other, lead to a state of which then is true.
+// What plan does may be rejected on the way. It says that something can always be
+// done ("an open account can be closed"), where a rule says what must not happen.
+// It fails if from is never true.
+func (s Suite[C, S, E]) Possible(name string, from func(state S) bool, plan func(state S) []C, then func(state S) bool) Suite[C, S, E] {
+	try := func(r *run[C, S, E], i int, state S) *breach {
+		return complaint(i, func() error {
+			if !from(state) {
+				return nil
+			}
+			h := playFrom(r.decider, state, plan(state))
+			if then(h.end()) {
+				return nil
+			}
+			return fmt.Errorf("from %s\n%s\nleads to %s", text(state), indent(orElse(h.String(), "no command"), "  "), text(h.end()))
+		})
+	}
+	s = s.with(law[C, S, E]{name: name, domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
+		if b := try(r, -1, r.decider.Start()); b != nil {
+			return b
+		}
+		return r.walk(cmds, func(i int, st Step[C, S, E]) *breach { return try(r, i, st.After) })
+	}})
+	return s.Reaches(name+": there is such a state", func(st Step[C, S, E]) bool { return from(st.Before) || from(st.After) })
+}
+
+// orElse returns s, or other if it is empty.
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// Idempotent adds the law that a command of the kinds of these samples, all kinds
+// if there are none, decides no events when it comes again after it was accepted.
+func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
+	kinds := make([]string, len(samples))
+	for i, c := range samples {
+		kinds[i] = kind(c)
+	}
+	return s.with(law[C, S, E]{name: "a command that comes again changes nothing", domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
+		return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
+			if st.Err != nil || len(kinds) > 0 && !slices.Contains(kinds, kind(st.Command)) {
+				return nil
+			}
+			again := step(r.decider, clone(st.Command), st.After)
+			if again.Err != nil || len(again.Events) == 0 {
+				return nil
+			}
+			return breachf(i, "%s was accepted, and when it comes again it decides\n  %s", text(st.Command), again.outcome())
+		})
+	}})
+}
+
+// Rejections adds the law that Decide rejects with these errors only, by
+// errors.Is: any other is a fault that nobody has a plan for. Those that were
+// never seen are named with -v.
+func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
+	s.rejections = append(slices.Clip(s.rejections), errs...)
+	declared := s.rejections
+	is := func(err error) bool {
+		return slices.ContainsFunc(declared, func(target error) bool { return errors.Is(err, target) })
+	}
+	const name = "rejections are declared"
+	s.laws = slices.DeleteFunc(slices.Clone(s.laws), func(l law[C, S, E]) bool { return l.name == name })
+	return s.with(law[C, S, E]{name: name, spec: true, domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
+		return r.decisions(cmds, func(i int, st Step[C, S, E]) *breach {
+			if st.Err == nil || is(st.Err) {
+				return nil
+			}
+			return breachf(i, "%s was rejected with an error that Rejections does not have:\n  %v (a %T)", text(st.Command), st.Err, st.Err)
+		})
+	}})
+}
+
+// Without leaves laws out, by the names of their subtests. Check logs their
+// names, and fails if there is no such law.
+func (s Suite[C, S, E]) Without(laws ...string) Suite[C, S, E] {
+	s.without = append(slices.Clip(s.without), laws...)
+	return s
+}
+
+// chosen returns the laws to check.
+func (s Suite[C, S, E]) chosen() []law[C, S, E] {
+	return slices.DeleteFunc(slices.Concat(laws[C, S, E](), s.laws), func(l law[C, S, E]) bool {
+		return slices.Contains(s.without, l.name)
+	})
+}
+
+// unknown says which names given to Without are of no law, "" if all are.
+func (s Suite[C, S, E]) unknown() string {
+	var names, missing []string
+	for _, l := range slices.Concat(laws[C, S, E](), s.laws) {
+		names = append(names, l.name)
+	}
+	for _, v := range newCoverage(s).all() {
+		names = append(names, v.name)
+	}
+	for _, n := range s.without {
+		if !slices.Contains(names, n) {
+			missing = append(missing, fmt.Sprintf("%q", n))
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("props: Without(%s): there is no such law, only\n\t%s", strings.Join(missing, ", "), strings.Join(names, "\n\t"))
+}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 )
 
 // Inquiry is what a function like Same does before it reports.
@@ -45,4 +46,12 @@ func EmbedsInquiry[C, S, E, E2 any](s Suite[C, S, E], in func(E2) (E, bool), out
 
 func BatchesInquiry[C, S, E any](s Suite[C, S, E], batch decider.Decider[[]C, S, E]) Inquiry {
 	return trial(s, batchLaws(batch))
+}
+
+func ProcessInquiry[E, S, C any](s ProcessSuite[E, S, C]) Inquiry { return s.inquiry() }
+
+func ViewInquiry[V, C, S, E any](l ViewSuite[V, C, S, E]) Inquiry { return trial(l.suite, l.laws) }
+
+func UpcastInquiry[E any](c codec.Codec[E], releases ...Release) Inquiry {
+	return upcastInquiry(c, releases)
 }

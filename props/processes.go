@@ -1,0 +1,316 @@
+package props
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// ProcessSuite is what is known of a process, to be checked: see [Process].
+type ProcessSuite[E, S, C any] struct {
+	process decider.Process[E, S, C]
+	suite   Suite[E, map[string]S, E] // makes the events
+	laws    []law[E, map[string]S, E] // those that the user has added
+	without []string
+}
+
+// Reacted is an event that a process instance has handled.
+type Reacted[E, S, C any] struct {
+	Instance string // that the event belongs to
+	Before   S
+	Event    E
+	After    S
+	Reaction decider.Reaction[C, E]
+}
+
+// Why an event is not handled.
+var (
+	errElsewhere = errors.New("does not concern the process")
+	errOver      = errors.New("its instance is over")
+)
+
+// Process returns the suite of p, which checks the laws that hold for every
+// process, on histories of events for any number of instances:
+//
+//	func TestShipping(t *testing.T) {
+//		props.Process(shipping).Any(Placed{}, Paid{}, Cancelled{}).Check(t)
+//	}
+//
+// Key, Evolve, React and Pending are total, deterministic and pure, and replay,
+// which only evolves, leads to the same state and reactions. Each command that is
+// sent is pending until the process has seen that it is done, so that a crash
+// does not lose it, and nothing is pending that was not sent; a process without
+// Pending is not asked. Timers have names, and events that come back to the
+// instance which set them; they can fire at any time as long as they run, those
+// that are due at once come to an end, and the end of an instance stops them all.
+//
+// It needs events: add [ProcessSuite.Any] or [ProcessSuite.Events].
+func Process[E, S, C any](p decider.Process[E, S, C]) ProcessSuite[E, S, C] {
+	return ProcessSuite[E, S, C]{process: p, suite: For(following(p))}
+}
+
+// following returns p as a decider, which decides that what happens happens.
+func following[E, S, C any](p decider.Process[E, S, C]) decider.Decider[E, map[string]S, E] {
+	at := func(states map[string]S, instance string) S {
+		if s, ok := states[instance]; ok {
+			return s
+		}
+		return p.Start()
+	}
+	return decider.New(func(event E, states map[string]S) ([]E, error) {
+		instance, ok := p.Key(event)
+		switch {
+		case !ok:
+			return nil, errElsewhere
+		case p.IsTerminal(at(states, instance)):
+			return nil, errOver
+		}
+		return []E{event}, nil
+	}, func(states map[string]S, event E) map[string]S {
+		instance, ok := p.Key(event)
+		if !ok || p.IsTerminal(at(states, instance)) {
+			return states
+		}
+		next := maps.Clone(states)
+		if next == nil {
+			next = map[string]S{}
+		}
+		next[instance] = p.Evolve(at(states, instance), event)
+		return next
+	})
+}
+
+// Any adds events like samples, as [Suite.Any] does commands. The events of timers
+// may be among them.
+func (s ProcessSuite[E, S, C]) Any(samples ...E) ProcessSuite[E, S, C] {
+	s.suite = s.suite.Any(samples...)
+	return s
+}
+
+// Events draws events that fit the instances there are, as [Suite.Commands] does
+// commands.
+func (s ProcessSuite[E, S, C]) Events(draw func(t *rapid.T, instances map[string]S) E) ProcessSuite[E, S, C] {
+	s.suite = s.suite.Commands(draw)
+	return s
+}
+
+// Invariant adds a law of its own name: holds returns nil for the state of each
+// instance after each event, or says what is wrong.
+func (s ProcessSuite[E, S, C]) Invariant(name string, holds func(state S) error) ProcessSuite[E, S, C] {
+	return s.Rule(name, func(r Reacted[E, S, C]) error { return holds(r.After) })
+}
+
+// Rule adds a law of its own name: holds returns nil for each event that is
+// handled, or says what is wrong with what came of it.
+func (s ProcessSuite[E, S, C]) Rule(name string, holds func(r Reacted[E, S, C]) error) ProcessSuite[E, S, C] {
+	s.laws = append(slices.Clip(s.laws), reacting(s.process, name, func(i int, r Reacted[E, S, C]) *breach {
+		return complaint(i, func() error { return holds(r) })
+	}))
+	return s
+}
+
+// Idempotent adds the law that events may come again, as they do from a source
+// that delivers at least once: if an instance handles its last event a second
+// time, or its last few in the same order, each of which changed it, then its state
+// is as it was, and it has sent no command that it had not sent before. The same
+// command may be sent again: its id, made from the event, tells who gets it.
+func (s ProcessSuite[E, S, C]) Idempotent() ProcessSuite[E, S, C] {
+	s.laws = append(slices.Clip(s.laws), redelivery(s.process))
+	return s
+}
+
+// Without leaves out laws, by the names that the subtests have. It panics if
+// there is no law of a name.
+func (s ProcessSuite[E, S, C]) Without(laws ...string) ProcessSuite[E, S, C] {
+	known := s.all()
+	for _, name := range laws {
+		if !slices.ContainsFunc(known, func(l law[E, map[string]S, E]) bool { return l.name == name }) {
+			panic(fmt.Sprintf("props: Without(%q): there is no such law", name))
+		}
+	}
+	s.without = slices.Concat(s.without, laws)
+	return s
+}
+
+// Checks is [Suite.Checks].
+func (s ProcessSuite[E, S, C]) Checks(n int) ProcessSuite[E, S, C] {
+	s.suite = s.suite.Checks(n)
+	return s
+}
+
+// Check checks all laws, each as a subtest of its own name, as [Suite.Check] does.
+// It also fails if a kind of event is never handled, or a timer is cancelled
+// somewhere that is never started anywhere.
+func (s ProcessSuite[E, S, C]) Check(t *testing.T) {
+	t.Helper()
+	conclude(t, s.inquiry())
+}
+
+func (s ProcessSuite[E, S, C]) inquiry() inquiry {
+	return func(t *testing.T) (found []finding, problem string) {
+		t.Helper()
+		book := &timerBook{started: map[string]bool{}, cancelled: map[string]bool{}}
+		laws := append(s.all(), reacting(s.process, book.name(), func(_ int, r Reacted[E, S, C]) *breach {
+			for _, t := range r.Reaction.Later {
+				book.started[t.Name] = true
+			}
+			for _, name := range r.Reaction.Cancel {
+				book.cancelled[name] = true
+			}
+			return nil
+		}))
+		laws = slices.DeleteFunc(laws, func(l law[E, map[string]S, E]) bool { return slices.Contains(s.without, l.name) })
+		found, problem = trialAs(s.suite, quietly(s.process, laws), s.report)(t)
+		for i, f := range found {
+			switch f.law {
+			case book.name():
+				found[i] = told(f.law, book.verdict())
+			case "every command is accepted at times":
+				found[i].law = "every event is handled at times"
+			}
+		}
+		return found, problem
+	}
+}
+
+// quietly returns laws that say nothing of a history in which Key, React or
+// Pending panic: the laws of totality do.
+func quietly[E, S, C any](p decider.Process[E, S, C], laws []law[E, map[string]S, E]) []law[E, map[string]S, E] {
+	key, react := keyTotal[E, map[string]S](p.Key), reactTotal(p)
+	out := slices.Clone(laws)
+	for i, l := range laws {
+		if strings.HasSuffix(l.name, " is total") {
+			continue
+		}
+		out[i].check = func(r *run[E, map[string]S, E], es []E) (b *breach) {
+			if err := catch(func() { b = l.check(r, es) }); err != nil {
+				b = &breach{len(es) - 1, err.Error()}
+			}
+			if b != nil && (key(r, es) != nil || react(r, es) != nil) {
+				return nil
+			}
+			return b
+		}
+	}
+	return out
+}
+
+// timerBook is what the histories did with timers.
+type timerBook struct{ started, cancelled map[string]bool }
+
+func (b *timerBook) name() string { return "what is cancelled is started at times" }
+
+func (b *timerBook) verdict() string {
+	for _, name := range slices.Sorted(maps.Keys(b.cancelled)) {
+		if !b.started[name] {
+			return fmt.Sprintf("the timer %q is cancelled, but no history starts one of that name: is it misspelt?\n  started are %q",
+				name, slices.Sorted(maps.Keys(b.started)))
+		}
+	}
+	return ""
+}
+
+// report is run.report for histories of events.
+func (s ProcessSuite[E, S, C]) report(r *run[E, map[string]S, E], t *testing.T, f failure[E, map[string]S, E]) (text string, steps int) {
+	t.Helper()
+	r.t, r.thorough = t, true
+	began := now()
+	k := &shrinker[E]{
+		cmds: f.cmds, blanks: r.generator.blanks, until: began.Add(shrinkBudget),
+		check: func(es []E) *breach { return r.broken(f.law, es) },
+	}
+	for range retries {
+		if k.breach = k.check(f.cmds); k.breach != nil {
+			break
+		}
+	}
+	if k.breach == nil {
+		return fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the process depend on more than its arguments?", f.law.name, f.history), len(f.cmds)
+	}
+	k.shrink()
+	for unify(k) {
+		k.shrink()
+	}
+	text = headline(f.law.name, k.breach.step) + "\n" + indent(k.breach.text, "\t")
+	if len(k.cmds) > 0 {
+		text += section("history (event, what the process does about it, what changed)", s.trace(k.cmds, k.breach.step))
+	}
+	return text + fmt.Sprintf("\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)\n\tagain: go test -run '%s' %s",
+		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.runs, pattern(t.Name()), r.replay), len(k.cmds)
+}
+
+// unify makes shorter, in all events at once, a text that several of them have: the
+// id of an instance, which the shrinker could not change in one without losing
+// what it has to do with the others.
+func unify[E any](k *shrinker[E]) bool {
+	for _, from := range texts(k.cmds) {
+		for _, to := range []string{"", "a"} {
+			if len(from) > len(to) && k.try(renamed(k.cmds, from, to)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// texts returns the values of the fields of events that are text.
+func texts[E any](events []E) (all []string) {
+	for i := range events {
+		v := structOf(reflect.ValueOf(&events[i]).Elem())
+		if v.Kind() != reflect.Struct {
+			continue
+		}
+		for n := range v.NumField() {
+			if f := v.Field(n); f.Kind() == reflect.String && v.Type().Field(n).IsExported() && !slices.Contains(all, f.String()) {
+				all = append(all, f.String())
+			}
+		}
+	}
+	return all
+}
+
+// renamed returns events with another text in each field that is from.
+func renamed[E any](events []E, from, to string) []E {
+	out := slices.Clone(events)
+	for i := range out {
+		if !slices.Contains(texts(out[i:i+1]), from) {
+			continue
+		}
+		out[i] = edit(out[i], func(v reflect.Value) {
+			for n := range v.NumField() {
+				if f := v.Field(n); f.Kind() == reflect.String && v.Type().Field(n).IsExported() && f.String() == from {
+					f.SetString(to)
+				}
+			}
+		})
+	}
+	return out
+}
+
+// trace returns a line for each of events, and marks the one of index here.
+func (s ProcessSuite[E, S, C]) trace(events []E, here int) []string {
+	h := play(following(s.process), events)
+	rows := make([][]string, len(h.Steps))
+	for i, step := range h.Steps {
+		rows[i] = []string{text(step.Command), "", changes(step.Before, step.After)}
+		if step.Err != nil {
+			rows[i][1] = "✗ " + step.Err.Error()
+			continue
+		}
+		if err := catch(func() {
+			r := reacted(s.process, step)
+			rows[i][1] = reactionText(r.Reaction)
+		}); err != nil {
+			rows[i][1] = "✗ " + err.Error()
+		}
+	}
+	return aligned(rows, here)
+}

@@ -1,0 +1,122 @@
+package props_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
+)
+
+// The events of an account as they were: first a deposit was euros, then euros and
+// cents, and opening had another key.
+type (
+	depositedV1 struct{ Euros int16 }
+	depositedV2 struct {
+		Euros int16
+		Cents int8
+	}
+	openedV1 struct {
+		Name string
+		Note string
+	}
+)
+
+func firstToSecond(d depositedV1) depositedV2 { return depositedV2{Euros: d.Euros} }
+func secondToNow(d depositedV2) Event         { return Deposited{Amount: 100*int(d.Euros) + int(d.Cents)} }
+func firstOpened(o openedV1) Event            { return Opened{Owner: o.Name} }
+
+// releases are the two programs before, each with the codec that it had.
+func releases() []props.Release {
+	return []props.Release{
+		props.Released(codec.JSON(map[string]any{"Deposited": depositedV1{}, "Opened": openedV1{}}),
+			any(depositedV1{}), any(openedV1{})).Forgets("openedV1.Note"),
+		props.Released(codec.JSON(map[string]any{"Deposited": depositedV2{}, "Opened": openedV1{}},
+			codec.Up("Deposited", 1, firstToSecond)), any(depositedV2{}), any(openedV1{})).Forgets("openedV1.Note"),
+	}
+}
+
+func today(up ...codec.Upcaster) codec.Codec[Event] {
+	if up == nil {
+		up = []codec.Upcaster{codec.Up("Deposited", 1, firstToSecond), codec.Up("Deposited", 2, secondToNow), codec.Up("Opened", 1, firstOpened)}
+	}
+	return codec.JSON(allNames(), up...)
+}
+
+// peeking is a codec whose events depend on more than their data.
+type peeking struct {
+	codec.Codec[Event]
+	change func(e Event, r store.Recorded, n int) Event
+}
+
+func (p peeking) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	for i, r := range recorded {
+		events, err := p.Codec.Decode(nil, recorded[i:i+1])
+		if err != nil {
+			return dst, err
+		}
+		for _, e := range events {
+			dst = append(dst, p.change(e, r, i))
+		}
+	}
+	return dst, nil
+}
+
+func TestUpcasts(t *testing.T) {
+	t.Parallel()
+	look := func(c codec.Codec[Event]) func() props.Inquiry {
+		return func() props.Inquiry { return props.UpcastInquiry(c, releases()...) }
+	}
+	with := func(up ...codec.Upcaster) func() props.Inquiry { return look(today(up...)) }
+	deposits := []codec.Upcaster{codec.Up("Deposited", 1, firstToSecond), codec.Up("Deposited", 2, secondToNow)}
+	find(t, map[string]flaw{
+		"an upcaster that panics": {with(append(deposits, codec.Up("Opened", 1, func(o openedV1) Event {
+			return Opened{Owner: o.Name[:1]}
+		}))...), []string{"what was written is read"}, 0, true},
+		"an upcaster that gives nil": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
+			return nil
+		}))...), []string{"what was written is read"}, 0, false},
+		"an upcaster to what is not registered": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
+			return Audited{}
+		}))...), []string{"what is read can be written"}, 0, true},
+		"a shortcut that forgets": {
+			with(codec.Up("Deposited", 1, func(d depositedV1) Event {
+				return Deposited{Amount: int(d.Euros)}
+			}), codec.Up("Deposited", 2, secondToNow), codec.Up("Opened", 1, firstOpened)),
+			[]string{"every way to today leads to the same"},
+			0, true,
+		},
+		"an upcaster that looks at the version": {look(peeking{today(), func(e Event, r store.Recorded, _ int) Event {
+			if r.Version > 10 {
+				return Closed{}
+			}
+			return e
+		}}), []string{"an event means what its data says"}, 0, false},
+		"an upcaster that looks at its neighbours": {look(peeking{today(), func(e Event, _ store.Recorded, n int) Event {
+			if n == 2 {
+				return Closed{}
+			}
+			return e
+		}}), []string{"an event means what its data says"}, 0, false},
+		"a key that was renamed": {with(deposits...), []string{"no field of old is lost"}, 0, true},
+		"a field that an upcaster forgets": {with(codec.Up("Deposited", 1, firstToSecond), codec.Up("Deposited", 2, func(d depositedV2) Event {
+			return Deposited{Amount: int(d.Euros)}
+		}), codec.Up("Opened", 1, firstOpened)), []string{"no field of old is lost"}, 0, true},
+	}, look(today()))
+}
+
+// TestUpcastsCheck is how upcasters are checked.
+func TestUpcastsCheck(t *testing.T) {
+	t.Parallel()
+	props.Upcasts(t, today(), releases()...)
+}
+
+// TestUpcastsEmpty checks that without samples nothing is proved.
+func TestUpcastsEmpty(t *testing.T) {
+	t.Parallel()
+	_, _, problem := props.Findings(t, props.UpcastInquiry(today(), props.Released(today())))
+	if !strings.Contains(problem, "no events to read") {
+		t.Errorf("the problem is %q", problem)
+	}
+}

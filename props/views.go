@@ -1,0 +1,224 @@
+package props
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// ViewSuite is what is known of a view of a decider's events, to be checked: see
+// [Projects].
+type ViewSuite[V, C, S, E any] struct {
+	view  decider.View[V, E]
+	suite Suite[C, S, E]
+	laws  []law[C, S, E]
+}
+
+// Projects returns the suite of v, which checks the laws that hold for every view
+// on the histories of s: Evolve is total, deterministic and pure, it shares no
+// memory, Initial is fresh, and a rebuild, and any split of the events into parts
+// with the view put away between them, gives what following them live gave.
+//
+//	props.Projects(suite, balance).
+//		Equals("the sum of all movements", sum). // func([]Event) Balance
+//		Check(t)
+//
+// Its methods return copies with something added.
+func Projects[V, C, S, E any](s Suite[C, S, E], v decider.View[V, E]) ViewSuite[V, C, S, E] {
+	l := ViewSuite[V, C, S, E]{view: v, suite: s}
+	return l.with(
+		viewLaw(l, "the view is total", evolveTotal[E, V, E]),
+		viewLaw(l, "the view is deterministic", evolveDeterministic[E, V, E]),
+		viewLaw(l, "the view changes nothing", evolvePure[E, V, E]),
+		viewLaw(l, "the view shares no memory", fork[E, V, E]),
+		viewLaw(l, "the past of the view does not change", past[E, V, E]),
+		l.fresh(),
+		viewLaw(l, "a rebuild is as live", rebuild[V, E]),
+	)
+}
+
+// Equals adds a law of its own name: after every event the view is what want makes
+// of all events up to it, in one go.
+func (l ViewSuite[V, C, S, E]) Equals(name string, want func(events []E) V) ViewSuite[V, C, S, E] {
+	return l.with(l.each(name, func(seen []E, _ S, view V) string {
+		if w := want(slices.Clone(seen)); !same(w, view) {
+			return fmt.Sprintf("after %d events the view differs: %s\n  want  %s\n  got   %s", len(seen), changes(w, view), text(w), text(view))
+		}
+		return ""
+	}))
+}
+
+// Agrees adds a law of its own name: holds returns nil for the state of the
+// decider and the view at the same time, at the start and after each event, or
+// says what is wrong.
+func (l ViewSuite[V, C, S, E]) Agrees(name string, holds func(state S, view V) error) ViewSuite[V, C, S, E] {
+	return l.with(l.each(name, func(_ []E, state S, view V) string {
+		if b := complaint(0, func() error { return holds(state, view) }); b != nil {
+			return b.text + "\n  state  " + text(state) + "\n  view   " + text(view)
+		}
+		return ""
+	}))
+}
+
+// AnyOrder adds the law that the order of events does not matter, for a view that
+// is fed from many streams at once. If stream is not nil the events of one stream
+// keep their order; it says which stream an event is of.
+func (l ViewSuite[V, C, S, E]) AnyOrder(stream func(E) string) ViewSuite[V, C, S, E] {
+	name := "any order gives the same view"
+	if stream != nil {
+		name = "any order of streams gives the same view"
+	}
+	return l.with(viewLaw(l, name, func(r *run[E, V, E], events []E) *breach {
+		want := r.decider.Fold(r.decider.Start(), events...)
+		for seed := range uint64(orders) {
+			mixed := shuffle(events, seed, stream)
+			if got := r.decider.Fold(r.decider.Start(), mixed...); !same(got, want) {
+				return breachf(len(events)-1, "the events in another order give another view: %s\n  order  %s", changes(want, got), text(mixed))
+			}
+		}
+		return nil
+	}))
+}
+
+const orders = 4 // that are tried of each history
+
+// Redelivered adds the law that events may come again, as they do when the view is
+// not kept together with its checkpoint: after a crash the last events, any number
+// of them, are evolved a second time, and the view is the same.
+func (l ViewSuite[V, C, S, E]) Redelivered() ViewSuite[V, C, S, E] {
+	return l.with(viewLaw(l, "events may come again", func(r *run[E, V, E], events []E) *breach {
+		view := r.decider.Start()
+		for i, e := range events {
+			view = r.decider.Evolve(view, e)
+			for _, from := range []int{i, i - 1, i / 2, 0} {
+				if from < 0 {
+					continue
+				}
+				if again := r.decider.Fold(view, events[from:i+1]...); !same(again, view) {
+					return breachf(i, "after %d events the last %d came again, and the view is another: %s", i+1, i+1-from, changes(view, again))
+				}
+			}
+		}
+		return nil
+	}))
+}
+
+// Check checks all laws of the view, each as a subtest of its own name, as
+// [Suite.Check] does those of the decider.
+func (l ViewSuite[V, C, S, E]) Check(t *testing.T) {
+	t.Helper()
+	conclude(t, trial(l.suite, l.laws))
+}
+
+func (l ViewSuite[V, C, S, E]) with(laws ...law[C, S, E]) ViewSuite[V, C, S, E] {
+	l.laws = append(slices.Clip(l.laws), laws...)
+	return l
+}
+
+// viewing returns v as a decider, which decides that what happens happens.
+func viewing[V, E any](v decider.View[V, E]) decider.Decider[E, V, E] {
+	return decider.Decider[E, V, E]{
+		Decide: func(e E, _ V) ([]E, error) { return []E{e}, nil },
+		Evolve: v.Evolve, Initial: v.Initial,
+	}
+}
+
+// viewLaw returns the law that check finds nothing in the view as it follows the
+// events of a history.
+func viewLaw[V, C, S, E any](l ViewSuite[V, C, S, E], name string, check func(*run[E, V, E], []E) *breach) law[C, S, E] {
+	return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
+		h := play(r.decider, cmds)
+		sub := &run[E, V, E]{t: r.t, decider: viewing(l.view), thorough: r.thorough}
+		b := check(sub, h.events())
+		if b != nil {
+			b.step = h.stepOf(b.step)
+		}
+		return b
+	}}
+}
+
+// stepOf returns the step in which event n of h was decided.
+func (h History[C, S, E]) stepOf(n int) int {
+	for i, s := range h.Steps {
+		if s.Err == nil {
+			n -= len(s.Events)
+		}
+		if n < 0 {
+			return i
+		}
+	}
+	return len(h.Steps) - 1
+}
+
+// each returns the law that wrong finds nothing at the start and after each event.
+func (l ViewSuite[V, C, S, E]) each(name string, wrong func(seen []E, state S, view V) string) law[C, S, E] {
+	return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
+		var seen []E
+		view := l.view.Start()
+		if text := wrong(seen, r.decider.Start(), view); text != "" {
+			return &breach{-1, text}
+		}
+		return r.evolutions(cmds, func(i int, state S, e E) *breach {
+			seen = append(seen, e)
+			view = l.view.Evolve(view, e)
+			if text := wrong(seen, r.decider.Evolve(state, e), view); text != "" {
+				return &breach{i, text}
+			}
+			return nil
+		})
+	}}
+}
+
+// fresh returns the law that Initial gives the same view whatever happened.
+func (l ViewSuite[V, C, S, E]) fresh() law[C, S, E] {
+	start := ""
+	return viewLaw(l, "the start of the view is fresh", func(r *run[E, V, E], events []E) *breach {
+		if start == "" {
+			start = text(r.decider.Start())
+		}
+		r.decider.Fold(r.decider.Start(), events...)
+		if now := text(r.decider.Start()); now != start {
+			return breachf(len(events)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", start, now)
+		}
+		return nil
+	})
+}
+
+// rebuild follows events live, and then again, also in parts.
+func rebuild[V, E any](r *run[E, V, E], events []E) *breach {
+	live := r.decider.Start()
+	for _, e := range events {
+		live = r.decider.Evolve(live, e)
+	}
+	want := text(live)
+	for _, k := range splits(len(events)) {
+		part := r.decider.Fold(r.decider.Start(), events[:k]...)
+		if got := r.decider.Fold(part, events[k:]...); text(got) != want {
+			return breachf(len(events)-1, "rebuilt from %d events, and then the other %d, the view is another than live: %s", k, len(events)-k, changes(live, got))
+		}
+	}
+	return nil
+}
+
+// shuffle returns events in another order, in which those of one stream, if that is
+// not nil, are as they were.
+func shuffle[E any](events []E, seed uint64, stream func(E) string) []E {
+	r := rand.New(rand.NewPCG(seed, uint64(len(events)))) //nolint:gosec // repeatable on purpose
+	out := slices.Clone(events)
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	if stream == nil {
+		return out
+	}
+	queues := map[string][]E{}
+	for _, e := range events {
+		queues[stream(e)] = append(queues[stream(e)], e)
+	}
+	for i, e := range out { // its place is for the next one of its stream
+		s := stream(e)
+		out[i], queues[s] = queues[s][0], queues[s][1:]
+	}
+	return out
+}

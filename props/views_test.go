@@ -1,0 +1,197 @@
+package props_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// Sums is a read model: what went in and out, and of whom.
+type Sums struct {
+	Totals  map[string]int
+	Owners  []string
+	Last    string
+	Entries int
+}
+
+type sumsView = decider.View[Sums, Event]
+
+func addUp(v Sums, e Event) Sums {
+	v.Totals = maps.Clone(v.Totals)
+	if v.Totals == nil {
+		v.Totals = map[string]int{}
+	}
+	switch e := e.(type) {
+	case Opened:
+		v.Owners = append(slices.Clip(v.Owners), e.Owner)
+	case Deposited:
+		v.Totals["in"] += e.Amount
+	case Withdrawn:
+		v.Totals["out"] += e.Amount
+	case Closed:
+	}
+	return v
+}
+
+// sum is the same, in one go.
+func sum(events []Event) (v Sums) {
+	for _, e := range events {
+		switch e := e.(type) {
+		case Opened:
+			v.Owners = append(v.Owners, e.Owner)
+		case Deposited:
+			if v.Totals == nil {
+				v.Totals = map[string]int{}
+			}
+			v.Totals["in"] += e.Amount
+		case Withdrawn:
+			v.Totals["out"] += e.Amount
+		case Closed:
+		}
+	}
+	return v
+}
+
+func balanced(s State, v Sums) error {
+	if got := v.Totals["in"] - v.Totals["out"]; got != s.Balance {
+		return fmt.Errorf("the view says %d, the state %d", got, s.Balance)
+	}
+	return nil
+}
+
+func sums(change func(v *sumsView)) props.ViewSuite[Sums, Command, State, Event] {
+	v := sumsView{Evolve: addUp}
+	change(&v)
+	return props.Projects(samples(account()).Checks(80), v).Equals("the sum of all", sum).Agrees("the view has the balance", balanced).AnyOrder(nil)
+}
+
+// evolves returns a view that does f for events of type T, and else what it should.
+func evolves[T Event](f func(v Sums, e T) Sums) func(v *sumsView) {
+	return func(v *sumsView) {
+		v.Evolve = func(v Sums, e Event) Sums {
+			if e, ok := e.(T); ok {
+				return f(v, e)
+			}
+			return addUp(v, e)
+		}
+	}
+}
+
+func TestProjects(t *testing.T) {
+	t.Parallel()
+	bad := func(change func(v *sumsView)) func() props.Inquiry {
+		return func() props.Inquiry { return props.ViewInquiry(sums(change)) }
+	}
+	find(t, map[string]flaw{
+		"a view without a first one": {bad(evolves(func(v Sums, e Closed) Sums {
+			v.Last = v.Owners[0]
+			return v
+		})), []string{"the view is total"}, 3, false},
+		"a view with a clock": {bad(evolves(func(v Sums, e Opened) Sums {
+			v.Last = time.Now().String()
+			return v
+		})), []string{"the view is deterministic"}, 1, false},
+		"a view that sorts its owners": {bad(evolves(func(v Sums, e Deposited) Sums {
+			v.Entries++
+			if v.Totals != nil {
+				v.Totals["in"] += e.Amount
+				return v
+			}
+			return addUp(v, e)
+		})), []string{"the view changes nothing"}, 3, false},
+		"a view that appends": {func() props.Inquiry {
+			type list struct{ All []int }
+			return props.ViewInquiry(props.Projects(samples(account()).Checks(80), decider.View[list, Event]{
+				Evolve: func(l list, e Event) list {
+					switch e := e.(type) {
+					case Deposited:
+						l.All = append(l.All, e.Amount)
+					case Withdrawn:
+						l.All = append(l.All, -e.Amount)
+					}
+					return l
+				},
+			}))
+		}, []string{"the view shares no memory"}, 6, false},
+		"a view in one map": {func() props.Inquiry {
+			return props.ViewInquiry(props.Projects(samples(account()).Checks(80), decider.View[map[string]int, Event]{
+				Initial: func() map[string]int { return map[string]int{} },
+				Evolve: func(m map[string]int, e Event) map[string]int {
+					m[fmt.Sprintf("%T", e)]++
+					return m
+				},
+			}))
+		}, []string{"the past of the view does not change", "the view changes nothing"}, 2, false},
+		"a view that starts where it was": {func() props.Inquiry {
+			all := map[string]int{}
+			return props.ViewInquiry(props.Projects(samples(account()).Checks(80), decider.View[map[string]int, Event]{
+				Initial: func() map[string]int { return all },
+				Evolve: func(m map[string]int, e Event) map[string]int {
+					m[fmt.Sprintf("%T", e)]++
+					return m
+				},
+			}))
+		}, []string{"the start of the view is fresh", "a rebuild is as live"}, 1, false},
+		"a view that counts beside": {func() props.Inquiry {
+			n := 0
+			return props.ViewInquiry(sums(func(v *sumsView) {
+				v.Evolve = func(v Sums, e Event) Sums {
+					n++
+					v.Entries = n
+					return v
+				}
+			}))
+		}, []string{"a rebuild is as live"}, 1, false},
+		"a view that forgets what goes out": {bad(evolves(func(v Sums, e Withdrawn) Sums {
+			return v
+		})), []string{"the sum of all", "the view has the balance"}, 3, true},
+		"a view of the last one": {bad(evolves(func(v Sums, e Deposited) Sums {
+			v = addUp(v, e)
+			v.Entries = e.Amount
+			return v
+		})), []string{"any order gives the same view", "the sum of all"}, 4, false},
+		"a view that counts twice": {func() props.Inquiry {
+			return props.ViewInquiry(sums(func(*sumsView) {}).Redelivered())
+		}, []string{"events may come again"}, 1, true},
+		"a view that waits for another stream": {func() props.Inquiry {
+			v := sumsView{Evolve: addUp}
+			evolves(func(v Sums, e Deposited) Sums {
+				if len(v.Owners) == 0 {
+					return v
+				}
+				return addUp(v, e)
+			})(&v)
+			return props.ViewInquiry(props.Projects(samples(account()).Checks(80), v).AnyOrder(kindOf))
+		}, []string{"any order of streams gives the same view"}, 2, true},
+	}, bad(func(*sumsView) {}), func() props.Inquiry {
+		v := decider.View[map[string]bool, Event]{Evolve: func(m map[string]bool, e Event) map[string]bool {
+			next := map[string]bool{kindOf(e): true}
+			maps.Copy(next, m)
+			return next
+		}}
+		return props.ViewInquiry(props.Projects(samples(account()).Checks(80), v).Redelivered())
+	}, func() props.Inquiry { // each kind keeps its order: the last amount of each is the same
+		v := decider.View[map[string]string, Event]{Evolve: func(m map[string]string, e Event) map[string]string {
+			next := maps.Clone(m)
+			if next == nil {
+				next = map[string]string{}
+			}
+			next[kindOf(e)] = fmt.Sprint(e)
+			return next
+		}}
+		return props.ViewInquiry(props.Projects(samples(account()).Checks(80), v).AnyOrder(kindOf))
+	})
+}
+
+func kindOf(e Event) string { return fmt.Sprintf("%T", e) }
+
+// TestProjectsCheck is how a view is checked.
+func TestProjectsCheck(t *testing.T) {
+	t.Parallel()
+	sums(func(*sumsView) {}).Check(t)
+}

@@ -10,7 +10,9 @@
 //	grpcs://events.example.org:443       the same over TLS; ca=FILE, cert=FILE and key=FILE
 //	                                     are whom to trust and what to show
 //
-// A server that asks for a token gets that in token-file=FILE.
+// A server of eventstore.v1 that asks for a token gets that in token-file=FILE. A
+// URL of PostgreSQL may have schema=NAME, poll=1s for a pooler that cannot listen,
+// log-per-tenant=true, and what libpq knows.
 //
 // Each may have tenant=ID; without one it is [store.DefaultTenant]'s.
 package open
@@ -28,6 +30,7 @@ import (
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
 	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/postgres"
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
@@ -48,6 +51,7 @@ type Backend interface {
 var (
 	_ Backend = (*memory.Store)(nil)
 	_ Backend = (*sqlite.Store)(nil)
+	_ Backend = (*postgres.Store)(nil)
 	_ Backend = (*grpc.Store)(nil)
 )
 
@@ -119,10 +123,12 @@ func (a *address) unknown() error {
 // drivers returns what opens the stores of each scheme.
 func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	return map[string]func(context.Context, *address) (Backend, error){
-		"memory": openMemory,
-		"sqlite": openSQLite,
-		"grpc":   openPlain,
-		"grpcs":  openTLS,
+		"memory":     openMemory,
+		"sqlite":     openSQLite,
+		"postgres":   openPostgres,
+		"postgresql": openPostgres,
+		"grpc":       openPlain,
+		"grpcs":      openTLS,
 	}
 }
 

@@ -3,17 +3,23 @@ package open_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
 	"github.com/evolvego/evolve/store/sqlite"
+	"github.com/evolvego/evolve/store/storetest"
 )
 
 func openURL(t *testing.T, url string) open.Backend {
@@ -136,13 +142,13 @@ func TestStoreThatCannotBeOpened(t *testing.T) {
 	}
 }
 
-func TestGRPC(t *testing.T) {
-	t.Parallel()
+// serve serves backend on a free port until the end of the test.
+func serve(t *testing.T, backend open.Backend) (address string) {
+	t.Helper()
 	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := memory.New()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- grpc.NewServer(backend).Serve(ctx, lis) }()
@@ -152,7 +158,16 @@ func TestGRPC(t *testing.T) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	st := openURL(t, "grpc://"+lis.Addr().String()+"?tenant=acme")
+	return lis.Addr().String()
+}
+
+func TestGRPC(t *testing.T) {
+	t.Parallel()
+	backend := openURL(t, "memory:")
+	st := openURL(t, "grpc://"+serve(t, backend)+"?tenant=acme")
+	if _, ok := st.(*grpc.Store); !ok {
+		t.Fatalf("Store(grpc:) = %T", st)
+	}
 	appendOne(t, st)
 	acme, err := backend.Tenant("acme")
 	if err != nil {
@@ -161,6 +176,59 @@ func TestGRPC(t *testing.T) {
 	if got := head(t, acme.(store.Log)); got != 1 { //nolint:errcheck // every tenant has one
 		t.Errorf("Head of the tenant at the server = %d, want 1", got)
 	}
+}
+
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(postgrestest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(settings string) string {
+		v := *u
+		v.RawQuery = strings.Trim(u.RawQuery+"&"+settings, "&")
+		return v.String()
+	}
+	st := openURL(t, with("schema=other&poll=50ms&log-per-tenant=true&application_name=test"))
+	if _, ok := st.(*postgres.Store); !ok {
+		t.Fatalf("Store(postgres:) = %T", st)
+	}
+	appendOne(t, st)
+	if got := head(t, openURL(t, with(""))); got != 0 {
+		t.Errorf("Head in the usual schema = %d, want 0", got)
+	}
+	for settings, want := range map[string]string{"poll=often": "poll is a duration", "poll=-1s": "poll is a duration", "log-per-tenant=maybe": "true or false"} {
+		if st, err := open.Store(t.Context(), with(settings)); st != nil || !errors.Is(err, open.ErrURL) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Store(%s) = %v, %v; want ErrURL with %q", settings, st, err, want)
+		}
+	}
+}
+
+// TestServedStores checks that what is behind a server, and reached through our
+// client, is as much of a store as before.
+func TestServedStores(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		storetest.Run(t, func(t *testing.T) store.Store {
+			t.Helper()
+			return openURL(t, "grpc://"+serve(t, openURL(t, "sqlite:"+filepath.Join(t.TempDir(), "events.db"))))
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		database, err := url.Parse(postgrestest.URL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var schemas atomic.Int64
+		storetest.Run(t, func(t *testing.T) store.Store {
+			t.Helper()
+			v := *database
+			v.RawQuery = strings.Trim(fmt.Sprintf("%s&schema=s%d", v.RawQuery, schemas.Add(1)), "&")
+			return openURL(t, "grpc://"+serve(t, openURL(t, v.String())))
+		})
+	})
 }
 
 func TestFilesThatAreMissing(t *testing.T) {

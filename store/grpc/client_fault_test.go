@@ -196,7 +196,7 @@ func (h *house) start(service registrar) {
 // stop kills the server.
 func (h *house) stop() {
 	h.server.Stop()
-	if err := <-h.served; err != nil {
+	if err := <-h.served; err != nil && !errors.Is(err, gogrpc.ErrServerStopped) {
 		h.tb.Errorf("Serve: %v", err)
 	}
 }

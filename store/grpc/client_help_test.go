@@ -1,6 +1,7 @@
 package grpc_test
 
 import (
+	"errors"
 	"net"
 	"testing"
 
@@ -30,7 +31,7 @@ func listen(tb testing.TB, service registrar, options ...gogrpc.ServerOption) st
 	go func() { served <- server.Serve(listener) }()
 	tb.Cleanup(func() {
 		server.Stop()
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, gogrpc.ErrServerStopped) {
 			tb.Errorf("Serve: %v", err)
 		}
 	})

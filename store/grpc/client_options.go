@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"time"
@@ -19,9 +20,10 @@ const (
 	// maxAnswer is how many bytes an answer has at most. Servers differ in how
 	// long they make a page; one that is longer is asked for again by halves.
 	maxAnswer = 64 << 20
-	// pingAfter is when a silent connection is tried with a ping: no server
-	// takes more than one in five minutes amiss, by default.
-	pingAfter = 6 * time.Minute
+	// pingAfter is when a connection on which nothing comes, though a call waits,
+	// is tried with a ping. Servers that keep subscriptions alive never see one; a
+	// server that takes it amiss says so, and gets fewer.
+	pingAfter = 30 * time.Second
 	// pingTimeout is when a connection without answers is given up.
 	pingTimeout = 20 * time.Second
 )
@@ -64,6 +66,19 @@ func Plaintext() Option {
 func PerRPC(creds credentials.PerRPCCredentials) Option {
 	return DialOptions(gogrpc.WithPerRPCCredentials(creds))
 }
+
+// Bearer sends a token with every request, in the metadata "authorization: Bearer
+// TOKEN" (RFC 6750), which is where [BearerTokens] looks for it. With [Plaintext],
+// everybody on the way can read it.
+func Bearer(token string) Option { return PerRPC(bearerToken(token)) }
+
+type bearerToken string
+
+func (t bearerToken) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(t)}, nil
+}
+
+func (t bearerToken) RequireTransportSecurity() bool { return false }
 
 // DialOptions are more options for the connection, for what there is no option
 // here: interceptors, proxies, the statistics of an observer.

@@ -1,6 +1,7 @@
 package grpc_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -36,7 +37,7 @@ func startProxy(tb testing.TB, target string, bytes int64) *proxy {
 			p.mu.Lock()
 			limit := bytes + p.random.Int64N(4*bytes)
 			p.mu.Unlock()
-			p.done.Go(func() { p.carry(tb, conn, limit) })
+			p.done.Go(func() { p.carry(tb.Context(), conn, limit) })
 		}
 	})
 	tb.Cleanup(func() {
@@ -47,8 +48,8 @@ func startProxy(tb testing.TB, target string, bytes int64) *proxy {
 }
 
 // carry carries limit bytes between client and its target.
-func (p *proxy) carry(tb testing.TB, client net.Conn, limit int64) {
-	server, err := new(net.Dialer).DialContext(tb.Context(), "tcp", p.target)
+func (p *proxy) carry(ctx context.Context, client net.Conn, limit int64) {
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.target)
 	if err != nil {
 		_ = client.Close()
 		return

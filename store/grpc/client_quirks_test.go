@@ -55,7 +55,7 @@ func TestClientIsAStoreOnAnyServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.real = tenant.(*grpc.Store)
+		w.real, _ = tenant.(*grpc.Store)
 		actions := map[string]func(*rapid.T){"append": w.append, "read": w.read}
 		if w.quirks.NoReadAll {
 			actions["read the log"] = w.noReadAll

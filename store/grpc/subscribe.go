@@ -52,12 +52,13 @@ type feed struct {
 	o     store.LogOptions // From is where it has come to
 	yield func(store.Page, error) bool
 
-	head    uint64           // the highest position that is known of the log
-	last    store.Checkpoint // the last event that was received
-	told    bool             // the last page has told that it has caught up
-	began   bool             // the server was reached
-	moved   bool             // something came since it has connected
-	stopped bool             // the loop wants no more
+	head     uint64           // the highest position that is known of the log
+	last     store.Checkpoint // the last event that was received
+	told     bool             // the last page has told that it has caught up
+	began    bool             // the server was reached
+	verified bool             // the last event was seen again over this connection
+	moved    bool             // something came since it has connected
+	stopped  bool             // the loop wants no more
 }
 
 // run returns why the subscription has ended, nil if the loop wants no more.
@@ -144,14 +145,20 @@ func (f *feed) connect(ctx context.Context) error {
 	if err != nil && paged {
 		return err
 	}
-	f.began = true
+	f.began, f.verified = true, false
 	if f.head = max(f.head, head); paged && head < f.last.Position {
 		return &store.DivergedError{Checkpoint: f.last, Head: head}
 	}
-	if paged && !f.client.ours.Load() {
-		return f.follow(ctx)
+	if !paged {
+		return f.listen(ctx)
 	}
-	return f.listen(ctx)
+	if err := f.readOn(ctx); err != nil || f.stopped { // much faster than one by one
+		return err
+	}
+	if f.client.ours.Load() {
+		return f.listen(ctx)
+	}
+	return f.follow(ctx)
 }
 
 // tell yields a page of events, and reports whether the loop goes on.

@@ -3,6 +3,7 @@ package grpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/evolvego/evolve/store"
@@ -16,6 +17,8 @@ const (
 	// silentAfter is when the connection is taken to be dead, at the earliest, if
 	// the server keeps its subscriptions alive: it does so every five seconds.
 	silentAfter = 15 * time.Second
+	// remembered is how many of the last events are known if they come again.
+	remembered = 1024
 )
 
 // listen yields what the server sends.
@@ -39,8 +42,9 @@ func (f *feed) listen(ctx context.Context) error {
 type listening struct {
 	*feed
 	*receiver
-	checked bool // the first event was looked at by same
-	alive   bool // the server has shown that it keeps the subscription alive
+	checked bool     // the first event was looked at by same
+	alive   bool     // the server has shown that it keeps the subscription alive
+	recent  []uint64 // positions of the last events
 	events  []store.Recorded
 	end     bool
 }
@@ -127,13 +131,23 @@ func (l *listening) take(m *eventstorev1.SubscribeResponse) error {
 		}
 	}
 	if e.Position < l.o.From {
-		return nil // again
+		return l.before(&e)
 	}
 	l.seen(&e)
+	l.recent = append(l.recent[max(0, len(l.recent)-remembered):], e.Position)
 	if l.o.Filter.Matches(&e) {
 		l.events = append(l.events, e)
 	}
 	return nil
+}
+
+// before returns an error if e, which is before what has come, has not come: it was
+// skipped, and would be lost.
+func (l *listening) before(e *store.Recorded) error {
+	if _, found := slices.BinarySearch(l.recent, e.Position); found || len(l.recent) == 0 || e.Position < l.recent[0] {
+		return nil // it comes again
+	}
+	return fmt.Errorf("store/grpc: subscribe: position %d comes after %d: %w", e.Position, l.last.Position, errProtocol)
 }
 
 // caughtUp takes the marker that says that the log was sent up to head, and to go

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/evolvego/evolve/store"
@@ -16,23 +17,30 @@ import (
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
+	return s.AppendClaiming(ctx, stream, expected, events, nil)
+}
+
+// appending returns the append of events that are valid, as they are kept.
+func (s *Store) appending(
+	stream store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (*appending, error) {
 	if err := validateAppend(stream, expected, events); err != nil {
-		return store.Appended{}, err
+		return nil, err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return store.Appended{}, err
+	if err := store.ValidateClaims(claims); err != nil {
+		return nil, err
 	}
-	a := &appending{tenant: s.tenant, stream: stream, expected: expected, events: make([]record, len(events))}
+	a := &appending{
+		tenant: s.tenant, stream: stream, expected: expected,
+		events: make([]record, len(events)), claims: slices.Clone(claims),
+	}
 	at := s.backend.now()
 	for i := range events {
 		if err := a.events[i].encode(&events[i], at); err != nil {
-			return store.Appended{}, err
+			return nil, err
 		}
 	}
-	if err := s.backend.writer.submit(ctx, a); err != nil {
-		return store.Appended{}, err
-	}
-	return a.appended, a.refused
+	return a, nil
 }
 
 func validateAppend(stream store.Stream, expected store.Expected, events []store.Event) error {
@@ -57,6 +65,7 @@ type appending struct {
 	stream   store.Stream
 	expected store.Expected
 	events   []record
+	claims   []store.Claim
 	appended store.Appended
 	refused  error
 }
@@ -81,7 +90,7 @@ func (a *appending) do(w *writer) error {
 		return err
 	}
 	matches := a.expected.Matches(head.version)
-	if len(a.events) == 1 && matches && head.id != 0 {
+	if len(a.events) == 1 && matches && head.id != 0 && len(a.claims) == 0 {
 		err := a.record(w, t, head)
 		if !isTaken(err) { // which changed nothing
 			return err
@@ -94,12 +103,15 @@ func (a *appending) do(w *writer) error {
 		a.refused = &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: head.version}
 		return nil
 	}
+	if claimed, err := a.claimed(w, t.id); err != nil || claimed {
+		return err
+	}
 	return a.record(w, t, head)
 }
 
-func (a *appending) count() int { return len(a.events) }
+func (a *appending) count() int { return len(a.events) + len(a.claims) }
 
-// record inserts the events; no id among them may be taken, unless it is only one.
+// record inserts the events and makes the claims; no id among them may be taken, unless it is only one.
 func (a *appending) record(w *writer, t *tenantHead, head streamHead) error {
 	if head.id == 0 {
 		var err error
@@ -130,7 +142,7 @@ func (a *appending) record(w *writer, t *tenantHead, head streamHead) error {
 	t.head, t.dirty = position, true
 	w.streams[streamKey{t.id, a.stream}] = head
 	a.appended = store.Appended{Version: head.version, Position: position}
-	return nil
+	return a.claim(w, t.id, head.id)
 }
 
 // taken reports whether an id of a is taken, and then sets what the outcome is:

@@ -1,6 +1,9 @@
 package sqlite
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
 // script is SQL as a write, for tests.
 type script string
@@ -37,4 +40,11 @@ func Hold(st *Store) (release func()) {
 	}()
 	<-h
 	return func() { close(h); <-done }
+}
+
+// WaitQueued waits until n writes are in the queue.
+func WaitQueued(st *Store, n int) {
+	for len(st.backend.writer.queue) < n {
+		runtime.Gosched()
+	}
 }

@@ -19,14 +19,18 @@ const (
 	// applicationID is "EvLg", in the header of each file of this store.
 	applicationID = 0x45764c67
 	// schemaVersion is the user_version of a file that is up to date.
-	schemaVersion = 1
+	schemaVersion = 2
 	// busyTimeout is how long to wait for another process. SQLite does not wait in
 	// line but looks now and then, so beside a busy writer it may take long.
 	busyTimeout = 30 * time.Second
 )
 
-//go:embed schema.sql
-var schema string
+var (
+	//go:embed schema.sql
+	schema1 string
+	//go:embed schema2.sql
+	schema2 string
+)
 
 // config is the settings of a backend.
 type config struct {
@@ -41,8 +45,8 @@ type option func(*config)
 
 func (o option) apply(c *config) { o(c) }
 
-// WithClock sets the clock that says when events are recorded. It must be safe
-// for concurrent use and not nil. The default is time.Now.
+// WithClock sets the clock that says when events are recorded and leases run
+// out. It must be safe for concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return option(func(c *config) { c.now = now }) }
 
 // WithNormalSync leaves out the fsync of each commit. What was acknowledged
@@ -141,7 +145,9 @@ func migrate(db *sql.DB, path string) (err error) {
 		return err
 	}
 	if version < schemaVersion {
-		script := fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d", schema, applicationID, schemaVersion)
+		steps := [schemaVersion]string{schema1, schema2} // from each version to the next
+		script := fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d",
+			strings.Join(steps[version:], ";"), applicationID, schemaVersion)
 		if _, err := conn.ExecContext(ctx, script); err != nil {
 			return err
 		}
@@ -168,8 +174,8 @@ func identify(ctx context.Context, conn *sql.Conn, path string) (version int, er
 	switch {
 	case application == 0 && version == 0 && tables == 0:
 		return 0, nil
-	case application != applicationID:
-		return 0, &FileError{path, ErrOtherFile, fmt.Errorf("application_id is %#x, not %#x", application, applicationID)}
+	case application != applicationID || version < 1:
+		return 0, &FileError{path, ErrOtherFile, fmt.Errorf("application_id is %#x, not %#x, user_version %d", application, applicationID, version)}
 	case version > schemaVersion:
 		return 0, &FileError{path, ErrNewerSchema, fmt.Errorf("version %d, above %d", version, schemaVersion)}
 	}

@@ -64,7 +64,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer schema": {func(t *testing.T) string {
 			t.Helper()
 			path := filled(t, 1)
-			execute(t, path, "PRAGMA user_version=2")
+			execute(t, path, "PRAGMA user_version=3")
 			return path
 		}, sqlite.ErrNewerSchema},
 		"a truncated file": {func(t *testing.T) string {

@@ -17,6 +17,8 @@ var (
 	_ store.Tenants     = (*Store)(nil)
 	_ store.Snapshots   = (*Store)(nil)
 	_ store.Checkpoints = (*Store)(nil)
+	_ store.Claims      = (*Store)(nil)
+	_ store.Leases      = (*Store)(nil)
 	_ io.Closer         = (*Store)(nil)
 )
 

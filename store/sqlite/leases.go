@@ -1,0 +1,97 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// acquireLease is an AcquireLease; refused says who has it, if another has.
+type acquireLease struct {
+	tenant string
+	lease  store.Lease
+	ttl    time.Duration
+
+	refused error
+}
+
+func (*acquireLease) count() int { return 1 }
+
+func (l *acquireLease) do(w *writer) error {
+	t, err := w.tenant(l.tenant, true)
+	if err != nil {
+		return err
+	}
+	var owner string
+	var fence uint64
+	var until int64
+	err = w.queryRow("SELECT owner, fence, until FROM lease WHERE tenant = ? AND name = ?", t.id, l.lease.Name).
+		Scan(&owner, &fence, &until)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	now := w.backend.now()
+	held := owner != "" && now.Before(time.UnixMicro(until))
+	if held && owner != l.lease.Owner {
+		l.refused = &store.LeaseHeldError{Name: l.lease.Name, Owner: owner, Until: time.UnixMicro(until).UTC()}
+		return nil
+	}
+	l.lease.Fence = fence
+	if !held {
+		l.lease.Fence++
+	}
+	l.lease.Until = time.UnixMicro(now.Add(l.ttl + time.Microsecond - 1).UnixMicro()).UTC()
+	return w.exec(`INSERT INTO lease (tenant, name, owner, fence, until) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET owner = excluded.owner, fence = excluded.fence, until = excluded.until`,
+		t.id, l.lease.Name, l.lease.Owner, l.lease.Fence, l.lease.Until.UnixMicro())
+}
+
+// releaseLease is a ReleaseLease.
+type releaseLease struct {
+	tenant string
+	lease  store.Lease
+}
+
+func (*releaseLease) count() int { return 1 }
+
+func (l *releaseLease) do(w *writer) error {
+	return w.exec(`UPDATE lease SET owner = '' WHERE name = ? AND owner = ? AND fence = ?
+AND tenant = (SELECT id FROM tenant WHERE name = ?)`, l.lease.Name, l.lease.Owner, l.lease.Fence, l.tenant)
+}
+
+// AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of
+// [WithClock], for several processes that of the machine. A lease lasts up to a
+// microsecond longer than ttl.
+func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
+	if err := store.ValidateLease(name, owner, ttl); err != nil {
+		return store.Lease{}, err
+	}
+	if err := s.backend.ready(ctx); err != nil {
+		return store.Lease{}, err
+	}
+	l := &acquireLease{tenant: s.tenant, lease: store.Lease{Name: name, Owner: owner}, ttl: ttl}
+	if err := s.backend.writer.submit(ctx, l); err != nil {
+		return store.Lease{}, err
+	}
+	if l.refused != nil {
+		return store.Lease{}, l.refused
+	}
+	return l.lease, nil
+}
+
+// ReleaseLease is [store.Leases.ReleaseLease].
+func (s *Store) ReleaseLease(ctx context.Context, lease store.Lease) error {
+	if err := store.ValidateLeaseOwner(lease.Name, lease.Owner); err != nil {
+		return err
+	}
+	if err := s.backend.ready(ctx); err != nil {
+		return err
+	}
+	if lease.Fence > store.MaxVersion {
+		return nil // which no lease has
+	}
+	return s.backend.writer.submit(ctx, &releaseLease{s.tenant, lease})
+}

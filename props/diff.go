@@ -9,7 +9,12 @@ import (
 // changes returns what differs between two values, such as
 // "Balance 0 → 5, Open false → true", and "" if they are the same.
 func changes[T any](before, after T) string {
-	return strings.Join(diff(nil, "", reflect.ValueOf(&before).Elem(), reflect.ValueOf(&after).Elem(), 0), ", ")
+	return strings.Join(differences(before, after), ", ")
+}
+
+// differences returns what differs between two values, each for itself.
+func differences[T any](before, after T) []string {
+	return diff(nil, "", reflect.ValueOf(&before).Elem(), reflect.ValueOf(&after).Elem(), 0)
 }
 
 // diff appends the differences of a and b, which are at path, to out. It goes

@@ -1,12 +1,16 @@
 package props
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Failure is what Check would report in the subtest called Law.
 type Failure struct {
 	Law   string
 	Steps int // of the history, after shrinking
 	Text  string
+	Page  string
 }
 
 // Failures checks s as Check does, and returns the failures in the order of the
@@ -19,12 +23,16 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 	}
 	for _, l := range r.laws {
 		if p := r.verdict(t, l); p != nil {
-			out = append(out, Failure{l.name, p.steps, p.text})
+			var page strings.Builder
+			if err := p.write(&page); err != nil {
+				t.Error(err)
+			}
+			out = append(out, Failure{l.name, p.steps, p.text, page.String()})
 		}
 	}
 	for _, v := range r.coverage.verdicts() {
 		if v.missed {
-			out = append(out, Failure{v.name, 0, v.text})
+			out = append(out, Failure{v.name, 0, v.text, ""})
 		}
 	}
 	return out, r.coverage.String(), ""

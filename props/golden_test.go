@@ -78,6 +78,9 @@ func TestReport(t *testing.T) {
 						text = regexp.MustCompile(`\d+(%| histories)`).ReplaceAllString(text, "N$1")
 					}
 					golden(t, strings.ReplaceAll(name, " ", "_"), text+"\n")
+					if name == "a deposit after the end" {
+						golden(t, "page", f.Page)
+					}
 					return
 				}
 			}
@@ -145,6 +148,13 @@ func TestReplay(t *testing.T) {
 	if !early.MatchString(text) || !strings.Contains(text, `-rapid.failfile="testdata/rapid/TestInProcess/`) {
 		t.Errorf("rapid's file does not find it at once:\n%s", text)
 	}
+	page := regexp.MustCompile(`(?m)-rapid\.failfile=.*\n +\tpage: (.*/TestInProcess_balance_is_never_negative-\d+\.html)$`).FindStringSubmatch(text)
+	if page == nil {
+		t.Fatalf("the report does not end with a page:\n%s", text)
+	}
+	if html, err := os.ReadFile(page[1]); err != nil || !strings.Contains(string(html), "<h1>balance is never negative: broken by step") {
+		t.Errorf("the page is %q, %v", html, err)
+	}
 	for _, line := range []string{"--- FAIL: TestInProcess/balance_is_never_negative", "--- PASS: TestInProcess/decide_is_total", "golden_test.go", "1000 histories"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("%q is missing in\n%s", line, text)
@@ -159,7 +169,7 @@ func TestReplay(t *testing.T) {
 func inProcess(t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append(flags, "-test.v", "-test.run=^TestInProcess$")...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), broken+"=1")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), broken+"=1", "EVOLVE_ARTIFACTS="+filepath.Join(dir, "pages"))
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Errorf("the planted bug was not found:\n%s", out)

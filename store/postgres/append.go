@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -88,8 +89,8 @@ type appending struct {
 // record is what the columns of an event get, other than where it is. It shares
 // nothing with the event that it was made of.
 type record struct {
-	event store.Event
-	meta  string
+	event   store.Event // without the headers
+	headers string      // as JSON; empty for none
 }
 
 func newAppending(
@@ -115,15 +116,22 @@ func newAppending(
 }
 
 // encode copies e.
-func (r *record) encode(e *store.Event) (err error) {
+func (r *record) encode(e *store.Event) error {
 	r.event = *e
 	r.event.Data = append([]byte{}, e.Data...) // not nil, which would be NULL
 	if e.ContentType == "" {
 		r.event.ContentType = store.OctetStream
 	}
-	r.event.Meta = store.Metadata{}
-	r.meta, err = encodeMeta(&e.Meta)
-	return err
+	r.event.Meta.Headers = nil
+	if len(e.Meta.Headers) == 0 {
+		return nil
+	}
+	headers, err := json.Marshal(e.Meta.Headers)
+	if err != nil {
+		return fmt.Errorf("postgres: encode headers: %w", err)
+	}
+	r.headers = string(headers)
+	return nil
 }
 
 // What became of an append, as the function in the database answers.

@@ -26,12 +26,7 @@ type arguments struct {
 	eAppend, ePlace        []int32
 	eTenant                []string
 	eStreamType, eStreamID []string
-	eID, eType             []string
-	eSchema                []int64
-	eContentType           []string
-	eTime                  []pgtype.Timestamptz
-	eMeta                  []string
-	eData                  [][]byte
+	events                 columns
 
 	// The claims, and the places of their appends and streams.
 	cAppend, cStream []int32
@@ -77,20 +72,13 @@ func (g *arguments) add(a *appending, stream int32) {
 	g.aCount = append(g.aCount, int32(len(a.events)))
 	n := int32(len(g.aStream))
 	for i := range a.events {
-		e := &a.events[i].event
 		g.eAppend = append(g.eAppend, n)
 		g.ePlace = append(g.ePlace, int32(i)+1)
 		g.eTenant = append(g.eTenant, a.key.tenant)
 		g.eStreamType = append(g.eStreamType, a.key.stream.Type)
 		g.eStreamID = append(g.eStreamID, a.key.stream.ID)
-		g.eID = append(g.eID, e.ID)
-		g.eType = append(g.eType, e.Type)
-		g.eSchema = append(g.eSchema, int64(e.Schema))
-		g.eContentType = append(g.eContentType, e.ContentType)
-		g.eTime = append(g.eTime, pgtype.Timestamptz{Time: e.Time.Truncate(time.Microsecond), Valid: !e.Time.IsZero()})
-		g.eMeta = append(g.eMeta, a.events[i].meta)
-		g.eData = append(g.eData, e.Data)
 	}
+	g.events.add(a.events)
 	for _, c := range a.claims {
 		g.cAppend = append(g.cAppend, n)
 		g.cStream = append(g.cStream, stream)
@@ -101,11 +89,52 @@ func (g *arguments) add(a *appending, stream int32) {
 
 // list returns them in the order of the function.
 func (g *arguments) list() []any {
-	return []any{
+	args := append(make([]any, 0, 28),
 		g.logs, g.news, g.sLog, g.sTenant, g.sType, g.sID,
 		g.aStream, g.aExpected, g.aCount,
-		g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID,
-		g.eID, g.eType, g.eSchema, g.eContentType, g.eTime, g.eMeta, g.eData,
-		g.cAppend, g.cStream, g.cKey, g.cRelease,
+		g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID)
+	return append(g.events.list(args), g.cAppend, g.cStream, g.cKey, g.cRelease)
+}
+
+// argumentsOfOne returns the arguments of the function for one append without claims.
+func argumentsOfOne(perTenant bool, a *appending) []any {
+	log, key := "", &a.key
+	if perTenant {
+		log = key.tenant
 	}
+	var events columns
+	events.add(a.events)
+	return events.list(append(make([]any, 0, 16),
+		log, newsOf([]string{key.tenant}), key.tenant, key.stream.Type, key.stream.ID, int64(a.expected)))
+}
+
+// columns are events, column by column.
+type columns struct {
+	id, typ, contentType          []string
+	schema                        []int64
+	time                          []pgtype.Timestamptz
+	correlation, causation, actor []string
+	headers                       []string
+	data                          [][]byte
+}
+
+func (c *columns) add(events []record) {
+	for i := range events {
+		e := &events[i].event
+		c.id = append(c.id, e.ID)
+		c.typ = append(c.typ, e.Type)
+		c.schema = append(c.schema, int64(e.Schema))
+		c.contentType = append(c.contentType, e.ContentType)
+		c.time = append(c.time, pgtype.Timestamptz{Time: e.Time.Truncate(time.Microsecond), Valid: !e.Time.IsZero()})
+		c.correlation = append(c.correlation, e.Meta.CorrelationID)
+		c.causation = append(c.causation, e.Meta.CausationID)
+		c.actor = append(c.actor, e.Meta.ActorID)
+		c.headers = append(c.headers, events[i].headers)
+		c.data = append(c.data, e.Data)
+	}
+}
+
+// list appends them to args in the order of the functions.
+func (c *columns) list(args []any) []any {
+	return append(args, c.id, c.typ, c.schema, c.contentType, c.time, c.correlation, c.causation, c.actor, c.headers, c.data)
 }

@@ -41,7 +41,7 @@
 // The tables are in the schema "evolve", or another: see [WithSchema], [Migrations] and
 // [WithoutMigrate]. They are for reading with SQL too:
 //
-//	SELECT position, stream_id, version, type, time, meta, convert_from(data, 'UTF8')
+//	SELECT position, stream_id, version, type, time, actor, convert_from(data, 'UTF8')
 //	FROM evolve.event WHERE tenant = 'default' ORDER BY position DESC LIMIT 20;
 //
 // Never write to them by other means. The encoding of the database must be UTF8.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/evolvego/evolve/store"
 )
 
@@ -244,7 +246,13 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 
 // call has the database make the appends of members and settles them.
 func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
-	rows, err := q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
+	var rows pgx.Rows
+	var err error
+	if len(members) == 1 && len(members[0].claims) == 0 {
+		rows, err = q.Query(ctx, b.sql.appendOne, argumentsOfOne(b.logPerTenant, members[0])...)
+	} else {
+		rows, err = q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
+	}
 	if err != nil {
 		return err
 	}

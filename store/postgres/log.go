@@ -53,7 +53,7 @@ func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64) (*
 	args := []any{s.tenant, p.from, p.limit, int64(last)} //nolint:gosec // a position
 	filtered := len(o.Filter.StreamTypes) > 0 || o.Filter.IDPrefix != "" || len(o.Filter.EventTypes) > 0
 	if filtered {
-		args = append(args, names(o.Filter.StreamTypes), text(o.Filter.IDPrefix), names(o.Filter.EventTypes))
+		args = append(args, names(o.Filter.StreamTypes), storable(o.Filter.IDPrefix), names(o.Filter.EventTypes))
 	}
 	switch {
 	case filtered && o.Backward:
@@ -72,11 +72,11 @@ func names(names []string) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return text(name) != name })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return storable(name) != name })
 }
 
-// text returns what of s, from its beginning on, the database can take as text.
-func text(s string) string {
+// storable returns what of s, from its beginning on, the database can take as text.
+func storable(s string) string {
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		s = s[:i]
 	}

@@ -105,32 +105,31 @@ func (p *pager) read(ctx context.Context, b *backend, query string, args ...any)
 
 // begin takes the row that is no event.
 func (p *pager) begin(r *row) {
-	p.head, p.bound, p.first, p.last = uint64(r.position), uint64(-r.version), uint64(r.schema), r.id //nolint:gosec // not negative
+	p.head, p.bound, p.first, p.last = uint64(r.position), uint64(-r.version), uint64(r.schema), string(r.id) //nolint:gosec // not negative
 }
 
 // add adds the event of r, or only counts it if the filter does not match: the query
 // may let through too much.
 func (p *pager) add(r *row) error {
 	p.seen++
-	var e store.Recorded
-	if err := r.recorded(&e); err != nil {
-		return err
-	}
-	if p.log {
-		p.number = e.Position
-		p.data += len(e.Data)
-		if !p.filter.Matches(&e) {
-			return nil
-		}
-	} else {
-		e.Stream = p.stream
-		p.number = e.Version
-		p.data += len(e.Data)
-	}
 	if p.events == nil {
 		p.events = make([]store.Recorded, 0, min(p.limit, 64))
 	}
-	p.events = append(p.events, e)
+	p.events = append(p.events, store.Recorded{})
+	e := &p.events[len(p.events)-1]
+	if err := r.recorded(e); err != nil {
+		return err
+	}
+	p.data += len(e.Data)
+	if !p.log {
+		e.Stream = p.stream
+		p.number = e.Version
+		return nil
+	}
+	p.number = e.Position
+	if !p.filter.Matches(e) {
+		p.events = p.events[:len(p.events)-1]
+	}
 	return nil
 }
 

@@ -4,7 +4,7 @@ import "fmt"
 
 // statements are the queries of a schema.
 type statements struct {
-	append string
+	append, appendOne string
 
 	read, readBackward string
 	head               string
@@ -18,24 +18,30 @@ type statements struct {
 }
 
 // eventColumns are those that a row begins with.
-const eventColumns = `position, version, id, type, schema, content_type, time, recorded_at, meta, data`
+const eventColumns = `position, version, id, type, schema, content_type, time, recorded_at,
+  correlation, causation, actor, headers, data`
 
 // headRow returns a row of eventColumns that is no event, but tells what a pager has
 // to know: the version is minus a bound, and the schema the first number there is.
 func headRow(head, bound, id, first string) string {
 	return "SELECT " + head + ", -" + bound + ", " + id + ", '', " + first +
-		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, NULL::jsonb, ''::bytea"
+		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, '', '', '', NULL::jsonb, ''::bytea"
 }
 
 func newStatements(schema string) *statements {
 	event := schema + ".event"
+	outcome := "SELECT outcome, last_version, last_position, name, in_type, in_id FROM " + schema + "."
 	s := &statements{
-		append: "SELECT outcome, last_version, last_position, name, in_type, in_id FROM " + schema + ".append(" +
+		append: outcome + "append(" +
 			"$1::text[], $2::text, $3::int[], $4::text[], $5::text[], $6::text[], " +
 			"$7::int[], $8::bigint[], $9::int[], " +
 			"$10::int[], $11::int[], $12::text[], $13::text[], $14::text[], " +
-			"$15::text[], $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[], $21::bytea[], " +
-			"$22::int[], $23::int[], $24::text[], $25::boolean[])",
+			"$15::text[], $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], " +
+			"$20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], " +
+			"$25::int[], $26::int[], $27::text[], $28::boolean[])",
+		appendOne: outcome + "append_one($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, " +
+			"$7::text[], $8::text[], $9::bigint[], $10::text[], $11::timestamptz[], " +
+			"$12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])",
 		head: "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
 		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
 			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +

@@ -154,7 +154,7 @@ func TestSubscribeDiverges(t *testing.T) {
 				e := page.Events[len(page.Events)-1]
 				last = store.Checkpoint{Position: e.Position, EventID: e.ID}
 				execute(t, url, fmt.Sprintf(`BEGIN; DELETE FROM evolve.event WHERE position > 3; UPDATE evolve.log SET head = 3;
-INSERT INTO evolve.event SELECT 'default', n + 3, 'B', '2', n, 'other ' || n, 'Happened', 1, '', now(), now(), NULL, ''
+INSERT INTO evolve.event SELECT 'default', n + 3, 'B', '2', n, 'other ' || n, 'Happened', 1, '', now(), now(), '', '', '', NULL, ''
 FROM generate_series(1, %d) n; UPDATE evolve.log SET head = head + %[1]d; COMMIT`, tt.again))
 			}
 			if _, err := store.Resume(ctx, st, last); !errors.Is(err, store.ErrLogDiverged) {

@@ -1,0 +1,262 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// hand is what one would write without the store: a table with the same columns and
+// indexes, whose positions are those of a sequence, and the statements on it.
+type hand struct{ pool *pgxpool.Pool }
+
+const handTable = `CREATE TABLE event (
+  position bigint GENERATED ALWAYS AS IDENTITY, tenant text COLLATE "C" NOT NULL, stream_type text COLLATE "C" NOT NULL,
+  stream_id text COLLATE "C" NOT NULL, version bigint NOT NULL, id text COLLATE "C" NOT NULL, type text COLLATE "C" NOT NULL,
+  schema bigint NOT NULL, content_type text COLLATE "C" NOT NULL, time timestamptz NOT NULL,
+  recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(), correlation text NOT NULL, causation text NOT NULL, actor text NOT NULL, headers jsonb, data bytea NOT NULL,
+  PRIMARY KEY (tenant, position), UNIQUE (tenant, stream_type, stream_id, version), UNIQUE (tenant, id))`
+
+const handColumns = `position, version, id, type, schema, content_type, time, recorded_at, correlation, causation, actor, headers, data`
+
+const handInsert = `INSERT INTO event (tenant, stream_type, stream_id, version, id, type, schema, content_type, time, correlation, causation, actor, data)
+SELECT $1, $2, $3, $4::bigint + e.n, e.id, e.type, 0, e.content_type, now(), e.correlation, '', e.actor, e.data
+FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[]) WITH ORDINALITY e (id, type, content_type, correlation, actor, data, n)
+WHERE coalesce((SELECT max(version) FROM event WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3), 0) = $4`
+
+const handInsertOne = `INSERT INTO event (tenant, stream_type, stream_id, version, id, type, schema, content_type, time, correlation, causation, actor, data)
+SELECT $1, $2, $3, $4::bigint + 1, $5, $6, 0, $7, now(), $8, '', $9, $10
+WHERE coalesce((SELECT max(version) FROM event WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3), 0) = $4`
+
+// byHand returns the table in a new database.
+func byHand(b *testing.B) hand {
+	b.Helper()
+	pool, err := pgxpool.New(context.Background(), postgrestest.URL(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	if _, err := pool.Exec(context.Background(), handTable); err != nil {
+		b.Fatal(err)
+	}
+	return hand{pool}
+}
+
+func (h hand) append(ctx context.Context, s store.Stream, version uint64, events []store.Event) error {
+	if len(events) == 1 {
+		e := &events[0]
+		tag, err := h.pool.Exec(ctx, handInsertOne, "default", s.Type, s.ID, int64(version), e.ID, e.Type, e.ContentType, e.Meta.CorrelationID, e.Meta.ActorID, e.Data)
+		if err == nil && tag.RowsAffected() != 1 {
+			err = store.ErrConflict
+		}
+		return err
+	}
+	n := len(events)
+	ids, types, contents, data := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
+	correlations, actors := make([]string, n), make([]string, n)
+	for i := range events {
+		e := &events[i]
+		ids[i], types[i], contents[i], data[i] = e.ID, e.Type, e.ContentType, e.Data
+		correlations[i], actors[i] = e.Meta.CorrelationID, e.Meta.ActorID
+	}
+	tag, err := h.pool.Exec(ctx, handInsert, "default", s.Type, s.ID, int64(version), ids, types, contents, correlations, actors, data)
+	if err == nil && int(tag.RowsAffected()) != n {
+		err = store.ErrConflict
+	}
+	return err
+}
+
+func (h hand) read(ctx context.Context, where string, args ...any) ([]store.Recorded, error) {
+	rows, err := h.pool.Query(ctx, "SELECT "+handColumns+", stream_type, stream_id FROM event WHERE tenant = 'default' AND "+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []store.Recorded
+	for rows.Next() {
+		var e store.Recorded
+		var headers []byte
+		err := rows.Scan(&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &e.Time, &e.RecordedAt,
+			&e.Meta.CorrelationID, &e.Meta.CausationID, &e.Meta.ActorID, &headers, &e.Data,
+			&e.Stream.Type, &e.Stream.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, rows.Err()
+}
+
+// BenchmarkCommand reads the last 100 events of a stream and appends to it.
+func BenchmarkCommand(b *testing.B) {
+	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	for _, n := range []int{1, 10} {
+		b.Run(fmt.Sprintf("%d events/store", n), func(b *testing.B) {
+			b.ReportAllocs()
+			st := open(b, postgrestest.URL(b))
+			got, err := st.Append(ctx, s, store.NoStream, batch(100))
+			for b.Loop() {
+				page, e := st.Read(ctx, s, store.ReadOptions{From: got.Version - 99, Limit: 100})
+				if err != nil || e != nil || len(page.Events) != 100 {
+					b.Fatal(err, e, len(page.Events))
+				}
+				got, err = st.Append(ctx, s, store.Exactly(got.Version), batch(n))
+			}
+		})
+		b.Run(fmt.Sprintf("%d events/by hand", n), func(b *testing.B) {
+			b.ReportAllocs()
+			h, version := byHand(b), uint64(100)
+			err := h.append(ctx, s, 0, batch(100))
+			for b.Loop() {
+				all, e := h.read(ctx, "stream_type = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT 100", s.Type, s.ID, int64(version)-99)
+				if err != nil || e != nil || len(all) != 100 {
+					b.Fatal(err, e, len(all))
+				}
+				err = h.append(ctx, s, version, batch(n))
+				version += uint64(n)
+			}
+		})
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	for _, n := range []int{1, 10} {
+		b.Run(fmt.Sprintf("%d events/store", n), func(b *testing.B) {
+			b.ReportAllocs()
+			st, version := open(b, postgrestest.URL(b)), uint64(0)
+			for b.Loop() {
+				if _, err := st.Append(ctx, s, store.Exactly(version), batch(n)); err != nil {
+					b.Fatal(err)
+				}
+				version += uint64(n)
+			}
+		})
+		b.Run(fmt.Sprintf("%d events/by hand", n), func(b *testing.B) {
+			b.ReportAllocs()
+			h, version := byHand(b), uint64(0)
+			for b.Loop() {
+				if err := h.append(ctx, s, version, batch(n)); err != nil {
+					b.Fatal(err)
+				}
+				version += uint64(n)
+			}
+		})
+	}
+	b.Run("32 writers/store", func(b *testing.B) {
+		st := open(b, postgrestest.URL(b))
+		parallel(b, func(s store.Stream, version uint64) error {
+			_, err := st.Append(ctx, s, store.Exactly(version), batch(1))
+			return err
+		})
+	})
+	b.Run("32 writers/by hand", func(b *testing.B) {
+		h := byHand(b)
+		parallel(b, func(s store.Stream, version uint64) error { return h.append(ctx, s, version, batch(1)) })
+	})
+}
+
+// parallel has 32 writers append to a stream each.
+func parallel(b *testing.B, add func(s store.Stream, version uint64) error) {
+	b.Helper()
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	var writers atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		s := store.Stream{Type: "Account", ID: strconv.FormatInt(writers.Add(1), 10)}
+		for version := uint64(0); pb.Next(); version++ {
+			if err := add(s, version); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(writers.Load()), "writers")
+}
+
+// BenchmarkRead reads 10,000 events: of a stream, and of the log.
+func BenchmarkRead(b *testing.B) {
+	const n = 10_000
+	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	st := open(b, postgrestest.URL(b))
+	if _, err := st.Append(ctx, s, store.NoStream, batch(n)); err != nil {
+		b.Fatal(err)
+	}
+	h := byHand(b)
+	if err := h.append(ctx, s, 0, batch(n)); err != nil {
+		b.Fatal(err)
+	}
+	readers := map[string]func() (int, error){
+		"stream/store": func() (int, error) {
+			read := 0
+			for _, err := range store.Events(ctx, st, s, 0) {
+				if err != nil {
+					return read, err
+				}
+				read++
+			}
+			return read, nil
+		},
+		"log/store": func() (read int, err error) {
+			for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+				read += len(page.Events)
+				if err != nil || page.End {
+					return read, err
+				}
+			}
+			return read, nil
+		},
+		"stream/by hand": func() (int, error) {
+			all, err := h.read(ctx, "stream_type = $1 AND stream_id = $2 ORDER BY version", s.Type, s.ID)
+			return len(all), err
+		},
+		"log/by hand": func() (int, error) {
+			all, err := h.read(ctx, "position >= $1 ORDER BY position", 0)
+			return len(all), err
+		},
+	}
+	for _, name := range []string{"stream/store", "stream/by hand", "log/store", "log/by hand"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if read, err := readers[name](); err != nil || read != n {
+					b.Fatalf("read %d events, %v; want %d", read, err, n)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkNews is from an append to the page of it in another store.
+func BenchmarkNews(b *testing.B) {
+	ctx := context.Background()
+	url := postgrestest.URL(b)
+	writer, reader := open(b, url), open(b, url)
+	come := make(chan struct{})
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	go func() {
+		for page, err := range reader.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				return
+			}
+			for range page.Events {
+				come <- struct{}{}
+			}
+		}
+	}()
+	for b.Loop() {
+		if _, err := writer.Append(ctx, store.Stream{Type: "A", ID: "1"}, store.Any, batch(1)); err != nil {
+			b.Fatal(err)
+		}
+		<-come
+	}
+}

@@ -20,6 +20,7 @@ import (
 // quirks are what is allowed to servers of the protocol, or what some do anyway.
 type quirks struct {
 	Details   string // of a conflict, and its code: see refuse
+	Garbage   string // what is sent as details if they are "garbage"
 	Ends      string // when is_end is set: see ends
 	Overlap   bool   // pages begin one event before from
 	Page      int    // how many events a page has at most
@@ -155,6 +156,8 @@ func (t *foreignTenant) refuse(ctx context.Context, req *eventstorev1.AppendRequ
 		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(key, marshal(bare)))
 	case "both":
 		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(key, marshal(standard.Proto()), key, marshal(bare)))
+	case "garbage":
+		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(key, t.quirks.Garbage, key, marshal(standard.Proto())[:len(t.quirks.Garbage)%20]))
 	case "internal":
 		return status.Errorf(codes.Internal, "invalid aggregate_nonce: got %d, expected %d", req.GetExpectedAggregateNonce()+1, len(stream)+1)
 	}

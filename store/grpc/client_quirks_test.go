@@ -19,7 +19,8 @@ import (
 // drawQuirks draws a server.
 func drawQuirks(t *rapid.T) quirks {
 	return quirks{
-		Details:   rapid.SampledFrom([]string{"standard", "bare", "both", "none", "internal"}).Draw(t, "details"),
+		Details:   rapid.SampledFrom([]string{"standard", "bare", "both", "none", "internal", "garbage"}).Draw(t, "details"),
+		Garbage:   string(rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "garbage")),
 		Ends:      rapid.SampledFrom([]string{"exact", "short", "never"}).Draw(t, "ends"),
 		Overlap:   rapid.Bool().Draw(t, "overlap"),
 		Page:      rapid.SampledFrom([]int{1000, 1, 3}).Draw(t, "page"),

@@ -1,6 +1,45 @@
 // Package grpc is the eventstore.v1 protocol, both sides of it: a [Server] that
-// makes any store reachable for clients of every language, and a client that is
-// a store. The messages are in package eventstorev1.
+// makes any store reachable for clients of every language, and a [Store] that is
+// a client of one. The messages are in package eventstorev1.
+//
+//	  program in Go                                        backend
+//	  runner, projection                                   memory, sqlite,
+//	        │                                              postgres
+//	   store.Store, Log                                         │ store.Store, Log
+//	  ┌─────┴──────┐         eventstore.v1            ┌─────────┴─────────┐
+//	  │ grpc.Store ├──────────────┬──────────────────▶│    grpc.Server    │
+//	  └─────┬──────┘              │                   └───────────────────┘
+//	        │          Python, TypeScript, Rust, …
+//	        │
+//	        └────────────────────▶ any other server of eventstore.v1
+//
+// # The client
+//
+// [Open] returns a store that is as good as the one behind the server: it passes
+// the whole of package storetest over a server of this package. Snapshots,
+// checkpoints, claims and leases are not in the protocol, so a [Store] has none;
+// keep them at the backend, or beside.
+//
+// It works with other servers of the protocol too, and believes them as little as
+// it can. Pages are checked, and asked for until the end has been seen; the head of
+// a stream or log costs a second request where the answer does not show it; a
+// conflict is recognized in whatever form it comes. What they do not know, it does
+// in their place, as far as that goes: it filters the log, and when it sends an
+// append again because no answer came, or a server refuses one without a reason, it
+// looks into the stream for what has become of the events. What it cannot do for
+// them:
+//
+//   - tell apart two streams with one id and different types (it is an error)
+//   - notice that the id of an event is taken in another stream
+//   - know a batch again that was appended before, if another version is expected
+//     than at that time: it is a conflict, or where any version is expected it is
+//     recorded a second time, unless the server refuses ids that are taken
+//   - see events that become visible behind those that were read already
+//
+// A request is sent again, with back-off, only while the server is unavailable, and
+// six times at most. After any other failure of an append, and after that, its
+// outcome is unknown: append the same events again to learn it, as package runner
+// does.
 //
 // # Streams on the wire
 //

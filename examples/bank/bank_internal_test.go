@@ -293,3 +293,33 @@ func TestLines(t *testing.T) {
 		}
 	})
 }
+
+// TestRestoredBackup checks that the courier does not go on with a log that is
+// another one: commands for what happened since the backup would never be sent.
+func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
+	before, backup := newBank(memory.New()), newBank(memory.New())
+	for _, b := range []*bank{before, before, backup} {
+		if _, err := b.accounts.Handle(t.Context(), store.NewID(), account.Open{Owner: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := newCourier(before).carryOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	backup.marks = before.marks
+	if err := newCourier(backup).carryOnce(t.Context()); !errors.Is(err, store.ErrLogDiverged) {
+		t.Errorf("on a backup: %v, want store.ErrLogDiverged", err)
+	}
+}
+
+// carryOnce runs the courier until all is settled.
+func (c *courier) carryOnce(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- c.run(ctx) }()
+	err := c.settle(ctx)
+	stop()
+	<-ended
+	return err
+}

@@ -47,6 +47,9 @@ func (c *courier) carry(ctx context.Context) error {
 	if c.saved, err = c.bank.marks.LoadCheckpoint(ctx, consumer); err != nil {
 		return fmt.Errorf("load the checkpoint of %s: %w", consumer, err)
 	}
+	if _, err := store.Resume(ctx, c.bank.store, c.saved); err != nil { // it is for another log
+		return fmt.Errorf("go on with %s: %w", consumer, err)
+	}
 	o := store.LogOptions{Filter: store.Filter{StreamTypes: []string{streamType}}}
 	for page, err := range c.bank.store.Subscribe(ctx, o) {
 		if err != nil {

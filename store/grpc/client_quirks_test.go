@@ -134,7 +134,7 @@ func (w *twin) read(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.walk(t, fmt.Sprintf("Read(%s, %+v)", s, o), want, func(from uint64) (store.Page, error) {
+	w.walk(t, fmt.Sprintf("Read(%s, %+v)", s, o), want, true, func(from uint64) (store.Page, error) {
 		o := o
 		if from > 0 {
 			o.From = from
@@ -152,7 +152,7 @@ func (w *twin) readAll(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.walk(t, fmt.Sprintf("ReadAll(%+v)", o), want, func(from uint64) (store.Page, error) {
+	w.walk(t, fmt.Sprintf("ReadAll(%+v)", o), want, reflect.DeepEqual(o.Filter, store.Filter{}), func(from uint64) (store.Page, error) {
 		o := o
 		if from > 0 {
 			o.From = from
@@ -182,14 +182,18 @@ func (w *twin) noReadAll(t *rapid.T) {
 	}
 }
 
-// walk reads from page to page, which together must be the one page want.
-func (w *twin) walk(t *rapid.T, call string, want store.Page, read func(from uint64) (store.Page, error)) {
+// walk reads from page to page, which together must be the one page want. If all
+// events are asked for, the last one ends the last page.
+func (w *twin) walk(t *rapid.T, call string, want store.Page, all bool, read func(from uint64) (store.Page, error)) {
 	var got []store.Recorded
 	from := uint64(0)
 	for pages := 0; ; pages++ {
 		page, err := read(from)
 		if err != nil || page.Head != want.Head || pages > len(want.Events)+20 {
 			t.Fatalf("%s, page %d = Head %d, %v; want Head %d", call, pages+1, page.Head, err, want.Head)
+		}
+		if all && pages > 0 && len(page.Events) == 0 {
+			t.Fatalf("%s, page %d is empty, and End was not set in the one before", call, pages+1)
 		}
 		got = append(got, page.Events...)
 		if page.End {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 	"github.com/evolvego/evolve/store/memory"
 )
 
@@ -80,8 +81,60 @@ func (l *line) Close() error { return l.close() }
 type bubble struct {
 	*testing.T
 	backend *memory.Store
+	server  *mutable
 	st      *grpc.Store
 	lines   *lines
+}
+
+// mutable is a server of ours whose subscriptions can be made silent, as if it was
+// lost behind a proxy that lives.
+type mutable struct {
+	*grpc.Server
+	mu    sync.Mutex
+	muted chan struct{} // closed when those that there are have been made silent
+}
+
+func (m *mutable) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, m) }
+
+func (m *mutable) Subscribe(
+	req *eventstorev1.SubscribeRequest, stream gogrpc.ServerStreamingServer[eventstorev1.SubscribeResponse],
+) error {
+	m.mu.Lock()
+	muted := m.muted
+	m.mu.Unlock()
+	return m.Server.Subscribe(req, &mutedStream{stream, muted})
+}
+
+// mute makes the subscriptions that there are silent.
+func (m *mutable) mute() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.muted)
+	m.muted = make(chan struct{})
+}
+
+type mutedStream struct {
+	gogrpc.ServerStreamingServer[eventstorev1.SubscribeResponse]
+	muted chan struct{}
+}
+
+func (s *mutedStream) Send(m *eventstorev1.SubscribeResponse) error {
+	select {
+	case <-s.muted:
+		return nil
+	default:
+		return s.ServerStreamingServer.Send(m)
+	}
+}
+
+// SendMsg is Send for what is encoded already.
+func (s *mutedStream) SendMsg(m any) error {
+	select {
+	case <-s.muted:
+		return nil
+	default:
+		return s.ServerStreamingServer.SendMsg(m)
+	}
 }
 
 // overLines calls do in a bubble.
@@ -91,7 +144,8 @@ func overLines(t *testing.T, do func(t *bubble), options ...grpc.Option) {
 		backend := memory.New()
 		l := &lines{Listener: bufconn.Listen(1 << 20), dead: make(chan struct{})}
 		server := gogrpc.NewServer()
-		grpc.NewServer(backend).Register(server)
+		service := &mutable{Server: grpc.NewServer(backend), muted: make(chan struct{})}
+		service.Register(server)
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(l) }()
 		defer func() {
@@ -110,7 +164,7 @@ func overLines(t *testing.T, do func(t *bubble), options ...grpc.Option) {
 				t.Errorf("Close: %v", err)
 			}
 		}()
-		do(&bubble{t, backend, st, l})
+		do(&bubble{t, backend, service, st, l})
 	})
 }
 
@@ -187,33 +241,46 @@ func TestCloseWaitsForCallsOnADeadConnection(t *testing.T) {
 	})
 }
 
-// TestSubscriptionLeavesADeadConnection checks that a subscription notices that the
-// server does not keep it alive any more, and goes on over another connection.
+// TestSubscriptionLeavesADeadConnection checks that a subscription notices that
+// nothing comes any more, not even to keep it alive, and goes on over another
+// connection.
 func TestSubscriptionLeavesADeadConnection(t *testing.T) {
 	t.Parallel()
-	overLines(t, func(t *bubble) {
-		s := store.Stream{Type: "Numbers", ID: "n"}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		var start time.Time
-		for page, err := range t.st.Subscribe(ctx, store.LogOptions{}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if page.End && page.Head == 0 {
-				time.Sleep(time.Minute) // it is kept alive
-				start = time.Now()
-				t.lines.die()
-				if _, err := t.backend.Append(ctx, s, store.NoStream, []store.Event{numbered(1)}); err != nil {
-					t.Fatal(err)
+	for name, tt := range map[string]struct {
+		die    func(t *bubble)
+		latest time.Duration
+	}{
+		"the server is lost":     {func(t *bubble) { t.server.mute() }, 21 * time.Second},
+		"the connection is lost": {func(t *bubble) { t.lines.die() }, 2 * time.Minute}, // a ping tells
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			overLines(t, func(t *bubble) {
+				s := store.Stream{Type: "Numbers", ID: "n"}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				var start time.Time
+				for page, err := range t.st.Subscribe(ctx, store.LogOptions{}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if page.End && page.Head == 0 {
+						time.AfterFunc(time.Minute, func() { // until then it is kept alive
+							start = time.Now()
+							tt.die(t)
+							if _, err := t.backend.Append(ctx, s, store.NoStream, []store.Event{numbered(1)}); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+					if len(page.Events) > 0 {
+						break
+					}
 				}
-			}
-			if len(page.Events) > 0 {
-				break
-			}
-		}
-		if took := time.Since(start); took < 15*time.Second || took > 2*time.Minute {
-			t.Fatalf("the event came after %s, want it when silence and a ping have shown that the connection is dead", took)
-		}
-	}, grpc.Timeout(20*time.Second))
+				if took := time.Since(start); took < 15*time.Second || took > tt.latest {
+					t.Fatalf("the event came after %s, want it after some silence, and %s at most", took, tt.latest)
+				}
+			}, grpc.Timeout(20*time.Second))
+		})
+	}
 }

@@ -2,16 +2,14 @@
 // makes any store reachable for clients of every language, and a [Store] that is
 // a client of one. The messages are in package eventstorev1.
 //
-//	  program in Go                                        backend
-//	  runner, projection                                   memory, sqlite,
-//	        │                                              postgres
-//	   store.Store, Log                                         │ store.Store, Log
-//	  ┌─────┴──────┐         eventstore.v1            ┌─────────┴─────────┐
-//	  │ grpc.Store ├──────────────┬──────────────────▶│    grpc.Server    │
-//	  └─────┬──────┘              │                   └───────────────────┘
-//	        │          Python, TypeScript, Rust, …
-//	        │
-//	        └────────────────────▶ any other server of eventstore.v1
+//	program in Go                                   backend: memory, SQLite, Postgres
+//	    │ store.Store, store.Log                            │ store.Store, store.Log
+//	┌───┴────────┐          eventstore.v1           ┌───────┴───────┐
+//	│ grpc.Store ├───────────────┬─────────────────▶│  grpc.Server  │
+//	└───┬────────┘               │                  └───────────────┘
+//	    │          programs in Python, TypeScript, Rust, …
+//	    │
+//	    └─────────────────────────▶ any other server of eventstore.v1
 //
 // # The client
 //

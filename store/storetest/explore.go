@@ -1,0 +1,200 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// Limits says how far a search goes. The zero Limits is a search without faults.
+type Limits struct {
+	// Faults is the most that goes wrong in one schedule.
+	Faults int
+	// Kinds is what can go wrong with a call: [Down], and for an append [Lost] and
+	// [Late]; nil is all of them. The fewer, the fewer schedules there are.
+	Kinds []Fault
+	// Schedules is how many are tried at most; zero is all for [Explore] and 100
+	// for [Simulate].
+	Schedules int
+	// Seed is that of the first schedule of Simulate, and each of the next is one
+	// more; zero is another one each time.
+	Seed uint64
+}
+
+func (l Limits) kinds() []Fault {
+	if l.Kinds == nil {
+		return []Fault{Down, Lost, Late}
+	}
+	return l.Kinds
+}
+
+// Explore tries every schedule of a scenario: every order of the calls that its
+// clients make of a store, and every fault at every call. Of orders between which
+// nobody can see a difference, such as those of two reads, it tries one. It returns
+// how many there were, and as an error the first that fails, as short as it can be made.
+//
+// The scenario is set anew for each schedule by scene, which must always do the
+// same: what is random in it comes from [Sim.Random]. It runs in a bubble of
+// testing/synctest, in which time passes only when everybody waits. No mutex may
+// be held around a call of the store, and on Go 1.25.0 nobody may wait by a
+// sync.WaitGroup.
+//
+// A schedule fails if the scenario calls Errorf or Fatalf of the Sim, or if a
+// history of a stream is not linearizable (see [CheckStream]).
+func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, err error) {
+	t.Helper()
+	var choices []int
+	for limits.Schedules == 0 || schedules < limits.Schedules {
+		s := simulate(t, limits, replay(choices), 0, scene)
+		schedules++
+		if s.failed() {
+			s = shrink(t, limits, s, scene)
+			return schedules, fmt.Errorf("storetest: schedule %d: %s", schedules, s.report())
+		}
+		if choices = following(s); choices == nil {
+			break
+		}
+	}
+	return schedules, nil
+}
+
+// Simulate tries random schedules of a scenario, as Explore tries all. It returns
+// the first that fails as an error, which says the seed to see it again with.
+func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
+	t.Helper()
+	seed, most := limits.Seed, uint64(100)
+	if limits.Schedules > 0 {
+		most = uint64(limits.Schedules)
+	}
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	for end := seed + most; seed != end; seed++ {
+		random := rand.New(rand.NewPCG(seed, 1))
+		s := simulate(t, limits, func(_, n int) int { return random.IntN(n) }, seed, scene)
+		if s.failed() {
+			s = shrink(t, limits, s, scene)
+			return fmt.Errorf("storetest: the schedule of the seed %d (see it again with Limits.Seed): %s", seed, s.report())
+		}
+	}
+	return nil
+}
+
+// replay chooses what choices say, and then always the first option.
+func replay(choices []int) func(step, n int) int {
+	return func(step, n int) int {
+		if step < len(choices) {
+			return min(choices[step], n-1)
+		}
+		return 0
+	}
+}
+
+// following returns the choices of the next schedule after that of s, depth first;
+// nil if it was the last.
+func following(s *Sim) []int {
+	for last := len(s.taken) - 1; last >= 0; last-- {
+		if s.taken[last].choice < s.taken[last].of-1 {
+			next := chosen(s)[:last+1]
+			next[last]++
+			return next
+		}
+	}
+	return nil
+}
+
+func chosen(s *Sim) []int {
+	choices := make([]int, len(s.taken))
+	for i, t := range s.taken {
+		choices[i] = t.choice
+	}
+	return choices
+}
+
+// shrink returns a simulation that fails like that of s, with fewer steps and
+// faults, as long as it finds one.
+func shrink(t *testing.T, limits Limits, s *Sim, scene func(s *Sim)) *Sim {
+	t.Helper()
+	const tries = 500
+	tried := 0
+	better := func(choices []int) bool {
+		tried++
+		next := simulate(t, limits, replay(choices), s.seed, scene)
+		if !next.failed() || !next.simpler(s) {
+			return false
+		}
+		s = next
+		return true
+	}
+	for again := true; again && tried < tries; {
+		again = false
+		for i := 0; i < len(s.taken) && tried < tries; i++ {
+			choices := chosen(s)
+			if choices[i] == 0 && i > 0 {
+				continue
+			}
+			again = better(choices[:i]) || better(slices.Delete(slices.Clone(choices), i, i+1)) || again
+			for smaller := 0; i < len(s.taken) && smaller < s.taken[i].choice && tried < tries; smaller++ {
+				choices = chosen(s)
+				choices[i] = smaller
+				again = better(choices) || again
+			}
+		}
+	}
+	return s
+}
+
+// simpler reports whether s is easier to read than o: it has fewer faults, or
+// fewer steps, or keeps nearer to the first options.
+func (s *Sim) simpler(o *Sim) bool {
+	key := func(s *Sim) []int {
+		sum := 0
+		for _, t := range s.taken {
+			sum += t.choice
+		}
+		return []int{s.faulted, len(s.lines), sum}
+	}
+	return slices.Compare(key(s), key(o)) < 0
+}
+
+// simulate runs one schedule of a scenario.
+func simulate(t *testing.T, limits Limits, choose func(step, n int) int, seed uint64, scene func(s *Sim)) *Sim {
+	t.Helper()
+	s := &Sim{choose: choose, limits: limits, left: limits.Faults, seed: seed, random: rand.New(rand.NewPCG(seed, 2))}
+	synctest.Test(t, func(*testing.T) {
+		done := make(chan struct{})
+		go func() { // which Fatalf ends
+			defer close(done)
+			s.play(scene)
+		}()
+		<-done
+	})
+	return s
+}
+
+func (s *Sim) failed() bool { return len(s.failures) > 0 }
+
+// report says what is wrong and what happened.
+func (s *Sim) report() string {
+	return strings.Join(s.failures, "\n") + "\n" + s.Story()
+}
+
+// Helper does nothing: a Sim knows no lines.
+func (*Sim) Helper() {}
+
+// Errorf says that something is wrong with this schedule.
+func (s *Sim) Errorf(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = append(s.failures, fmt.Sprintf(format, args...))
+}
+
+// Fatalf is Errorf and ends the goroutine.
+func (s *Sim) Fatalf(format string, args ...any) {
+	s.Errorf(format, args...)
+	runtime.Goexit()
+}

@@ -1,0 +1,232 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// adder adds an event to the account, as a runner does: it reads the version,
+// appends at it, and tries again after a conflict or without an answer.
+func adder(st store.Store, bug string) func(ctx context.Context) error {
+	id := store.NewID()
+	return func(ctx context.Context) error {
+		for attempt := range 10 {
+			if bug == "new ids" {
+				id = store.NewID()
+			}
+			if bug == "no second read" && attempt > 0 {
+				return nil
+			}
+			page, err := st.Read(ctx, account, store.ReadOptions{Backward: true, Limit: 1})
+			if err != nil {
+				continue
+			}
+			_, err = st.Append(ctx, account, store.Exactly(page.Head), []store.Event{{ID: id, Type: "Added"}})
+			if err == nil {
+				return nil
+			}
+			if errors.Is(err, context.Canceled) {
+				return err
+			}
+		}
+		return errors.New("too many attempts")
+	}
+}
+
+// adders is a scenario of n clients, each of which adds one event to what open
+// returns.
+func adders(n int, open func() store.Store, bug string) func(s *storetest.Sim) {
+	return func(s *storetest.Sim) {
+		inner := open()
+		st := s.Store(inner)
+		for range n {
+			s.Client(func(ctx context.Context) {
+				if err := adder(st, bug)(ctx); err != nil {
+					s.Errorf("add = %v", err)
+				}
+				s.Sayf(ctx, "done")
+			})
+		}
+		s.Then(func() {
+			if page, err := inner.Read(context.Background(), account, store.ReadOptions{}); err != nil || page.Head != uint64(n) {
+				s.Errorf("there are %d events of %d clients, %v", page.Head, n, err)
+			}
+		})
+	}
+}
+
+func openMemory() store.Store { return memory.New() }
+
+// TestExplore counts schedules: what clients do alike, they do in as many orders
+// as there are, and no order is tried twice.
+func TestExplore(t *testing.T) {
+	t.Parallel()
+	lost := []storetest.Fault{storetest.Lost}
+	for _, tt := range []struct {
+		clients, faults, want int
+		kinds                 []storetest.Fault
+	}{
+		{1, 0, 1, nil},
+		{1, 1, 7, nil}, // no fault, two down, lost, and late, which lands before the next read, after it, or in the end
+		{2, 0, 4, nil},
+		{2, 1, 34, lost},
+		{2, 1, 140, nil},
+		{3, 0, 108, nil},
+		{3, 1, 3480, lost},
+	} {
+		t.Run(fmt.Sprintf("%d clients, %d faults of %v", tt.clients, tt.faults, tt.kinds), func(t *testing.T) {
+			t.Parallel()
+			seen, last := map[string]bool{}, (*storetest.Sim)(nil)
+			n, err := storetest.Explore(t, storetest.Limits{Faults: tt.faults, Kinds: tt.kinds}, func(s *storetest.Sim) {
+				last = s
+				adders(tt.clients, openMemory, "")(s)
+				s.Then(func() { seen[s.Story()] = true })
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if n != tt.want || len(seen) != n {
+				t.Errorf("there were %d schedules, %d of them different, want %d; the last was\n%s", n, len(seen), tt.want, last.Story())
+			}
+		})
+	}
+}
+
+// wrong is a store that is wrong in one way.
+type wrong struct {
+	store.Store
+	bug  string
+	page store.Page
+}
+
+func (w *wrong) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	if w.bug == "writes at any version" {
+		e = store.Any
+	}
+	if w.bug == "forgets what it wrote" {
+		return store.Appended{Version: 1}, nil
+	}
+	return w.Store.Append(ctx, s, e, events)
+}
+
+func (w *wrong) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := w.Store.Read(ctx, s, o)
+	if w.bug == "reads stale pages" && o.Backward {
+		page, w.page = w.page, page
+	}
+	return page, err
+}
+
+// TestExploreFinds checks that what is wrong with a store or its clients is found,
+// both in all schedules and in random ones, and shown in few lines.
+func TestExploreFinds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		store, client string
+		faults        int
+		says          string
+	}{
+		{"writes at any version", "", 0, "an append that expected no stream was made at version 1"},
+		{"forgets what it wrote", "", 0, "1 events were appended up to version 1, and in the end there are 0"},
+		{"reads stale pages", "", 0, "the first call was over before the second began"},
+		{"", "new ids", 1, "there are 3 events of 2 clients"},
+		{"", "no second read", 1, "there are 1 events of 2 clients"},
+	} {
+		t.Run(tt.store+tt.client, func(t *testing.T) {
+			t.Parallel()
+			scene := adders(2, func() store.Store {
+				return &wrong{Store: memory.New(), bug: tt.store, page: store.Page{Next: 0, End: true}}
+			}, tt.client)
+			limits := storetest.Limits{Faults: tt.faults, Seed: 1}
+			_, explored := storetest.Explore(t, limits, scene)
+			simulated := storetest.Simulate(t, limits, scene)
+			for _, err := range []error{explored, simulated} {
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("found %v, want %q", err, tt.says)
+					continue
+				}
+				_, story, _ := strings.Cut(err.Error(), "\n   1  ")
+				if lines := strings.Count(story, "\n") + 1; story == "" || lines > 8 {
+					t.Errorf("the schedule has %d lines:\n%v", lines, err)
+				}
+			}
+			if again := storetest.Simulate(t, limits, scene); again.Error() != simulated.Error() {
+				t.Errorf("the same seed says first\n%v\nand then\n%v", simulated, again)
+			}
+		})
+	}
+}
+
+// TestSimulateSeeds checks that a schedule is that of its seed: the numbers in the
+// scene too.
+func TestSimulateSeeds(t *testing.T) {
+	t.Parallel()
+	stories := func(limits storetest.Limits) (all []string) {
+		err := storetest.Simulate(t, limits, func(s *storetest.Sim) {
+			adders(1+s.Random().IntN(3), openMemory, "")(s)
+			s.Then(func() { all = append(all, s.Story()) })
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return all
+	}
+	limits := storetest.Limits{Faults: 2, Schedules: 20, Seed: 7}
+	first := stories(limits)
+	if again := stories(limits); len(first) != 20 || !slices.Equal(again, first) {
+		t.Errorf("the same seed gave %q and then %q", first, again)
+	}
+	limits.Seed++
+	if next := stories(limits); !slices.Equal(next[:19], first[1:]) {
+		t.Errorf("seed 8 gave %q after %q", next, first)
+	}
+}
+
+// TestExplorePatience checks that a client may give up at every call, that time
+// passes while everybody waits, and that others go on.
+func TestExplorePatience(t *testing.T) {
+	t.Parallel()
+	gaveUp, landed := 0, 0
+	n, err := storetest.Explore(t, storetest.Limits{Faults: 1, Kinds: []storetest.Fault{}}, func(s *storetest.Sim) {
+		inner := memory.New()
+		st := s.Store(inner)
+		s.Client(func(ctx context.Context) {
+			patient, end := s.Patience(ctx)
+			defer end()
+			time.Sleep(time.Second)
+			if err := adder(st, "")(patient); err != nil {
+				gaveUp++
+			} else {
+				landed++
+			}
+		})
+	})
+	if err != nil || n != 4 || gaveUp != 3 || landed != 1 {
+		t.Errorf("%d schedules, of which %d gave up and %d landed, %v; want 4, 3 and 1", n, gaveUp, landed, err)
+	}
+}
+
+// TestExploreGoesOn checks that a client who never ends is told of.
+func TestExploreGoesOn(t *testing.T) {
+	t.Parallel()
+	_, err := storetest.Explore(t, storetest.Limits{}, func(s *storetest.Sim) {
+		st := s.Store(memory.New())
+		s.Client(func(ctx context.Context) {
+			for range 3000 {
+				_, _ = st.Read(ctx, account, store.ReadOptions{})
+			}
+		})
+	})
+	if err == nil || !strings.Contains(err.Error(), "the clients are not done after 2000 steps") {
+		t.Errorf("Explore = %.200v", err)
+	}
+}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"go/token"
 	"go/types"
 	"maps"
 	"strings"
@@ -34,6 +35,12 @@ type tree struct {
 	sub map[string]value
 }
 
+// What is known of more parts, or parts of parts, is not kept.
+const (
+	maxParts = 64
+	maxPath  = 4
+)
+
 // part is the part of t at path, one step: through a pointer, a slice or a map if
 // loads, otherwise a field of a struct or an element of an array.
 func (t tree) part(path string, loads bool) tree {
@@ -60,7 +67,9 @@ func (t tree) with(path string, p tree) tree {
 	maps.Copy(sub, t.sub)
 	sub[path] = p.value
 	for key, v := range p.sub {
-		sub[path+key] = v
+		if len(sub) < maxParts && strings.Count(path+key, ".")+strings.Count(path+key, "[") <= maxPath {
+			sub[path+key] = v
+		}
 	}
 	return tree{t.value, sub}
 }
@@ -172,6 +181,13 @@ func (m *memory) set(p place, t tree) {
 		}
 	}
 	m.vars[p.variable] = next.with(p.path, t)
+}
+
+// forget forgets the variables that are declared between pos and end.
+func (m *memory) forget(pos, end token.Pos) {
+	declared := func(v types.Object) bool { return pos <= v.Pos() && v.Pos() < end }
+	maps.DeleteFunc(m.vars, func(v types.Object, _ tree) bool { return declared(v) })
+	maps.DeleteFunc(m.aliases, func(v types.Object, a alias) bool { return declared(v) || declared(a.variable) })
 }
 
 // hasMemory reports whether a value of type t leads to memory that can be written.

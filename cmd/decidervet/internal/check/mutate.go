@@ -28,7 +28,7 @@ var argumentNames = map[string][]string{
 
 const (
 	maxDepth = 8    // of calls that are followed
-	maxCalls = 2000 // in all, for one function
+	maxSteps = 3000 // statements for one function; then calls are not, and loops once
 )
 
 // tracer follows the memory of the arguments through one function.
@@ -46,7 +46,7 @@ type tracer struct {
 	via   string   // its name
 	stack []ast.Node
 	muted bool // in a function that is checked itself
-	calls int
+	steps int
 }
 
 // frame is a function that is being followed.

@@ -112,7 +112,7 @@ func (t *tracer) library(call *ast.CallExpr, name string) []tree {
 		t.mutated(known[0].ref, call, first, "moves the elements of")
 		return []tree{{value: value{deep: known[0].deep}, sub: known[0].sub}}
 	case slices.Contains(appending, name):
-		return []tree{t.appended(call, known[:1])}
+		return []tree{t.appended(call, known)}
 	case slices.Contains(filling, name):
 		t.mutated(known[0].ref, call, first, "writes to")
 		t.fill(first, known)
@@ -159,8 +159,7 @@ func (t *tracer) copied(call *ast.CallExpr, known []tree) tree {
 // inline follows a call into the function at node.
 func (t *tracer) inline(call *ast.CallExpr, node ast.Node, typ *ast.FuncType, recv *ast.FieldList, body *ast.BlockStmt) []tree {
 	known := t.operands(call)
-	t.calls++
-	if slices.Contains(t.stack, node) || len(t.stack) > maxDepth || t.calls > maxCalls {
+	if slices.Contains(t.stack, node) || len(t.stack) > maxDepth || t.steps > maxSteps {
 		return nil
 	}
 	args := call.Args
@@ -185,6 +184,7 @@ func (t *tracer) inline(call *ast.CallExpr, node ast.Node, typ *ast.FuncType, re
 	t.stack = t.stack[:len(t.stack)-1]
 	t.m.join(t.frame.end)
 	t.m.dead = t.m.dead && t.frame.end.dead
+	t.m.forget(node.Pos(), node.End())
 	returned := t.frame.returned
 	t.frame, t.site, t.via, t.stmt, t.muted = around, site, via, stmt, muted
 	return returned
@@ -216,7 +216,7 @@ func (t *tracer) receiver(sel *ast.SelectorExpr, recv *ast.FieldList) {
 	}
 	known, whose := t.selector(sel) // of the embedded struct that has the method
 	_, isPointer := v.Type().(*types.Pointer)
-	steps := t.steps(sel)
+	steps := t.path(sel)
 	if len(steps) > 0 {
 		if isPointer && addressed(t.TypesInfo, sel) {
 			known = address(known, whose)

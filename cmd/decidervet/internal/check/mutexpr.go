@@ -25,7 +25,8 @@ func (t *tracer) evaluate(e ast.Expr) tree {
 		known, _ := t.selector(e)
 		return known
 	case *ast.IndexExpr:
-		return t.index(e)
+		known, _ := t.located(e)
+		return known
 	case *ast.SliceExpr:
 		return t.slice(e)
 	case *ast.StarExpr:
@@ -83,9 +84,9 @@ type step struct {
 	pointer bool // it is reached through a pointer
 }
 
-// steps returns the fields that e selects, those of embedded structs included; nil
+// path returns the fields that e selects, those of embedded structs included; nil
 // if e is not a field. A method's last step is left out.
-func (t *tracer) steps(e *ast.SelectorExpr) []step {
+func (t *tracer) path(e *ast.SelectorExpr) []step {
 	sel := t.TypesInfo.Selections[e]
 	if sel == nil {
 		return nil
@@ -111,16 +112,36 @@ func (t *tracer) steps(e *ast.SelectorExpr) []step {
 	return all
 }
 
+// located returns what is known of e, and in whose memory the variable e is.
+func (t *tracer) located(e ast.Expr) (tree, params) {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.SelectorExpr:
+		return t.selector(e)
+	case *ast.StarExpr:
+		return t.star(e), t.expr(e.X).ref
+	case *ast.IndexExpr:
+		return t.index(e)
+	}
+	return t.expr(e), 0
+}
+
+// within returns in whose memory the variable e is.
+func (t *tracer) within(e ast.Expr) params {
+	switch e := ast.Unparen(e).(type) {
+	case *ast.SelectorExpr, *ast.StarExpr, *ast.IndexExpr:
+		_, whose := t.located(e)
+		return whose
+	}
+	return 0
+}
+
 // selector returns what is known of e, and in whose memory it is.
 func (t *tracer) selector(e *ast.SelectorExpr) (tree, params) {
 	if t.TypesInfo.Selections[e] == nil {
 		return tree{}, 0 // of a package
 	}
-	known, whose := t.expr(e.X), params(0)
-	if _, pointer := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Pointer); !pointer {
-		whose = t.within(e.X)
-	}
-	for _, s := range t.steps(e) {
+	known, whose := t.located(e.X)
+	for _, s := range t.path(e) {
 		if s.pointer {
 			whose = known.ref
 		}
@@ -129,17 +150,16 @@ func (t *tracer) selector(e *ast.SelectorExpr) (tree, params) {
 	return known, whose
 }
 
-func (t *tracer) index(e *ast.IndexExpr) tree {
-	if tv := t.TypesInfo.Types[e.X]; tv.IsType() || !tv.IsValue() {
-		return tree{}
+func (t *tracer) index(e *ast.IndexExpr) (tree, params) {
+	if _, ok := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Signature); ok || !t.TypesInfo.Types[e.X].IsValue() {
+		return tree{}, 0 // a generic function or type
 	}
-	if _, ok := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Signature); ok {
-		return tree{}
-	}
-	known := t.expr(e.X)
+	known, whose := t.located(e.X)
 	t.expr(e.Index)
-	_, array := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Array)
-	return known.part(element(e.Index), !array)
+	if _, array := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Array); array {
+		return known.part(element(e.Index), false), whose
+	}
+	return known.part(element(e.Index), true), known.ref
 }
 
 // element is the step to the element at index.
@@ -183,14 +203,14 @@ func (t *tracer) star(e *ast.StarExpr) tree {
 }
 
 func (t *tracer) unary(e *ast.UnaryExpr) tree {
-	known := t.expr(e.X)
+	known, whose := t.located(e.X)
 	if e.Op != token.AND {
 		return tree{}
 	}
 	if _, ok := ast.Unparen(e.X).(*ast.CompositeLit); ok {
 		return known
 	}
-	return address(known, t.within(e.X))
+	return address(known, whose)
 }
 
 func (t *tracer) literal(e *ast.CompositeLit) tree {
@@ -227,25 +247,6 @@ func (t *tracer) closure(e *ast.FuncLit) {
 	t.m, t.frame = t.m.clone(), &frame{end: &memory{dead: true}}
 	t.block(e.Body.List)
 	t.m, t.frame, t.stmt = before, around, in
-}
-
-// within returns in whose memory the variable e is.
-func (t *tracer) within(e ast.Expr) params {
-	switch e := e.(type) {
-	case *ast.ParenExpr:
-		return t.within(e.X)
-	case *ast.SelectorExpr:
-		_, whose := t.selector(e)
-		return whose
-	case *ast.StarExpr:
-		return t.expr(e.X).ref
-	case *ast.IndexExpr:
-		if _, array := t.TypesInfo.TypeOf(e.X).Underlying().(*types.Array); array {
-			return t.within(e.X)
-		}
-		return t.expr(e.X).ref
-	}
-	return 0
 }
 
 // holder returns the expression whose memory is written when e is assigned to.
@@ -285,7 +286,7 @@ func (t *tracer) place(e ast.Expr) (place, bool) {
 			return p, ok
 		}
 		p, ok := t.place(e.X)
-		steps := t.steps(e)
+		steps := t.path(e)
 		for _, s := range steps {
 			p.path += s.path
 		}

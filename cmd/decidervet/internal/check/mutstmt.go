@@ -21,6 +21,7 @@ func (t *tracer) block(list []ast.Stmt) {
 
 // follow follows s, which may be nil.
 func (t *tracer) follow(s ast.Stmt) {
+	t.steps++
 	switch s := s.(type) {
 	case *ast.BlockStmt:
 		t.block(s.List)
@@ -233,7 +234,10 @@ func (t *tracer) known(cond ast.Expr, op token.Token) {
 func (t *tracer) repeat(body func()) {
 	breaks, continues := t.frame.breaks, t.frame.continues
 	out := t.m.clone()
-	for range 2 { // what the first turn leads to, the second one meets
+	for turn := range 2 { // what the first leads to, the second meets
+		if turn > 0 && t.steps > maxSteps {
+			break
+		}
 		t.frame.breaks, t.frame.continues = nil, nil
 		body()
 		for _, m := range t.frame.continues {

@@ -31,6 +31,7 @@ func Bad() {
 		s.Ptr.Set = part.Ptr.Set // want `the function given to decider.Focus must not change its argument s, but writes to s.Ptr`
 		return s
 	})
+	_ = decider.View[State, Event]{Evolve: evolveInsert}
 	_ = decider.Of(&account{})
 }
 
@@ -123,6 +124,15 @@ func evolveThrough(s State, e Event) State {
 	deep(&s)             // want `calls deep, which writes to m`
 	variadic(s.Items...) // want `calls variadic, which writes to all`
 	(*State).rows(&s)    // want `calls \(\*State\).rows, which writes to s.Rows\[0\]`
+	return s
+}
+
+func evolveInsert(s State, e Event) State {
+	s.Items = slices.Insert(s.Items, 0, "a")                         // want `appends to s.Items`
+	s.Rows[0] = slices.AppendSeq(s.Rows[0], slices.Values([]int{1})) // want `appends to s.Rows\[0\]`
+	for n := s.Ptr; n != nil; {
+		n.Lines[0].Tags, n = nil, n // want `writes to n.Lines`
+	}
 	return s
 }
 

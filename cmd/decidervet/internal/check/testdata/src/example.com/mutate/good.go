@@ -230,6 +230,8 @@ func evolveBuild(s State, e Event) State {
 	if e == nil {
 		panic("no event")
 	}
+	next.Items = slices.Insert(slices.Clip(next.Items), 0, "a")
+	next.Items = slices.AppendSeq(next.Items, maps.Keys(s.Counts))
 	func() { next.Counts["b"] = 1 }()
 	return next
 }

@@ -3,6 +3,10 @@ package props
 import (
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
 )
 
 // Failure is what Check would report in the subtest called Law.
@@ -50,4 +54,21 @@ func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {
 		names = append(names, l.name)
 	}
 	return names
+}
+
+// Mutation returns what Mutants logs, the killed mutants and all that count, and
+// why there is no report.
+func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB, decider.Decider[C, S, E])) (text string, killed, all int, problem string) {
+	t.Helper()
+	m, problem := s.mutation(t, more)
+	return m.String(), m.killed(), len(m.fates), problem
+}
+
+// Fuzzed returns the texts of what Fuzz reports for an input.
+func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []string) {
+	t.Helper()
+	for _, p := range s.fuzzed(t, &bytesSource{data: data}) {
+		texts = append(texts, p.text)
+	}
+	return texts
 }

@@ -90,7 +90,9 @@ func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C],
 	}
 	fmt.Fprintf(&b, "\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)",
 		f.history, brief(f.after), len(f.cmds), len(s.cmds), brief(took), s.runs)
-	fmt.Fprintf(&b, "\n\tagain: go test -run '%s' %s", pattern(test), r.replay)
+	if r.replay != "" {
+		fmt.Fprintf(&b, "\n\tagain: go test -run '%s' %s", pattern(test), r.replay)
+	}
 	return b.String()
 }
 

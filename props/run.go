@@ -64,11 +64,8 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 // search makes histories, seeds drawn by rapid, and checks all laws on each. What
 // it returns says why it could not.
 func (r *run[C, S, E]) search() string {
-	if r.generator.draw == nil && len(r.generator.blanks) == 0 {
-		return noCommands
-	}
-	if r.unknown != "" {
-		return r.unknown
+	if problem := r.unfit(); problem != "" {
+		return problem
 	}
 	goal := r.coverage.goal
 	each := uint64(1)
@@ -100,6 +97,14 @@ func (r *run[C, S, E]) search() string {
 		return q.text.String()
 	}
 	return ""
+}
+
+// unfit says why the suite cannot be checked, "" if it can.
+func (r *run[C, S, E]) unfit() string {
+	if r.generator.draw == nil && len(r.generator.blanks) == 0 {
+		return noCommands
+	}
+	return r.unknown
 }
 
 // rapidChecks returns how often rapid calls a property.

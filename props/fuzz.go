@@ -1,0 +1,71 @@
+package props
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+const (
+	fuzzSeeds = 16      // inputs to begin with
+	fuzzBytes = 8 << 10 // of each
+)
+
+// Fuzz checks all laws on histories that the fuzzer makes: each choice of a
+// history is read from the input, so that coverage can lead it. A failure is
+// reported as [Suite.Check] does, and kept by the fuzzer as an input of its own.
+// Commands drawn by [Suite.Commands] depend on the input as a whole. For most
+// deciders Check finds more in the same time; this is for hours.
+func (s Suite[C, S, E]) Fuzz(f *testing.F) {
+	f.Helper()
+	for seed := range uint64(fuzzSeeds) {
+		data := make([]byte, 0, fuzzBytes)
+		for n := uint64(0); len(data) < fuzzBytes; n++ {
+			data = binary.LittleEndian.AppendUint64(data, mix(seed<<32+n))
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, p := range s.fuzzed(t, &bytesSource{data: data}) {
+			t.Error(p.text + p.publish(t))
+		}
+	})
+}
+
+// fuzzed returns the reports of the laws that the history of source breaks.
+func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[C, S, E]) {
+	t.Helper()
+	r := s.Checks(1).run(t)
+	if problem := r.unfit(); problem != "" {
+		t.Fatal(problem)
+	}
+	cmds, err := r.generator.from(source)
+	r.judge(cmds)
+	if err != nil && len(r.failures) == 0 {
+		t.Fatal(err)
+	}
+	r.replay = "" // the fuzzer says how
+	for _, l := range r.laws {
+		if p := r.verdict(t, l); p != nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// bytesSource is a source of numbers read from data, and then made up of it.
+type bytesSource struct {
+	data []byte
+	last uint64
+}
+
+// Uint64 returns the next eight bytes.
+func (b *bytesSource) Uint64() uint64 {
+	if len(b.data) < 8 {
+		b.last = mix(b.last)
+		return b.last
+	}
+	n := binary.LittleEndian.Uint64(b.data)
+	b.data, b.last = b.data[8:], b.last^n
+	return n
+}

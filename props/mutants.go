@@ -1,0 +1,190 @@
+package props
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// judged is how many histories each mutant is judged on.
+const judged = meaningful
+
+// MutantScore sets the part of the mutants, from 0 to 1, that [Suite.Mutants]
+// wants to see killed. The default is 0: it reports only. It panics if least is
+// not between 0 and 1.
+func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
+	if least < 0 || least > 1 {
+		panic(fmt.Sprintf("props: MutantScore(%v)", least))
+	}
+	s.score = least
+	return s
+}
+
+// Mutants asks whether the laws of the suite would notice a broken decider. It
+// makes mutants of the decider, with one thing wrong in each: Decide ignores or
+// never rejects a kind of command, returns an event twice or not at all, sees a
+// field of the state as empty or huge; Evolve ignores an event, or forgets to set
+// a field. It logs the mutants that no law kills: those are rules to write. Mutants
+// that behave like the decider do not count.
+//
+// Killers are what the suite says of the domain (invariants, rules, what must be
+// possible or reached), the laws that mutants can break, and more: each gets a
+// mutant, and fails the test that it gets, as scenarios do.
+//
+// Mutants fails if the decider itself is killed, or fewer than [Suite.MutantScore]
+// are. It takes the same histories each time.
+func (s Suite[C, S, E]) Mutants(t *testing.T, more ...func(t rapid.TB, d decider.Decider[C, S, E])) {
+	t.Helper()
+	report, problem := s.mutation(t, more)
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	t.Log(report)
+	if killed := report.killed(); float64(killed) < s.score*float64(len(report.fates)) {
+		t.Errorf("%d of %d mutants killed, want %.0f%%", killed, len(report.fates), 100*s.score)
+	}
+}
+
+// fate is what became of a mutant.
+type fate struct {
+	mutant string
+	killer string // the law, "" if it survived
+}
+
+// mutation is what became of all mutants.
+type mutation struct {
+	fates []fate
+	same  int // that make no difference
+}
+
+func (s Suite[C, S, E]) mutation(t *testing.T, more []func(rapid.TB, decider.Decider[C, S, E])) (out mutation, problem string) {
+	t.Helper()
+	if s.draw == nil && len(s.blanks) == 0 {
+		return out, noCommands
+	}
+	if killer := s.killer(t, s.decider, more); killer != "" {
+		return out, fmt.Sprintf("props: the decider itself breaks %q: Check tells more", killer)
+	}
+	histories := make([]History[C, S, E], judged)
+	for i := range histories {
+		histories[i] = s.Example(uint64(i))
+	}
+	for _, m := range mutants(s.decider, histories) {
+		if !slices.ContainsFunc(histories, func(h History[C, S, E]) bool { return otherwise(m.decider, h) }) {
+			out.same++
+			continue
+		}
+		out.fates = append(out.fates, fate{m.name, s.killer(t, m.decider, more)})
+	}
+	return out, ""
+}
+
+// otherwise reports whether the commands of h do something else on d.
+func otherwise[C, S, E any](d decider.Decider[C, S, E], h History[C, S, E]) bool {
+	cmds := make([]C, len(h.Steps))
+	for i, s := range h.Steps {
+		cmds[i] = s.Command
+	}
+	other := play(d, cmds)
+	return len(other.Steps) != len(h.Steps) || slices.ContainsFunc(other.Steps, func(s Step[C, S, E]) bool {
+		was := h.Steps[0]
+		h.Steps = h.Steps[1:]
+		return s.outcome() != was.outcome() || !same(s.After, was.After)
+	})
+}
+
+// killer returns the name of a law that d breaks, "" if there is none.
+func (s Suite[C, S, E]) killer(t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E])) string {
+	t.Helper()
+	s.decider, s.checks = d, judged
+	r := s.run(t)
+	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool {
+		return !l.domain && !slices.Contains([]string{"decide is total", "evolve is total", "a terminal state stays", "a rejection has no events"}, l.name)
+	})
+	for seed := uint64(0); r.try(seed); seed++ {
+		for _, l := range r.laws {
+			if _, ok := r.failures[l.name]; ok {
+				return l.name
+			}
+		}
+	}
+	if r.problem != nil {
+		return r.problem.Error()
+	}
+	for _, v := range r.coverage.verdicts() {
+		if v.missed {
+			return v.name
+		}
+	}
+	for i, test := range more {
+		if fails(t, func(t rapid.TB) { test(t, d) }) {
+			return fmt.Sprintf("scenarios %d", i+1)
+		}
+	}
+	return ""
+}
+
+// fails reports whether test fails or panics.
+func fails(t *testing.T, test func(rapid.TB)) bool {
+	t.Helper()
+	w := &witness{TB: t}
+	done := make(chan struct{})
+	go func() { // FailNow ends it
+		defer close(done)
+		if catch(func() { test(w) }) != nil {
+			w.failed = true
+		}
+	}()
+	<-done
+	return w.failed
+}
+
+// witness is a test that keeps to itself whether it failed.
+type witness struct {
+	rapid.TB
+
+	failed bool
+}
+
+func (w *witness) Helper()             {}
+func (w *witness) Log(...any)          {}
+func (w *witness) Logf(string, ...any) {}
+func (w *witness) Fail()               { w.failed = true }
+func (w *witness) Failed() bool        { return w.failed }
+func (w *witness) FailNow() {
+	w.failed = true
+	runtime.Goexit()
+}
+func (w *witness) Error(...any)          { w.Fail() }
+func (w *witness) Errorf(string, ...any) { w.Fail() }
+func (w *witness) Fatal(...any)          { w.FailNow() }
+func (w *witness) Fatalf(string, ...any) { w.FailNow() }
+
+func (m mutation) killed() int {
+	n := 0
+	for _, f := range m.fates {
+		if f.killer != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// String returns the mutants, survivors first.
+func (m mutation) String() string {
+	var survived, killed strings.Builder
+	for _, f := range m.fates {
+		if f.killer == "" {
+			fmt.Fprintf(&survived, "\n\tSURVIVED  %s", f.mutant)
+			continue
+		}
+		fmt.Fprintf(&killed, "\n\tkilled    %s, by %q", f.mutant, f.killer)
+	}
+	return fmt.Sprintf("%d of %d mutants killed, %d make no difference%s%s", m.killed(), len(m.fates), m.same, survived.String(), killed.String())
+}

@@ -1,0 +1,141 @@
+package props_test
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// scenarios are those of the account, as a killer of mutants.
+func scenarios(t rapid.TB, d decider.Decider[Command, State, Event]) {
+	props.Spec(t, d).When(Open{"ann"}).Then(Opened{"ann"})
+	props.Spec(t, d).Given(Opened{"ann"}, Deposited{Amount: 5}).When(Withdraw{3}).Then(Withdrawn{3})
+	props.Spec(t, d).Given(Opened{"ann"}, Deposited{Amount: 5}).When(Close{}).ThenError(errBalance)
+	props.Spec(t, d).Given(Opened{"ann"}).When(Deposit{Amount: 5}).
+		ThenState(State{Owner: "ann", Open: true, Balance: 5, Movements: []int{5}, Totals: map[string]int{"in": 5}})
+}
+
+// TestMutants holds what survives one rule, more of them, and scenarios beside.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	one := samples(account()).Invariant("balance is never negative", solvent)
+	text, few, all, problem := props.Mutation(t, one)
+	if problem != "" || few == 0 || few > all/2 {
+		t.Fatalf("one rule kills %d of %d mutants: %s\n%s", few, all, problem, text)
+	}
+	text, more, all, _ := props.Mutation(t, suite())
+	golden(t, "mutants", text+"\n")
+	if more <= few {
+		t.Errorf("one rule kills %d of %d mutants, and all rules %d", few, all, more)
+	}
+	if text, most, _, _ := props.Mutation(t, suite(), scenarios); most <= more || !strings.Contains(text, `Evolve by Deposited forgets Movements, by "scenarios 1"`) {
+		t.Errorf("with scenarios %d mutants are killed, and without %d:\n%s", most, more, text)
+	}
+}
+
+// TestMutantsCheck is what a user writes.
+func TestMutantsCheck(t *testing.T) {
+	t.Parallel()
+	suite().MutantScore(0.5).Mutants(t, scenarios)
+}
+
+// TestMutantsProblems checks that a decider which breaks a law itself is an error,
+// and a suite without commands.
+func TestMutantsProblems(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		suite props.Suite[Command, State, Event]
+		want  string
+	}{
+		"broken":      {planted["an overdraft from the fourth movement on"].suite(), `the decider itself breaks "balance is never negative"`},
+		"no commands": {props.For(account()), "no commands"},
+	} {
+		if _, _, _, problem := props.Mutation(t, tt.suite); !strings.Contains(problem, tt.want) {
+			t.Errorf("%s: the problem is %q, want %q", name, problem, tt.want)
+		}
+	}
+}
+
+type (
+	counted struct{ n int }
+	count   struct{}
+)
+
+// TestMutantsOfStates checks that fields are mutated that are unexported or behind
+// a pointer, and states that are no structs.
+func TestMutantsOfStates(t *testing.T) {
+	t.Parallel()
+	byValue := decider.New(
+		func(_ count, s counted) ([]int, error) { return []int{s.n + 1}, nil },
+		func(_ counted, e int) counted { return counted{e} },
+	)
+	byPointer := decider.New(
+		func(_ count, s *counted) ([]int, error) {
+			if s == nil {
+				return []int{1}, nil
+			}
+			return []int{s.n + 1}, nil
+		},
+		func(_ *counted, e int) *counted { return &counted{e} },
+	)
+	plain := decider.New(
+		func(_ count, s int) ([]int, error) { return []int{s + 1}, nil },
+		func(_, e int) int { return e },
+	)
+	texts := map[string]string{}
+	texts["value"], _, _, _ = props.Mutation(t, props.For(byValue).Any(count{}))
+	texts["pointer"], _, _, _ = props.Mutation(t, props.For(byPointer).Any(count{}))
+	texts["plain"], _, _, _ = props.Mutation(t, props.For(plain).Any(count{}))
+	for name, text := range texts {
+		field := "n"
+		if name == "plain" {
+			field = "the state"
+		}
+		for _, want := range []string{"Decide sees " + field + " as zero", "Decide sees " + field + " as huge", "Evolve by int forgets " + field} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is not among\n%s", name, want, text)
+			}
+		}
+	}
+}
+
+// FuzzAccount is what a user writes.
+func FuzzAccount(f *testing.F) {
+	suite().Fuzz(f)
+}
+
+// TestFuzz checks that inputs lead to planted bugs, the same input to the same.
+func TestFuzz(t *testing.T) {
+	t.Parallel()
+	broken := planted["an overdraft from the fourth movement on"].suite()
+	r := rand.New(rand.NewPCG(1, 2))
+	found := 0
+	for range 60 {
+		data := make([]byte, 0, 4096)
+		for len(data) < 4096 {
+			data = binary.LittleEndian.AppendUint64(data, r.Uint64())
+		}
+		texts := props.Fuzzed(t, broken, data)
+		if len(texts) == 0 {
+			continue
+		}
+		found++
+		if again := props.Fuzzed(t, broken, data); len(again) != 1 || normal(again[0]) != normal(texts[0]) || strings.Contains(texts[0], "again:") {
+			t.Errorf("an input gives\n%s\nand then\n%s", texts, again)
+		}
+	}
+	if found < 3 {
+		t.Errorf("%d of 60 inputs lead to the bug", found)
+	}
+	for _, data := range [][]byte{nil, {1}, make([]byte, 4096)} {
+		if texts := props.Fuzzed(t, suite(), data); len(texts) > 0 {
+			t.Errorf("the input %v gives %s", data, texts)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package props
+
+import (
+	"math"
+	"reflect"
+	"slices"
+	"unsafe"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// mutant is a decider with one thing wrong.
+type mutant[C, S, E any] struct {
+	name    string
+	decider decider.Decider[C, S, E]
+}
+
+// mutants returns what can be wrong with d, as far as these histories tell its
+// kinds of commands and events, and the fields of its states.
+func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, E]) (out []mutant[C, S, E]) {
+	commands, events := kinds(histories)
+	for _, k := range commands {
+		out = append(out, ofCommand(d, k)...)
+	}
+	for _, k := range events {
+		out = append(out, ofEvent(d, k)...)
+	}
+	for _, f := range fieldsOf(reflect.TypeFor[S]()) {
+		for _, w := range f.wrong() {
+			m := d
+			m.Decide = func(c C, s S) ([]E, error) { return d.Decide(c, withField(s, f, w.set)) }
+			out = append(out, mutant[C, S, E]{"Decide sees " + f.name + " as " + w.name, m})
+		}
+		for _, k := range events {
+			m := d
+			m.Evolve = func(s S, e E) S {
+				next := d.Evolve(s, e)
+				if kind(e) != k {
+					return next
+				}
+				was := structOf(reflect.ValueOf(&s).Elem())
+				if was.Kind() == reflect.Pointer { // nil, at the start
+					return withField(next, f, reflect.Value.SetZero)
+				}
+				return withField(next, f, func(v reflect.Value) { v.Set(f.in(was)) })
+			}
+			out = append(out, mutant[C, S, E]{"Evolve by " + k + " forgets " + f.name, m})
+		}
+	}
+	return out
+}
+
+func ofCommand[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S, E] {
+	ignores, accepts := d, d
+	ignores.Decide = decides(d, func(c C, events []E, err error) ([]E, error) {
+		if err == nil && kind(c) == k {
+			return nil, nil
+		}
+		return events, err
+	})
+	accepts.Decide = decides(d, func(c C, events []E, err error) ([]E, error) {
+		if kind(c) == k {
+			return events, nil
+		}
+		return events, err
+	})
+	return []mutant[C, S, E]{{"Decide ignores " + k, ignores}, {"Decide never rejects " + k, accepts}}
+}
+
+func ofEvent[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S, E] {
+	is := func(e E) bool { return kind(e) == k }
+	twice, forgets, ignores := d, d, d
+	twice.Decide = decides(d, func(_ C, events []E, err error) ([]E, error) {
+		var out []E
+		for _, e := range events {
+			if out = append(out, e); is(e) {
+				out = append(out, e)
+			}
+		}
+		return out, err
+	})
+	forgets.Decide = decides(d, func(_ C, events []E, err error) ([]E, error) {
+		return slices.DeleteFunc(slices.Clone(events), is), err
+	})
+	ignores.Evolve = func(s S, e E) S {
+		if is(e) {
+			return s
+		}
+		return d.Evolve(s, e)
+	}
+	return []mutant[C, S, E]{{"Decide returns " + k + " twice", twice}, {"Decide forgets " + k, forgets}, {"Evolve ignores " + k, ignores}}
+}
+
+// decides returns the Decide of d with change applied to what it returns.
+func decides[C, S, E any](d decider.Decider[C, S, E], change func(C, []E, error) ([]E, error)) func(C, S) ([]E, error) {
+	return func(c C, s S) ([]E, error) {
+		events, err := d.Decide(c, s)
+		return change(c, events, err)
+	}
+}
+
+// kinds returns those of the commands that were accepted or rejected, and of the
+// events, each in order.
+func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string) {
+	for _, h := range histories {
+		for _, s := range h.Steps {
+			commands = append(commands, kind(s.Command))
+		}
+		for _, e := range h.events() {
+			events = append(events, kind(e))
+		}
+	}
+	slices.Sort(commands)
+	slices.Sort(events)
+	return slices.Compact(commands), slices.Compact(events)
+}
+
+// field is a part of a state: the field of that index, or all of it if the state
+// is no struct.
+type field struct {
+	name  string
+	index int // -1: all of it
+	typ   reflect.Type
+}
+
+// fieldsOf returns those of the states of type t, a struct or a pointer to one.
+func fieldsOf(t reflect.Type) (out []field) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t.Kind() == reflect.Interface:
+		return nil
+	case t.Kind() != reflect.Struct || shapeOf(t).time:
+		return []field{{"the state", -1, t}}
+	}
+	for i, name := range shapeOf(t).fields {
+		if name != "" && name != "_" {
+			out = append(out, field{name, i, t.Field(i).Type})
+		}
+	}
+	return out
+}
+
+// in returns the field of a state, which is addressable, to be read and set.
+func (f field) in(state reflect.Value) reflect.Value {
+	if f.index < 0 {
+		return state
+	}
+	v := state.Field(f.index)
+	if v.CanSet() {
+		return v
+	}
+	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() //nolint:gosec // states have unexported fields, and this is a copy
+}
+
+// mistake is a wrong value for a field.
+type mistake struct {
+	name string
+	set  func(reflect.Value)
+}
+
+// wrong returns values that f may be mistaken for.
+func (f field) wrong() []mistake {
+	zero := mistake{"zero", reflect.Value.SetZero}
+	switch f.typ.Kind() { //nolint:exhaustive // the rest can only be zero
+	case reflect.Bool:
+		return []mistake{{"false", reflect.Value.SetZero}, {"true", func(v reflect.Value) { v.SetBool(true) }}}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetInt(math.MaxInt64 >> (64 - f.typ.Bits())) }}}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetUint(math.MaxUint64 >> (64 - f.typ.Bits())) }}}
+	case reflect.Float32, reflect.Float64:
+		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetFloat(math.MaxFloat32) }}}
+	case reflect.String, reflect.Slice, reflect.Map:
+		return []mistake{{"empty", reflect.Value.SetZero}}
+	}
+	return []mistake{zero}
+}
+
+// withField returns a copy of state in which set has changed f.
+func withField[S any](state S, f field, set func(reflect.Value)) S {
+	if !structOf(reflect.ValueOf(&state).Elem()).IsValid() {
+		return state
+	}
+	return edit(state, func(v reflect.Value) { set(f.in(v)) })
+}

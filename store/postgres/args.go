@@ -50,7 +50,7 @@ func newArguments(perTenant bool, members []*appending) *arguments {
 				log, _ = slices.BinarySearch(tenants, a.key.tenant)
 			}
 			g.addStream(a.key, int32(log)+1)
-			place = int32(len(g.sLog))
+			place = int32(len(g.sLog)) //nolint:gosec // at most maxGroup
 			places[a.key] = place
 		}
 		g.add(a, place)
@@ -69,8 +69,8 @@ func (g *arguments) addStream(key streamKey, log int32) {
 func (g *arguments) add(a *appending, stream int32) {
 	g.aStream = append(g.aStream, stream)
 	g.aExpected = append(g.aExpected, int64(a.expected))
-	g.aCount = append(g.aCount, int32(len(a.events)))
-	n := int32(len(g.aStream))
+	g.aCount = append(g.aCount, int32(len(a.events))) //nolint:gosec // at most store.MaxBatch
+	n := int32(len(g.aStream))                        //nolint:gosec // at most maxGroup
 	for i := range a.events {
 		g.eAppend = append(g.eAppend, n)
 		g.ePlace = append(g.ePlace, int32(i)+1)

@@ -69,7 +69,7 @@ func TestServerCrash(t *testing.T) {
 					return
 				default:
 				}
-				if err := addUntilItLands(ctx, numbers, fmt.Sprint(w%streams), n); err != nil {
+				if err := addUntilItLands(ctx, numbers, strconv.Itoa(w%streams), n); err != nil {
 					t.Errorf("command %d: %v", n, err)
 					return
 				}
@@ -91,7 +91,7 @@ func TestServerCrash(t *testing.T) {
 
 	total := 0
 	for s := range streams {
-		loaded, err := numbers.Load(ctx, fmt.Sprint(s))
+		loaded, err := numbers.Load(ctx, strconv.Itoa(s))
 		if err != nil {
 			t.Fatal(err)
 		}

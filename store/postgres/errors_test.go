@@ -93,7 +93,7 @@ func TestKilledWhileWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(ctx)
+	defer func() { _ = tx.Rollback(ctx) }()
 	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestNeighbours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(ctx)
+	defer func() { _ = tx.Rollback(ctx) }()
 	if _, err := st.WithTx(tx).Append(ctx, stream(0), store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}

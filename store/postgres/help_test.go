@@ -2,7 +2,7 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -34,7 +34,7 @@ func batch(n int) []store.Event {
 	return events
 }
 
-func stream(n int) store.Stream { return store.Stream{Type: "A", ID: fmt.Sprint(n)} }
+func stream(n int) store.Stream { return store.Stream{Type: "A", ID: strconv.Itoa(n)} }
 
 // connect returns a connection, to be closed at the end.
 func connect(t *testing.T, url string) *pgx.Conn {

@@ -37,7 +37,7 @@ func (b *backend) saveSnapshot(ctx context.Context, q querier, tenant string, sn
 		snap.Data = []byte{} // nil would be NULL
 	}
 	_, err := q.Exec(ctx, b.sql.saveSnapshot,
-		tenant, snap.Stream.Type, snap.Stream.ID, snap.Schema, int64(snap.Version), snap.Data) //nolint:gosec // it fits
+		tenant, snap.Stream.Type, snap.Stream.ID, snap.Schema, int64(snap.Version), snap.Data)
 	return err
 }
 
@@ -109,7 +109,7 @@ func (b *backend) saveCheckpoint(
 	if to.Position > store.MaxVersion {
 		return invalid("to", "is above the largest position")
 	}
-	query, args := b.sql.newCheckpoint, []any{tenant, name, int64(to.Position), to.EventID} //nolint:gosec // it fits
+	query, args := b.sql.newCheckpoint, []any{tenant, name, int64(to.Position), to.EventID}
 	if from != (store.Checkpoint{}) {
 		query, args = b.sql.moveCheckpoint, append(args, int64(from.Position), from.EventID) //nolint:gosec // less than to's
 	}

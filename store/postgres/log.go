@@ -106,7 +106,7 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 		if o.Limit == 0 || o.Limit > maxSubscribed {
 			sub.o.Limit = maxSubscribed
 		}
-		defer s.backend.listen()()
+		defer s.backend.listen()() //nolint:contextcheck // the goroutine is that of all subscriptions
 		sub.run(ctx, yield)
 	}
 }

@@ -119,7 +119,7 @@ func (b *backend) listenOnce(ctx context.Context) {
 	}
 	conn := pooled.Hijack() // it is not one to lend to others
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()

@@ -85,6 +85,9 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if c.pollOnly && settings.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		settings.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	if !c.pollOnly {
+		settings.AfterConnect = findByIndex
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, typed(err)
@@ -95,6 +98,13 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// findByIndex has a connection read by the indexes: what it has planned while there were
+// few events it keeps when there are many.
+func findByIndex(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET enable_seqscan = off")
+	return err
 }
 
 // New is [Open] with a pool that the caller made, and closes after the store. It must
@@ -111,5 +121,5 @@ func open(ctx context.Context, pool *pgxpool.Pool, c *config) (*Store, error) {
 		}
 		return nil, typed(err)
 	}
-	return newBackend(pool, c), nil
+	return newBackend(pool, c), nil //nolint:contextcheck // it outlives ctx
 }

@@ -208,5 +208,5 @@ func tenant(t *testing.T, st *postgres.Store, i int) *postgres.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return of.(*postgres.Store)
+	return of.(*postgres.Store) //nolint:errcheck // it is one, or panics
 }

@@ -66,8 +66,8 @@ func newPager(from uint64, limit int, backward bool) *pager {
 		limit = store.DefaultLimit
 	}
 	p := &pager{asked: from, from: math.MaxInt64, limit: min(limit, maxPage), backward: backward}
-	if from <= store.MaxVersion && !(backward && from == 0) {
-		p.from = max(int64(from), 1) //nolint:gosec // it fits
+	if from <= store.MaxVersion && (!backward || from > 0) {
+		p.from = max(int64(from), 1)
 	}
 	return p
 }

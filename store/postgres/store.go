@@ -149,7 +149,7 @@ func (b *backend) calling(ctx context.Context, do func(ctx context.Context) erro
 	defer b.calls.Done()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(b.life, cancel)()
+	defer context.AfterFunc(b.life, cancel)() //nolint:contextcheck // it ends when either does
 	err := do(inner)
 	if err == nil {
 		return nil

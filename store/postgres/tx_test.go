@@ -61,7 +61,7 @@ func TestWithTx(t *testing.T) {
 			if end != nil {
 				want = 0
 			}
-			if got := written(t, ctx, st, pool); got != [6]int{want, 2 * want, 2 * want, want, want, want} {
+			if got := written(t, st, pool); got != [6]int{want, 2 * want, 2 * want, want, want, want} {
 				t.Errorf("after the %s there are %v of row, head, version, holder, snapshot, checkpoint", name, got)
 			}
 			if got := appendTo(t, st, stream(2), 1); got.Position != uint64(2*want+1) {
@@ -72,7 +72,7 @@ func TestWithTx(t *testing.T) {
 }
 
 // written returns how much there is of what everything writes.
-func written(t *testing.T, ctx context.Context, st *postgres.Store, pool *pgxpool.Pool) (n [6]int) {
+func written(t *testing.T, st *postgres.Store, pool *pgxpool.Pool) (n [6]int) {
 	t.Helper()
 	one := func(yes bool) int {
 		if yes {
@@ -80,6 +80,7 @@ func written(t *testing.T, ctx context.Context, st *postgres.Store, pool *pgxpoo
 		}
 		return 0
 	}
+	ctx := within(t)
 	err1 := pool.QueryRow(ctx, "SELECT count(*) FROM mine").Scan(&n[0])
 	head, err2 := st.Head(ctx)
 	page, err3 := st.Read(ctx, stream(1), store.ReadOptions{})
@@ -173,7 +174,7 @@ func TestIsolation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(ctx)
+	defer func() { _ = tx.Rollback(ctx) }()
 	if _, err := tx.Exec(ctx, "SELECT 1"); err != nil {
 		t.Fatal(err)
 	}

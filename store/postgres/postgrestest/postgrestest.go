@@ -6,12 +6,11 @@ package postgrestest
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 	"os"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -59,11 +58,9 @@ var shared = sync.OnceValues(func() (*Server, error) { //nolint:gochecknoglobals
 	return start()
 })
 
-var databases atomic.Int64 //nolint:gochecknoglobals // numbers the databases of the process
-
 // create makes a database in the server at base.
 func create(ctx context.Context, base string) (url string, drop func(), err error) {
-	name := fmt.Sprintf("evolve_test_%d_%d_%d", os.Getpid(), time.Now().UnixNano(), databases.Add(1))
+	name := "evolve_test_" + strings.ToLower(rand.Text())
 	if err := execute(ctx, base, "CREATE DATABASE "+name); err != nil {
 		return "", nil, err
 	}
@@ -71,7 +68,7 @@ func create(ctx context.Context, base string) (url string, drop func(), err erro
 	if err != nil {
 		return "", nil, err
 	}
-	return url, func() {
+	return url, func() { //nolint:contextcheck // it is called later
 		_ = execute(context.Background(), base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	}, nil
 }

@@ -122,14 +122,15 @@ func start() (_ *Server, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	return s, s.run()
+	err = s.run()
+	return s, err
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // command returns a command that runs as the user of the server.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...) //nolint:noctx // it ends with the process
+	cmd := exec.Command(name, args...) //nolint:noctx,gosec // it ends with the process, and is the server's
 	cmd.Dir = s.dir
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return len(e) > 2 && e[:2] == "PG" }), "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user, Setpgid: true}

@@ -1,0 +1,176 @@
+package postgres_test
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// pooler lends connections to a server for single transactions, each time another one, as
+// PgBouncer does in its transaction mode.
+type pooler struct {
+	servers chan *pgconn.HijackedConn
+	lent    atomic.Int64
+}
+
+// startPooler returns the URL of the database at url through a pooler.
+func startPooler(t *testing.T, url string) (string, *pooler) {
+	t.Helper()
+	p := &pooler{servers: make(chan *pgconn.HijackedConn, 3)}
+	for range cap(p.servers) {
+		conn, err := pgconn.Connect(context.Background(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := conn.Hijack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Conn.Close() })
+		p.servers <- server
+	}
+	dir := t.TempDir()
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	serving.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer client.Close()
+				_ = p.serve(client) // until it goes
+			})
+		}
+	})
+	return "postgres:///any?user=any&host=" + dir, p
+}
+
+// serve serves one client.
+func (p *pooler) serve(conn net.Conn) error {
+	client := pgproto3.NewBackend(conn, conn)
+	if _, err := client.ReceiveStartupMessage(); err != nil {
+		return err
+	}
+	client.Send(&pgproto3.AuthenticationOk{})
+	client.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
+	client.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
+	client.Send(&pgproto3.BackendKeyData{ProcessID: 1, SecretKey: []byte{0, 0, 0, 1}})
+	client.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if err := client.Flush(); err != nil {
+		return err
+	}
+	var server *pgconn.HijackedConn
+	for {
+		message, err := client.Receive()
+		if err != nil {
+			return err
+		}
+		if _, ends := message.(*pgproto3.Terminate); ends {
+			return nil
+		}
+		if server == nil {
+			server = <-p.servers
+			p.lent.Add(1)
+		}
+		server.Frontend.Send(message)
+		switch message.(type) {
+		case *pgproto3.Query, *pgproto3.Sync:
+			idle, err := answer(server, client)
+			if err != nil {
+				return err
+			}
+			if idle {
+				p.servers <- server
+				server = nil
+			}
+		}
+	}
+}
+
+// answer passes on what the server answers, and reports whether it is in no transaction.
+func answer(server *pgconn.HijackedConn, client *pgproto3.Backend) (idle bool, err error) {
+	if err := server.Frontend.Flush(); err != nil {
+		return false, err
+	}
+	for {
+		message, err := server.Frontend.Receive()
+		if err != nil {
+			return false, err
+		}
+		client.Send(message)
+		if ready, ok := message.(*pgproto3.ReadyForQuery); ok {
+			return ready.TxStatus == 'I', client.Flush()
+		}
+	}
+}
+
+// TestPooler: with WithPollOnly all works through a pooler for transactions, where a
+// statement that was prepared on one connection is not there on the next.
+func TestPooler(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	url, p := startPooler(t, postgrestest.URL(t))
+	st := open(t, url, postgres.WithPollOnly(5*time.Millisecond))
+	if got := pingPong(t, st, st, 20, func(int) {}); !slices.Equal(got, upTo(20)) {
+		t.Errorf("Subscribe through a pooler yielded %v, want 1 to 20", got)
+	}
+	for i := range 10 {
+		s := stream(i + 2)
+		if _, err := st.AppendClaiming(ctx, s, store.NoStream, batch(3), []store.Claim{{Key: s.ID}}); err != nil {
+			t.Fatal(err)
+		}
+		if page, err := st.Read(ctx, s, store.ReadOptions{Backward: true}); err != nil || len(page.Events) != 3 {
+			t.Errorf("Read = %d events, %v; want 3", len(page.Events), err)
+		}
+		if _, err := st.AcquireLease(ctx, "lease", "owner", time.Hour); err != nil {
+			t.Error(err)
+		}
+		from, to := store.Checkpoint{Position: uint64(i), EventID: "e"}, store.Checkpoint{Position: uint64(i + 1), EventID: "e"}
+		if i == 0 {
+			from = store.Checkpoint{}
+		}
+		if err := st.SaveCheckpoint(ctx, "consumer", from, to); err != nil {
+			t.Error(err)
+		}
+	}
+	if p.lent.Load() < 60 {
+		t.Errorf("connections were lent %d times, want one for each call", p.lent.Load())
+	}
+	if _, err := useWithoutPollOnly(ctx, url); err == nil || !strings.Contains(err.Error(), "prepared statement") {
+		t.Errorf("without WithPollOnly = %v, want the failure that the option is for", err)
+	}
+}
+
+// useWithoutPollOnly uses a store that prepares statements until that fails.
+func useWithoutPollOnly(ctx context.Context, url string) (n int, err error) {
+	st, err := postgres.Open(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	defer st.Close()
+	for n := range 50 {
+		if _, err := st.Append(ctx, stream(n%2), store.Any, batch(1)); err != nil {
+			return n, err
+		}
+	}
+	return 0, nil
+}

@@ -39,7 +39,7 @@ func (s *Server) authorize(ctx context.Context, c *Call) error {
 	}
 	c.Identity = identity.Name
 	if !identity.AnyTenant && !slices.Contains(identity.Tenants, c.Tenant) {
-		return status.Errorf(codes.PermissionDenied, "tenant_id '%s' is not allowed for these credentials", c.Tenant)
+		return answerf(codes.PermissionDenied, "tenant_id '%s' is not allowed for these credentials", c.Tenant)
 	}
 	return nil
 }

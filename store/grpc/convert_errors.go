@@ -59,9 +59,9 @@ func duplicateFrom(st *status.Status, s store.Stream) *store.DuplicateError {
 
 // invalidStatus returns the status of a request that was refused with err.
 func invalidStatus(err *store.InvalidError) *status.Status {
-	return detailed(status.New(codes.InvalidArgument, wireNames().Replace(err.Field)+" "+err.Reason), map[string]*structpb.Value{
-		"field":  structpb.NewStringValue(err.Field),
-		"reason": structpb.NewStringValue(err.Reason),
+	return detailed(status.New(codes.InvalidArgument, wireNames().Replace(clip(err.Field))+" "+clip(err.Reason)), map[string]*structpb.Value{
+		"field":  structpb.NewStringValue(clip(err.Field)),
+		"reason": structpb.NewStringValue(clip(err.Reason)),
 	})
 }
 

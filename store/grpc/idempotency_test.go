@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
 	"github.com/evolvego/evolve/store/memory"
@@ -23,6 +24,25 @@ func keyed(key, id string, expected uint64, n int) *pb.AppendRequest {
 	req := rawAppend(id, expected, n)
 	req.IdempotencyKey = key
 	return req
+}
+
+// ofDefault makes req one of the default tenant.
+func ofDefault(req *pb.AppendRequest) *pb.AppendRequest {
+	req.TenantId = store.DefaultTenant
+	return req
+}
+
+// hookedStore calls hook before each append.
+type hookedStore struct {
+	store.Store
+	store.Log
+
+	hook func()
+}
+
+func (h hookedStore) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	h.hook()
+	return h.Store.Append(ctx, s, expected, events)
 }
 
 const keyTaken = "idempotency key 'k' already used with different payload"
@@ -58,6 +78,7 @@ func TestIdempotencyKey(t *testing.T) {
 		"a schema":             again(func(r *pb.AppendRequest) { r.Events[0].Meta.ContentSchema = "x" }),
 		"a checksum":           again(func(r *pb.AppendRequest) { r.Events[0].Meta.PayloadSha256 = []byte{1} }),
 		"another time":         again(func(r *pb.AppendRequest) { r.Events[0].Meta.TimestampUnixMs++ }),
+		"other nonces":         again(func(r *pb.AppendRequest) { r.Events[0].Meta.AggregateNonce, r.Events[1].Meta.AggregateNonce = 4, 5 }),
 		"one more":             again(func(r *pb.AppendRequest) { r.Events = append(r.Events, rawEvents(3, 1)...) }),
 		"one less":             again(func(r *pb.AppendRequest) { r.Events = r.Events[:1] }),
 		"others at the end":    keyed("k", "acc-1", 3, 1),
@@ -79,6 +100,9 @@ func TestIdempotencyKey(t *testing.T) {
 		server.mustAppend(t, keyed("k", "acc-2"+name, 0, 1)) // the key is another one elsewhere
 	}
 	s.mustAppend(t, keyed("k2", "acc-1", 3, 1))
+	elsewhere := keyed("k", "acc-1", 0, 1)
+	elsewhere.TenantId = "u"
+	s.mustAppend(t, elsewhere)
 	long := keyed(strings.Repeat("k", 513), "acc-1", 4, 1)
 	if _, err := s.Append(t.Context(), long); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("Append with a key of 513 bytes = %v, want INVALID_ARGUMENT", err)
@@ -117,6 +141,28 @@ func TestRefusedAppendUsesNoKey(t *testing.T) {
 	s.mustAppend(t, keyed("k", "acc-1", 1, 1))
 	_, err = s.Append(t.Context(), keyed("k", "acc-1", 2, 1))
 	wantStatus(t, err, codes.AlreadyExists, keyTaken)
+}
+
+// TestKeyThatComesInBetween has another server append with the key, and with it
+// reach the version that is expected, at the last moment.
+func TestKeyThatComesInBetween(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	other := grpc.NewServer(st)
+	for _, expected := range []uint64{0, 1} {
+		id := fmt.Sprintf("acc-%d", expected)
+		hooked := hookedStore{Store: st, Log: st, hook: func() {
+			if _, err := other.Append(t.Context(), ofDefault(keyed("k", id, 0, 1))); err != nil {
+				t.Error(err)
+			}
+		}}
+		_, err := grpc.NewServer(hooked).Append(t.Context(), ofDefault(keyed("k", id, expected, 1)))
+		if expected == 0 {
+			wantStatus(t, err, codes.AlreadyExists, keyTaken)
+		} else {
+			wantStatus(t, err, codes.Aborted, "append precondition failed")
+		}
+	}
 }
 
 // TestConcurrentKeys has many send the same, or something else, with one key, to

@@ -172,7 +172,7 @@ func (s *Server) admit(ctx context.Context, c *Call, message string) (view, erro
 	tenants, ok := s.backend.(store.Tenants)
 	if !ok {
 		if c.Tenant != store.DefaultTenant {
-			return view{}, status.Errorf(codes.PermissionDenied, "tenant_id '%s' is not served here", c.Tenant)
+			return view{}, answerf(codes.PermissionDenied, "tenant_id '%s' is not served here", c.Tenant)
 		}
 		return v, nil
 	}

@@ -3,6 +3,7 @@ package grpc
 import (
 	"context"
 	"errors"
+	"strings"
 
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -79,7 +80,7 @@ func checkMeta(req *eventstorev1.AppendRequest, m *eventstorev1.EventMetadata) e
 		return refusedf("event aggregate_type '%s' must match request aggregate_type '%s'",
 			m.GetAggregateType(), req.GetAggregateType())
 	case differs(m.GetTenantId(), req.GetTenantId()):
-		return status.Errorf(codes.PermissionDenied, "event tenant_id '%s' does not match request tenant_id '%s'",
+		return answerf(codes.PermissionDenied, "event tenant_id '%s' does not match request tenant_id '%s'",
 			m.GetTenantId(), req.GetTenantId())
 	}
 	for key := range m.GetHeaders() {
@@ -97,7 +98,26 @@ func differs(event, request string) bool { return event != "" && event != reques
 func refused(message string) error { return status.Error(codes.InvalidArgument, message) }
 
 func refusedf(format string, args ...any) error {
-	return status.Errorf(codes.InvalidArgument, format, args...)
+	return answerf(codes.InvalidArgument, format, args...)
+}
+
+// answerf is status.Errorf without more of a text from the client than a name may
+// have, since clients refuse long headers.
+func answerf(code codes.Code, format string, args ...any) error {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clip(text)
+		}
+	}
+	return status.Errorf(code, format, args...)
+}
+
+// clip returns text, or how it begins if it is longer than a name may be.
+func clip(text string) string {
+	if len(text) <= store.MaxName {
+		return text
+	}
+	return strings.ToValidUTF8(text[:store.MaxName], "") + "…"
 }
 
 // appending is an append that is valid.

@@ -1,6 +1,7 @@
 package grpc_test
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -64,6 +65,20 @@ func TestAppendChecks(t *testing.T) {
 		"misnumbered": {
 			func(r *pb.AppendRequest) { r.Events[1].Meta.AggregateNonce = 6 },
 			codes.InvalidArgument, "event 1 aggregate_nonce 6 must equal expected 5",
+		},
+		"misnumbered, too low": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.AggregateNonce = 4 },
+			codes.InvalidArgument, "event 1 aggregate_nonce 4 must equal expected 5",
+		},
+		"a text that is too long to be sent back": {
+			func(r *pb.AppendRequest) { r.Events[0].Meta.AggregateId = strings.Repeat("日", 1<<20) },
+			codes.InvalidArgument, "event aggregate_id '" + strings.Repeat("日", 170) + "…' must match request aggregate_id 'acc-1'",
+		},
+		"a header that is too long to be sent back": {
+			func(r *pb.AppendRequest) {
+				r.Events[0].Meta.Headers = map[string]string{strings.Repeat("h", 60<<10): "\x00"}
+			},
+			codes.InvalidArgument, "events[0].headers." + strings.Repeat("h", 495) + "… has a NUL byte",
 		},
 		"a conflict before misnumbered": {
 			func(r *pb.AppendRequest) { r.ExpectedAggregateNonce, r.Events[1].Meta.AggregateNonce = 4, 9 },

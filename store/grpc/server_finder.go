@@ -67,7 +67,7 @@ func (f *finder) forAppend(ctx context.Context, v view, s store.Stream, create b
 		}
 		unlock = g.unlock
 	}
-	found, ok, err = f.find(ctx, v, s.ID, s.Type)
+	found, ok, err = f.find(ctx, v, s.ID)
 	if err != nil {
 		unlock()
 		return s, nil, err
@@ -78,9 +78,8 @@ func (f *finder) forAppend(ctx context.Context, v view, s store.Stream, create b
 	return found, unlock, nil
 }
 
-// find returns the stream that id names, false if there is none. It is one of
-// those types that the finder knows, hint, or those that it learns.
-func (f *finder) find(ctx context.Context, v view, id string, hint ...string) (store.Stream, bool, error) {
+// find returns the stream that id names, false if there is none.
+func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, bool, error) {
 	if found, ok := f.streams.get(tenantID{v.tenant, id}, nil); ok {
 		return found, true, nil
 	}
@@ -88,7 +87,7 @@ func (f *finder) find(ctx context.Context, v view, id string, hint ...string) (s
 	if err := t.lock(ctx); err != nil {
 		return store.Stream{}, false, err
 	}
-	known := slices.Concat(t.known, hint)
+	known := slices.Clone(t.known)
 	t.unlock()
 	first, err := oldest(ctx, v, id, known, store.Recorded{})
 	if err != nil {
@@ -98,8 +97,7 @@ func (f *finder) find(ctx context.Context, v view, id string, hint ...string) (s
 	if err != nil {
 		return store.Stream{}, false, err
 	}
-	learned = slices.DeleteFunc(learned, func(name string) bool { return slices.Contains(known, name) })
-	if first, err = oldest(ctx, v, id, learned, first); err != nil || first.Version == 0 {
+	if first, err = oldest(ctx, v, id, learned[len(known):], first); err != nil || first.Version == 0 {
 		return store.Stream{}, false, err
 	}
 	f.streams.get(tenantID{v.tenant, id}, func() store.Stream { return first.Stream })

@@ -1,12 +1,15 @@
 package grpc_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -19,10 +22,10 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// direct appends n events to the backend of tenant "t", beside the server.
-func direct(tb rapid.TB, backend store.Tenants, s store.Stream, n int) {
+// direct appends n events to the backend of tenant, beside the server.
+func direct(tb rapid.TB, backend store.Tenants, tenant string, s store.Stream, n int) {
 	tb.Helper()
-	st, err := backend.Tenant("t")
+	st, err := backend.Tenant(tenant)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -36,9 +39,9 @@ func direct(tb rapid.TB, backend store.Tenants, s store.Stream, n int) {
 }
 
 // readTypes returns the types of the events of stream id, in order.
-func readTypes(ctx context.Context, tb rapid.TB, s pb.EventStoreServer, id string) []string {
+func readTypes(ctx context.Context, tb rapid.TB, s pb.EventStoreServer, tenant, id string) []string {
 	tb.Helper()
-	page, err := s.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true})
+	page, err := s.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: tenant, AggregateId: id, Forward: true})
 	if err != nil {
 		tb.Fatalf("ReadStream(%q) = %v", id, err)
 	}
@@ -53,16 +56,16 @@ func TestIDNamesOldestStream(t *testing.T) {
 	t.Parallel()
 	backend := newMemory(t)
 	server := grpc.NewServer(backend)
-	direct(t, backend, store.Stream{Type: "Order", ID: "x"}, 2)
-	direct(t, backend, store.Stream{Type: "Account", ID: "x"}, 1)
-	direct(t, backend, store.Stream{Type: "Account", ID: "x1"}, 1)
+	direct(t, backend, "t", store.Stream{Type: "Order", ID: "x"}, 2)
+	direct(t, backend, "t", store.Stream{Type: "Account", ID: "x"}, 1)
+	direct(t, backend, "t", store.Stream{Type: "Account", ID: "x1"}, 1)
 	for _, s := range []*grpc.Server{server, grpc.NewServer(backend)} {
-		if got := readTypes(t.Context(), t, s, "x"); !slices.Equal(got, []string{"Order", "Order"}) {
+		if got := readTypes(t.Context(), t, s, "t", "x"); !slices.Equal(got, []string{"Order", "Order"}) {
 			t.Errorf("ReadStream(x) = %v, want the events of the stream that was first", got)
 		}
 	}
 	ours := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1", "evolve-aggregate-type-bin", "Account"))
-	if got := readTypes(ours, t, server, "x"); !slices.Equal(got, []string{"Account"}) {
+	if got := readTypes(ours, t, server, "t", "x"); !slices.Equal(got, []string{"Account"}) {
 		t.Errorf("ReadStream(x) by a client that says Account = %v", got)
 	}
 
@@ -84,50 +87,87 @@ func TestIDNamesOldestStream(t *testing.T) {
 	}
 }
 
-// TestIDModel writes to streams of few ids and types, over the wire and beside it,
-// and compares which stream an id names with the list of streams as they began.
+// TestIDModel writes to streams of few ids and types in two tenants, over the wire
+// and beside it, and compares which stream an id names with the list of streams as
+// they began, for a server that has seen all and for one that has just begun.
 func TestIDModel(t *testing.T) {
 	t.Parallel()
+	type aggregate struct{ tenant, id string }
 	rapid.Check(t, func(t *rapid.T) {
 		backend := memory.New()
 		defer backend.Close()
-		server := grpc.NewServer(backend)
-		ctx := context.Background()
-		owner := map[string]string{} // the type of the first stream of an id
-		heads := map[store.Stream]uint64{}
+		old, ctx := grpc.NewServer(backend), context.Background()
+		owner := map[aggregate]string{} // the type of the first stream of an id
+		heads := map[aggregate]map[string]uint64{}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			s := store.Stream{
-				Type: rapid.SampledFrom([]string{"A", "B", "C"}).Draw(t, "type"),
-				ID:   rapid.SampledFrom([]string{"x", "xy", "y"}).Draw(t, "id"),
+			a := aggregate{
+				rapid.SampledFrom([]string{"t", "u"}).Draw(t, "tenant"), rapid.SampledFrom([]string{"x", "xy"}).Draw(t, "id"),
 			}
-			switch rapid.SampledFrom([]string{"direct", "wire", "read", "restart"}).Draw(t, "what") {
-			case "restart":
+			name := rapid.SampledFrom([]string{"A", "B", "C"}).Draw(t, "type")
+			server := old
+			if rapid.Bool().Draw(t, "new server") {
 				server = grpc.NewServer(backend)
+			}
+			if heads[a] == nil {
+				heads[a] = map[string]uint64{}
+			}
+			wasOwner := cmp.Or(owner[a], name)
+			switch rapid.SampledFrom([]string{"direct", "wire", "read"}).Draw(t, "what") {
 			case "direct":
-				direct(t, backend, s, 1)
-				heads[s]++
-				if owner[s.ID] == "" {
-					owner[s.ID] = s.Type
-				}
+				direct(t, backend, a.tenant, store.Stream{Type: name, ID: a.id}, 1)
+				heads[a][name]++
+				owner[a] = wasOwner
 			case "read":
-				want := slices.Repeat([]string{owner[s.ID]}, int(heads[store.Stream{Type: owner[s.ID], ID: s.ID}]))
-				if got := readTypes(ctx, t, server, s.ID); !slices.Equal(got, want) {
-					t.Fatalf("ReadStream(%q) = %v, want %v", s.ID, got, want)
+				want := slices.Repeat([]string{owner[a]}, int(heads[a][owner[a]]))
+				if got := readTypes(ctx, t, server, a.tenant, a.id); !slices.Equal(got, want) {
+					t.Fatalf("ReadStream(%v) = %v, want %v", a, got, want)
 				}
 			case "wire":
-				req := rawAppend(s.ID, heads[store.Stream{Type: owner[s.ID], ID: s.ID}], 1)
-				req.AggregateType = s.Type
+				req := rawAppend(a.id, heads[a][owner[a]], 1)
+				req.TenantId, req.AggregateType = a.tenant, name
 				_, err := server.Append(ctx, req)
-				if owner[s.ID] == "" {
-					owner[s.ID] = s.Type
+				want := codes.OK
+				if owner[a] = wasOwner; wasOwner != name {
+					want = codes.InvalidArgument
 				}
-				if want := owner[s.ID] == s.Type; (err == nil) != want || !want && status.Code(err) != codes.InvalidArgument {
-					t.Fatalf("Append to %s, of an id of %s = %v", s, owner[s.ID], err)
+				if status.Code(err) != want {
+					t.Fatalf("Append to %s %v, of %s = %v, want %s", name, a, wasOwner, err, want)
 				}
-				if err == nil {
-					heads[s]++
+				if want == codes.OK {
+					heads[a][name]++
 				}
 			}
+		}
+	})
+}
+
+// TestCreateOfTwoTypes has two clients create one id with two types, the second
+// one while the store still records the first.
+func TestCreateOfTwoTypes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, release := memory.New(), make(chan struct{})
+		server := grpc.NewServer(hookedStore{Store: st, Log: st, hook: func() { <-release }})
+		got := make(chan codes.Code, 2)
+		for _, name := range []string{"Account", "Order"} {
+			req := ofDefault(rawAppend("x", 0, 1))
+			req.AggregateType = name
+			go func() {
+				_, err := server.Append(t.Context(), req)
+				got <- status.Code(err)
+			}()
+			synctest.Wait()
+		}
+		waiting := rawAppend("x", 0, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := server.Append(ctx, ofDefault(waiting))
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("Append that waits for another one until its context ends = %v", err)
+		}
+		close(release)
+		if first, second := <-got, <-got; min(first, second) != codes.OK || max(first, second) != codes.Aborted {
+			t.Errorf("two creates of one id end with %s and %s, want one OK and one ABORTED", first, second)
 		}
 	})
 }

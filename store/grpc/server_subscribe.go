@@ -66,6 +66,10 @@ func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
 		select {
 		case <-s.draining:
 			return status.Error(codes.Unavailable, "the server shuts down: subscribe again from the next event")
+		case <-sub.idle.C: // nothing matches for a long time
+			if err := sub.sendMessage(&eventstorev1.SubscribeResponse{}); err != nil {
+				return err
+			}
 		default:
 		}
 		g := t.from(sub.next)

@@ -3,6 +3,7 @@ package grpc_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"sync"
@@ -165,8 +166,8 @@ func TestSubscribeSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	const appends, each = 40, 100
-	payload := make([]byte, 8<<10)
-	for i := range appends { // 32 MB, and more events than the server keeps
+	payload := make([]byte, 3<<10)
+	for i := range appends { // 12 MB, and more events than the server keeps
 		req := rawAppend("acc-1", uint64(i*each), each)
 		for _, e := range req.GetEvents() {
 			e.Payload = payload
@@ -281,12 +282,11 @@ func (f *fakeStream) within(d time.Duration) *pb.SubscribeResponse {
 }
 
 // fakeSubscription runs a subscription in the bubble of the test.
-func fakeSubscription(t *testing.T, backend store.Store, md metadata.MD, from uint64) *fakeStream {
+func fakeSubscription(t *testing.T, server *grpc.Server, md metadata.MD, from uint64) *fakeStream {
 	t.Helper()
 	ctx, cancel := context.WithCancel(metadata.NewIncomingContext(t.Context(), md))
 	f := &fakeStream{ctx: ctx, sent: make(chan *pb.SubscribeResponse)}
 	done := make(chan error, 1)
-	server := grpc.NewServer(backend)
 	go func() {
 		done <- server.Subscribe(&pb.SubscribeRequest{TenantId: store.DefaultTenant, FromGlobalNonce: from}, f)
 	}()
@@ -312,7 +312,7 @@ func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := memory.New()
-		f := fakeSubscription(t, st, nil, 0)
+		f := fakeSubscription(t, grpc.NewServer(st), nil, 0)
 		if m := f.within(5*time.Second - time.Millisecond); m != nil {
 			t.Fatalf("%v was sent in the first 5 s", m)
 		}
@@ -340,7 +340,7 @@ func TestCaughtUp(t *testing.T) {
 		st := memory.New()
 		appendOne(t, st)
 		appendOne(t, st)
-		f := fakeSubscription(t, st, metadata.Pairs("evolve-client", "1"), 0)
+		f := fakeSubscription(t, grpc.NewServer(st), metadata.Pairs("evolve-client", "1"), 0)
 		for head := uint64(2); head < 5; head++ {
 			meta := &pb.EventMetadata{EventId: "none"}
 			for meta.GetEventId() != "" {
@@ -355,5 +355,106 @@ func TestCaughtUp(t *testing.T) {
 			appendOne(t, st)
 		}
 		f.within(time.Second)
+	})
+}
+
+// lateLog is a store whose subscriptions learn of what is appended only when they
+// are released, and whose reading of the log takes a second for each event.
+type lateLog struct {
+	*memory.Store
+
+	release chan struct{}
+}
+
+func (l lateLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		if !yield(store.Page{Next: o.From, Head: o.From - 1, End: true}, nil) {
+			return
+		}
+		select {
+		case <-l.release:
+		case <-ctx.Done():
+		}
+		l.Store.Subscribe(ctx, o)(yield)
+	}
+}
+
+// Tenant hides the tenants of the store, which are not late.
+func (l lateLog) Tenant(string) (store.Store, error) { return l, nil }
+
+func (l lateLog) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if o.From > store.MaxVersion+1 {
+		return store.Page{}, fmt.Errorf("from %d, which no database can look for", o.From)
+	}
+	filter := o.Filter
+	o.Limit, o.Filter = 1, store.Filter{}
+	page, err := l.Store.ReadAll(ctx, o)
+	page.Events = slices.DeleteFunc(page.Events, func(r store.Recorded) bool { return !filter.Matches(&r) })
+	time.Sleep(time.Second)
+	return page, err
+}
+
+// TestCaughtUpMeansIt has a subscription that shares the tail of the log with
+// another one, which lags: it has caught up when all that was recorded before it
+// began has been sent.
+func TestCaughtUpMeansIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := lateLog{memory.New(), make(chan struct{})}
+		server, known := grpc.NewServer(st), metadata.Pairs("evolve-client", "1")
+		first := fakeSubscription(t, server, known, 0)
+		if m := first.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 {
+			t.Fatalf("%v was sent, want the marker of an empty log", m)
+		}
+		appendOne(t, st)
+		second := fakeSubscription(t, server, known, 0)
+		if m := second.within(time.Second); m != nil {
+			t.Fatalf("%v was sent by a server that does not know of the event yet", m)
+		}
+		close(st.release)
+		if m := second.within(time.Second); m.GetEvent().GetMeta().GetEventId() == "" {
+			t.Fatalf("%v was sent, want the event", m)
+		}
+		if m := second.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 2 {
+			t.Fatalf("%v was sent, want the marker", m)
+		}
+		first.within(time.Second)
+	})
+}
+
+// TestKeepAliveWhileNothingMatches has a subscription read a long log for one
+// event.
+func TestKeepAliveWhileNothingMatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := lateLog{memory.New(), make(chan struct{})}
+		for range 12 {
+			appendOne(t, st)
+		}
+		f := fakeSubscription(t, grpc.NewServer(st), metadata.Pairs("evolve-event-type-bin", "Missing", "evolve-client", "1"), 1)
+		for range 2 {
+			if m := f.within(5500 * time.Millisecond); m == nil || m.GetEvent() != nil {
+				t.Fatalf("%v was sent, want an empty message", m)
+			}
+		}
+		if m := f.within(5 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 13 {
+			t.Fatalf("%v was sent, want the marker", m)
+		}
+	})
+}
+
+// TestPositionsBeyondAll asks for what no store has, nor can look for.
+func TestPositionsBeyondAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := grpc.NewServer(lateLog{memory.New(), nil})
+		for _, forward := range []bool{true, false} {
+			_, err := server.ReadAll(t.Context(), &pb.ReadAllRequest{
+				TenantId: store.DefaultTenant, FromGlobalNonce: 1<<64 - 1, Forward: forward,
+			})
+			if err != nil {
+				t.Errorf("ReadAll from 2^64-1, forward %t = %v", forward, err)
+			}
+		}
 	})
 }

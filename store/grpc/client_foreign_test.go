@@ -86,6 +86,13 @@ func (t *foreignTenant) turnAway() error {
 	return nil
 }
 
+// count returns how many requests there were.
+func (t *foreignTenant) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.requests
+}
+
 func (f *foreign) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*eventstorev1.AppendResponse, error) {
 	t := f.tenant(req.GetTenantId())
 	t.mu.Lock()

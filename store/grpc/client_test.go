@@ -314,6 +314,29 @@ func TestConflictsInEveryForm(t *testing.T) {
 	}
 }
 
+// TestConflictTellsTheVersion checks that the version of a stream is taken from the
+// details of a conflict, if they are there in any form, and else read.
+func TestConflictTellsTheVersion(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[string]int{"standard": 1, "bare": 1, "both": 1, "none": 2, "garbage": 2, "internal": 2} {
+		server := newForeign().with(quirks{Details: form, Garbage: "\x0a\x03abc"})
+		st := open(t, listen(t, server))
+		s := store.Stream{Type: "Numbers", ID: "n"}
+		if _, err := st.Append(t.Context(), s, store.NoStream, []store.Event{numbered(1), numbered(2)}); err != nil {
+			t.Fatal(err)
+		}
+		before := server.tenant(store.DefaultTenant).count()
+		_, err := st.Append(t.Context(), s, store.Exactly(7), []store.Event{numbered(3)})
+		var conflict *store.ConflictError
+		if !errors.As(err, &conflict) || conflict.Actual != 2 {
+			t.Errorf("with details %q: %v, want a conflict with version 2", form, err)
+		}
+		if got := server.tenant(store.DefaultTenant).count() - before; got != want {
+			t.Errorf("with details %q: a conflict took %d requests, want %d", form, got, want)
+		}
+	}
+}
+
 // TestEventsOutOfOrder is about a server without ReadAll whose subscription brings an
 // event after a later one: to leave it out would lose it.
 func TestEventsOutOfOrder(t *testing.T) {

@@ -18,11 +18,18 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// childEnv is set to the file that the child process appends to.
-const childEnv = "EVOLVE_SQLITE_CHILD"
+// childEnv is set to the file that the child process appends to, and updatesEnv if
+// it is to make updates instead.
+const (
+	childEnv   = "EVOLVE_SQLITE_CHILD"
+	updatesEnv = "EVOLVE_SQLITE_UPDATES"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
+		if os.Getenv(updatesEnv) != "" {
+			updateForever(path)
+		}
 		appendForever(path)
 	}
 	os.Exit(m.Run())
@@ -66,12 +73,12 @@ func batch(n int) []store.Event {
 	return events
 }
 
-// child starts a process that appends to path. Its lines come from the channel,
-// which is closed when it has ended.
-func child(t *testing.T, path string) (*exec.Cmd, <-chan string) {
+// child starts a process that appends to path, with more variables. Its lines come
+// from the channel, which is closed when it has ended.
+func child(t *testing.T, path string, more ...string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+path)
+	cmd.Env = append(append(os.Environ(), childEnv+"="+path), more...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -30,17 +30,26 @@ ON CONFLICT DO UPDATE SET version = excluded.version, data = excluded.data WHERE
 // SaveSnapshot is [store.Snapshots.SaveSnapshot]. A version above
 // [store.MaxVersion] is an *[store.InvalidError].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
-	if err := snap.Validate(); err != nil {
+	save, err := s.saveSnapshot(snap)
+	if err != nil {
 		return err
-	}
-	if snap.Version > store.MaxVersion {
-		return invalid("version", "is above the largest one")
 	}
 	if err := s.backend.ready(ctx); err != nil {
 		return err
 	}
+	return s.backend.writer.submit(ctx, save)
+}
+
+// saveSnapshot returns the save of a snapshot that is valid.
+func (s *Store) saveSnapshot(snap store.Snapshot) (*saveSnapshot, error) {
+	if err := snap.Validate(); err != nil {
+		return nil, err
+	}
+	if snap.Version > store.MaxVersion {
+		return nil, invalid("version", "is above the largest one")
+	}
 	snap.Data = append([]byte{}, snap.Data...) // not nil, which would be NULL
-	return s.backend.writer.submit(ctx, &saveSnapshot{s.tenant, snap})
+	return &saveSnapshot{s.tenant, snap}, nil
 }
 
 // LoadSnapshot is [store.Snapshots.LoadSnapshot].
@@ -80,13 +89,11 @@ func (c *saveCheckpoint) do(w *writer) error {
 	if err != nil {
 		return err
 	}
-	var was store.Checkpoint
-	err = w.queryRow(`SELECT position, event FROM checkpoint WHERE tenant = ? AND name = ?`, t.id, c.name).
-		Scan(&was.Position, &was.EventID)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	load := loadCheckpoint{tenant: c.tenant, name: c.name}
+	if err := load.do(w); err != nil {
 		return err
 	}
-	if was != c.from {
+	if was := load.is; was != c.from {
 		c.refused = fmt.Errorf("sqlite: checkpoint %q is at position %d (event %q), not %d (event %q): %w",
 			c.name, was.Position, was.EventID, c.from.Position, c.from.EventID, store.ErrConflict)
 		return nil
@@ -94,6 +101,27 @@ func (c *saveCheckpoint) do(w *writer) error {
 	return w.exec(`INSERT INTO checkpoint (tenant, name, position, event) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position, event = excluded.event`,
 		t.id, c.name, c.to.Position, c.to.EventID)
+}
+
+// loadCheckpoint is a load of a checkpoint in a transaction.
+type loadCheckpoint struct {
+	tenant, name string
+	is           store.Checkpoint
+}
+
+func (*loadCheckpoint) count() int { return 0 }
+
+func (c *loadCheckpoint) do(w *writer) error {
+	t, err := w.tenant(c.tenant, false)
+	if err != nil {
+		return err
+	}
+	err = w.queryRow(`SELECT position, event FROM checkpoint WHERE tenant = ? AND name = ?`, t.id, c.name).
+		Scan(&c.is.Position, &c.is.EventID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // LoadCheckpoint is [store.Checkpoints.LoadCheckpoint].
@@ -113,18 +141,26 @@ WHERE t.name = ? AND c.name = ?`, []any{s.tenant, name}, []any{&c.Position, &c.E
 // SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. A position above
 // [store.MaxVersion] is an *[store.InvalidError].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
-	if err := store.ValidateCheckpoint(name, from, to); err != nil {
+	save, err := s.saveCheckpoint(name, from, to)
+	if err != nil {
 		return err
-	}
-	if to.Position > store.MaxVersion {
-		return invalid("to", "is above the largest position")
 	}
 	if err := s.backend.ready(ctx); err != nil {
 		return err
 	}
-	c := &saveCheckpoint{tenant: s.tenant, name: name, from: from, to: to}
-	if err := s.backend.writer.submit(ctx, c); err != nil {
+	if err := s.backend.writer.submit(ctx, save); err != nil {
 		return err
 	}
-	return c.refused
+	return save.refused
+}
+
+// saveCheckpoint returns the save of a checkpoint that is valid.
+func (s *Store) saveCheckpoint(name string, from, to store.Checkpoint) (*saveCheckpoint, error) {
+	if err := store.ValidateCheckpoint(name, from, to); err != nil {
+		return nil, err
+	}
+	if to.Position > store.MaxVersion {
+		return nil, invalid("to", "is above the largest position")
+	}
+	return &saveCheckpoint{tenant: s.tenant, name: name, from: from, to: to}, nil
 }

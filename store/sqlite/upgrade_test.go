@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestGroupOfClaims(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range errs {
 		all.Go(func() {
-			s := store.Stream{Type: "A", ID: fmt.Sprint(i)}
+			s := store.Stream{Type: "A", ID: strconv.Itoa(i)}
 			_, errs[i] = st.AppendClaiming(context.Background(), s, store.NoStream, batch(2), []store.Claim{{Key: fmt.Sprint("k-", i/2)}})
 		})
 	}

@@ -42,6 +42,7 @@ type writer struct {
 	backend *backend
 	conn    *sql.Conn
 	queue   chan *request
+	held    *request      // that was taken out of the queue, and is for the next group
 	stopped chan struct{} // closed when run has returned
 	stmts   map[string]*sql.Stmt
 
@@ -88,13 +89,9 @@ func newWriter(b *backend) (*writer, error) {
 // submit has the writer make a write and returns when it is committed. If ctx
 // ends before it was begun, it is never made.
 func (w *writer) submit(ctx context.Context, job write) error {
-	r := &request{write: job, done: make(chan struct{})}
-	select {
-	case w.queue <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.backend.done:
-		return store.ErrClosed
+	r, err := w.enqueue(ctx, job)
+	if err != nil {
+		return err
 	}
 	select {
 	case <-r.done:
@@ -112,18 +109,30 @@ func (w *writer) submit(ctx context.Context, job write) error {
 	}
 }
 
+// enqueue asks the writer to make a write.
+func (w *writer) enqueue(ctx context.Context, job write) (*request, error) {
+	r := &request{write: job, done: make(chan struct{})}
+	select {
+	case w.queue <- r:
+		return r, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-w.backend.done:
+		return nil, store.ErrClosed
+	}
+}
+
 // run commits what is pending, as one group, until the backend is closed. It
 // never waits for a group to grow: it does that by itself during a commit.
 func (w *writer) run() {
 	defer close(w.stopped)
 	group := make([]*request, 0, maxGroup)
 	for {
-		select {
-		case <-w.backend.done:
+		r := w.next()
+		if r == nil {
 			return
-		case r := <-w.queue:
-			group = w.pending(group[:0], r)
 		}
+		group = w.pending(group[:0], r)
 		err := w.commit(group)
 		if err == nil {
 			w.backend.news.tell()
@@ -136,15 +145,35 @@ func (w *writer) run() {
 	}
 }
 
-// pending appends to group what is in the queue after r and still wanted.
+// next returns what is pending first, or nil when the backend is closed.
+func (w *writer) next() *request {
+	if r := w.held; r != nil {
+		w.held = nil
+		return r
+	}
+	select {
+	case <-w.backend.done:
+		return nil
+	case r := <-w.queue:
+		return r
+	}
+}
+
+// pending appends to group what is in the queue after r and still wanted. An
+// update is alone, so that it fails and is rolled back alone.
 func (w *writer) pending(group []*request, r *request) []*request {
 	events := 0
 	for {
+		_, alone := r.write.(*update)
+		if alone && len(group) > 0 {
+			w.held = r
+			return group
+		}
 		if r.taken.CompareAndSwap(false, true) {
 			group = append(group, r)
 			events += r.count()
 		}
-		if len(group) == maxGroup || events >= maxGroupEvents {
+		if alone || len(group) == maxGroup || events >= maxGroupEvents {
 			return group
 		}
 		select {

@@ -18,9 +18,14 @@ var (
 	ErrNewerSchema = errors.New("schema is newer than this program")
 	// ErrCorrupt: the file is damaged, or a part of it is missing.
 	ErrCorrupt = errors.New("file is damaged")
-	// ErrReadOnly: the file cannot be written.
+	// ErrReadOnly: the file, or its directory, cannot be written. What is in the
+	// file may still be read.
 	ErrReadOnly = errors.New("file is read-only")
-	// ErrFull: the disk, or the file, is full.
+	// ErrNoAccess: the file, or one beside it, cannot be opened or made: mostly
+	// the rights of the file or its directory.
+	ErrNoAccess = errors.New("file cannot be opened")
+	// ErrFull: the disk, or the file, is full. What is in the file can still be
+	// read.
 	ErrFull = errors.New("disk is full")
 )
 
@@ -28,7 +33,7 @@ var (
 // it the outcome of an append is unknown.
 type FileError struct {
 	Path string
-	Kind error // ErrOtherFile, ErrNewerSchema, ErrCorrupt, ErrReadOnly or ErrFull
+	Kind error // one of those that this package names
 	Err  error // the details
 }
 
@@ -58,6 +63,8 @@ func kindOf(err error) error {
 		return ErrCorrupt
 	case lib.SQLITE_READONLY:
 		return ErrReadOnly
+	case lib.SQLITE_CANTOPEN, lib.SQLITE_PERM:
+		return ErrNoAccess
 	case lib.SQLITE_FULL:
 		return ErrFull
 	}

@@ -1,0 +1,147 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// asNobody calls do as a user without rights, also where the test runs as root.
+func asNobody(t *testing.T, do func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		do()
+		return
+	}
+	const nobody = 65534
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and the thread ends with the goroutine, as it is not unlocked
+		if err := syscall.Setfsuid(nobody); err != nil {
+			t.Errorf("setfsuid: %v", err)
+			return
+		}
+		do()
+	}()
+	<-done
+}
+
+// restricted returns the path of a file with an event, whose rights, and those of its
+// directory, are these.
+func restricted(t *testing.T, file, dir fs.FileMode) string {
+	t.Helper()
+	path := filled(t, 1)
+	for up := filepath.Dir(path); up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
+		_ = os.Chmod(up, 0o755) // a way in for another user
+	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(path), 0o755) }) // else it cannot be removed
+	if err := errors.Join(os.Chmod(path, file), os.Chmod(filepath.Dir(path), dir)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpenWithoutRights(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		file, dir fs.FileMode
+		want      error
+	}{
+		"a file and a directory that may not be written": {0o444, 0o555, sqlite.ErrReadOnly},
+		"a directory that may not be written":            {0o666, 0o555, sqlite.ErrReadOnly},
+		"a file that may not be read":                    {0o000, 0o777, sqlite.ErrNoAccess},
+		"a directory that may not be entered":            {0o666, 0o000, sqlite.ErrNoAccess},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := restricted(t, tt.file, tt.dir)
+			asNobody(t, func() {
+				st, err := sqlite.Open(path)
+				var file *sqlite.FileError
+				if !errors.As(err, &file) || file.Path != path || !errors.Is(err, tt.want) {
+					t.Errorf("Open = %v, want a *FileError that is %v", err, tt.want)
+				}
+				if err == nil {
+					_ = st.Close()
+				}
+			})
+		})
+	}
+}
+
+// TestReadOnlyFile checks that a file that may not be written, in a directory that
+// may, can be read, and nothing is written.
+func TestReadOnlyFile(t *testing.T) {
+	t.Parallel()
+	path := restricted(t, 0o444, 0o777)
+	asNobody(t, func() {
+		ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+		st, err := sqlite.Open(path)
+		if err != nil {
+			t.Errorf("Open = %v", err)
+			return
+		}
+		defer st.Close()
+		var file *sqlite.FileError
+		if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) {
+			t.Errorf("Append = %v, want a *FileError that is ErrReadOnly", err)
+		}
+		if page, err := st.Read(ctx, s, store.ReadOptions{}); err != nil || page.Head != 1 || len(page.Events) != 1 {
+			t.Errorf("Read = %+v, %v, want the event", page, err)
+		}
+	})
+}
+
+// TestFullDisk fills a disk of its own: the store stays readable, has all that it
+// acknowledged and nothing else, and goes on when there is space again.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("needs the right to mount a file system: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	st := open(t, filepath.Join(dir, "events.db"))
+	version := uint64(0)
+	for {
+		got, err := st.Append(ctx, s, store.Exactly(version), batch(20))
+		if err != nil {
+			var file *sqlite.FileError
+			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || store.Definite(err) || version == 0 {
+				t.Fatalf("Append to a full disk, after %d events = %v, want an unknown outcome that is ErrFull", version, err)
+			}
+			break
+		}
+		version = got.Version
+	}
+	seen := uint64(0)
+	for e, err := range store.Events(ctx, st, s, 0) {
+		seen++
+		if err != nil || e.Version != seen {
+			t.Fatalf("event %d on a full disk = version %d, %v", seen, e.Version, err)
+		}
+	}
+	if head, err := st.Head(ctx); seen != version || head != version || err != nil {
+		t.Fatalf("on a full disk there are %d events and Head is %d, %v; want %d", seen, head, err, version)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.Append(ctx, s, store.Exactly(version), batch(1)); err != nil || got.Version != version+1 {
+		t.Fatalf("Append when there is space again = %+v, %v; want version %d", got, err, version+1)
+	}
+}

@@ -39,6 +39,30 @@
 // outcome is unknown: append the same events again to learn it, as package runner
 // does.
 //
+// # The server
+//
+// [NewServer] serves any backend; [Server.Register] puts it beside other services
+// of a gRPC server, and [Server.Serve] runs one with all that it needs. An
+// [Authenticator] says which tenants a client may see ([ClientCertificates],
+// [BearerTokens], [ReadTokens]); no request reaches another one.
+//
+// An idempotency key is recorded with its append, as a header of the first event
+// that is not sent to anyone, so it holds as long as the events do, on every store,
+// across restarts and for any number of servers on one backend. The server reads
+// the stream for its keys once, and keeps the keys of the 4,096 streams that it was
+// asked for last; an append with a key to a long stream that is not one of them
+// costs a reading of it.
+//
+// All subscribers of a tenant share one reading of the end of the log, of at most
+// 1,024 events and 8 MiB; who is farther behind reads the log in pages. No event is
+// left out, and who is slow slows nobody else. A subscription that ends with
+// UNAVAILABLE, because the server ends or the store broke it, can go on at the
+// position after its last event.
+//
+// For clients that know only the protocol the server must find streams by their
+// ids alone. It learns the types of a tenant from its log, which it reads up to the
+// end when it is asked for an id for the first time, and from there on later.
+//
 // # Streams on the wire
 //
 // The protocol names a stream by its tenant and its aggregate_id; the type of the

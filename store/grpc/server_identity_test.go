@@ -64,6 +64,11 @@ func TestIDNamesOldestStream(t *testing.T) {
 			t.Errorf("ReadStream(x) = %v, want the events of the stream that was first", got)
 		}
 	}
+	direct(t, backend, "t", store.Stream{Type: "New", ID: "y"}, 1) // of a type that is new to the server
+	direct(t, backend, "t", store.Stream{Type: "Account", ID: "y"}, 1)
+	if got := readTypes(t.Context(), t, server, "t", "y"); !slices.Equal(got, []string{"New"}) {
+		t.Errorf("ReadStream(y) = %v, want the event of the stream that was first", got)
+	}
 	ours := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1", "evolve-aggregate-type-bin", "Account"))
 	if got := readTypes(ours, t, server, "t", "x"); !slices.Equal(got, []string{"Account"}) {
 		t.Errorf("ReadStream(x) by a client that says Account = %v", got)

@@ -1,10 +1,12 @@
 package props
 
 import (
+	"iter"
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
 )
 
 // Inquiry is what a function like Same does before it reports.
@@ -54,4 +56,12 @@ func ViewInquiry[V, C, S, E any](l ViewSuite[V, C, S, E]) Inquiry { return trial
 
 func UpcastInquiry[E any](c codec.Codec[E], releases ...Release) Inquiry {
 	return upcastInquiry(c, releases)
+}
+
+func ReplayInquiry[C, S, E any](s ReplaySuite[C, S, E], events iter.Seq2[store.Recorded, error]) Inquiry {
+	return s.inquiry(events)
+}
+
+func GoldenInquiry[C, S, E any](s Suite[C, S, E], dir string, update bool) Inquiry {
+	return goldenInquiry(s, dir, update)
 }

@@ -43,11 +43,14 @@ func conclude(t *testing.T, look inquiry) {
 
 // trial checks laws on the histories of s, in place of those that s has.
 func trial[C, S, E any](s Suite[C, S, E], laws []law[C, S, E]) inquiry {
-	return trialAs(s, laws, (*run[C, S, E]).report)
+	return trialAs(s, laws, func(t *testing.T, r *run[C, S, E], f failure[C, S, E]) (string, int) {
+		t.Helper()
+		return r.report(t, f)
+	})
 }
 
 // trialAs is trial with reports that look otherwise.
-func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*run[C, S, E], *testing.T, failure[C, S, E]) (string, int)) inquiry {
+func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*testing.T, *run[C, S, E], failure[C, S, E]) (string, int)) inquiry {
 	return func(t *testing.T) (found []finding, problem string) {
 		t.Helper()
 		r := s.run(t)
@@ -63,7 +66,7 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*ru
 			}
 			found = append(found, finding{l.name, func(t *testing.T) (string, int) {
 				t.Helper()
-				return report(r, t, f)
+				return report(t, r, f)
 			}})
 		}
 		for _, v := range r.coverage.verdicts() {

@@ -219,7 +219,7 @@ func (b *timerBook) verdict() string {
 }
 
 // report is run.report for histories of events.
-func (s ProcessSuite[E, S, C]) report(r *run[E, map[string]S, E], t *testing.T, f failure[E, map[string]S, E]) (text string, steps int) {
+func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], f failure[E, map[string]S, E]) (text string, steps int) {
 	t.Helper()
 	r.t, r.thorough = t, true
 	began := now()

@@ -96,8 +96,8 @@ func oldFields[O any](c codec.Codec[O], b blank[O]) (all []oldField) {
 // recordedAs returns events as a stream has them.
 func recordedAs(events ...store.Event) []store.Recorded {
 	out := make([]store.Recorded, len(events))
-	for i, e := range events {
-		out[i] = store.Recorded{Event: e, Stream: store.Stream{Type: "Test", ID: "1"}, Version: uint64(i) + 1, Position: uint64(i) + 1}
+	for i := range events {
+		out[i] = store.Recorded{Event: events[i], Stream: store.Stream{Type: "Test", ID: "1"}, Version: uint64(i) + 1, Position: uint64(i) + 1}
 	}
 	return out
 }
@@ -268,7 +268,7 @@ func (u upcasts[E]) lost() string {
 	for i, rel := range u.releases {
 		for k, of := range rel.kinds {
 			for n, f := range of.fields {
-				if name := of.name + "." + f.name; !slices.Contains(rel.forgets, name) && !u.counts(f, uint64(i*1000+k), uint64(n)) { //nolint:gosec // small
+				if name := of.name + "." + f.name; !slices.Contains(rel.forgets, name) && !u.counts(f, uint64(i*1000+k), uint64(n)) {
 					gone = append(gone, fmt.Sprintf("%s, of release %d of %d", name, i+1, len(u.releases)))
 				}
 			}

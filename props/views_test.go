@@ -88,9 +88,9 @@ func TestProjects(t *testing.T) {
 		return func() props.Inquiry { return props.ViewInquiry(sums(change)) }
 	}
 	find(t, map[string]flaw{
-		"a view without a first one": {bad(evolves(func(v Sums, e Closed) Sums {
+		"a view without a first one": {bad(evolves(func(v Sums, e Deposited) Sums {
 			v.Last = v.Owners[0]
-			return v
+			return addUp(v, e)
 		})), []string{"the view is total"}, 3, false},
 		"a view with a clock": {bad(evolves(func(v Sums, e Opened) Sums {
 			v.Last = time.Now().String()

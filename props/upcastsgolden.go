@@ -1,0 +1,217 @@
+package props
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// Golden checks that events which were once written still mean what they meant.
+// The files in dir, one for each stream, hold events as they were stored, with the
+// text of what each was decoded to and of the state after it; s must have a codec
+// ([Suite.Codec]). Each file is a subtest. Another one fails if the codec writes an
+// event today, in some history of s, that no file has in its schema version.
+//
+// With the flag -update, if the test program defines it, or EVOLVE_UPDATE set in
+// the environment, Golden writes what is missing: a stream for what no file has,
+// and what events mean, where that has changed. The stored data it never changes.
+// Keep the files under version control, and look at what changed in them: what is
+// stored somewhere in the world is like them.
+//
+// The files are as [Lines] reads them.
+func Golden[C, S, E any](t *testing.T, s Suite[C, S, E], dir string) {
+	t.Helper()
+	conclude(t, goldenInquiry(s, dir, setting[bool]("update") || os.Getenv("EVOLVE_UPDATE") != ""))
+}
+
+// goldenSeeds is how many histories are looked at for kinds of events.
+const goldenSeeds = 60
+
+// shapeOfEvent is an event's name and schema version.
+type shapeOfEvent struct {
+	name   string
+	schema uint32
+}
+
+func (s shapeOfEvent) String() string {
+	return fmt.Sprintf("%s in schema version %d", s.name, s.schema)
+}
+
+func goldenInquiry[C, S, E any](s Suite[C, S, E], dir string, update bool) inquiry {
+	return func(*testing.T) (found []finding, problem string) {
+		if s.codec == nil {
+			return nil, "props: Golden needs a codec: add Codec to the suite"
+		}
+		g := gold[C, S, E]{s, s.codec, dir, update, map[shapeOfEvent]bool{}}
+		files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+		if err != nil {
+			return nil, err.Error()
+		}
+		slices.Sort(files)
+		for _, file := range files {
+			wrong, err := g.file(file)
+			if err != nil {
+				return nil, fmt.Sprintf("%s: %v", file, err)
+			}
+			found = append(found, told(filepath.Base(file), wrong))
+		}
+		missing, err := g.missing(len(files))
+		if err != nil {
+			return nil, err.Error()
+		}
+		return append(found, told("every event has a golden stream", missing)), ""
+	}
+}
+
+// gold is a check of golden files.
+type gold[C, S, E any] struct {
+	suite  Suite[C, S, E]
+	codec  codec.Codec[E]
+	dir    string
+	update bool
+	have   map[shapeOfEvent]bool
+}
+
+// file says what is wrong with the events of a file.
+func (g gold[C, S, E]) file(name string) (wrong string, err error) {
+	in, err := os.Open(name) //nolint:gosec // a test file
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	var all []*line
+	for l, err := range lines(in) {
+		if err != nil {
+			return "", err
+		}
+		g.have[shapeOfEvent{l.Type, l.Schema}] = true
+		all = append(all, &l)
+	}
+	var wrongs []string
+	now := g.mean(all)
+	for i, l := range all {
+		if was := l.Golden; was == nil || *was != now[i] {
+			if was == nil {
+				was = &meaning{}
+			}
+			wrongs = append(wrongs, fmt.Sprintf("version %d, %s, does not mean what it meant\n  stored  %s\n%s",
+				l.Version, shapeOfEvent{l.Type, l.Schema}, cut(string(l.recorded().Data), 2*maxColumn), was.against(now[i])))
+			all[i].Golden = &now[i]
+		}
+	}
+	if len(wrongs) == 0 {
+		return "", nil
+	}
+	if g.update {
+		return "", g.write(name, all)
+	}
+	return strings.Join(wrongs, "\n") + "\nif that is as it should be, write it with -update or EVOLVE_UPDATE=1", nil
+}
+
+// against returns how m is not now.
+func (m meaning) against(now meaning) string {
+	var out []string
+	if m.Events != now.Events {
+		out = append(out, "  meant   "+m.Events+"\n  means   "+now.Events)
+	}
+	if m.State != now.State {
+		out = append(out, "  state   "+m.State+"\n  is now  "+now.State)
+	}
+	return strings.Join(out, "\n")
+}
+
+// mean returns what stored events, those of a stream, mean today.
+func (g gold[C, S, E]) mean(stored []*line) []meaning {
+	d := g.suite.decider
+	out := make([]meaning, len(stored))
+	state := d.Start()
+	for i, l := range stored {
+		var events []E
+		var err error
+		panicked := catch(func() {
+			if events, err = g.codec.Decode(nil, []store.Recorded{l.recorded()}); err == nil {
+				state = d.Fold(state, events...)
+			}
+		})
+		if panicked != nil {
+			err = panicked
+		}
+		out[i] = meaning{outcome(events, err), text(state)}
+	}
+	return out
+}
+
+// missing says which events no file has; with update it writes them.
+func (g gold[C, S, E]) missing(files int) (string, error) {
+	lost := map[shapeOfEvent]string{}
+	for seed := range uint64(goldenSeeds) {
+		h := g.suite.Example(seed)
+		stream, err := g.stream(h)
+		if err != nil {
+			return "", err
+		}
+		fresh := false
+		for _, l := range stream {
+			if s := (shapeOfEvent{l.Type, l.Schema}); !g.have[s] {
+				fresh = true
+				lost[s] = s.String()
+			}
+		}
+		if !fresh || !g.update {
+			continue
+		}
+		files++
+		if err := g.write(filepath.Join(g.dir, fmt.Sprintf("%03d.jsonl", files)), stream); err != nil {
+			return "", err
+		}
+		for _, l := range stream {
+			g.have[shapeOfEvent{l.Type, l.Schema}] = true
+		}
+	}
+	if len(lost) == 0 || g.update {
+		return "", nil
+	}
+	return "no file in " + filepath.Base(g.dir) + " has\n  " + strings.Join(slices.Sorted(maps.Values(lost)), "\n  ") +
+		"\nwrite them with -update or EVOLVE_UPDATE=1, and keep the files", nil
+}
+
+// stream returns the events of h as a golden file has them.
+func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*line, error) {
+	var out []*line
+	for _, e := range h.events() {
+		stored, err := g.codec.Encode(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lineOf(store.Recorded{
+			Event: stored, Stream: store.Stream{Type: "Golden", ID: "1"}, Version: uint64(len(out)) + 1,
+		}))
+	}
+	for i, m := range g.mean(out) {
+		out[i].Golden = &m
+	}
+	return out, nil
+}
+
+// write writes a file.
+func (g gold[C, S, E]) write(name string, all []*line) error {
+	var b strings.Builder
+	for _, l := range all {
+		data, err := l.encode()
+		if err != nil {
+			return err
+		}
+		b.Write(data)
+	}
+	if err := os.MkdirAll(g.dir, 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(b.String()), 0o600)
+}

@@ -1,0 +1,154 @@
+package props_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/props"
+)
+
+// written returns a directory with the golden files of s.
+func written(t *testing.T, s Suite) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "golden")
+	failures, laws, problem := props.Findings(t, props.GoldenInquiry(s, dir, true))
+	if len(failures) > 0 || problem != "" {
+		t.Fatalf("writing the files of %v: %v %s", laws, failures, problem)
+	}
+	return dir
+}
+
+// contents returns the files in dir.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[f.Name()] = string(data)
+	}
+	return all
+}
+
+// goldenSuite is the suite of an account with another codec or Evolve.
+func goldenSuite(c codec.Codec[Event], change func(d *Account)) Suite {
+	return samples(changed(change)).Codec(c)
+}
+
+// taken is Withdrawn, with another key.
+type taken struct {
+	Amount int `json:"sum"`
+}
+
+func (taken) event() {}
+
+// swap is a codec that reads other amounts than it wrote.
+func swap(e Event) Event {
+	if w, ok := e.(Withdrawn); ok {
+		return Withdrawn{Amount: w.Amount / 100}
+	}
+	return e
+}
+
+func TestGoldenFiles(t *testing.T) {
+	t.Parallel()
+	good := func(*Account) {}
+	json := codec.Codec[Event](codec.JSON(allNames()))
+	tests := map[string]struct {
+		suite Suite
+		want  string // in the report; "" if there is none
+	}{
+		"nothing has changed":      {goldenSuite(json, good), ""},
+		"a codec that divides":     {goldenSuite(wrong{decode: swap}, good), "does not mean what it meant"},
+		"a name that is forgotten": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), `unknown event type "Withdrawn"`},
+		"an event that nobody has": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), "Taken in schema version 1"},
+		"a key that is called otherwise": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Withdrawn": taken{}}), func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				events, err := decide(c, s)
+				if w, ok := c.(Withdraw); ok && err == nil {
+					return []Event{taken(w)}, nil
+				}
+				return events, err
+			}
+		}), "  meant   Withdrawn{"},
+		"a state that is another": {goldenSuite(json, func(d *Account) {
+			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
+		}), "  is now  State{"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := written(t, goldenSuite(json, good))
+			was := contents(t, dir)
+			failures, _, problem := props.Findings(t, props.GoldenInquiry(tt.suite, dir, false))
+			var all strings.Builder
+			for _, f := range failures {
+				all.WriteString(f.Text)
+			}
+			if problem != "" || (tt.want == "") != (len(failures) == 0) || !strings.Contains(all.String(), tt.want) {
+				t.Fatalf("the failures do not have %q: %s\n%s", tt.want, problem, all.String())
+			}
+			if now := contents(t, dir); len(now) != len(was) || now["001.jsonl"] != was["001.jsonl"] {
+				t.Errorf("the files have changed without an update")
+			}
+			updateGolden(t, tt.suite, dir, was)
+		})
+	}
+}
+
+// updateGolden writes what events mean today, and checks that what was stored stays.
+func updateGolden(t *testing.T, s Suite, dir string, was map[string]string) {
+	t.Helper()
+	for _, again := range []bool{true, false} {
+		failures, _, problem := props.Findings(t, props.GoldenInquiry(s, dir, again))
+		if len(failures) > 0 || problem != "" {
+			t.Errorf("with update %v: %v %s", again, failures, problem)
+		}
+	}
+	now := contents(t, dir)
+	for name, before := range was {
+		if stored(before) != stored(now[name]) {
+			t.Errorf("what was stored in %s has changed:\n%s\nwas\n%s", name, now[name], before)
+		}
+	}
+}
+
+// stored returns text without what the events mean.
+func stored(text string) string {
+	var all []string
+	for line := range strings.Lines(text) {
+		data, _, _ := strings.Cut(line, `"golden":`)
+		all = append(all, data)
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestGoldenNeedsCodec checks that there is nothing to be golden without one.
+func TestGoldenNeedsCodec(t *testing.T) {
+	t.Parallel()
+	_, _, problem := props.Findings(t, props.GoldenInquiry(samples(account()), t.TempDir(), false))
+	if !strings.Contains(problem, "needs a codec") {
+		t.Errorf("the problem is %q", problem)
+	}
+}
+
+// TestGoldenReplay checks the files that are in the tree, which Replay reads too.
+func TestGoldenReplay(t *testing.T) {
+	t.Parallel()
+	props.Golden(t, goldenSuite(codec.JSON(allNames()), func(*Account) {}), filepath.Join("testdata", "golden"))
+	file, err := os.Open(filepath.Join("testdata", "golden", "001.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	props.Replay(account(), codec.Codec[Event](codec.JSON(allNames()))).Check(t, props.Lines(file))
+}

@@ -1,0 +1,186 @@
+package props_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+func TestLens(t *testing.T) {
+	t.Parallel()
+	type total = map[string]int
+	get := func(s State) total { return s.Totals }
+	lens := func(get func(State) total, set func(State, total) State) func() props.Inquiry {
+		return func() props.Inquiry { return props.LensInquiry(fewer(account()), get, set) }
+	}
+	set := func(s State, part total) State {
+		s.Totals = part
+		return s
+	}
+	find(t, map[string]flaw{
+		"a set that adds": {lens(get, func(s State, part total) State {
+			all := maps.Clone(part)
+			for k, v := range s.Totals {
+				if all == nil {
+					all = total{}
+				}
+				all[k] = v
+			}
+			s.Totals = all
+			return s
+		}), []string{"one gets what was set", "the last set counts"}, 3, false},
+		"a set that counts": {lens(get, func(s State, part total) State {
+			s.Balance++
+			return set(s, part)
+		}), []string{"setting what one got changes nothing", "the last set counts"}, 0, false},
+		"a set in place": {lens(get, func(s State, part total) State {
+			if s.Totals == nil {
+				return set(s, maps.Clone(part))
+			}
+			clear(s.Totals)
+			maps.Copy(s.Totals, part)
+			return s
+		}), []string{"set changes nothing in place"}, 3, false},
+	}, lens(get, set))
+}
+
+func TestEmbeds(t *testing.T) {
+	t.Parallel()
+	type shop struct {
+		Account Event
+		Other   string
+	}
+	out := func(e Event) shop { return shop{Account: e} }
+	in := func(e shop) (Event, bool) { return e.Account, e.Account != nil }
+	embeds := func(in func(shop) (Event, bool), out func(Event) shop) func() props.Inquiry {
+		return func() props.Inquiry {
+			return props.EmbedsInquiry(fewer(account()), in, out, shop{Other: "shipped"})
+		}
+	}
+	find(t, map[string]flaw{
+		"an event that is not let in": {embeds(func(e shop) (Event, bool) {
+			_, opened := e.Account.(Opened)
+			return e.Account, e.Account != nil && !opened
+		}, out), []string{"an event comes back as it was"}, 1, true},
+		"an event that loses its tags": {embeds(in, func(e Event) shop {
+			if d, ok := e.(Deposited); ok {
+				return shop{Account: Deposited{Amount: d.Amount}}
+			}
+			return shop{Account: e}
+		}), []string{"an event comes back as it was"}, 2, false},
+		"an event of somebody else": {embeds(func(e shop) (Event, bool) {
+			return e.Account, true
+		}, out), []string{"a foreign event is not let in"}, 0, true},
+	}, embeds(in, out))
+}
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	type batch = decider.Decider[[]Command, State, Event]
+	batches := func(change func(b *batch)) func() props.Inquiry {
+		return func() props.Inquiry {
+			b := decider.Batch(account())
+			change(&b)
+			return props.BatchesInquiry(fewer(account()), b)
+		}
+	}
+	find(t, map[string]flaw{
+		"a batch that hides its errors": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) ([]Event, error) {
+				events, err := decider.Batch(account()).Decide(cmds, s)
+				if err != nil {
+					return nil, errors.New("rejected")
+				}
+				return events, nil
+			}
+		}), []string{"a batch of one is its command"}, 2, false},
+		"a batch that decides all on one state": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch is its commands in turn"}, 2, false},
+		"a batch that goes on without": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil && len(cmds) == 1 {
+						return nil, err
+					}
+					s = account().Fold(s, events...)
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch happens as a whole or not at all"}, 2, false},
+		"a batch that tells how far it came": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
+				for _, c := range cmds {
+					events, err := decide(c, s)
+					if err != nil {
+						return all, err
+					}
+					s = account().Fold(s, events...)
+					all = append(all, events...)
+				}
+				return all, nil
+			}
+		}), []string{"a batch happens as a whole or not at all"}, 3, false},
+	}, batches(func(*batch) {}))
+}
+
+// TestCascade checks that a process whose follow-ups are decided on the state
+// before everything is not the same as WithProcess.
+func TestCascade(t *testing.T) {
+	t.Parallel()
+	type (
+		state   = decider.Pair[State, int]
+		process = decider.Process[Event, int, Command]
+	)
+	p := process{ // who opens an account gets five, and gives it back at once
+		Evolve: func(n int, _ Event) int { return n + 1 },
+		React: func(_ int, e Event) (r decider.Reaction[Command, Event]) {
+			if _, ok := e.(Opened); ok {
+				r.Send = []Command{Deposit{Amount: 5}, Withdraw{Amount: 5}}
+			}
+			return r
+		},
+	}
+	w := decider.WithProcess(account(), p, 10)
+	s := props.For(w).Any(Open{}, Deposit{}, Withdraw{}, Close{}).Checks(150)
+	props.Same(t, s, decider.WithProcess(account(), p, 10))
+	stale := w
+	stale.Decide = func(c Command, s state) ([]Event, error) {
+		events, err := account().Decide(c, s.Left)
+		all := slices.Clone(events)
+		for _, e := range events {
+			for _, c := range p.React(s.Right, e).Send {
+				more, err := account().Decide(c, s.Left) // the bug: not on what went before
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, more...)
+			}
+		}
+		return all, err
+	}
+	failures, _, problem := props.Findings(t, props.SameInquiry(s, stale))
+	if problem != "" || len(failures) == 0 || failures[0].Law != "both decide the same" || failures[0].Steps != 1 {
+		t.Errorf("failures are %v %s", failures, problem)
+	}
+	if !regexp.MustCompile(`the other  ✗ account: not open`).MatchString(fmt.Sprint(failures)) {
+		t.Errorf("the report does not say what the other does: %v", failures)
+	}
+}

@@ -33,7 +33,7 @@ type Sim struct {
 	patience map[int]func() // what ends the context of each client that may give up, guarded by mu
 	lines    []string       // guarded by mu
 	failures []string       // guarded by mu
-	over     bool           // nobody waits for a turn any more; guarded by mu
+	running  bool           // calls wait for their turn; guarded by mu
 	taken    []taken
 	last     move
 	faulted  int
@@ -89,8 +89,8 @@ func (w *waiting) effect(f Fault) effect {
 const maxSteps = 2000
 
 // Store returns st as a store whose calls wait for their turn. They may be [Down],
-// and appends [Lost] and [Late]. It has the methods of store.Store only.
-func (s *Sim) Store(st store.Store) store.Store {
+// and appends [Lost] and [Late]. Calls while the scene is set do not wait.
+func (s *Sim) Store(st store.Store) *Recorder {
 	w := &simStore{sim: s, inner: st, faults: Faults(st, 1, Rate{})}
 	w.recorder = Record(turns{w})
 	s.stores = append(s.stores, w)
@@ -175,7 +175,9 @@ func (s *Sim) play(scene func(s *Sim)) {
 	}()
 	defer s.finish()
 	scene(s)
-	s.alive = len(s.clients)
+	s.mu.Lock()
+	s.alive, s.running = len(s.clients), true
+	s.mu.Unlock()
 	for i, do := range s.clients {
 		go func() {
 			defer s.gone()
@@ -320,7 +322,7 @@ func (s *Sim) giveUp(i int, cancel func()) {
 func (s *Sim) finish() {
 	s.mu.Lock()
 	left := s.waiting
-	s.over, s.waiting = true, nil
+	s.running, s.waiting = false, nil
 	s.mu.Unlock()
 	for _, w := range left {
 		w.turn <- None
@@ -344,12 +346,12 @@ func (s *Sim) turn(ctx context.Context, isAppend bool) (Fault, error) {
 	w := &waiting{client: client, append: isAppend, turn: make(chan Fault)}
 	s.mu.Lock()
 	w.since = len(s.taken)
-	over := s.over
-	if !over {
+	running := s.running
+	if running {
 		s.waiting = append(s.waiting, w)
 	}
 	s.mu.Unlock()
-	if over {
+	if !running {
 		return None, ctx.Err()
 	}
 	select {
@@ -419,5 +421,8 @@ func (t turns) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (s
 func (t turns) told(ctx context.Context, op *Op) {
 	t.sim.mu.Lock()
 	defer t.sim.mu.Unlock()
+	if op.Expected == 0 && !t.sim.running {
+		return // somebody looks at what has come of it
+	}
 	t.sim.say(clientOf(ctx), "", op.what()+": "+op.result())
 }

@@ -43,11 +43,14 @@ func (op *Op) what() string {
 
 func (op *Op) result() string {
 	conflict, isConflict := isA[*store.ConflictError](op.Err, store.ErrConflict)
+	duplicate, isDuplicate := isA[*store.DuplicateError](op.Err, store.ErrDuplicate)
 	switch {
 	case op.Return == 0:
 		return "no answer"
 	case isConflict:
 		return fmt.Sprintf("conflict, version %d", conflict.Actual)
+	case isDuplicate:
+		return fmt.Sprintf("duplicate of version %d", duplicate.Version)
 	case op.Err != nil:
 		return op.Err.Error()
 	case op.Expected == 0:

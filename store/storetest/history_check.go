@@ -37,8 +37,8 @@ type History struct {
 // version v the rank 2v, and the state after it the rank 2v+1. Every answer tells
 // between which ranks its call took effect, from lo to hi: an append at its own;
 // a read with Head v, or a conflict with version v, at 2v+1; a replay of events up
-// to version v at 2v+1 or later; the refusal of a duplicate after its id was
-// taken, and before all of its batch was. An order of the calls explains all answers if
+// to version v at 2v+1 or later; the refusal of a duplicate at 2v+1 or later, if its id
+// is version v. An order of the calls explains all answers if
 // it puts x before y wherever x.hi < y.lo, for then each call stands between the
 // right appends. And it must put x before y wherever x ended before y began.
 //
@@ -325,7 +325,7 @@ func (c *checker) placeConflict(op *Op, err *store.ConflictError) *anomaly {
 }
 
 func (c *checker) placeDuplicate(op *Op, err *store.DuplicateError) *anomaly {
-	lo, hi := 0, math.MaxInt
+	lo := 0
 	if err.In == c.Stream {
 		v := c.version[err.EventID]
 		if v == 0 || uint64(v) != err.Version || !slices.Contains(op.IDs, err.EventID) {
@@ -333,13 +333,7 @@ func (c *checker) placeDuplicate(op *Op, err *store.DuplicateError) *anomaly {
 		}
 		lo = 2*c.ends[v] + 1
 	}
-	if v := c.version[op.IDs[0]]; c.stands(op, v) {
-		hi = 2*c.ends[v-1+len(op.IDs)] - 1 // later it is a replay
-	}
-	if lo > hi {
-		return c.anomaly("a batch was refused as a duplicate, although it was recorded whole", op, c.writer(c.version[err.EventID]))
-	}
-	c.put(op, lo, hi)
+	c.put(op, lo, math.MaxInt)
 	return nil
 }
 

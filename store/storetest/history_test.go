@@ -354,11 +354,8 @@ func TestCheckStreamSays(t *testing.T) {
 		"a duplicate of nothing": {final: "a", do: []storetest.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
 			`"b" was refused as a duplicate of version 2, which it is not`, "B appends",
 		}},
-		"a duplicate that is a replay": {final: "ab", do: []storetest.Op{a, b, wrote(1, 3, 4, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
-			"a batch was refused as a duplicate, although it was recorded whole", "B appends", "A appends",
-		}},
-		"a duplicate that was recorded by then": {final: "ab", do: []storetest.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(1, "a"), "a", "b")}, want: []string{
-			"the first call", "3-4    B appends", "5-6    C appends",
+		"a duplicate before": {final: "a", do: []storetest.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
+			"the first call", "1-2    B appends 1 at any version: duplicate of version 1", "3-4    A",
 		}},
 		"a call backward": {do: []storetest.Op{read(0, 7, 5)}, want: []string{"a call ended before it began", "7-5    A reads"}},
 	} {

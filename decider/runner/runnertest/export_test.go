@@ -7,25 +7,18 @@ func Parts() (names []string) {
 	for _, p := range parts() {
 		names = append(names, p.name)
 	}
-	return append(names, simulations)
+	return names
 }
 
-// Failures returns what the part with the name finds wrong with open. It makes as
-// many simulations as there are seeds.
-func Failures(t *testing.T, name string, open Open, seeds int) []string {
+// Failures returns what the part with the name finds wrong with open. It looks at as
+// many schedules, always the same.
+func Failures(t *testing.T, name string, open Open, schedules int) []string {
 	t.Helper()
 	for _, p := range parts() {
 		if p.name == name {
-			return p.failures(t, open)
+			return p.failures(t, open, search{schedules, 1})
 		}
 	}
-	if name != simulations {
-		t.Fatalf("there is no part %q", name)
-	}
-	for seed := range seeds {
-		if failures, _ := simulated(t, open, plans().Example(seed)); len(failures) > 0 {
-			return failures
-		}
-	}
+	t.Fatalf("there is no part %q", name)
 	return nil
 }

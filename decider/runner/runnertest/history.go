@@ -34,8 +34,10 @@ func (s *simulation) wantHistory() {
 	s.Helper()
 	events := s.stream(acc)
 	s.wantDecisions(events)
+	broken := s.sim.Faulted() > 0
 	for i := range s.calls {
 		h := &s.calls[i]
+		s.wantAttempts(h)
 		landed := slices.ContainsFunc(events, h.owns) && !h.shared
 		if errors.Is(h.err, context.Canceled) && !h.gaveUp {
 			s.Errorf("%s = %v, but it was not given up", h.about(), h.err)
@@ -57,11 +59,42 @@ func (s *simulation) wantHistory() {
 			s.wantJustified(h, events, "conflicts", func(version uint64, _ []Event, _ error) bool {
 				return version != *h.Expected
 			})
-		case !s.broken && !errors.Is(h.err, store.ErrConflict):
+		case !broken && !errors.Is(h.err, store.ErrConflict):
 			s.Errorf("%s = %v although the store works", h.about(), h.err)
-		case !s.broken && !h.shared && slices.ContainsFunc(events[:h.last], h.owns):
+		case !broken && !h.shared && slices.ContainsFunc(events[:h.last], h.owns):
 			s.Errorf("%s = %v, and it is in the stream", h.about(), h.err)
 		}
+	}
+}
+
+// wantAttempts checks what a call has asked of the store: it appends no more often
+// than it may, on what is as new as the last conflict, once if it expects a version;
+// and as each conflict is another call that went well, it gets through if it may try
+// as often as there are calls.
+func (s *simulation) wantAttempts(h *handled) {
+	s.Helper()
+	appends, told := 0, uint64(0)
+	for i := range h.asked {
+		op := &h.asked[i]
+		if op.Expected == 0 {
+			continue
+		}
+		appends++
+		if version, ok := op.Expected.Version(); !ok || version < told {
+			s.Errorf("%s appends at %s after a conflict with version %d", h.about(), op.Expected, told)
+		}
+		if told > 0 && h.Expected != nil {
+			s.Errorf("%s tries again after a conflict", h.about())
+		}
+		if conflict := (*store.ConflictError)(nil); errors.As(op.Err, &conflict) {
+			told = conflict.Actual
+		}
+	}
+	if h.Attempts > 0 && appends > h.Attempts {
+		s.Errorf("%s appends %d times, and may try %d times", h.about(), appends, h.Attempts)
+	}
+	if h.Expected == nil && h.Attempts >= s.planned() && s.sim.Faulted() == 0 && errors.Is(h.err, store.ErrConflict) {
+		s.Errorf("%s may try %d times, as often as there are calls, and gave up: %v", h.about(), h.Attempts, h.err)
 	}
 }
 

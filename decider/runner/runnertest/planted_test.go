@@ -3,6 +3,7 @@ package runnertest_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evolvego/evolve/decider/runner/runnertest"
@@ -54,15 +55,15 @@ func plants() []planted {
 		{"loads once for all, until the first gives up", "a call that was given up harms no other"},
 		{"hands out what it caches", "what a caller gets is its own"},
 		{"returns the state before", "a command id lands once"},
-		{"begins a stream at any version", "every schedule: two open the account"},
-		{"appends what it decided first", "every schedule: two take what is enough for one"},
-		{"new ids for each attempt", "every schedule: two take what is enough for one"},
-		{"loads once for all, until the first gives up", "every schedule: two take it in one process"},
-		{"leaves repeated commands to the store", "every schedule: two send the same command"},
-		{"looks for its ids behind the snapshot", "every schedule: two send the same command"},
-		{"rejects what it could not look for", "every schedule: two send the same command"},
-		{"takes an unknown outcome for done", "every schedule: one is alone"},
-		{"new ids for each attempt", "every schedule: one is alone"},
+		{"begins a stream at any version", "schedules: two open the account"},
+		{"appends what it decided first", "schedules: two take what is enough for one"},
+		{"new ids for each attempt", "schedules: two take what is enough for one"},
+		{"loads once for all, until the first gives up", "schedules: two take it in one process"},
+		{"leaves repeated commands to the store", "schedules: two send the same command"},
+		{"looks for its ids behind the snapshot", "schedules: two send the same command"},
+		{"rejects what it could not look for", "schedules: two send the same command"},
+		{"takes an unknown outcome for done", "schedules: one is alone"},
+		{"new ids for each attempt", "schedules: one is alone"},
 		{"new ids for each attempt", "simulations"},
 		{"appends what it decided first", "simulations"},
 		{"takes an unknown outcome for done", "simulations"},
@@ -102,6 +103,9 @@ func TestPlanted(t *testing.T) {
 			if len(failures) == 0 {
 				t.Errorf("%q has not noticed the bug", p.part)
 				return
+			}
+			if _, schedule, ok := strings.Cut(failures[0], "\n   1  "); ok && strings.Count(schedule, "\n") >= 8 {
+				t.Errorf("the schedule is longer than 8 lines: %s", failures[0])
 			}
 			t.Logf("%s", failures[0])
 		})

@@ -1,26 +1,17 @@
 package runnertest
 
 import (
+	"os"
 	"strconv"
-	"strings"
 	"testing"
-	"testing/synctest"
 
 	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store/storetest"
 )
 
-// simulated runs p in a bubble of its own and returns what is wrong, and how many
-// options there were at each step.
-func simulated(t *testing.T, open Open, p plan) (failures []string, options []int) {
-	t.Helper()
-	synctest.Test(t, func(*testing.T) {
-		failures = try(open, func(t *trial) { options = simulate(t, p) })
-	})
-	return failures, options
-}
-
-// schedules are the plans of which every schedule is tried: two clients, and what
-// can go wrong between them.
+// schedules are the plans of which every schedule can be tried: two clients, and
+// what can go wrong between them.
 func schedules() map[string]plan {
 	opens := func(i int) Call {
 		return Call{ID: acc, Command: do(doCredit, 5, strconv.Itoa(i)), CommandID: strconv.Itoa(i)}
@@ -53,56 +44,86 @@ func schedules() map[string]plan {
 	}
 }
 
-// explore tries every schedule of p, and returns what is wrong with the first that
-// fails. It ends after some thousand, for a system that does not do the same every
-// time has no end of them.
-func explore(t *testing.T, open Open, p plan) []string {
-	t.Helper()
-	limit := 3000
-	if testing.Short() {
-		limit = 300
+// search says how far to look.
+type search struct {
+	checks int    // random schedules of everything
+	seed   uint64 // of the first; zero is another one each time
+}
+
+// usual is what Run looks at: 50 schedules of everything, or fewer with -short, or as
+// many as the environment says for rapid.
+func usual() search {
+	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil {
+		return search{checks: n}
 	}
-	for range limit {
-		failures, options := simulated(t, open, p)
-		if len(failures) > 0 {
-			return failures
+	if testing.Short() {
+		return search{checks: 10}
+	}
+	return search{checks: 50}
+}
+
+// deep is how many checks are a search without end: then all schedules are tried.
+const deep = 1000
+
+// explore tries schedules of p, and returns what is wrong with the first
+// that fails. A system that does not do the same every time has no end of them.
+func explore(t *testing.T, open Open, p plan, far search) []string {
+	t.Helper()
+	var err error
+	if limits := (storetest.Limits{Faults: p.Faults, Schedules: far.checks, Seed: far.seed}); far.checks < deep {
+		err = storetest.Simulate(t, limits, p.scene(open))
+	} else {
+		limits.Schedules = 10 * deep
+		_, err = storetest.Explore(t, limits, p.scene(open))
+	}
+	return failure(err)
+}
+
+func failure(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return []string{err.Error()}
+}
+
+// simulate tries random schedules of random plans: small ones before larger ones, so
+// that what is wrong is found in a small one.
+func simulate(t *testing.T, open Open, far search) []string {
+	t.Helper()
+	for size := 1; size <= 3; size++ {
+		draw := plans(size)
+		for _, faults := range []int{0, size} {
+			limits := storetest.Limits{Faults: faults, Schedules: far.checks, Seed: far.seed}
+			err := storetest.Simulate(t, limits, func(s *storetest.Sim) {
+				draw.Example(s.Random().Int()).scene(open)(s)
+			})
+			if err != nil {
+				return failure(err)
+			}
 		}
-		path := make([]int, len(options))
-		copy(path, p.Choices)
-		last := len(path) - 1
-		for last >= 0 && path[last] == options[last]-1 {
-			last--
-		}
-		if last < 0 {
-			return nil
-		}
-		path[last]++
-		p.Choices = path[:last+1]
 	}
 	return nil
 }
 
-// plans draws simulations.
-func plans() *rapid.Generator[plan] {
+// plans draws plans of at most size clients (but two) with as many calls each.
+func plans(size int) *rapid.Generator[plan] {
 	return rapid.Custom(func(t *rapid.T) plan {
 		var p plan
 		if rapid.Bool().Draw(t, "table") {
 			p.Table = drawTable(t)
 		}
-		p.Given = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Command { return drawCommand(t, p.Table, "given") }), 0, 3).
+		p.Given = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Command { return drawCommand(t, p.Table, "given") }), 0, size).
 			Draw(t, "given")
 		processes := rapid.IntRange(1, 2).Draw(t, "processes")
 		var sent []Call
-		for range rapid.IntRange(1, 3).Draw(t, "clients") {
+		for range rapid.IntRange(1, max(2, size)).Draw(t, "clients") {
 			c := client{Process: rapid.IntRange(0, processes-1).Draw(t, "process")}
-			for range rapid.IntRange(1, 3).Draw(t, "calls") {
+			for range rapid.IntRange(1, size).Draw(t, "calls") {
 				sent = append(sent, drawCall(t, p.Table, sent))
 				c.Calls = append(c.Calls, sent[len(sent)-1])
 			}
 			p.Clients = append(p.Clients, c)
 		}
-		p.Faults = rapid.IntRange(0, 3).Draw(t, "faults")
-		p.Choices = rapid.SliceOfN(rapid.IntRange(0, 59), 0, 60).Draw(t, "choices")
 		return p
 	})
 }
@@ -116,7 +137,7 @@ func drawCall(t *rapid.T, d *table, sent []Call) Call {
 	}
 	tag := "c" + strconv.Itoa(len(sent))
 	c := Call{ID: acc, Command: drawCommand(t, d, tag)}
-	c.Attempts = rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "attempts")
+	c.Attempts = rapid.SampledFrom([]int{0, 1, 2, 3, 9}).Draw(t, "attempts")
 	if rapid.Bool().Draw(t, "with id") {
 		c.CommandID = tag
 	}
@@ -144,17 +165,4 @@ func drawTable(t *rapid.T) *table {
 		d.evolve = append(d.evolve, rapid.SliceOfN(rapid.IntRange(0, states-1), events, events).Draw(t, "evolve"))
 	}
 	return &d
-}
-
-// checkSimulations checks open with many plans.
-func checkSimulations(t *testing.T, open Open) {
-	t.Helper()
-	several := rapid.SliceOfN(plans(), 1, 20)
-	rapid.Check(t, func(rt *rapid.T) {
-		for _, p := range several.Draw(rt, "plans") {
-			if failures, _ := simulated(t, open, p); len(failures) > 0 {
-				rt.Fatalf("%s", strings.Join(failures, "\n"))
-			}
-		}
-	})
 }

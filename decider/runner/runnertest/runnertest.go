@@ -8,49 +8,47 @@ import (
 // Run checks that what open returns is a runner, each clause and each property in
 // a subtest of its own. They run in parallel, in virtual time.
 //
-// The properties are about simulations: every schedule of two clients with a fault,
-// and schedules of more clients, deciders and faults that rapid draws. They check
-// that each command is in the stream at most once, as what it decides on the state
-// before it, that every outcome is true, and that every rejection was true at a
-// moment of the call.
+// The properties are about simulations, in which all histories of the store are
+// linear too: schedules of two clients with a fault, and of more clients, deciders
+// and faults, at random. They check that each command is in the stream at most once,
+// as what it decides on the state before it; that every outcome is true, and every
+// rejection was at a moment of the call; and that nobody appends on what is older than
+// the last conflict, tries more often than it may, or gives up before. What fails is
+// shown as a short schedule, and the seed of it.
+//
+// If RAPID_CHECKS is set, there are as many random schedules of everything; from 1000
+// on, and this takes long, the first part is all of its schedules.
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	for _, p := range parts() {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			for _, failure := range p.failures(t, open) {
+			for _, failure := range p.failures(t, open, usual()) {
 				t.Error(failure)
 			}
 		})
 	}
-	t.Run(simulations, func(t *testing.T) {
-		t.Parallel()
-		checkSimulations(t, open)
-	})
 }
-
-// simulations is the name of the part that is for rapid.
-const simulations = "simulations"
 
 // part is a part of the suite.
 type part struct {
 	name     string
-	failures func(t *testing.T, open Open) []string // what is wrong with open
+	failures func(t *testing.T, open Open, far search) []string // what is wrong with open
 }
 
 func parts() (parts []part) {
 	for _, c := range clauses() {
-		parts = append(parts, part{c.name, func(t *testing.T, open Open) (failures []string) {
+		parts = append(parts, part{c.name, func(t *testing.T, open Open, _ search) (failures []string) {
 			t.Helper()
 			synctest.Test(t, func(*testing.T) { failures = try(open, c.check) })
 			return failures
 		}})
 	}
 	for name, p := range schedules() {
-		parts = append(parts, part{"every schedule: " + name, func(t *testing.T, open Open) []string {
+		parts = append(parts, part{"schedules: " + name, func(t *testing.T, open Open, far search) []string {
 			t.Helper()
-			return explore(t, open, p)
+			return explore(t, open, p, far)
 		}})
 	}
-	return parts
+	return append(parts, part{"simulations", simulate})
 }

@@ -21,6 +21,7 @@ type trial struct {
 	TB
 	ctx     context.Context //nolint:containedctx // lives as long as the trial
 	memory  *memory.Store
+	others  store.Store       // where somebody else appends: memory, if nobody must know
 	faults  *storetest.Faulty // around memory
 	probe   *probe            // around faults
 	decider decider.Decider[Command, State, Event]
@@ -43,7 +44,7 @@ func try(open Open, check func(t *trial)) []string {
 
 func newTrial(ctx context.Context, tb TB, open Open) *trial {
 	m := memory.New()
-	t := &trial{TB: tb, ctx: ctx, memory: m, decider: Account(), open: open}
+	t := &trial{TB: tb, ctx: ctx, memory: m, others: m, decider: Account(), open: open}
 	t.faults = storetest.Faults(m, 1, storetest.Rate{})
 	t.probe = &probe{Snapshots: m, tb: tb, inner: t.faults}
 	return t
@@ -167,7 +168,7 @@ func (t *trial) given(id string, commands ...Command) {
 			batch[i].ID = store.NewID()
 		}
 		at := store.Exactly(uint64(len(before)))
-		if _, err := t.memory.Append(t.ctx, streamOf(id), at, batch); err != nil {
+		if _, err := t.others.Append(t.ctx, streamOf(id), at, batch); err != nil {
 			t.Fatalf("append what somebody else does: %v", err)
 		}
 	}

@@ -43,6 +43,8 @@ func module(t *testing.T, root, code string) (dir string, env []string) {
 		"go.mod":  "module example.com/counter\n\ngo 1.25.0\n",
 		"go.work": "go 1.25.0\n\nuse (\n\t.\n\t" + root + "\n)\n",
 		"c.go":    code,
+		// go vet looks at a package together with such a test.
+		"c_test.go": "package counter\n\nimport \"testing\"\n\nfunc TestNothing(t *testing.T) {}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package check
 import (
 	"go/ast"
 	"go/token"
-	"go/types"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,9 +84,15 @@ type reporter struct {
 }
 
 func newReporter(pass *analysis.Pass) reporter {
-	tests := slices.ContainsFunc(pass.Pkg.Imports(), func(p *types.Package) bool { return p.Path() == "testing" })
 	//nolint:errcheck // by ResultType
-	return reporter{Pass: pass, ignored: pass.ResultOf[Ignore].(ignored), tests: tests, seen: map[token.Pos]bool{}}
+	r := reporter{Pass: pass, ignored: pass.ResultOf[Ignore].(ignored), seen: map[token.Pos]bool{}}
+	r.tests = slices.ContainsFunc(pass.Files, func(f *ast.File) bool { return !r.silent(f.Package) && importsTesting(f) })
+	return r
+}
+
+// importsTesting reports whether f, which is no test file, is for tests all the same.
+func importsTesting(f *ast.File) bool {
+	return slices.ContainsFunc(f.Imports, func(s *ast.ImportSpec) bool { return s.Path.Value == `"testing"` })
 }
 
 // silent reports whether nothing is to be said about pos: its line is ignored, or

@@ -61,7 +61,10 @@
 //
 // For clients that know only the protocol the server must find streams by their
 // ids alone. It learns the types of a tenant from its log, which it reads up to the
-// end when it is asked for an id for the first time, and from there on later.
+// end when it is asked for an id for the first time, and from there on later. Two
+// servers of one backend do not see each other create: if two such clients create
+// one id with two types at the same moment over different servers, both succeed,
+// and the id names the older one.
 //
 // # Streams on the wire
 //

@@ -55,7 +55,8 @@ check: lint deps generated test ## Everything CI requires: format, lint, vet, de
 .PHONY: lint
 lint: $(LINT) ## Vet, lint and check the format of every module
 	go vet work
-	@for m in $(MODULES); do (cd $$m && $(LINT) run ./...); done
+	go build -o $(BIN)/decidervet ./cmd/decidervet
+	@rc=0; for m in $(MODULES); do (cd $$m && go vet -vettool=$(BIN)/decidervet ./... && $(LINT) run ./...) || rc=1; done; exit $$rc
 
 .PHONY: fmt
 fmt: $(LINT) ## Format all Go files

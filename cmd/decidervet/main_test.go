@@ -151,17 +151,3 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("after -fix: it succeeds: %v, and finds\n%s\nwant %q", ok, out, clock)
 	}
 }
-
-func TestOurs(t *testing.T) {
-	t.Parallel()
-	if os.Getenv("RAPID_CHECKS") == "" {
-		t.Skip("it builds most of the repository: set RAPID_CHECKS")
-	}
-	path, root := tool(t)
-	if out, ok := run(t, root, nil, "go", "vet", "-vettool="+path, ".", "./decider/...", "./props/..."); !ok {
-		t.Errorf("the library: %s", out)
-	}
-	if out, ok := run(t, filepath.Join(root, "examples"), nil, "go", "vet", "-vettool="+path, "./bank/account", "./bank/transfer", "./http"); !ok {
-		t.Errorf("the examples: %s", out)
-	}
-}

@@ -200,7 +200,7 @@ func bugs() map[string][]string {
 		"Model/random histories are answered as by a plain model": {
 			"create unchecked", "versions too high accepted", "a batch swapped", "replay refused", "first id decides", "ids unchecked", "the same with other data",
 			"tenants share streams", "tenants share ids", "tenants share the log", "end lies", "backward off by one", "a prefix like in SQL", "zero expected is any",
-			"claims forgotten", "keys are never given back", "a conflict keeps the claims", "keys folded", "tenants share claims",
+			"claims forgotten", "a conflict keeps the claims",
 		},
 		"Close/can be called again, also at once":                  {"closes once"},
 		"Close/every later call is ErrClosed":                      {"close ignored", "closed untyped"},

@@ -60,6 +60,7 @@ func TestReadTokens(t *testing.T) {
 		"no scheme":        {"t", []string{"secret of alice"}, codes.Unauthenticated, noCredentials},
 		"empty":            {"t", []string{"Bearer "}, codes.Unauthenticated, noCredentials},
 		"two":              {"t", []string{"Bearer x", "Bearer secret of alice"}, codes.Unauthenticated, noCredentials},
+		"the same twice":   {"t", []string{"Bearer secret of alice", "Bearer secret of alice"}, codes.Unauthenticated, noCredentials},
 		"no tenant at all": {"", nil, codes.Unauthenticated, "tenant_id is required on ReadAllRequest"},
 	} {
 		ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": tt.header})

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,7 +51,18 @@ func TestClientIsAStoreOnAnyServer(t *testing.T) {
 	t.Parallel()
 	server := newForeign()
 	st := open(t, listen(t, server))
+	left, failing := 30, false
+	if testing.Short() {
+		left = 10
+	}
+	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && n >= 1000 {
+		left = n / 2
+	}
 	rapid.Check(t, func(rt *rapid.T) {
+		if left--; left < 0 && !failing {
+			return
+		}
+		defer func() { failing = failing || rt.Failed() }() // then it is made shorter
 		w := &twin{T: rt, ctx: t.Context(), quirks: drawQuirks(rt), model: memory.New()}
 		defer w.model.Close()
 		tenant, err := st.Tenant(server.newTenant(w.quirks))

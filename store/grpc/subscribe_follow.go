@@ -60,16 +60,27 @@ func (f *feed) readOn(ctx context.Context) error {
 			return err
 		}
 		from := f.o.From
-		matching := f.choose(p.events)
-		if p.headKnown {
-			f.head, f.o.From = max(f.head, p.head), max(f.o.From, p.next)
+		if !f.tellPart(&p) || p.end {
+			return nil
 		}
-		moved := f.o.From > from
-		if !moved && !p.end {
+		if f.o.From == from {
 			return f.noProgress(fmt.Sprintf("subscribe from position %d", from))
 		}
-		if (moved || !f.told) && !f.tell(matching, p.end) || p.end {
-			return nil
+	}
+}
+
+// tellPart yields p in pages of the loop's size, and reports whether it goes on.
+func (f *feed) tellPart(p *part) bool {
+	for {
+		from := f.o.From
+		matching := f.choose(p)
+		last := len(p.events) == 0
+		if last && p.headKnown {
+			f.head, f.o.From = max(f.head, p.head), max(f.o.From, p.next)
+		}
+		end := last && p.end
+		if (f.o.From > from || end && !f.told) && !f.tell(matching, end) || last {
+			return !f.stopped
 		}
 	}
 }
@@ -84,7 +95,7 @@ func (f *feed) following(ctx context.Context) (part, error) {
 		o.Filter = f.o.Filter
 	}
 	if f.last.Position > 0 && (!f.verified || !ours) {
-		p, err := f.logPart(ctx, f.last.Position, f.o.Limit+1, o)
+		p, err := f.logPart(ctx, f.last.Position, f.client.page+1, o)
 		if err != nil {
 			return part{}, err
 		}
@@ -100,21 +111,23 @@ func (f *feed) following(ctx context.Context) (part, error) {
 			return p, nil
 		}
 	}
-	p, err := f.logPart(ctx, f.o.From, f.o.Limit, o)
+	p, err := f.logPart(ctx, f.o.From, f.client.page, o)
 	if !p.headKnown && len(p.events) == 0 {
 		p.end = true
 	}
 	return p, err
 }
 
-// choose takes events, and returns those that match.
-func (f *feed) choose(events []store.Recorded) []store.Recorded {
+// choose takes events from p, and returns those that match, a page of them at most.
+func (f *feed) choose(p *part) []store.Recorded {
 	var matching []store.Recorded
-	for i := range events {
-		f.seen(&events[i])
-		if f.o.Filter.Matches(&events[i]) {
-			matching = append(matching, events[i])
+	for len(p.events) > 0 && len(matching) < f.o.Limit {
+		e := &p.events[0]
+		f.seen(e)
+		if f.o.Filter.Matches(e) {
+			matching = append(matching, *e)
 		}
+		p.events = p.events[1:]
 	}
 	return matching
 }

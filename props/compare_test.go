@@ -148,8 +148,8 @@ func TestSame(t *testing.T) {
 			d.Terminal = func(s State) bool { return s.Closed || !s.Open }
 		})), []string{"both end at the same time"}, 0, false},
 		"a fold with an error of its own": {sameAs(changed(func(d *Account) {
-			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
-		})), []string{"both decide the same"}, 4, false},
+			d.Evolve = on(func(s State, e Deposited) State { return moved(s, 2*e.Amount, "in") })
+		})), []string{"both decide the same"}, 5, false},
 	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) })
 }
 
@@ -254,9 +254,9 @@ func TestRefines(t *testing.T) {
 				return events, err
 			}
 		}), []string{"it decides what the abstract one decides"}, 2, true},
-		"a withdrawal that adds": {concrete(func(d *Account) {
-			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
-		}), []string{"it evolves as the abstract one does"}, 3, true},
+		"a deposit that subtracts": {concrete(func(d *Account) {
+			d.Evolve = on(func(s State, e Deposited) State { return moved(s, -e.Amount, "in") })
+		}), []string{"it evolves as the abstract one does"}, 2, true},
 		"an end that the other does not know": {
 			abstract(func(m *money) { m.Stricter = false }),
 			[]string{"its end is the end of the abstract one"},

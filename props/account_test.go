@@ -185,7 +185,7 @@ func TestLaws(t *testing.T) {
 // TestAccount is all that can be said of the account.
 func TestAccount(t *testing.T) {
 	t.Parallel()
-	suite().Check(t)
+	suite().Checks(2 * few()).Check(t)
 }
 
 // TestCommands draws commands that fit the state.
@@ -201,5 +201,5 @@ func TestCommands(t *testing.T) {
 			return Close{}
 		}
 		return Deposit{Amount: rapid.IntRange(1, 100).Draw(t, "amount")}
-	}).Invariant("balance is never negative", solvent).Reaches("an overdraft is refused", refused).Check(t)
+	}).Invariant("balance is never negative", solvent).Reaches("an overdraft is refused", refused).Checks(few()).Check(t)
 }

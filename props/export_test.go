@@ -1,6 +1,7 @@
 package props
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,4 +72,32 @@ func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []s
 		texts = append(texts, p.text)
 	}
 	return texts
+}
+
+// FoundAfter returns how many histories of seed it takes to break name, 0 if limit
+// is not enough, and how long the history is then, and shrunk.
+func FoundAfter[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64, limit int) (histories, long, steps int) {
+	t.Helper()
+	r := s.Checks(limit).run(t)
+	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
+	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) { //nolint:gosec // a count
+		if f, ok := r.failures[name]; ok {
+			return r.coverage.histories, len(f.cmds), r.explain(t, f).steps
+		}
+	}
+	return 0, 0, 0
+}
+
+// Shrinker returns a function that shrinks a history of s which breaks name.
+func Shrinker[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64) func() (steps int) {
+	t.Helper()
+	r := s.run(t)
+	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
+	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) { //nolint:gosec // a count
+		if f, ok := r.failures[name]; ok {
+			return func() int { return r.explain(t, f).steps }
+		}
+	}
+	t.Fatalf("%q is not broken", name)
+	return nil
 }

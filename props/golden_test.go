@@ -67,7 +67,7 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, problem := props.Failures(t, planted[name].suite().Checks(checks(name)))
+			failures, _, problem := props.Failures(t, planted[name].suite().Checks(2*few()))
 			if problem != "" {
 				t.Fatal(problem)
 			}
@@ -92,7 +92,7 @@ func TestReport(t *testing.T) {
 // TestCoverage holds the form of the table that -v shows.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
-	_, coverage, _ := props.Failures(t, suite())
+	_, coverage, _ := props.Failures(t, suite().Checks(2*few()))
 	for _, want := range []string{
 		`^\d+ histories, \d+ steps\n`,
 		`\n\tClose      +\d+\.\d%  .*Closed \d+%`,
@@ -121,7 +121,7 @@ func TestReportForms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, _ := props.Failures(t, planted[name].suite().Checks(checks(name)))
+			failures, _, _ := props.Failures(t, planted[name].suite().Checks(2*few()))
 			if len(failures) == 0 || !regexp.MustCompile(want).MatchString(failures[0].Text) {
 				t.Errorf("the report does not match %s:\n%v", want, failures)
 			}
@@ -180,7 +180,7 @@ func inProcess(t *testing.T, dir string, flags ...string) string {
 // TestInProcess checks a good account, and in the process of TestReplay a bad one.
 func TestInProcess(t *testing.T) {
 	t.Parallel()
-	s := suite()
+	s := suite().Checks(2 * few())
 	if os.Getenv(broken) != "" {
 		s = planted["an overdraft from the fourth movement on"].suite()
 	}
@@ -212,7 +212,7 @@ func TestKept(t *testing.T) {
 			}
 			return nil
 		})
-	failures, _, _ := props.Failures(t, s)
+	failures, _, _ := props.Failures(t, s.Checks(few()))
 	if len(failures) != 1 || failures[0].Steps != 3 {
 		t.Fatalf("failures are %v, want one of 3 steps", failures)
 	}

@@ -261,13 +261,13 @@ var plantedDomains = map[string]bug{
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)
-			if errors.Is(err, errFunds) {
-				err = fmt.Errorf("lookup of %d failed", s.Balance)
+			if errors.Is(err, errNotOpen) {
+				err = fmt.Errorf("lookup of %q failed", s.Owner)
 			}
 			return events, err
 		}
 		return samples(d).Rejections(errOpen, errNotOpen, errAmount, errFunds, errBalance)
-	}, []string{"rejections are declared"}, 2},
+	}, []string{"rejections are declared"}, 1},
 }
 
 func isOpen(s State) bool   { return s.Open && !s.Closed }

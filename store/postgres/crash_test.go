@@ -23,9 +23,12 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// rounds returns n, or at least 50 where much is checked.
+// rounds returns n, or 1 with -short, or at least 50 where much is checked.
 func rounds(n int) int {
-	if checks, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && checks >= 1000 && !testing.Short() {
+	if testing.Short() {
+		return 1
+	}
+	if checks, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && checks >= 1000 {
 		return max(n, 50)
 	}
 	return n

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,7 +36,7 @@ func (c cable) Read(p []byte) (int, error) {
 }
 
 // wired returns a store whose connections are cut by what is returned.
-func wired(t *testing.T, url string) (*postgres.Store, *atomic.Bool) {
+func wired(t *testing.T, url string, options ...postgres.Option) (*postgres.Store, *atomic.Bool) {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -50,7 +53,7 @@ func wired(t *testing.T, url string) (*postgres.Store, *atomic.Bool) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	st, err := postgres.New(context.Background(), pool)
+	st, err := postgres.New(context.Background(), pool, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,56 +178,111 @@ func TestPoolInUse(t *testing.T) {
 	}
 }
 
-// TestNeighbours: an append that the database refuses does not take down those that are
-// committed with it.
-func TestNeighbours(t *testing.T) {
-	t.Parallel()
-	ctx, url := within(t), postgrestest.URL(t)
-	st, pool := open(t, url), newPool(t, url)
-	execute(t, url, "ALTER TABLE evolve.event ADD CONSTRAINT refused CHECK (type <> 'Refused')")
+// grouped has st make appends in as few groups as there can be: it begins them while a
+// transaction keeps the log and both lanes wait for it.
+func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
+	t.Helper()
+	ctx, pool := within(t), newPool(t, url)
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := st.WithTx(tx).Append(ctx, stream(0), store.Any, batch(1)); err != nil {
+	if _, err := st.WithTx(tx).Append(ctx, store.Stream{Type: "Lock", ID: "1"}, store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
-	type outcome struct {
-		refused bool
-		err     error
+	var appending sync.WaitGroup
+	for n := 0; waitingForLocks(t, pool) < 2; n++ {
+		appending.Go(func() { appendTo(t, st, store.Stream{Type: "Filler", ID: strconv.Itoa(n)}, 1) })
 	}
-	const n = 40
-	outcomes := make(chan outcome, n)
-	for i := range n {
-		go func() {
-			events := batch(2)
-			if i%5 == 0 {
-				events[1].Type = "Refused"
-			}
-			_, err := st.Append(ctx, stream(i+1), store.NoStream, events)
-			outcomes <- outcome{i%5 == 0, err}
-		}()
+	before := postgres.Queued(st)
+	for _, do := range appends {
+		appending.Go(do)
 	}
-	for waiting := 0; waiting < 2; { // both lanes, so that the rest are groups
-		err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").
-			Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for postgres.Queued(st) < before+len(appends) {
+		runtime.Gosched()
 	}
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for range n {
-		switch o := <-outcomes; {
-		case !o.refused && o.err != nil:
-			t.Errorf("Append beside one that is refused: %v", o.err)
-		case o.refused && (o.err == nil || !strings.Contains(o.err.Error(), "refused")):
-			t.Errorf("Append that the database refuses = %v", o.err)
+	appending.Wait()
+}
+
+// waitingForLocks returns how many connections to the database wait for a lock.
+func waitingForLocks(t *testing.T, pool *pgxpool.Pool) (n int) {
+	t.Helper()
+	const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	if err := pool.QueryRow(context.Background(), query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestNeighbours: an append that the database refuses does not take down those that are
+// committed with it.
+func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st := open(t, url)
+	execute(t, url, "ALTER TABLE evolve.event ADD CONSTRAINT refused CHECK (type <> 'Refused')")
+	const n = 40
+	appends := make([]func(), n)
+	for i := range appends {
+		events, refused := batch(2), i%5 == 0
+		if refused {
+			events[1].Type = "Refused"
+		}
+		appends[i] = func() {
+			_, err := st.Append(context.Background(), stream(i), store.NoStream, events)
+			if !refused && err != nil || refused && (err == nil || !strings.Contains(err.Error(), "refused")) {
+				t.Errorf("Append in a group, refused %t, = %v", refused, err)
+			}
 		}
 	}
-	if got := len(positions(t, st)); got != 1+n*4/5*2 {
-		t.Errorf("the log has %d events, want %d", got, 1+n*4/5*2)
+	grouped(t, st, url, appends...)
+	for i := range n {
+		page, err := st.Read(context.Background(), stream(i), store.ReadOptions{})
+		if want := 2; err != nil || len(page.Events) != want && i%5 != 0 || len(page.Events) != 0 && i%5 == 0 {
+			t.Errorf("stream %d has %d events, %v", i, len(page.Events), err)
+		}
+	}
+}
+
+// TestSameInAGroup: appends of one batch to one stream, committed together, are one and its
+// replays; and of those that take one key, one is made.
+func TestSameInAGroup(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st := open(t, url)
+	events := batch(2)
+	const n = 6
+	var recorded, replayed, claimed, refused atomic.Int64
+	var appends []func()
+	for i := range n {
+		appends = append(appends, func() {
+			got, err := st.Append(context.Background(), stream(1), store.NoStream, events)
+			switch {
+			case err != nil || got.Version != 2:
+				t.Errorf("Append of one batch in a group = %+v, %v; want version 2", got, err)
+			case got.Replayed:
+				replayed.Add(1)
+			default:
+				recorded.Add(1)
+			}
+		}, func() {
+			_, err := st.AppendClaiming(context.Background(), stream(2+i), store.NoStream, batch(1), []store.Claim{{Key: "seat"}})
+			switch {
+			case err == nil:
+				claimed.Add(1)
+			case errors.Is(err, store.ErrClaimed):
+				refused.Add(1)
+			default:
+				t.Errorf("AppendClaiming in a group = %v", err)
+			}
+		})
+	}
+	grouped(t, st, url, appends...)
+	if got := [4]int64{recorded.Load(), replayed.Load(), claimed.Load(), refused.Load()}; got != [4]int64{1, n - 1, 1, n - 1} {
+		t.Errorf("recorded, replayed, claimed, refused = %v, want 1, %d, 1, %[2]d", got, n-1)
 	}
 }

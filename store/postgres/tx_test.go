@@ -164,6 +164,42 @@ func TestBehindTx(t *testing.T) {
 	}
 }
 
+// TestLockTimeout: an append waits for the log only so long, and is then ErrBusy.
+func TestLockTimeout(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st, pool := open(t, url), newPool(t, url)
+	var limited int
+	err := pool.QueryRow(ctx, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'evolve'::regnamespace AND 'lock_timeout=10s' = ANY (proconfig)").
+		Scan(&limited)
+	if err != nil || limited != 2 {
+		t.Errorf("%d functions wait for ten seconds, %v; want 2", limited, err)
+	}
+	execute(t, url, "ALTER FUNCTION evolve.append SET lock_timeout = '20ms'")
+	execute(t, url, "ALTER FUNCTION evolve.append_one SET lock_timeout = '20ms'")
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	_, err1 := st.Append(ctx, stream(2), store.Any, batch(1))
+	_, err2 := st.AppendClaiming(ctx, stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}})
+	for _, err := range []error{err1, err2} {
+		if !errors.Is(err, postgres.ErrBusy) || store.Definite(err) {
+			t.Errorf("Append behind a transaction that keeps the log = %v, want ErrBusy", err)
+		}
+	}
+	if err := tx.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := appendTo(t, st, stream(2), 1); got.Position != 1 {
+		t.Errorf("Append when the transaction was rolled back = %+v, want position 1", got)
+	}
+}
+
 // TestIsolation: in a transaction that sees only what was there when it began, an append
 // that others came before fails, and is not made on what is old.
 func TestIsolation(t *testing.T) {

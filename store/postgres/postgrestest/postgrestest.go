@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package postgrestest gives tests databases of a real PostgreSQL server: one that
 // it starts from the binaries of this machine, as an unprivileged user if the tests
 // run as root, or the one that EVOLVE_POSTGRES_URL names. A server that it starts is

@@ -46,7 +46,7 @@ test-unit: ## Run the tests without the race detector, short
 	go test -short work
 
 .PHONY: test-all
-test-all: ## Run the tests with ten times the histories
+test-all: ## Run the tests with ten times the histories (rapid reads RAPID_CHECKS from v1.3.0 on, which bench requires)
 	RAPID_CHECKS=1000 go test -race -timeout 60m work
 
 .PHONY: check

@@ -7,4 +7,4 @@ require (
 	github.com/evolvego/evolve v0.0.0
 )
 
-require pgregory.net/rapid v1.2.0 // indirect
+require pgregory.net/rapid v1.3.0 // indirect

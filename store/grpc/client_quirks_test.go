@@ -121,8 +121,12 @@ func (w *twin) appendTo(t *rapid.T, s store.Stream, expected store.Expected) {
 // do not know them again must be asked for a version that they had expected.
 func (w *twin) appendAgain(t *rapid.T, s store.Stream, expected store.Expected, events []store.Event, want store.Appended) {
 	if w.quirks.Taken == "aborted" {
-		taken := slices.Concat(events[len(events)-1:], events[:1:1])
-		taken[len(taken)-1].ID += " is new"
+		taken := slices.Clone(events)
+		slices.Reverse(taken)
+		if len(taken) == 1 || rapid.Bool().Draw(t, "new") {
+			taken = slices.Concat(taken[:1], events[:1])
+			taken[1].ID += " is new"
+		}
 		expected = rapid.SampledFrom([]store.Expected{expected, store.Any, store.Exists, store.Exactly(want.Version)}).Draw(t, "again")
 		_, err := w.real.Append(w.ctx, s, store.Any, taken)
 		if _, wantErr := w.model.Append(w.ctx, s, store.Any, taken); !errors.Is(wantErr, store.ErrDuplicate) || !reflect.DeepEqual(err, wantErr) {

@@ -360,3 +360,53 @@ func TestEventsOutOfOrder(t *testing.T) {
 	}
 	t.Fatal("Subscribe ended without an error")
 }
+
+// TestEventsThatComeAgain is about a server without ReadAll whose subscription
+// repeats events, and sends keep-alives between them.
+func TestEventsThatComeAgain(t *testing.T) {
+	t.Parallel()
+	st := open(t, listen(t, newForeign().with(quirks{NoReadAll: true, Feed: "repeats", KeepAlive: true})))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	const n = 9
+	if err := writeNumbers(ctx, st, n, make(chan struct{}, n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := takeNumbers(ctx, st, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSubscriptionMovesOver checks that a subscription tells of events that its
+// filter leaves out: those that are there, and those that come.
+func TestSubscriptionMovesOver(t *testing.T) {
+	t.Parallel()
+	for name, server := range backends() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := open(t, listen(t, server()))
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			head := uint64(0)
+			grow := func() {
+				head++
+				if _, err := st.Append(ctx, store.Stream{Type: "Numbers", ID: "n"}, store.Any, []store.Event{numbered(int(head))}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			grow()
+			for page, err := range st.Subscribe(ctx, store.LogOptions{Filter: store.Filter{IDPrefix: "m"}}) {
+				if err != nil || len(page.Events) > 0 || page.Head > head || page.End && (page.Head != head || page.Next != head+1) {
+					t.Fatalf("at position %d: %+v, %v; want no events and the head", head, page, err)
+				}
+				if page.Next <= head {
+					continue
+				}
+				if head == 4 {
+					return
+				}
+				grow()
+			}
+		})
+	}
+}

@@ -181,13 +181,14 @@ func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, 
 	return p, nil
 }
 
-// reachable returns from, or if that is so large that some servers do not take it
-// for a number, one that means the same.
+// reachable returns from, or if that is so large that some servers take it for a
+// negative number, one that means the same: forward there is nothing, and backward
+// nobody asks for more than newest.
 func reachable(from uint64, forward bool) uint64 {
 	if forward {
 		return min(from, store.MaxVersion)
 	}
-	return min(from, newest)
+	return from
 }
 
 // step returns the number after version, in the order of reading.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"time"
 
@@ -122,9 +121,6 @@ func (f *feed) ended(ctx context.Context, err error) error {
 // resumable reports whether a subscription that has ended with err can go on over
 // another connection.
 func resumable(err error) bool {
-	if errors.Is(err, io.EOF) {
-		return true
-	}
 	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, errProtocol) || store.Definite(err) {
 		return false
 	}
@@ -146,9 +142,7 @@ func (f *feed) connect(ctx context.Context) error {
 		return err
 	}
 	f.began, f.verified = true, false
-	if f.head = max(f.head, head); paged && head < f.last.Position {
-		return &store.DivergedError{Checkpoint: f.last, Head: head}
-	}
+	f.head = max(f.head, head)
 	if !paged {
 		return f.listen(ctx)
 	}

@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,7 +101,8 @@ func (f *feed) following(ctx context.Context) (part, error) {
 			return part{}, err
 		}
 		if len(p.events) == 0 {
-			return part{}, &store.DivergedError{Checkpoint: f.last, Head: f.head}
+			head, err := f.logHead(ctx)
+			return part{}, errors.Join(err, &store.DivergedError{Checkpoint: f.last, Head: head})
 		}
 		if _, err := f.same(&p.events[0]); err != nil {
 			return part{}, err

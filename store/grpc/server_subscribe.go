@@ -50,7 +50,7 @@ type subscription struct {
 	view   view
 	filter store.Filter
 	next   uint64 // the position of the next event
-	target uint64 // the head of the log when it began: it has not caught up before that
+	target uint64 // the highest head of the log that it has seen: it has not caught up before that
 	marked uint64 // the position that the client was told to be the end
 	limit  int    // of the next page
 	idle   *time.Timer
@@ -133,7 +133,7 @@ func (sub *subscription) replay(ctx context.Context) error {
 			return err
 		}
 	}
-	sub.next = page.Next
+	sub.next, sub.target = page.Next, max(sub.target, page.Head) // the tail may have seen less
 	sub.limit = max(1, min(batchSize, batchBytes*max(len(page.Events), 1)/size))
 	return nil
 }

@@ -422,6 +422,35 @@ func TestCaughtUpMeansIt(t *testing.T) {
 	})
 }
 
+// TestCaughtUpWithWhatWasRead has a subscription read the log and see a head that the
+// tail has not seen yet: it has caught up when all up to there has been sent.
+func TestCaughtUpWithWhatWasRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := lateLog{memory.New(), make(chan struct{})}
+		appendOne(t, st)
+		appendOne(t, st)
+		f := fakeSubscription(t, grpc.NewServer(st), metadata.Pairs("evolve-client", "1"), 0)
+		time.Sleep(time.Second / 2) // it is reading the first event
+		appendOne(t, st)
+		for position := range uint64(2) {
+			if m := f.within(2 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != position+1 {
+				t.Fatalf("%v was sent, want the event at position %d", m, position+1)
+			}
+		}
+		if m := f.within(time.Second); m != nil {
+			t.Fatalf("%v was sent, but there is an event that was not", m)
+		}
+		close(st.release)
+		if m := f.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 3 {
+			t.Fatalf("%v was sent, want the last event", m)
+		}
+		if m := f.within(time.Second); m.GetEvent().GetMeta().GetAggregateNonce() != 3 {
+			t.Fatalf("%v was sent, want the marker", m)
+		}
+	})
+}
+
 // TestKeepAliveWhileNothingMatches has a subscription read a long log for one
 // event.
 func TestKeepAliveWhileNothingMatches(t *testing.T) {

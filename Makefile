@@ -96,7 +96,9 @@ qa-fast: lint test-unit ## What to run before each commit
 qa: check test-all fuzz cover ## What to run before a release
 
 .PHONY: setup
-setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin
+setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin, and say how to get Postgres for the tests
+	@ls $$(command -v initdb) /usr/lib/postgresql/*/bin/initdb 2>/dev/null || \
+		echo 'no initdb: for the tests of Postgres, apt-get install postgresql (its binaries are enough) or set EVOLVE_POSTGRES_URL' 
 
 .PHONY: tidy
 tidy: ## Tidy every module

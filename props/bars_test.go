@@ -89,7 +89,7 @@ func BenchmarkCheck(b *testing.B) {
 func withT(b *testing.B, f func(t *testing.T)) {
 	b.Helper()
 	all := func(string, string) (bool, error) { return true, nil }
-	if !testing.RunTests(all, []testing.InternalTest{{Name: b.Name(), F: f}}) { //nolint:staticcheck // there is no other way to get one
+	if !testing.RunTests(all, []testing.InternalTest{{Name: b.Name(), F: f}}) {
 		b.Error("the test failed")
 	}
 }

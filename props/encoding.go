@@ -51,8 +51,8 @@ func encode[E any](c codec.Codec[E], e E) (stored store.Event, err error) {
 // decode is c.Decode of events, recorded as a stream, with its panic as an error.
 func decode[E any](c codec.Codec[E], events ...store.Event) (out []E, err error) {
 	recorded := make([]store.Recorded, len(events))
-	for i, e := range events {
-		recorded[i] = store.Recorded{Event: e, Version: uint64(i) + 1, Position: uint64(i) + 1} //nolint:gosec // an index
+	for i := range events {
+		recorded[i] = store.Recorded{Event: events[i], Version: uint64(i) + 1, Position: uint64(i) + 1}
 	}
 	if p := catch(func() { out, err = c.Decode(nil, recorded) }); p != nil {
 		return out, p

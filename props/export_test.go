@@ -80,7 +80,7 @@ func FoundAfter[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed u
 	t.Helper()
 	r := s.Checks(limit).run(t)
 	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
-	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) { //nolint:gosec // a count
+	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) {
 		if f, ok := r.failures[name]; ok {
 			return r.coverage.histories, len(f.cmds), r.explain(t, f).steps
 		}
@@ -93,7 +93,7 @@ func Shrinker[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uin
 	t.Helper()
 	r := s.run(t)
 	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
-	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) { //nolint:gosec // a count
+	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) {
 		if f, ok := r.failures[name]; ok {
 			return func() int { return r.explain(t, f).steps }
 		}

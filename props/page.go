@@ -19,12 +19,12 @@ func (p *report[C, S, E]) publish(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv(artifacts)
 	if dir != "" {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
+		if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // the folder that the user names
 			return "\n\tpage: " + err.Error()
 		}
 	}
 	// not t.TempDir, which goes with the test
-	file, err := os.CreateTemp(dir, unsafeInNames.ReplaceAllString(p.test, "_")+"-*.html") //nolint:usetesting // it is to stay
+	file, err := os.CreateTemp(dir, unsafeInNames.ReplaceAllString(p.test, "_")+"-*.html")
 	if err != nil {
 		return "\n\tpage: " + err.Error()
 	}

@@ -320,6 +320,8 @@ func (c *courier) carryOnce(ctx context.Context) error {
 	go func() { ended <- c.run(ctx) }()
 	err := c.settle(ctx)
 	stop()
-	<-ended
+	if ran := <-ended; !errors.Is(ran, context.Canceled) {
+		err = errors.Join(err, ran)
+	}
 	return err
 }

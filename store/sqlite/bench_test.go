@@ -13,12 +13,27 @@ import (
 
 // hand is a file of the store that is written without it.
 type hand struct {
-	conn    *sql.Conn
+	insert  *sql.Stmt
 	version int64
 }
 
+// append appends an event, if the version is still the one that it was.
+func (h *hand) append(ctx context.Context, b *testing.B) {
+	b.Helper()
+	e := batch(1)[0]
+	got, err := h.insert.ExecContext(ctx, h.version+1, h.version+1, e.ID, e.Type, e.ContentType, e.Data, h.version)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if n, err := got.RowsAffected(); n != 1 || err != nil {
+		b.Fatal(n, err)
+	}
+	h.version++
+}
+
 const insertByHand = `INSERT INTO event (tenant, position, stream, version,
-id, type, schema, content_type, time, recorded_at, meta, data) VALUES (1, ?, 1, ?, ?, ?, 0, ?, 0, 0, '', ?)`
+id, type, schema, content_type, time, recorded_at, meta, data) SELECT 1, ?, 1, ?, ?, ?, 0, ?, 0, 0, '', ?
+WHERE (SELECT coalesce(max(version), 0) FROM event WHERE stream = 1) = ?`
 
 // byHand returns the file at path, with tenant 1 and stream 1, on the driver and
 // the pragmas of the store.
@@ -43,7 +58,12 @@ func byHand(b *testing.B, path string) *hand {
 			b.Fatal(err)
 		}
 	}
-	return &hand{conn: conn}
+	insert, err := conn.PrepareContext(context.Background(), insertByHand)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { insert.Close() })
+	return &hand{insert: insert}
 }
 
 func BenchmarkAppend(b *testing.B) {
@@ -60,17 +80,8 @@ func BenchmarkAppend(b *testing.B) {
 	b.Run("by hand", func(b *testing.B) {
 		b.ReportAllocs()
 		h := byHand(b, filepath.Join(b.TempDir(), "events.db"))
-		stmt, err := h.conn.PrepareContext(ctx, insertByHand)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer stmt.Close()
 		for b.Loop() {
-			h.version++
-			e := batch(1)[0]
-			if _, err := stmt.ExecContext(ctx, h.version, h.version, e.ID, e.Type, e.ContentType, e.Data); err != nil {
-				b.Fatal(err)
-			}
+			h.append(ctx, b)
 		}
 	})
 	b.Run("32 writers", func(b *testing.B) {
@@ -88,6 +99,38 @@ func BenchmarkAppend(b *testing.B) {
 			}
 		})
 		b.ReportMetric(float64(writers.Load()), "writers")
+	})
+}
+
+// BenchmarkCommand reads the last 100 events of a stream and appends one.
+func BenchmarkCommand(b *testing.B) {
+	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	b.Run("store", func(b *testing.B) {
+		b.ReportAllocs()
+		st := open(b, filepath.Join(b.TempDir(), "events.db"))
+		got, err := st.Append(ctx, s, store.NoStream, batch(100))
+		for b.Loop() {
+			page, e := st.Read(ctx, s, store.ReadOptions{From: got.Version - 99, Limit: 100})
+			if err != nil || e != nil || len(page.Events) != 100 {
+				b.Fatal(err, e, len(page.Events))
+			}
+			got, err = st.Append(ctx, s, store.Exactly(got.Version), batch(1))
+		}
+	})
+	b.Run("by hand", func(b *testing.B) {
+		b.ReportAllocs()
+		path := filepath.Join(b.TempDir(), "events.db")
+		h := byHand(b, path)
+		reads := readsByHand(b, path)
+		for range 100 {
+			h.append(ctx, b)
+		}
+		for b.Loop() {
+			if n := reads(int64(h.version) - 99); n != 100 {
+				b.Fatal(n)
+			}
+			h.append(ctx, b)
+		}
 	})
 }
 
@@ -116,40 +159,48 @@ func BenchmarkRead(b *testing.B) {
 	})
 	b.Run("by hand", func(b *testing.B) {
 		b.ReportAllocs()
-		db, err := sql.Open("sqlite", path)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer db.Close()
+		read := readsByHand(b, path)
 		for b.Loop() {
-			if read := readByHand(b, db); read != n {
+			if read := read(1); read != n {
 				b.Fatalf("read %d events, want %d", read, n)
 			}
 		}
 	})
 }
 
-// readByHand reads the stream in one query.
-func readByHand(b *testing.B, db *sql.DB) int {
+// readsByHand returns what reads the stream at path from a version on, in one query.
+func readsByHand(b *testing.B, path string) func(from int64) int {
 	b.Helper()
-	rows, err := db.QueryContext(context.Background(), `SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
-FROM event WHERE stream = 1 ORDER BY version`)
+	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer rows.Close()
-	read := 0
-	for ; rows.Next(); read++ {
-		var e store.Recorded
-		var at, recorded int64
-		var meta string
-		err := rows.Scan(&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &at, &recorded, &meta, &e.Data)
+	b.Cleanup(func() { db.Close() })
+	stmt, err := db.Prepare(`SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
+FROM event WHERE stream = 1 AND version >= ? ORDER BY version`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { stmt.Close() })
+	return func(from int64) int {
+		rows, err := stmt.Query(from)
 		if err != nil {
 			b.Fatal(err)
 		}
+		defer rows.Close()
+		read := 0
+		for ; rows.Next(); read++ {
+			var e store.Recorded
+			var at, recorded int64
+			var meta string
+			err := rows.Scan(&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &at, &recorded, &meta, &e.Data)
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			b.Fatal(err)
+		}
+		return read
 	}
-	if err := rows.Err(); err != nil {
-		b.Fatal(err)
-	}
-	return read
 }

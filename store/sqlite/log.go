@@ -28,8 +28,8 @@ AND (?5 IS NULL OR s.type IN (SELECT value FROM json_each(?5)))
 AND (?6 IS NULL OR substr(CAST(s.name AS BLOB), 1, length(?6)) = ?6)
 AND (?7 IS NULL OR e.type IN (SELECT value FROM json_each(?7)))
 ORDER BY e.position `
-	readLogForward  = readLog + `LIMIT ?4`
-	readLogBackward = readLog + `DESC LIMIT ?4`
+	readLogForward  = readLog + `LIMIT ?4 + 0`
+	readLogBackward = readLog + `DESC LIMIT ?4 + 0`
 )
 
 // Head is [store.Log.Head].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -31,21 +32,53 @@ func (r *reader) close() error {
 	return errors.Join(append(errs, r.conn.Close())...)
 }
 
+// readers are the connections that read. The one that was used last is used next: it
+// knows the most of the file.
+type readers struct {
+	busy chan struct{} // one for each that is in use
+	mu   sync.Mutex
+	idle []*reader // guarded by mu
+}
+
+// take returns one that is idle, or nil if there is none. There is a place in busy
+// for it.
+func (rs *readers) take() *reader {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	last := len(rs.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	r := rs.idle[last]
+	rs.idle = rs.idle[:last]
+	return r
+}
+
+// put gives r back, if there is one, and its place.
+func (rs *readers) put(r *reader) {
+	if r != nil {
+		rs.mu.Lock()
+		rs.idle = append(rs.idle, r)
+		rs.mu.Unlock()
+	}
+	<-rs.busy
+}
+
 // reading calls do with a reader that nobody else has. The reads of do are not
 // ended by ctx, which costs a goroutine each, so they must be short.
 func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *reader) error) error {
 	if err := b.ready(ctx); err != nil {
 		return err
 	}
-	var r *reader
 	select {
-	case r = <-b.readers:
+	case b.readers.busy <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-b.done:
 		return store.ErrClosed
 	}
-	defer func() { b.readers <- r }()
+	r := b.readers.take()
+	defer func() { b.readers.put(r) }()
 	quiet := context.WithoutCancel(ctx)
 	if r == nil {
 		conn, err := b.reads.Conn(quiet)
@@ -103,13 +136,15 @@ func (r *reader) each(ctx context.Context, query string, args []any, add func(*s
 	return rows.Err()
 }
 
+// SQLite prepares a statement anew for each value that is bound to its LIMIT, but not
+// for an expression.
 const (
 	findStreamByName = `SELECT s.id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
 	readForward = `SELECT ` + eventColumns + ` FROM event e
-WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version LIMIT ?`
+WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version LIMIT ? + 0`
 	readBackward = `SELECT ` + eventColumns + ` FROM event e
-WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version DESC LIMIT ?`
+WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version DESC LIMIT ? + 0`
 )
 
 // Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on

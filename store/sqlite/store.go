@@ -36,7 +36,7 @@ type backend struct {
 	now     func() time.Time
 	writes  *sql.DB
 	reads   *sql.DB
-	readers chan *reader // as many as there are; one that is nil is to be opened
+	readers readers
 	writer  *writer
 	news    news
 	done    chan struct{} // closed by Close
@@ -55,10 +55,7 @@ func newBackend(path, full string, c *config) (*Store, error) {
 	}
 	b := &backend{
 		path: path, now: c.now, writes: writes, reads: reads,
-		readers: make(chan *reader, maxReaders), done: make(chan struct{}),
-	}
-	for range maxReaders {
-		b.readers <- nil
+		readers: readers{busy: make(chan struct{}, maxReaders)}, done: make(chan struct{}),
 	}
 	b.close = sync.OnceValue(b.shut)
 	if b.writer, err = newWriter(b); err != nil {
@@ -92,9 +89,10 @@ func (b *backend) shut() error {
 	b.news.watchers.Wait()
 	var errs []error
 	for range maxReaders {
-		if r := <-b.readers; r != nil {
-			errs = append(errs, r.close())
-		}
+		b.readers.busy <- struct{}{}
+	}
+	for _, r := range b.readers.idle {
+		errs = append(errs, r.close())
 	}
 	for _, stmt := range b.writer.stmts {
 		errs = append(errs, stmt.Close())

@@ -83,6 +83,10 @@ func newWriter(b *backend) (*writer, error) {
 		stmts:   make(map[string]*sql.Stmt),
 	}
 	w.forget()
+	// See begin.
+	if _, err := conn.ExecContext(context.Background(), "PRAGMA busy_timeout = 5"); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	return w, nil
 }
 
@@ -225,11 +229,8 @@ func (w *writer) transact(group []*request) error {
 
 // begin begins a transaction that writes. SQLite looks for a lock that is taken less
 // and less often, and beside a process that commits without pause may not find it
-// free for long; so it is asked anew, which begins with many looks.
+// free for long; so it gives up soon and is asked anew, which begins with many looks.
 func (w *writer) begin() error {
-	if err := w.exec("PRAGMA busy_timeout = 5"); err != nil {
-		return err
-	}
 	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
 	for {
 		err := w.exec("BEGIN IMMEDIATE")

@@ -126,7 +126,7 @@ func BenchmarkCommand(b *testing.B) {
 			h.append(ctx, b)
 		}
 		for b.Loop() {
-			if n := reads(int64(h.version) - 99); n != 100 {
+			if n := reads(h.version - 99); n != 100 {
 				b.Fatal(n)
 			}
 			h.append(ctx, b)
@@ -176,14 +176,14 @@ func readsByHand(b *testing.B, path string) func(from int64) int {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
-	stmt, err := db.Prepare(`SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
+	stmt, err := db.PrepareContext(context.Background(), `SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
 FROM event WHERE stream = 1 AND version >= ? ORDER BY version`)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { stmt.Close() })
 	return func(from int64) int {
-		rows, err := stmt.Query(from)
+		rows, err := stmt.QueryContext(context.Background(), from)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,12 +8,9 @@ import "github.com/evolvego/evolve/store"
 // content means nothing afterwards.
 func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.Recorded, scratch *[]E) (S, error) {
 	if _, ok := c.(values[E]); ok { // decoding is no more than a look: do it on the way
-		for i := range recorded {
-			event, ok := recorded[i].Value.(*E) // as value does, but this loop is worth two lines
-			if !ok || event == nil {
-				return state, noValue(&recorded[i])
-			}
-			state = evolve(state, *event)
+		state, n := foldValues(evolve, state, recorded)
+		if n < len(recorded) {
+			return state, noValue(&recorded[n])
 		}
 		return state, nil
 	}
@@ -23,4 +20,17 @@ func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.R
 	}
 	*scratch = events
 	return state, err
+}
+
+// foldValues is Fold of what Values has made, and returns how many events that were.
+// Replay is this loop: it has nothing that keeps the state out of the registers.
+func foldValues[S, E any](evolve func(S, E) S, state S, recorded []store.Recorded) (S, int) {
+	for i := range recorded {
+		event, _ := recorded[i].Value.(*E)
+		if event == nil {
+			return state, i
+		}
+		state = evolve(state, *event)
+	}
+	return state, len(recorded)
 }

@@ -1,14 +1,17 @@
 package runner_test
 
 import (
+	"reflect"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
 
@@ -53,6 +56,61 @@ func (f *floor) handle(id string, c command) error {
 		return err
 	}
 	s.streams[id] = append(s.streams[id], events...)
+	return nil
+}
+
+// ledger is the floor of what an event store keeps: events with their ids, which are
+// looked for before they are used, times, types, versions and positions in one log.
+type ledger struct {
+	shards []ledgerShard
+	head   atomic.Uint64
+}
+
+type ledgerShard struct {
+	mu      sync.RWMutex
+	streams map[string][]store.Recorded // guarded by mu
+	ids     map[string]bool             // guarded by mu
+	_       [64]byte
+}
+
+func newLedger(shards int) *ledger {
+	l := &ledger{shards: make([]ledgerShard, shards)}
+	for i := range l.shards {
+		l.shards[i].streams, l.shards[i].ids = make(map[string][]store.Recorded), make(map[string]bool)
+	}
+	return l
+}
+
+func (l *ledger) handle(id string, c command) error {
+	h := uint32(2166136261)
+	for i := range len(id) {
+		h = (h ^ uint32(id[i])) * 16777619
+	}
+	s := &l.shards[h%uint32(len(l.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	recorded := s.streams[id]
+	var a account
+	for i := range recorded {
+		a = evolve(a, recorded[i].Value.(event)) //nolint:errcheck,forcetypeassert // nothing else is in it
+	}
+	events, err := decide(c, a)
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	for _, e := range events {
+		event := store.Event{ID: store.NewID(), Type: reflect.TypeOf(e).String(), Time: at, Value: e}
+		if s.ids[event.ID] {
+			return store.ErrDuplicate
+		}
+		s.ids[event.ID] = true
+		recorded = append(recorded, store.Recorded{
+			Event: event, Stream: store.Stream{Type: "Account", ID: id}, Version: uint64(len(recorded) + 1),
+			Position: l.head.Add(1), RecordedAt: at,
+		})
+	}
+	s.streams[id] = recorded
 	return nil
 }
 
@@ -169,6 +227,26 @@ func BenchmarkCommand(b *testing.B) {
 	})
 }
 
+// BenchmarkLedger is BenchmarkDecideOnly of a ledger.
+func BenchmarkLedger(b *testing.B) {
+	const n = 1000
+	l := newLedger(1)
+	if err := l.handle("a", open{"ann"}); err != nil {
+		b.Fatal(err)
+	}
+	for i := range n - 1 {
+		if err := l.handle("a", deposit{1 + i%100}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.handle("a", touch{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkParallel handles commands on streams of their own.
 func BenchmarkParallel(b *testing.B) {
 	ctx := b.Context()
@@ -199,6 +277,9 @@ func BenchmarkParallel(b *testing.B) {
 	})
 	b.Run("floor", func(b *testing.B) {
 		spread(b, newFloor(64).handle)
+	})
+	b.Run("ledger", func(b *testing.B) {
+		spread(b, newLedger(64).handle)
 	})
 }
 

@@ -5,12 +5,12 @@ go 1.25.0
 require (
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/store/open v0.0.0
+	github.com/evolvego/evolve/store/postgres v0.0.0
 	pgregory.net/rapid v1.2.0
 )
 
 require (
 	github.com/dustin/go-humanize v1.0.1 // indirect
-	github.com/evolvego/evolve/store/postgres v0.0.0 // indirect
 	github.com/evolvego/evolve/store/sqlite v0.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

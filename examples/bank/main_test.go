@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
 // build returns the path of the program.
@@ -72,6 +74,10 @@ func TestProgram(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		testKept(t, bank, day, func(name string) string { return "sqlite:" + filepath.Join(dir, name+".db") })
+	})
+	t.Run("keeps a morning in Postgres", func(t *testing.T) {
+		t.Parallel()
+		testKept(t, bank, day, func(string) string { return postgrestest.URL(t) })
 	})
 	t.Run("keeps a morning on a server", func(t *testing.T) {
 		t.Parallel()

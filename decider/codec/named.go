@@ -22,6 +22,7 @@ type Named[E any] struct {
 // entry is what a codec knows of one name.
 type entry struct {
 	name    string
+	number  int          // from 0 on
 	typ     reflect.Type // of the event; nil: there are only old shapes of it
 	current uint32       // the schema version of typ
 	old     steps
@@ -57,6 +58,10 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 		}
 		e.typ, e.current = typ, uint32(len(e.old))+1 //nolint:gosec // small
 		c.byType[typ] = e
+	}
+	number := 0
+	for _, e := range c.byName {
+		e.number, number = number, number+1
 	}
 	return c
 }
@@ -123,6 +128,7 @@ func (c *Named[E]) Encode(event E) (store.Event, error) {
 func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 	dst = slices.Grow(dst, len(recorded))
 	last := &entry{} // that of the event before, whose name is often this one's
+	benches := make([]workbench, len(c.byName))
 	for i := range recorded {
 		r := &recorded[i]
 		if r.Type != last.name || last.name == "" {
@@ -137,7 +143,7 @@ func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 			last = e
 		}
 		var err error
-		if dst, err = c.decode(dst, last, r); err != nil {
+		if dst, err = c.decode(dst, last, r, &benches[last.number]); err != nil {
 			return dst, &DecodeError{Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema, Err: err}
 		}
 	}
@@ -145,7 +151,7 @@ func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 }
 
 // decode appends to dst what r, an event of e, means today.
-func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded) ([]E, error) {
+func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, into *workbench) ([]E, error) {
 	schema := max(r.Schema, 1) // 0 is from writers that do not count
 	switch {
 	case schema <= uint32(len(e.old)): //nolint:gosec // small
@@ -154,7 +160,7 @@ func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded) ([]E, error) {
 		known := max(e.current, uint32(len(e.old))) //nolint:gosec // small
 		return dst, fmt.Errorf("%w: known are 1 to %d", ErrNewerSchema, known)
 	}
-	event, err := c.read(e.typ, r)
+	event, err := c.read(e.typ, r, into)
 	if err != nil {
 		return dst, err
 	}
@@ -166,7 +172,7 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, 
 	var old any
 	if in := e.old[step].in; in != nil {
 		var err error
-		if old, err = c.read(in, r); err != nil {
+		if old, err = c.read(in, r, new(workbench)); err != nil {
 			return dst, err
 		}
 	}
@@ -186,7 +192,7 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, 
 }
 
 // read decodes the data of r as a typ, which may be a pointer.
-func (c *Named[E]) read(typ reflect.Type, r *store.Recorded) (any, error) {
+func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, into *workbench) (any, error) {
 	if r.ContentType != c.format.contentType && !c.format.reads(r.ContentType) {
 		return nil, fmt.Errorf("its content type is %q, not %s", r.ContentType, c.format.contentType)
 	}
@@ -197,11 +203,27 @@ func (c *Named[E]) read(typ reflect.Type, r *store.Recorded) (any, error) {
 		into := reflect.New(typ.Elem()).Interface()
 		return into, c.format.unmarshal(r.Data, into, c.strict)
 	}
-	into := reflect.New(typ)
-	if err := c.format.unmarshal(r.Data, into.Interface(), c.strict); err != nil {
+	into.clear(typ)
+	if err := c.format.unmarshal(r.Data, into.pointer, c.strict); err != nil {
 		return nil, err
 	}
-	return into.Elem().Interface(), nil
+	return into.value.Interface(), nil // a copy
+}
+
+// workbench is where the events of a name are decoded, one after the other.
+type workbench struct {
+	pointer any           // nil at first
+	value   reflect.Value // that it points to
+}
+
+// clear makes w the zero value of typ.
+func (w *workbench) clear(typ reflect.Type) {
+	if w.pointer != nil && w.value.Type() == typ {
+		w.value.SetZero()
+		return
+	}
+	v := reflect.New(typ)
+	w.pointer, w.value = v.Interface(), v.Elem()
 }
 
 // unknown appends to dst what becomes of an event whose name is not known.

@@ -1,6 +1,8 @@
 package runner_test
 
 import (
+	"context"
+	"encoding/json"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -245,6 +247,106 @@ func BenchmarkLedger(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkJSON handles commands that each append an event, as JSON, to one of many
+// streams of about 100 events. By hand is the same without a runner and a codec.
+func BenchmarkJSON(b *testing.B) {
+	const streams, length = 500, 100
+	ctx := b.Context()
+	names := map[string]event{"Opened": opened{}, "Deposited": deposited{}, "Withdrawn": withdrawn{}}
+	c := codec.JSON(names)
+	run := func(b *testing.B, handle func(st *memory.Store) func(id string) error) {
+		b.Helper()
+		b.ReportAllocs()
+		st := memory.New()
+		var ids [streams]string
+		for n := range ids {
+			ids[n] = strconv.Itoa(n)
+			events := make([]store.Event, length)
+			for i := range events {
+				var err error
+				if events[i], err = c.Encode([]event{deposited{250}, withdrawn{200}, opened{"ann"}}[i%3]); err != nil {
+					b.Fatal(err)
+				}
+				events[i].ID = store.NewID()
+			}
+			if _, err := st.Append(ctx, store.Stream{Type: "Account", ID: ids[n]}, store.NoStream, events); err != nil {
+				b.Fatal(err)
+			}
+		}
+		do, n := handle(st), 0
+		for b.Loop() {
+			if err := do(ids[n%streams]); err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+	}
+	b.Run("runner", func(b *testing.B) {
+		run(b, func(st *memory.Store) func(string) error {
+			r := runner.New("Account", bank, st, c)
+			return func(id string) error { _, err := r.Handle(ctx, id, deposit{250}); return err }
+		})
+	})
+	b.Run("by hand", func(b *testing.B) {
+		run(b, func(st *memory.Store) func(string) error {
+			return func(id string) error {
+				return handleByHand(ctx, st, store.Stream{Type: "Account", ID: id}, deposit{250})
+			}
+		})
+	})
+}
+
+func handleByHand(ctx context.Context, st *memory.Store, s store.Stream, c command) error {
+	var a account
+	version := uint64(0)
+	for more := true; more; {
+		page, err := st.Read(ctx, s, store.ReadOptions{From: version + 1, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		for i := range page.Events {
+			e, err := decodeByHand(&page.Events[i])
+			if err != nil {
+				return err
+			}
+			a = evolve(a, e)
+		}
+		version, more = page.Next-1, !page.End
+	}
+	events, err := decide(c, a)
+	if err != nil {
+		return err
+	}
+	encoded := make([]store.Event, len(events))
+	for i, e := range events {
+		data, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		encoded[i] = store.Event{ID: store.NewID(), Type: "Deposited", Schema: 1, ContentType: "application/json", Data: data}
+	}
+	_, err = st.Append(ctx, s, store.Exactly(version), encoded)
+	return err
+}
+
+func decodeByHand(r *store.Recorded) (event, error) {
+	switch r.Type {
+	case "Opened":
+		var e opened
+		err := json.Unmarshal(r.Data, &e)
+		return e, err
+	case "Deposited":
+		var e deposited
+		err := json.Unmarshal(r.Data, &e)
+		return e, err
+	case "Withdrawn":
+		var e withdrawn
+		err := json.Unmarshal(r.Data, &e)
+		return e, err
+	}
+	return nil, codec.ErrUnknown
 }
 
 // BenchmarkParallel handles commands on streams of their own.

@@ -102,13 +102,10 @@ func child(t *testing.T, path string, more ...string) (*exec.Cmd, <-chan string)
 
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	rounds := 5
-	if n, err := strconv.Atoi(os.Getenv("EVOLVE_SQLITE_CRASHES")); err == nil {
-		rounds = n
-	}
 	path := filepath.Join(t.TempDir(), "events.db")
 	acked := make(map[string]string) // stream and version of the last event, by the id of the first
-	for range rounds {
+	var saved store.Checkpoint
+	for range crashes() {
 		cmd, lines := child(t, path)
 		collect(t, acked, <-lines) // it works
 		time.AfterFunc(rand.N(300*time.Millisecond), func() { _ = cmd.Process.Kill() })
@@ -117,8 +114,48 @@ func TestCrash(t *testing.T) {
 		}
 		_ = cmd.Wait() // it was killed
 		checkFile(t, path, acked)
+		saved = follow(t, path, saved)
 	}
-	t.Logf("%d acknowledged appends over %d crashes", len(acked), rounds)
+	t.Logf("%d acknowledged appends over %d crashes", len(acked), crashes())
+}
+
+// crashes is how often the processes of a test are killed, more often where much is
+// checked.
+func crashes() int {
+	if checks, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && checks >= 1000 {
+		return 50
+	}
+	return 5
+}
+
+// follow is a consumer that begins after the last event it knows of before the crash,
+// and returns the last event now: none is missing, and none comes twice.
+func follow(t *testing.T, path string, saved store.Checkpoint) store.Checkpoint {
+	t.Helper()
+	st, ctx := open(t, path), context.Background()
+	from, err := store.Resume(ctx, st, saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, err := range st.Subscribe(ctx, store.LogOptions{From: from}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page.Events {
+			e := &page.Events[i]
+			if e.Position != saved.Position+1 {
+				t.Fatalf("position %d comes after %d", e.Position, saved.Position)
+			}
+			saved = store.Checkpoint{Position: e.Position, EventID: e.ID}
+		}
+		if page.End {
+			break
+		}
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return saved
 }
 
 // collect takes a line of a child into acked.

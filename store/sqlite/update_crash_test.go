@@ -49,7 +49,7 @@ func TestUpdateCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := 0
-	for range 4 {
+	for range crashes() {
 		cmd, lines := child(t, path, updatesEnv+"=1")
 		acked := made
 		first := true

@@ -82,9 +82,15 @@ func wantWhole(t rapid.TB, st *sqlite.Store, s store.Stream, n int) {
 	t.Helper()
 	ctx := context.Background()
 	version := uint64(2 * n)
-	page, err := st.Read(ctx, s, store.ReadOptions{})
-	if err != nil || page.Head != version || uint64(len(page.Events)) != version {
-		t.Fatalf("the stream has %d events and Head %d, %v; want %d", len(page.Events), page.Head, err, version)
+	events := uint64(0)
+	for _, err := range store.Events(ctx, st, s, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events++
+	}
+	if events != version {
+		t.Fatalf("the stream has %d events, want %d", events, version)
 	}
 	if head, err := st.Head(ctx); err != nil || head != version {
 		t.Fatalf("Head = %d, %v, want %d", head, err, version)
@@ -100,7 +106,7 @@ func wantWhole(t rapid.TB, st *sqlite.Store, s store.Stream, n int) {
 			t.Fatalf("Holder of key %d of %d = %t, %v", i, n, held, err)
 		}
 	}
-	err = st.Update(ctx, func(tx *sqlite.Tx) error {
+	err := st.Update(ctx, func(tx *sqlite.Tx) error {
 		if count, err := number(tx, "SELECT count(*) FROM bank_number WHERE stream = ?", s.ID); err != nil || count != n {
 			return fmt.Errorf("the table has %d rows, %w; want %d", count, err, n)
 		}

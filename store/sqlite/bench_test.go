@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -121,7 +122,7 @@ func BenchmarkCommand(b *testing.B) {
 		b.ReportAllocs()
 		path := filepath.Join(b.TempDir(), "events.db")
 		h := byHand(b, path)
-		reads := readsByHand(b, path)
+		reads := readsByHand(b, path, "stream = 1 AND version >= ? ORDER BY version")
 		for range 100 {
 			h.append(ctx, b)
 		}
@@ -134,42 +135,59 @@ func BenchmarkCommand(b *testing.B) {
 	})
 }
 
+// BenchmarkRead reads a stream, and the log, of EVOLVE_BENCH_EVENTS events, 10,000 if
+// it is not set.
 func BenchmarkRead(b *testing.B) {
-	const n = 10_000
+	n := 10_000
+	if set, err := strconv.Atoi(os.Getenv("EVOLVE_BENCH_EVENTS")); err == nil {
+		n = set
+	}
 	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
 	path := filepath.Join(b.TempDir(), "events.db")
 	st := open(b, path)
-	if _, err := st.Append(ctx, s, store.NoStream, batch(n)); err != nil {
-		b.Fatal(err)
+	for left := n; left > 0; left -= 10_000 {
+		if _, err := st.Append(ctx, s, store.Any, batch(min(left, 10_000))); err != nil {
+			b.Fatal(err)
+		}
 	}
-	b.Run("store", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			read := 0
-			for _, err := range store.Events(ctx, st, s, 0) {
-				if err != nil {
-					b.Fatal(err)
+	run := func(name string, read func() (int, error)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if got, err := read(); err != nil || got != n {
+					b.Fatalf("read %d events, %v, want %d", got, err, n)
 				}
-				read++
 			}
-			if read != n {
-				b.Fatalf("read %d events, want %d", read, n)
+			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+	run("stream/store", func() (read int, err error) {
+		for _, err := range store.Events(ctx, st, s, 0) {
+			if err != nil {
+				return read, err
+			}
+			read++
+		}
+		return read, nil
+	})
+	stream := readsByHand(b, path, "stream = 1 AND version >= ? ORDER BY version")
+	run("stream/by hand", func() (int, error) { return stream(1), nil })
+	run("log/store", func() (read int, err error) {
+		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+			read += len(page.Events)
+			if err != nil || page.End {
+				return read, err
 			}
 		}
+		return read, nil
 	})
-	b.Run("by hand", func(b *testing.B) {
-		b.ReportAllocs()
-		read := readsByHand(b, path)
-		for b.Loop() {
-			if read := read(1); read != n {
-				b.Fatalf("read %d events, want %d", read, n)
-			}
-		}
-	})
+	log := readsByHand(b, path, "tenant = 1 AND position >= ? ORDER BY position")
+	run("log/by hand", func() (int, error) { return log(1), nil })
 }
 
-// readsByHand returns what reads the stream at path from a version on, in one query.
-func readsByHand(b *testing.B, path string) func(from int64) int {
+// readsByHand returns what reads the events in the file at path in one query, those
+// where what is from a number on.
+func readsByHand(b *testing.B, path, where string) func(from int64) int {
 	b.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -177,7 +195,7 @@ func readsByHand(b *testing.B, path string) func(from int64) int {
 	}
 	b.Cleanup(func() { db.Close() })
 	stmt, err := db.PrepareContext(context.Background(), `SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
-FROM event WHERE stream = 1 AND version >= ? ORDER BY version`)
+FROM event WHERE `+where)
 	if err != nil {
 		b.Fatal(err)
 	}

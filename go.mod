@@ -3,6 +3,7 @@ module github.com/evolvego/evolve
 go 1.25.0
 
 require (
+	github.com/samber/lo v1.46.0
 	google.golang.org/grpc v1.79.3
 	google.golang.org/protobuf v1.36.10
 	pgregory.net/rapid v1.2.0

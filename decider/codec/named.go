@@ -3,8 +3,11 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/samber/lo"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -93,12 +96,7 @@ func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
 
 // Names returns the names that are written, sorted.
 func (c *Named[E]) Names() []string {
-	names := make([]string, 0, len(c.byType))
-	for _, e := range c.byType {
-		names = append(names, e.name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(lo.PickBy(c.byName, func(_ string, e *entry) bool { return e.typ != nil })))
 }
 
 // Encode is [Codec].Encode.

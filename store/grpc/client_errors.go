@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -24,7 +23,7 @@ func callError(ctx context.Context, what string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
-	st, _ := grpcstatus.FromError(err)
+	st, _ := status.FromError(err)
 	switch st.Code() { //nolint:exhaustive // the others are as they are
 	case codes.DeadlineExceeded: // of the server or of our timeout, before ctx has seen it
 		return fmt.Errorf("store/grpc: %s: %w: %w", what, context.DeadlineExceeded, err)
@@ -42,7 +41,7 @@ func callError(ctx context.Context, what string, err error) error {
 // tooLarge reports whether err says that a message is larger than one of the two
 // sides takes, in the words of gRPC in Go or in Rust.
 func tooLarge(err error) bool {
-	st, _ := grpcstatus.FromError(err)
+	st, _ := status.FromError(err)
 	return (st.Code() == codes.ResourceExhausted || st.Code() == codes.OutOfRange) &&
 		(strings.Contains(st.Message(), "larger than max") || strings.Contains(st.Message(), "length too large"))
 }
@@ -57,7 +56,7 @@ func conflictOf(err error, trailer metadata.MD) (actual uint64, known, conflict 
 			return detail.GetActualLastAggregateNonce(), true, true
 		}
 	}
-	st, _ := grpcstatus.FromError(err)
+	st, _ := status.FromError(err)
 	for _, detail := range st.Proto().GetDetails() {
 		if detail := conflictDetail(detail); detail != nil {
 			return detail.GetActualLastAggregateNonce(), true, true
@@ -77,7 +76,7 @@ func readDetail(value []byte) *eventstorev1.ConcurrencyErrorDetail {
 	if proto.Unmarshal(value, bare) == nil && bare.GetTypeUrl() != "" {
 		return conflictDetail(bare)
 	}
-	st := &status.Status{}
+	st := status.New(codes.Unknown, "").Proto() // for its type, whose module need not be required here
 	if proto.Unmarshal(value, st) != nil {
 		return nil
 	}

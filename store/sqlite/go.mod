@@ -5,6 +5,7 @@ go 1.25.0
 require (
 	github.com/evolvego/evolve v0.0.0
 	modernc.org/sqlite v1.59.0
+	pgregory.net/rapid v1.2.0
 )
 
 require (
@@ -17,5 +18,4 @@ require (
 	modernc.org/libc v1.75.7 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
-	pgregory.net/rapid v1.2.0 // indirect
 )

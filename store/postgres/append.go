@@ -33,10 +33,6 @@ func (s *Store) AppendClaiming(
 	if err := b.ready(ctx); err != nil {
 		return store.Appended{}, err
 	}
-	if Direct {
-		b.commit(ctx, []*appending{a})
-		return a.appended, a.refused
-	}
 	if err := b.laneOf(s.tenant, stream).submit(ctx, a); err != nil {
 		return store.Appended{}, err
 	}
@@ -181,5 +177,3 @@ func positive(n *int64) uint64 {
 	}
 	return uint64(*n) //nolint:gosec // a version or position
 }
-
-var Direct bool

@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"math"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/evolvego/evolve/store"
 )
 
 // arguments are those of the function in the database, column by column.
@@ -96,16 +99,43 @@ func (g *arguments) list() []any {
 	return append(g.events.list(args), g.cAppend, g.cStream, g.cKey, g.cRelease)
 }
 
-// argumentsOfOne returns the arguments of the function for one append without claims.
-func argumentsOfOne(perTenant bool, a *appending) []any {
+// quickArguments returns the arguments of a quick append of a.
+func quickArguments(perTenant bool, a *appending) []any {
 	log, key := "", &a.key
 	if perTenant {
 		log = key.tenant
 	}
-	var events columns
-	events.add(a.events)
-	return events.list(append(make([]any, 0, 16),
-		log, newsOf([]string{key.tenant}), key.tenant, key.stream.Type, key.stream.ID, int64(a.expected)))
+	least, most := bounds(a.expected)
+	args := append(make([]any, 0, 17),
+		log, newsOf([]string{key.tenant}), key.tenant, key.stream.Type, key.stream.ID, least)
+	if len(a.events) == 1 {
+		e := &a.events[0]
+		args = append(args, e.event.ID, e.event.Type, int64(e.event.Schema), e.event.ContentType, timestamp(e.event.Time),
+			e.event.Meta.CorrelationID, e.event.Meta.CausationID, e.event.Meta.ActorID, e.headers, e.event.Data)
+	} else {
+		var events columns
+		events.add(a.events)
+		args = events.list(args)
+	}
+	return append(args, most)
+}
+
+// bounds returns between which versions a stream is as expected.
+func bounds(expected store.Expected) (least, most int64) {
+	switch expected {
+	case store.NoStream:
+		return 0, 0
+	case store.Exists:
+		return 1, math.MaxInt64
+	case store.Any:
+		return 0, math.MaxInt64
+	}
+	return int64(expected), int64(expected)
+}
+
+// timestamp returns t as it is kept, NULL for the zero time.
+func timestamp(t time.Time) pgtype.Timestamptz {
+	return pgtype.Timestamptz{Time: t.Truncate(time.Microsecond), Valid: !t.IsZero()}
 }
 
 // columns are events, column by column.
@@ -125,7 +155,7 @@ func (c *columns) add(events []record) {
 		c.typ = append(c.typ, e.Type)
 		c.schema = append(c.schema, int64(e.Schema))
 		c.contentType = append(c.contentType, e.ContentType)
-		c.time = append(c.time, pgtype.Timestamptz{Time: e.Time.Truncate(time.Microsecond), Valid: !e.Time.IsZero()})
+		c.time = append(c.time, timestamp(e.Time))
 		c.correlation = append(c.correlation, e.Meta.CorrelationID)
 		c.causation = append(c.causation, e.Meta.CausationID)
 		c.actor = append(c.actor, e.Meta.ActorID)

@@ -22,6 +22,23 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestConformanceOfPool: so it is in a pool of the caller's, where the function in the
+// database makes each append.
+func TestConformanceOfPool(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	var schemas atomic.Int64
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		st, err := postgres.New(context.Background(), newPool(t, url), postgres.WithSchema(fmt.Sprintf("s%d", schemas.Add(1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		return st
+	})
+}
+
 // open opens the store at url, to be closed at the end.
 func open(tb testing.TB, url string, options ...postgres.Option) *postgres.Store {
 	tb.Helper()

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/evolvego/evolve/store"
 )
 
@@ -35,27 +33,45 @@ const (
 	abandoned
 )
 
-// lane commits appends in groups, one group at a time.
+// lane commits appends in groups, one group at a time. An append that finds nobody
+// before it is committed by its caller, which spares two switches of goroutines.
 type lane struct {
 	backend *backend
+	turn    chan struct{} // holds one while there is a group under way
 	queue   chan *appending
+	wake    chan struct{} // holds one when something was put in the queue
 	held    []*appending  // to go before the queue; only run uses it
 	stopped chan struct{} // closed when run has returned
 }
 
 func newLane(b *backend) *lane {
-	return &lane{backend: b, queue: make(chan *appending, maxGroup), stopped: make(chan struct{})}
+	return &lane{
+		backend: b, turn: make(chan struct{}, 1), queue: make(chan *appending, maxGroup), wake: make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
 }
 
-// submit has the lane make an append and returns when it is committed. If ctx ends
-// before it was begun, it is never made.
+// submit makes an append and returns when it is committed. If ctx ends before it was
+// begun, it is never made.
 func (l *lane) submit(ctx context.Context, a *appending) error {
+	if len(l.queue) == 0 {
+		select {
+		case l.turn <- struct{}{}:
+			defer func() { <-l.turn }()
+			return l.backend.commitOne(ctx, a)
+		default:
+		}
+	}
 	select {
 	case l.queue <- a:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.backend.done:
 		return store.ErrClosed
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 	select {
 	case <-a.done:
@@ -80,42 +96,47 @@ func (l *lane) submit(ctx context.Context, a *appending) error {
 func (l *lane) run() {
 	defer close(l.stopped)
 	for {
-		ctx, cancel := context.WithCancel(l.backend.life)
-		g := &group{cancel: cancel}
-		if !l.gather(g) {
-			cancel()
+		select {
+		case <-l.backend.done:
 			return
+		case <-l.wake:
 		}
-		l.backend.commit(ctx, g.members)
-		cancel()
+		l.turn <- struct{}{}
+		for more := true; more && !l.backend.isClosed(); {
+			more = l.commitNext()
+		}
+		<-l.turn
 	}
 }
 
-// gather fills g with what is held and what is in the queue, and waits if there is
-// nothing. It returns false if the backend is closed.
-func (l *lane) gather(g *group) bool {
+// commitNext commits a group, and returns false if there is nothing to commit.
+func (l *lane) commitNext() bool {
+	ctx, cancel := context.WithCancel(l.backend.life)
+	defer cancel()
+	g := &group{cancel: cancel}
+	l.gather(g)
+	if len(g.members) == 0 {
+		return false
+	}
+	l.backend.commit(ctx, g.members)
+	return true
+}
+
+// gather fills g with what is held and what is in the queue.
+func (l *lane) gather(g *group) {
 	held := l.held
 	l.held = nil
 	for _, a := range held {
 		l.join(g, a)
-	}
-	for len(g.members) == 0 {
-		select {
-		case <-l.backend.done:
-			return false
-		case a := <-l.queue:
-			l.join(g, a)
-		}
 	}
 	for !g.full() && len(l.held) < maxGroup {
 		select {
 		case a := <-l.queue:
 			l.join(g, a)
 		default:
-			return true
+			return
 		}
 	}
-	return true
 }
 
 // join puts a in g if it is still wanted; if it cannot be in g, it is held for the next
@@ -216,6 +237,17 @@ func (g *group) leave() {
 	}
 }
 
+// commitOne makes the append of a caller that waits for it here, and tells the others.
+func (b *backend) commitOne(ctx context.Context, a *appending) error {
+	return b.calling(ctx, func(ctx context.Context) error {
+		err := b.tryCommit(ctx, []*appending{a})
+		if err == nil {
+			b.news.tell([]string{a.key.tenant})
+		}
+		return err
+	})
+}
+
 // commit makes the appends of members in one transaction, or each half in its own if the
 // database refuses them together, and tells those who wait.
 func (b *backend) commit(ctx context.Context, members []*appending) {
@@ -236,6 +268,11 @@ func (b *backend) commit(ctx context.Context, members []*appending) {
 
 // tryCommit is one transaction, and again if others were in its way.
 func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
+	if b.quickly && len(members) == 1 && len(members[0].claims) == 0 {
+		if done, err := b.quick(ctx, members[0]); done || err != nil && !isAborted(err) && !isRefused(err) {
+			return err
+		}
+	}
 	for attempt := 1; ; attempt++ {
 		err := b.call(ctx, b.pool, members)
 		if attempt == attempts || !isAborted(err) && (!isRefused(err) || len(members) > 1) {
@@ -244,15 +281,35 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	}
 }
 
+// quick makes an append, by one statement in place of the function in the database, and
+// settles it, or returns false if that has to have a look: at what is taken, and at
+// a log that is new.
+func (b *backend) quick(ctx context.Context, a *appending) (done bool, err error) {
+	query := b.sql.quickOne
+	if len(a.events) > 1 {
+		query = b.sql.quickSeveral
+	}
+	var version int64
+	var head *int64
+	var taken bool
+	if err := b.pool.QueryRow(ctx, query, quickArguments(b.logPerTenant, a)...).Scan(&version, &head, &taken); err != nil {
+		return false, err
+	}
+	least, most := bounds(a.expected)
+	switch {
+	case head != nil:
+		a.appended = store.Appended{Version: uint64(version) + uint64(len(a.events)), Position: positive(head)} //nolint:gosec // not negative
+	case !taken && (version < least || version > most):
+		a.refused = &store.ConflictError{Stream: a.key.stream, Expected: a.expected, Actual: uint64(version)} //nolint:gosec // not negative
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
 // call has the database make the appends of members and settles them.
 func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
-	var rows pgx.Rows
-	var err error
-	if len(members) == 1 && len(members[0].claims) == 0 {
-		rows, err = q.Query(ctx, b.sql.appendOne, argumentsOfOne(b.logPerTenant, members[0])...)
-	} else {
-		rows, err = q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
-	}
+	rows, err := q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
 	if err != nil {
 		return err
 	}

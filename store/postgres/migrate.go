@@ -64,6 +64,9 @@ func schemaVersion(ctx context.Context, q querier, schema string) (version int, 
 // the version then.
 func migrate(ctx context.Context, pool *pgxpool.Pool, schema string, files []string) (version int, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil { // another instance takes its time
+			return err
+		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('evolve.migration ' || $1, 0))", schema); err != nil {
 			return err
 		}

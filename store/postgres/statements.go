@@ -4,7 +4,8 @@ import "fmt"
 
 // statements are the queries of a schema.
 type statements struct {
-	append, appendOne string
+	append                 string
+	quickOne, quickSeveral string
 
 	read, readBackward string
 	head               string
@@ -39,10 +40,9 @@ func newStatements(schema string) *statements {
 			"$15::text[], $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], " +
 			"$20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], " +
 			"$25::int[], $26::int[], $27::text[], $28::boolean[])",
-		appendOne: outcome + "append_one($1::text, $2::text, $3::text, $4::text, $5::text, $6::bigint, " +
-			"$7::text[], $8::text[], $9::bigint[], $10::text[], $11::timestamptz[], " +
-			"$12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[])",
-		head: "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
+		quickOne:     quickStatement(schema, quickEvent, "1", "($7::text)", "taken"),
+		quickSeveral: quickStatement(schema, quickEvents, "cardinality($7::text[])", "($7::text[])[1]", quickTaken(schema)),
+		head:         "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
 		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
 			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +
 			"DO UPDATE SET version = excluded.version, data = excluded.data WHERE excluded.version >= s.version",
@@ -68,6 +68,42 @@ func newStatements(schema string) *statements {
 	s.read, s.log, s.filtered = readStatements(event, false)
 	s.readBackward, s.logBackward, s.filteredBackward = readStatements(event, true)
 	return s
+}
+
+// The events of a quick append, of one event or several: not in FROM, which would copy
+// each array.
+const (
+	quickEvent = "1 AS place, $7::text AS id, $8::text AS type, $9::bigint AS schema, $10::text AS content_type, " +
+		"$11::timestamptz AS time, $12::text AS correlation, $13::text AS causation, $14::text AS actor, " +
+		"$15::text AS headers, $16::bytea AS data"
+	quickEvents = "generate_series(1, cardinality($7::text[])) AS place, " +
+		"unnest($7::text[]) AS id, unnest($8::text[]) AS type, unnest($9::bigint[]) AS schema, unnest($10::text[]) AS content_type, " +
+		"unnest($11::timestamptz[]) AS time, unnest($12::text[]) AS correlation, unnest($13::text[]) AS causation, " +
+		"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
+)
+
+// quickTaken tells of several ids whether one is taken, with a look at all but the first
+// only if nothing was appended.
+func quickTaken(schema string) string {
+	return "taken OR head IS NULL AND EXISTS (SELECT FROM " + schema + ".event WHERE tenant = $3 AND id = ANY ($7::text[]))"
+}
+
+// quickStatement returns the statement for a [backend.quick] append of count events. It sees
+// what was committed before it began, and so may take the stream for older than it is
+// when the log is locked, or an id for free: then the constraints refuse it, as no
+// version is there twice. The head is what the lock has waited for.
+func quickStatement(schema, events, count, first, taken string) string {
+	event := schema + ".event"
+	return "WITH v AS MATERIALIZED (SELECT " + number("SELECT version FROM "+event+
+		" WHERE tenant = $3::text AND stream_type = $4::text AND stream_id = $5::text ORDER BY version DESC LIMIT 1") + " AS version, " +
+		"EXISTS (SELECT FROM " + event + " WHERE tenant = $3 AND id = " + first + ") AS taken), " +
+		"l AS (UPDATE " + schema + ".log l SET head = l.head + " + count + " FROM v " +
+		"WHERE l.name = $1::text AND v.version BETWEEN $6::bigint AND $17::bigint AND NOT v.taken " +
+		"RETURNING l.head, v.version, clock_timestamp() AS now, pg_notify('evolve.event', $2::text)), " +
+		"e AS (INSERT INTO " + event + " SELECT $3, l.head - " + count + " + e.place, $4, $5, l.version + e.place, " +
+		"e.id, e.type, e.schema, e.content_type, coalesce(e.time, l.now), l.now, " +
+		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + events + ") e) " +
+		"SELECT v.version, l.head, " + taken + " FROM v LEFT JOIN l ON true"
 }
 
 // readStatements returns the queries for a page of a stream, of a log, and of what of a

@@ -185,11 +185,11 @@ BEGIN
   SELECT e.tenant, positions[e.append] + e.place, e.stream_type, e.stream_id, befores[e.append] + e.place,
     e.id, e.type, e.schema, e.content_type, coalesce(e.time, now), now,
     e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data
-  FROM unnest(e_append, e_place, e_tenant, e_stream_type, e_stream_id,
-    e_id, e_type, e_schema, e_content_type, e_time,
-    e_correlation, e_causation, e_actor, e_headers, e_data)
-    e (append, place, tenant, stream_type, stream_id, id, type, schema, content_type, time,
-      correlation, causation, actor, headers, data)
+  FROM (SELECT unnest(e_append) AS append, unnest(e_place) AS place, -- not in FROM, which would copy each
+      unnest(e_tenant) AS tenant, unnest(e_stream_type) AS stream_type, unnest(e_stream_id) AS stream_id,
+      unnest(e_id) AS id, unnest(e_type) AS type, unnest(e_schema) AS schema, unnest(e_content_type) AS content_type,
+      unnest(e_time) AS time, unnest(e_correlation) AS correlation, unnest(e_causation) AS causation,
+      unnest(e_actor) AS actor, unnest(e_headers) AS headers, unnest(e_data) AS data) e
   WHERE befores[e.append] IS NOT NULL;
 
   UPDATE evolve.log l SET head = h.head FROM unnest(logs, heads) h (name, head) WHERE l.name = h.name AND l.head < h.head;
@@ -203,79 +203,6 @@ BEGIN
     WHERE NOT c.release AND befores[c.append] IS NOT NULL AND NOT coalesce((
       SELECT true FROM evolve.claim h WHERE h.tenant = s_tenant[c.stream] AND h.key = c.key), false);
   END IF;
-  PERFORM pg_notify('evolve.event', news);
-END
-$$;
-
--- append_one is append for one append without claims, which is most of them: the same
--- with less to do.
-CREATE FUNCTION evolve.append_one(
-  log text, news text, tenant text, stream_type text, stream_id text, expected bigint,
-  e_id text[], e_type text[], e_schema bigint[], e_content_type text[], e_time timestamptz[],
-  e_correlation text[], e_causation text[], e_actor text[], e_headers text[], e_data bytea[],
-  OUT outcome int, OUT last_version bigint, OUT last_position bigint, OUT name text, OUT in_type text, OUT in_id text
-) LANGUAGE plpgsql
-SET enable_seqscan = off
-SET plan_cache_mode = force_generic_plan
-SET lock_timeout = '10s'
-AS $$
-#variable_conflict use_column
-DECLARE
-  now   timestamptz;
-  n     int := cardinality(e_id);
-  taken boolean;
-BEGIN
-  SELECT l.head INTO last_position FROM evolve.log l WHERE l.name = log FOR UPDATE;
-  IF last_position IS NULL THEN
-    INSERT INTO evolve.log (name) VALUES (log) ON CONFLICT DO NOTHING;
-    SELECT l.head INTO last_position FROM evolve.log l WHERE l.name = log FOR UPDATE;
-  END IF;
-  now := clock_timestamp();
-
-  IF n = 1 THEN
-    SELECT true INTO taken FROM evolve.event x WHERE x.tenant = append_one.tenant AND x.id = e_id[1];
-  ELSE
-    SELECT true INTO taken FROM unnest(e_id) e (id)
-    WHERE (SELECT true FROM evolve.event x WHERE x.tenant = append_one.tenant AND x.id = e.id) LIMIT 1;
-  END IF;
-  IF taken THEN
-    SELECT f.outcome, f.last_version, f.last_position, f.name, f.in_type, f.in_id
-    INTO outcome, last_version, last_position, name, in_type, in_id
-    FROM evolve.find(1, array_fill(1, ARRAY[n]), ARRAY(SELECT generate_series(1, n)), array_fill(tenant, ARRAY[n]),
-      array_fill(stream_type, ARRAY[n]), array_fill(stream_id, ARRAY[n]), e_id, e_type, e_schema, e_content_type, e_data) f;
-    RETURN;
-  END IF;
-
-  SELECT x.version INTO last_version FROM evolve.event x
-  WHERE x.tenant = append_one.tenant AND x.stream_type = append_one.stream_type AND x.stream_id = append_one.stream_id
-  ORDER BY x.version DESC LIMIT 1;
-  last_version := coalesce(last_version, 0);
-  IF NOT (CASE expected
-      WHEN -1 THEN last_version = 0
-      WHEN -2 THEN last_version > 0
-      WHEN -3 THEN true
-      ELSE last_version = expected END) THEN
-    outcome := 2;
-    RETURN;
-  END IF;
-
-  IF n = 1 THEN
-    INSERT INTO evolve.event VALUES (tenant, last_position + 1, stream_type, stream_id, last_version + 1,
-      e_id[1], e_type[1], e_schema[1], e_content_type[1], coalesce(e_time[1], now), now,
-      e_correlation[1], e_causation[1], e_actor[1], nullif(e_headers[1], '')::jsonb, e_data[1]);
-  ELSE
-    INSERT INTO evolve.event
-    SELECT append_one.tenant, last_position + e.place, append_one.stream_type, append_one.stream_id, last_version + e.place,
-      e.id, e.type, e.schema, e.content_type, coalesce(e.time, now), now,
-    e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data
-    FROM unnest(e_id, e_type, e_schema, e_content_type, e_time,
-    e_correlation, e_causation, e_actor, e_headers, e_data) WITH ORDINALITY
-      e (id, type, schema, content_type, time, correlation, causation, actor, headers, data, place);
-  END IF;
-  outcome := 0;
-  last_version := last_version + n;
-  last_position := last_position + n;
-  UPDATE evolve.log l SET head = last_position WHERE l.name = log;
   PERFORM pg_notify('evolve.event', news);
 END
 $$;

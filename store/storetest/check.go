@@ -30,25 +30,26 @@ type check struct {
 	store    store.Store        // shared with other clauses: streams and ids must be new
 	open     func() store.Store // a store of its own, without events
 	patience time.Duration
+	brief    bool // fewer rounds of what is random
 }
 
 // run checks c on the store shared, and on what open returns where c needs a
 // store of its own.
 func (c clause) run(tb rapid.TB, shared store.Store, open func() store.Store) {
 	tb.Helper()
-	c.runFor(tb, shared, open, patience)
+	c.runFor(tb, shared, open, patience, testing.Short())
 }
 
-func (c clause) runFor(tb rapid.TB, shared store.Store, open func() store.Store, patience time.Duration) {
+func (c clause) runFor(tb rapid.TB, shared store.Store, open func() store.Store, patience time.Duration, brief bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	c.check(&check{TB: tb, ctx: ctx, store: shared, open: open, patience: patience})
+	c.check(&check{TB: tb, ctx: ctx, store: shared, open: open, patience: patience, brief: brief})
 }
 
-// times returns n, or a fifth of it with -short.
-func (*check) times(n int) int {
-	if testing.Short() {
+// times returns n, or a fifth of it to be brief.
+func (t *check) times(n int) int {
+	if t.brief {
 		return max(1, n/5)
 	}
 	return n

@@ -24,7 +24,7 @@ func CheckClause(tb rapid.TB, name string, open func() store.Store, patience tim
 	for _, s := range suites() {
 		for _, c := range s.clauses {
 			if s.name+"/"+c.name == name {
-				c.runFor(tb, open(), open, patience)
+				c.runFor(tb, open(), open, patience, false)
 				return true
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -121,10 +120,7 @@ func histories() *rapid.Generator[[]step] {
 // history without one of its steps is a history too.
 func modelAgrees(t *check) {
 	histories := histories()
-	left := 100
-	if testing.Short() {
-		left = 20
-	}
+	left := t.times(100)
 	var failed *failure
 	rapid.Check(t.TB, func(rt *rapid.T) {
 		seed := rapid.IntRange(0, 1<<31).Draw(rt, "seed of the history")

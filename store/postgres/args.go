@@ -149,6 +149,7 @@ type columns struct {
 }
 
 func (c *columns) add(events []record) {
+	c.grow(len(events))
 	for i := range events {
 		e := &events[i].event
 		c.id = append(c.id, e.ID)
@@ -162,6 +163,14 @@ func (c *columns) add(events []record) {
 		c.headers = append(c.headers, events[i].headers)
 		c.data = append(c.data, e.Data)
 	}
+}
+
+// grow makes room for n more.
+func (c *columns) grow(n int) {
+	for _, column := range []*[]string{&c.id, &c.typ, &c.contentType, &c.correlation, &c.causation, &c.actor, &c.headers} {
+		*column = slices.Grow(*column, n)
+	}
+	c.schema, c.time, c.data = slices.Grow(c.schema, n), slices.Grow(c.time, n), slices.Grow(c.data, n)
 }
 
 // list appends them to args in the order of the functions.

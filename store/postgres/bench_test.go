@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -42,7 +45,12 @@ WHERE coalesce((SELECT max(version) FROM event WHERE tenant = $1 AND stream_type
 // byHand returns the table in a new database.
 func byHand(b *testing.B) hand {
 	b.Helper()
-	pool, err := pgxpool.New(context.Background(), postgrestest.URL(b))
+	return byHandAt(b, postgrestest.URL(b))
+}
+
+func byHandAt(b *testing.B, url string) hand {
+	b.Helper()
+	pool, err := pgxpool.New(context.Background(), url)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -82,13 +90,13 @@ func handArguments(s store.Stream, version uint64, events []store.Event) []any {
 	return []any{"default", s.Type, s.ID, int64(version), ids, types, contents, correlations, actors, data}
 }
 
-func (h hand) read(ctx context.Context, where string, args ...any) ([]store.Recorded, error) {
+// each reads the events, one after the other.
+func (h hand) each(ctx context.Context, seen func(int), where string, args ...any) error {
 	rows, err := h.pool.Query(ctx, "SELECT "+handColumns+", stream_type, stream_id FROM event WHERE tenant = 'default' AND "+where, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
-	var all []store.Recorded
 	for rows.Next() {
 		var e store.Recorded
 		var headers []byte
@@ -96,11 +104,11 @@ func (h hand) read(ctx context.Context, where string, args ...any) ([]store.Reco
 			&e.Meta.CorrelationID, &e.Meta.CausationID, &e.Meta.ActorID, &headers, &e.Data,
 			&e.Stream.Type, &e.Stream.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, e)
+		seen(1)
 	}
-	return all, rows.Err()
+	return rows.Err()
 }
 
 // ordered is by hand too, with what the store promises of positions: that they have no
@@ -171,7 +179,9 @@ func sideBySide(b *testing.B, contenders ...contender) {
 
 // BenchmarkCommand reads the last 100 events of a stream and appends to it.
 func BenchmarkCommand(b *testing.B) {
-	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	ctx, cancel := context.WithCancel(context.Background()) // as that of a request
+	defer cancel()
+	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
 		b.Run(fmt.Sprintf("%d events", n), func(b *testing.B) {
 			st, h := open(b, postgrestest.URL(b)), byHand(b)
@@ -188,9 +198,10 @@ func BenchmarkCommand(b *testing.B) {
 				got, err = st.Append(ctx, s, store.Exactly(got.Version), batch(n))
 				return err
 			}}, contender{"by-hand", func() error {
-				all, err := h.read(ctx, "stream_type = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT 100", s.Type, s.ID, int64(version)-99)
-				if err != nil || len(all) != 100 {
-					return fmt.Errorf("read %d events, %w", len(all), err)
+				read := 0
+				err := h.each(ctx, func(n int) { read += n }, "stream_type = $1 AND stream_id = $2 AND version >= $3 ORDER BY version LIMIT 100", s.Type, s.ID, int64(version)-99)
+				if err != nil || read != 100 {
+					return fmt.Errorf("read %d events, %w", read, err)
 				}
 				version += uint64(n)
 				return h.append(ctx, s, version-uint64(n), batch(n))
@@ -201,7 +212,9 @@ func BenchmarkCommand(b *testing.B) {
 
 // BenchmarkAppend appends to one stream, and with 32 writers to one each.
 func BenchmarkAppend(b *testing.B) {
-	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
+	ctx, cancel := context.WithCancel(context.Background()) // as that of a request
+	defer cancel()
+	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
 		b.Run(fmt.Sprintf("%d events", n), func(b *testing.B) {
 			st, h, o := open(b, postgrestest.URL(b)), byHand(b), orderedByHand(b)
@@ -255,55 +268,94 @@ func parallel(b *testing.B, add func(s store.Stream, version uint64) error) {
 	b.ReportMetric(float64(writers.Load()), "writers")
 }
 
-// BenchmarkRead reads 10,000 events: of a stream, and of the log.
+// scanEnv is how many events BenchmarkRead has in the log.
+const scanEnv = "EVOLVE_SCAN_EVENTS"
+
+// BenchmarkRead reads a stream of 10,000 events, and a log of 100,000 or of as many as the
+// variable says. By hand it is one query whose rows are not kept.
 func BenchmarkRead(b *testing.B) {
-	const n = 10_000
-	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
-	st := open(b, postgrestest.URL(b))
-	if _, err := st.Append(ctx, s, store.NoStream, batch(n)); err != nil {
+	const long = 10_000
+	total := 10 * long
+	if text := os.Getenv(scanEnv); text != "" {
+		var err error
+		if total, err = strconv.Atoi(text); err != nil || total < long {
+			b.Fatalf("%s=%s: want a number, of at least %d", scanEnv, text, long)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	url, s := postgrestest.URL(b), store.Stream{Type: "Account", ID: "0"}
+	st, h := open(b, url), byHandAt(b, url)
+	for n := range total / long {
+		if _, err := st.Append(ctx, store.Stream{Type: "Account", ID: strconv.Itoa(n)}, store.NoStream, batch(long)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := h.pool.Exec(ctx, "INSERT INTO event ("+handColumns+", tenant, stream_type, stream_id) OVERRIDING SYSTEM VALUE SELECT "+
+		handColumns+", tenant, stream_type, stream_id FROM evolve.event ORDER BY position"); err != nil {
 		b.Fatal(err)
 	}
-	h := byHand(b)
-	if err := h.append(ctx, s, 0, batch(n)); err != nil {
+	if _, err := h.pool.Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		b.Fatal(err)
 	}
-	readers := map[string]func() (int, error){
-		"stream/store": func() (int, error) {
-			read := 0
+	readers := []struct {
+		name string
+		want int
+		read func(seen func(int)) error
+	}{
+		{"stream/store", long, func(seen func(int)) error {
 			for _, err := range store.Events(ctx, st, s, 0) {
 				if err != nil {
-					return read, err
+					return err
 				}
-				read++
+				seen(1)
 			}
-			return read, nil
-		},
-		"log/store": func() (read int, err error) {
+			return nil
+		}},
+		{"stream/by hand", long, func(seen func(int)) error {
+			return h.each(ctx, seen, "stream_type = $1 AND stream_id = $2 ORDER BY version", s.Type, s.ID)
+		}},
+		{"log/store", total / long * long, func(seen func(int)) error {
+			for o := (store.LogOptions{}); ; {
+				page, err := st.ReadAll(ctx, o)
+				if seen(len(page.Events)); err != nil || page.End {
+					return err
+				}
+				o.From = page.Next
+			}
+		}},
+		{"log/subscribed", total / long * long, func(seen func(int)) error {
 			for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
-				read += len(page.Events)
-				if err != nil || page.End {
-					return read, err
+				if seen(len(page.Events)); err != nil || page.End {
+					return err
 				}
 			}
-			return read, nil
-		},
-		"stream/by hand": func() (int, error) {
-			all, err := h.read(ctx, "stream_type = $1 AND stream_id = $2 ORDER BY version", s.Type, s.ID)
-			return len(all), err
-		},
-		"log/by hand": func() (int, error) {
-			all, err := h.read(ctx, "position >= $1 ORDER BY position", 0)
-			return len(all), err
-		},
+			return nil
+		}},
+		{"log/by hand", total / long * long, func(seen func(int)) error {
+			return h.each(ctx, seen, "position >= $1 ORDER BY position", 0)
+		}},
 	}
-	for _, name := range []string{"stream/store", "stream/by hand", "log/store", "log/by hand"} {
-		b.Run(name, func(b *testing.B) {
+	for _, r := range readers {
+		b.Run(r.name, func(b *testing.B) {
 			b.ReportAllocs()
+			runtime.GC()
+			heap, peak := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}, uint64(0)
 			for b.Loop() {
-				if read, err := readers[name](); err != nil || read != n {
-					b.Fatalf("read %d events, %v; want %d", read, err, n)
+				read := 0
+				err := r.read(func(n int) {
+					if read/256 != (read+n)/256 {
+						metrics.Read(heap)
+						peak = max(peak, heap[0].Value.Uint64())
+					}
+					read += n
+				})
+				if err != nil || read != r.want {
+					b.Fatalf("read %d events, %v; want %d", read, err, r.want)
 				}
 			}
+			b.ReportMetric(float64(r.want)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
 		})
 	}
 }

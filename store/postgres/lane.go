@@ -289,16 +289,15 @@ func (b *backend) quick(ctx context.Context, a *appending) (done bool, err error
 	if len(a.events) > 1 {
 		query = b.sql.quickSeveral
 	}
-	var version int64
-	var head *int64
+	var version, head int64
 	var taken bool
 	if err := b.pool.QueryRow(ctx, query, quickArguments(b.logPerTenant, a)...).Scan(&version, &head, &taken); err != nil {
 		return false, err
 	}
 	least, most := bounds(a.expected)
 	switch {
-	case head != nil:
-		a.appended = store.Appended{Version: uint64(version) + uint64(len(a.events)), Position: positive(head)} //nolint:gosec // not negative
+	case head > 0:
+		a.appended = store.Appended{Version: uint64(version) + uint64(len(a.events)), Position: uint64(head)} //nolint:gosec // not negative
 	case !taken && (version < least || version > most):
 		a.refused = &store.ConflictError{Stream: a.key.stream, Expected: a.expected, Actual: uint64(version)} //nolint:gosec // not negative
 	default:

@@ -101,10 +101,10 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// setUp has a connection read by the indexes, and plan each statement once: what it has
-// planned while there were few events it keeps when there are many.
+// setUp has a connection read by the indexes, in their order, and plan each statement once:
+// what it has planned while there were few events it keeps when there are many.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; "+
+	_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; "+
 		"SELECT set_config('lock_timeout', '10s', false) WHERE current_setting('lock_timeout') = '0'")
 	return err
 }

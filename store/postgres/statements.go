@@ -103,7 +103,7 @@ func quickStatement(schema, events, count, first, taken string) string {
 		"e AS (INSERT INTO " + event + " SELECT $3, l.head - " + count + " + e.place, $4, $5, l.version + e.place, " +
 		"e.id, e.type, e.schema, e.content_type, coalesce(e.time, l.now), l.now, " +
 		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + events + ") e) " +
-		"SELECT v.version, l.head, " + taken + " FROM v LEFT JOIN l ON true"
+		"SELECT v.version, coalesce(l.head, 0), " + taken + " FROM v LEFT JOIN l ON true"
 }
 
 // readStatements returns the queries for a page of a stream, of a log, and of what of a

@@ -14,7 +14,8 @@ import (
 // Append is [store.Store.Append]. An event with a Value, or whose Time is not in
 // the years 0 to 9999, is an *[store.InvalidError]. Times are kept to the
 // microsecond. While a transaction of [Store.WithTx] has the log, an append waits
-// for at most ten seconds and is then an *[Error] that is ErrBusy.
+// for at most ten seconds, or the lock_timeout of the connections, and is then an
+// *[Error] that is ErrBusy.
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {

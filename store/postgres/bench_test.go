@@ -179,7 +179,7 @@ func sideBySide(b *testing.B, contenders ...contender) {
 
 // BenchmarkCommand reads the last 100 events of a stream and appends to it.
 func BenchmarkCommand(b *testing.B) {
-	ctx, cancel := context.WithCancel(context.Background()) // as that of a request
+	ctx, cancel := context.WithCancel(b.Context()) // as that of a request
 	defer cancel()
 	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
@@ -212,7 +212,7 @@ func BenchmarkCommand(b *testing.B) {
 
 // BenchmarkAppend appends to one stream, and with 32 writers to one each.
 func BenchmarkAppend(b *testing.B) {
-	ctx, cancel := context.WithCancel(context.Background()) // as that of a request
+	ctx, cancel := context.WithCancel(b.Context()) // as that of a request
 	defer cancel()
 	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
@@ -282,7 +282,7 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatalf("%s=%s: want a number, of at least %d", scanEnv, text, long)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	url, s := postgrestest.URL(b), store.Stream{Type: "Account", ID: "0"}
 	st, h := open(b, url), byHandAt(b, url)

@@ -86,6 +86,7 @@ func TestServerCrash(t *testing.T) {
 	for range n {
 		time.Sleep(20*time.Millisecond + rand.N(150*time.Millisecond))
 		server.Crash(t)
+		checkGone(t, st)
 		server.Restart(t)
 	}
 	time.Sleep(50 * time.Millisecond)
@@ -113,6 +114,30 @@ func TestServerCrash(t *testing.T) {
 		t.Errorf("a subscription yielded the positions %v, want 1 to %d", got, total+1)
 	}
 	t.Logf("%d commands over %d crashes", total, n)
+}
+
+// checkGone checks that every call says in time that the server is not there.
+func checkGone(t *testing.T, st *postgres.Store) {
+	t.Helper()
+	ctx := within(t)
+	calls := map[string]func() error{
+		"Append": func() error { _, err := st.Append(ctx, stream(1), store.NoStream, batch(1)); return err },
+		"Read":   func() error { _, err := st.Read(ctx, stream(1), store.ReadOptions{}); return err },
+		"Head":   func() error { _, err := st.Head(ctx); return err },
+		"AcquireLease": func() error {
+			_, err := st.AcquireLease(ctx, "lease", "owner", time.Hour)
+			return err
+		},
+		"SaveCheckpoint": func() error {
+			return st.SaveCheckpoint(ctx, "consumer", store.Checkpoint{}, store.Checkpoint{Position: 1, EventID: "e"})
+		},
+	}
+	for name, call := range calls {
+		var typed *postgres.Error
+		if err := call(); !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || store.Definite(err) {
+			t.Errorf("%s without the server = %v, want ErrUnavailable", name, err)
+		}
+	}
 }
 
 // numbersOf returns, sorted, what the writers of stream s have added.

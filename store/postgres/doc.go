@@ -10,9 +10,14 @@
 // but those of other tenants, and whoever has read up to a position has missed
 // nothing: no open transaction of this or another database, no dump that is
 // restored elsewhere, no physical replica changes that. The lock costs little, since
-// it is never held while a client is waited for: what is pending is appended as a group by one call of a
-// function in the database, on two connections that take turns, and many callers
+// it is never held while a client is waited for. An append that finds no other under way
+// is one statement. What comes meanwhile is appended as a group by one call of a
+// function in the database, on two connections that take turns, so that many callers
 // share one commit.
+//
+// When several processes append to a stream at the same moment, the constraints
+// event_version and event_id refuse one of them and the function has another look: the
+// server logs that as an error, and it is none.
 //
 // All tenants are in one order, with positions of other tenants left out; with
 // [WithLogPerTenant] each has its own.

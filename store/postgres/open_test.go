@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/postgres"
@@ -191,5 +193,43 @@ func TestOptionsRefuse(t *testing.T) {
 			}()
 			postgres.WithSchema(name)
 		}()
+	}
+}
+
+// TestAlone: an append that is alone is one statement, as is its conflict, if the connections
+// are set up for that, as Open has them.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	appendTo(t, open(t, url), stream(1), 1) // the first one makes the log
+	execute(t, url, "ALTER FUNCTION evolve.append RENAME TO other")
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "lock_timeout": "10s"} {
+		config.ConnConfig.RuntimeParams[name] = value
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	for i, pool := range []*pgxpool.Pool{nil, pool, newPool(t, url)} {
+		st := open(t, url)
+		if pool != nil {
+			if st, err = postgres.New(ctx, pool); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { st.Close() })
+		}
+		for n := 1; n <= 2; n++ {
+			s := store.Stream{Type: "B", ID: fmt.Sprint(i, n)}
+			_, err1 := st.Append(ctx, s, store.NoStream, batch(n))
+			_, err2 := st.Append(ctx, s, store.NoStream, batch(n))
+			if plain := i == 2; plain && !errors.Is(err1, postgres.ErrNoSchema) || !plain && (err1 != nil || !isConflict(err2, uint64(n))) {
+				t.Errorf("Append of %d events without the function, in pool %d, = %v, and again %v", n, i, err1, err2)
+			}
+		}
 	}
 }

@@ -26,6 +26,9 @@ func TestConformance(t *testing.T) {
 // database makes each append.
 func TestConformanceOfPool(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("NOT TESTED with -short: that a pool of the caller's conforms too")
+	}
 	url := postgrestest.URL(t)
 	var schemas atomic.Int64
 	storetest.Run(t, func(t *testing.T) store.Store {

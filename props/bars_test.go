@@ -75,6 +75,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			withT(b, func(t *testing.T) {
+				t.Helper()
 				for b.Loop() {
 					if failures, _, problem := props.Failures(t, s.Checks(1000)); problem != "" || len(failures) > 0 {
 						b.Error(problem, failures)
@@ -99,15 +100,16 @@ func withT(b *testing.B, f func(t *testing.T)) {
 func BenchmarkShrink(b *testing.B) {
 	b.ReportAllocs()
 	withT(b, func(t *testing.T) {
+		t.Helper()
 		var took []time.Duration
-		var shrinks []func() int
+		var shrinks []func() (int, string)
 		for seed := range uint64(100) {
 			shrinks = append(shrinks, props.Shrinker(t, planted[overdraft].suite(), "balance is never negative", seed))
 		}
 		n := 0
 		for b.Loop() {
 			began := time.Now()
-			if steps := shrinks[n%len(shrinks)](); steps > 7 {
+			if steps, _ := shrinks[n%len(shrinks)](); steps > 7 {
 				b.Errorf("shrunk to %d steps", steps)
 			}
 			took = append(took, time.Since(began))

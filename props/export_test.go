@@ -78,26 +78,34 @@ func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []s
 // is not enough, and how long the history is then, and shrunk.
 func FoundAfter[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64, limit int) (histories, long, steps int) {
 	t.Helper()
-	r := s.Checks(limit).run(t)
-	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
-	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) {
-		if f, ok := r.failures[name]; ok {
-			return r.coverage.histories, len(f.cmds), r.explain(t, f).steps
-		}
+	r, f, ok := first(t, s.Checks(limit), name, seed)
+	if !ok {
+		return 0, 0, 0
 	}
-	return 0, 0, 0
+	return r.coverage.histories, len(f.cmds), r.explain(t, f).steps
 }
 
-// Shrinker returns a function that shrinks a history of s which breaks name.
-func Shrinker[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64) func() (steps int) {
+// Shrinker returns a function that shrinks a history of s which breaks name, and
+// returns how long it is then and what is said of it.
+func Shrinker[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64) func() (steps int, text string) {
 	t.Helper()
-	r := s.run(t)
-	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
-	for r.try(mix(seed<<32 + uint64(r.coverage.histories))) {
-		if f, ok := r.failures[name]; ok {
-			return func() int { return r.explain(t, f).steps }
-		}
+	r, f, ok := first(t, s, name, seed)
+	if !ok {
+		t.Fatalf("%q is not broken", name)
 	}
-	t.Fatalf("%q is not broken", name)
-	return nil
+	return func() (int, string) {
+		p := r.explain(t, f)
+		return p.steps, p.text
+	}
+}
+
+// first returns the first failure of name in the histories of seed.
+func first[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64) (r *run[C, S, E], f failure[C, S, E], ok bool) {
+	t.Helper()
+	r = s.run(t)
+	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool { return l.name != name })
+	for !ok && r.try(mix(seed<<32+uint64(r.coverage.histories))) {
+		f, ok = r.failures[name]
+	}
+	return r, f, ok
 }

@@ -1,6 +1,7 @@
 package props
 
 import (
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -60,11 +61,15 @@ func (s *shrinker[C]) cutAfter() {
 	}
 }
 
-// chunks drops runs of commands: half of them, a quarter, …, single ones.
+// chunks drops runs of commands: half of them, a quarter, …, single ones; of a short
+// list runs of every length.
 func (s *shrinker[C]) chunks() (changed bool) {
-	for size := max(1, len(s.cmds)/2); size > 0; size /= 2 {
+	for size := max(1, len(s.cmds)/2); size > 0; {
 		for i := len(s.cmds) - size; i >= 0; i = min(i, len(s.cmds)) - size {
 			changed = s.try(slices.Delete(slices.Clone(s.cmds), i, i+size)) || changed
+		}
+		if size--; len(s.cmds) > short {
+			size = (size + 1) / 2
 		}
 	}
 	return changed
@@ -123,7 +128,8 @@ func (s *shrinker[C]) variants(i int) (out []C) {
 	return out
 }
 
-// short is how long a list may be for both to try every pair of its commands.
+// short is how long a list may be for chunks to try every part of it, and for both every
+// pair of its commands.
 const short = 10
 
 // both drops a command and makes another smaller at once: a deposit that paid for
@@ -171,16 +177,23 @@ func smaller(v reflect.Value, depth int) []reflect.Value {
 	}
 	switch v.Kind() { //nolint:exhaustive // the rest can only be zero
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		for _, n := range []int64{v.Int() / 2, v.Int() - sign(v.Int())} {
-			number(func(c reflect.Value) { c.SetInt(n) })
+		for less := v.Int() / 2; less != 0; less /= 2 { // so that each value is near, however large it is
+			number(func(c reflect.Value) { c.SetInt(v.Int() - less) })
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		for _, n := range []uint64{v.Uint() / 2, v.Uint() - 1} {
-			number(func(c reflect.Value) { c.SetUint(n) })
+		for less := v.Uint() / 2; less != 0; less /= 2 {
+			number(func(c reflect.Value) { c.SetUint(v.Uint() - less) })
 		}
 	case reflect.Float32, reflect.Float64:
-		if whole := float64(int64(v.Float() / 2)); whole != v.Float() {
+		whole := math.Trunc(v.Float())
+		if math.IsNaN(whole) || math.IsInf(whole, 0) {
+			break
+		}
+		if whole != v.Float() {
 			number(func(c reflect.Value) { c.SetFloat(whole) })
+		}
+		for less := math.Trunc(whole / 2); less != 0 && whole-less != whole; less = math.Trunc(less / 2) {
+			number(func(c reflect.Value) { c.SetFloat(whole - less) })
 		}
 	case reflect.String:
 		if r := []rune(v.String()); len(r) > 1 {
@@ -202,13 +215,6 @@ func smaller(v reflect.Value, depth int) []reflect.Value {
 		}
 	}
 	return out
-}
-
-func sign(n int64) int64 {
-	if n < 0 {
-		return -1
-	}
-	return 1
 }
 
 // shorter returns v without each of its elements, and with each made smaller.

@@ -1,0 +1,58 @@
+package props_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// measured is a command, its event and the state: numbers of every kind.
+type measured struct {
+	Int   int
+	Small int8
+	Uint  uint64
+	Float float64
+}
+
+// TestShrinksNumbers breaks a law from some number on, however large: the history
+// that is shown has exactly that number, and it does not take long to get there.
+func TestShrinksNumbers(t *testing.T) {
+	t.Parallel()
+	const most = 2000 // one for each pair of bits
+	d := decider.New(
+		func(c, _ measured) ([]measured, error) { return []measured{c}, nil },
+		func(_, e measured) measured { return e },
+	)
+	rapid.Check(t, func(rt *rapid.T) {
+		limit := rapid.Int64Range(1, 1<<52).Draw(rt, "limit")
+		sign := rapid.SampledFrom([]int64{-1, 1}).Draw(rt, "sign")
+		for want, over := range map[string]func(m measured) bool{
+			fmt.Sprintf("measured{Int: %d}", sign*limit):           func(m measured) bool { return sign*int64(m.Int) >= limit },
+			fmt.Sprintf("measured{Uint: %d}", limit):               func(m measured) bool { return m.Uint >= uint64(limit) },
+			fmt.Sprintf("measured{Float: %v}", float64(limit)):     func(m measured) bool { return m.Float >= float64(limit) },
+			fmt.Sprintf("measured{Small: %d}", sign*(limit%120+1)): func(m measured) bool { return sign*int64(m.Small) >= limit%120+1 },
+		} {
+			s := props.For(d).Commands(func(t *rapid.T, _ measured) measured {
+				n := rapid.Int64Range(limit, 1<<53).Draw(t, "n")
+				return measured{int(sign * n), int8(sign * (limit%120 + 1)), uint64(n), float64(n) + 0.25}
+			}).Rule("small", func(s props.Step[measured, measured, measured]) error {
+				if over(s.After) {
+					return fmt.Errorf("%v is too much", s.After)
+				}
+				return nil
+			})
+			_, text := props.Shrinker(t, s, "small", 1)()
+			runs := regexp.MustCompile(`\((\d+) runs\)`).FindStringSubmatch(text)
+			if n, err := strconv.Atoi(runs[1]); err != nil || n > most || !strings.Contains(text, want+" ") {
+				rt.Fatalf("want %s in at most %d runs: %v\n%s", want, most, err, text)
+			}
+		}
+	})
+}

@@ -29,7 +29,7 @@ func (s *shrinker[C]) shrink() {
 		changed = s.chunks()
 		changed = s.pairs() || changed
 		changed = s.fields() || changed
-		changed = changed || s.both()
+		changed = changed || s.both() || s.together()
 	}
 }
 
@@ -111,16 +111,24 @@ func (s *shrinker[C]) smaller(i int) bool {
 	return false
 }
 
-// variants returns command i with one of its fields made smaller.
-func (s *shrinker[C]) variants(i int) (out []C) {
+// open returns the fields of command i that may be changed.
+func (s *shrinker[C]) open(i int) (fields []int) {
 	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
 	if v.Kind() != reflect.Struct {
 		return nil
 	}
 	for n := range v.NumField() {
-		if !v.Type().Field(n).IsExported() || s.kept(i, n) {
-			continue
+		if v.Type().Field(n).IsExported() && !s.kept(i, n) {
+			fields = append(fields, n)
 		}
+	}
+	return fields
+}
+
+// variants returns command i with one of its fields made smaller.
+func (s *shrinker[C]) variants(i int) (out []C) {
+	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	for _, n := range s.open(i) {
 		for _, value := range smaller(v.Field(n), 0) {
 			out = append(out, edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(value) }))
 		}
@@ -128,8 +136,8 @@ func (s *shrinker[C]) variants(i int) (out []C) {
 	return out
 }
 
-// short is how long a list may be for chunks to try every part of it, and for both every
-// pair of its commands.
+// short is how long a list may be for chunks to try every part of it, and for both and
+// together every pair of its commands.
 const short = 10
 
 // both drops a command and makes another smaller at once: a deposit that paid for
@@ -153,6 +161,56 @@ func (s *shrinker[C]) both() bool {
 		}
 	}
 	return false
+}
+
+// together takes the same from an integer of two commands: of a deposit, and of the
+// withdrawal that it paid for.
+func (s *shrinker[C]) together() bool {
+	if len(s.cmds) > short {
+		return false
+	}
+	for i := range s.cmds {
+		for j := range i {
+			for _, n := range s.open(i) {
+				for _, m := range s.open(j) {
+					if s.lessen(i, n, j, m) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// lessen takes the same from field n of command i and field m of command j, as much as
+// still breaks the law.
+func (s *shrinker[C]) lessen(i, n, j, m int) bool {
+	x, y := signed(s.cmds[i], n), signed(s.cmds[j], m)
+	for less := x; less != 0; less /= 2 {
+		if (y < 0) != (less < 0) || y/less == 0 {
+			continue // that one would not be smaller
+		}
+		cmds := slices.Clone(s.cmds)
+		cmds[i], cmds[j] = minus(cmds[i], n, less), minus(cmds[j], m, less)
+		if s.try(cmds) {
+			return true
+		}
+	}
+	return false
+}
+
+// signed returns the number in field n of cmd, 0 if it is no integer with a sign.
+func signed[C any](cmd C, n int) int64 {
+	if f := structOf(reflect.ValueOf(&cmd).Elem()).Field(n); f.CanInt() {
+		return f.Int()
+	}
+	return 0
+}
+
+// minus returns cmd with less in field n, an integer with a sign.
+func minus[C any](cmd C, n int, less int64) C {
+	return edit(cmd, func(v reflect.Value) { v.Field(n).SetInt(v.Field(n).Int() - less) })
 }
 
 // kept reports whether field n of command i is as a sample wants it.

@@ -1,6 +1,7 @@
 package props_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -55,4 +56,53 @@ func TestShrinksNumbers(t *testing.T) {
 			}
 		}
 	})
+}
+
+type (
+	pay  struct{ N int }
+	take struct{ N int }
+)
+
+// TestShrinksTogether breaks a law by two numbers that fit: neither the payment can be
+// left out nor the two made smaller one by one, but both at once.
+func TestShrinksTogether(t *testing.T) {
+	t.Parallel()
+	errNo := errors.New("no")
+	d := decider.New(
+		func(c any, balance int) ([]any, error) {
+			switch c := c.(type) {
+			case pay:
+				if c.N > 0 {
+					return []any{c}, nil
+				}
+			case take:
+				if c.N > 0 && c.N <= balance+1 { // the bug
+					return []any{c}, nil
+				}
+			}
+			return nil, errNo
+		},
+		func(balance int, e any) int {
+			if e, ok := e.(take); ok {
+				return balance - e.N
+			}
+			return balance + e.(pay).N //nolint:errcheck,forcetypeassert // there is no other
+		},
+	)
+	s := props.For(d).Commands(func(t *rapid.T, balance int) any {
+		if balance == 0 {
+			return pay{rapid.IntRange(1, 100_000).Draw(t, "n")}
+		}
+		return take{balance + 1}
+	}).Invariant("never below zero", func(balance int) error {
+		if balance < 0 {
+			return errNo
+		}
+		return nil
+	})
+	for seed := range uint64(50) {
+		if steps, text := props.Shrinker(t, s, "never below zero", seed)(); steps != 1 || !strings.Contains(text, "take{N: 1} ") {
+			t.Errorf("shrunk to %d steps, want one that takes 1:\n%s", steps, text)
+		}
+	}
 }

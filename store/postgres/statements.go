@@ -85,25 +85,32 @@ const (
 // quickTaken tells of several ids whether one is taken, with a look at all but the first
 // only if nothing was appended.
 func quickTaken(schema string) string {
-	return "taken OR head IS NULL AND EXISTS (SELECT FROM " + schema + ".event WHERE tenant = $3 AND id = ANY ($7::text[]))"
+	return "taken OR head IS NULL AND EXISTS (SELECT FROM unnest($7::text[]) u (id) WHERE " + isTaken(schema+".event", "u.id") + ")"
+}
+
+// isTaken returns whether an id is taken. It looks for the first that is not less, since the
+// order leaves one index to do that by: for the id alone, a table that was never
+// analyzed lets the planner take any index that begins with the tenant.
+func isTaken(event, id string) string {
+	return "coalesce((SELECT x.id FROM " + event + " x WHERE x.tenant = $3 AND x.id >= " + id + " ORDER BY x.id LIMIT 1) = " + id + ", false)"
 }
 
 // quickStatement returns the statement for a [backend.quick] append of count events. It sees
 // what was committed before it began, and so may take the stream for older than it is
 // when the log is locked, or an id for free: then the constraints refuse it, as no
 // version is there twice. The head is what the lock has waited for.
-func quickStatement(schema, events, count, first, taken string) string {
+func quickStatement(schema, events, count, first, anyTaken string) string {
 	event := schema + ".event"
 	return "WITH v AS MATERIALIZED (SELECT " + number("SELECT version FROM "+event+
 		" WHERE tenant = $3::text AND stream_type = $4::text AND stream_id = $5::text ORDER BY version DESC LIMIT 1") + " AS version, " +
-		"EXISTS (SELECT FROM " + event + " WHERE tenant = $3 AND id = " + first + ") AS taken), " +
+		isTaken(event, first) + " AS taken), " +
 		"l AS (UPDATE " + schema + ".log l SET head = l.head + " + count + " FROM v " +
 		"WHERE l.name = $1::text AND v.version BETWEEN $6::bigint AND $17::bigint AND NOT v.taken " +
 		"RETURNING l.head, v.version, clock_timestamp() AS now, pg_notify('evolve.event', $2::text)), " +
 		"e AS (INSERT INTO " + event + " SELECT $3, l.head - " + count + " + e.place, $4, $5, l.version + e.place, " +
 		"e.id, e.type, e.schema, e.content_type, coalesce(e.time, l.now), l.now, " +
 		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + events + ") e) " +
-		"SELECT v.version, coalesce(l.head, 0), " + taken + " FROM v LEFT JOIN l ON true"
+		"SELECT v.version, coalesce(l.head, 0), " + anyTaken + " FROM v LEFT JOIN l ON true"
 }
 
 // readStatements returns the queries for a page of a stream, of a log, and of what of a
@@ -121,7 +128,7 @@ func readStatements(event string, backward bool) (read, log, filtered string) {
 
 	const ofLog = "WHERE tenant = $1 "
 	head := number("SELECT position FROM " + event + ofLog + "ORDER BY position DESC LIMIT 1")
-	id := "coalesce((SELECT id FROM " + event + ofLog + "AND position = $4), '')"
+	id := "coalesce((SELECT id FROM (SELECT id, position FROM " + event + ofLog + "AND position >= $4 ORDER BY position LIMIT 1) x WHERE position = $4), '')"
 	first := "0::bigint"
 	if backward {
 		first = number("SELECT position FROM " + event + ofLog + "ORDER BY position LIMIT 1")

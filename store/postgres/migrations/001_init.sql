@@ -91,8 +91,9 @@ CREATE TABLE evolve.lease (
 -- with claims has its stream for itself. The channel evolve.event gets the news.
 --
 -- Each statement sees what was committed before it began, so those after the lock
--- see all that is before them in the log. They must find events by the indexes,
--- also when they were planned while there were few.
+-- see all that is before them in the log. They must find events by the right index,
+-- also when they were planned while there were few: so an id is the first that is
+-- not less, which only the index of ids tells.
 CREATE FUNCTION evolve.append(
   logs text[], news text,
   s_log int[], s_tenant text[], s_type text[], s_id text[],
@@ -134,7 +135,7 @@ BEGIN
   INTO versions FROM unnest(s_tenant, s_type, s_id) s (tenant, type, id);
 
   SELECT array_agg(e.append) INTO taken FROM unnest(e_append, e_tenant, e_id) e (append, tenant, id)
-  WHERE (SELECT true FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id);
+  WHERE (SELECT x.id FROM evolve.event x WHERE x.tenant = e.tenant AND x.id >= e.id ORDER BY x.id LIMIT 1) = e.id;
 
   FOR n IN 1 .. cardinality(a_stream) LOOP
     s := a_stream[n];
@@ -223,8 +224,8 @@ BEGIN
   SELECT x.version, x.position, x.id, x.stream_type, x.stream_id
   INTO last_version, last_position, name, in_type, in_id
   FROM unnest(e_append, e_place, e_tenant, e_id) e (append, place, tenant, id)
-  CROSS JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id OFFSET 0) x
-  WHERE e.append = n ORDER BY e.place LIMIT 1;
+  CROSS JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id >= e.id ORDER BY x.id LIMIT 1) x
+  WHERE e.append = n AND x.id = e.id ORDER BY e.place LIMIT 1;
 
   SELECT bool_and(coalesce(x.stream_type = e.stream_type AND x.stream_id = e.stream_id AND x.version = last_version + e.place - 1
     AND x.type = e.type AND x.schema = e.schema AND x.content_type = e.content_type AND x.data = e.data, false)) AS same,
@@ -232,7 +233,7 @@ BEGIN
   INTO latest
   FROM unnest(e_append, e_place, e_tenant, e_stream_type, e_stream_id, e_id, e_type, e_schema, e_content_type, e_data)
     e (append, place, tenant, stream_type, stream_id, id, type, schema, content_type, data)
-  LEFT JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id = e.id OFFSET 0) x ON true
+  LEFT JOIN LATERAL (SELECT * FROM evolve.event x WHERE x.tenant = e.tenant AND x.id >= e.id ORDER BY x.id LIMIT 1) x ON x.id = e.id
   WHERE e.append = n;
 
   outcome := 3;

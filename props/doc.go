@@ -28,6 +28,21 @@
 //		When(Withdraw{3}).
 //		Then(Withdrawn{3})
 //
+// # More than one decider
+//
+// The same histories check what stands beside a decider:
+//
+//   - [Same] holds it against another one that must do the same, as before and after
+//     a refactoring; [Refines] against a simpler one, of which it is a detailed form or
+//     the whole around it; [Against] against a [Model], which has no events.
+//   - [Lens], [Embeds] and [Batches] check the functions that build larger deciders
+//     from it: those that decider.Focus, decider.MapEvent and decider.Batch take or make.
+//   - [Projects] checks a view of its events: pure, total, the same however often and in
+//     whichever parts it is fed; [Process] checks a process.
+//   - [Upcasts] checks that what an older [Release] wrote is read as of today, [Golden]
+//     that files of it still are, and [Replay] that the events of production are;
+//     [Lines] and [WriteLines] read and write those.
+//
 // # How histories are made
 //
 // Most commands are chosen so that Decide accepts them, some as they come; half

@@ -3,6 +3,7 @@ package props_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -137,6 +138,36 @@ func TestDocStore(t *testing.T) {
 		t.Helper()
 		return memory.New()
 	})
+}
+
+func TestDocRecord(t *testing.T) {
+	t.Parallel()
+	st := memory.New()
+	faulty := storetest.Faults(st, 1, storetest.Rate{Down: 0.1, Lost: 0.1, Late: 0.1})
+	record := storetest.Record(faulty)
+	stream := store.Stream{Type: "Account", ID: "ann"}
+	var clients sync.WaitGroup
+	for n := range 4 {
+		clients.Go(func() {
+			ctx := storetest.WithClient(context.Background(), n)
+			for range 20 { // what fails is in the record, too
+				page, _ := record.Read(ctx, stream, store.ReadOptions{})
+				_, _ = record.Append(ctx, stream, store.Exactly(page.Head), []store.Event{{ID: store.NewID(), Type: "Opened"}})
+			}
+		})
+	}
+	clients.Wait()
+	faulty.Land() // what is late
+	history, err := record.History(context.Background(), st, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storetest.CheckStream(history); err != nil {
+		t.Error(err)
+	}
+	if len(history.Final) == 0 {
+		t.Error("nothing was written")
+	}
 }
 
 func TestDocSchedules(t *testing.T) {

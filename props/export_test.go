@@ -58,10 +58,13 @@ func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {
 }
 
 // Mutation returns what Mutants logs, the killed mutants and all that count, and
-// why there is no report.
+// why it fails.
 func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB, decider.Decider[C, S, E])) (text string, killed, all int, problem string) {
 	t.Helper()
 	m, problem := s.mutation(t, more)
+	if problem == "" {
+		problem = m.missed(s.score)
+	}
 	return m.String(), m.killed(), len(m.fates), problem
 }
 

@@ -46,8 +46,8 @@ func (s Suite[C, S, E]) Mutants(t *testing.T, more ...func(t rapid.TB, d decider
 		t.Fatal(problem)
 	}
 	t.Log(report)
-	if killed := report.killed(); float64(killed) < s.score*float64(len(report.fates)) {
-		t.Errorf("%d of %d mutants killed, want %.0f%%", killed, len(report.fates), 100*s.score)
+	if missed := report.missed(s.score); missed != "" {
+		t.Error(missed)
 	}
 }
 
@@ -165,6 +165,14 @@ func (w *witness) Error(...any)          { w.Fail() }
 func (w *witness) Errorf(string, ...any) { w.Fail() }
 func (w *witness) Fatal(...any)          { w.FailNow() }
 func (w *witness) Fatalf(string, ...any) { w.FailNow() }
+
+// missed says that fewer than least are killed, if so.
+func (m mutation) missed(least float64) string {
+	if killed := m.killed(); float64(killed) < least*float64(len(m.fates)) {
+		return fmt.Sprintf("%d of %d mutants killed, want %.0f%%", killed, len(m.fates), 100*least)
+	}
+	return ""
+}
 
 func (m mutation) killed() int {
 	n := 0

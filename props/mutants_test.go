@@ -39,12 +39,6 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// TestMutantsCheck is what a user writes.
-func TestMutantsCheck(t *testing.T) {
-	t.Parallel()
-	suite().MutantScore(0.5).Mutants(t, scenarios)
-}
-
 // TestMutantsProblems checks that a decider which breaks a law itself is an error,
 // and a suite without commands.
 func TestMutantsProblems(t *testing.T) {
@@ -92,6 +86,9 @@ func TestMutantsOfStates(t *testing.T) {
 	texts["value"], _, _, _ = props.Mutation(t, props.For(byValue).Any(count{}))
 	texts["pointer"], _, _, _ = props.Mutation(t, props.For(byPointer).Any(count{}))
 	texts["plain"], _, _, _ = props.Mutation(t, props.For(plain).Any(count{}))
+	if _, killed, all, problem := props.Mutation(t, props.For(plain).Any(count{}).MutantScore(1)); killed == all || !strings.HasSuffix(problem, "mutants killed, want 100%") {
+		t.Errorf("%d of %d mutants are killed, all are wanted, and the problem is %q", killed, all, problem)
+	}
 	for name, text := range texts {
 		field := "n"
 		if name == "plain" {

@@ -53,9 +53,7 @@ func (b *backend) is(bug string) bool { return b.bug == bug }
 // pause lets others in, where a bug forgets the lock.
 func (b *backend) pause() {
 	b.mu.Unlock()
-	for range 20 {
-		runtime.Gosched()
-	}
+	time.Sleep(50 * time.Microsecond)
 	b.mu.Lock()
 }
 

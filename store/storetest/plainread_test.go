@@ -275,6 +275,9 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 		if o.From = next; p.is("what is beyond comes too") {
 			o.From = min(next, page.Head+1)
 		}
+		if p.is("drops when slow") {
+			p.drop(&o)
+		}
 		if page.End || p.is("never caught up") && len(page.Events) == 0 {
 			p.await(ctx, wake, &o)
 		}
@@ -333,11 +336,13 @@ func (p *plain) await(ctx context.Context, wake <-chan struct{}, o *store.LogOpt
 	case <-wake:
 	case <-done:
 	}
-	if p.is("drops when slow") {
-		p.mu.Lock()
-		if n := len(p.log); n > 100 {
-			o.From = max(o.From, p.log[n-100].Position)
-		}
-		p.mu.Unlock()
+}
+
+// drop leaves out what a loop that was slow is far behind with.
+func (p *plain) drop(o *store.LogOptions) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.log); n > 100 {
+		o.From = max(o.From, p.log[n-100].Position)
 	}
 }

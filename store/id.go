@@ -2,14 +2,19 @@ package store
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
+	"time"
 )
 
-// NewID returns a new random event id, a UUID of version 4 (RFC 9562 §5.4).
+// NewID returns a new event id, a UUID of version 7 (RFC 9562 §5.7): the milliseconds
+// since 1970, and 74 random bits. Ids of about the same time are near each other in the
+// index of a database, which is then written in fewer places.
 func NewID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	b[6] = b[6]&0x0f | 0x40
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16) //nolint:forbidigo,gosec // says nothing but an order
+	rand.Read(b[6:])                                                     // never fails: crypto/rand ends the program instead
+	b[6] = b[6]&0x0f | 0x70
 	b[8] = b[8]&0x3f | 0x80
 	var text [36]byte
 	hex.Encode(text[0:8], b[0:4])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -109,15 +110,18 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestNewID checks that ids have the form of a version 4 UUID and do not repeat.
+// TestNewID checks that ids have the form of a version 7 UUID, tell the time that it
+// is, and do not repeat.
 func TestNewID(t *testing.T) {
 	t.Parallel()
-	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	seen := map[string]bool{}
 	rapid.Check(t, func(t *rapid.T) {
+		before := time.Now().UnixMilli()
 		id := store.NewID()
-		if !form.MatchString(id) || seen[id] {
-			t.Fatalf("NewID() = %q, seen before: %v", id, seen[id])
+		ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
+		if !form.MatchString(id) || seen[id] || err != nil || ms < before || ms > time.Now().UnixMilli() {
+			t.Fatalf("NewID() = %q, at %d ms, seen before: %v, %v", id, before, seen[id], err)
 		}
 		seen[id] = true
 	})

@@ -90,7 +90,7 @@ func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 // that panics in Decide is run alone. After Close it returns ErrClosed.
 func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	o := gather(opts)
-	f := g.r.newFlight(id, o, newKey(o.command))
+	f := g.r.newFlight(id, o, g.r.newKey(o.command))
 	decide := func(state S) ([]E, error) { return g.r.decider.Decide(cmd, state) }
 	return g.r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		if ctx.Err() != nil {

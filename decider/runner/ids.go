@@ -14,18 +14,20 @@ import (
 const idLen = 36
 
 // key is what the event ids of one call come from: its command id, or without
-// one a random number. It stays the same for all attempts of the call.
+// one the time and a random number. It stays the same for all attempts of the call.
 type key struct {
 	command string
-	hi, lo  uint64 // random; if command is empty
+	hi, lo  uint64 // milliseconds since 1970 in 48 bits, and random ones; if command is empty
 }
 
 // newKey returns the key of a call with command as its id, which may be empty.
-func newKey(command string) key {
+func (r *Runner[C, S, E]) newKey(command string) key {
 	if command != "" {
 		return key{command: command}
 	}
-	return key{hi: rand.Uint64(), lo: rand.Uint64()} //nolint:gosec // 128 bits of ChaCha8 are unique; nobody relies on not guessing them
+	ms := uint64(r.clock().UnixMilli()) //nolint:gosec // see store.NewID
+	// 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them.
+	return key{hi: ms<<16 | rand.Uint64()>>48, lo: rand.Uint64()} //nolint:gosec // as said
 }
 
 // id returns the id of the event at index in what the command appends to s.
@@ -48,7 +50,7 @@ func (k key) ids(s store.Stream, n int) string {
 
 // text returns a UUID of version 8 (RFC 9562 §5.8). With a command id its bits
 // are those of SHA-256 over the stream's type and id and the command id, each
-// after its length, and the index; otherwise the random number plus the index.
+// after its length, and the index; otherwise those of k, plus the index.
 func (k key) text(s store.Stream, index int) [idLen]byte {
 	hi, lo := k.hi, k.lo+uint64(index) //nolint:gosec // an index is not negative
 	if k.command != "" {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -228,6 +230,25 @@ func TestEventIDs(t *testing.T) {
 		for i, id := range want {
 			if recorded[i].ID != id {
 				t.Errorf("id of event %d = %q, want %q", i+1, recorded[i].ID, id)
+			}
+		}
+	})
+
+	t.Run("without a command id are in the order of time", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		r := newAccounts(st).WithClock(func() time.Time {
+			at = at.Add(time.Millisecond)
+			return at
+		})
+		must(t, r, "a", open{"ann"})
+		must(t, r, "a", deposit{4})
+		must(t, r, "a", withdraw{2, 2})
+		_, recorded := history(t, st, "a")
+		for i := 1; i < 3; i++ { // the third and the fourth are of one time
+			if before, id := recorded[i-1].ID, recorded[i].ID; before >= id || !strings.HasPrefix(id, "019ca94") {
+				t.Errorf("id %q comes after %q", id, before)
 			}
 		}
 	})

@@ -95,7 +95,7 @@ func (r *Runner[C, S, E]) WithRetry(retry Retry) *Runner[C, S, E] {
 	return &c
 }
 
-// WithClock returns a copy of r that takes the time of events, and the age of what
+// WithClock returns a copy of r that takes the time of events and of their ids, and the age of what
 // is cached, from now in place of time.Now. It must be safe for concurrent use.
 func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 	c := *r
@@ -107,7 +107,7 @@ func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 // a zero Outcome if it returns an error; the package comment lists which.
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	o := gather(opts)
-	f := r.newFlight(id, o, newKey(o.command))
+	f := r.newFlight(id, o, r.newKey(o.command))
 	return r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
 	})
@@ -121,7 +121,7 @@ func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
 ) (R, Outcome[S, E], error) {
 	o := gather(opts)
-	f := r.newFlight(id, o, newKey(o.command))
+	f := r.newFlight(id, o, r.newKey(o.command))
 	var result, zero R
 	out, err := r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) (events []E, err error) {

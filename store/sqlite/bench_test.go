@@ -135,11 +135,11 @@ func BenchmarkCommand(b *testing.B) {
 	})
 }
 
-// BenchmarkRead reads a stream, and the log, of EVOLVE_BENCH_EVENTS events, 10,000 if
+// BenchmarkRead reads a stream, and the log, of EVOLVE_SCAN_EVENTS events, 10,000 if
 // it is not set.
 func BenchmarkRead(b *testing.B) {
 	n := 10_000
-	if set, err := strconv.Atoi(os.Getenv("EVOLVE_BENCH_EVENTS")); err == nil {
+	if set, err := strconv.Atoi(os.Getenv("EVOLVE_SCAN_EVENTS")); err == nil {
 		n = set
 	}
 	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}

@@ -12,7 +12,7 @@ import (
 // index of a database, which is then written in fewer places.
 func NewID() string {
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16) //nolint:forbidigo,gosec // says nothing but an order
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16) //nolint:forbidigo // says nothing but an order
 	rand.Read(b[6:])                                                     // never fails: crypto/rand ends the program instead
 	b[6] = b[6]&0x0f | 0x70
 	b[8] = b[8]&0x3f | 0x80

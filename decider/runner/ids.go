@@ -25,9 +25,8 @@ func (r *Runner[C, S, E]) newKey(command string) key {
 	if command != "" {
 		return key{command: command}
 	}
-	ms := uint64(r.clock().UnixMilli()) //nolint:gosec // see store.NewID
-	// 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them.
-	return key{hi: ms<<16 | rand.Uint64()>>48, lo: rand.Uint64()} //nolint:gosec // as said
+	ms := uint64(r.clock().UnixMilli())
+	return key{hi: ms<<16 | rand.Uint64()>>48, lo: rand.Uint64()} //nolint:gosec // 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them
 }
 
 // id returns the id of the event at index in what the command appends to s.

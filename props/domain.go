@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/samber/lo"
 )
 
 // Valid says which commands can come in a state; others are neither made nor
@@ -109,20 +112,14 @@ func (s Suite[C, S, E]) chosen() []law[C, S, E] {
 
 // unknown says which names given to Without are of no law, "" if all are.
 func (s Suite[C, S, E]) unknown() string {
-	var names, missing []string
-	for _, l := range slices.Concat(laws[C, S, E](), s.laws) {
-		names = append(names, l.name)
-	}
-	for _, v := range newCoverage(s).all() {
-		names = append(names, v.name)
-	}
-	for _, n := range s.without {
-		if !slices.Contains(names, n) {
-			missing = append(missing, fmt.Sprintf("%q", n))
-		}
-	}
+	names := slices.Concat(
+		lo.Map(slices.Concat(laws[C, S, E](), s.laws), func(l law[C, S, E], _ int) string { return l.name }),
+		lo.Map(newCoverage(s).all(), func(v verdict, _ int) string { return v.name }),
+	)
+	missing := lo.Without(s.without, names...)
 	if len(missing) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("props: Without(%s): there is no such law, only\n\t%s", strings.Join(missing, ", "), strings.Join(names, "\n\t"))
+	quoted := lo.Map(missing, func(n string, _ int) string { return strconv.Quote(n) })
+	return fmt.Sprintf("props: Without(%s): there is no such law, only\n\t%s", strings.Join(quoted, ", "), strings.Join(names, "\n\t"))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/samber/lo"
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
@@ -47,10 +48,7 @@ func For[C, S, E any](d decider.Decider[C, S, E]) Suite[C, S, E] {
 // they are. A type may be there several times. Any panics if a sample is not a
 // struct or a pointer to one.
 func (s Suite[C, S, E]) Any(samples ...C) Suite[C, S, E] {
-	s.blanks = slices.Clone(s.blanks)
-	for _, sample := range samples {
-		s.blanks = append(s.blanks, blankOf(sample))
-	}
+	s.blanks = slices.Concat(s.blanks, lo.Map(samples, func(c C, _ int) blank[C] { return blankOf(c) }))
 	return s
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/samber/lo"
+
 	"github.com/evolvego/evolve/decider"
 )
 
@@ -212,10 +214,7 @@ func shuffle[E any](events []E, seed uint64, stream func(E) string) []E {
 	if stream == nil {
 		return out
 	}
-	queues := map[string][]E{}
-	for _, e := range events {
-		queues[stream(e)] = append(queues[stream(e)], e)
-	}
+	queues := lo.GroupBy(events, stream)
 	for i, e := range out { // its place is for the next one of its stream
 		s := stream(e)
 		out[i], queues[s] = queues[s][0], queues[s][1:]

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/samber/lo"
+
 	"github.com/evolvego/evolve/store"
 )
 
@@ -303,12 +305,8 @@ func logHasNoRefused(t *check) {
 func logIsTheStreams(t *check) {
 	st := t.openLog()
 	t.mixed(st, 20)
-	streams := make(map[store.Stream][]store.Recorded)
 	all := t.log(st, store.LogOptions{Limit: 3})
-	for i := range all {
-		streams[all[i].Stream] = append(streams[all[i].Stream], all[i])
-	}
-	for s, want := range streams {
+	for s, want := range lo.GroupBy(all, func(r store.Recorded) store.Stream { return r.Stream }) {
 		if diff := differAll(t.all(st, s), want); diff != "" {
 			t.Fatalf("stream %s, against its events in the log: %s", s, diff)
 		}

@@ -7,4 +7,8 @@ require (
 	github.com/evolvego/evolve v0.0.0
 )
 
-require pgregory.net/rapid v1.3.0 // indirect
+require (
+	github.com/samber/lo v1.46.0 // indirect
+	golang.org/x/text v0.32.0 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
+)

@@ -20,8 +20,14 @@ const (
 
 // reader is a connection that reads, with its statements.
 type reader struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	streams map[streamName]int64 // ids, which never change; maxCached at most
+}
+
+type streamName struct {
+	tenant string
+	stream store.Stream
 }
 
 func (r *reader) close() error {
@@ -85,7 +91,7 @@ func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *r
 		if err != nil {
 			return fileError(b.path, err)
 		}
-		r = &reader{conn: conn, stmts: make(map[string]*sql.Stmt)}
+		r = &reader{conn: conn, stmts: make(map[string]*sql.Stmt), streams: make(map[streamName]int64)}
 	}
 	if err := do(quiet, r); err != nil {
 		return fileError(b.path, err)
@@ -141,6 +147,7 @@ func (r *reader) each(ctx context.Context, query string, args []any, add func(*s
 const (
 	findStreamByName = `SELECT s.id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
+	findHead    = `SELECT coalesce(max(version), 0) FROM event WHERE stream = ?`
 	readForward = `SELECT ` + eventColumns + ` FROM event e
 WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version LIMIT ? + 0`
 	readBackward = `SELECT ` + eventColumns + ` FROM event e
@@ -158,9 +165,7 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	}
 	var page store.Page
 	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
-		var id int64
-		var head uint64
-		_, err := r.one(ctx, findStreamByName, []any{s.tenant, stream.Type, stream.ID}, []any{&id, &head})
+		id, head, err := r.stream(ctx, streamName{s.tenant, stream})
 		if err != nil {
 			return err
 		}
@@ -187,6 +192,23 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 		return store.Page{}, err
 	}
 	return page, nil
+}
+
+// stream returns the id and the version of the stream called name, zeros if there is
+// none. To find it by its name takes pages of two indexes that nobody else needs.
+func (r *reader) stream(ctx context.Context, name streamName) (id int64, version uint64, err error) {
+	if id, ok := r.streams[name]; ok {
+		_, err := r.one(ctx, findHead, []any{id}, []any{&version})
+		return id, version, err
+	}
+	found, err := r.one(ctx, findStreamByName, []any{name.tenant, name.stream.Type, name.stream.ID}, []any{&id, &version})
+	if found {
+		if len(r.streams) == maxCached {
+			clear(r.streams)
+		}
+		r.streams[name] = id
+	}
+	return id, version, err
 }
 
 // pager makes a page of a stream or log up to head, of what is numbered from low

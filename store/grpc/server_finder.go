@@ -100,6 +100,14 @@ func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, boo
 	if first, err = oldest(ctx, v, id, learned[len(known):], first); err != nil || first.Version == 0 {
 		return store.Stream{}, false, err
 	}
+	// A stream that came after it was looked for may be older than first; from now
+	// on none can come that is.
+	if learned, err = t.learn(ctx, v.log, first.Position); err != nil {
+		return store.Stream{}, false, err
+	}
+	if first, err = oldest(ctx, v, id, learned, first); err != nil {
+		return store.Stream{}, false, err
+	}
 	f.streams.get(tenantID{v.tenant, id}, func() store.Stream { return first.Stream })
 	return first.Stream, true, nil
 }

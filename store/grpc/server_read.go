@@ -136,7 +136,9 @@ func (p *pageOut) fill(read func(from uint64, limit int) (store.Page, error)) er
 		if err != nil {
 			return err
 		}
-		p.head = page.Head
+		if !p.backward || p.head == 0 { // backward, what came in between is after the page
+			p.head = page.Head
+		}
 		added, err := p.add(page.Events)
 		if err != nil {
 			return err

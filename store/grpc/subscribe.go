@@ -53,6 +53,7 @@ type feed struct {
 
 	head     uint64           // the highest position that is known of the log
 	last     store.Checkpoint // the last event that was received
+	matched  bool             // it matches the filter: a server that filters has it too
 	told     bool             // the last page has told that it has caught up
 	began    bool             // the server was reached
 	verified bool             // the last event was seen again over this connection
@@ -121,7 +122,7 @@ func (f *feed) ended(ctx context.Context, err error) error {
 // resumable reports whether a subscription that has ended with err can go on over
 // another connection.
 func resumable(err error) bool {
-	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, errProtocol) || store.Definite(err) {
+	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, errProtocol) || store.Definite(err) || tooLarge(err) {
 		return false
 	}
 	switch status.Code(err) { //nolint:exhaustive // all others
@@ -163,9 +164,9 @@ func (f *feed) tell(events []store.Recorded, end bool) bool {
 }
 
 // resume returns from where to ask for events: the last one that was received is
-// to come again, to show that the log is the same.
+// to come again, to show that the log is the same, if the server does not leave it out.
 func (f *feed) resume() uint64 {
-	if f.last.Position > 0 {
+	if f.last.Position > 0 && (f.matched || !f.client.ours.Load()) {
 		return f.last.Position
 	}
 	return f.o.From
@@ -190,6 +191,7 @@ func (f *feed) same(e *store.Recorded) (bool, error) {
 // seen says that e has come.
 func (f *feed) seen(e *store.Recorded) {
 	f.last = store.Checkpoint{Position: e.Position, EventID: e.ID}
+	f.matched = f.o.Filter.Matches(e)
 	f.head = max(f.head, e.Position)
 	f.o.From = max(f.o.From, e.Position+1)
 }

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -96,13 +95,20 @@ func (f *feed) following(ctx context.Context) (part, error) {
 		o.Filter = f.o.Filter
 	}
 	if f.last.Position > 0 && (!f.verified || !ours) {
-		p, err := f.logPart(ctx, f.last.Position, f.client.page+1, o)
+		all := o
+		if !f.matched { // it came from a server that does not filter
+			all.Filter = store.Filter{}
+		}
+		p, err := f.logPart(ctx, f.last.Position, f.client.page+1, all)
 		if err != nil {
 			return part{}, err
 		}
 		if len(p.events) == 0 {
 			head, err := f.logHead(ctx)
-			return part{}, errors.Join(err, &store.DivergedError{Checkpoint: f.last, Head: head})
+			if err != nil {
+				return part{}, err // nor is it certain that the server is the same
+			}
+			return part{}, &store.DivergedError{Checkpoint: f.last, Head: head}
 		}
 		if _, err := f.same(&p.events[0]); err != nil {
 			return part{}, err

@@ -25,11 +25,12 @@ const (
 func (f *feed) listen(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := f.receive(ctx, f.resume(), filterMetadata(&f.o.Filter)...)
+	from := f.resume()
+	r, err := f.receive(ctx, from, filterMetadata(&f.o.Filter)...)
 	if err != nil {
 		return err
 	}
-	l := &listening{feed: f, receiver: r, checked: f.last.Position == 0}
+	l := &listening{feed: f, receiver: r, checked: from != f.last.Position}
 	for !f.stopped {
 		if err := l.page(); err != nil {
 			return err

@@ -1,0 +1,258 @@
+package grpc_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// TestSubscriptionEndsAtWhatItCannotTake has a connection of the caller's that does
+// not take an event: it will not the next time either.
+func TestSubscriptionEndsAtWhatItCannotTake(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, grpc.NewServer(memory.New()), grpc.ServerOptions()...)
+	event := store.Event{ID: store.NewID(), Type: "Large", Data: []byte(`"` + strings.Repeat("x", 5<<20) + `"`)}
+	if _, err := open(t, addr).Append(t.Context(), store.Stream{Type: "A", ID: "1"}, store.NoStream, []store.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	other, err := grpc.Open(ctx, "", grpc.Conn(conn), grpc.Tenant("other")) // whose head it can read
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	small, err := other.Tenant(store.DefaultTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, ok := small.(store.Log)
+	if !ok {
+		t.Fatalf("a %T has no log", small)
+	}
+	for page, err := range log.Subscribe(ctx, store.LogOptions{}) {
+		if status.Code(err) != codes.ResourceExhausted {
+			t.Fatalf("Subscribe yielded %d events, %v; want the code ResourceExhausted", len(page.Events), err)
+		}
+	}
+}
+
+// TestSubscriptionEndsAtWhatComes is that with an event that comes later.
+func TestSubscriptionEndsAtWhatComes(t *testing.T) {
+	t.Parallel()
+	addr := listen(t, grpc.NewServer(memory.New()), grpc.ServerOptions()...)
+	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	small, err := grpc.Open(ctx, "", grpc.Conn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer small.Close()
+	large := open(t, addr)
+	sent := false
+	for page, err := range small.Subscribe(ctx, store.LogOptions{}) {
+		if err == nil && page.End && !sent {
+			sent = true
+			event := store.Event{ID: store.NewID(), Type: "Large", Data: []byte(`"` + strings.Repeat("x", 5<<20) + `"`)}
+			if _, err := large.Append(ctx, store.Stream{Type: "A", ID: "1"}, store.NoStream, []store.Event{event}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if status.Code(err) != codes.ResourceExhausted {
+			t.Fatalf("Subscribe yielded %d events, %v; want the code ResourceExhausted", len(page.Events), err)
+		}
+	}
+}
+
+// growing appends an event after each read of the log.
+type growing struct {
+	*memory.Store
+
+	t *testing.T
+}
+
+func (g growing) Tenant(string) (store.Store, error) { return g, nil }
+
+func (g growing) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	page, err := g.Store.ReadAll(ctx, o)
+	appendOne(g.t, g.Store)
+	return page, err
+}
+
+// TestHeadOfBackwardPage reads a page that the server puts together from several,
+// while the log grows: who goes on after its head must not miss an event.
+func TestHeadOfBackwardPage(t *testing.T) {
+	t.Parallel()
+	st := memory.New()
+	for range 200 {
+		appendOne(t, st)
+	}
+	client := open(t, listen(t, grpc.NewServer(growing{st, t})))
+	page, err := client.ReadAll(t.Context(), store.LogOptions{Backward: true, Limit: 150})
+	if err != nil || len(page.Events) != 150 || page.Head != page.Events[0].Position {
+		t.Fatalf("%d events from position %d, head %d, %v; want the head to be that of the first", len(page.Events), page.Events[0].Position, page.Head, err)
+	}
+}
+
+// TestSubscriptionAcrossServers subscribes with a filter at a server that knows
+// none, and goes on at one that does.
+func TestSubscriptionAcrossServers(t *testing.T) {
+	t.Parallel()
+	var ours atomic.Bool
+	backend := memory.New()
+	add := func(name string, n int) {
+		_, err := backend.Append(t.Context(), store.Stream{Type: name, ID: name}, store.Any, []store.Event{numbered(n)})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var reached atomic.Bool // the other server, by one who connects
+	addr := listen(t, grpc.NewServer(backend),
+		gogrpc.UnaryInterceptor(func(ctx context.Context, req any, _ *gogrpc.UnaryServerInfo, h gogrpc.UnaryHandler) (any, error) {
+			if !ours.Load() {
+				md, _ := metadata.FromIncomingContext(ctx)
+				md = md.Copy()
+				delete(md, "evolve-client")
+				ctx = metadata.NewIncomingContext(ctx, md)
+			} else if r, ok := req.(*pb.ReadAllRequest); ok && r.GetForward() && !reached.Load() {
+				return nil, status.Error(codes.Internal, "it has gone")
+			} else {
+				reached.Store(true)
+			}
+			return h(ctx, req)
+		}),
+		gogrpc.StreamInterceptor(func(srv any, ss gogrpc.ServerStream, _ *gogrpc.StreamServerInfo, h gogrpc.StreamHandler) error {
+			if ours.Load() {
+				return h(srv, ss)
+			}
+			ours.Store(true)
+			add("A", 3)
+			return status.Error(codes.Unavailable, "another one is there from now on")
+		}))
+	add("A", 1)
+	add("B", 2)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got := 0
+	for page, err := range open(t, addr).Subscribe(ctx, store.LogOptions{Filter: store.Filter{StreamTypes: []string{"A"}}}) {
+		if err != nil {
+			t.Fatalf("after %d events: %v", got, err)
+		}
+		if got += len(page.Events); got == 2 {
+			return
+		}
+	}
+}
+
+// TestDivergedTellsTheHead has the server fail between the read that shows that the
+// log is another one and the one that tells its head.
+func TestDivergedTellsTheHead(t *testing.T) {
+	t.Parallel()
+	var other, asked, failed atomic.Bool
+	cut := make(chan struct{})
+	addr := listen(t, grpc.NewServer(memory.New()),
+		gogrpc.UnaryInterceptor(func(ctx context.Context, req any, _ *gogrpc.UnaryServerInfo, h gogrpc.UnaryHandler) (any, error) {
+			r, ok := req.(*pb.ReadAllRequest)
+			if !ok || !other.Load() {
+				return h(ctx, req)
+			}
+			if r.GetForward() {
+				asked.Store(true)
+				return &pb.ReadAllResponse{IsEnd: true}, nil
+			}
+			if asked.Load() && !failed.Swap(true) {
+				return nil, status.Error(codes.Internal, "it is going away")
+			}
+			return h(ctx, req)
+		}),
+		gogrpc.StreamInterceptor(func(srv any, ss gogrpc.ServerStream, _ *gogrpc.StreamServerInfo, h gogrpc.StreamHandler) error {
+			select {
+			case <-cut:
+			case <-ss.Context().Done():
+			}
+			return status.Error(codes.Unavailable, "cut")
+		}))
+	st := open(t, addr)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := st.Append(ctx, store.Stream{Type: "A", ID: "A"}, store.NoStream, []store.Event{numbered(1)}); err != nil {
+		t.Fatal(err)
+	}
+	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+		var diverged *store.DivergedError
+		if errors.As(err, &diverged) && diverged.Head == 1 && status.Code(err) != codes.Internal {
+			return
+		}
+		if err != nil {
+			t.Fatalf("Subscribe ended with %v, want only that the log, with head 1, is another one", err)
+		}
+		if page.End && !other.Swap(true) {
+			close(cut)
+		}
+	}
+}
+
+// creating creates two streams of an id after the first read of it by a finder: the
+// older one of a type that was looked at already.
+type creating struct {
+	*memory.Store
+
+	t    *testing.T
+	once *atomic.Bool
+}
+
+func (c creating) Tenant(string) (store.Store, error) { return c, nil }
+
+func (c creating) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := c.Store.Read(ctx, s, o)
+	if s == (store.Stream{Type: "Known", ID: "x"}) && !c.once.Swap(true) {
+		for _, name := range []string{"Known", "New"} {
+			if _, err := c.Append(ctx, store.Stream{Type: name, ID: "x"}, store.NoStream, []store.Event{{ID: store.NewID(), Type: "Made"}}); err != nil {
+				c.t.Error(err)
+			}
+		}
+	}
+	return page, err
+}
+
+// TestIDNamesOldestStreamOfThoseThatCome has two streams of an id come into being
+// while it is looked for.
+func TestIDNamesOldestStreamOfThoseThatCome(t *testing.T) {
+	t.Parallel()
+	backend := creating{memory.New(), t, new(atomic.Bool)}
+	server := grpc.NewServer(backend)
+	if _, err := backend.Append(t.Context(), store.Stream{Type: "Known", ID: "y"}, store.NoStream, []store.Event{{ID: store.NewID(), Type: "Made"}}); err != nil {
+		t.Fatal(err)
+	}
+	readTypes(t.Context(), t, server, "t", "y") // it knows the type now
+	for range 2 {
+		if types := readTypes(t.Context(), t, server, "t", "x"); len(types) != 1 || types[0] != "Known" {
+			t.Errorf("id x is of the types %q, want the one whose stream is the oldest", types)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,6 +26,7 @@ const defaultListen = "127.0.0.1:50051"
 // settings is how to serve.
 type settings struct {
 	listen, url, metrics string
+	listenBy             string // the setting that listen is from
 	cert, key, clientCA  string
 	tokens               string
 	trustTenants         bool
@@ -35,7 +37,7 @@ type settings struct {
 func serveSettings(args []string, e env) (settings, error) {
 	var s settings
 	f := flags(e, "serve", "")
-	f.StringVar(&s.listen, "listen", orDefault(e.getenv("BIND_ADDR"), defaultListen), "serve on this `address` (env BIND_ADDR)")
+	f.StringVar(&s.listen, "listen", defaultListen, "serve on this `address` (env BIND_ADDR)")
 	f.StringVar(&s.url, "store", "", "serve the store at `URL` (env BACKEND and DATABASE_URL; default "+defaultStore+")")
 	f.StringVar(&s.cert, "tls-cert", "", "serve over TLS with the certificate in `FILE`")
 	f.StringVar(&s.key, "tls-key", "", "the key of the certificate, `FILE`")
@@ -46,6 +48,10 @@ func serveSettings(args []string, e env) (settings, error) {
 	f.TextVar(&s.logLevel, "log", slog.LevelInfo, "log from this `level` on; debug logs every call")
 	if _, err := parseFlags(f, args, 0); err != nil {
 		return s, err
+	}
+	s.listenBy = "-listen"
+	if bind := e.getenv("BIND_ADDR"); bind != "" && !isSet(f, "listen") {
+		s.listen, s.listenBy = bind, "BIND_ADDR"
 	}
 	if s.url == "" {
 		var err error
@@ -62,6 +68,12 @@ func orDefault(value, otherwise string) string {
 		return otherwise
 	}
 	return value
+}
+
+// isSet reports whether the flag called name was given.
+func isSet(f *flag.FlagSet, name string) (set bool) {
+	f.Visit(func(given *flag.Flag) { set = set || given.Name == name })
+	return set
 }
 
 // storeFromEnv returns the URL of the store that the variables say.
@@ -87,7 +99,7 @@ func (s *settings) check() error {
 	host, _, err := net.SplitHostPort(s.listen)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: -listen: %w", errUsage, err)
+		return fmt.Errorf("%w: %s: %w", errUsage, s.listenBy, err)
 	case (s.cert == "") != (s.key == ""):
 		return fmt.Errorf("%w: -tls-cert and -tls-key: one without the other", errUsage)
 	case s.clientCA != "" && s.cert == "":
@@ -95,8 +107,8 @@ func (s *settings) check() error {
 	case s.tokens != "" && s.cert == "" && !loopback(host):
 		return fmt.Errorf("%w: -tokens without -tls-cert on %s, where others could read the tokens", errUsage, s.listen)
 	case s.tokens == "" && s.clientCA == "" && !s.trustTenants && !loopback(host):
-		return fmt.Errorf("%w: -listen %s is an address that others reach, and without -tokens or -client-ca anybody may name any tenant: "+
-			"set one, or say -trust-tenants", errUsage, s.listen)
+		return fmt.Errorf("%w: %s %s is an address that others reach, and without -tokens or -client-ca anybody may name any tenant: "+
+			"set one, or say -trust-tenants", errUsage, s.listenBy, s.listen)
 	}
 	return nil
 }
@@ -140,7 +152,7 @@ func (s *settings) serve(ctx context.Context, server *grpc.Server, m *metrics, l
 	var listen net.ListenConfig
 	lis, err := listen.Listen(ctx, "tcp", s.listen)
 	if err != nil {
-		return fmt.Errorf("-listen: %w", err)
+		return fmt.Errorf("%s: %w", s.listenBy, err)
 	}
 	if s.metrics != "" {
 		metricsLis, err := listen.Listen(ctx, "tcp", s.metrics)

@@ -346,8 +346,8 @@ func TestSettings(t *testing.T) {
 		args []string
 		want string
 	}{
-		{map[string]string{"BIND_ADDR": "0.0.0.0:50051"}, nil, "-listen 0.0.0.0:50051 is an address that others reach"},
-		{map[string]string{"BIND_ADDR": "50051"}, nil, "-listen: address 50051: missing port"},
+		{map[string]string{"BIND_ADDR": "0.0.0.0:50051"}, nil, "BIND_ADDR 0.0.0.0:50051 is an address that others reach"},
+		{map[string]string{"BIND_ADDR": "50051"}, nil, "BIND_ADDR: address 50051: missing port"},
 		{map[string]string{"BACKEND": "postgres"}, nil, "BACKEND is postgres, but DATABASE_URL is not set"},
 		{map[string]string{"BACKEND": "oracle"}, nil, `BACKEND is "oracle": it can be`},
 		{nil, []string{"-store", "disk:x"}, "not the URL of a store"},

@@ -20,44 +20,9 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestSubscriptionEndsAtWhatItCannotTake has a connection of the caller's that does
-// not take an event: it will not the next time either.
+// TestSubscriptionEndsAtWhatItCannotTake has an event come that a connection of the
+// caller's does not take: it will not the next time either.
 func TestSubscriptionEndsAtWhatItCannotTake(t *testing.T) {
-	t.Parallel()
-	addr := listen(t, grpc.NewServer(memory.New()), grpc.ServerOptions()...)
-	event := store.Event{ID: store.NewID(), Type: "Large", Data: []byte(`"` + strings.Repeat("x", 5<<20) + `"`)}
-	if _, err := open(t, addr).Append(t.Context(), store.Stream{Type: "A", ID: "1"}, store.NoStream, []store.Event{event}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	other, err := grpc.Open(ctx, "", grpc.Conn(conn), grpc.Tenant("other")) // whose head it can read
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	small, err := other.Tenant(store.DefaultTenant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, ok := small.(store.Log)
-	if !ok {
-		t.Fatalf("a %T has no log", small)
-	}
-	for page, err := range log.Subscribe(ctx, store.LogOptions{}) {
-		if status.Code(err) != codes.ResourceExhausted {
-			t.Fatalf("Subscribe yielded %d events, %v; want the code ResourceExhausted", len(page.Events), err)
-		}
-	}
-}
-
-// TestSubscriptionEndsAtWhatComes is that with an event that comes later.
-func TestSubscriptionEndsAtWhatComes(t *testing.T) {
 	t.Parallel()
 	addr := listen(t, grpc.NewServer(memory.New()), grpc.ServerOptions()...)
 	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))

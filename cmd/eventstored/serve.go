@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -167,10 +168,20 @@ func (s *settings) serve(ctx context.Context, server *grpc.Server, m *metrics, l
 	if s.tokens == "" && s.clientCA == "" {
 		logger.WarnContext(ctx, "no -tokens and no -client-ca: every client is trusted to name its tenant")
 	}
-	logger.InfoContext(ctx, "serving", "address", lis.Addr().String(), "tls", s.cert != "")
+	logger.InfoContext(ctx, "serving", "address", lis.Addr().String(), "tls", s.cert != "", "store", bare(s.url))
 	err = server.Serve(ctx, lis, transport...)
 	logger.InfoContext(context.WithoutCancel(ctx), "stopped")
 	return err
+}
+
+// bare returns the URL of a store without what may be secret in it.
+func bare(store string) string {
+	u, err := url.Parse(store)
+	if err != nil {
+		return "" // which could not be opened
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
 }
 
 // transport returns what makes the connections safe.

@@ -382,3 +382,19 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// TestBare checks that what is logged of a store's URL has no password in it.
+func TestBare(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"memory:":          "memory:",
+		"sqlite:events.db": "sqlite:events.db",
+		"postgres://eve:secret@db:5432/events?sslmode=disable": "postgres://db:5432/events",
+		"postgres://db/events?user=eve&password=secret":        "postgres://db/events",
+		"postgres://eve:%zz@db/events":                         "",
+	} {
+		if got := bare(url); got != want {
+			t.Errorf("bare(%q) = %q, want %q", url, got, want)
+		}
+	}
+}

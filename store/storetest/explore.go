@@ -1,10 +1,13 @@
 package storetest
 
 import (
+	"cmp"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,7 +24,7 @@ type Limits struct {
 	// for [Simulate].
 	Schedules int
 	// Seed is that of the first schedule of Simulate, and each of the next is one
-	// more; zero is another one each time.
+	// more; zero is that of the flag -rapid.seed, or else another one each time.
 	Seed uint64
 }
 
@@ -63,7 +66,8 @@ func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, er
 }
 
 // Simulate tries random schedules of a scenario, as Explore tries all. It returns
-// the first that fails as an error, which says the seed to see it again with.
+// the first that fails as an error, which says the seed to see it again with: by the
+// flag -rapid.seed, as with pgregory.net/rapid, or as Limits.Seed.
 func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 	t.Helper()
 	seed, most := limits.Seed, uint64(100)
@@ -71,17 +75,25 @@ func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 		most = uint64(limits.Schedules)
 	}
 	if seed == 0 {
-		seed = rand.Uint64()
+		seed = cmp.Or(flagSeed(), rand.Uint64())
 	}
 	for end := seed + most; seed != end; seed++ {
 		random := rand.New(rand.NewPCG(seed, 1))
 		s := simulate(t, limits, func(_, n int) int { return random.IntN(n) }, seed, scene)
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
-			return fmt.Errorf("storetest: the schedule of the seed %d (see it again with Limits.Seed): %s", seed, s.report())
+			return fmt.Errorf("storetest: the schedule of the seed %d (again: -rapid.seed=%[1]d): %s", seed, s.report())
 		}
 	}
 	return nil
+}
+
+// flagSeed returns what the flag -rapid.seed says: zero if it is not given.
+func flagSeed() (seed uint64) {
+	if f := flag.Lookup("rapid.seed"); f != nil {
+		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) // a number: flag has checked it
+	}
+	return seed
 }
 
 // replay chooses what choices say, and then always the first option.

@@ -3,7 +3,9 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +190,31 @@ func TestSimulateSeeds(t *testing.T) {
 	limits.Seed++
 	if next := stories(limits); !slices.Equal(next[:19], first[1:]) {
 		t.Errorf("seed 8 gave %q after %q", next, first)
+	}
+}
+
+// TestSimulateAgain checks that the flag which a failure names shows the same one.
+//
+//nolint:paralleltest // it changes a flag
+func TestSimulateAgain(t *testing.T) {
+	scene := adders(3, openMemory, "new ids")
+	limits := storetest.Limits{Faults: 2}
+	first := storetest.Simulate(t, limits, scene)
+	if first == nil {
+		t.Fatal("Simulate has found nothing in 100 schedules")
+	}
+	again := regexp.MustCompile(`-(rapid\.seed)=(\d+)`).FindStringSubmatch(first.Error())
+	if again == nil {
+		t.Fatalf("the failure does not say how to see it again: %v", first)
+	}
+	before := flag.Lookup(again[1]).Value.String()
+	defer func() { _ = flag.Set(again[1], before) }()
+	if err := flag.Set(again[1], again[2]); err != nil {
+		t.Fatal(err)
+	}
+	limits.Schedules = 1
+	if second := storetest.Simulate(t, limits, scene); second == nil || second.Error() != first.Error() {
+		t.Errorf("the same seed says first\n%v\nand then\n%v", first, second)
 	}
 }
 

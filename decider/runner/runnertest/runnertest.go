@@ -14,7 +14,8 @@ import (
 // as what it decides on the state before it; that every outcome is true, and every
 // rejection was at a moment of the call; and that nobody appends on what is older than
 // the last conflict, tries more often than it may, or gives up before. What fails is
-// shown as a short schedule, and the seed of it.
+// shown as a short schedule, with the seed of it: run the test again with -rapid.seed
+// to see the same one first.
 //
 // If RAPID_CHECKS is set, there are as many random schedules of everything; from 1000
 // on, and this takes long, the first part is all of its schedules.

@@ -175,13 +175,11 @@ func TestDocSchedules(t *testing.T) {
 	_, err := storetest.Explore(t, storetest.Limits{}, func(s *storetest.Sim) {
 		st := memory.New()
 		accounts := runner.New("Account", account(), s.Store(st), codec.JSON(allNames()))
-		for range 2 {
-			s.Client(func(ctx context.Context) {
-				if _, err := accounts.Handle(ctx, "ann", Open{"ann"}); err != nil && !errors.Is(err, errOpen) {
-					s.Errorf("open = %v", err)
-				}
-			})
-		}
+		s.Alike(2, func(ctx context.Context) {
+			if _, err := accounts.Handle(ctx, "ann", Open{"ann"}); err != nil && !errors.Is(err, errOpen) {
+				s.Errorf("open = %v", err)
+			}
+		})
 		s.Then(func() {
 			page, err := st.Read(context.Background(), store.Stream{Type: "Account", ID: "ann"}, store.ReadOptions{})
 			if err != nil || page.Head != 1 {

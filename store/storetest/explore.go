@@ -26,6 +26,8 @@ type Limits struct {
 	// Seed is that of the first schedule of Simulate, and each of the next is one
 	// more; zero is that of the flag -rapid.seed, or else another one each time.
 	Seed uint64
+
+	every bool // order is tried, also those which are another one again
 }
 
 func (l Limits) kinds() []Fault {
@@ -37,8 +39,9 @@ func (l Limits) kinds() []Fault {
 
 // Explore tries every schedule of a scenario: every order of the calls that its
 // clients make of a store, and every fault at every call. Of orders between which
-// nobody can see a difference, such as those of two reads, it tries one. It returns
-// how many there were, and as an error the first that fails, as short as it can be made.
+// nobody can see a difference it tries one: see [Sim.Client] and [Sim.Alike]. It
+// returns how many there were, and as an error the first that fails, as short as it can
+// be made.
 //
 // The scenario is set anew for each schedule by scene, which must always do the
 // same: what is random in it comes from [Sim.Random]. It runs in a bubble of
@@ -50,15 +53,16 @@ func (l Limits) kinds() []Fault {
 // history of a stream is not linearizable (see [CheckStream]).
 func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, err error) {
 	t.Helper()
-	var choices []int
-	for limits.Schedules == 0 || schedules < limits.Schedules {
-		s := simulate(t, limits, replay(choices), 0, scene)
-		schedules++
+	for x := (&explorer{}); limits.Schedules == 0 || schedules < limits.Schedules; {
+		s := simulate(t, limits, x.choose, 0, scene)
+		if !x.repeats {
+			schedules++
+		}
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
 			return schedules, fmt.Errorf("storetest: schedule %d: %s", schedules, s.report())
 		}
-		if choices = following(s); choices == nil {
+		if !x.next(s) {
 			break
 		}
 	}
@@ -79,7 +83,7 @@ func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 	}
 	for end := seed + most; seed != end; seed++ {
 		random := rand.New(rand.NewPCG(seed, 1))
-		s := simulate(t, limits, func(_, n int) int { return random.IntN(n) }, seed, scene)
+		s := simulate(t, limits, func(_ *Sim, options []option) int { return random.IntN(len(options)) }, seed, scene)
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
 			return fmt.Errorf("storetest: the schedule of the seed %d (again: -rapid.seed=%[1]d): %s", seed, s.report())
@@ -97,26 +101,13 @@ func flagSeed() (seed uint64) {
 }
 
 // replay chooses what choices say, and then always the first option.
-func replay(choices []int) func(step, n int) int {
-	return func(step, n int) int {
-		if step < len(choices) {
-			return min(choices[step], n-1)
+func replay(choices []int) chooser {
+	return func(s *Sim, options []option) int {
+		if step := len(s.taken); step < len(choices) {
+			return min(choices[step], len(options)-1)
 		}
 		return 0
 	}
-}
-
-// following returns the choices of the next schedule after that of s, depth first;
-// nil if it was the last.
-func following(s *Sim) []int {
-	for last := len(s.taken) - 1; last >= 0; last-- {
-		if s.taken[last].choice < s.taken[last].of-1 {
-			next := chosen(s)[:last+1]
-			next[last]++
-			return next
-		}
-	}
-	return nil
 }
 
 func chosen(s *Sim) []int {
@@ -174,7 +165,7 @@ func (s *Sim) simpler(o *Sim) bool {
 }
 
 // simulate runs one schedule of a scenario.
-func simulate(t *testing.T, limits Limits, choose func(step, n int) int, seed uint64, scene func(s *Sim)) *Sim {
+func simulate(t *testing.T, limits Limits, choose chooser, seed uint64, scene func(s *Sim)) *Sim {
 	t.Helper()
 	s := &Sim{choose: choose, limits: limits, left: limits.Faults, seed: seed, random: rand.New(rand.NewPCG(seed, 2))}
 	synctest.Test(t, func(*testing.T) {

@@ -17,73 +17,65 @@ import (
 // time. Which is next, and what goes wrong with it, is chosen by [Explore] or
 // [Simulate]. It is safe for concurrent use.
 type Sim struct {
-	choose func(step, n int) int
+	choose chooser
 	seed   uint64
 	random *rand.Rand
 	limits Limits
 	left   int // faults that can still happen
 
 	stores  []*simStore
-	clients []func(ctx context.Context)
+	clients []simClient
+	groups  int
 	then    []func()
 
 	mu       sync.Mutex
-	waiting  []*waiting     // calls of stores, guarded by mu
-	alive    int            // clients, guarded by mu
-	patience map[int]func() // what ends the context of each client that may give up, guarded by mu
-	lines    []string       // guarded by mu
-	failures []string       // guarded by mu
-	running  bool           // calls wait for their turn; guarded by mu
+	waiting  []*waiting // calls of stores, guarded by mu
+	strange  int        // calls so far that are no client's, guarded by mu
+	alive    int        // clients, guarded by mu
+	lines    []moment   // guarded by mu
+	failures []string   // guarded by mu
+	running  bool       // calls wait for their turn; guarded by mu
+	changed  bool       // a store, by the last step; guarded by mu
 	taken    []taken
-	last     move
 	faulted  int
 	late     int  // appends that are still to land
 	slept    bool // in the last step
 }
 
-// taken is the choice of a step, one of so many.
-type taken struct{ choice, of int }
+// simClient is a client of a Sim.
+type simClient struct {
+	do    func(ctx context.Context)
+	group int // of those that share memory
+	after int // the client before that is alike, which begins before; or -1
+
+	begun    bool
+	calls    int    // so far, guarded by mu of the Sim
+	patience func() // ends the context of a client that may give up; guarded by mu of the Sim
+}
+
+// taken is a step, which was one of so many options.
+type taken struct {
+	choice, of int
+	done
+}
 
 // waiting is a call of a store that waits for its turn.
 type waiting struct {
-	client int
+	client int // that of nobody is after all others
+	call   int // which of this client's
 	append bool
-	since  int // how many steps there had been
 	turn   chan Fault
 }
 
-// move is what a step does, so that steps are not tried in two orders that make no
-// difference: next to each other, steps that do not depend on each other are tried
-// only in the order of their clients, if both could have been first.
-type move struct {
+// moment is a line of the story: a call of a client and what it said then, or what
+// happened to everybody.
+type moment struct {
 	client int
-	does   effect
+	parts  []any // Op or string
 }
 
-type effect int
-
-const (
-	nothing   effect = iota // an answer that is lost with its call
-	reads                   // the stores
-	postpones               // an append
-	changes                 // the stores, or what the clients do
-)
-
-func (e effect) dependsOn(o effect) bool {
-	return e == changes && o != nothing || o == changes && e != nothing || e == postpones && o == postpones
-}
-
-func (w *waiting) effect(f Fault) effect {
-	switch {
-	case f == Down:
-		return nothing
-	case f == Late:
-		return postpones
-	case w.append:
-		return changes
-	}
-	return reads
-}
+// everybody is the client of a line or step that is no client's.
+const everybody = -2
 
 // maxSteps is when a schedule does not end.
 const maxSteps = 2000
@@ -91,15 +83,38 @@ const maxSteps = 2000
 // Store returns st as a store whose calls wait for their turn. They may be [Down],
 // and appends [Lost] and [Late]. Calls while the scene is set do not wait.
 func (s *Sim) Store(st store.Store) *Recorder {
-	w := &simStore{sim: s, inner: st, faults: Faults(st, 1, Rate{})}
-	w.recorder = Record(turns{w})
+	w := &simStore{sim: s, inner: st}
+	w.faults = Faults(watched{st, s}, 1, Rate{})
+	w.recorder = Record(w.faults)
+	w.recorder.turn, w.recorder.told = w.turn, s.told
 	s.stores = append(s.stores, w)
 	return w.recorder
 }
 
 // Client adds a client, which begins when the scene is set. Its calls are those
 // under ctx or a context made from it; see [WithClient]. The first is client 0.
-func (s *Sim) Client(do func(ctx context.Context)) { s.clients = append(s.clients, do) }
+//
+// What it shares with the clients of other calls of Client are the stores of the Sim
+// and nothing else, and reading those changes nothing: so [Explore] tries two reads in
+// one order only, whoever makes them. Clients that share memory, such as a runner with a
+// cache, are added by one call.
+func (s *Sim) Client(do ...func(ctx context.Context)) {
+	for _, do := range do {
+		s.clients = append(s.clients, simClient{do: do, group: s.groups, after: -1})
+	}
+	s.groups++
+}
+
+// Alike adds n clients that do the same, each as by a call of Client. [Explore] does
+// not try what differs from another schedule by their names only.
+func (s *Sim) Alike(n int, do func(ctx context.Context)) {
+	for i := range n {
+		s.Client(do)
+		if last := len(s.clients) - 1; i > 0 {
+			s.clients[last].after = last - 1
+		}
+	}
+}
 
 // Then adds what is done when all clients are done, and what is late has landed, such as
 // looking for what is wrong with the outcome. Calls of stores do not wait then.
@@ -120,16 +135,17 @@ func (s *Sim) Faulted() int {
 // which must be: a client of ctx can have one at a time.
 func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()) {
 	patient, cancel := context.WithCancel(ctx)
-	client := clientOf(ctx)
+	i := clientOf(ctx)
+	if i < 0 {
+		s.Fatalf("Patience needs the context of a client")
+	}
+	client := &s.clients[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.patience == nil {
-		s.patience = map[int]func(){}
-	}
-	s.patience[client] = cancel
+	client.patience = cancel
 	return patient, func() {
 		s.mu.Lock()
-		delete(s.patience, client)
+		client.patience = nil
 		s.mu.Unlock()
 		cancel()
 	}
@@ -137,31 +153,56 @@ func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()
 
 // Sayf adds to the story what the client of ctx has come to.
 func (s *Sim) Sayf(ctx context.Context, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.say(clientOf(ctx), "; ", fmt.Sprintf(format, args...))
-}
-
-// say adds to the last line, if that is about the same client, or else a line. It
-// needs mu.
-func (s *Sim) say(client int, joint, what string) {
-	who := clientName(client)
-	if i := len(s.lines) - 1; joint != "" && i >= 0 && strings.HasPrefix(s.lines[i], who+" ") {
-		s.lines[i] += joint + what
+	if i := len(s.lines) - 1; i >= 0 && s.lines[i].client == clientOf(ctx) {
+		s.lines[i].parts = append(s.lines[i].parts, text)
 		return
 	}
-	s.lines = append(s.lines, who+" "+what)
+	s.say(clientOf(ctx), text)
+}
+
+// say adds a line. It needs mu.
+func (s *Sim) say(client int, what any) {
+	s.lines = append(s.lines, moment{client, []any{what}})
+}
+
+// told adds a line for a call. Of one that nobody made it needs to be an append, or else
+// somebody looks at what has come of it.
+func (s *Sim) told(op *Op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if op.Expected != 0 || s.running {
+		s.say(op.Client, *op)
+	}
 }
 
 // Story says what has happened so far, a line for each step.
 func (s *Sim) Story() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var text strings.Builder
-	for i, line := range s.lines {
-		fmt.Fprintf(&text, "%4d  %s\n", i+1, line)
+	text := make([]string, len(s.lines))
+	for i, m := range s.lines {
+		text[i] = fmt.Sprintf("%4d  %s", i+1, m)
 	}
-	return strings.TrimSuffix(text.String(), "\n")
+	return strings.Join(text, "\n")
+}
+
+// String returns what the client of m did, and what it said of that.
+func (m moment) String() string {
+	text := make([]string, len(m.parts))
+	for i, part := range m.parts {
+		if op, ok := part.(Op); ok {
+			part = op.what() + ": " + op.result()
+		}
+		text[i] = fmt.Sprint(part)
+	}
+	who := " "
+	if m.client != everybody {
+		who = clientName(m.client)
+	}
+	return who + " " + strings.Join(text, "; ")
 }
 
 // play runs the schedule.
@@ -178,10 +219,10 @@ func (s *Sim) play(scene func(s *Sim)) {
 	s.mu.Lock()
 	s.alive, s.running = len(s.clients), true
 	s.mu.Unlock()
-	for i, do := range s.clients {
+	for i := range s.clients {
 		go func() {
 			defer s.gone()
-			do(WithClient(ctx, i))
+			s.clients[i].do(WithClient(ctx, i))
 		}()
 		synctest.Wait()
 	}
@@ -202,7 +243,6 @@ func (s *Sim) gone() {
 
 // step takes one of the options; it is false when all clients are done.
 func (s *Sim) step() bool {
-	synctest.Wait()
 	options := s.options()
 	if len(options) == 0 {
 		return false
@@ -210,25 +250,25 @@ func (s *Sim) step() bool {
 	if len(s.taken) == maxSteps {
 		s.Fatalf("the clients are not done after %d steps", maxSteps)
 	}
-	fresh := slices.DeleteFunc(slices.Clone(options), func(o option) bool { return o.early })
-	if len(fresh) == 0 { // this schedule is another one in another order
-		fresh = options[:1]
+	choice := s.choose(s, options)
+	o := options[choice]
+	s.slept, s.changed = false, false
+	if client := o.client; client >= 0 && client < len(s.clients) {
+		s.clients[client].begun = true
 	}
-	choice := s.choose(len(s.taken), len(fresh))
-	s.mu.Lock()
-	s.taken = append(s.taken, taken{choice, len(fresh)})
-	s.mu.Unlock()
-	s.slept = false
-	s.last = fresh[choice].move
-	fresh[choice].do()
+	o.do()
+	synctest.Wait()
+	if s.changed {
+		o.effect = changes
+	}
+	s.taken = append(s.taken, taken{choice, len(options), o.done})
 	return true
 }
 
-// option is what can happen next.
+// option is what can happen next. Its effect is what it has at least.
 type option struct {
-	move
-	do    func()
-	early bool // it would have been tried before the last step
+	done
+	do func()
 }
 
 // options returns what can happen next: first a call without a fault.
@@ -238,40 +278,60 @@ func (s *Sim) options() (options []option) {
 	if s.alive == 0 {
 		return nil
 	}
-	grant := func(w *waiting, fault Fault) {
-		next := move{w.client, w.effect(fault)}
-		early := w.since < len(s.taken) && w.client < s.last.client && !next.does.dependsOn(s.last.does)
-		options = append(options, option{next, func() { s.grant(w, fault) }, early})
-	}
-	other := func(client int, do func()) {
-		options = append(options, option{move{client, changes}, do, false})
-	}
 	slices.SortStableFunc(s.waiting, func(a, b *waiting) int { return a.client - b.client })
 	for _, w := range s.waiting {
-		grant(w, None)
+		if s.mayBegin(w.client) {
+			options = append(options, s.granting(w, None))
+		}
 	}
 	if len(s.waiting) == 0 || len(s.waiting) < s.alive && !s.slept {
-		other(-1, s.sleep)
+		options = append(options, option{done{move{everybody, 0, "sleep"}, -1, changes}, s.sleep})
 	}
 	if s.late > 0 {
-		other(-1, s.land)
+		options = append(options, option{done{move{everybody, 0, "land"}, -1, changes}, s.land})
 	}
-	if s.left == 0 {
-		return options
+	if s.left > 0 {
+		options = s.faults(options)
 	}
+	return options
+}
+
+// faults appends what can go wrong next to options. It needs mu.
+func (s *Sim) faults(options []option) []option {
 	for _, w := range s.waiting {
 		for _, fault := range s.limits.kinds() {
-			if w.append || fault == Down {
-				grant(w, fault)
+			if (w.append || fault == Down) && s.mayBegin(w.client) {
+				options = append(options, s.granting(w, fault))
 			}
 		}
 	}
 	for i := range s.clients {
-		if cancel := s.patience[i]; cancel != nil {
-			other(i, func() { s.giveUp(i, cancel) })
+		if c := &s.clients[i]; c.patience != nil && s.mayBegin(i) {
+			options = append(options, option{done{move{i, c.calls, "give up"}, c.group, reads}, func() { s.giveUp(i) }})
 		}
 	}
 	return options
+}
+
+// mayBegin reports whether this client has begun, or there is none alike that has not and
+// is before it. It needs mu.
+func (s *Sim) mayBegin(client int) bool {
+	if client >= len(s.clients) || s.clients[client].after < 0 || s.limits.every {
+		return true
+	}
+	return s.clients[client].begun || s.clients[s.clients[client].after].begun
+}
+
+// granting is the option to grant w, with a fault. It needs mu.
+func (s *Sim) granting(w *waiting, fault Fault) option {
+	d := done{move{w.client, w.call, fault.String()}, -1, reads}
+	if w.client < len(s.clients) {
+		d.group = s.clients[w.client].group
+	}
+	if fault == Late {
+		d.effect = postpones
+	}
+	return option{d, func() { s.grant(w, fault) }}
 }
 
 // grant lets w go on, with a fault.
@@ -306,14 +366,15 @@ func (s *Sim) land() {
 	s.late = 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = append(s.lines, "  what was late lands")
+	s.say(everybody, "what was late lands")
 }
 
 // giveUp ends the context of client i.
-func (s *Sim) giveUp(i int, cancel func()) {
+func (s *Sim) giveUp(i int) {
 	s.fault()
 	s.mu.Lock()
-	s.say(i, "", "gives up")
+	s.say(i, "gives up")
+	cancel := s.clients[i].patience
 	s.mu.Unlock()
 	cancel()
 }
@@ -339,13 +400,16 @@ func (s *Sim) leave(w *waiting) {
 
 // turn waits until a call of a store is to be made, and says with which fault.
 func (s *Sim) turn(ctx context.Context, isAppend bool) (Fault, error) {
-	client := clientOf(ctx)
-	if client < 0 {
-		client = len(s.clients)
-	}
-	w := &waiting{client: client, append: isAppend, turn: make(chan Fault)}
+	w := &waiting{client: clientOf(ctx), append: isAppend, turn: make(chan Fault)}
 	s.mu.Lock()
-	w.since = len(s.taken)
+	calls := &s.strange
+	if w.client < 0 {
+		w.client = len(s.clients)
+	} else {
+		calls = &s.clients[w.client].calls
+	}
+	*calls++
+	w.call = *calls
 	running := s.running
 	if running {
 		s.waiting = append(s.waiting, w)
@@ -371,6 +435,37 @@ type simStore struct {
 	recorder *Recorder
 }
 
+// turn waits for the turn of a call, and has the fault happen to it.
+func (st *simStore) turn(ctx context.Context, isAppend bool) error {
+	fault, err := st.sim.turn(ctx, isAppend)
+	switch {
+	case err != nil:
+		return err
+	case isAppend:
+		st.faults.Next(fault)
+	default:
+		st.faults.NextRead(fault)
+	}
+	return nil
+}
+
+// watched is a store of which a Sim knows when it changes.
+type watched struct {
+	store.Store
+	sim *Sim
+}
+
+// Append is store.Store.Append. What is refused for sure, or was there, changes nothing.
+func (w watched) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	appended, err := w.Store.Append(ctx, s, e, events)
+	if err == nil && !appended.Replayed || err != nil && !store.Definite(err) {
+		w.sim.mu.Lock()
+		defer w.sim.mu.Unlock()
+		w.sim.changed = true
+	}
+	return appended, err
+}
+
 // check checks the history of each stream.
 func (st *simStore) check(ctx context.Context) {
 	seen := map[store.Stream]bool{}
@@ -387,42 +482,4 @@ func (st *simStore) check(ctx context.Context) {
 			st.sim.Errorf("%v", err)
 		}
 	}
-}
-
-// turns is the calls of a store of a Sim, each when it is its turn.
-type turns struct{ *simStore }
-
-var _ store.Store = turns{}
-
-// Append is store.Store.Append, when it is its turn.
-func (t turns) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
-	fault, err := t.sim.turn(ctx, true)
-	if err != nil {
-		return store.Appended{}, err
-	}
-	t.faults.Next(fault)
-	appended, err := t.faults.Append(ctx, s, e, events)
-	t.told(ctx, &Op{Return: 1, Expected: e, IDs: make([]string, len(events)), Appended: appended, Err: err})
-	return appended, err
-}
-
-// Read is store.Store.Read, when it is its turn.
-func (t turns) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	fault, err := t.sim.turn(ctx, false)
-	if err != nil {
-		return store.Page{}, err
-	}
-	t.faults.NextRead(fault)
-	page, err := t.faults.Read(ctx, s, o)
-	t.told(ctx, &Op{Return: 1, Read: o, Page: page, Err: err})
-	return page, err
-}
-
-func (t turns) told(ctx context.Context, op *Op) {
-	t.sim.mu.Lock()
-	defer t.sim.mu.Unlock()
-	if op.Expected == 0 && !t.sim.running {
-		return // somebody looks at what has come of it
-	}
-	t.sim.say(clientOf(ctx), "", op.what()+": "+op.result())
 }

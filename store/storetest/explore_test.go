@@ -50,14 +50,12 @@ func adders(n int, open func() store.Store, bug string) func(s *storetest.Sim) {
 	return func(s *storetest.Sim) {
 		inner := open()
 		st := s.Store(inner)
-		for range n {
-			s.Client(func(ctx context.Context) {
-				if err := adder(st, bug)(ctx); err != nil {
-					s.Errorf("add = %v", err)
-				}
-				s.Sayf(ctx, "done")
-			})
-		}
+		s.Alike(n, func(ctx context.Context) {
+			if err := adder(st, bug)(ctx); err != nil {
+				s.Errorf("add = %v", err)
+			}
+			s.Sayf(ctx, "done")
+		})
 		s.Then(func() {
 			if page, err := inner.Read(context.Background(), account, store.ReadOptions{}); err != nil || page.Head != uint64(n) {
 				s.Errorf("there are %d events of %d clients, %v", page.Head, n, err)
@@ -68,8 +66,7 @@ func adders(n int, open func() store.Store, bug string) func(s *storetest.Sim) {
 
 func openMemory() store.Store { return memory.New() }
 
-// TestExplore counts schedules: what clients do alike, they do in as many orders
-// as there are, and no order is tried twice.
+// TestExplore counts schedules. TestExploreLeavesOut says that these are enough.
 func TestExplore(t *testing.T) {
 	t.Parallel()
 	lost := []storetest.Fault{storetest.Lost}
@@ -79,25 +76,24 @@ func TestExplore(t *testing.T) {
 	}{
 		{1, 0, 1, nil},
 		{1, 1, 7, nil}, // no fault, two down, lost, and late, which lands before the next read, after it, or in the end
-		{2, 0, 4, nil},
-		{2, 1, 34, lost},
-		{2, 1, 140, nil},
-		{3, 0, 108, nil},
-		{3, 1, 3480, lost},
+		{2, 0, 3, nil},
+		{2, 1, 17, lost},
+		{2, 1, 94, nil},
+		{3, 0, 31, nil},
+		{3, 1, 399, lost},
 	} {
 		t.Run(fmt.Sprintf("%d clients, %d faults of %v", tt.clients, tt.faults, tt.kinds), func(t *testing.T) {
 			t.Parallel()
-			seen, last := map[string]bool{}, (*storetest.Sim)(nil)
+			last := (*storetest.Sim)(nil)
 			n, err := storetest.Explore(t, storetest.Limits{Faults: tt.faults, Kinds: tt.kinds}, func(s *storetest.Sim) {
 				last = s
 				adders(tt.clients, openMemory, "")(s)
-				s.Then(func() { seen[s.Story()] = true })
 			})
 			if err != nil {
 				t.Error(err)
 			}
-			if n != tt.want || len(seen) != n {
-				t.Errorf("there were %d schedules, %d of them different, want %d; the last was\n%s", n, len(seen), tt.want, last.Story())
+			if n != tt.want {
+				t.Errorf("there were %d schedules, want %d; the last was\n%s", n, tt.want, last.Story())
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -45,4 +46,11 @@ func Limit(st store.Store, has int) store.Store {
 	})
 	p := &parts{f, &faultyLog{f, all}, &faultySnapshots{f, all}, &faultyCheckpoints{f, all}, &faultyClaims{f, all}, &faultyLeases{f, all}}
 	return p.some(has)
+}
+
+// ExploreEvery is Explore, which leaves nothing out.
+func ExploreEvery(t *testing.T, limits Limits, scene func(s *Sim)) (int, error) {
+	t.Helper()
+	limits.every = true
+	return Explore(t, limits, scene)
 }

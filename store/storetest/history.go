@@ -91,6 +91,8 @@ func clientOf(ctx context.Context) int {
 // [Record]. It is as safe for concurrent use as the store that it wraps.
 type Recorder struct {
 	inner store.Store
+	turn  func(ctx context.Context, isAppend bool) error // waited for before a call; or nil
+	told  func(op *Op)                                   // knows of each outcome; or nil
 
 	mu    sync.Mutex
 	clock int64 // of the last thing that happened; guarded by mu
@@ -104,6 +106,9 @@ func Record(st store.Store) *Recorder { return &Recorder{inner: st} }
 
 // Append is store.Store.Append, recorded.
 func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	if err := r.wait(ctx, true); err != nil {
+		return store.Appended{}, err
+	}
 	op := Op{Client: clientOf(ctx), Stream: s, Expected: e, IDs: make([]string, len(events))}
 	for i := range events {
 		op.IDs[i] = events[i].ID
@@ -116,6 +121,9 @@ func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected,
 
 // Read is store.Store.Read, recorded.
 func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := r.wait(ctx, false); err != nil {
+		return store.Page{}, err
+	}
 	i := r.begin(&Op{Client: clientOf(ctx), Stream: s, Read: o})
 	page, err := r.inner.Read(ctx, s, o)
 	kept := page
@@ -125,6 +133,13 @@ func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 	}
 	r.end(i, func(op *Op) { op.Page, op.Err = kept, err })
 	return page, err
+}
+
+func (r *Recorder) wait(ctx context.Context, isAppend bool) error {
+	if r.turn == nil {
+		return nil
+	}
+	return r.turn(ctx, isAppend)
 }
 
 // begin records that op was called, and returns its index.
@@ -144,6 +159,9 @@ func (r *Recorder) end(i int, outcome func(op *Op)) {
 	r.clock++
 	r.ops[i].Return = r.clock
 	outcome(&r.ops[i])
+	if r.told != nil {
+		r.told(&r.ops[i])
+	}
 }
 
 // Ops returns the calls so far, in the order in which they began. One that is

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/samber/lo"
+
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/storetest"
 )
@@ -63,7 +65,7 @@ func (p plan) scene(open Open) func(sim *storetest.Sim) {
 		}
 		s.ops = sim.Store(s.memory)
 		s.others = s.ops
-		processes := map[int]System{}
+		var processes []System
 		sim.Then(func() {
 			defer s.close()
 			s.wantHistory()
@@ -73,11 +75,17 @@ func (p plan) scene(open Open) func(sim *storetest.Sim) {
 			s.wantLoaded(s.opened(open(s.decider, simulated{s.ops, s.memory}, format{})))
 		})
 		s.given(acc, p.Given...)
-		for i, c := range p.Clients {
-			if processes[c.Process] == nil {
-				processes[c.Process] = s.opened(open(s.decider, simulated{s.ops, s.memory}, format{}))
+		number := 0
+		for _, clients := range lo.PartitionBy(p.Clients, func(c client) int { return c.Process }) {
+			process := s.opened(open(s.decider, simulated{s.ops, s.memory}, format{}))
+			processes = append(processes, process)
+			var do []func(ctx context.Context)
+			for _, c := range clients {
+				i := number
+				do = append(do, func(ctx context.Context) { s.run(ctx, i, process, c) })
+				number++
 			}
-			sim.Client(func(ctx context.Context) { s.run(ctx, i, processes[c.Process], c) })
+			sim.Client(do...)
 		}
 	}
 }

@@ -1,0 +1,183 @@
+package storetest_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// program is what a client does: a letter for each step.
+type program string
+
+// actions are what programs are made of: a read, an append to what was read, to
+// anything, and to an empty stream; to see whether the others of this process have read,
+// and to wait.
+const actions = "rxaemw"
+
+// plan is a scenario of small programs, those of each process.
+type plan struct {
+	Processes [][]program
+	Alike     int // clients of the first program, instead
+	Streams   int
+	Limits    storetest.Limits
+}
+
+func drawPlan(t *rapid.T) plan {
+	p := plan{Streams: rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "streams")}
+	clients := rapid.IntRange(2, 3).Draw(t, "clients")
+	draw := rapid.Map(rapid.StringOfN(rapid.SampledFrom([]rune(actions)), 4-clients, 8-2*clients, -1), func(s string) program { return program(s) })
+	if rapid.Bool().Draw(t, "alike") {
+		p.Alike, p.Processes = clients, [][]program{{draw.Draw(t, "program")}}
+	}
+	for ; p.Alike == 0 && clients > 0; clients-- {
+		next := draw.Draw(t, "program")
+		if n := len(p.Processes); n > 0 && rapid.Bool().Draw(t, "shares memory") {
+			p.Processes[n-1] = append(p.Processes[n-1], next)
+		} else {
+			p.Processes = append(p.Processes, []program{next})
+		}
+	}
+	p.Limits.Faults = rapid.IntRange(0, 2).Draw(t, "faults")
+	p.Limits.Kinds = rapid.SampledFrom([][]storetest.Fault{{storetest.Down}, {storetest.Lost}, {storetest.Late}, {}}).Draw(t, "kinds")
+	return p
+}
+
+// outcomes returns what can come of p, and of how many schedules.
+func (p plan) outcomes(t *testing.T, explore func(*testing.T, storetest.Limits, func(*storetest.Sim)) (int, error)) (map[string]bool, int) {
+	t.Helper()
+	all := map[string]bool{}
+	n, err := explore(t, p.Limits, func(s *storetest.Sim) {
+		now := &play{plan: p, sim: s, inner: memory.New()}
+		now.store = s.Store(now.inner)
+		s.Then(func() { all[now.outcome()] = true })
+		if p.Alike > 0 {
+			s.Alike(p.Alike, func(ctx context.Context) { now.client(p.Processes[0][0], new(int))(ctx) })
+			return
+		}
+		for _, programs := range p.Processes {
+			var clients []func(context.Context)
+			memory := new(int)
+			for _, program := range programs {
+				clients = append(clients, now.client(program, memory))
+			}
+			s.Client(clients...)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all, n
+}
+
+// play is a schedule of a plan, with what each client has seen.
+type play struct {
+	plan
+	sim   *storetest.Sim
+	inner *memory.Store
+	store store.Store
+	seen  []*strings.Builder
+}
+
+func (r *play) stream(i int) store.Stream {
+	return store.Stream{Type: "T", ID: strconv.Itoa(i % r.Streams)}
+}
+
+// client runs program. What it sees is what its calls return, and what there really is
+// when they do; memory counts the reads of a process.
+func (r *play) client(program program, memory *int) func(context.Context) {
+	return func(ctx context.Context) {
+		name, seen := string(rune('A'+len(r.seen))), &strings.Builder{}
+		r.seen = append(r.seen, seen)
+		ctx, end := r.sim.Patience(ctx)
+		defer end()
+		start, head := time.Now(), uint64(0)
+		for i, action := range program {
+			stream := r.stream(i)
+			expected := map[rune]store.Expected{'x': store.Exactly(head), 'a': store.Any, 'e': store.NoStream}[action]
+			var what any
+			var err error
+			switch action {
+			case 'r':
+				var page store.Page
+				page, err = r.store.Read(ctx, stream, store.ReadOptions{})
+				head, what = page.Head, page.Head
+				*memory++
+			case 'm':
+				what = *memory
+			case 'w':
+				time.Sleep(time.Second)
+				what = time.Since(start)
+			default:
+				what, err = r.store.Append(ctx, stream, expected, []store.Event{{ID: fmt.Sprint(name, i), Type: "E"}})
+			}
+			page, _ := r.inner.Read(context.Background(), stream, store.ReadOptions{Limit: 1})
+			fmt.Fprintf(seen, "; %c: %v %v (of %d)", action, what, err, page.Head)
+		}
+	}
+}
+
+// outcome is what each client has seen, and the streams in the end: with the names of
+// clients that are alike such that it is least.
+func (r *play) outcome() string {
+	var text strings.Builder
+	for i := range r.Streams {
+		for event, err := range store.Events(context.Background(), r.inner, r.stream(i), 0) {
+			fmt.Fprint(&text, " ", event.ID, err)
+		}
+		fmt.Fprint(&text, ".")
+	}
+	least := ""
+	for _, names := range namings(r.Alike) {
+		said := map[string]string{}
+		for i, s := range r.seen {
+			said[names.Replace(string(rune('A'+i)))] = s.String()
+		}
+		if one := names.Replace(text.String()) + fmt.Sprint(said); least == "" || one < least {
+			least = one
+		}
+	}
+	return least
+}
+
+// namings returns all ways to name n clients.
+func namings(n int) []*strings.Replacer {
+	if n < 2 {
+		return []*strings.Replacer{strings.NewReplacer()}
+	}
+	names := []*strings.Replacer{strings.NewReplacer(), strings.NewReplacer("A", "B", "B", "A")}
+	if n == 3 {
+		names = append(names, strings.NewReplacer("A", "C", "C", "A"), strings.NewReplacer("B", "C", "C", "B"),
+			strings.NewReplacer("A", "B", "B", "C", "C", "A"), strings.NewReplacer("A", "C", "B", "A", "C", "B"))
+	}
+	return names
+}
+
+// TestExploreLeavesOut checks that what is left out of all schedules makes no difference:
+// whatever comes of one of them comes of one that is tried.
+func TestExploreLeavesOut(t *testing.T) {
+	t.Parallel()
+	every, tried := 0, 0
+	rapid.Check(t, func(r *rapid.T) {
+		p := drawPlan(r)
+		all, n := p.outcomes(t, storetest.ExploreEvery)
+		some, m := p.outcomes(t, storetest.Explore)
+		for outcome := range all {
+			if !some[outcome] {
+				r.Fatalf("of %d schedules, the %d that are tried do not come to\n%s", n, m, outcome)
+			}
+		}
+		every, tried = every+n, tried+m
+	})
+	if t.Logf("%d of %d schedules", tried, every); tried >= every {
+		t.Errorf("%d of %d schedules were tried, want fewer", tried, every)
+	}
+}

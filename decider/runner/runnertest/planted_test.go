@@ -62,6 +62,7 @@ func plants() []planted {
 		{"leaves repeated commands to the store", "schedules: two send the same command"},
 		{"looks for its ids behind the snapshot", "schedules: two send the same command"},
 		{"rejects what it could not look for", "schedules: two send the same command"},
+		{"forgets what met a conflict", "schedules: three race"},
 		{"takes an unknown outcome for done", "schedules: one is alone"},
 		{"new ids for each attempt", "schedules: one is alone"},
 		{"new ids for each attempt", "simulations"},

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// schedules are the plans of which every schedule can be tried: two clients, and
-// what can go wrong between them.
+// schedules are the plans of which every schedule is tried: two clients and what can go
+// wrong between them, or three between whom nothing goes wrong.
 func schedules() map[string]plan {
 	opens := func(i int) Call {
 		return Call{ID: acc, Command: do(doCredit, 5, strconv.Itoa(i)), CommandID: strconv.Itoa(i)}
@@ -38,6 +38,9 @@ func schedules() map[string]plan {
 		"two send the same command": {
 			Given: given, Clients: []client{{0, []Call{takes(1)}}, {1, []Call{ensures, takes(1)}}}, Faults: 1,
 		},
+		"three race": {
+			Given: given, Clients: []client{{0, []Call{takes(1)}}, {0, []Call{anonymous(opens(2))}}, {1, []Call{takes(3)}}},
+		},
 		"one is alone": {
 			Given: given, Clients: []client{{0, []Call{takes(1), takes(2), opens(3)}}}, Faults: 2,
 		},
@@ -50,7 +53,7 @@ type search struct {
 	seed   uint64 // of the first; zero is another one each time
 }
 
-// usual is what Run looks at: 50 schedules of everything, or fewer with -short, or as
+// usual is what Run looks at: 50 schedules of each size, or fewer with -short, or as
 // many as the environment says for rapid.
 func usual() search {
 	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil {
@@ -62,20 +65,14 @@ func usual() search {
 	return search{checks: 50}
 }
 
-// deep is how many checks are a search without end: then all schedules are tried.
-const deep = 1000
+// most is how many schedules of a plan there can be. A system that does not do the same
+// every time has no end of them.
+const most = 10_000
 
-// explore tries schedules of p, and returns what is wrong with the first
-// that fails. A system that does not do the same every time has no end of them.
-func explore(t *testing.T, open Open, p plan, far search) []string {
+// explore tries all schedules of p, and returns what is wrong with the first that fails.
+func explore(t *testing.T, open Open, p plan) []string {
 	t.Helper()
-	var err error
-	if limits := (storetest.Limits{Faults: p.Faults, Schedules: far.checks, Seed: far.seed}); far.checks < deep {
-		err = storetest.Simulate(t, limits, p.scene(open))
-	} else {
-		limits.Schedules = 10 * deep
-		_, err = storetest.Explore(t, limits, p.scene(open))
-	}
+	_, err := storetest.Explore(t, storetest.Limits{Faults: p.Faults, Schedules: most}, p.scene(open))
 	return failure(err)
 }
 

@@ -107,7 +107,7 @@ func inBubble(t *testing.T, check func() *breach) (b *breach) {
 // it is thorough it makes some of them at some moments: in other histories it is
 // others.
 func repeat[R any](thorough bool, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
-	began, times, stride := now(), 4, 4
+	began, times, stride := now(), 2, 4
 	if thorough {
 		times, stride = atOnce, 1
 	}

@@ -139,7 +139,7 @@ func (a *appending) record(w *writer, t *tenantHead, head streamHead) error {
 			events = events[n:]
 		}
 	}
-	t.head, t.dirty = position, true
+	t.head = position
 	w.streams[streamKey{t.id, a.stream}] = head
 	a.appended = store.Appended{Version: head.version, Position: position}
 	return a.claim(w, t.id, head.id)

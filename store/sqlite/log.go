@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"runtime"
 
@@ -19,7 +20,12 @@ const (
 )
 
 const (
-	findTenant = `SELECT id, head FROM tenant WHERE name = ?`
+	findTenant = `SELECT id, (SELECT coalesce(max(position), 0) FROM event WHERE tenant = t.id) FROM tenant t WHERE name = ?`
+	readAll    = `SELECT ` + eventColumns + `, e.stream FROM event e WHERE e.tenant = ? AND e.position BETWEEN ? AND ?
+ORDER BY e.position `
+	readAllForward  = readAll + `LIMIT ? + 0`
+	readAllBackward = readAll + `DESC LIMIT ? + 0`
+	findName        = `SELECT type, name FROM stream WHERE id = ?`
 	// The names of the streams come by CROSS JOIN, so that the events are
 	// looked at in their order. The filter may let through too much here.
 	readLog = `SELECT ` + eventColumns + `, s.type, s.name FROM event e CROSS JOIN stream s ON s.id = e.stream
@@ -59,7 +65,14 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 		}
 		p := newPager(o.From, o.Limit, o.Backward, head)
 		p.within(maxScan)
-		err := r.readLog(ctx, tenant, p, &o.Filter)
+		var err error
+		switch f := &o.Filter; {
+		case p.empty():
+		case len(f.StreamTypes)+len(f.EventTypes)+len(f.IDPrefix) == 0:
+			err = r.readAll(ctx, tenant, p)
+		default:
+			err = r.readFiltered(ctx, tenant, p, f)
+		}
 		page = p.page()
 		return err
 	})
@@ -69,10 +82,50 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return page, nil
 }
 
-func (r *reader) readLog(ctx context.Context, tenant int64, p *pager, f *store.Filter) error {
-	if p.empty() {
-		return nil
+// readAll reads what there is of p. The names of streams are looked up once for each
+// stream, and not for each event.
+func (r *reader) readAll(ctx context.Context, tenant int64, p *pager) error {
+	query := readAllForward
+	if p.backward {
+		query = readAllBackward
 	}
+	var stream int64
+	var streams []int64 // of the events of p
+	row := newScanner(func(*store.Recorded) []any { return []any{&stream} })
+	err := r.each(ctx, query, []any{tenant, p.low, p.high, p.limit}, func(rows *sql.Rows) (bool, error) {
+		e, err := row.scan(rows)
+		if err != nil {
+			return false, err
+		}
+		streams = append(streams, stream)
+		return p.add(e.Position, e), nil
+	})
+	for i := 0; i < len(streams) && err == nil; i++ {
+		p.events[i].Stream, err = r.name(ctx, streams[i])
+	}
+	return err
+}
+
+// name returns the name of the stream that has this id.
+func (r *reader) name(ctx context.Context, id int64) (store.Stream, error) {
+	if name, ok := r.names[id]; ok {
+		return name, nil
+	}
+	var name store.Stream
+	found, err := r.one(ctx, findName, []any{id}, []any{&name.Type, &name.ID})
+	if err == nil && !found {
+		err = fmt.Errorf("stream %d has no name", id)
+	}
+	if err == nil {
+		if len(r.names) == maxCached {
+			clear(r.names)
+		}
+		r.names[id] = name
+	}
+	return name, err
+}
+
+func (r *reader) readFiltered(ctx context.Context, tenant int64, p *pager, f *store.Filter) error {
 	query := readLogForward
 	if p.backward {
 		query = readLogBackward
@@ -90,15 +143,16 @@ func (r *reader) readLog(ctx context.Context, tenant int64, p *pager, f *store.F
 		prefix = []byte(f.IDPrefix)
 	}
 	args := []any{tenant, p.low, p.high, p.limit, streamTypes, prefix, eventTypes}
+	row := newScanner(func(e *store.Recorded) []any { return []any{&e.Stream.Type, &e.Stream.ID} })
 	return r.each(ctx, query, args, func(rows *sql.Rows) (bool, error) {
-		var e store.Recorded
-		if err := scan(rows, &e, &e.Stream.Type, &e.Stream.ID); err != nil {
+		e, err := row.scan(rows)
+		if err != nil {
 			return false, err
 		}
-		if !f.Matches(&e) {
+		if !f.Matches(e) {
 			return p.add(e.Position, nil), nil
 		}
-		return p.add(e.Position, &e), nil
+		return p.add(e.Position, e), nil
 	})
 }
 

@@ -22,7 +22,8 @@ const (
 type reader struct {
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
-	streams map[streamName]int64 // ids, which never change; maxCached at most
+	streams map[streamName]int64   // ids, which never change; maxCached at most
+	names   map[int64]store.Stream // the other way around; maxCached at most
 }
 
 type streamName struct {
@@ -91,7 +92,10 @@ func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *r
 		if err != nil {
 			return fileError(b.path, err)
 		}
-		r = &reader{conn: conn, stmts: make(map[string]*sql.Stmt), streams: make(map[streamName]int64)}
+		r = &reader{
+			conn: conn, stmts: make(map[string]*sql.Stmt),
+			streams: make(map[streamName]int64), names: make(map[int64]store.Stream),
+		}
 	}
 	if err := do(quiet, r); err != nil {
 		return fileError(b.path, err)
@@ -177,12 +181,14 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 			query = readBackward
 		}
 		if !p.empty() {
+			row := newScanner(nil)
+			row.event.Stream = stream
 			err = r.each(ctx, query, []any{id, p.low, p.high, p.limit}, func(rows *sql.Rows) (bool, error) {
-				e := store.Recorded{Stream: stream}
-				if err := scan(rows, &e); err != nil {
+				e, err := row.scan(rows)
+				if err != nil {
 					return false, err
 				}
-				return p.add(e.Version, &e), nil
+				return p.add(e.Version, e), nil
 			})
 		}
 		page = p.page()

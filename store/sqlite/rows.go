@@ -69,26 +69,47 @@ func encodeMeta(m *store.Metadata) (string, error) {
 // eventColumns are those that scan reads.
 const eventColumns = `e.position, e.version, e.id, e.type, e.schema, e.content_type, e.time, e.recorded_at, e.meta, e.data`
 
-// scan reads eventColumns, and those of more after them, into r.
-func scan(rows *sql.Rows, r *store.Recorded, more ...any) error {
-	var meta sql.RawBytes
-	var at, recordedAt int64
-	columns := append(make([]any, 0, 12), &r.Position, &r.Version, &r.ID, &r.Type, &r.Schema, &r.ContentType,
-		&at, &recordedAt, &meta, &r.Data)
-	if err := rows.Scan(append(columns, more...)...); err != nil {
-		return err
+// scanner reads rows of eventColumns, and of more after them, into what it keeps for
+// them all: only what an event refers to is allocated for each.
+type scanner struct {
+	event          store.Recorded
+	at, recordedAt int64
+	meta           sql.RawBytes
+	columns        []any
+}
+
+// newScanner returns a scanner whose columns go on with those that more returns for the
+// event.
+func newScanner(more func(e *store.Recorded) []any) *scanner {
+	s := new(scanner)
+	e := &s.event
+	s.columns = []any{
+		&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &s.at, &s.recordedAt, &s.meta, &e.Data,
 	}
-	r.Time, r.RecordedAt = time.UnixMicro(at).UTC(), time.UnixMicro(recordedAt).UTC()
-	if len(r.Data) == 0 {
-		r.Data = nil
+	if more != nil {
+		s.columns = append(s.columns, more(e)...)
 	}
-	if len(meta) == 0 {
-		return nil
+	return s
+}
+
+// scan reads the next row. The event is overwritten by the next scan.
+func (s *scanner) scan(rows *sql.Rows) (*store.Recorded, error) {
+	e := &s.event
+	e.Meta = store.Metadata{}
+	if err := rows.Scan(s.columns...); err != nil {
+		return nil, err
+	}
+	e.Time, e.RecordedAt = time.UnixMicro(s.at).UTC(), time.UnixMicro(s.recordedAt).UTC()
+	if len(e.Data) == 0 {
+		e.Data = nil
+	}
+	if len(s.meta) == 0 {
+		return e, nil
 	}
 	var m metadata
-	if err := json.Unmarshal(meta, &m); err != nil {
-		return fmt.Errorf("metadata of event %q: %w", r.ID, err)
+	if err := json.Unmarshal(s.meta, &m); err != nil {
+		return nil, fmt.Errorf("metadata of event %q: %w", e.ID, err)
 	}
-	r.Meta = store.Metadata(m)
-	return nil
+	e.Meta = store.Metadata(m)
+	return e, nil
 }

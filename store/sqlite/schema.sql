@@ -2,8 +2,7 @@
 
 CREATE TABLE tenant (
   id   INTEGER PRIMARY KEY,
-  name TEXT    NOT NULL UNIQUE,
-  head INTEGER NOT NULL -- the position of the last event in the tenant's log
+  name TEXT    NOT NULL UNIQUE
 ) STRICT;
 
 CREATE TABLE stream (

@@ -25,7 +25,7 @@ func version1(t *testing.T) string {
 		t.Fatal(err)
 	}
 	execute(t, path, "PRAGMA journal_mode=WAL; "+string(schema)+`;
-INSERT INTO tenant VALUES (1, 'default', 3);
+INSERT INTO tenant VALUES (1, 'default');
 INSERT INTO stream VALUES (1, 1, 'A', '1');
 INSERT INTO event VALUES (1, 1, 1, 1, 'e-1', 'T', 1, 'text/plain', 1, 1, '', x'31'),
   (1, 2, 1, 2, 'e-2', 'T', 1, 'text/plain', 2, 2, '', x'32'), (1, 3, 1, 3, 'e-3', 'T', 1, 'text/plain', 3, 3, '', x'33');

@@ -53,11 +53,10 @@ type writer struct {
 	streams map[streamKey]streamHead
 }
 
-// tenantHead is a row of table tenant.
+// tenantHead is a row of table tenant, and the last position of its log.
 type tenantHead struct {
-	id    int64 // 0: there is none
-	head  uint64
-	dirty bool // head is not in the file yet
+	id   int64 // 0: there is none
+	head uint64
 }
 
 type streamKey struct {
@@ -216,14 +215,6 @@ func (w *writer) transact(group []*request) error {
 			return err
 		}
 	}
-	for _, t := range w.tenants {
-		if t.dirty {
-			if err := w.exec("UPDATE tenant SET head = ? WHERE id = ?", t.head, t.id); err != nil {
-				return err
-			}
-			t.dirty = false
-		}
-	}
 	return w.exec("COMMIT")
 }
 
@@ -307,13 +298,13 @@ func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	t, ok := w.tenants[name]
 	if !ok {
 		t = new(tenantHead)
-		err := w.queryRow("SELECT id, head FROM tenant WHERE name = ?", name).Scan(&t.id, &t.head)
+		err := w.queryRow(findTenant, name).Scan(&t.id, &t.head)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, err
 		}
 	}
 	if t.id == 0 && create {
-		err := w.queryRow("INSERT INTO tenant (name, head) VALUES (?, 0) RETURNING id", name).Scan(&t.id)
+		err := w.queryRow("INSERT INTO tenant (name) VALUES (?) RETURNING id", name).Scan(&t.id)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	gogrpc "google.golang.org/grpc"
@@ -79,20 +81,18 @@ func isSet(f *flag.FlagSet, name string) (set bool) {
 
 // storeFromEnv returns the URL of the store that the variables say.
 func storeFromEnv(backend, database string) (string, error) {
-	switch backend {
-	case "":
-		return orDefault(database, defaultStore), nil
-	case "memory":
+	schemes := map[string][]string{"sqlite": {"sqlite:"}, "postgres": {"postgres:", "postgresql:"}}[backend]
+	switch {
+	case backend == "memory":
 		return "memory:", nil
-	case "sqlite":
-		return orDefault(database, defaultStore), nil
-	case "postgres":
-		if database == "" {
-			return "", fmt.Errorf("%w: BACKEND is postgres, but DATABASE_URL is not set", errUsage)
-		}
-		return database, nil
+	case backend != "" && schemes == nil:
+		return "", fmt.Errorf("%w: BACKEND is %q: it can be memory, sqlite or postgres", errUsage, backend)
+	case backend == "postgres" && database == "":
+		return "", fmt.Errorf("%w: BACKEND is postgres, but DATABASE_URL is not set", errUsage)
+	case backend != "" && database != "" && !slices.ContainsFunc(schemes, func(s string) bool { return strings.HasPrefix(database, s) }):
+		return "", fmt.Errorf("%w: BACKEND is %s, but DATABASE_URL does not begin with %s", errUsage, backend, strings.Join(schemes, " or "))
 	}
-	return "", fmt.Errorf("%w: BACKEND is %q: it can be memory, sqlite or postgres", errUsage, backend)
+	return orDefault(database, defaultStore), nil
 }
 
 // check returns which setting is wrong, and why.

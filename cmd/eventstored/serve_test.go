@@ -349,6 +349,8 @@ func TestSettings(t *testing.T) {
 		{map[string]string{"BIND_ADDR": "0.0.0.0:50051"}, nil, "BIND_ADDR 0.0.0.0:50051 is an address that others reach"},
 		{map[string]string{"BIND_ADDR": "50051"}, nil, "BIND_ADDR: address 50051: missing port"},
 		{map[string]string{"BACKEND": "postgres"}, nil, "BACKEND is postgres, but DATABASE_URL is not set"},
+		{map[string]string{"BACKEND": "sqlite", "DATABASE_URL": "postgres://u:secret@h/db"}, nil, "BACKEND is sqlite, but DATABASE_URL does not begin with sqlite:"},
+		{map[string]string{"BACKEND": "postgres", "DATABASE_URL": "sqlite:x.db"}, nil, "DATABASE_URL does not begin with postgres: or postgresql:"},
 		{map[string]string{"BACKEND": "oracle"}, nil, `BACKEND is "oracle": it can be`},
 		{nil, []string{"-store", "disk:x"}, "not the URL of a store"},
 		{nil, []string{"-tls-cert", bad}, "-tls-cert and -tls-key: one without the other"},

@@ -30,6 +30,10 @@
 // without the last events is promoted, or a backup restored, [store.Resume] and
 // Subscribe say so in place of skipping what took their positions.
 //
+// A replica that only lags looks the same to a checkpoint that is ahead of it, as both
+// lack its event: what reads from a replica and gets [store.ErrLogDiverged] tries again
+// before it calls for help.
+//
 // When a connection is lost during an append, the outcome is unknown: the
 // error is an *[Error], and appending the same events again settles it.
 //

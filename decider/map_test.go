@@ -23,47 +23,58 @@ func function(t *rapid.T, n int, label string) func(int) int {
 
 func TestMapCommand(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		d := table[int, int, int](t, "d")
-		f, g := function(t, commands, "f"), function(t, commands, "g")
-		cmds, evs := all[int](commands), all[int](events)
-		same(t, decider.MapCommand(d, id[int]), d, asIs[int, int, int](), cmds, evs)
-		fg := func(c int) int { return f(g(c)) }
-		twice := decider.MapCommand(decider.MapCommand(d, f), g)
-		same(t, twice, decider.MapCommand(d, fg), asIs[int, int, int](), cmds, evs)
-		same(t, twice, d, iso[int, int, int, int, int, int]{command: fg, state: id[int], event: id[int]}, cmds, evs)
-		lawful(t, twice, cmds, evs)
-	})
+	rapid.Check(t, func(t *rapid.T) { mapCommandLaw(t, t, decider.MapCommand[int, int, int, int]) })
+}
+
+func mapCommandLaw(t *rapid.T, tb rapid.TB, mapCommand func(d numbers, f func(int) int) numbers) {
+	tb.Helper()
+	d := table[int, int, int](t, "d")
+	f, g := function(t, commands, "f"), function(t, commands, "g")
+	cmds, evs := all[int](commands), all[int](events)
+	same(tb, mapCommand(d, id[int]), d, asIs[int, int, int](), cmds, evs)
+	fg := func(c int) int { return f(g(c)) }
+	twice := mapCommand(mapCommand(d, f), g)
+	same(tb, twice, mapCommand(d, fg), asIs[int, int, int](), cmds, evs)
+	same(tb, twice, d, iso[int, int, int, int, int, int]{command: fg, state: id[int], event: id[int]}, cmds, evs)
+	lawful(tb, twice, cmds, evs)
 }
 
 func TestMapEvent(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		d := table[int, int, int](t, "d")
-		cmds, evs := all[int](commands), all[int](events)
-		in0, out0 := shift(0)
-		same(t, decider.MapEvent(d, in0, out0), d, asIs[int, int, int](), cmds, evs)
-		in2, out2 := shift(2)
-		in3, out3 := shift(3)
-		in5, out5 := shift(5)
-		once := decider.MapEvent(d, in5, out5)
-		twice := decider.MapEvent(decider.MapEvent(d, in2, out2), in3, out3)
-		wide := all[int](events + 5)
-		same(t, twice, once, asIs[int, int, int](), cmds, wide)
-		same(t, d, once, iso[int, int, int, int, int, int]{command: id[int], state: id[int], event: out5}, cmds, evs)
-		lawful(t, once, cmds, wide)
-		reach(once, cmds, wide, func(s int) {
-			for foreign := range 5 {
-				if got := once.Evolve(s, foreign); got != s {
-					t.Fatalf("Evolve(%d, foreign %d) = %d", s, foreign, got)
-				}
+	rapid.Check(t, func(t *rapid.T) { mapEventLaw(t, t, decider.MapEvent[int, int, int, int]) })
+}
+
+func mapEventLaw(t *rapid.T, tb rapid.TB, mapEvent func(d numbers, in func(int) (int, bool), out func(int) int) numbers) {
+	tb.Helper()
+	d := table[int, int, int](t, "d")
+	cmds, evs := all[int](commands), all[int](events)
+	in0, out0 := shift(0)
+	same(tb, mapEvent(d, in0, out0), d, asIs[int, int, int](), cmds, evs)
+	in2, out2 := shift(2)
+	in3, out3 := shift(3)
+	in5, out5 := shift(5)
+	once := mapEvent(d, in5, out5)
+	twice := mapEvent(mapEvent(d, in2, out2), in3, out3)
+	wide := all[int](events + 5)
+	same(tb, twice, once, asIs[int, int, int](), cmds, wide)
+	same(tb, d, once, iso[int, int, int, int, int, int]{command: id[int], state: id[int], event: out5}, cmds, evs)
+	lawful(tb, once, cmds, wide)
+	reach(once, cmds, wide, func(s int) {
+		for foreign := range 5 {
+			if got := once.Evolve(s, foreign); got != s {
+				tb.Fatalf("Evolve(%d, foreign %d) = %d", s, foreign, got)
 			}
-		})
+		}
 	})
 }
 
 func TestMapError(t *testing.T) {
 	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { mapErrorLaw(t, t, decider.MapError[int, int, int]) })
+}
+
+func mapErrorLaw(t *rapid.T, tb rapid.TB, mapError func(d numbers, f func(error) error) numbers) {
+	tb.Helper()
 	full := func(err error) error { // everything but unhandled is full
 		if errors.Is(err, decider.ErrUnhandled) {
 			return err
@@ -76,28 +87,26 @@ func TestMapError(t *testing.T) {
 		}
 		return err
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		d := table[int, int, int](t, "d")
-		cmds, evs := all[int](commands), all[int](events)
-		same(t, decider.MapError(d, id[error]), d, asIs[int, int, int](), cmds, evs)
-		twice := decider.MapError(decider.MapError(d, full), forgive)
-		same(t, twice, decider.MapError(d, func(err error) error { return forgive(full(err)) }), asIs[int, int, int](), cmds, evs)
-		lawful(t, twice, cmds, evs)
-		never := func(err error) error {
-			if err == nil {
-				t.Fatalf("f was called with nil")
-			}
+	d := table[int, int, int](t, "d")
+	cmds, evs := all[int](commands), all[int](events)
+	same(tb, mapError(d, id[error]), d, asIs[int, int, int](), cmds, evs)
+	twice := mapError(mapError(d, full), forgive)
+	same(tb, twice, mapError(d, func(err error) error { return forgive(full(err)) }), asIs[int, int, int](), cmds, evs)
+	lawful(tb, twice, cmds, evs)
+	never := func(err error) error {
+		if err == nil {
+			tb.Fatalf("f was called with nil")
+		}
+		return errClosed
+	}
+	i := asIs[int, int, int]()
+	i.err = func(err error) error {
+		if err != nil {
 			return errClosed
 		}
-		i := asIs[int, int, int]()
-		i.err = func(err error) error {
-			if err != nil {
-				return errClosed
-			}
-			return nil
-		}
-		same(t, decider.MapError(d, never), d, i, cmds, evs)
-	})
+		return nil
+	}
+	same(tb, mapError(d, never), d, i, cmds, evs)
 }
 
 // both is the state of two deciders, trio of three.
@@ -121,26 +130,33 @@ func setC(s trio, c int) trio   { s.C = c; return s }
 func TestFocus(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
+		focusLaw(t, t, decider.Focus[both, int, int, int])
 		d := table[int, int, int](t, "d")
 		cmds, evs := all[int](commands), all[int](events)
-		a := decider.Focus(d, getA, setA)
 		same(t, decider.Focus(d, id[int], func(_, s int) int { return s }), d, asIs[int, int, int](), cmds, evs)
-		same(t, a, d, iso[int, both, int, int, int, int]{command: id[int], state: getA, event: id[int]}, cmds, evs)
-		same(t, decider.Focus(a, getAB, setAB),
+		same(t, decider.Focus(decider.Focus(d, getA, setA), getAB, setAB),
 			decider.Focus(d, func(s trio) int { return s.AB.A }, func(s trio, a int) trio { s.AB.A = a; return s }),
 			asIs[int, trio, int](), cmds, evs)
-		lawful(t, a, cmds, evs)
-		reach(a, cmds, evs, func(s both) {
-			if s.B != 0 {
-				t.Fatalf("%+v: the rest of the state was touched", s)
+	})
+}
+
+func focusLaw(t *rapid.T, tb rapid.TB, focus func(d numbers, get func(both) int, set func(both, int) both) halves) {
+	tb.Helper()
+	d := table[int, int, int](t, "d")
+	cmds, evs := all[int](commands), all[int](events)
+	a := focus(d, getA, setA)
+	same(tb, a, d, iso[int, both, int, int, int, int]{command: id[int], state: getA, event: id[int]}, cmds, evs)
+	lawful(tb, a, cmds, evs)
+	reach(a, cmds, evs, func(s both) {
+		if s.B != 0 {
+			tb.Fatalf("%+v: the rest of the state was touched", s)
+		}
+		s.B = 42
+		for _, e := range evs {
+			if got := a.Evolve(s, e); got.B != 42 || got.A != d.Evolve(s.A, e) {
+				tb.Fatalf("Evolve(%+v, %d) = %+v", s, e, got)
 			}
-			s.B = 42
-			for _, e := range evs {
-				if got := a.Evolve(s, e); got.B != 42 || got.A != d.Evolve(s.A, e) {
-					t.Fatalf("Evolve(%+v, %d) = %+v", s, e, got)
-				}
-			}
-		})
+		}
 	})
 }
 

@@ -88,35 +88,38 @@ func follow(d decider.Decider[int, int, int], p process, limit, cmd int, s pair)
 // TestWithProcess checks random deciders with random processes against follow.
 func TestWithProcess(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		d, p, limit := table[int, int, int](t, "d"), reactions(t), rapid.IntRange(1, 5).Draw(t, "limit")
-		w := decider.WithProcess(d, p, limit)
-		cmds, evs := all[int](commands), all[int](events)
-		lawful(t, w, cmds, evs)
-		if got, want := w.Start(), (pair{d.Start(), p.Start()}); got != want {
-			t.Fatalf("Start() = %v, want %v", got, want)
+	rapid.Check(t, func(t *rapid.T) { withProcessLaw(t, t, decider.WithProcess[int, int, int, int]) })
+}
+
+func withProcessLaw(t *rapid.T, tb rapid.TB, withProcess func(d numbers, p process, limit int) decider.Decider[int, pair, int]) {
+	tb.Helper()
+	d, p, limit := table[int, int, int](t, "d"), reactions(t), rapid.IntRange(1, 5).Draw(t, "limit")
+	w := withProcess(d, p, limit)
+	cmds, evs := all[int](commands), all[int](events)
+	lawful(tb, w, cmds, evs)
+	if got, want := w.Start(), (pair{d.Start(), p.Start()}); got != want {
+		tb.Fatalf("Start() = %v, want %v", got, want)
+	}
+	reach(w, cmds, evs, func(s pair) {
+		if got, want := w.IsTerminal(s), d.IsTerminal(s.Left); got != want {
+			tb.Fatalf("IsTerminal(%v) = %v, want %v", s, got, want)
 		}
-		reach(w, cmds, evs, func(s pair) {
-			if got, want := w.IsTerminal(s), d.IsTerminal(s.Left); got != want {
-				t.Fatalf("IsTerminal(%v) = %v, want %v", s, got, want)
+		for _, c := range cmds {
+			got, err := w.Decide(c, s)
+			want, wantErr := follow(d, p, limit, c, s)
+			_, first := d.Decide(c, s.Left)
+			if unhandled := errors.Is(first, decider.ErrUnhandled); errors.Is(err, decider.ErrUnhandled) != unhandled {
+				tb.Fatalf("Decide(%d, %v) = %v, but unhandled: %v", c, s, err, unhandled)
 			}
-			for _, c := range cmds {
-				got, err := w.Decide(c, s)
-				want, wantErr := follow(d, p, limit, c, s)
-				_, first := d.Decide(c, s.Left)
-				if unhandled := errors.Is(first, decider.ErrUnhandled); errors.Is(err, decider.ErrUnhandled) != unhandled {
-					t.Fatalf("Decide(%d, %v) = %v, but unhandled: %v", c, s, err, unhandled)
-				}
-				var limited *decider.LimitError
-				switch {
-				case (err == nil) != (wantErr == nil),
-					errors.As(wantErr, &limited) && !errors.As(err, &limited),
-					errors.Is(wantErr, errFull) && !errors.Is(err, errFull),
-					show(got) != show(want):
-					t.Fatalf("Decide(%d, %v) = %v, %v, want %v, %v", c, s, got, err, want, wantErr)
-				}
+			var limited *decider.LimitError
+			switch {
+			case (err == nil) != (wantErr == nil),
+				errors.As(wantErr, &limited) && !errors.As(err, &limited),
+				errors.Is(wantErr, errFull) && !errors.Is(err, errFull),
+				show(got) != show(want):
+				tb.Fatalf("Decide(%d, %v) = %v, %v, want %v, %v", c, s, got, err, want, wantErr)
 			}
-		})
+		}
 	})
 }
 

@@ -32,6 +32,13 @@ func all[T ~int](n int) []T {
 	return ts
 }
 
+// numbers is a table of numbers, halves and thirds are one on a part of a state.
+type (
+	numbers = decider.Decider[int, int, int]
+	halves  = decider.Decider[int, both, int]
+	thirds  = decider.Decider[int, trio, int]
+)
+
 // cell is what a table decides.
 type cell[E any] struct {
 	events []E

@@ -9,7 +9,10 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-type part = decider.Decider[msg, both, msg]
+type (
+	part     = decider.Decider[msg, both, msg]
+	composed = decider.Decider[decider.Either[msgA, msgB], decider.Pair[int, int], decider.Either[msgA, msgB]]
+)
 
 // parts draws two deciders on the two halves of a state, and that state's seed.
 func parts(t *rapid.T) (a decider.Decider[msgA, int, msgA], b decider.Decider[msgB, int, msgB], seed func() both) {
@@ -29,36 +32,39 @@ func onB(b decider.Decider[msgB, int, msgB]) part {
 // other, their order does not matter, and Compose is the same.
 func TestUnionApart(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a, b, seed := parts(t)
-		u := decider.Union(seed, onA(a), onB(b))
-		cmds, evs := msgs(commands), msgs(events)
-		lawful(t, u, cmds, evs)
-		same(t, u, decider.Union(seed, onB(b), onA(a)), asIs[msg, both, msg](), cmds, evs)
+	rapid.Check(t, func(t *rapid.T) { composeLaw(t, t, decider.Compose[msgA, int, msgA, msgB, int, msgB]) })
+}
 
-		type either = decider.Either[msgA, msgB]
-		type pair = decider.Pair[int, int]
-		to := func(e either) msg {
-			if e.IsRight {
-				return e.Right
-			}
-			return e.Left
+func composeLaw(t *rapid.T, tb rapid.TB, compose func(a decider.Decider[msgA, int, msgA], b decider.Decider[msgB, int, msgB]) composed) {
+	tb.Helper()
+	a, b, seed := parts(t)
+	u := decider.Union(seed, onA(a), onB(b))
+	cmds, evs := msgs(commands), msgs(events)
+	lawful(tb, u, cmds, evs)
+	same(tb, u, decider.Union(seed, onB(b), onA(a)), asIs[msg, both, msg](), cmds, evs)
+
+	type either = decider.Either[msgA, msgB]
+	type pair = decider.Pair[int, int]
+	to := func(e either) msg {
+		if e.IsRight {
+			return e.Right
 		}
-		same(t, decider.Compose(a, b), u, iso[either, pair, either, msg, both, msg]{
-			command: to, event: to, state: func(p pair) both { return both{p.Left, p.Right} },
-		}, eithers(commands), eithers(events))
+		return e.Left
+	}
+	same(tb, compose(a, b), u, iso[either, pair, either, msg, both, msg]{
+		command: to, event: to, state: func(p pair) both { return both{p.Left, p.Right} },
+	}, eithers(commands), eithers(events))
 
-		reach(u, cmds, evs, func(s both) {
-			for _, c := range all[msgA](commands) {
-				after, _, err := u.Step(c, s)
-				if want, _, wantErr := a.Step(c, s.A); after.B != s.B || after.A != want || !errors.Is(err, wantErr) {
-					t.Fatalf("Step(%v, %+v) = %+v, %v, want A = %d, %v", c, s, after, err, want, wantErr)
-				}
+	reach(u, cmds, evs, func(s both) {
+		for _, c := range all[msgA](commands) {
+			after, _, err := u.Step(c, s)
+			if want, _, wantErr := a.Step(c, s.A); after.B != s.B || after.A != want || !errors.Is(err, wantErr) {
+				tb.Fatalf("Step(%v, %+v) = %+v, %v, want A = %d, %v", c, s, after, err, want, wantErr)
 			}
-			if es, err := u.Decide(msgC(0), s); len(es) > 0 || !errors.Is(err, decider.ErrUnhandled) {
-				t.Fatalf("Decide(a command of nobody) = %v, %v", es, err)
-			}
-		})
+		}
+		if es, err := u.Decide(msgC(0), s); len(es) > 0 || !errors.Is(err, decider.ErrUnhandled) {
+			tb.Fatalf("Decide(a command of nobody) = %v, %v", es, err)
+		}
 	})
 }
 
@@ -76,29 +82,37 @@ func eithers(n int) []decider.Either[msgA, msgB] {
 // skipped; the first rejection rejects all.
 func TestUnionShared(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := table[int, int, int](t, "a"), table[int, int, int](t, "b")
-		seed := func() both { return both{a.Start(), b.Start()} }
-		u := decider.Union(seed, decider.Focus(a, getA, setA), decider.Focus(b, getB, setB))
-		cmds, evs := all[int](commands), all[int](events)
-		lawful(t, u, cmds, evs)
-		reach(u, cmds, evs, func(s both) {
-			for _, c := range cmds {
-				got, gotErr := u.Decide(c, s)
-				want, wantErr := bothDecide(a, b, c, s)
-				if show(got) != show(want) || gotErr != wantErr { //nolint:errorlint // the very same error is asked for
-					t.Fatalf("Decide(%d, %+v) = %v, %v, want %v, %v", c, s, got, gotErr, want, wantErr)
-				}
+	rapid.Check(t, func(t *rapid.T) { unionLaw(t, t, decider.Union[int, both, int]) })
+}
+
+func unionLaw(t *rapid.T, tb rapid.TB, union func(seed func() both, ds ...halves) halves) {
+	tb.Helper()
+	a, b := table[int, int, int](t, "a"), table[int, int, int](t, "b")
+	seed := func() both { return both{a.Start(), b.Start()} }
+	u := union(seed, decider.Focus(a, getA, setA), decider.Focus(b, getB, setB))
+	one := union(seed, decider.Focus(a, getA, setA), decider.Focus(b, getA, setA)) // on one part
+	cmds, evs := all[int](commands), all[int](events)
+	lawful(tb, u, cmds, evs)
+	decides := func(u halves, c int, s, parts both) {
+		got, gotErr := u.Decide(c, s)
+		want, wantErr := bothDecide(a, b, c, parts)
+		if show(got) != show(want) || gotErr != wantErr { //nolint:errorlint // the very same error is asked for
+			tb.Fatalf("Decide(%d, %+v) = %v, %v, want %v, %v", c, s, got, gotErr, want, wantErr)
+		}
+	}
+	reach(u, cmds, evs, func(s both) {
+		for _, c := range cmds {
+			decides(u, c, s, s)
+			decides(one, c, s, both{s.A, s.A})
+		}
+		for _, e := range evs {
+			if got, want := u.Evolve(s, e), (both{a.Evolve(s.A, e), b.Evolve(s.B, e)}); got != want {
+				tb.Fatalf("Evolve(%+v, %d) = %+v, want %+v", s, e, got, want)
 			}
-			for _, e := range evs {
-				if got, want := u.Evolve(s, e), (both{a.Evolve(s.A, e), b.Evolve(s.B, e)}); got != want {
-					t.Fatalf("Evolve(%+v, %d) = %+v, want %+v", s, e, got, want)
-				}
-			}
-			if got, want := u.IsTerminal(s), a.IsTerminal(s.A) && b.IsTerminal(s.B); got != want {
-				t.Fatalf("IsTerminal(%+v) = %v, want %v", s, got, want)
-			}
-		})
+		}
+		if got, want := u.IsTerminal(s), a.IsTerminal(s.A) && b.IsTerminal(s.B); got != want {
+			tb.Fatalf("IsTerminal(%+v) = %v, want %v", s, got, want)
+		}
 	})
 }
 
@@ -121,23 +135,25 @@ func bothDecide(a, b decider.Decider[int, int, int], c int, s both) ([]int, erro
 // its unit, also where members share commands, events and state.
 func TestUnionMonoid(t *testing.T) {
 	t.Parallel()
-	type d = decider.Decider[int, trio, int]
-	rapid.Check(t, func(t *rapid.T) {
-		on := func(label string, get func(trio) int, set func(trio, int) trio) d {
-			return decider.Focus(table[int, int, int](t, label), get, set)
-		}
-		a := on("a", func(s trio) int { return s.AB.A }, func(s trio, a int) trio { s.AB.A = a; return s })
-		b := on("b", func(s trio) int { return s.AB.B }, func(s trio, b int) trio { s.AB.B = b; return s })
-		c := on("c", func(s trio) int { return s.AB.B }, func(s trio, b int) trio { s.AB.B = b; return s })
-		cmds, evs, i := all[int](commands), all[int](events), asIs[int, trio, int]()
-		flat := decider.Union(nil, a, b, c)
-		same(t, decider.Union(nil, decider.Union(nil, a, b), c), flat, i, cmds, evs)
-		same(t, decider.Union(nil, a, decider.Union(nil, b, c)), flat, i, cmds, evs)
-		unit := decider.Union[int, trio, int](nil)
-		same(t, decider.Union(a.Initial, a, unit), a, i, cmds, evs)
-		same(t, decider.Union(a.Initial, unit, a), a, i, cmds, evs)
-		lawful(t, unit, cmds, evs)
-	})
+	rapid.Check(t, func(t *rapid.T) { unionMonoidLaw(t, t, decider.Union[int, trio, int]) })
+}
+
+func unionMonoidLaw(t *rapid.T, tb rapid.TB, union func(seed func() trio, ds ...thirds) thirds) {
+	tb.Helper()
+	on := func(label string, get func(trio) int, set func(trio, int) trio) thirds {
+		return decider.Focus(table[int, int, int](t, label), get, set)
+	}
+	a := on("a", func(s trio) int { return s.AB.A }, func(s trio, a int) trio { s.AB.A = a; return s })
+	b := on("b", func(s trio) int { return s.AB.B }, func(s trio, b int) trio { s.AB.B = b; return s })
+	c := on("c", func(s trio) int { return s.AB.B }, func(s trio, b int) trio { s.AB.B = b; return s })
+	cmds, evs, i := all[int](commands), all[int](events), asIs[int, trio, int]()
+	flat := union(nil, a, b, c)
+	same(tb, union(nil, union(nil, a, b), c), flat, i, cmds, evs)
+	same(tb, union(nil, a, union(nil, b, c)), flat, i, cmds, evs)
+	unit := union(nil)
+	same(tb, union(a.Initial, a, unit), a, i, cmds, evs)
+	same(tb, union(a.Initial, unit, a), a, i, cmds, evs)
+	lawful(tb, unit, cmds, evs)
 }
 
 // TestUnionKeepsItsMembers checks that changing the slice afterwards does nothing.

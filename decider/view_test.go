@@ -20,7 +20,8 @@ func views(t *rapid.T) (a, b decider.View[int, msg], onA, onB view, seed func() 
 }
 
 // alike fails unless x and y have the same state from the start after all of evs.
-func alike[E any](t *rapid.T, x, y decider.View[both, E], evs []E) {
+func alike[E any](t rapid.TB, x, y decider.View[both, E], evs []E) {
+	t.Helper()
 	for n := range len(evs) + 1 {
 		if got, want := x.Fold(x.Start(), evs[:n]...), y.Fold(y.Start(), evs[:n]...); got != want {
 			t.Fatalf("Fold(%v) = %+v, want %+v", evs[:n], got, want)
@@ -30,24 +31,27 @@ func alike[E any](t *rapid.T, x, y decider.View[both, E], evs []E) {
 
 func TestMerge(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		a, b, onA, onB, seed := views(t)
-		evs := rapid.SliceOf(rapid.SampledFrom(msgs(events))).Draw(t, "events")
-		m := decider.Merge(seed, onA, onB)
-		want := both{a.Fold(a.Start(), evs...), b.Fold(b.Start(), evs...)}
-		if got := m.Fold(m.Start(), evs...); got != want {
-			t.Fatalf("Fold(%v) = %+v, want %+v", evs, got, want)
-		}
-		alike(t, decider.Merge(seed, onB, onA), m, evs)
+	rapid.Check(t, func(t *rapid.T) { mergeLaw(t, t, decider.Merge[both, msg]) })
+}
 
-		onA2 := decider.FocusView(b, getA, setA) // on the part of another: the order counts
-		flat := decider.Merge(seed, onA, onA2, onB)
-		alike(t, decider.Merge(seed, decider.Merge(nil, onA, onA2), onB), flat, evs)
-		alike(t, decider.Merge(seed, onA, decider.Merge(nil, onA2, onB)), flat, evs)
-		unit := decider.Merge[both, msg](nil)
-		alike(t, decider.Merge(seed, unit, onA, onB, unit), m, evs)
-		alike(t, decider.Merge(onA.Initial, onA), onA, evs)
-	})
+func mergeLaw(t *rapid.T, tb rapid.TB, merge func(seed func() both, vs ...view) view) {
+	tb.Helper()
+	a, b, onA, onB, seed := views(t)
+	evs := rapid.SliceOf(rapid.SampledFrom(msgs(events))).Draw(t, "events")
+	m := merge(seed, onA, onB)
+	want := both{a.Fold(a.Start(), evs...), b.Fold(b.Start(), evs...)}
+	if got := m.Fold(m.Start(), evs...); got != want {
+		tb.Fatalf("Fold(%v) = %+v, want %+v", evs, got, want)
+	}
+	alike(tb, merge(seed, onB, onA), m, evs)
+
+	onA2 := decider.FocusView(b, getA, setA) // on the part of another: the order counts
+	flat := merge(seed, onA, onA2, onB)
+	alike(tb, merge(seed, merge(nil, onA, onA2), onB), flat, evs)
+	alike(tb, merge(seed, onA, merge(nil, onA2, onB)), flat, evs)
+	unit := merge(nil)
+	alike(tb, merge(seed, unit, onA, onB, unit), m, evs)
+	alike(tb, merge(onA.Initial, onA), onA, evs)
 }
 
 func TestMapViewEvent(t *testing.T) {

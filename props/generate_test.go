@@ -1,0 +1,105 @@
+package props_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// A tower grows, unless something knocks it over.
+type (
+	tower     struct{ Height int }
+	grown     struct{}
+	knocked   struct{}
+	watched   struct{}
+	towers    = decider.Decider[any, tower, any]
+	grow      struct{}
+	wind      struct{}
+	rain      struct{}
+	lightning struct{}
+)
+
+func growing() towers {
+	return decider.New(
+		func(cmd any, s tower) ([]any, error) {
+			if _, ok := cmd.(grow); ok {
+				return []any{grown{}, watched{}}, nil
+			}
+			return []any{knocked{}}, nil
+		},
+		func(s tower, event any) tower {
+			switch event.(type) {
+			case grown:
+				return tower{s.Height + 1}
+			case knocked:
+				return tower{}
+			}
+			return s
+		},
+	)
+}
+
+func towerSuite() props.Suite[any, tower, any] {
+	return props.For(growing()).Any(grow{}, wind{}, rain{}, lightning{}).
+		Invariant("the tower is low", func(s tower) error {
+			if s.Height < 15 {
+				return nil
+			}
+			return errors.New("it is high")
+		})
+}
+
+// TestSwarm checks that what takes many commands of one kind and none of the others is
+// found: each kind being equally likely, it comes once in a billion histories.
+func TestSwarm(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(10) {
+		if n, _, _ := props.FoundAfter(t, towerSuite(), "the tower is low", seed, 1000); n == 0 {
+			t.Errorf("seed %d: there is no tower of 15 in 1000 histories", seed)
+		}
+	}
+}
+
+// TestIdleEvents checks that an event which changes nothing is told of, and no other.
+func TestIdleEvents(t *testing.T) {
+	t.Parallel()
+	_, coverage, _ := props.Failures(t, towerSuite().Checks(100))
+	if n := strings.Count(coverage, "never changed the state"); n != 1 || !strings.Contains(coverage, "watched never changed the state, ") {
+		t.Errorf("want watched told of, and no other:\n%s", coverage)
+	}
+}
+
+const checksEnv = "EVOLVE_PROPS_CHECKS"
+
+// TestChecksFlag checks, in processes of their own, how many histories there are: ten for
+// each of rapid's checks, a fifth with -short, or what Checks says.
+func TestChecksFlag(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(checksEnv) != "" {
+		s := props.For(growing()).Any(grow{}, wind{}).Without("sharing is safe")
+		if os.Getenv(checksEnv) == "said" {
+			s = s.Checks(17)
+		}
+		s.Check(t)
+		return
+	}
+	for _, tt := range []struct{ env, flags, want string }{
+		{"usual", "-rapid.checks=100", "1000 histories"},
+		{"usual", "-rapid.checks=7", "70 histories"},
+		{"usual", "-rapid.checks=100 -test.short", "200 histories"},
+		{"said", "-rapid.checks=100", "17 histories"},
+	} {
+		args := append([]string{"-test.v", "-test.run=^TestChecksFlag$"}, strings.Fields(tt.flags)...)
+		run := exec.CommandContext(t.Context(), os.Args[0], args...)
+		run.Env = append(os.Environ(), checksEnv+"="+tt.env)
+		out, err := run.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), " "+tt.want) {
+			t.Errorf("%s, %s: %v, want %s in\n%s", tt.env, tt.flags, err, tt.want, out)
+		}
+	}
+}

@@ -120,8 +120,8 @@ func (s *Sim) Alike(n int, do func(ctx context.Context)) {
 // looking for what is wrong with the outcome. Calls of stores do not wait then.
 func (s *Sim) Then(do func()) { s.then = append(s.then, do) }
 
-// Random returns random numbers of which each seed of [Simulate] has its own, and
-// which are the same for all schedules of [Explore].
+// Random returns random numbers to set the scene with: each seed of [Simulate] has its
+// own, and they are the same for all schedules of [Explore].
 func (s *Sim) Random() *rand.Rand { return s.random }
 
 // Faulted returns how much has gone wrong so far.

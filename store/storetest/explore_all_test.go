@@ -99,7 +99,10 @@ func (r *play) client(program program, memory *int) func(context.Context) {
 		r.seen = append(r.seen, seen)
 		ctx, end := r.sim.Patience(ctx)
 		defer end()
-		start, head := time.Now(), uint64(0)
+		start, head, pause := time.Now(), uint64(0), time.Second
+		if r.Alike == 0 { // those that share memory must not go on at the same time
+			pause *= time.Duration(len(r.seen))
+		}
 		for i, action := range program {
 			stream := r.stream(i)
 			expected := map[rune]store.Expected{'x': store.Exactly(head), 'a': store.Any, 'e': store.NoStream}[action]
@@ -114,7 +117,7 @@ func (r *play) client(program program, memory *int) func(context.Context) {
 			case 'm':
 				what = *memory
 			case 'w':
-				time.Sleep(time.Second)
+				time.Sleep(pause)
 				what = time.Since(start)
 			default:
 				what, err = r.store.Append(ctx, stream, expected, []store.Event{{ID: fmt.Sprint(name, i), Type: "E"}})

@@ -46,7 +46,7 @@ func drawPlan(t *rapid.T) plan {
 			p.Processes = append(p.Processes, []program{next})
 		}
 	}
-	p.Limits.Faults = rapid.IntRange(0, 2).Draw(t, "faults")
+	p.Limits.Faults = rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2}).Draw(t, "faults")
 	p.Limits.Kinds = rapid.SampledFrom([][]storetest.Fault{{storetest.Down}, {storetest.Lost}, {storetest.Late}, {}}).Draw(t, "kinds")
 	return p
 }

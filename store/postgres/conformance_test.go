@@ -22,6 +22,17 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestDurable(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	var schemas atomic.Int64
+	storetest.RunDurable(t, func(t *testing.T) func() store.Store {
+		t.Helper()
+		schema := postgres.WithSchema(fmt.Sprintf("s%d", schemas.Add(1)))
+		return func() store.Store { return open(t, url, schema) }
+	})
+}
+
 // TestConformanceOfPool: so it is in a pool of the caller's, where the function in the
 // database makes each append.
 func TestConformanceOfPool(t *testing.T) {

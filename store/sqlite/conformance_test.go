@@ -31,3 +31,12 @@ func open(tb testing.TB, path string, options ...sqlite.Option) *sqlite.Store {
 	})
 	return st
 }
+
+func TestDurable(t *testing.T) {
+	t.Parallel()
+	storetest.RunDurable(t, func(t *testing.T) func() store.Store {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "events.db")
+		return func() store.Store { return open(t, path) }
+	})
+}

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,10 +203,38 @@ func bugs() map[string][]string {
 			"tenants share streams", "tenants share ids", "tenants share the log", "end lies", "backward off by one", "a prefix like in SQL", "zero expected is any",
 			"claims forgotten", "a conflict keeps the claims",
 		},
+		"Reopened/every event is as it was":                                   {"the last event is not kept", "times are those of the file"},
+		"Reopened/versions go on":                                             {"the last event is not kept", "versions begin again"},
+		"Reopened/event ids are known":                                        {"ids are not kept"},
+		"Reopened log/every event is where it was, and positions go on":       {"the last event is not kept", "positions begin again"},
+		"Reopened log/a consumer goes on after its checkpoint":                {"the last event is not kept", "events get new ids"},
+		"Reopened tenants/each has what it had":                               {"one tenant is kept"},
+		"Reopened snapshots/they are as they were":                            {"what is beside events is not kept"},
+		"Reopened checkpoints/they are as they were":                          {"what is beside events is not kept"},
+		"Reopened claims/who had a key has it, and what was released is free": {"what is beside events is not kept", "released keys are kept"},
+		"Reopened leases/who had one has it, and the fence goes on":           {"what is beside events is not kept"},
+
 		"Close/can be called again, also at once":                  {"closes once"},
 		"Close/every later call is ErrClosed":                      {"close ignored", "closed untyped"},
 		"Close/subscriptions end with ErrClosed":                   {"subscriptions outlive close"},
 		"Close/appends at the same time are recorded or ErrClosed": {"closed untyped"},
+	}
+}
+
+// opens returns what opens the store that a clause is checked on: a new one each time, or
+// the same again where that is what the clause is about.
+func opens(clause, bug string) func() store.Store {
+	if !strings.HasPrefix(clause, "Reopened") {
+		return func() store.Store { return newPlain(bug) }
+	}
+	var p *plain
+	return func() store.Store {
+		if p == nil {
+			p = newPlain(bug)
+		} else {
+			p.reopen()
+		}
+		return p
 	}
 }
 
@@ -217,7 +246,7 @@ func TestBugs(t *testing.T) {
 		for _, bug := range bugs {
 			t.Run(clause+"/finds "+bug, func(t *testing.T) {
 				t.Parallel()
-				got := record(clause, func() store.Store { return newPlain(bug) }, time.Second)
+				got := record(clause, opens(clause, bug), time.Second)
 				if !got.Failed() || got.said() == "" {
 					t.Errorf("the clause did not find the bug; it said %q", got.said())
 				}

@@ -14,6 +14,8 @@
 //		})
 //	}
 //
+// A store that keeps events where they outlive it passes [RunDurable] too.
+//
 // Every sentence of the contract in package store is a clause, and every clause a
 // subtest that is named by what it demands, such as
 // "Contention/of 8 concurrent creates exactly one wins".

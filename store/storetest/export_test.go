@@ -12,7 +12,7 @@ import (
 // Clauses returns the names of all clauses, as those of the subtests of Run.
 func Clauses() []string {
 	var names []string
-	for _, s := range suites() {
+	for _, s := range append(suites(), durableSuites()...) {
 		for _, c := range s.clauses {
 			names = append(names, s.name+"/"+c.name)
 		}
@@ -22,7 +22,7 @@ func Clauses() []string {
 
 // CheckClause checks the clause with this name. It reports whether there is one.
 func CheckClause(tb rapid.TB, name string, open func() store.Store, patience time.Duration) bool {
-	for _, s := range suites() {
+	for _, s := range append(suites(), durableSuites()...) {
 		for _, c := range s.clauses {
 			if s.name+"/"+c.name == name {
 				c.runFor(tb, open(), open, patience, false)

@@ -40,6 +40,7 @@ type plain struct {
 	snapshots   map[snapshotKey]store.Snapshot
 	checkpoints map[string]store.Checkpoint
 	holders     map[string]store.Stream // by key
+	freed       map[string]store.Stream // by a bug
 	leases      map[string]store.Lease
 	cache       map[uint64]store.Page // by a bug
 }
@@ -71,7 +72,7 @@ func (b *backend) tenant(id string) *plain {
 		backend: b, streams: make(map[store.Stream][]*store.Recorded), ids: make(map[string]*store.Recorded),
 		reserved: make(map[string]bool), held: make(map[string]store.Event), created: make(map[store.Stream]uint64),
 		snapshots: make(map[snapshotKey]store.Snapshot), checkpoints: make(map[string]store.Checkpoint),
-		holders: make(map[string]store.Stream), leases: make(map[string]store.Lease),
+		holders: make(map[string]store.Stream), freed: make(map[string]store.Stream), leases: make(map[string]store.Lease),
 		cache: make(map[uint64]store.Page),
 	}
 	if first := b.tenants[store.DefaultTenant]; first != nil {

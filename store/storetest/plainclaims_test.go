@@ -80,6 +80,7 @@ func (p *plain) makeClaims(s store.Stream, claims []store.Claim) {
 			}
 		case c.Release:
 			delete(p.holders, p.claimKey(c.Key))
+			p.freed[p.claimKey(c.Key)] = s
 		default:
 			p.holders[p.claimKey(c.Key)] = s
 		}

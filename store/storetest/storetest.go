@@ -20,8 +20,17 @@ import (
 // of one that it lacks is skipped and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
-	shared := open(t)
-	for _, s := range suites() {
+	runSuites(t, suites(), open(t), func(t *testing.T) func() store.Store {
+		t.Helper()
+		return func() store.Store { return open(t) }
+	})
+}
+
+// runSuites checks the clauses of all that shared has the capability for, on shared, and
+// where they need a store of their own on what open returns for them.
+func runSuites(t *testing.T, all []suite, shared store.Store, open func(t *testing.T) func() store.Store) {
+	t.Helper()
+	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			if s.needs != nil && !s.needs(shared) {
@@ -30,7 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			for _, c := range s.clauses {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					c.run(t, shared, func() store.Store { return open(t) })
+					c.run(t, shared, open(t))
 				})
 			}
 		})

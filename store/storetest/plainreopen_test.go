@@ -1,0 +1,68 @@
+package storetest_test
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// reopen makes p, which was closed, the store that is opened on what was kept.
+func (p *plain) reopen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		return
+	}
+	p.closed = false
+	if p.is("one tenant is kept") {
+		maps.DeleteFunc(p.tenants, func(_ string, t *plain) bool { return t != p })
+	}
+	for _, t := range p.tenants {
+		t.lose()
+	}
+}
+
+// lose loses what a bug does not keep.
+func (p *plain) lose() {
+	switch p.bug {
+	case "the last event is not kept":
+		if last := len(p.log) - 1; last >= 0 {
+			r := p.log[last]
+			p.log = p.log[:last]
+			p.streams[r.Stream] = p.streams[r.Stream][:r.Version-1]
+			delete(p.ids, r.ID)
+		}
+	case "times are those of the file":
+		for _, stream := range p.streams {
+			for _, r := range stream {
+				r.RecordedAt = r.RecordedAt.Add(time.Hour)
+			}
+		}
+	case "versions begin again":
+		clear(p.streams)
+	case "ids are not kept":
+		clear(p.ids)
+	case "positions begin again":
+		p.position = 0
+	case "events get new ids":
+		for _, r := range p.log {
+			r.ID = store.NewID()
+		}
+	case "released keys are kept":
+		maps.Copy(p.holders, p.freed)
+	case "what is beside events is not kept":
+		clear(p.snapshots)
+		clear(p.checkpoints)
+		clear(p.holders)
+		clear(p.leases)
+	}
+}
+
+// TestPlainReopened checks that what is plain keeps what it should.
+func TestPlainReopened(t *testing.T) {
+	t.Parallel()
+	storetest.RunDurable(t, func(*testing.T) func() store.Store { return opens("Reopened", "") })
+}

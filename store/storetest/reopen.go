@@ -1,0 +1,190 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// RunDurable checks that a store which is closed and opened again is as it was, each
+// clause in a subtest of its own, beside those of [Run].
+//
+// Each call of open must return a function that opens one new store without events. It
+// is called again each time that what it returned has been closed, and then opens the
+// same. The store must be an [io.Closer]; the optional capabilities are those of Run.
+func RunDurable(t *testing.T, open func(t *testing.T) (reopen func() store.Store)) {
+	t.Helper()
+	runSuites(t, durableSuites(), open(t)(), open)
+}
+
+func durableSuites() []suite {
+	return []suite{
+		{name: "Reopened", clauses: []clause{
+			{"every event is as it was", reopenedEvents},
+			{"versions go on", reopenedVersions},
+			{"event ids are known", reopenedIDs},
+		}},
+		{name: "Reopened log", needs: hasLog, lacking: "store.Log", clauses: []clause{
+			{"every event is where it was, and positions go on", reopenedLog},
+			{"a consumer goes on after its checkpoint", reopenedConsumer},
+		}},
+		{name: "Reopened tenants", needs: hasTenants, lacking: "store.Tenants", clauses: []clause{
+			{"each has what it had", reopenedTenants},
+		}},
+		{name: "Reopened snapshots", needs: hasSnapshots, lacking: "store.Snapshots", clauses: []clause{
+			{"they are as they were", reopenedSnapshots},
+		}},
+		{name: "Reopened checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: []clause{
+			{"they are as they were", reopenedCheckpoints},
+		}},
+		{name: "Reopened claims", needs: hasClaims, lacking: "store.Claims", clauses: []clause{
+			{"who had a key has it, and what was released is free", reopenedClaims},
+		}},
+		{name: "Reopened leases", needs: hasLeases, lacking: "store.Leases", clauses: []clause{
+			{"who had one has it, and the fence goes on", reopenedLeases},
+		}},
+	}
+}
+
+// again closes st and returns it opened anew.
+func (t *check) again(st store.Store) store.Store {
+	t.Helper()
+	t.close(st)
+	return t.open()
+}
+
+func reopenedEvents(t *check) {
+	st := t.open()
+	var streams []store.Stream
+	var before [][]store.Recorded
+	for n := range 3 {
+		s, _ := t.filled(st, "reopened", n+1)
+		streams, before = append(streams, s), append(before, t.all(st, s))
+	}
+	for range 2 {
+		st = t.again(st)
+		for i, s := range streams {
+			if diff := differAll(t.all(st, s), before[i]); diff != "" {
+				t.Fatalf("stream %+q, reopened: %s", s, diff)
+			}
+		}
+	}
+}
+
+func reopenedVersions(t *check) {
+	st := t.open()
+	s, before := t.filled(st, "reopened", 3)
+	st = t.again(st)
+	stale := newEvents(1)
+	_, err := st.Append(t.ctx, s, store.Exactly(2), stale)
+	t.wantConflict(appendCall(s, store.Exactly(2), stale)+" at version 3, reopened", err,
+		store.ConflictError{Stream: s, Expected: store.Exactly(2), Actual: 3})
+	_, err = st.Append(t.ctx, s, store.NoStream, stale)
+	t.wantConflict(appendCall(s, store.NoStream, stale)+" of a stream that exists, reopened", err,
+		store.ConflictError{Stream: s, Expected: store.NoStream, Actual: 3})
+	more := newEvents(2)
+	if got := t.append(st, s, store.Exactly(3), more...); got.Version != 5 {
+		t.Fatalf("%s, reopened = %+v, want version 5", appendCall(s, store.Exactly(3), more), got)
+	}
+	t.wantStream(st, s, append(before, more...))
+}
+
+func reopenedIDs(t *check) {
+	st := t.open()
+	s, events := newStream("reopened"), newEvents(2)
+	first := t.append(st, s, store.NoStream, events...)
+	st = t.again(st)
+	first.Replayed = true
+	if got, err := st.Append(t.ctx, s, store.NoStream, events); err != nil || got != first {
+		t.Fatalf("%s of events that are recorded, reopened = %+v, %s; want %+v", appendCall(s, store.NoStream, events), got, answer(err), first)
+	}
+	other := newStream("other")
+	_, err := st.Append(t.ctx, other, store.NoStream, events[1:])
+	t.wantDuplicate(appendCall(other, store.NoStream, events[1:])+" of an id in another stream, reopened", err,
+		store.DuplicateError{Stream: other, EventID: events[1].ID, In: s, Version: 2})
+}
+
+func reopenedLog(t *check) {
+	st := as[logStore](t, t.open())
+	a, _ := t.filled(st, "reopened", 2)
+	t.filled(st, "reopened", 1)
+	before := t.log(st, store.LogOptions{})
+	st = as[logStore](t, t.again(st))
+	t.wantHead(st, before[len(before)-1].Position)
+	if diff := differAll(t.log(st, store.LogOptions{}), before); diff != "" {
+		t.Fatalf("the log, reopened: %s", diff)
+	}
+	got := t.append(st, a, store.Exactly(2), newEvents(1)...)
+	if last := before[len(before)-1].Position; got.Position <= last {
+		t.Fatalf("an append after position %d, reopened, has position %d", last, got.Position)
+	}
+	t.wantHead(st, got.Position)
+}
+
+func reopenedConsumer(t *check) {
+	st := as[logStore](t, t.open())
+	s, _ := t.filled(st, "reopened", 3)
+	handled := t.log(st, store.LogOptions{})
+	c := checkpointAt(&handled[1])
+	st = as[logStore](t, t.again(st))
+	t.append(st, s, store.Exactly(3), newEvents(1)...)
+	from, err := store.Resume(t.ctx, st, c)
+	if err != nil {
+		t.Fatalf("Resume after %+v, reopened, failed: %v", c, err)
+	}
+	if diff := differAll(t.log(st, store.LogOptions{From: from}), t.log(st, store.LogOptions{})[2:]); diff != "" {
+		t.Fatalf("what comes after %+v, reopened: %s", c, diff)
+	}
+}
+
+func reopenedTenants(t *check) {
+	const acme, other = "reopened-acme", "reopened-other"
+	st := t.open()
+	s, events := t.filled(t.tenant(st, acme), "reopened", 2)
+	rest := newEvents(1)
+	t.append(t.tenant(st, other), s, store.NoStream, rest...)
+	st = t.again(st)
+	t.wantStream(t.tenant(st, acme), s, events)
+	t.wantStream(t.tenant(st, other), s, rest)
+	t.wantNoStream(st, s, "it was made by other tenants")
+}
+
+func reopenedSnapshots(t *check) {
+	st := t.open()
+	s, _ := t.filled(st, "reopened", 2)
+	snap := store.Snapshot{Stream: s, Schema: "v1", Version: 2, Data: []byte("state")}
+	t.saveSnapshot(as[store.Snapshots](t, st), snap)
+	st = t.again(st)
+	t.wantSnapshot(as[store.Snapshots](t, st), s, "v1", &snap)
+	t.wantSnapshot(as[store.Snapshots](t, st), s, "v2", nil)
+}
+
+func reopenedCheckpoints(t *check) {
+	st := t.open()
+	name, first := newConsumer(), store.Checkpoint{Position: 3, EventID: "third"}
+	t.saveCheckpoint(as[store.Checkpoints](t, st), name, store.Checkpoint{}, first)
+	checkpoints := as[store.Checkpoints](t, t.again(st))
+	t.wantCheckpoint(checkpoints, name, first)
+	t.saveCheckpoint(checkpoints, name, first, store.Checkpoint{Position: 4, EventID: "fourth"})
+}
+
+func reopenedClaims(t *check) {
+	st := as[claimStore](t, t.open())
+	held, released, s, other := newKey(), newKey(), newStream("reopened"), newStream("other")
+	t.claim(st, s, take(held, released))
+	t.claim(st, s, giveBack(released))
+	st = as[claimStore](t, t.again(st))
+	t.wantHolder(st, held, s)
+	t.wantHolder(st, released, store.Stream{})
+	t.refuseClaim(st, other, take(held), held, s, nil)
+	t.claim(st, other, take(released))
+}
+
+func reopenedLeases(t *check) {
+	st := t.open()
+	held := t.acquire(as[store.Leases](t, st), newLease(), "owner", long, 1)
+	st = t.again(st)
+	t.wantHeld(as[store.Leases](t, st), held)
+	t.release(as[store.Leases](t, st), held)
+	t.acquire(as[store.Leases](t, t.again(st)), held.Name, "another", long, 2)
+}

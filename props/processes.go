@@ -244,7 +244,7 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 		text += section("history (event, what the process does about it, what changed)", s.trace(k.cmds, k.breach.step))
 	}
 	return text + fmt.Sprintf("\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)\n\tagain: go test -run '%s' %s",
-		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.runs, pattern(t.Name()), r.replay), len(k.cmds)
+		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.tries, pattern(t.Name()), r.replay), len(k.cmds)
 }
 
 // unify makes shorter, in all events at once, a text that several of them have: the

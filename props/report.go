@@ -89,7 +89,7 @@ func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C],
 		b.WriteString(section("as a scenario", h.scenario(s.breach.step)))
 	}
 	fmt.Fprintf(&b, "\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)",
-		f.history, brief(f.after), len(f.cmds), len(s.cmds), brief(took), s.runs)
+		f.history, brief(f.after), len(f.cmds), len(s.cmds), brief(took), s.tries)
 	if r.replay != "" {
 		fmt.Fprintf(&b, "\n\tagain: go test -run '%s' %s", pattern(test), r.replay)
 	}

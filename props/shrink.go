@@ -18,7 +18,7 @@ type shrinker[C any] struct {
 	breach *breach
 	check  func([]C) *breach
 	blanks []blank[C]
-	runs   int
+	tries  int
 	until  time.Time
 }
 
@@ -29,7 +29,7 @@ func (s *shrinker[C]) shrink() {
 		changed = s.chunks()
 		changed = s.pairs() || changed
 		changed = s.fields() || changed
-		changed = changed || s.both() || s.together()
+		changed = changed || s.runs() || s.both() || s.together()
 	}
 }
 
@@ -40,7 +40,7 @@ func (s *shrinker[C]) try(cmds []C) bool {
 	if s.late() {
 		return false
 	}
-	s.runs++
+	s.tries++
 	b := s.check(cmds)
 	if b == nil {
 		return false
@@ -54,25 +54,34 @@ func (s *shrinker[C]) try(cmds []C) bool {
 // needed.
 func (s *shrinker[C]) cutAfter() {
 	if n := s.breach.step + 1; n < len(s.cmds) {
-		s.runs++
+		s.tries++
 		if b := s.check(s.cmds[:n]); b != nil {
 			s.cmds, s.breach = s.cmds[:n], b
 		}
 	}
 }
 
-// chunks drops runs of commands: half of them, a quarter, …, single ones; of a short
-// list runs of every length.
+// chunks drops parts of the commands: half of them, a quarter, …, single ones.
 func (s *shrinker[C]) chunks() (changed bool) {
-	for size := max(1, len(s.cmds)/2); size > 0; {
+	for size := max(1, len(s.cmds)/2); size > 0; size /= 2 {
 		for i := len(s.cmds) - size; i >= 0; i = min(i, len(s.cmds)) - size {
 			changed = s.try(slices.Delete(slices.Clone(s.cmds), i, i+size)) || changed
 		}
-		if size--; len(s.cmds) > short {
-			size = (size + 1) / 2
-		}
 	}
 	return changed
+}
+
+// runs drops commands that follow each other, as many as can be: deposits and the
+// withdrawals which take all of them.
+func (s *shrinker[C]) runs() bool {
+	for size := len(s.cmds) - 1; size > 1; size-- {
+		for i := range len(s.cmds) - size + 1 {
+			if s.try(slices.Delete(slices.Clone(s.cmds), i, i+size)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // pairs drops two commands at once that need each other.
@@ -136,8 +145,7 @@ func (s *shrinker[C]) variants(i int) (out []C) {
 	return out
 }
 
-// short is how long a list may be for chunks to try every part of it, and for both and
-// together every pair of its commands.
+// short is how long a list may be for both and together to try every pair of its commands.
 const short = 10
 
 // both drops a command and makes another smaller at once: a deposit that paid for

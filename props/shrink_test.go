@@ -106,3 +106,37 @@ func TestShrinksTogether(t *testing.T) {
 		}
 	}
 }
+
+type ledger struct{ Moves, Balance int }
+
+// TestShrinksRuns breaks a law where the balance is zero again after many movements: no
+// few of them can be left out, but all can.
+func TestShrinksRuns(t *testing.T) {
+	t.Parallel()
+	script := []any{pay{5}, pay{29}, pay{3}, pay{24}, pay{3}, pay{37}, pay{3}, take{45}, pay{1}, take{60}, "close"}
+	d := decider.New(
+		func(c any, _ ledger) ([]any, error) { return []any{c}, nil },
+		func(s ledger, e any) ledger {
+			s.Moves++
+			switch e := e.(type) {
+			case pay:
+				s.Balance += e.N
+			case take:
+				s.Balance -= e.N
+			}
+			return s
+		},
+	)
+	s := props.For(d).Commands(func(_ *rapid.T, s ledger) any { return script[s.Moves%len(script)] }).
+		Rule("never closed at zero", func(s props.Step[any, ledger, any]) error {
+			if s.Command == any("close") && s.Before.Balance == 0 {
+				return errors.New("it was")
+			}
+			return nil
+		})
+	for seed := range uint64(20) {
+		if steps, text := props.Shrinker(t, s, "never closed at zero", seed)(); steps != 1 {
+			t.Errorf("shown in %d steps, want 1:\n%s", steps, text)
+		}
+	}
+}

@@ -136,7 +136,7 @@ func TestFold(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				before := rapid.SliceOfN(events(), 0, 3).Draw(t, "before")
-				page := record(t, c, rapid.SliceOfN(events(), 0, 6).Draw(t, "events")...)
+				page := record(t, c, rapid.SliceOfN(events(), 0, 12).Draw(t, "events")...)
 				if len(page) > 0 && rapid.Bool().Draw(t, "broken") {
 					broken := &page[rapid.IntRange(0, len(page)-1).Draw(t, "where")]
 					broken.Data, broken.Value = []byte("?"), nil

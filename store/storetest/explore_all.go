@@ -94,8 +94,10 @@ func (x *explorer) choose(s *Sim, options []option) int {
 }
 
 // next makes the path that of the next schedule after s; it is false if there is none.
+// A scenario that did not do the same again can have ended before the path did.
 func (x *explorer) next(s *Sim) bool {
 	x.repeats = false
+	x.path = x.path[:min(len(x.path), len(s.taken))]
 	for len(x.path) > 0 {
 		last := len(x.path) - 1
 		n := x.path[last]

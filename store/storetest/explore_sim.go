@@ -97,8 +97,9 @@ func (s *Sim) Store(st store.Store) *Recorder {
 // What it shares with the clients of other calls of Client are the stores of the Sim
 // and nothing else, and reading those changes nothing: so [Explore] tries two reads in
 // one order only, whoever makes them. Clients that share memory, such as a runner with a
-// cache, are added by one call; where they pause until the same moment, who goes on
-// first is not the Sim's to say.
+// cache, are added by one call; where they pause until the same moment, or have goroutines
+// of their own, who goes on first is not the Sim's to say, and of what then differs
+// Explore sees one.
 func (s *Sim) Client(do ...func(ctx context.Context)) {
 	for _, do := range do {
 		s.clients = append(s.clients, simClient{do: do, group: s.groups, after: -1})

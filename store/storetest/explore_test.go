@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -235,6 +236,30 @@ func TestExplorePatience(t *testing.T) {
 	})
 	if err != nil || n != 4 || gaveUp != 3 || landed != 1 {
 		t.Errorf("%d schedules, of which %d gave up and %d landed, %v; want 4, 3 and 1", n, gaveUp, landed, err)
+	}
+}
+
+// TestExploreOfChance checks that a scenario that does something else each time comes to
+// an end.
+func TestExploreOfChance(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		const most = 10_000
+		schedules, err := storetest.Explore(t, storetest.Limits{Faults: 1, Schedules: most}, func(s *storetest.Sim) {
+			st := s.Store(memory.New())
+			for range 2 {
+				reads := random.IntN(4)
+				s.Client(func(ctx context.Context) {
+					for range reads {
+						_, _ = st.Read(ctx, account, store.ReadOptions{})
+					}
+				})
+			}
+		})
+		if err != nil || schedules == 0 || schedules == most {
+			t.Errorf("seed %d: %d schedules, %v", seed, schedules, err)
+		}
 	}
 }
 

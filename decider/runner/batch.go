@@ -126,8 +126,9 @@ func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step
 		events, err = nil, &RejectedError{Stream: f.stream, Err: err}
 	}
 	if len(events) > 0 {
-		encoded, p.now, err = g.r.encode(nil, f.stream, j.key, j.meta, events)
-		if err != nil {
+		p.now = g.r.clock()
+		j.key = j.key.begun(p.now)
+		if encoded, err = g.r.encode(nil, f.stream, j.key, j.meta, events, p.now); err != nil {
 			events = nil
 		}
 	}

@@ -30,15 +30,16 @@ type flight[S any] struct {
 	base    uint64 // the version it was last decided on
 }
 
-func (r *Runner[C, S, E]) newFlight(id string, o options, k key) flight[S] {
+func (r *Runner[C, S, E]) newFlight(id string, o options) flight[S] {
 	f := flight[S]{
-		stream: store.Stream{Type: r.streamType, ID: id}, o: o, key: k, attempt: 1, most: r.retry.Attempts,
+		stream: store.Stream{Type: r.streamType, ID: id}, o: o, key: key{command: o.command},
+		attempt: 1, most: r.retry.Attempts,
 	}
 	if o.attempts > 0 {
 		f.most = o.attempts
 	}
-	if k.command != "" {
-		f.watch = k.id(f.stream, 0)
+	if o.command != "" {
+		f.watch = f.key.id(f.stream, 0)
 	}
 	return f
 }

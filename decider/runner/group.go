@@ -90,7 +90,7 @@ func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 // that panics in Decide is run alone. After Close it returns ErrClosed.
 func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	o := gather(opts)
-	f := g.r.newFlight(id, o, g.r.newKey(o.command))
+	f := g.r.newFlight(id, o)
 	decide := func(state S) ([]E, error) { return g.r.decider.Decide(cmd, state) }
 	return g.r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		if ctx.Err() != nil {
@@ -161,7 +161,7 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	g.done.Go(func() {
 		defer g.next(id, q)
 		defer cancel()
-		g.run(ctx, g.r.newFlight(id, options{}, key{}), q, jobs)
+		g.run(ctx, g.r.newFlight(id, options{}), q, jobs)
 	})
 }
 
@@ -183,6 +183,7 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 	if !a.alone {
 		return a.out, a.err
 	}
+	f.key = j.key
 	if f.doubt = a.doubt; a.doubt {
 		f.watch = f.key.id(f.stream, 0)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -17,16 +18,17 @@ const idLen = 36
 // one the time and a random number. It stays the same for all attempts of the call.
 type key struct {
 	command string
-	hi, lo  uint64 // milliseconds since 1970 in 48 bits, and random ones; if command is empty
+	hi, lo  uint64 // if command is empty: 0, or milliseconds since 1970 in 48 bits, and random ones
 }
 
-// newKey returns the key of a call with command as its id, which may be empty.
-func (r *Runner[C, S, E]) newKey(command string) key {
-	if command != "" {
-		return key{command: command}
+// begun returns k with what its ids come from, as of now if it had nothing yet.
+func (k key) begun(now time.Time) key {
+	if k.command != "" || k.hi != 0 || k.lo != 0 {
+		return k
 	}
-	ms := uint64(r.clock().UnixMilli())
-	return key{hi: ms<<16 | rand.Uint64()>>48, lo: rand.Uint64()} //nolint:gosec // 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them
+	k.hi = uint64(now.UnixMilli())<<16 | rand.Uint64()>>48 //nolint:gosec // 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them
+	k.lo = rand.Uint64()                                   //nolint:gosec // as above
+	return k
 }
 
 // id returns the id of the event at index in what the command appends to s.

@@ -107,7 +107,7 @@ func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 // a zero Outcome if it returns an error; the package comment lists which.
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	o := gather(opts)
-	f := r.newFlight(id, o, r.newKey(o.command))
+	f := r.newFlight(id, o)
 	return r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
 	})
@@ -121,7 +121,7 @@ func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
 ) (R, Outcome[S, E], error) {
 	o := gather(opts)
-	f := r.newFlight(id, o, r.newKey(o.command))
+	f := r.newFlight(id, o)
 	var result, zero R
 	out, err := r.handle(ctx, &f, func() (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) (events []E, err error) {
@@ -145,7 +145,7 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 	if o.err != nil {
 		return Loaded[S]{}, o.err
 	}
-	f := r.newFlight(id, o, key{})
+	f := r.newFlight(id, o)
 	if o.asOf {
 		return r.loadAsOf(ctx, &f)
 	}
@@ -239,8 +239,10 @@ func (r *Runner[C, S, E]) try(
 func (r *Runner[C, S, E]) record(
 	ctx context.Context, f *flight[S], events []E,
 ) (out Outcome[S, E], moved bool, err error) {
+	now := r.clock()
+	f.key = f.key.begun(now)
 	scratch := r.borrow()
-	encoded, now, err := r.encode(scratch.encoded[:0], f.stream, f.key, f.o.meta, events)
+	encoded, err := r.encode(scratch.encoded[:0], f.stream, f.key, f.o.meta, events, now)
 	if err != nil {
 		out, err = r.settle(ctx, f, err)
 		return out, false, err
@@ -313,21 +315,20 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 	return out, nil
 }
 
-// encode appends events to dst as the store gets them, and returns their time too.
+// encode appends events, which happened now, to dst as the store gets them.
 func (r *Runner[C, S, E]) encode(
-	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E,
-) ([]store.Event, time.Time, error) {
-	now := r.clock()
+	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E, now time.Time,
+) ([]store.Event, error) {
 	ids := k.ids(s, len(events))
 	for i := range events {
 		event, err := r.codec.Encode(events[i])
 		if err != nil {
-			return dst, now, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), s, err)
+			return dst, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), s, err)
 		}
 		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], m, now
 		dst = append(dst, event)
 	}
-	return dst, now, nil
+	return dst, nil
 }
 
 // borrow returns scratch that nobody else has; giveBack gets it back. One that is

@@ -66,8 +66,8 @@ func (x *streamShard) add(hash uint64, name store.Stream) *stream {
 	return st
 }
 
-// stream is the events of one stream. They never move and never change once
-// version covers them, so a copy of the struct, taken under the shard's lock,
+// stream is the events of one stream. They never change once version covers them,
+// nor do chunks that are full, so a copy of the struct, taken under the shard's lock,
 // is a view that can be read without.
 type stream struct {
 	name    store.Stream
@@ -78,24 +78,28 @@ type stream struct {
 
 // A page that is lent ends at the end of a chunk, so chunks are long; but most
 // streams are short, and memory is most of the price of an append, so the first
-// ones are not.
+// ones are not. A stream that is longer than those has its events moved into a
+// long chunk.
 const (
-	smallChunks = 5
+	shortChunks = 4
+	shortEvents = 256 // in all shortChunks
 	chunkSize   = 1024
 )
 
-// chunkSizes returns the sizes of the first chunks; all others are of chunkSize.
-func chunkSizes() [smallChunks]uint64 { return [smallChunks]uint64{4, 12, 48, 192, 768} }
+// chunkSizes returns the sizes of the short chunks.
+func chunkSizes() [shortChunks]uint64 { return [shortChunks]uint64{4, 12, 48, 192} }
 
 // locate returns the chunk, and the index in it, of the event after version.
-func locate(version uint64) (chunk, index uint64) {
-	for i, size := range chunkSizes() {
-		if version < size {
-			return uint64(i), version
-		}
-		version -= size
+func (x *stream) locate(version uint64) (chunk, index uint64) {
+	if x.version > shortEvents {
+		return version / chunkSize, version % chunkSize
 	}
-	return smallChunks + version/chunkSize, version % chunkSize
+	sizes := chunkSizes()
+	for version >= sizes[chunk] {
+		version -= sizes[chunk]
+		chunk++
+	}
+	return chunk, version
 }
 
 // head returns the version of the stream, 0 if there is none.
@@ -108,7 +112,7 @@ func (x *stream) head() uint64 {
 
 // at returns the event with version, which must be there.
 func (x *stream) at(version uint64) *store.Recorded {
-	chunk, index := locate(version - 1)
+	chunk, index := x.locate(version - 1)
 	return &x.chunks[chunk][index]
 }
 
@@ -117,12 +121,7 @@ func (x *stream) at(version uint64) *store.Recorded {
 func (x *stream) fill(b *batch) {
 	data := b.data
 	for i := range b.events {
-		chunk, index := locate(x.version)
-		if chunk == uint64(len(x.chunks)) {
-			x.chunks = append(x.chunks, make([]store.Recorded, chunkLen(chunk)))
-		}
-		x.version++
-		r := &x.chunks[chunk][index]
+		r := x.grow()
 		r.Event = b.events[i]
 		r.Stream, r.Version, r.RecordedAt = x.name, x.version, b.at
 		n := len(r.Data)
@@ -131,11 +130,31 @@ func (x *stream) fill(b *batch) {
 	}
 }
 
-func chunkLen(chunk uint64) uint64 {
-	if chunk < smallChunks {
-		return chunkSizes()[chunk]
+// grow adds an event, which is to be filled in.
+func (x *stream) grow() *store.Recorded {
+	if x.version == shortEvents {
+		x.join()
 	}
-	return chunkSize
+	x.version++
+	chunk, index := x.locate(x.version - 1)
+	if chunk == uint64(len(x.chunks)) {
+		size := uint64(chunkSize)
+		if x.version <= shortEvents {
+			size = chunkSizes()[chunk]
+		}
+		x.chunks = append(x.chunks, make([]store.Recorded, size))
+	}
+	return &x.chunks[chunk][index]
+}
+
+// join moves the events of the short chunks into a long one. Views, pages and the
+// log keep those that they have.
+func (x *stream) join() {
+	long := make([]store.Recorded, 0, chunkSize)
+	for _, short := range x.chunks {
+		long = append(long, short...)
+	}
+	x.chunks = [][]store.Recorded{long[:chunkSize]}
 }
 
 // complete fills in what e leaves to the store, and copies its headers.
@@ -164,7 +183,7 @@ func (x *stream) lend(from, limit uint64) store.Page {
 	if from > x.version {
 		return x.forward(nil, from)
 	}
-	chunk, index := locate(from - 1)
+	chunk, index := x.locate(from - 1)
 	events := x.chunks[chunk]
 	end := min(index+min(limit, x.version-from+1), uint64(len(events)))
 	return x.forward(events[index:end:end], from+end-index)

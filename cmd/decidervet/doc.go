@@ -9,8 +9,9 @@
 // It looks at the functions that are given to decider.New, Of, Union, Focus and the
 // others of that package, or to codec.Up and UpMany, and at those set in a Decider,
 // View or Process. A function may be a literal, a name, a method, a variable, or
-// what a function of the same package returns. Test files, and packages that import
-// testing, are left alone.
+// what a function of the same package returns. A test of the package may be where they
+// are given; but of what is in test files, and in packages that import testing, nothing
+// is said.
 //
 // # Checks
 //

@@ -40,11 +40,10 @@ func module(t *testing.T, root, code string) (dir string, env []string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":  "module example.com/counter\n\ngo 1.25.0\n",
-		"go.work": "go 1.25.0\n\nuse (\n\t.\n\t" + root + "\n)\n",
-		"c.go":    code,
-		// go vet looks at a package together with such a test.
-		"c_test.go": "package counter\n\nimport \"testing\"\n\nfunc TestNothing(t *testing.T) {}\n",
+		"go.mod":    "module example.com/counter\n\ngo 1.25.0\n",
+		"go.work":   "go 1.25.0\n\nuse (\n\t.\n\t" + root + "\n)\n",
+		"c.go":      code,
+		"c_test.go": test,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -112,6 +111,24 @@ func Codec() codec.Codec[Event] {
 }
 `
 
+// test has a decider with a mistake, which is not told of.
+const test = `package counter
+
+import (
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+func TestDecider(t *testing.T) {
+	d := decider.New(Decide, Evolve)
+	d.Evolve = func(s State, event Event) State {
+		s.Names["planted"] = 1
+		return s
+	}
+}
+`
+
 // found returns the findings in out, without their files.
 func found(out string) []string {
 	var all []string
@@ -149,5 +166,22 @@ func TestMistakes(t *testing.T) {
 	}
 	if out, ok := run(t, dir, env, "go", "vet", "-vettool="+path, "./..."); ok || !slices.Equal(found(out), []string{clock}) {
 		t.Errorf("after -fix: it succeeds: %v, and finds\n%s\nwant %q", ok, out, clock)
+	}
+}
+
+// TestMadeInTest checks that functions are found of which only a test makes a decider.
+func TestMadeInTest(t *testing.T) {
+	t.Parallel()
+	path, root := tool(t)
+	unused := regexp.MustCompile(`func Decider.*\n`).ReplaceAllString(code, "")
+	dir, env := module(t, root, unused)
+	want := []string{
+		"Decide must be pure, but calls time.Now",
+		"Evolve misses cases of Event: Undone",
+		"Evolve must not change the state, but writes to s.Names",
+		"the codec does not have all of Event: Undone",
+	}
+	if out, ok := run(t, dir, env, "go", "vet", "-vettool="+path, "./..."); ok || !slices.Equal(found(out), want) {
+		t.Errorf("it succeeds: %v, and finds\n%s\nwant %q", ok, out, want)
 	}
 }

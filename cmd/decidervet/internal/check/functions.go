@@ -89,9 +89,6 @@ func runFunctions(pass *analysis.Pass) (any, error) {
 	fs.collect(in)
 	kinds := []ast.Node{(*ast.CallExpr)(nil), (*ast.CompositeLit)(nil), (*ast.AssignStmt)(nil)}
 	in.Preorder(kinds, func(n ast.Node) {
-		if strings.HasSuffix(pass.Fset.Position(n.Pos()).Filename, "_test.go") {
-			return
-		}
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			fs.call(n)

@@ -184,12 +184,21 @@ func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	})
 }
 
+// ifPure returns b, but nil if Decide or Evolve changes what it gets: a second call
+// is another one then, and the laws that they change nothing say so.
+func (r *run[C, S, E]) ifPure(cmds []C, b *breach) *breach {
+	if b == nil || decidePure(r, cmds) != nil || evolvePure(r, cmds) != nil {
+		return nil
+	}
+	return b
+}
+
 // fork evolves one state twice, by an event that was decided and by others, and
 // wants the first successor to stay as it is. It is stronger than evolvePure: an
 // append to a slice with room changes neither its state nor its event.
 func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	others := variety(play(r.decider, cmds).events(), 2)
-	return r.evolutions(cmds, func(i int, state S, e E) *breach {
+	return r.ifPure(cmds, r.evolutions(cmds, func(i int, state S, e E) *breach {
 		next := r.decider.Evolve(state, e)
 		want := text(next)
 		for _, o := range others {
@@ -201,7 +210,7 @@ func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			return nil
 		}
 		return r.culprit(i, state, e, others)
-	})
+	}))
 }
 
 // culprit finds the event of others after which the successor of state is not

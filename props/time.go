@@ -62,7 +62,7 @@ func (d decision[E]) same(o decision[E]) bool {
 }
 
 func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
-	return inBubble(r.t, func() *breach {
+	return r.ifPure(cmds, inBubble(r.t, func() *breach {
 		var calls []again[decision[E]]
 		r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 			calls = append(calls, again[decision[E]]{
@@ -77,11 +77,11 @@ func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			return nil
 		})
 		return repeat(r.thorough, calls, decision[E].same, decision[E].String)
-	})
+	}))
 }
 
 func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
-	return inBubble(r.t, func() *breach {
+	return r.ifPure(cmds, inBubble(r.t, func() *breach {
 		var calls []again[S]
 		r.evolutions(cmds, func(i int, state S, e E) *breach {
 			evolve := func() S { return r.decider.Evolve(state, e) }
@@ -89,7 +89,7 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			return nil
 		})
 		return repeat(r.thorough, calls, same[S], text[S])
-	})
+	}))
 }
 
 // inBubble runs check where time is virtual. A panic in it is no breach: other

@@ -18,8 +18,9 @@ const (
 	// maxFloats is how often an append that expects no exact version is tried at
 	// the version that the stream has just had.
 	maxFloats = 200
-	// firstFloat is how long it waits at first, at most, when others were faster.
-	firstFloat = time.Millisecond
+	// firstFloat and longestFloat are the bounds of the wait when others were faster.
+	firstFloat   = time.Millisecond
+	longestFloat = 16 * time.Millisecond
 )
 
 // Append is [store.Store.Append]. An event with a Value, or whose Time is the first
@@ -27,9 +28,10 @@ const (
 // and so are events that are too large for the server together. Times are kept to
 // the millisecond.
 //
-// The protocol knows only exact versions. For [store.Any] and [store.Exists], the
-// version is read and expected, again and again while others append; after 200
-// times without luck it is a *[store.ConflictError].
+// The protocol knows only exact versions. [store.Any] and [store.Exists] are told to
+// a server of ours beside it. For another one the version is read and expected,
+// again and again while others append; after 200 times without luck it is a
+// *[store.ConflictError].
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
@@ -69,6 +71,7 @@ type sending struct {
 	expected store.Expected
 	events   []store.Event
 	req      *eventstorev1.AppendRequest
+	told     bool // the server was told what is expected, and need not look at the version
 }
 
 // appendRequest returns the request for events, all but its versions.
@@ -86,31 +89,46 @@ func (s *Store) appendRequest(stream store.Stream, events []store.Event) *events
 
 // float appends at whatever version the stream has, if that is expected.
 func (a *sending) float(ctx context.Context) (store.Appended, error) {
-	head, err := a.streamHead(ctx, a.stream)
-	if err != nil {
-		return store.Appended{}, err
+	version := a.nowhere()
+	if a.told = a.client.ours.Load(); a.told {
+		ctx = metadata.AppendToOutgoingContext(ctx, mdExpected, expectedText(a.expected))
+	} else {
+		head, err := a.streamHead(ctx, a.stream)
+		if err != nil {
+			return store.Appended{}, err
+		}
+		if a.expected.Matches(head) {
+			version = head
+		}
 	}
 	for n := 0; ; n++ {
-		version := head
-		if !a.expected.Matches(head) {
-			// No stream has this one: the answer is a conflict, if not that the
-			// events are recorded already or an id of them is taken.
-			version = store.MaxVersion - uint64(len(a.events))
-		}
 		appended, err := a.at(ctx, version)
 		conflict := (*store.ConflictError)(nil)
 		if !errors.As(err, &conflict) {
 			return appended, err
 		}
-		if head = conflict.Actual; !a.expected.Matches(head) || n == maxFloats {
+		if !a.expected.Matches(conflict.Actual) || n == maxFloats {
 			return store.Appended{}, conflict
 		}
+		version = conflict.Actual
 		if n > 0 {
-			if err := backOff(ctx, n, firstFloat); err != nil {
+			if err := backOff(ctx, n, firstFloat, longestFloat); err != nil {
 				return store.Appended{}, err
 			}
 		}
 	}
+}
+
+// nowhere returns a version that no stream has. To an append there, the answer is a
+// conflict, if not that the events are recorded already or an id of them is taken.
+func (a *sending) nowhere() uint64 { return store.MaxVersion - uint64(len(a.events)) }
+
+// expectedText returns e, which matches more than one version, as mdExpected says it.
+func expectedText(e store.Expected) string {
+	if e == store.Exists {
+		return expectExists
+	}
+	return expectAny
 }
 
 // at appends at version. While the server is unavailable it does so again, which
@@ -127,7 +145,7 @@ func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error
 		if !again || n == attempts {
 			return appended, err
 		}
-		if ended := backOff(ctx, n-1, shortest); ended != nil {
+		if ended := backOff(ctx, n-1, shortest, longest); ended != nil {
 			return store.Appended{}, errors.Join(ended, err)
 		}
 	}
@@ -153,7 +171,7 @@ func (a *sending) send(ctx context.Context, version uint64) (store.Appended, err
 	}
 	return store.Appended{
 		Version: resp.GetLastAggregateNonce(), Position: resp.GetLastGlobalNonce(),
-		Replayed: len(trailer.Get(mdReplayed)) > 0 || resp.GetLastAggregateNonce() != version+uint64(len(a.events)),
+		Replayed: len(trailer.Get(mdReplayed)) > 0 || !a.told && resp.GetLastAggregateNonce() != version+uint64(len(a.events)),
 	}, nil
 }
 

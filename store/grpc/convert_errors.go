@@ -22,8 +22,15 @@ const (
 	mdStreamType    = "evolve-stream-type-bin"    // request, repeated: store.Filter.StreamTypes
 	mdEventType     = "evolve-event-type-bin"     // request, repeated: store.Filter.EventTypes
 	mdIDPrefix      = "evolve-id-prefix-bin"      // request: store.Filter.IDPrefix
+	mdExpected      = "evolve-expected"           // request: expectAny or expectExists, in place of the versions
 	mdHead          = "evolve-head"               // trailer: store.Page.Head
 	mdReplayed      = "evolve-replayed"           // trailer: store.Appended.Replayed
+)
+
+// What mdExpected says.
+const (
+	expectAny    = "any"    // store.Any
+	expectExists = "exists" // store.Exists
 )
 
 // duplicateStatus returns the status of an append that was refused with err.

@@ -22,10 +22,10 @@
 // it can. Pages are checked, and asked for until the end has been seen; the head of
 // a stream or log costs a second request where the answer does not show it; a
 // conflict is recognized in whatever form it comes. What they do not know, it does
-// in their place, as far as that goes: it filters the log, and when it sends an
-// append again because no answer came, or a server refuses one without a reason, it
-// looks into the stream for what has become of the events. What it cannot do for
-// them:
+// in their place, as far as that goes: it filters the log, it looks for the version
+// of an append that expects none, and when it sends an append again because no
+// answer came, or a server refuses one without a reason, it looks into the stream
+// for what has become of the events. What it cannot do for them:
 //
 //   - tell apart two streams with one id and different types (it is an error)
 //   - notice that the id of an event is taken in another stream

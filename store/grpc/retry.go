@@ -19,9 +19,9 @@ const (
 	longest  = 2 * time.Second
 )
 
-// backOff waits before attempt n+1, some time up to one that doubles with n, and
-// returns what ctx ended with if it ends before.
-func backOff(ctx context.Context, n int, shortest time.Duration) error {
+// backOff waits before attempt n+1, some time up to one that begins at shortest and
+// doubles with n up to longest, and returns what ctx ended with if it ends before.
+func backOff(ctx context.Context, n int, shortest, longest time.Duration) error {
 	limit := min(shortest<<min(n, 20), longest)
 	timer := time.NewTimer(1 + rand.N(limit)) //nolint:gosec // not a secret
 	defer timer.Stop()
@@ -57,7 +57,7 @@ func ask[Req, Resp any](
 ) (Resp, metadata.MD, error) {
 	for n := 1; ; n++ {
 		resp, trailer, err := invoke(ctx, c, call, req)
-		if !unavailable(err) || n == attempts || backOff(ctx, n-1, shortest) != nil {
+		if !unavailable(err) || n == attempts || backOff(ctx, n-1, shortest, longest) != nil {
 			return resp, trailer, err
 		}
 	}

@@ -23,6 +23,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 			return err
 		}
 		a := newAppending(v, req)
+		a.floating = floating(ctx, v)
 		if err := a.validate(); err != nil {
 			return err
 		}
@@ -125,7 +126,8 @@ type appending struct {
 	view
 	stream   store.Stream
 	expected uint64
-	key      string // of idempotency, or empty
+	floating store.Expected // in place of expected, if it is not 0
+	key      string         // of idempotency, or empty
 	nonces   []uint64
 	events   []store.Event
 }
@@ -149,6 +151,20 @@ func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 		}
 	}
 	return a
+}
+
+// floating returns what our client expects that is more than one version, or 0.
+func floating(ctx context.Context, v view) store.Expected {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if said := md[mdExpected]; v.known && len(said) == 1 {
+		switch said[0] {
+		case expectAny:
+			return store.Any
+		case expectExists:
+			return store.Exists
+		}
+	}
+	return 0
 }
 
 // validate checks what every store checks, and that the times are such that every
@@ -186,8 +202,11 @@ func (s *Server) append(ctx context.Context, a *appending) (store.Appended, erro
 			return store.Appended{}, s.collision(ctx, a, found)
 		}
 	}
-	if a.key != "" {
+	switch {
+	case a.key != "": // which is for a version
 		return s.appendKeyed(ctx, a)
+	case a.floating != 0:
+		return s.appendAt(ctx, a, a.floating)
 	}
 	return s.appendOnce(ctx, a)
 }
@@ -214,7 +233,7 @@ func last(ctx context.Context, st store.Store, stream store.Stream) (store.Recor
 	return page.Events[0], nil
 }
 
-// appendOnce appends a whatever its key is.
+// appendOnce appends a, at its version, whatever its key is.
 func (s *Server) appendOnce(ctx context.Context, a *appending) (store.Appended, error) {
 	for i, nonce := range a.nonces {
 		if want := a.expected + uint64(i) + 1; nonce != want {
@@ -224,7 +243,11 @@ func (s *Server) appendOnce(ctx context.Context, a *appending) (store.Appended, 
 	if a.expected > store.MaxVersion {
 		return store.Appended{}, s.misnumbered(ctx, a, 0, 0, 0)
 	}
-	appended, err := a.store.Append(ctx, a.stream, store.Exactly(a.expected), a.events)
+	return s.appendAt(ctx, a, store.Exactly(a.expected))
+}
+
+func (s *Server) appendAt(ctx context.Context, a *appending, expected store.Expected) (store.Appended, error) {
+	appended, err := a.store.Append(ctx, a.stream, expected, a.events)
 	var conflict *store.ConflictError
 	if errors.As(err, &conflict) {
 		return appended, s.conflictAt(ctx, a, conflict.Actual)

@@ -76,7 +76,7 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		f.told = false
 		wait, cancel := f.living(ctx)
-		_ = backOff(wait, failures, firstReconnect)
+		_ = backOff(wait, failures, firstReconnect, longest)
 		cancel()
 		if err := f.ended(ctx, nil); err != nil {
 			return err

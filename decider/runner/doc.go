@@ -33,4 +33,13 @@
 // lands at most once whatever is tried again: after conflicts and lost answers,
 // in another process, after a restart, with a snapshot or without. A call without
 // [CommandID] gets a random id, the same for all its attempts.
+//
+// # Streams that are hot, and long ones
+//
+// Callers who meet on a stream cost each other attempts. That is fine for a few,
+// but when dozens write to one stream at once, some use up the attempts of the
+// default [Retry]. A [Group] queues the callers of one process behind one load and
+// one append, so that they cost each other nothing. [Runner.WithCache] spares the
+// loading of streams that were in use just now, and [Runner.WithSnapshots] most of
+// it for long ones, after a restart too.
 package runner

@@ -35,7 +35,9 @@
 // before it calls for help.
 //
 // When a connection is lost during an append, the outcome is unknown: the
-// error is an *[Error], and appending the same events again settles it.
+// error is an *[Error], and appending the same events again settles it. An answer
+// that comes within 100 ms after the context of its call has ended is taken, so that
+// short deadlines do not cost a connection each; a call can return that much late.
 //
 // # Subscriptions
 //

@@ -118,6 +118,7 @@ func (b *backend) listenOnce(ctx context.Context) {
 		return
 	}
 	conn := pooled.Hijack() // it is not one to lend to others
+	defer context.AfterFunc(ctx, func() { _ = conn.PgConn().Conn().Close() })()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -89,6 +91,9 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if !c.pollOnly {
 		settings.AfterConnect = setUp
 	}
+	settings.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn(), DeadlineDelay: grace}
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, typed(err)
@@ -100,6 +105,11 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	}
 	return s, nil
 }
+
+// grace is how long after the context of a call has ended its answer may still come. A
+// connection without one is lost: were that so at once, then a server that is slow for a
+// moment would have all its clients connect anew, and be slower.
+const grace = 100 * time.Millisecond
 
 // setUp has a connection read by the indexes, in their order, and plan each statement once:
 // what it has planned while there were few events it keeps when there are many.
@@ -124,7 +134,9 @@ func isSetUp(ctx context.Context, pool *pgxpool.Pool) (is bool, err error) {
 // takes one out for good, to listen on. An append that is alone takes half as long
 // again as with Open, unless the connections have the settings enable_seqscan = off,
 // plan_cache_mode = force_generic_plan and a lock_timeout, for instance as
-// RuntimeParams.
+// RuntimeParams. Nor does a connection of it outlive a call whose context ends, unless
+// its BuildContextWatcherHandler gives the answer some time, as that of Open gives it
+// 100 ms.
 func New(ctx context.Context, pool *pgxpool.Pool, options ...Option) (*Store, error) {
 	return open(ctx, pool, newConfig(options))
 }

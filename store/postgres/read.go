@@ -74,8 +74,6 @@ func newPager(from uint64, limit int, backward bool) *pager {
 
 // read reads the page by a query whose rows are those of row.
 func (p *pager) read(ctx context.Context, b *backend, query string, args ...any) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	rows, err := b.pool.Query(ctx, query, args...)
 	if err != nil {
 		return err
@@ -95,8 +93,7 @@ func (p *pager) read(ctx context.Context, b *backend, query string, args ...any)
 		}
 		if p.data >= maxPageData {
 			p.full = true
-			cancel() // and with it the connection, which is cheaper than to read the rest
-			return nil
+			return rows.Conn().PgConn().Conn().Close() // which is cheaper than to read the rest
 		}
 	}
 	p.full = p.seen == p.limit

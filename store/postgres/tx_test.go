@@ -165,6 +165,42 @@ func TestBehindTx(t *testing.T) {
 	}
 }
 
+// TestGrace: an answer that comes soon after the context of its call has ended is taken, which
+// spares the connection.
+func TestGrace(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st, pool := open(t, url), newPool(t, url)
+	for try := 1; ; try++ { // this machine may be too slow for it
+		tx, err := pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+			t.Fatal(err)
+		}
+		short, cancel := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() {
+			_, err := st.Append(short, stream(2), store.Any, batch(1))
+			ended <- err
+		}()
+		for waitingForLocks(t, pool) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		if err := tx.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err = <-ended; err == nil {
+			return
+		}
+		if !errors.Is(err, context.Canceled) || try == 20 {
+			t.Fatalf("Append that was cancelled just before it was done = %v, at go %d", err, try)
+		}
+	}
+}
+
 // TestLockTimeout: an append waits for the log only so long, and is then ErrBusy.
 func TestLockTimeout(t *testing.T) {
 	t.Parallel()

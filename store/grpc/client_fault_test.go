@@ -150,7 +150,7 @@ func TestSubscriptionOutlivesItsConnections(t *testing.T) {
 			way := startProxy(t, addr, 4000)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			const n = 300
+			const n = 600
 			direct, st := open(t, addr), openAnyway(t, way.Addr().String())
 			taken := make(chan error, 1)
 			go func() { taken <- takeNumbers(ctx, st, n) }()
@@ -163,7 +163,34 @@ func TestSubscriptionOutlivesItsConnections(t *testing.T) {
 			if err := <-taken; err != nil {
 				t.Fatal(err)
 			}
-			way.wantCuts(t, 3)
+			way.wantCuts(t, 2)
+		})
+	}
+}
+
+// TestSubscriptionOverPoorConnections subscribes over connections that are lost before
+// they have carried a page of the usual size.
+func TestSubscriptionOverPoorConnections(t *testing.T) {
+	t.Parallel()
+	for name, server := range backends() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := listen(t, server())
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			const n = 600
+			events := make([]store.Event, n)
+			for i := range events {
+				events[i] = numbered(i + 1)
+			}
+			if _, err := open(t, addr).Append(ctx, store.Stream{Type: "Numbers", ID: "n"}, store.NoStream, events); err != nil {
+				t.Fatal(err)
+			}
+			way := startProxy(t, addr, 4000)
+			if err := takeNumbers(ctx, openAnyway(t, way.Addr().String()), n); err != nil {
+				t.Fatal(err)
+			}
+			way.wantCuts(t, 2)
 		})
 	}
 }

@@ -51,6 +51,7 @@ type feed struct {
 	o     store.LogOptions // From is where it has come to
 	yield func(store.Page, error) bool
 
+	page     int              // how many events to ask for at once
 	head     uint64           // the highest position that is known of the log
 	last     store.Checkpoint // the last event that was received
 	matched  bool             // it matches the filter: a server that filters has it too
@@ -73,6 +74,8 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		if f.moved {
 			f.moved, failures = false, 0
+		} else {
+			f.page = max(1, f.page/2) // a page may be more than gets through before the connection is lost
 		}
 		f.told = false
 		wait, cancel := f.living(ctx)
@@ -91,7 +94,7 @@ func (f *feed) validate() error {
 	if err := f.o.Validate(); err != nil {
 		return err
 	}
-	f.o.Limit, f.o.From = f.client.limit(f.o.Limit), max(f.o.From, 1)
+	f.o.Limit, f.o.From, f.page = f.client.limit(f.o.Limit), max(f.o.From, 1), f.client.page
 	return nil
 }
 

@@ -66,6 +66,7 @@ func (f *feed) readOn(ctx context.Context) error {
 		if f.o.From == from {
 			return f.noProgress(fmt.Sprintf("subscribe from position %d", from))
 		}
+		f.page = min(2*f.page, f.client.page)
 	}
 }
 
@@ -99,7 +100,7 @@ func (f *feed) following(ctx context.Context) (part, error) {
 		if !f.matched { // it came from a server that does not filter
 			all.Filter = store.Filter{}
 		}
-		p, err := f.logPart(ctx, f.last.Position, f.client.page+1, all)
+		p, err := f.logPart(ctx, f.last.Position, f.page+1, all)
 		if err != nil {
 			return part{}, err
 		}
@@ -119,7 +120,7 @@ func (f *feed) following(ctx context.Context) (part, error) {
 			return p, nil
 		}
 	}
-	p, err := f.logPart(ctx, f.o.From, f.client.page, o)
+	p, err := f.logPart(ctx, f.o.From, f.page, o)
 	if !p.headKnown && len(p.events) == 0 {
 		p.end = true
 	}

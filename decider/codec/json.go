@@ -16,6 +16,9 @@ import (
 // is not used. Data may have keys that the event does not have (see
 // [Named.Strict]); null is never an event.
 //
+// An event's own UnmarshalJSON must copy what it keeps of the data, as
+// json.Unmarshaler demands: the memory is used again.
+//
 // Integers beyond ±2⁵³ are written and read exactly, but JavaScript readers round
 // them: give such a field the tag `json:",string"`.
 //
@@ -26,7 +29,7 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 		contentType: "application/json",
 		reads:       readsJSON,
 		marshal:     json.Marshal,
-		unmarshal:   unmarshalJSON,
+		reader:      func() unmarshal { return new(jsonReader).unmarshal },
 	}, names, upcasters)
 }
 
@@ -39,13 +42,45 @@ func readsJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-func unmarshalJSON(data []byte, into any, strict bool) error {
-	if !bytes.HasPrefix(data, []byte("{")) && string(bytes.TrimSpace(data)) == "null" {
+// maxReader is up to how many bytes of data go through a jsonReader, which keeps as
+// much memory.
+const maxReader = 1 << 16
+
+// jsonReader is json.Unmarshal of small data with one decoder for all of it: half of
+// what json.Unmarshal costs is to make one.
+type jsonReader struct {
+	source  bytes.Reader
+	decoder *json.Decoder // of source; nil: has yet to be made
+}
+
+func (r *jsonReader) unmarshal(data []byte, into any, strict bool) error {
+	switch {
+	case !bytes.HasPrefix(data, []byte("{")) && string(bytes.TrimSpace(data)) == "null":
 		return errors.New("the data is null")
-	}
-	if !strict {
+	case strict:
+		return unmarshalStrict(data, into)
+	case len(data) > maxReader:
 		return json.Unmarshal(data, into)
 	}
+	if r.decoder == nil {
+		r.decoder = json.NewDecoder(&r.source)
+	}
+	r.source.Reset(data)
+	start := r.decoder.InputOffset()
+	err := r.decoder.Decode(into)
+	rest := data[min(int(r.decoder.InputOffset()-start), len(data)):]
+	r.source.Reset(nil)
+	if err == nil && len(rest) == 0 {
+		return nil
+	}
+	r.decoder = nil // it holds the rest, or has failed for good
+	if err == nil && len(bytes.TrimLeft(rest, " \t\r\n")) == 0 {
+		return nil
+	}
+	return json.Unmarshal(data, into) // which says what is wrong with all of it
+}
+
+func unmarshalStrict(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

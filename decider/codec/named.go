@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/samber/lo"
 
@@ -20,6 +21,7 @@ type Named[E any] struct {
 	keep   func(store.Recorded) E // nil: unknown names are an error
 	byName map[string]*entry
 	byType map[reflect.Type]*entry
+	shops  *sync.Pool // of *workshop
 }
 
 // entry is what a codec knows of one name.
@@ -36,8 +38,12 @@ type format struct {
 	contentType string
 	reads       func(contentType string) bool
 	marshal     func(event any) ([]byte, error)
-	unmarshal   func(data []byte, into any, strict bool) error // into is a pointer
+	reader      func() unmarshal
 }
+
+// unmarshal decodes data into what into points to. It is called for one value after
+// the other.
+type unmarshal func(data []byte, into any, strict bool) error
 
 // newNamed returns the codec of names in format f. It panics if a sample is nil or
 // has the type of another, a name is empty, or the upcasters do not fit.
@@ -66,6 +72,7 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 	for _, e := range c.byName {
 		e.number, number = number, number+1
 	}
+	c.shops = &sync.Pool{New: func() any { return &workshop{unmarshal: f.reader(), benches: make([]workbench, number)} }}
 	return c
 }
 
@@ -124,24 +131,29 @@ func (c *Named[E]) Encode(event E) (store.Event, error) {
 
 // Decode is [Codec].Decode.
 func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
-	dst = slices.Grow(dst, len(recorded))
-	last := &entry{} // that of the event before, whose name is often this one's
-	benches := make([]workbench, len(c.byName))
+	shop := c.shops.Get().(*workshop) //nolint:errcheck,forcetypeassert // nothing else is in the pool
+	dst, err := c.decodeAll(slices.Grow(dst, len(recorded)), recorded, shop)
+	c.shops.Put(shop)
+	return dst, err
+}
+
+func (c *Named[E]) decodeAll(dst []E, recorded []store.Recorded, shop *workshop) ([]E, error) {
 	for i := range recorded {
 		r := &recorded[i]
-		if r.Type != last.name || last.name == "" {
-			e, ok := c.byName[r.Type]
-			if !ok {
+		recent := &shop.recent[hash(r.Type)]
+		e := *recent
+		if e == nil || e.name != r.Type {
+			if e = c.byName[r.Type]; e == nil {
 				var err error
 				if dst, err = c.unknown(dst, r); err != nil {
 					return dst, err
 				}
 				continue
 			}
-			last = e
+			*recent = e
 		}
 		var err error
-		if dst, err = c.decode(dst, last, r, &benches[last.number]); err != nil {
+		if dst, err = c.decode(dst, e, r, shop); err != nil {
 			return dst, &DecodeError{Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema, Err: err}
 		}
 	}
@@ -149,16 +161,16 @@ func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 }
 
 // decode appends to dst what r, an event of e, means today.
-func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, into *workbench) ([]E, error) {
+func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, shop *workshop) ([]E, error) {
 	schema := max(r.Schema, 1) // 0 is from writers that do not count
 	switch {
 	case schema <= uint32(len(e.old)): //nolint:gosec // small
-		return c.upcast(dst, e, r, int(schema)-1)
+		return c.upcast(dst, e, r, shop, int(schema)-1)
 	case schema != e.current:
 		known := max(e.current, uint32(len(e.old))) //nolint:gosec // small
 		return dst, fmt.Errorf("%w: known are 1 to %d", ErrNewerSchema, known)
 	}
-	event, err := c.read(e.typ, r, into)
+	event, err := c.read(e.typ, r, shop.unmarshal, &shop.benches[e.number])
 	if err != nil {
 		return dst, err
 	}
@@ -166,11 +178,11 @@ func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, into *workbench)
 }
 
 // upcast appends to dst what r, an event of e in an old shape, means today.
-func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, error) {
+func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, shop *workshop, step int) ([]E, error) {
 	var old any
 	if in := e.old[step].in; in != nil {
 		var err error
-		if old, err = c.read(in, r, new(workbench)); err != nil {
+		if old, err = c.read(in, r, shop.unmarshal, new(workbench)); err != nil {
 			return dst, err
 		}
 	}
@@ -190,7 +202,7 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, step int) ([]E, 
 }
 
 // read decodes the data of r as a typ, which may be a pointer.
-func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, into *workbench) (any, error) {
+func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, unmarshal unmarshal, bench *workbench) (any, error) {
 	if r.ContentType != c.format.contentType && !c.format.reads(r.ContentType) {
 		return nil, fmt.Errorf("its content type is %q, not %s", r.ContentType, c.format.contentType)
 	}
@@ -199,29 +211,38 @@ func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, into *workbench) (a
 	}
 	if typ.Kind() == reflect.Pointer {
 		into := reflect.New(typ.Elem()).Interface()
-		return into, c.format.unmarshal(r.Data, into, c.strict)
+		return into, unmarshal(r.Data, into, c.strict)
 	}
-	into.clear(typ)
-	if err := c.format.unmarshal(r.Data, into.pointer, c.strict); err != nil {
+	if bench.pointer == nil {
+		bench.value = reflect.New(typ).Elem()
+		bench.pointer = bench.value.Addr().Interface()
+	}
+	defer bench.value.SetZero()
+	if err := unmarshal(r.Data, bench.pointer, c.strict); err != nil {
 		return nil, err
 	}
-	return into.value.Interface(), nil // a copy
+	return bench.value.Interface(), nil // a copy
 }
 
-// workbench is where the events of a name are decoded, one after the other.
+// workshop is what a call of Decode works with.
+type workshop struct {
+	unmarshal unmarshal
+	benches   []workbench // by the number of an entry
+	recent    [16]*entry  // by the hash of the name: to look for it costs more
+}
+
+// workbench is where the events of one type are decoded, one after the other.
 type workbench struct {
 	pointer any           // nil at first
-	value   reflect.Value // that it points to
+	value   reflect.Value // that it points to; zero between two events
 }
 
-// clear makes w the zero value of typ.
-func (w *workbench) clear(typ reflect.Type) {
-	if w.pointer != nil && w.value.Type() == typ {
-		w.value.SetZero()
-		return
+// hash returns a number below 16 that few names have in common.
+func hash(name string) int {
+	if name == "" {
+		return 0
 	}
-	v := reflect.New(typ)
-	w.pointer, w.value = v.Interface(), v.Elem()
+	return (len(name) ^ int(name[0]) ^ int(name[len(name)-1])) & 15
 }
 
 // unknown appends to dst what becomes of an event whose name is not known.

@@ -36,7 +36,7 @@ func Proto[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 		contentType: "application/protobuf",
 		reads:       func(contentType string) bool { return contentType == store.OctetStream || contentType == "" },
 		marshal:     marshalProto,
-		unmarshal:   unmarshalProto,
+		reader:      func() unmarshal { return unmarshalProto },
 	}, names, upcasters)
 }
 

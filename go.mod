@@ -1,6 +1,6 @@
 module github.com/evolvego/evolve
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/samber/lo v1.46.0

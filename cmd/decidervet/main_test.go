@@ -40,8 +40,8 @@ func module(t *testing.T, root, code string) (dir string, env []string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":    "module example.com/counter\n\ngo 1.25.0\n",
-		"go.work":   "go 1.25.0\n\nuse (\n\t.\n\t" + root + "\n)\n",
+		"go.mod":    "module example.com/counter\n\ngo 1.26.0\n",
+		"go.work":   "go 1.26.0\n\nuse (\n\t.\n\t" + root + "\n)\n",
 		"c.go":      code,
 		"c_test.go": test,
 	} {

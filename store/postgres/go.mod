@@ -1,6 +1,6 @@
 module github.com/evolvego/evolve/store/postgres
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/evolvego/evolve v0.0.0

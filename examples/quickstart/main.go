@@ -1,4 +1,6 @@
-package evolve_test
+// Command quickstart is the program of the README: an account in two pure functions,
+// and a runner that puts it on a store.
+package main
 
 import (
 	"context"
@@ -12,14 +14,19 @@ import (
 )
 
 type (
-	Command  any // Deposit | Withdraw
+	Command  interface{ isCommand() } // what somebody asks for
 	Deposit  struct{ Cents int }
 	Withdraw struct{ Cents int }
 
-	Event     any // Deposited | Withdrawn
+	Event     interface{ isEvent() } // what happened
 	Deposited struct{ Cents int }
 	Withdrawn struct{ Cents int }
 )
+
+func (Deposit) isCommand()  {}
+func (Withdraw) isCommand() {}
+func (Deposited) isEvent()  {}
+func (Withdrawn) isEvent()  {}
 
 var ErrInsufficientFunds = errors.New("account: insufficient funds")
 
@@ -46,9 +53,9 @@ func Evolve(balance int, event Event) int {
 	return balance
 }
 
-func Example() {
-	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(),
-		codec.JSON(map[string]Event{"Deposited": Deposited{}, "Withdrawn": Withdrawn{}}))
+func main() {
+	events := codec.JSON(map[string]Event{"Deposited": Deposited{}, "Withdrawn": Withdrawn{}})
+	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), events)
 
 	ctx := context.Background()
 	out, err := accounts.Handle(ctx, "acc-1", Deposit{Cents: 500})
@@ -56,7 +63,4 @@ func Example() {
 
 	_, err = accounts.Handle(ctx, "acc-1", Withdraw{Cents: 700})
 	fmt.Println(err)
-	// Output:
-	// 500 1 [{500}] <nil>
-	// account: insufficient funds
 }

@@ -1,6 +1,9 @@
 //go:build readme
 
-package evolve_test
+// This test fails, because the README shows what a failure looks like. The tests of
+// the README run it with -tags readme.
+
+package main
 
 import (
 	"fmt"

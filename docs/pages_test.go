@@ -1,0 +1,150 @@
+// Package docs_test holds the pages of the repository to what they show: their code is
+// code that is compiled and run, and their links lead somewhere.
+package docs_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// pages returns the text of every Markdown page of the repository, by its path.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	found := texts(t, ".md")
+	if found[filepath.Join(root, "README.md")] == "" {
+		t.Fatal("README.md was not found")
+	}
+	return found
+}
+
+// texts returns the files of the repository whose names end in ext, by their paths.
+func texts(t *testing.T, ext string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."), d.Name() == "testdata":
+			return fs.SkipDir
+		case filepath.Ext(path) == ext:
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			found[path] = string(text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// blocks returns the fenced blocks of a page in a language.
+func blocks(page, language string) []string {
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
+// flat returns code without its indentation, so that a page can show the inside of a
+// function at the margin.
+func flat(code string) string {
+	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
+}
+
+// TestCode checks that each block of Go in a page stands word for word in a Go file of
+// the repository, where the compiler and the tests see it.
+func TestCode(t *testing.T) {
+	t.Parallel()
+	var sources strings.Builder
+	for _, source := range texts(t, ".go") {
+		sources.WriteString(flat(source))
+	}
+	all, count := sources.String(), 0
+	for path, page := range pages(t) {
+		for _, block := range blocks(page, "go") {
+			count++
+			if !strings.Contains(all, flat(block)) {
+				t.Errorf("%s shows code that is in no Go file:\n%s", path, block)
+			}
+		}
+	}
+	if count < 10 {
+		t.Errorf("found %d blocks of Go in all pages, want 10 or more: are the pages read?", count)
+	}
+}
+
+// TestLinks checks that each link from a page to a file of the repository leads to one.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	count := 0
+	fenced := regexp.MustCompile("(?ms)^```.*?^```$|`[^`\n]*`")
+	for path, page := range pages(t) {
+		for _, match := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(fenced.ReplaceAllString(page, "``"), -1) {
+			target, _, _ := strings.Cut(match[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			count++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s links to %s: %v", path, match[1], err)
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("found %d links, want 20 or more: are the pages read?", count)
+	}
+}
+
+// TestReadmeProgram runs the program of the README and compares what it prints.
+func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
+	readme := pages(t)[filepath.Join(root, "README.md")]
+	program, err := os.ReadFile(filepath.Join(root, "examples", "quickstart", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, whole, _ := strings.Cut(string(program), "\npackage main"); blocks(readme, "go")[0] != "package main"+whole {
+		t.Error("the first program of README.md is not the whole of examples/quickstart/main.go")
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "run", root+"/examples/quickstart").CombinedOutput()
+	if want := blocks(readme, "text")[0]; err != nil || string(out) != want {
+		t.Errorf("the program prints\n%s(%v), and README.md says\n%s", out, err, want)
+	}
+}
+
+// TestReadmeFailure runs the test of the README, which fails, and checks that the report
+// is the one that the README shows.
+func TestReadmeFailure(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-tags", "readme", "-run", "^TestAccount$",
+		root+"/examples/quickstart", "-rapid.nofailfile", "-rapid.seed=2").CombinedOutput()
+	if err == nil {
+		t.Fatalf("the test passes, but README.md says that it fails:\n%s", out)
+	}
+	reports := blocks(pages(t)[filepath.Join(root, "README.md")], "text")
+	if got, want := stable(string(out)), stable(reports[1]); !strings.Contains(got, want) {
+		t.Errorf("go test says\n%s\nand README.md shows\n%s", got, want)
+	}
+}
+
+// stable returns a report without what differs from run to run, and without its
+// indentation.
+func stable(report string) string {
+	for _, differs := range []string{`\d+(\.\d+)?(ns|µs|ms|s)\b`, `history \d+, after`, `from \d+ steps?`, `\(\d+ runs\)`, `seed=\d+`, `(?m)^\s+`} {
+		report = regexp.MustCompile(differs).ReplaceAllString(report, "")
+	}
+	return report
+}

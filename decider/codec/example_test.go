@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/samber/lo"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -82,6 +83,50 @@ func ExampleNamed_SkipUnknown() {
 	})
 	fmt.Printf("%+v %v\n", events, err)
 	// Output: [{Cents:5}] <nil>
+}
+
+// A reader of several aggregates says what an event of each is to it. An event
+// seldom says whose it is: the stream does.
+func ExampleEvents() {
+	type Money struct {
+		Order string
+		Cents int64
+	}
+	orders := codec.JSON(map[string]Paid{"OrderPaid": {}})
+	source := codec.Events(
+		codec.From("Order", orders, func(r *store.Recorded, event Paid) Money {
+			return Money{Order: r.Stream.ID, Cents: event.Cents}
+		}))
+
+	filter := source.Filter()
+	fmt.Println(filter.StreamTypes, filter.EventTypes)
+
+	recorded := store.Recorded{
+		Event:  store.Event{Type: "OrderPaid", Schema: 1, Data: []byte(`{"cents":5}`)},
+		Stream: store.Stream{Type: "Order", ID: "o-1"}, Position: 7,
+	}
+	for _, d := range lo.Must(source.Decode(nil, &recorded)) {
+		fmt.Printf("position %d, %d: %+v\n", d.Recorded.Position, d.Index, d.Event)
+	}
+	// Output:
+	// [Order] [OrderPaid]
+	// position 7, 0: {Order:o-1 Cents:5}
+}
+
+// A stream type that was renamed: what was recorded under its former name is read too.
+func ExamplePart_Formerly() {
+	orders := codec.JSON(map[string]Event{"OrderPaid": Paid{}})
+	source := codec.Events(codec.From("Order", orders, func(_ *store.Recorded, event Event) Event { return event }).
+		Formerly("Purchase"))
+
+	recorded := store.Recorded{
+		Event:  store.Event{Type: "OrderPaid", Schema: 1, Data: []byte(`{"cents":5}`)},
+		Stream: store.Stream{Type: "Purchase", ID: "o-1"},
+	}
+	for _, d := range lo.Must(source.Decode(nil, &recorded)) {
+		fmt.Printf("%+v\n", d.Event)
+	}
+	// Output: {Cents:5}
 }
 
 // Tests, and programs whose events never leave them, need no encoding.

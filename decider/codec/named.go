@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/samber/lo"
-
 	"github.com/evolvego/evolve/store"
 )
 
@@ -103,7 +101,23 @@ func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
 
 // Names returns the names that are written, sorted.
 func (c *Named[E]) Names() []string {
-	return slices.Sorted(maps.Keys(lo.PickBy(c.byName, func(_ string, e *entry) bool { return e.typ != nil })))
+	return slices.DeleteFunc(c.allNames(), func(name string) bool { return c.byName[name].typ == nil })
+}
+
+// ReadNames returns the names that are read, sorted: those of Names, and those that
+// only upcasters have. It is nil if c keeps unknown events, because c then reads
+// all names.
+func (c *Named[E]) ReadNames() []string {
+	if c.keep != nil {
+		return nil
+	}
+	return c.allNames()
+}
+
+func (c *Named[E]) allNames() []string {
+	names := slices.AppendSeq(make([]string, 0, len(c.byName)), maps.Keys(c.byName))
+	slices.Sort(names)
+	return names
 }
 
 // Encode is [Codec].Encode.
@@ -137,25 +151,37 @@ func (c *Named[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 	return dst, err
 }
 
+// decodeOne is Decode of one recorded event.
+func (c *Named[E]) decodeOne(dst []E, r *store.Recorded) ([]E, error) {
+	shop := c.shops.Get().(*workshop) //nolint:errcheck,forcetypeassert // nothing else is in the pool
+	dst, err := c.decodeNext(dst, r, shop)
+	c.shops.Put(shop)
+	return dst, err
+}
+
 func (c *Named[E]) decodeAll(dst []E, recorded []store.Recorded, shop *workshop) ([]E, error) {
 	for i := range recorded {
-		r := &recorded[i]
-		recent := &shop.recent[hash(r.Type)]
-		e := *recent
-		if e == nil || e.name != r.Type {
-			if e = c.byName[r.Type]; e == nil {
-				var err error
-				if dst, err = c.unknown(dst, r); err != nil {
-					return dst, err
-				}
-				continue
-			}
-			*recent = e
-		}
 		var err error
-		if dst, err = c.decode(dst, e, r, shop); err != nil {
-			return dst, &DecodeError{Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema, Err: err}
+		if dst, err = c.decodeNext(dst, &recorded[i], shop); err != nil {
+			return dst, err
 		}
+	}
+	return dst, nil
+}
+
+// decodeNext appends to dst what r means today.
+func (c *Named[E]) decodeNext(dst []E, r *store.Recorded, shop *workshop) ([]E, error) {
+	recent := &shop.recent[hash(r.Type)]
+	e := *recent
+	if e == nil || e.name != r.Type {
+		if e = c.byName[r.Type]; e == nil {
+			return c.unknown(dst, r)
+		}
+		*recent = e
+	}
+	dst, err := c.decode(dst, e, r, shop)
+	if err != nil {
+		return dst, &DecodeError{Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema, Err: err}
 	}
 	return dst, nil
 }

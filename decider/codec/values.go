@@ -49,6 +49,14 @@ func (values[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {
 	return dst, nil
 }
 
+func (values[E]) decodeOne(dst []E, r *store.Recorded) ([]E, error) {
+	event, err := value[E](r)
+	if err != nil {
+		return dst, err
+	}
+	return append(dst, *event), nil
+}
+
 // value returns the event that r keeps.
 func value[E any](r *store.Recorded) (*E, error) {
 	event, ok := r.Value.(*E)

@@ -40,7 +40,11 @@ type Checkpoints interface {
 
 	// SaveCheckpoint moves the checkpoint of name from what it was to what it
 	// is now. If it is not from, another one has moved it: SaveCheckpoint
-	// changes nothing and returns an error that matches ErrConflict. It is an
-	// *InvalidError if name is not a name or to is not after from.
+	// changes nothing and returns an error that matches ErrConflict.
+	//
+	// If to equals from, it only checks that the checkpoint is from. If to is
+	// the zero Checkpoint, it resets the consumer, who then begins again. It is
+	// an *InvalidError if name is not a name, or to is not after from, from or
+	// zero.
 	SaveCheckpoint(ctx context.Context, name string, from, to Checkpoint) error
 }

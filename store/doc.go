@@ -1,6 +1,6 @@
 // Package store is the port between evolve and the stores that keep events. It
 // defines what a store is ([Store], [Log] and the optional capabilities
-// [Tenants], [Snapshots], [Checkpoints], [Claims] and [Leases]), the data that
+// [Tenants], [Snapshots], [Checkpoints], [Documents], [Claims] and [Leases]), the data that
 // moves through it, and its errors; it needs the standard library only.
 //
 // # Streams and the log
@@ -17,6 +17,13 @@
 // [Expected]; this is a condition of the append, checked atomically with it.
 // All events of an append are recorded or none. Event ids are unique in a
 // tenant, which makes appends idempotent: see [Store].
+//
+// # Transactions
+//
+// A store with transactions has a method Update, whose [Tx] writes events,
+// checkpoints, documents and, where there is a database, the caller's own tables in
+// one commit. A read model and its checkpoint that are written so have each event
+// exactly once.
 //
 // # What a store must do
 //

@@ -139,7 +139,9 @@ type Recorded struct {
 	RecordedAt time.Time // by the store's clock
 }
 
-// Appended says where an append's events are.
+// Appended says where an append's events are. Both their versions and their
+// positions are consecutive: of n events, event i (from 0) has the position
+// Position-n+1+i.
 type Appended struct {
 	Version  uint64 // of the last one: the version of the stream right after
 	Position uint64 // of the last one; 0 if the store has no log

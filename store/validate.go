@@ -53,13 +53,14 @@ func ValidateConsumer(name string) error {
 }
 
 // ValidateCheckpoint returns an *InvalidError if no consumer called name can move
-// between these checkpoints: to must be after from.
+// between these checkpoints: to must be after from, or equal to it, or zero.
 func ValidateCheckpoint(name string, from, to Checkpoint) error {
 	if err := ValidateConsumer(name); err != nil {
 		return err
 	}
-	if to.Position <= from.Position {
-		return &InvalidError{"to", fmt.Sprintf("is position %d, not after %d", to.Position, from.Position)}
+	if to.Position <= from.Position && to != from && to != (Checkpoint{}) {
+		return &InvalidError{"to", fmt.Sprintf("is position %d, neither after %d nor the same checkpoint nor zero",
+			to.Position, from.Position)}
 	}
 	return nil
 }

@@ -156,14 +156,19 @@ func TestValidateKept(t *testing.T) {
 		"schema":    with(func(s *store.Snapshot) { s.Schema = "\x00" }),
 		"version":   with(func(s *store.Snapshot) { s.Version = 0 }),
 		"name":      store.ValidateCheckpoint("", at(1), at(2)),
-		"to":        store.ValidateCheckpoint("reader", at(2), at(2)),
+		"to":        store.ValidateCheckpoint("reader", at(2), at(1)),
 	} {
 		var invalid *store.InvalidError
 		if !errors.As(err, &invalid) || invalid.Field != field {
 			t.Errorf("%s: %v, want an *InvalidError about it", field, err)
 		}
 	}
-	if err := errors.Join(snap.Validate(), store.ValidateCheckpoint("reader", store.Checkpoint{}, at(1))); err != nil {
+	if err := errors.Join(
+		snap.Validate(),
+		store.ValidateCheckpoint("reader", store.Checkpoint{}, at(1)),
+		store.ValidateCheckpoint("reader", at(2), at(2)),
+		store.ValidateCheckpoint("reader", at(2), store.Checkpoint{}),
+	); err != nil {
 		t.Errorf("valid ones: %v", err)
 	}
 }

@@ -49,8 +49,9 @@ func newStatements(schema string) *statements {
 		loadSnapshot: "SELECT version, data FROM " + schema + ".snapshot " +
 			"WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3 AND schema = $4",
 		loadCheckpoint: "SELECT position, event FROM " + schema + ".checkpoint WHERE tenant = $1 AND name = $2",
-		newCheckpoint: "INSERT INTO " + schema + ".checkpoint (tenant, name, position, event) VALUES ($1, $2, $3, $4) " +
-			"ON CONFLICT (tenant, name) DO NOTHING",
+		newCheckpoint: "INSERT INTO " + schema + ".checkpoint AS c (tenant, name, position, event) VALUES ($1, $2, $3, $4) " +
+			"ON CONFLICT (tenant, name) DO UPDATE SET position = excluded.position, event = excluded.event " +
+			"WHERE c.position = 0 AND c.event = ''",
 		moveCheckpoint: "UPDATE " + schema + ".checkpoint SET position = $3, event = $4 " +
 			"WHERE tenant = $1 AND name = $2 AND position = $5 AND event = $6",
 		acquireLease: "INSERT INTO " + schema + ".lease AS l (tenant, name, owner, fence, until) " +

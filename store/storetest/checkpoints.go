@@ -18,7 +18,9 @@ func checkpointClauses() []clause {
 		{"a consumer without one has the zero checkpoint", checkpointMissing},
 		{"what was saved is loaded, to the letter", checkpointFidelity},
 		{"a save from what it is not is a conflict and changes nothing", checkpointConflicts},
-		{"only forward, and only under a name", checkpointRefuses},
+		{"forward, or not at all, or to zero, and only under a name", checkpointRefuses},
+		{"a save of what it is changes nothing", checkpointHolds},
+		{"a save of zero resets it", checkpointResets},
 		{"names are apart, to the letter", checkpointNames},
 		{"of concurrent saves exactly one wins each step", checkpointContention},
 		{"under a context that has ended nothing is saved", checkpointEnded},
@@ -102,7 +104,7 @@ func checkpointRefuses(t *check) {
 	name := newConsumer()
 	is := store.Checkpoint{Position: 5, EventID: "e5"}
 	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
-	for _, to := range []store.Checkpoint{is, {Position: 5, EventID: "other"}, {Position: 4, EventID: "e4"}, {}} {
+	for _, to := range []store.Checkpoint{{Position: 5, EventID: "other"}, {Position: 4, EventID: "e4"}, {EventID: "e0"}} {
 		t.wantInvalid(checkpointCall(name, is, to), st.SaveCheckpoint(t.ctx, name, is, to), "")
 		t.wantCheckpoint(st, name, is)
 	}
@@ -115,6 +117,39 @@ func checkpointRefuses(t *check) {
 			t.Fatalf("LoadCheckpoint(%.40q) = %+v after a refused save, want none", bad.text, got)
 		}
 	}
+}
+
+func checkpointHolds(t *check) {
+	st := t.checkpoints()
+	name := newConsumer()
+	is, other := store.Checkpoint{Position: 5, EventID: "e5"}, store.Checkpoint{Position: 5, EventID: "e6"}
+	t.saveCheckpoint(st, name, store.Checkpoint{}, store.Checkpoint{})
+	t.wantCheckpoint(st, name, store.Checkpoint{})
+	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
+	t.saveCheckpoint(st, name, is, is)
+	t.wantCheckpoint(st, name, is)
+	for _, not := range []store.Checkpoint{other, {}} {
+		if err := st.SaveCheckpoint(t.ctx, name, not, not); !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("%s when it is %+v = %s, want an error that matches ErrConflict", checkpointCall(name, not, not), is, answer(err))
+		}
+		t.wantCheckpoint(st, name, is)
+	}
+}
+
+func checkpointResets(t *check) {
+	st := t.checkpoints()
+	name := newConsumer()
+	is, next := store.Checkpoint{Position: 5, EventID: "e5"}, store.Checkpoint{Position: 3, EventID: "e3"}
+	t.saveCheckpoint(st, name, store.Checkpoint{}, is)
+	if err := st.SaveCheckpoint(t.ctx, name, next, store.Checkpoint{}); !errors.Is(err, store.ErrConflict) {
+		t.Fatalf("%s when it is %+v = %s, want an error that matches ErrConflict",
+			checkpointCall(name, next, store.Checkpoint{}), is, answer(err))
+	}
+	t.wantCheckpoint(st, name, is)
+	t.saveCheckpoint(st, name, is, store.Checkpoint{})
+	t.wantCheckpoint(st, name, store.Checkpoint{})
+	t.saveCheckpoint(st, name, store.Checkpoint{}, next)
+	t.wantCheckpoint(st, name, next)
 }
 
 func checkpointNames(t *check) {

@@ -21,6 +21,11 @@ var (
 	// ErrLeaseHeld: another owner has the lease. The error is a
 	// *LeaseHeldError.
 	ErrLeaseHeld = errors.New("store: lease is held")
+	// ErrRefused: the store cannot make this write now and has made nothing of
+	// it, for example because it is read-only, its disk is full, or a lock was
+	// not free in time. The error of the store says why. Writing again later
+	// may succeed.
+	ErrRefused = errors.New("store: refused")
 	// ErrLogDiverged: the log is not the one that was read before. The error
 	// is a *DivergedError.
 	ErrLogDiverged = errors.New("store: log diverged")
@@ -28,11 +33,11 @@ var (
 
 // Definite reports whether an error of Append, or AppendClaiming, says for
 // certain that nothing was recorded and nothing will be: whether it matches
-// ErrConflict, ErrDuplicate, ErrClaimed, ErrInvalid or ErrClosed. After any other
-// error the outcome is unknown.
+// ErrConflict, ErrDuplicate, ErrClaimed, ErrInvalid, ErrRefused or ErrClosed. After
+// any other error the outcome is unknown.
 func Definite(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrClaimed) ||
-		errors.Is(err, ErrInvalid) || errors.Is(err, ErrClosed)
+		errors.Is(err, ErrInvalid) || errors.Is(err, ErrRefused) || errors.Is(err, ErrClosed)
 }
 
 // ConflictError is an append that was refused because its stream was not at the

@@ -81,6 +81,7 @@ func TestErrors(t *testing.T) {
 			`store: log diverged: checkpoint is event "e-7" at position 7, the log has no event there, its head is 6`,
 		},
 		"closed":   {store.ErrClosed, store.ErrClosed, true, "store: closed"},
+		"refused":  {store.ErrRefused, store.ErrRefused, true, "store: refused"},
 		"canceled": {context.Canceled, context.Canceled, false, "context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +91,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("errors.Is(%v, %v) = false", err, tt.is)
 			}
 			for _, other := range []error{
-				store.ErrConflict, store.ErrDuplicate, store.ErrClaimed, store.ErrInvalid, store.ErrClosed,
+				store.ErrConflict, store.ErrDuplicate, store.ErrClaimed, store.ErrInvalid, store.ErrRefused, store.ErrClosed,
 				store.ErrLeaseHeld, store.ErrLogDiverged,
 			} {
 				if !errors.Is(other, tt.is) && errors.Is(err, other) {

@@ -27,15 +27,31 @@ func (c *claims) check(s store.Stream, asked []store.Claim) error {
 // apply makes claims of s that check allows. The caller holds mu.
 func (c *claims) apply(s store.Stream, asked []store.Claim) {
 	for _, claim := range asked {
+		holder := s
 		if claim.Release {
-			delete(c.holders, claim.Key)
-			continue
+			holder = store.Stream{}
 		}
-		if c.holders == nil {
-			c.holders = make(map[string]store.Stream)
-		}
-		c.holders[claim.Key] = s
+		c.set(claim.Key, holder)
 	}
+}
+
+// set makes holder, or nobody if it is the zero Stream, hold key. The caller holds mu.
+func (c *claims) set(key string, holder store.Stream) {
+	if holder == (store.Stream{}) {
+		delete(c.holders, key)
+		return
+	}
+	if c.holders == nil {
+		c.holders = make(map[string]store.Stream)
+	}
+	c.holders[key] = holder
+}
+
+// holder returns who holds key, the zero Stream if nobody does.
+func (c *claims) holder(key string) store.Stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holders[key]
 }
 
 // AppendClaiming is [store.Claims.AppendClaiming].

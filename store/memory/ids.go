@@ -47,10 +47,21 @@ func (x *ids) lock(hashes []uint64) (locked uint64) {
 	for _, hash := range hashes {
 		locked |= 1 << (hash % shards)
 	}
-	for left := locked; left != 0; left &= left - 1 {
-		x.shards[bits.TrailingZeros64(left)].mu.Lock()
-	}
+	x.lockSet(locked)
 	return locked
+}
+
+// lockAll locks all shards.
+func (x *ids) lockAll() (locked uint64) {
+	locked = 1<<shards - 1
+	x.lockSet(locked)
+	return locked
+}
+
+func (x *ids) lockSet(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		x.shards[bits.TrailingZeros64(set)].mu.Lock()
+	}
 }
 
 func (x *ids) unlock(locked uint64) {

@@ -3,7 +3,6 @@ package memory
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/evolvego/evolve/store"
@@ -53,10 +52,14 @@ func (m *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 		return err
 	}
 	snap.Data = bytes.Clone(snap.Data)
+	m.keepSnapshot(snap)
+	return nil
+}
+
+func (m *Store) keepSnapshot(snap store.Snapshot) {
 	m.snapshots.save(snapshotKey{snap.Stream, snap.Schema}, snap, func(old store.Snapshot) bool {
 		return old.Version <= snap.Version
 	})
-	return nil
 }
 
 // LoadSnapshot is [store.Snapshots.LoadSnapshot].
@@ -91,13 +94,13 @@ func (m *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if err := store.ValidateCheckpoint(name, from, to); err != nil {
 		return err
 	}
-	if err := m.ready(ctx); err != nil {
+	if err := m.takeTurn(ctx); err != nil {
 		return err
 	}
+	defer m.giveTurn()
 	was, saved := m.checkpoints.save(name, to, func(old store.Checkpoint) bool { return old == from })
 	if !saved {
-		return fmt.Errorf("memory: checkpoint %q is at position %d (event %q), not %d (event %q): %w",
-			name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
+		return moved(name, was, from)
 	}
 	return nil
 }

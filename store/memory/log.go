@@ -36,19 +36,24 @@ func (l *log) publish(st *stream, first uint64) uint64 {
 	defer l.mu.Unlock()
 	v := l.view()
 	for version := first + 1; version <= st.version; version++ {
-		block, index := v.head/blockSize, v.head%blockSize
-		if block == uint64(len(v.blocks)) {
-			v.blocks = append(v.blocks, new([blockSize]*store.Recorded))
-			blocks := v.blocks
-			l.blocks.Store(&blocks)
-		}
-		v.head++
-		r := st.at(version)
-		r.Position = v.head
-		v.blocks[block][index] = r
+		l.put(&v, st.at(version))
 	}
 	l.head.Store(v.head)
 	return v.head
+}
+
+// put puts r at the end of v. Nobody sees it before head is stored. The caller holds
+// mu.
+func (l *log) put(v *view, r *store.Recorded) {
+	block, index := v.head/blockSize, v.head%blockSize
+	if block == uint64(len(v.blocks)) {
+		v.blocks = append(v.blocks, new([blockSize]*store.Recorded))
+		blocks := v.blocks
+		l.blocks.Store(&blocks)
+	}
+	v.head++
+	r.Position = v.head
+	v.blocks[block][index] = r
 }
 
 // view is the log as it was at one moment.

@@ -34,6 +34,8 @@ type Store struct {
 	log         log
 	snapshots   kept[snapshotKey, store.Snapshot]
 	checkpoints kept[string, store.Checkpoint]
+	documents   documents
+	turn        chan struct{} // has one while a transaction runs, or a checkpoint is saved
 	claims      claims
 	leases      leases
 }
@@ -77,7 +79,7 @@ func (b *backend) tenant(id string) *Store {
 	defer b.mu.Unlock()
 	m, ok := b.tenants[id]
 	if !ok {
-		m = &Store{backend: b, streams: newStreams(), ids: newIDs()}
+		m = &Store{backend: b, streams: newStreams(), ids: newIDs(), turn: make(chan struct{}, 1)}
 		b.tenants[id] = m
 	}
 	return m
@@ -127,7 +129,7 @@ func (m *Store) append(
 		stream: s, expected: expected, events: events, claims: claims,
 		data: joinData(events), at: m.backend.now().UTC(),
 	}
-	appended, err := m.record(&b)
+	appended, err := m.record(ctx, &b)
 	if err == nil && !appended.Replayed {
 		m.log.notify()
 	}
@@ -147,13 +149,16 @@ type batch struct {
 // record appends b, or finds it recorded. Locks are taken in one order: the
 // shard of the stream, the shards of the ids upwards, the claims, the log. All
 // are held until the end, so nobody sees less than the whole append, and a reader
-// who saw an event in the log finds it in its stream.
-func (m *Store) record(b *batch) (store.Appended, error) {
+// who saw an event in the log finds it in its stream. While a transaction appends,
+// record waits for its end, or that of ctx.
+func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	var few [16]uint64
 	hashes := m.ids.hashes(few[:0], b.events)
 	name := m.streams.hash(b.stream)
 	shard := m.streams.of(name)
-	shard.mu.Lock()
+	if err := m.enter(ctx, shard); err != nil {
+		return store.Appended{}, err
+	}
 	defer shard.mu.Unlock()
 	locked := m.ids.lock(hashes)
 	defer m.ids.unlock(locked)
@@ -181,6 +186,25 @@ func (m *Store) record(b *batch) (store.Appended, error) {
 	position := m.log.publish(st, first)
 	m.ids.add(hashes, position)
 	return store.Appended{Version: st.version, Position: position}, nil
+}
+
+// enter locks shard to append to one of its streams.
+func (m *Store) enter(ctx context.Context, shard *streamShard) error {
+	for {
+		shard.mu.Lock()
+		held := shard.held
+		if held == nil {
+			return nil
+		}
+		shard.mu.Unlock()
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.backend.done:
+			return store.ErrClosed
+		}
+	}
 }
 
 // replay returns where b is recorded, all of it and one event after the other.

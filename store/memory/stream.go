@@ -23,7 +23,8 @@ type streams struct {
 type streamShard struct {
 	mu      sync.Mutex
 	streams map[uint64]*stream // guarded by mu, as are the streams
-	_       [48]byte           // a cache line for each shard
+	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil: none does
+	_       [40]byte           // a cache line for each shard
 }
 
 func newStreams() *streams {
@@ -33,6 +34,28 @@ func newStreams() *streams {
 func (x *streams) hash(name store.Stream) uint64 { return maphash.Comparable(x.seed, name) }
 
 func (x *streams) of(hash uint64) *streamShard { return &x.shards[hash%shards] }
+
+// hold keeps everybody but a transaction from appending until held is closed; nil ends
+// that. When it returns, no other append is under way.
+func (x *streams) hold(held chan struct{}) {
+	for i := range x.shards {
+		x.shards[i].mu.Lock()
+		x.shards[i].held = held
+		x.shards[i].mu.Unlock()
+	}
+}
+
+func (x *streams) lock() {
+	for i := range x.shards {
+		x.shards[i].mu.Lock()
+	}
+}
+
+func (x *streams) unlock() {
+	for i := range x.shards {
+		x.shards[i].mu.Unlock()
+	}
+}
 
 // view returns the stream called name as it is now, and false, with one that has
 // no events, if there is none.

@@ -1,0 +1,378 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/evolvego/evolve/store"
+)
+
+var (
+	_ store.Tx        = (*Tx)(nil)
+	_ store.Documents = (*Store)(nil)
+)
+
+// Update calls do with a transaction. If do returns nil, Update commits what do wrote
+// with the methods of tx; nobody sees a part of it before. If do returns an error or
+// panics, nothing was written, and Update returns that error as it is. See [store.Tx].
+//
+// Transactions of a tenant take turns, and so do saves of checkpoints. Update waits for
+// its turn until ctx ends, and then does not call do. Appends outside wait only from
+// the first append of tx on. So do must be short. It must not call Update or
+// SaveCheckpoint of the store, nor append other than with tx, because those wait for
+// do. Reading is fine, and does not see what tx has written.
+func (m *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
+	if err := m.takeTurn(ctx); err != nil {
+		return err
+	}
+	t := &Tx{store: m}
+	defer t.end()
+	if err := do(t); err != nil {
+		return err
+	}
+	t.commit()
+	return nil
+}
+
+// takeTurn returns when nobody else writes checkpoints or documents. The caller calls
+// giveTurn afterwards.
+func (m *Store) takeTurn(ctx context.Context) error {
+	if err := m.ready(ctx); err != nil {
+		return err
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.backend.done:
+		return store.ErrClosed
+	}
+}
+
+func (m *Store) giveTurn() { <-m.turn }
+
+// Tx is the transaction of an [Store.Update]. It keeps what it is given until the
+// commit. It is not safe for concurrent use. After the Update, its methods return
+// [store.ErrTxDone]. What a method refuses changes nothing, and the transaction can go
+// on.
+type Tx struct {
+	store *Store
+	done  bool
+	held  chan struct{} // closed when others may append again; nil: they may
+
+	events      []*store.Recorded
+	streams     map[store.Stream][]*store.Recorded
+	ids         map[string]*store.Recorded
+	claims      map[string]store.Stream // by key; the zero Stream gives it back
+	snapshots   []store.Snapshot
+	checkpoints map[string]store.Checkpoint
+	documents   changed
+}
+
+// end lets the others go on.
+func (t *Tx) end() {
+	t.done = true
+	if t.held != nil {
+		t.store.streams.hold(nil)
+		close(t.held)
+	}
+	t.store.giveTurn()
+}
+
+func (t *Tx) ready() error {
+	if t.done {
+		return store.ErrTxDone
+	}
+	return nil
+}
+
+// commit makes what was written. Nothing can be in its way: others have been kept from
+// what it depends on.
+func (t *Tx) commit() {
+	m := t.store
+	if len(t.events) > 0 {
+		m.commitEvents(t)
+	}
+	for name, c := range t.checkpoints {
+		m.checkpoints.save(name, c, func(store.Checkpoint) bool { return true })
+	}
+	for _, snap := range t.snapshots {
+		m.keepSnapshot(snap)
+	}
+	if len(t.documents) > 0 {
+		m.documents.mu.Lock()
+		for kind, docs := range t.documents {
+			for id, data := range docs {
+				m.documents.save(kind, id, data)
+			}
+		}
+		m.documents.mu.Unlock()
+	}
+	if len(t.events) > 0 {
+		m.log.notify()
+	}
+}
+
+// commitEvents records the events of t as record does, under the same locks in the same
+// order, but all of them before anybody sees the first.
+func (m *Store) commitEvents(t *Tx) {
+	m.streams.lock()
+	defer m.streams.unlock()
+	locked := m.ids.lockAll()
+	defer m.ids.unlock(locked)
+	m.claims.mu.Lock()
+	defer m.claims.mu.Unlock()
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+
+	v := m.log.view()
+	for _, r := range t.events {
+		name := m.streams.hash(r.Stream)
+		shard := m.streams.of(name)
+		st := shard.find(name, r.Stream)
+		if st == nil {
+			st = shard.add(name, r.Stream)
+		}
+		slot := st.grow()
+		*slot = *r
+		m.log.put(&v, slot)
+		hash := maphash.String(m.ids.seed, r.ID)
+		m.ids.of(hash).add(hash, slot.Position)
+	}
+	for key, holder := range t.claims {
+		m.claims.set(key, holder)
+	}
+	m.log.head.Store(v.head)
+}
+
+// Append is [store.AppendTx.Append].
+func (t *Tx) Append(s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	return t.AppendClaiming(s, expected, events, nil)
+}
+
+// AppendClaiming is [store.AppendTx.AppendClaiming].
+func (t *Tx) AppendClaiming(
+	s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
+	if err := store.ValidateClaims(claims); err != nil {
+		return store.Appended{}, err
+	}
+	if err := store.ValidateAppend(s, expected, events); err != nil {
+		return store.Appended{}, err
+	}
+	if err := t.ready(); err != nil {
+		return store.Appended{}, err
+	}
+	if t.held == nil {
+		t.held = make(chan struct{})
+		t.store.streams.hold(t.held)
+	}
+	if taken := t.taken(events); taken != nil {
+		return t.replay(s, events, taken)
+	}
+	version := t.version(s)
+	if !expected.Matches(version) {
+		return store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: version}
+	}
+	if err := t.claim(s, claims); err != nil {
+		return store.Appended{}, err
+	}
+	return t.stage(&batch{stream: s, events: events, data: joinData(events), at: t.store.backend.now().UTC()}, version), nil
+}
+
+// stage keeps copies of the events of b, which follow version.
+func (t *Tx) stage(b *batch, version uint64) store.Appended {
+	if t.ids == nil {
+		t.ids, t.streams = make(map[string]*store.Recorded), make(map[store.Stream][]*store.Recorded)
+	}
+	position := t.store.log.head.Load() + uint64(len(t.events))
+	data := b.data
+	for i := range b.events {
+		version++
+		position++
+		r := &store.Recorded{Event: b.events[i], Stream: b.stream, Version: version, Position: position, RecordedAt: b.at}
+		n := len(r.Data)
+		r.Data, data = data[:n:n], data[n:]
+		complete(&r.Event, b)
+		t.events = append(t.events, r)
+		t.streams[b.stream] = append(t.streams[b.stream], r)
+		t.ids[r.ID] = r
+	}
+	return store.Appended{Version: version, Position: position}
+}
+
+// version returns the version of s in the transaction.
+func (t *Tx) version(s store.Stream) uint64 {
+	st, _ := t.store.streams.view(s)
+	return st.version + uint64(len(t.streams[s]))
+}
+
+// at returns the event of s with version, nil if there is none.
+func (t *Tx) at(s store.Stream, version uint64) *store.Recorded {
+	st, _ := t.store.streams.view(s)
+	staged := t.streams[s]
+	switch {
+	case version <= st.version:
+		return st.at(version)
+	case version-st.version <= uint64(len(staged)):
+		return staged[version-st.version-1]
+	}
+	return nil
+}
+
+// taken returns the event that has the first id of events that is taken.
+func (t *Tx) taken(events []store.Event) *store.Recorded {
+	x := t.store.ids
+	for i := range events {
+		if r := t.ids[events[i].ID]; r != nil {
+			return r
+		}
+		hashes := []uint64{maphash.String(x.seed, events[i].ID)}
+		locked := x.lock(hashes)
+		r := x.taken(hashes, events[i:i+1], &t.store.log)
+		x.unlock(locked)
+		if r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// replay is replay of the store, for events that may be of this transaction.
+func (t *Tx) replay(s store.Stream, events []store.Event, taken *store.Recorded) (store.Appended, error) {
+	last := taken
+	for i := range events {
+		r := t.at(taken.Stream, taken.Version+uint64(i))
+		if taken.Stream != s || r == nil || !r.Same(&events[i]) {
+			return store.Appended{}, &store.DuplicateError{
+				Stream: s, EventID: taken.ID, In: taken.Stream, Version: taken.Version,
+			}
+		}
+		last = r
+	}
+	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
+}
+
+// claim makes the claims of s, or none of them.
+func (t *Tx) claim(s store.Stream, claims []store.Claim) error {
+	for _, c := range claims {
+		holder, ok := t.claims[c.Key]
+		if !ok {
+			holder = t.store.claims.holder(c.Key)
+		}
+		if holder != (store.Stream{}) && holder != s {
+			return &store.ClaimedError{Stream: s, Key: c.Key, Holder: holder}
+		}
+	}
+	for _, c := range claims {
+		if t.claims == nil {
+			t.claims = make(map[string]store.Stream)
+		}
+		t.claims[c.Key] = s
+		if c.Release {
+			t.claims[c.Key] = store.Stream{}
+		}
+	}
+	return nil
+}
+
+// SaveSnapshot is [store.Snapshots.SaveSnapshot] in the transaction.
+func (t *Tx) SaveSnapshot(snap store.Snapshot) error {
+	if err := snap.Validate(); err != nil {
+		return err
+	}
+	if err := t.ready(); err != nil {
+		return err
+	}
+	snap.Data = bytes.Clone(snap.Data)
+	t.snapshots = append(t.snapshots, snap)
+	return nil
+}
+
+// LoadCheckpoint is [store.CheckpointTx.LoadCheckpoint].
+func (t *Tx) LoadCheckpoint(name string) (store.Checkpoint, error) {
+	if err := store.ValidateConsumer(name); err != nil {
+		return store.Checkpoint{}, err
+	}
+	if err := t.ready(); err != nil {
+		return store.Checkpoint{}, err
+	}
+	if c, ok := t.checkpoints[name]; ok {
+		return c, nil
+	}
+	c, _ := t.store.checkpoints.load(name)
+	return c, nil
+}
+
+// SaveCheckpoint is [store.CheckpointTx.SaveCheckpoint].
+func (t *Tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
+	if err := store.ValidateCheckpoint(name, from, to); err != nil {
+		return err
+	}
+	was, err := t.LoadCheckpoint(name)
+	if err != nil {
+		return err
+	}
+	if was != from {
+		return moved(name, was, from)
+	}
+	if t.checkpoints == nil {
+		t.checkpoints = make(map[string]store.Checkpoint)
+	}
+	t.checkpoints[name] = to
+	return nil
+}
+
+// moved is the error of a save of a checkpoint that is not from, but was.
+func moved(name string, was, from store.Checkpoint) error {
+	return fmt.Errorf("memory: checkpoint %q is at position %d (event %q), not %d (event %q): %w",
+		name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
+}
+
+// LoadDocuments is [store.DocumentTx.LoadDocuments].
+func (t *Tx) LoadDocuments(kind string, ids []string) ([]store.Document, error) {
+	if err := store.ValidateLoad(kind, ids); err != nil {
+		return nil, err
+	}
+	if err := t.ready(); err != nil {
+		return nil, err
+	}
+	return t.store.loadDocuments(kind, ids, t.documents), nil
+}
+
+// ScanDocuments is [store.DocumentTx.ScanDocuments].
+func (t *Tx) ScanDocuments(kind, from, to string, limit int) ([]store.Document, error) {
+	if err := store.ValidateScan(kind, from, to, limit); err != nil {
+		return nil, err
+	}
+	if err := t.ready(); err != nil {
+		return nil, err
+	}
+	return t.store.scanDocuments(kind, from, to, limit, t.documents), nil
+}
+
+// SaveDocuments is [store.DocumentTx.SaveDocuments].
+func (t *Tx) SaveDocuments(docs []store.Document) error {
+	if err := store.ValidateDocuments(docs); err != nil {
+		return err
+	}
+	if err := t.ready(); err != nil {
+		return err
+	}
+	if t.documents == nil {
+		t.documents = make(changed)
+	}
+	for i := range docs {
+		d := &docs[i]
+		kind := t.documents[d.Kind]
+		if kind == nil {
+			kind = make(map[string][]byte)
+			t.documents[d.Kind] = kind
+		}
+		kind[d.ID] = bytes.Clone(d.Data)
+	}
+	return nil
+}

@@ -121,6 +121,8 @@ deps: ## Prove what imports what and which modules are required
 	@got=$$(GOWORK=off go list -m -f '{{if not .Indirect}}{{.Path}}{{end}}' all | \
 		grep -vxE '$(ROOT)|github.com/samber/lo|google.golang.org/(grpc|protobuf)|pgregory.net/rapid' || true); \
 		test -z "$$got" || { echo "the root module requires: $$got" >&2; exit 1; }
+	@got=$$(cd cmd && go list -deps -f '{{with .Module}}{{.Path}}{{end}}' ./... | sort -u | grep -E '/(grpc|pgx|sqlite|client_golang)(/|$$)' || true); \
+		test -z "$$got" || { echo "the tools for developers import: $$got" >&2; exit 1; }
 
 $(LINT):
 	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)

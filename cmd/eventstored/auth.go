@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/server"
 )
 
 // authenticator returns what says who calls, nil if everybody is trusted.
-func (s *settings) authenticator() (grpc.Authenticator, error) {
+func (s *settings) authenticator() (server.Authenticator, error) {
 	var all either
 	if s.clientCA != "" {
-		all = append(all, grpc.ClientCertificates(nil))
+		all = append(all, server.ClientCertificates(nil))
 	}
 	if s.tokens != "" {
 		list, err := os.Open(s.tokens) //nolint:gosec // the user says which file
@@ -20,7 +20,7 @@ func (s *settings) authenticator() (grpc.Authenticator, error) {
 			return nil, fmt.Errorf("-tokens: %w", err)
 		}
 		defer list.Close()
-		tokens, err := grpc.ReadTokens(list)
+		tokens, err := server.ReadTokens(list)
 		if err != nil {
 			return nil, fmt.Errorf("-tokens: %s: %w", s.tokens, err)
 		}
@@ -33,14 +33,14 @@ func (s *settings) authenticator() (grpc.Authenticator, error) {
 }
 
 // either lets in whom one of its members lets in.
-type either []grpc.Authenticator
+type either []server.Authenticator
 
-// Authenticate is [grpc.Authenticator.Authenticate].
-func (e either) Authenticate(ctx context.Context) (identity grpc.Identity, err error) {
+// Authenticate is [server.Authenticator.Authenticate].
+func (e either) Authenticate(ctx context.Context) (identity server.Identity, err error) {
 	for _, a := range e {
 		if identity, err = a.Authenticate(ctx); err == nil {
 			return identity, nil
 		}
 	}
-	return grpc.Identity{}, err
+	return server.Identity{}, err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/server"
 )
 
 // metrics counts what the server does, for Prometheus. Tenants are not told apart:
@@ -48,13 +48,13 @@ func newMetrics() *metrics {
 	return m
 }
 
-// Begin is [grpc.Observer.Begin].
-func (m *metrics) Begin(_ context.Context, c grpc.Call) {
+// Begin is [server.Observer.Begin].
+func (m *metrics) Begin(_ context.Context, c server.Call) {
 	m.running.WithLabelValues(c.Method).Inc()
 }
 
-// End is [grpc.Observer.End].
-func (m *metrics) End(_ context.Context, c grpc.Call) {
+// End is [server.Observer.End].
+func (m *metrics) End(_ context.Context, c server.Call) {
 	m.running.WithLabelValues(c.Method).Dec()
 	m.calls.WithLabelValues(c.Method, c.Code.String()).Inc()
 	m.seconds.WithLabelValues(c.Method).Observe(c.Duration.Seconds())

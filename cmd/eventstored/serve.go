@@ -19,7 +19,7 @@ import (
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -128,13 +128,13 @@ func serve(ctx context.Context, args []string, e env) error {
 	}
 	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: s.logLevel}))
 	m := newMetrics()
-	options := []grpc.ServerOption{grpc.WithLogger(logger), grpc.WithObserver(m)}
+	options := []server.Option{server.WithLogger(logger), server.WithObserver(m)}
 	auth, err := s.authenticator()
 	if err != nil {
 		return err
 	}
 	if auth != nil {
-		options = append(options, grpc.WithAuthenticator(auth))
+		options = append(options, server.WithAuthenticator(auth))
 	}
 	transport, err := s.transport()
 	if err != nil {
@@ -144,12 +144,12 @@ func serve(ctx context.Context, args []string, e env) error {
 	if err != nil {
 		return err
 	}
-	err = s.serve(ctx, grpc.NewServer(st, options...), m, logger, transport)
+	err = s.serve(ctx, server.New(st, options...), m, logger, transport)
 	return errors.Join(err, st.Close())
 }
 
 // serve listens, and serves until ctx ends.
-func (s *settings) serve(ctx context.Context, server *grpc.Server, m *metrics, logger *slog.Logger, transport []gogrpc.ServerOption) error {
+func (s *settings) serve(ctx context.Context, srv *server.Server, m *metrics, logger *slog.Logger, transport []gogrpc.ServerOption) error {
 	var listen net.ListenConfig
 	lis, err := listen.Listen(ctx, "tcp", s.listen)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *settings) serve(ctx context.Context, server *grpc.Server, m *metrics, l
 		logger.WarnContext(ctx, "no -tokens and no -client-ca: every client is trusted to name its tenant")
 	}
 	logger.InfoContext(ctx, "serving", "address", lis.Addr().String(), "tls", s.cert != "", "store", bare(s.url))
-	err = server.Serve(ctx, lis, transport...)
+	err = srv.Serve(ctx, lis, transport...)
 	logger.InfoContext(context.WithoutCancel(ctx), "stopped")
 	return err
 }

@@ -357,7 +357,7 @@ func TestSettings(t *testing.T) {
 		{nil, []string{"-tls-cert", bad, "-tls-key", missing}, "-tls-cert and -tls-key: open"},
 		{nil, []string{"-client-ca", bad}, "-client-ca needs -tls-cert"},
 		{nil, []string{"-tokens", missing}, "-tokens: open"},
-		{nil, []string{"-tokens", bad}, "-tokens: " + bad + ": store/grpc: tokens, line 1"},
+		{nil, []string{"-tokens", bad}, "-tokens: " + bad + ": store/grpc/server: tokens, line 1"},
 		{nil, []string{"-listen", ":1", "-tokens", bad}, "-tokens without -tls-cert on :1"},
 		{nil, []string{"-log", "loud"}, "-log"},
 		{nil, []string{"-listen", "127.0.0.1:99999", "-store", "memory:"}, "-listen: listen tcp"},

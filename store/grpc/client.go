@@ -13,6 +13,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
 var (
@@ -123,5 +124,5 @@ func (c *client) begin(ctx context.Context) error {
 
 // outgoing returns ctx with what every request says, and more.
 func outgoing(ctx context.Context, more ...string) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, append(more, mdClient, "1")...)
+	return metadata.AppendToOutgoingContext(ctx, append(more, wire.MDClient, "1")...)
 }

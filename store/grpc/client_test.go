@@ -21,6 +21,8 @@ import (
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wiretest"
+	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/memory"
 )
 
@@ -63,15 +65,15 @@ func TestOpenWithoutAServer(t *testing.T) {
 
 func TestOpenIsTLSUnlessAsked(t *testing.T) {
 	t.Parallel()
-	ours := newAuthority(t)
+	ours := wiretest.NewAuthority(t)
 	roots := x509.NewCertPool()
-	roots.AddCert(ours.cert)
+	roots.AddCert(ours.Cert)
 	conf := func(certificates ...tls.Certificate) *tls.Config {
 		return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: certificates}
 	}
-	encrypted := listen(t, grpc.NewServer(newMemory(t)), gogrpc.Creds(credentials.NewTLS(
-		conf(ours.issue(t, pkix.Name{CommonName: "server"})))))
-	plain := listen(t, grpc.NewServer(newMemory(t)))
+	encrypted := listen(t, server.New(memory.New()), gogrpc.Creds(credentials.NewTLS(
+		conf(ours.Issue(t, pkix.Name{CommonName: "server"})))))
+	plain := listen(t, server.New(memory.New()))
 	for name, tt := range map[string]struct {
 		addr    string
 		options []grpc.Option
@@ -95,11 +97,11 @@ func TestOpenIsTLSUnlessAsked(t *testing.T) {
 
 func TestBearer(t *testing.T) {
 	t.Parallel()
-	tokens, err := grpc.ReadTokens(strings.NewReader(fmt.Sprintf("ann acme %x\n", sha256.Sum256([]byte("secret")))))
+	tokens, err := server.ReadTokens(strings.NewReader(fmt.Sprintf("ann acme %x\n", sha256.Sum256([]byte("secret")))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := listen(t, grpc.NewServer(memory.New(), grpc.WithAuthenticator(tokens)))
+	addr := listen(t, server.New(memory.New(), server.WithAuthenticator(tokens)))
 	st := open(t, addr, grpc.Bearer("secret"), grpc.Tenant("acme"))
 	if _, err := st.Append(t.Context(), store.Stream{Type: "Numbers", ID: "n"}, store.NoStream, []store.Event{numbered(1)}); err != nil {
 		t.Errorf("Append with a token = %v", err)
@@ -126,7 +128,7 @@ func TestBearer(t *testing.T) {
 
 func TestConnStaysOpen(t *testing.T) {
 	t.Parallel()
-	addr := listen(t, grpc.NewServer(memory.New()))
+	addr := listen(t, server.New(memory.New()))
 	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -300,8 +302,8 @@ func TestLies(t *testing.T) {
 // every form in which it sends details.
 func TestConflictsInEveryForm(t *testing.T) {
 	t.Parallel()
-	for _, form := range []grpc.ConflictDetails{0, grpc.StandardDetails, grpc.DoubleDetails} {
-		st := open(t, listen(t, grpc.NewServer(memory.New(), grpc.WithConflictDetails(form))))
+	for _, form := range []server.ConflictDetails{0, server.StandardDetails, server.DoubleDetails} {
+		st := open(t, listen(t, server.New(memory.New(), server.WithConflictDetails(form))))
 		s := store.Stream{Type: "Numbers", ID: "n"}
 		if _, err := st.Append(t.Context(), s, store.NoStream, []store.Event{numbered(1), numbered(2)}); err != nil {
 			t.Fatal(err)
@@ -319,19 +321,19 @@ func TestConflictsInEveryForm(t *testing.T) {
 func TestConflictTellsTheVersion(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]int{"standard": 1, "bare": 1, "both": 1, "none": 2, "garbage": 2, "internal": 2} {
-		server := newForeign().with(quirks{Details: form, Garbage: "\x0a\x03abc"})
-		st := open(t, listen(t, server))
+		srv := newForeign().with(quirks{Details: form, Garbage: "\x0a\x03abc"})
+		st := open(t, listen(t, srv))
 		s := store.Stream{Type: "Numbers", ID: "n"}
 		if _, err := st.Append(t.Context(), s, store.NoStream, []store.Event{numbered(1), numbered(2)}); err != nil {
 			t.Fatal(err)
 		}
-		before := server.tenant(store.DefaultTenant).count()
+		before := srv.tenant(store.DefaultTenant).count()
 		_, err := st.Append(t.Context(), s, store.Exactly(7), []store.Event{numbered(3)})
 		var conflict *store.ConflictError
 		if !errors.As(err, &conflict) || conflict.Actual != 2 {
 			t.Errorf("with details %q: %v, want a conflict with version 2", form, err)
 		}
-		if got := server.tenant(store.DefaultTenant).count() - before; got != want {
+		if got := srv.tenant(store.DefaultTenant).count() - before; got != want {
 			t.Errorf("with details %q: a conflict took %d requests, want %d", form, got, want)
 		}
 	}
@@ -341,8 +343,8 @@ func TestConflictTellsTheVersion(t *testing.T) {
 // event after a later one: to leave it out would lose it.
 func TestEventsOutOfOrder(t *testing.T) {
 	t.Parallel()
-	server := newForeign().with(quirks{NoReadAll: true, Feed: "swaps"})
-	st := open(t, listen(t, server))
+	srv := newForeign().with(quirks{NoReadAll: true, Feed: "swaps"})
+	st := open(t, listen(t, srv))
 	for i := range 3 {
 		if _, err := st.Append(t.Context(), store.Stream{Type: "Numbers", ID: "n"}, store.Exactly(uint64(i)), []store.Event{numbered(i + 1)}); err != nil {
 			t.Fatal(err)
@@ -381,10 +383,10 @@ func TestEventsThatComeAgain(t *testing.T) {
 // filter leaves out: those that are there, and those that come.
 func TestSubscriptionMovesOver(t *testing.T) {
 	t.Parallel()
-	for name, server := range backends() {
+	for name, srv := range backends() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := open(t, listen(t, server()))
+			st := open(t, listen(t, srv()))
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			head := uint64(0)

@@ -17,6 +17,7 @@ import (
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/memory"
 )
 
@@ -24,7 +25,7 @@ import (
 // caller's does not take: it will not the next time either.
 func TestSubscriptionEndsAtWhatItCannotTake(t *testing.T) {
 	t.Parallel()
-	addr := listen(t, grpc.NewServer(memory.New()), grpc.ServerOptions()...)
+	addr := listen(t, server.New(memory.New()), server.GRPCOptions()...)
 	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestHeadOfBackwardPage(t *testing.T) {
 	for range 200 {
 		appendOne(t, st)
 	}
-	client := open(t, listen(t, grpc.NewServer(growing{st, t})))
+	client := open(t, listen(t, server.New(growing{st, t})))
 	page, err := client.ReadAll(t.Context(), store.LogOptions{Backward: true, Limit: 150})
 	if err != nil || len(page.Events) != 150 || page.Head != page.Events[0].Position {
 		t.Fatalf("%d events from position %d, head %d, %v; want the head to be that of the first", len(page.Events), page.Events[0].Position, page.Head, err)
@@ -97,7 +98,7 @@ func TestSubscriptionAcrossServers(t *testing.T) {
 		}
 	}
 	var reached atomic.Bool // the other server, by one who connects
-	addr := listen(t, grpc.NewServer(backend),
+	addr := listen(t, server.New(backend),
 		gogrpc.UnaryInterceptor(func(ctx context.Context, req any, _ *gogrpc.UnaryServerInfo, h gogrpc.UnaryHandler) (any, error) {
 			if !ours.Load() {
 				md, _ := metadata.FromIncomingContext(ctx)
@@ -140,7 +141,7 @@ func TestDivergedTellsTheHead(t *testing.T) {
 	t.Parallel()
 	var other, asked, failed atomic.Bool
 	cut := make(chan struct{})
-	addr := listen(t, grpc.NewServer(memory.New()),
+	addr := listen(t, server.New(memory.New()),
 		gogrpc.UnaryInterceptor(func(ctx context.Context, req any, _ *gogrpc.UnaryServerInfo, h gogrpc.UnaryHandler) (any, error) {
 			r, ok := req.(*pb.ReadAllRequest)
 			if !ok || !other.Load() {
@@ -178,46 +179,6 @@ func TestDivergedTellsTheHead(t *testing.T) {
 		}
 		if page.End && !other.Swap(true) {
 			close(cut)
-		}
-	}
-}
-
-// creating creates two streams of an id after the first read of it by a finder: the
-// older one of a type that was looked at already.
-type creating struct {
-	*memory.Store
-
-	t    *testing.T
-	once *atomic.Bool
-}
-
-func (c creating) Tenant(string) (store.Store, error) { return c, nil }
-
-func (c creating) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	page, err := c.Store.Read(ctx, s, o)
-	if s == (store.Stream{Type: "Known", ID: "x"}) && !c.once.Swap(true) {
-		for _, name := range []string{"Known", "New"} {
-			if _, err := c.Append(ctx, store.Stream{Type: name, ID: "x"}, store.NoStream, []store.Event{{ID: store.NewID(), Type: "Made"}}); err != nil {
-				c.t.Error(err)
-			}
-		}
-	}
-	return page, err
-}
-
-// TestIDNamesOldestStreamOfThoseThatCome has two streams of an id come into being
-// while it is looked for.
-func TestIDNamesOldestStreamOfThoseThatCome(t *testing.T) {
-	t.Parallel()
-	backend := creating{memory.New(), t, new(atomic.Bool)}
-	server := grpc.NewServer(backend)
-	if _, err := backend.Append(t.Context(), store.Stream{Type: "Known", ID: "y"}, store.NoStream, []store.Event{{ID: store.NewID(), Type: "Made"}}); err != nil {
-		t.Fatal(err)
-	}
-	readTypes(t.Context(), t, server, "t", "y") // it knows the type now
-	for range 2 {
-		if types := readTypes(t.Context(), t, server, "t", "x"); len(types) != 1 || types[0] != "Known" {
-			t.Errorf("id x is of the types %q, want the one whose stream is the oldest", types)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
 const (
@@ -106,7 +107,7 @@ func (c *client) limit(limit int) int {
 }
 
 func (s *Store) noProgress(what string) error {
-	return fmt.Errorf("store/grpc: %s: the page is empty and there are events: %w", what, errProtocol)
+	return fmt.Errorf("store/grpc: %s: the page is empty and there are events: %w", what, wire.ErrProtocol)
 }
 
 // part is what a server has answered to a read, checked.
@@ -134,7 +135,7 @@ func positionOf(e *store.Recorded) uint64 { return e.Position }
 
 // setHead takes the head from the trailer, if it is there.
 func (p *part) setHead(c *client, trailer metadata.MD) {
-	values := trailer.Get(mdHead)
+	values := trailer.Get(wire.MDHead)
 	if len(values) == 0 {
 		return
 	}
@@ -150,7 +151,7 @@ func (p *part) setHead(c *client, trailer metadata.MD) {
 // without a gap.
 func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, limit int, forward bool) (part, error) {
 	what := fmt.Sprintf("read %s", stream)
-	calling := outgoing(ctx, mdAggregateType, stream.Type)
+	calling := outgoing(ctx, wire.MDAggregateType, stream.Type)
 	var p part
 	resp, trailer, err := halving(limit, func(limit uint32) (*eventstorev1.ReadStreamResponse, metadata.MD, error) {
 		return ask(calling, s.client, s.client.api.ReadStream, &eventstorev1.ReadStreamRequest{
@@ -168,11 +169,11 @@ func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, 
 		switch {
 		case err != nil:
 		case e.Stream.ID != stream.ID:
-			err = fmt.Errorf("got an event of %s: %w", e.Stream, errProtocol)
+			err = fmt.Errorf("got an event of %s: %w", e.Stream, wire.ErrProtocol)
 		case e.Stream.Type != stream.Type:
 			return p, &store.InvalidError{Field: "stream.type", Reason: fmt.Sprintf("is %q, but on this server id %q is of type %q", stream.Type, stream.ID, e.Stream.Type)}
 		case i > 0 && e.Version != step(p.events[i-1].Version, forward), i == 0 && forward && e.Version != from:
-			err = fmt.Errorf("version %d is event %d of the page from %d: %w", e.Version, i+1, from, errProtocol)
+			err = fmt.Errorf("version %d is event %d of the page from %d: %w", e.Version, i+1, from, wire.ErrProtocol)
 		}
 	}
 	if err != nil {
@@ -221,7 +222,7 @@ func decode(
 	}
 	all := make(events, 0, len(sent))
 	for _, data := range sent {
-		e, err := fromProto(data)
+		e, err := wire.ToRecorded(data)
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +231,7 @@ func decode(
 			continue
 		}
 		if last := all.last(number); len(all) > 0 && (forward && n <= last || !forward && n >= last) {
-			return nil, fmt.Errorf("%d comes after %d in a page: %w", n, last, errProtocol)
+			return nil, fmt.Errorf("%d comes after %d in a page: %w", n, last, wire.ErrProtocol)
 		}
 		if len(all) == limit {
 			break

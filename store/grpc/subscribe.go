@@ -12,6 +12,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
 const (
@@ -125,7 +126,7 @@ func (f *feed) ended(ctx context.Context, err error) error {
 // resumable reports whether a subscription that has ended with err can go on over
 // another connection.
 func resumable(err error) bool {
-	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, errProtocol) || store.Definite(err) || tooLarge(err) {
+	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, wire.ErrProtocol) || store.Definite(err) || tooLarge(err) {
 		return false
 	}
 	switch status.Code(err) { //nolint:exhaustive // all others

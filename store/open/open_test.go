@@ -14,6 +14,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 	"github.com/evolvego/evolve/store/postgres"
@@ -151,7 +152,7 @@ func serve(t *testing.T, backend open.Backend) (address string) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- grpc.NewServer(backend).Serve(ctx, lis) }()
+	go func() { served <- server.New(backend).Serve(ctx, lis) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {

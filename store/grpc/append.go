@@ -1,0 +1,201 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
+)
+
+const (
+	// maxFloats is how often an append that expects no exact version is tried at
+	// the version that the stream has just had.
+	maxFloats = 200
+	// firstFloat and longestFloat are the bounds of the wait when others were faster.
+	firstFloat   = time.Millisecond
+	longestFloat = 16 * time.Millisecond
+)
+
+// Append is [store.Store.Append]. An event with a Value, or whose Time is the first
+// millisecond of 1970, which the protocol cannot say, is an *[store.InvalidError],
+// and so are events that are too large for the server together. Times are kept to
+// the millisecond.
+//
+// The protocol knows only exact versions. [store.Any] and [store.Exists] are told to
+// a server of ours beside it. For another one the version is read and expected,
+// again and again while others append; after 200 times without luck it is a
+// *[store.ConflictError].
+func (s *Store) Append(
+	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
+) (store.Appended, error) {
+	if err := validateAppend(stream, expected, events); err != nil {
+		return store.Appended{}, err
+	}
+	if err := s.client.begin(ctx); err != nil {
+		return store.Appended{}, err
+	}
+	defer s.client.running.Done()
+	a := &sending{Store: s, stream: stream, expected: expected, events: events, req: s.appendRequest(stream, events)}
+	if version, ok := expected.Version(); ok {
+		return a.at(ctx, version)
+	}
+	return a.float(ctx)
+}
+
+func validateAppend(stream store.Stream, expected store.Expected, events []store.Event) error {
+	if err := store.ValidateAppend(stream, expected, events); err != nil {
+		return err
+	}
+	for i := range events {
+		if events[i].Value != nil {
+			return &store.InvalidError{Field: fmt.Sprintf("events[%d].value", i), Reason: "cannot be sent to a server"}
+		}
+		if !events[i].Time.IsZero() && events[i].Time.UnixMilli() == 0 {
+			return &store.InvalidError{Field: fmt.Sprintf("events[%d].time", i), Reason: "is the first millisecond of 1970, which means no time to a server"}
+		}
+	}
+	return nil
+}
+
+// sending is an append that is being made.
+type sending struct {
+	*Store
+	stream   store.Stream
+	expected store.Expected
+	events   []store.Event
+	req      *eventstorev1.AppendRequest
+	told     bool // the server was told what is expected, and need not look at the version
+}
+
+// appendRequest returns the request for events, all but its versions.
+func (s *Store) appendRequest(stream store.Stream, events []store.Event) *eventstorev1.AppendRequest {
+	req := &eventstorev1.AppendRequest{
+		TenantId: s.tenant, AggregateId: stream.ID, AggregateType: stream.Type,
+		Events: make([]*eventstorev1.EventData, len(events)),
+	}
+	for i := range events {
+		req.Events[i] = wire.FromEvent(stream, 0, &events[i])
+		req.Events[i].Meta.TenantId = s.tenant
+	}
+	return req
+}
+
+// float appends at whatever version the stream has, if that is expected.
+func (a *sending) float(ctx context.Context) (store.Appended, error) {
+	version := a.nowhere()
+	if a.told = a.client.ours.Load(); a.told {
+		ctx = metadata.AppendToOutgoingContext(ctx, wire.MDExpected, expectedText(a.expected))
+	} else {
+		head, err := a.streamHead(ctx, a.stream)
+		if err != nil {
+			return store.Appended{}, err
+		}
+		if a.expected.Matches(head) {
+			version = head
+		}
+	}
+	for n := 0; ; n++ {
+		appended, err := a.at(ctx, version)
+		conflict := (*store.ConflictError)(nil)
+		if !errors.As(err, &conflict) {
+			return appended, err
+		}
+		if !a.expected.Matches(conflict.Actual) || n == maxFloats {
+			return store.Appended{}, conflict
+		}
+		version = conflict.Actual
+		if n > 0 {
+			if err := backOff(ctx, n, firstFloat, longestFloat); err != nil {
+				return store.Appended{}, err
+			}
+		}
+	}
+}
+
+// nowhere returns a version that no stream has. To an append there, the answer is a
+// conflict, if not that the events are recorded already or an id of them is taken.
+func (a *sending) nowhere() uint64 { return store.MaxVersion - uint64(len(a.events)) }
+
+// expectedText returns e, which matches more than one version, as wire.MDExpected says it.
+func expectedText(e store.Expected) string {
+	if e == store.Exists {
+		return wire.ExpectExists
+	}
+	return wire.ExpectAny
+}
+
+// at appends at version. While the server is unavailable it does so again, which
+// is safe: at most one append can follow version, and that it was this one a server
+// of ours tells by the ids, and for another server settle finds it out.
+func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error) {
+	a.expect(version)
+	for n := 1; ; n++ {
+		appended, err := a.send(ctx, version)
+		again := unavailable(err)
+		if err != nil && !a.client.ours.Load() {
+			appended, again, err = a.settle(ctx, version, err)
+		}
+		if !again || n == attempts {
+			return appended, err
+		}
+		if ended := backOff(ctx, n-1, shortest, longest); ended != nil {
+			return store.Appended{}, errors.Join(ended, err)
+		}
+	}
+}
+
+// expect sets the versions in the request.
+func (a *sending) expect(version uint64) {
+	a.req.ExpectedAggregateNonce = version
+	for i, e := range a.req.GetEvents() {
+		e.Meta.AggregateNonce = version + uint64(i) + 1
+	}
+}
+
+// send sends the request once.
+func (a *sending) send(ctx context.Context, version uint64) (store.Appended, error) {
+	resp, trailer, err := invoke(outgoing(ctx), a.client, a.client.api.Append, a.req)
+	if err != nil {
+		return store.Appended{}, a.refused(ctx, err, trailer)
+	}
+	if resp.GetLastAggregateNonce() < uint64(len(a.events)) {
+		return store.Appended{}, fmt.Errorf("store/grpc: append to %s: recorded up to version %d, the server says: %w",
+			a.stream, resp.GetLastAggregateNonce(), wire.ErrProtocol)
+	}
+	return store.Appended{
+		Version: resp.GetLastAggregateNonce(), Position: resp.GetLastGlobalNonce(),
+		Replayed: len(trailer.Get(wire.MDReplayed)) > 0 || !a.told && resp.GetLastAggregateNonce() != version+uint64(len(a.events)),
+	}, nil
+}
+
+// refused returns the error for what the server has answered.
+func (a *sending) refused(ctx context.Context, err error, trailer metadata.MD) error {
+	what := "append to " + a.stream.String()
+	if actual, known, conflict := conflictOf(err, trailer); conflict {
+		if !known {
+			if actual, err = a.streamHead(ctx, a.stream); err != nil {
+				return fmt.Errorf("%s was refused, and why cannot be read: %w", what, err)
+			}
+		}
+		return &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: actual}
+	}
+	if ctx.Err() == nil && tooLarge(err) {
+		st, _ := status.FromError(err)
+		return &store.InvalidError{Field: "events", Reason: "are more than the server takes at once: " + st.Message()}
+	}
+	if st, _ := status.FromError(err); st.Code() == codes.AlreadyExists {
+		if duplicate := wire.DuplicateFrom(st, a.stream); duplicate != nil {
+			return duplicate
+		}
+		return &store.DuplicateError{Stream: a.stream, EventID: a.events[0].ID}
+	}
+	return callError(ctx, what, err)
+}

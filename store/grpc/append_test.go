@@ -1,0 +1,105 @@
+package grpc_test
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// busy is a server of ours on which somebody else is always faster: an append, but
+// for one of many, finds that the stream has just gone on.
+type busy struct {
+	*server.Server
+	backend *memory.Store
+	rivals  int64 // how many others are faster before it is the client's turn
+	deaf    bool  // it knows only versions, as servers of the protocol do
+	appends atomic.Int64
+}
+
+func (s *busy) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, s) }
+
+func (s *busy) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*eventstorev1.AppendResponse, error) {
+	if n := s.appends.Add(1); n <= s.rivals {
+		stream := store.Stream{Type: req.GetAggregateType(), ID: req.GetAggregateId()}
+		if _, err := s.backend.Append(ctx, stream, store.Any, []store.Event{numbered(int(n))}); err != nil {
+			return nil, err
+		}
+	}
+	if s.deaf {
+		md, _ := metadata.FromIncomingContext(ctx)
+		md = md.Copy()
+		md.Delete("evolve-expected")
+		ctx = metadata.NewIncomingContext(ctx, md)
+	}
+	return s.Server.Append(ctx, req)
+}
+
+// TestAppendToBusyStream checks that an append that expects no version is made
+// however busy its stream is: in one request to a server that is told so, and with
+// waits that stay short where versions must be tried.
+func TestAppendToBusyStream(t *testing.T) {
+	t.Parallel()
+	const rivals, longest = 150, 16 * time.Millisecond
+	for name, deaf := range map[string]bool{"a server of ours": false, "one that knows only versions": true} {
+		for _, expected := range []store.Expected{store.Any, store.Exists} {
+			t.Run(name+", "+expected.String(), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					backend := memory.New()
+					s := &busy{Server: server.New(backend), backend: backend, rivals: rivals, deaf: deaf}
+					st := overMemory(t, s)
+					stream := store.Stream{Type: "Numbers", ID: "n"}
+					if _, err := backend.Append(t.Context(), stream, store.NoStream, []store.Event{numbered(0)}); err != nil {
+						t.Fatal(err)
+					}
+					start := time.Now()
+					got, err := st.Append(t.Context(), stream, expected, []store.Event{numbered(rivals + 1)})
+					took, requests := time.Since(start), s.appends.Load()
+					wantRequests := int64(1)
+					if deaf {
+						wantRequests = rivals + 1
+					}
+					head, err2 := backend.Head(t.Context())
+					if want := (store.Appended{Version: head, Position: head}); err != nil || err2 != nil || got != want || requests != wantRequests {
+						t.Fatalf("Append(%s) = %+v, %v after %d requests; want %+v after %d", expected, got, err, requests, want, wantRequests)
+					}
+					if took > rivals*longest {
+						t.Errorf("Append(%s) after %d others took %s, want at most %s for each", expected, rivals, took, longest)
+					}
+				})
+			})
+		}
+	}
+}
+
+// overMemory returns a store on s over a connection in memory, both of which end
+// with the test.
+func overMemory(t *testing.T, s interface{ Register(gogrpc.ServiceRegistrar) }) *grpc.Store {
+	t.Helper()
+	listener := bufconn.Listen(1 << 20)
+	srv := gogrpc.NewServer()
+	s.Register(srv)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	t.Cleanup(func() {
+		srv.Stop()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	dial := func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	return open(t, "passthrough:///memory", grpc.DialOptions(gogrpc.WithContextDialer(dial)))
+}

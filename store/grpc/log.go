@@ -1,0 +1,221 @@
+package grpc
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
+)
+
+// maxScan is how many pages of a server that knows no filters are looked through
+// for one page of ours.
+const maxScan = 8
+
+// Head is [store.Log.Head]. It matches [errors.ErrUnsupported] if the server has no
+// ReadAll.
+func (s *Store) Head(ctx context.Context) (uint64, error) {
+	if err := s.client.begin(ctx); err != nil {
+		return 0, err
+	}
+	defer s.client.running.Done()
+	return s.logHead(ctx)
+}
+
+// logHead returns the position of the last event.
+func (s *Store) logHead(ctx context.Context) (uint64, error) {
+	p, err := s.logPart(ctx, newest, 1, store.LogOptions{Backward: true})
+	return p.events.last(positionOf), err
+}
+
+// ReadAll is [store.Log.ReadAll]. No page is longer than [PageSize], or than the
+// server likes. Where the server knows no filters, all events come over the wire,
+// and no more than eight of its pages make one. It matches [errors.ErrUnsupported]
+// if the server has no ReadAll.
+func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := s.client.begin(ctx); err != nil {
+		return store.Page{}, err
+	}
+	defer s.client.running.Done()
+	c := &scan{o: o, limit: s.client.limit(o.Limit), at: max(o.From, 1)}
+	if o.Backward {
+		if c.at = o.From; o.From == 0 || o.From > store.MaxVersion {
+			c.at = newest
+		}
+		return s.logBackward(ctx, c)
+	}
+	return s.logForward(ctx, c)
+}
+
+func (s *Store) logForward(ctx context.Context, c *scan) (store.Page, error) {
+	from := c.at
+	for range rereads {
+		p, err := s.scan(ctx, c)
+		if err != nil {
+			return store.Page{}, err
+		}
+		next, end := c.at, c.whole && p.end
+		switch {
+		case p.headKnown:
+			if c.whole {
+				next = max(next, p.next)
+			}
+		case end && len(p.events) > 0:
+			p.head = c.at - 1
+		default:
+			if p.head, err = s.logHead(ctx); err != nil {
+				return store.Page{}, err
+			}
+			if c.at > from {
+				p.head = max(p.head, c.at-1)
+			}
+			end = c.whole && p.head < c.at
+		}
+		if end || next > from {
+			return store.Page{Events: c.events, Head: p.head, Next: next, End: end}, nil
+		}
+	}
+	return store.Page{}, s.noProgress(fmt.Sprintf("read the log from position %d", from))
+}
+
+func (s *Store) logBackward(ctx context.Context, c *scan) (store.Page, error) {
+	from := c.at
+	p, err := s.scan(ctx, c)
+	if err != nil {
+		return store.Page{}, err
+	}
+	page := store.Page{Events: c.events, Head: p.head, Next: c.at, End: c.whole && p.end}
+	switch {
+	case p.headKnown:
+		if c.whole {
+			page.Next = min(page.Next, p.next)
+		}
+	default:
+		if page.Head = c.first; from != newest {
+			if page.Head, err = s.logHead(ctx); err != nil {
+				return store.Page{}, err
+			}
+			page.Head = max(page.Head, c.first)
+		}
+		if page.End, err = s.ended(ctx, c, &p); err != nil {
+			return store.Page{}, err
+		}
+	}
+	if page.End {
+		page.Next = 0
+	}
+	return page, nil
+}
+
+// ended reports whether there is nothing before where c, whose last page was p, has
+// come to. Servers are right only if they say so, not if they do not.
+func (s *Store) ended(ctx context.Context, c *scan, p *part) (bool, error) {
+	switch {
+	case !c.whole:
+		return false, nil
+	case p.end, len(p.events) == 0, c.at == 0:
+		return true, nil
+	}
+	before, err := s.logPart(ctx, c.at, 1, store.LogOptions{Backward: true})
+	return err == nil && len(before.events) == 0, err
+}
+
+// scan is a page of the log that is being made.
+type scan struct {
+	o      store.LogOptions
+	limit  int
+	at     uint64 // what is looked at next
+	first  uint64 // the position of the first event that was looked at
+	whole  bool   // all of the server's last page was looked at
+	events []store.Recorded
+}
+
+// scan takes pages of the server from c.at on until c has what it is to have, and
+// returns the last one. If the server is ours, it is the only one.
+func (s *Store) scan(ctx context.Context, c *scan) (part, error) {
+	ask := c.limit
+	if !s.client.ours.Load() && !isAll(&c.o.Filter) {
+		ask = s.client.page
+	}
+	for pages := 1; ; pages++ {
+		p, err := s.logPart(ctx, c.at, ask, c.o)
+		if err != nil {
+			return part{}, err
+		}
+		if c.first == 0 && len(p.events) > 0 {
+			c.first = p.events[0].Position
+		}
+		c.whole = c.take(p.events)
+		if p.headKnown || !c.whole || p.end || len(p.events) == 0 || len(c.events) == c.limit || pages == maxScan || c.at == 0 {
+			return p, nil
+		}
+	}
+}
+
+// take looks at events until c has as many as it is to have, and reports whether it
+// has looked at all of them.
+func (c *scan) take(events []store.Recorded) bool {
+	for i := range events {
+		e := &events[i]
+		if c.o.Filter.Matches(e) {
+			if len(c.events) == c.limit {
+				return false
+			}
+			if c.events == nil && len(events) <= c.limit && i == 0 {
+				c.events = make([]store.Recorded, 0, len(events))
+			}
+			c.events = append(c.events, *e)
+		}
+		c.at = step(e.Position, !c.o.Backward)
+	}
+	return true
+}
+
+func isAll(f *store.Filter) bool {
+	return len(f.StreamTypes) == 0 && f.IDPrefix == "" && len(f.EventTypes) == 0
+}
+
+// filterMetadata returns f as metadata for a server that is ours.
+func filterMetadata(f *store.Filter) []string {
+	var md []string
+	for _, t := range f.StreamTypes {
+		md = append(md, wire.MDStreamType, t)
+	}
+	for _, t := range f.EventTypes {
+		md = append(md, wire.MDEventType, t)
+	}
+	if f.IDPrefix != "" {
+		md = append(md, wire.MDIDPrefix, f.IDPrefix)
+	}
+	return md
+}
+
+// logPart reads a page of the log from position from on. The filter of o is only
+// for a server that knows it.
+func (s *Store) logPart(ctx context.Context, from uint64, limit int, o store.LogOptions) (part, error) {
+	calling := outgoing(ctx, filterMetadata(&o.Filter)...)
+	var p part
+	resp, trailer, err := halving(limit, func(limit uint32) (*eventstorev1.ReadAllResponse, metadata.MD, error) {
+		return ask(calling, s.client, s.client.api.ReadAll, &eventstorev1.ReadAllRequest{
+			TenantId: s.tenant, FromGlobalNonce: reachable(from, !o.Backward), MaxCount: limit, Forward: !o.Backward,
+		})
+	})
+	if err != nil {
+		return p, callError(ctx, "read the log", err)
+	}
+	p.setHead(s.client, trailer)
+	p.end, p.next = resp.GetIsEnd(), resp.GetNextFromGlobalNonce()
+	if p.events, err = decode(resp.GetEvents(), from, limit, !o.Backward, positionOf); err != nil {
+		return p, fmt.Errorf("store/grpc: read the log: %w", err)
+	}
+	if len(resp.GetEvents()) > limit { // decode has left some out
+		p.end, p.next = false, step(p.events.last(positionOf), !o.Backward)
+	}
+	return p, nil
+}

@@ -1,0 +1,272 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
+)
+
+// Append is the RPC of that name.
+func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*eventstorev1.AppendResponse, error) {
+	c := &Call{Method: "Append", Tenant: req.GetTenantId()}
+	var appended store.Appended
+	err := s.serve(ctx, c, "AppendRequest", func(v view) error {
+		if err := checkAppend(req); err != nil {
+			return err
+		}
+		a := newAppending(v, req)
+		a.floating = floating(ctx, v)
+		if err := a.validate(); err != nil {
+			return err
+		}
+		var err error
+		if appended, err = s.append(ctx, a); err != nil {
+			return err
+		}
+		for i := range a.events {
+			c.Bytes += len(a.events[i].Data)
+		}
+		c.Events = len(a.events)
+		if appended.Replayed && v.known {
+			_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDReplayed, "1")) // without a connection it cannot
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &eventstorev1.AppendResponse{
+		LastGlobalNonce: appended.Position, LastAggregateNonce: appended.Version,
+	}, nil
+}
+
+// checkAppend makes the checks that need nothing but the request, in the order of
+// the protocol.
+func checkAppend(req *eventstorev1.AppendRequest) error {
+	switch {
+	case req.GetAggregateId() == "":
+		return refused("aggregate_id is required on AppendRequest")
+	case req.GetAggregateType() == "":
+		return refused("aggregate_type is required on AppendRequest")
+	case len(req.GetEvents()) == 0:
+		return refused("AppendRequest.events must not be empty")
+	}
+	for _, e := range req.GetEvents() {
+		if err := checkMeta(req, e.GetMeta()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkMeta(req *eventstorev1.AppendRequest, m *eventstorev1.EventMetadata) error {
+	switch {
+	case m == nil:
+		return refused("event.metadata is required for optimistic concurrency")
+	case m.GetAggregateNonce() == 0:
+		return refused("aggregate_nonce must be >= 1 for all events")
+	case m.GetEventId() == "":
+		return refused("event_id must be provided (UUID/ULID recommended)")
+	case differs(m.GetAggregateId(), req.GetAggregateId()):
+		return refusedf("event aggregate_id '%s' must match request aggregate_id '%s'", m.GetAggregateId(), req.GetAggregateId())
+	case differs(m.GetAggregateType(), req.GetAggregateType()):
+		return refusedf("event aggregate_type '%s' must match request aggregate_type '%s'",
+			m.GetAggregateType(), req.GetAggregateType())
+	case differs(m.GetTenantId(), req.GetTenantId()):
+		return answerf(codes.PermissionDenied, "event tenant_id '%s' does not match request tenant_id '%s'",
+			m.GetTenantId(), req.GetTenantId())
+	}
+	for key := range m.GetHeaders() {
+		if wire.IsReserved(key) {
+			return refusedf("header '%s' is reserved", key)
+		}
+	}
+	return nil
+}
+
+// differs reports whether what an event says is not what its request says; it
+// need not say anything.
+func differs(event, request string) bool { return event != "" && event != request }
+
+func refused(message string) error { return status.Error(codes.InvalidArgument, message) }
+
+func refusedf(format string, args ...any) error {
+	return answerf(codes.InvalidArgument, format, args...)
+}
+
+// answerf is status.Errorf without more of a text from the client than a name may
+// have, since clients refuse long headers.
+func answerf(code codes.Code, format string, args ...any) error {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = wire.Clip(text)
+		}
+	}
+	return status.Errorf(code, format, args...)
+}
+
+// appending is an append that is valid.
+type appending struct {
+	view
+	stream   store.Stream
+	expected uint64
+	floating store.Expected // in place of expected, if it is not 0
+	key      string         // of idempotency, or empty
+	nonces   []uint64
+	events   []store.Event
+}
+
+// newAppending takes over the memory of req.
+func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
+	a := &appending{
+		view:     v,
+		stream:   store.Stream{Type: req.GetAggregateType(), ID: req.GetAggregateId()},
+		expected: req.GetExpectedAggregateNonce(),
+		key:      req.GetIdempotencyKey(),
+		nonces:   make([]uint64, len(req.GetEvents())),
+		events:   make([]store.Event, len(req.GetEvents())),
+	}
+	for i, p := range req.GetEvents() {
+		a.nonces[i] = p.GetMeta().GetAggregateNonce()
+		a.events[i] = wire.ToEvent(p)
+		if e := &a.events[i]; e.Type == "" {
+			e.Type = wire.NoType
+			e.Meta.Headers = with(e.Meta.Headers, wire.HeaderNoType, "")
+		}
+	}
+	return a
+}
+
+// floating returns what our client expects that is more than one version, or 0.
+func floating(ctx context.Context, v view) store.Expected {
+	md, _ := metadata.FromIncomingContext(ctx)
+	if said := md[wire.MDExpected]; v.known && len(said) == 1 {
+		switch said[0] {
+		case wire.ExpectAny:
+			return store.Any
+		case wire.ExpectExists:
+			return store.Exists
+		}
+	}
+	return 0
+}
+
+// validate checks what every store checks, and that the times are such that every
+// store can keep them: in the years 1 to 9999.
+func (a *appending) validate() error {
+	if err := store.ValidateAppend(a.stream, store.NoStream, a.events); err != nil {
+		return err
+	}
+	for i := range a.events {
+		if year := a.events[i].Time.Year(); year < 1 || year > 9999 {
+			return refusedf("events[%d].timestamp_unix_ms is in the year %d, not in 1 to 9999", i, year)
+		}
+	}
+	return nil
+}
+
+// with sets key in headers, which may be nil.
+func with(headers map[string]string, key, value string) map[string]string {
+	if headers == nil {
+		headers = make(map[string]string, 1)
+	}
+	headers[key] = value
+	return headers
+}
+
+// append makes the rest of the checks, and the append.
+func (s *Server) append(ctx context.Context, a *appending) (store.Appended, error) {
+	if !a.known {
+		found, unlock, err := s.finder.forAppend(ctx, a.view, a.stream, a.expected == 0)
+		if err != nil {
+			return store.Appended{}, err
+		}
+		defer unlock()
+		if found != a.stream {
+			return store.Appended{}, s.collision(ctx, a, found)
+		}
+	}
+	switch {
+	case a.key != "": // which is for a version
+		return s.appendKeyed(ctx, a)
+	case a.floating != 0:
+		return s.appendAt(ctx, a, a.floating)
+	}
+	return s.appendOnce(ctx, a)
+}
+
+// collision returns why a cannot be appended, whose id is taken by stream found.
+func (s *Server) collision(ctx context.Context, a *appending, found store.Stream) error {
+	head, err := last(ctx, a.store, found)
+	if err != nil {
+		return err
+	}
+	if head.Version != a.expected {
+		return s.conflict(ctx, a.tenant, found.ID, head.Version, head.Position)
+	}
+	return refusedf("aggregate_type '%s' does not match '%s', the type of aggregate_id '%s'",
+		a.stream.Type, found.Type, found.ID)
+}
+
+// last returns the last event of stream, the zero Recorded if there is none.
+func last(ctx context.Context, st store.Store, stream store.Stream) (store.Recorded, error) {
+	page, err := st.Read(ctx, stream, store.ReadOptions{Backward: true, Limit: 1, ReadOnly: true})
+	if err != nil || len(page.Events) == 0 {
+		return store.Recorded{}, err
+	}
+	return page.Events[0], nil
+}
+
+// appendOnce appends a, at its version, whatever its key is.
+func (s *Server) appendOnce(ctx context.Context, a *appending) (store.Appended, error) {
+	for i, nonce := range a.nonces {
+		if want := a.expected + uint64(i) + 1; nonce != want {
+			return store.Appended{}, s.misnumbered(ctx, a, i, nonce, want)
+		}
+	}
+	if a.expected > store.MaxVersion {
+		return store.Appended{}, s.misnumbered(ctx, a, 0, 0, 0)
+	}
+	return s.appendAt(ctx, a, store.Exactly(a.expected))
+}
+
+func (s *Server) appendAt(ctx context.Context, a *appending, expected store.Expected) (store.Appended, error) {
+	appended, err := a.store.Append(ctx, a.stream, expected, a.events)
+	if conflict, ok := errors.AsType[*store.ConflictError](err); ok {
+		return appended, s.conflictAt(ctx, a, conflict.Actual)
+	}
+	return appended, err
+}
+
+// misnumbered returns why a cannot be appended, whose event i should have another
+// nonce: the stream is not where it was expected, or else that.
+func (s *Server) misnumbered(ctx context.Context, a *appending, i int, nonce, want uint64) error {
+	head, err := last(ctx, a.store, a.stream)
+	if err != nil {
+		return err
+	}
+	if head.Version != a.expected {
+		return s.conflict(ctx, a.tenant, a.stream.ID, head.Version, head.Position)
+	}
+	return refusedf("event %d aggregate_nonce %d must equal expected %d", i, nonce, want)
+}
+
+// conflictAt returns the status of a, whose stream was at version actual.
+func (s *Server) conflictAt(ctx context.Context, a *appending, actual uint64) error {
+	if actual == 0 {
+		return s.conflict(ctx, a.tenant, a.stream.ID, 0, 0)
+	}
+	page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: actual, Limit: 1, ReadOnly: true})
+	if err != nil || len(page.Events) == 0 {
+		return s.conflict(ctx, a.tenant, a.stream.ID, actual, 0) // more is not known, but it is a conflict
+	}
+	return s.conflict(ctx, a.tenant, a.stream.ID, actual, page.Events[0].Position)
+}

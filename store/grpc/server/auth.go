@@ -1,0 +1,45 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Identity is who calls, and what they may.
+type Identity struct {
+	Name      string   // for logs; never a secret
+	Tenants   []string // whose events they may read and append
+	AnyTenant bool     // they may for every tenant
+}
+
+// Authenticator says who calls. It must be safe for concurrent use.
+type Authenticator interface {
+	// Authenticate returns the identity behind the credentials of the RPC with
+	// this context: its metadata and its peer. An error that is a gRPC status
+	// is the answer to the client; any other is UNAUTHENTICATED, and is logged
+	// but not sent.
+	Authenticate(ctx context.Context) (Identity, error)
+}
+
+// authorize returns an error unless the client of c may see its tenant.
+func (s *Server) authorize(ctx context.Context, c *Call) error {
+	if s.auth == nil {
+		return nil
+	}
+	identity, err := s.auth.Authenticate(ctx)
+	if err != nil {
+		if _, ok := status.FromError(err); ok {
+			return err
+		}
+		s.logger.WarnContext(ctx, "unauthenticated", "method", c.Method, "error", err)
+		return status.Error(codes.Unauthenticated, "the credentials are missing or not valid")
+	}
+	c.Identity = identity.Name
+	if !identity.AnyTenant && !slices.Contains(identity.Tenants, c.Tenant) {
+		return answerf(codes.PermissionDenied, "tenant_id '%s' is not allowed for these credentials", c.Tenant)
+	}
+	return nil
+}

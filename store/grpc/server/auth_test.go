@@ -1,0 +1,179 @@
+package server_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"pgregory.net/rapid"
+
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wiretest"
+	"github.com/evolvego/evolve/store/grpc/server"
+)
+
+const (
+	noCredentials = "the credentials are missing or not valid"
+	notAllowed    = "tenant_id 'other' is not allowed for these credentials"
+)
+
+func TestReadTokens(t *testing.T) {
+	t.Parallel()
+	sum := func(token string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(token))) }
+	list := "# who may\n\nalice t,u " + sum("secret of alice") + "\n  root * " + strings.ToUpper(sum("secret of root")) + "  \n"
+	tokens, err := server.ReadTokens(strings.NewReader(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen calls
+	s := serveRaw(t, newMemory(t), server.WithAuthenticator(tokens), server.WithObserver(&seen))
+	for name, tt := range map[string]struct {
+		tenant  string
+		header  []string
+		code    codes.Code
+		message string
+	}{
+		"alice":            {"t", []string{"Bearer secret of alice"}, codes.OK, ""},
+		"another of hers":  {"u", []string{"bearer  secret of alice "}, codes.OK, ""},
+		"not hers":         {"other", []string{"Bearer secret of alice"}, codes.PermissionDenied, notAllowed},
+		"root":             {"other", []string{"Bearer secret of root"}, codes.OK, ""},
+		"nothing":          {"t", nil, codes.Unauthenticated, noCredentials},
+		"unknown":          {"t", []string{"Bearer secret"}, codes.Unauthenticated, noCredentials},
+		"the digest":       {"t", []string{"Bearer " + sum("secret of alice")}, codes.Unauthenticated, noCredentials},
+		"another scheme":   {"t", []string{"Basic secret of alice"}, codes.Unauthenticated, noCredentials},
+		"no scheme":        {"t", []string{"secret of alice"}, codes.Unauthenticated, noCredentials},
+		"empty":            {"t", []string{"Bearer "}, codes.Unauthenticated, noCredentials},
+		"two":              {"t", []string{"Bearer x", "Bearer secret of alice"}, codes.Unauthenticated, noCredentials},
+		"the same twice":   {"t", []string{"Bearer secret of alice", "Bearer secret of alice"}, codes.Unauthenticated, noCredentials},
+		"no tenant at all": {"", nil, codes.Unauthenticated, "tenant_id is required on ReadAllRequest"},
+	} {
+		ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": tt.header})
+		_, err := s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: tt.tenant})
+		t.Log(name)
+		wantStatus(t, err, tt.code, tt.message)
+	}
+	for _, call := range seen.ended {
+		if want := call.Code == codes.OK || call.Code == codes.PermissionDenied; (call.Identity != "") != want {
+			t.Errorf("%+v says the wrong identity", call)
+		}
+	}
+}
+
+func TestReadTokensRefuses(t *testing.T) {
+	t.Parallel()
+	sum := strings.Repeat("0", 64)
+	for list, want := range map[string]string{
+		"alice":                            "line 1: has 1 fields",
+		"\nalice t " + sum[1:]:             "line 2: SHA256",
+		"alice t " + sum + "0":             "line 1: SHA256",
+		"alice t x" + sum[1:]:              "line 1: SHA256",
+		"alice t,,u " + sum:                "is not a list of tenants",
+		"alice t,* " + sum:                 "is not a list of tenants",
+		"a t " + sum + "\nb u " + sum:      "line 2: the token is in the list already",
+		"a b t " + sum:                     "has 4 fields",
+		strings.Repeat("x", 1<<20) + "\na": "token too long",
+	} {
+		if _, err := server.ReadTokens(strings.NewReader(list)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ReadTokens(%.40q) = %v, want an error with %q", list, err, want)
+		}
+	}
+}
+
+// TestTokensAnyText reads any text as a list of tokens: nobody gets in but with a
+// token that is in it.
+func TestTokensAnyText(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.StringOf(rapid.RuneFrom([]rune("a *,#\n0f"))).Draw(t, "list")
+		tokens, err := server.ReadTokens(strings.NewReader(list))
+		if err != nil {
+			return
+		}
+		ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs("authorization", rapid.String().Draw(t, "header")))
+		if identity, err := tokens.Authenticate(ctx); err == nil {
+			t.Fatalf("%q lets %+v in", list, identity)
+		}
+	})
+}
+
+func TestBearerTokens(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t), server.WithAuthenticator(server.BearerTokens(
+		func(_ context.Context, token string) (server.Identity, error) {
+			if token == "busy" {
+				return server.Identity{}, status.Error(codes.Unavailable, "nobody is there to ask")
+			}
+			return server.Identity{}, errors.New("password=hunter2")
+		})))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer busy")
+	_, err := s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t"})
+	wantStatus(t, err, codes.Unavailable, "nobody is there to ask")
+	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer x")
+	_, err = s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t"})
+	wantStatus(t, err, codes.Unauthenticated, noCredentials)
+}
+
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	ours, theirs := wiretest.NewAuthority(t), wiretest.NewAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Cert)
+	serverTLS := credentials.NewTLS(&tls.Config{
+		MinVersion: tls.VersionTLS13, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: roots,
+		Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})},
+	})
+	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	srv := server.New(newMemory(t), server.WithAuthenticator(server.ClientCertificates(nil)))
+	go func() { done <- srv.Serve(ctx, lis, gogrpc.Creds(serverTLS)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+	})
+
+	alice := pkix.Name{CommonName: "alice", Organization: []string{"t", "u"}}
+	for name, tt := range map[string]struct {
+		certificates []tls.Certificate
+		tenant       string
+		code         codes.Code
+		message      string
+	}{
+		"one of hers":      {[]tls.Certificate{ours.Issue(t, alice)}, "u", codes.OK, ""},
+		"not hers":         {[]tls.Certificate{ours.Issue(t, alice)}, "other", codes.PermissionDenied, notAllowed},
+		"no certificate":   {nil, "t", codes.Unauthenticated, noCredentials},
+		"no organization":  {[]tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "t"})}, "other", codes.PermissionDenied, notAllowed},
+		"signed by others": {[]tls.Certificate{theirs.Issue(t, alice)}, "t", codes.Unavailable, "-"},
+	} {
+		s := served{address: lis.Addr().String()}
+		client := pb.NewEventStoreClient(s.dial(t, gogrpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: tt.certificates,
+		}))))
+		_, err := client.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: tt.tenant})
+		t.Log(name)
+		if tt.message == "-" {
+			tt.message = status.Convert(err).Message()
+		}
+		wantStatus(t, err, tt.code, tt.message)
+	}
+	if _, err := server.ClientCertificates(nil).Authenticate(t.Context()); err == nil {
+		t.Error("somebody without a connection was let in")
+	}
+}

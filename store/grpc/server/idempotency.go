@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
+)
+
+// The key of an append is recorded with it, as a header of its first event, so
+// that the two are one write on every store: "COUNT FINGERPRINT KEY". Whether a
+// key is known is read from the stream, from its first event to its last, once;
+// then the keys of the stream are kept, and an append reads only what others have
+// appended since. An append expects one version of the stream. So if the keys are
+// known up to that version and it succeeds, nothing can have come between the look
+// and the append, not even from another server.
+
+// cachedKeys is how many streams' keys are kept.
+const cachedKeys = 1 << 12
+
+// keys is the idempotency keys of the streams that keys were used with last.
+type keys struct {
+	streams *cache[tenantStream, *streamKeys]
+}
+
+type tenantStream struct {
+	tenant string
+	stream store.Stream
+}
+
+func newKeys() *keys {
+	return &keys{newCache[tenantStream, *streamKeys](cachedKeys)}
+}
+
+// streamKeys is the keys in a stream.
+type streamKeys struct {
+	gate
+	read uint64             // guarded by gate; all keys up to this version are known
+	used map[digest]keyUsed // guarded by gate; by the digest of the key
+}
+
+type digest [sha256.Size]byte
+
+// keyUsed is where a key was used.
+type keyUsed struct {
+	last  uint64 // version of the last event of the batch
+	batch digest // its fingerprint
+}
+
+// appendKeyed appends a, if its key is not known. If it is, the batch is recorded
+// already, or it is another one.
+func (s *Server) appendKeyed(ctx context.Context, a *appending) (store.Appended, error) {
+	if len(a.key) > store.MaxName || strings.IndexByte(a.key, 0) >= 0 {
+		return store.Appended{}, refusedf("idempotency_key has more than %d bytes or a NUL byte", store.MaxName)
+	}
+	k, _ := s.keys.streams.get(tenantStream{a.tenant, a.stream}, func() *streamKeys {
+		return &streamKeys{gate: newGate(), used: make(map[digest]keyUsed)}
+	})
+	if err := k.lock(ctx); err != nil {
+		return store.Appended{}, err
+	}
+	defer k.unlock()
+	batch := fingerprint(a)
+	if k.read != a.expected {
+		if err := k.catchUp(ctx, a); err != nil {
+			return store.Appended{}, err
+		}
+	}
+	if used, ok := k.used[sha256.Sum256([]byte(a.key))]; ok {
+		return used.answer(ctx, a, batch)
+	}
+	if k.read < a.expected { // it may get there while we append, with the key in between
+		return store.Appended{}, s.conflictAt(ctx, a, k.read)
+	}
+	first := &a.events[0]
+	first.Meta.Headers = with(first.Meta.Headers, wire.HeaderIdempotency,
+		strconv.Itoa(len(a.events))+" "+hex.EncodeToString(batch[:])+" "+a.key)
+	appended, err := s.appendOnce(ctx, a)
+	if err == nil && !appended.Replayed {
+		k.read = appended.Version
+		k.used[sha256.Sum256([]byte(a.key))] = keyUsed{appended.Version, batch}
+		return appended, nil
+	}
+	// The stream has moved: perhaps with the key, by another server.
+	if err := k.catchUp(ctx, a); err != nil {
+		return store.Appended{}, err
+	}
+	if used, ok := k.used[sha256.Sum256([]byte(a.key))]; ok {
+		return used.answer(ctx, a, batch)
+	}
+	return appended, err
+}
+
+// catchUp reads the keys of a's stream that are not known.
+func (k *streamKeys) catchUp(ctx context.Context, a *appending) error {
+	for {
+		page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: k.read + 1, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		for i := range page.Events {
+			r := &page.Events[i]
+			if value, ok := r.Meta.Headers[wire.HeaderIdempotency]; ok {
+				k.add(r.Version, value)
+			}
+			k.read = r.Version
+		}
+		if page.End {
+			return nil
+		}
+	}
+}
+
+// add adds the key that value says, of a batch whose first event has this version.
+func (k *streamKeys) add(version uint64, value string) {
+	count, rest, _ := strings.Cut(value, " ")
+	batch, key, _ := strings.Cut(rest, " ")
+	n, err := strconv.ParseUint(count, 10, 32)
+	used := keyUsed{last: version + n - 1}
+	if m, err2 := hex.Decode(used.batch[:], []byte(batch)); err != nil || err2 != nil || n == 0 || m != len(used.batch) {
+		return // not ours
+	}
+	k.used[sha256.Sum256([]byte(key))] = used
+}
+
+// answer returns the answer to a, whose key was used.
+func (u keyUsed) answer(ctx context.Context, a *appending, batch digest) (store.Appended, error) {
+	if u.batch != batch {
+		return store.Appended{}, status.Errorf(codes.AlreadyExists,
+			"idempotency key '%s' already used with different payload", a.key)
+	}
+	page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: u.last, Limit: 1, ReadOnly: true})
+	if err != nil || len(page.Events) == 0 {
+		return store.Appended{}, err
+	}
+	return store.Appended{Version: u.last, Position: page.Events[0].Position, Replayed: true}, nil
+}
+
+// fingerprint is what two appends of one batch have in common: all that the client
+// says of the events, and nothing else. It is kept for as long as the events are.
+func fingerprint(a *appending) (sum digest) {
+	h := sha256.New()
+	hashText(h, a.stream.Type)
+	for i := range a.events {
+		e := &a.events[i]
+		for _, text := range [...]string{
+			e.ID, e.Type, orOctetStream(e.ContentType), e.Meta.CorrelationID, e.Meta.CausationID, e.Meta.ActorID, string(e.Data),
+		} {
+			hashText(h, text)
+		}
+		for _, number := range [...]uint64{a.nonces[i], uint64(e.Schema), wire.ToMillis(e.Time), uint64(len(e.Meta.Headers))} {
+			hashNumber(h, number)
+		}
+		for _, key := range slices.Sorted(maps.Keys(e.Meta.Headers)) {
+			hashText(h, key)
+			hashText(h, e.Meta.Headers[key])
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+func orOctetStream(contentType string) string {
+	if contentType == "" {
+		return store.OctetStream
+	}
+	return contentType
+}
+
+func hashText(h hash.Hash, text string) {
+	hashNumber(h, uint64(len(text)))
+	h.Write([]byte(text))
+}
+
+func hashNumber(h hash.Hash, number uint64) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], number)
+	h.Write(b[:])
+}

@@ -1,0 +1,256 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/store"
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// keyed is rawAppend with an idempotency key.
+func keyed(key, id string, expected uint64, n int) *pb.AppendRequest {
+	req := rawAppend(id, expected, n)
+	req.IdempotencyKey = key
+	return req
+}
+
+// ofDefault makes req one of the default tenant.
+func ofDefault(req *pb.AppendRequest) *pb.AppendRequest {
+	req.TenantId = store.DefaultTenant
+	return req
+}
+
+// hookedStore calls hook before each append.
+type hookedStore struct {
+	store.Store
+	store.Log
+
+	hook func()
+}
+
+func (h hookedStore) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	h.hook()
+	return h.Store.Append(ctx, s, expected, events)
+}
+
+const keyTaken = "idempotency key 'k' already used with different payload"
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	s := serveRaw(t, st)
+	first := keyed("k", "acc-1", 0, 2)
+	first.Events[0].Meta.Headers = map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"}
+	again := func(change func(r *pb.AppendRequest)) *pb.AppendRequest {
+		req := proto.CloneOf(first)
+		change(req)
+		return req
+	}
+	want := s.mustAppend(t, proto.CloneOf(first))
+	s.mustAppend(t, rawAppend("acc-1", 2, 1)) // the stream goes on
+	restarted := serveRaw(t, st)              // and knows nothing but the stream
+
+	same := map[string]*pb.AppendRequest{
+		"the same":                     again(func(r *pb.AppendRequest) {}),
+		"another expected version":     again(func(r *pb.AppendRequest) { r.ExpectedAggregateNonce = 7 }),
+		"what the server fills in":     again(func(r *pb.AppendRequest) { r.Events[0].Meta.TenantId = "t" }),
+		"what the server sets":         again(func(r *pb.AppendRequest) { r.Events[0].Meta.GlobalNonce = 77 }),
+		"the type on the events":       again(func(r *pb.AppendRequest) { r.Events[1].Meta.AggregateType = "Account" }),
+		"the time that it is recorded": again(func(r *pb.AppendRequest) { r.Events[1].Meta.RecordedTimeUnixMs = 1 }),
+	}
+	other := map[string]*pb.AppendRequest{
+		"another payload":      again(func(r *pb.AppendRequest) { r.Events[1].Payload = []byte("x") }),
+		"another event id":     again(func(r *pb.AppendRequest) { r.Events[0].Meta.EventId = "x" }),
+		"another header":       again(func(r *pb.AppendRequest) { r.Events[0].Meta.Headers["a"] = "2" }),
+		"another actor":        again(func(r *pb.AppendRequest) { r.Events[0].Meta.ActorId = "x" }),
+		"a schema":             again(func(r *pb.AppendRequest) { r.Events[0].Meta.ContentSchema = "x" }),
+		"a checksum":           again(func(r *pb.AppendRequest) { r.Events[0].Meta.PayloadSha256 = []byte{1} }),
+		"another time":         again(func(r *pb.AppendRequest) { r.Events[0].Meta.TimestampUnixMs++ }),
+		"other nonces":         again(func(r *pb.AppendRequest) { r.Events[0].Meta.AggregateNonce, r.Events[1].Meta.AggregateNonce = 4, 5 }),
+		"one more":             again(func(r *pb.AppendRequest) { r.Events = append(r.Events, rawEvents(3, 1)...) }),
+		"one less":             again(func(r *pb.AppendRequest) { r.Events = r.Events[:1] }),
+		"others at the end":    keyed("k", "acc-1", 3, 1),
+		"others with conflict": keyed("k", "acc-1", 1, 1),
+	}
+	for name, srv := range map[string]served{"at once": s, "after a restart": restarted} {
+		for which, req := range same {
+			if got, err := srv.Append(t.Context(), proto.CloneOf(req)); err != nil || !proto.Equal(got, want) {
+				t.Errorf("%s, %s = %v, %v; want %v", name, which, got, err, want)
+			}
+		}
+		for which, req := range other {
+			_, err := srv.Append(t.Context(), proto.CloneOf(req))
+			if status.Code(err) != codes.AlreadyExists {
+				t.Errorf("%s, %s:", name, which)
+			}
+			wantStatus(t, err, codes.AlreadyExists, keyTaken)
+		}
+		srv.mustAppend(t, keyed("k", "acc-2"+name, 0, 1)) // the key is another one elsewhere
+	}
+	s.mustAppend(t, keyed("k2", "acc-1", 3, 1))
+	elsewhere := keyed("k", "acc-1", 0, 1)
+	elsewhere.TenantId = "u"
+	s.mustAppend(t, elsewhere)
+	long := keyed(strings.Repeat("k", 513), "acc-1", 4, 1)
+	if _, err := s.Append(t.Context(), long); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("Append with a key of 513 bytes = %v, want INVALID_ARGUMENT", err)
+	}
+}
+
+// TestIdempotencyKeyIsNotSeen reads an append that had a key.
+func TestIdempotencyKeyIsNotSeen(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	s.mustAppend(t, keyed("secret", "acc-1", 0, 2))
+	page, err := s.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "acc-1", Forward: true})
+	if err != nil || len(page.GetEvents()) != 2 {
+		t.Fatalf("ReadStream = %v, %v", page, err)
+	}
+	if strings.Contains(page.String(), "secret") || len(page.GetEvents()[0].GetMeta().GetHeaders()) != 0 {
+		t.Errorf("ReadStream = %v, which shows the key", page)
+	}
+	for _, key := range []string{"eventstore.v1/idempotency_key", "eventstore.v1/content_schema", "eventstore.v1/x"} {
+		forged := rawAppend("acc-1", 2, 1)
+		forged.Events[0].Meta.Headers = map[string]string{key: "1 00 k"}
+		_, err = s.Append(t.Context(), forged)
+		wantStatus(t, err, codes.InvalidArgument, "header '"+key+"' is reserved")
+	}
+}
+
+// TestRefusedAppendUsesNoKey sends a conflicting batch, and then a good one.
+func TestRefusedAppendUsesNoKey(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	s.mustAppend(t, rawAppend("acc-1", 0, 1))
+	_, err := s.Append(t.Context(), keyed("k", "acc-1", 0, 1))
+	wantStatus(t, err, codes.Aborted, "append precondition failed")
+	_, err = s.Append(t.Context(), keyed("k", "acc-1", 5, 1))
+	wantStatus(t, err, codes.Aborted, "append precondition failed")
+	s.mustAppend(t, keyed("k", "acc-1", 1, 1))
+	_, err = s.Append(t.Context(), keyed("k", "acc-1", 2, 1))
+	wantStatus(t, err, codes.AlreadyExists, keyTaken)
+}
+
+// TestKeyThatComesInBetween has another server append with the key, and with it
+// reach the version that is expected, at the last moment.
+func TestKeyThatComesInBetween(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	other := server.New(st)
+	for _, expected := range []uint64{0, 1} {
+		id := fmt.Sprintf("acc-%d", expected)
+		hooked := hookedStore{Store: st, Log: st, hook: func() {
+			if _, err := other.Append(t.Context(), ofDefault(keyed("k", id, 0, 1))); err != nil {
+				t.Error(err)
+			}
+		}}
+		_, err := server.New(hooked).Append(t.Context(), ofDefault(keyed("k", id, expected, 1)))
+		if expected == 0 {
+			wantStatus(t, err, codes.AlreadyExists, keyTaken)
+		} else {
+			wantStatus(t, err, codes.Aborted, "append precondition failed")
+		}
+	}
+}
+
+// TestConcurrentKeys has many send the same, or something else, with one key, to
+// two servers of one backend. The same gets one answer; of others one lands.
+func TestConcurrentKeys(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	servers := []*server.Server{server.New(st), server.New(st)}
+	for round := range 30 {
+		id := fmt.Sprintf("acc-%d", round)
+		same := keyed("k", id, 0, 3)
+		var answers sync.Map
+		var landed atomic.Int64
+		var calls sync.WaitGroup
+		for i := range 8 {
+			req := proto.CloneOf(same)
+			if round%2 == 1 {
+				req = keyed("k", id, 0, 1)
+			}
+			calls.Go(func() {
+				resp, err := servers[i%2].Append(t.Context(), req)
+				switch {
+				case err == nil:
+					landed.Add(1)
+					answers.Store(resp.GetLastGlobalNonce(), true)
+				case round%2 == 0 || status.Code(err) != codes.AlreadyExists:
+					t.Errorf("Append with a key that others use too = %v", err)
+				}
+			})
+		}
+		calls.Wait()
+		distinct := 0
+		answers.Range(func(any, any) bool { distinct++; return true })
+		if want := int64(8 - 7*(round%2)); landed.Load() != want || distinct != 1 {
+			t.Errorf("%d appends landed with %d answers, want %d and one", landed.Load(), distinct, want)
+		}
+	}
+}
+
+// TestKeysModel compares keys with a map of them, over two servers that start anew
+// at any time, with appends in between that have none.
+func TestKeysModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		st := memory.New()
+		defer st.Close()
+		servers := []*server.Server{server.New(st), server.New(st)}
+		type used struct {
+			req  *pb.AppendRequest
+			resp *pb.AppendResponse
+		}
+		known, head := map[string]used{}, map[string]uint64{}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			srv := &servers[rapid.IntRange(0, 1).Draw(t, "server")]
+			id := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "id")
+			key := rapid.SampledFrom([]string{"", "k", "l", "a b"}).Draw(t, "key")
+			expected := head[id] - min(head[id], uint64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "behind")))
+			req := keyed(key, id, expected, rapid.IntRange(1, 3).Draw(t, "events"))
+			before, taken := known[id+"/"+key]
+			if taken && rapid.Bool().Draw(t, "again") {
+				req = proto.CloneOf(before.req)
+			}
+			resp, err := (*srv).Append(context.Background(), proto.CloneOf(req))
+			switch {
+			case key != "" && taken && proto.Equal(req, before.req):
+				if err != nil || !proto.Equal(resp, before.resp) {
+					t.Fatalf("the same with key %q = %v, %v; want %v", key, resp, err, before.resp)
+				}
+			case key != "" && taken:
+				if status.Code(err) != codes.AlreadyExists {
+					t.Fatalf("something else with key %q = %v, want ALREADY_EXISTS", key, err)
+				}
+			case expected != head[id]:
+				if status.Code(err) != codes.Aborted {
+					t.Fatalf("Append expecting %d at %d = %v, want ABORTED", expected, head[id], err)
+				}
+			default:
+				if err != nil || resp.GetLastAggregateNonce() != expected+uint64(len(req.GetEvents())) {
+					t.Fatalf("Append expecting %d = %v, %v", expected, resp, err)
+				}
+				head[id] = resp.GetLastAggregateNonce()
+				if key != "" {
+					known[id+"/"+key] = used{req, resp}
+				}
+			}
+			if rapid.IntRange(0, 5).Draw(t, "restart") == 0 {
+				*srv = server.New(st)
+			}
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package server_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+func nonces(events []*pb.EventData) []uint64 {
+	var out []uint64
+	for _, e := range events {
+		out = append(out, e.GetMeta().GetAggregateNonce())
+	}
+	return out
+}
+
+func positions(events []*pb.EventData) []uint64 {
+	var out []uint64
+	for _, e := range events {
+		out = append(out, e.GetMeta().GetGlobalNonce())
+	}
+	return out
+}
+
+func TestReadStream(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	s.mustAppend(t, rawAppend("other", 0, 3))
+	s.mustAppend(t, rawAppend("acc-1", 0, 5))
+	type req = pb.ReadStreamRequest
+	for name, tt := range map[string]struct {
+		req  *req
+		want []uint64
+		end  bool
+		next uint64
+	}{
+		"forward":                {&req{FromAggregateNonce: 1, MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"forward from 0":         {&req{MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"exactly all":            {&req{FromAggregateNonce: 1, MaxCount: 5, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"a page":                 {&req{FromAggregateNonce: 2, MaxCount: 2, Forward: true}, []uint64{2, 3}, false, 4},
+		"the last page":          {&req{FromAggregateNonce: 4, MaxCount: 2, Forward: true}, []uint64{4, 5}, true, 6},
+		"from beyond":            {&req{FromAggregateNonce: 6, MaxCount: 10, Forward: true}, nil, true, 6},
+		"from far beyond":        {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 10, Forward: true}, nil, true, math.MaxUint64},
+		"max 0":                  {&req{FromAggregateNonce: 1, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"backward":               {&req{FromAggregateNonce: 5, MaxCount: 2}, []uint64{5, 4}, false, 3},
+		"backward to the end":    {&req{FromAggregateNonce: 2, MaxCount: 5}, []uint64{2, 1}, true, 0},
+		"backward, exactly all":  {&req{FromAggregateNonce: 5, MaxCount: 5}, []uint64{5, 4, 3, 2, 1}, true, 0},
+		"backward from 2^63-1":   {&req{FromAggregateNonce: math.MaxInt64, MaxCount: 1}, []uint64{5}, false, 4},
+		"backward from 2^64-1":   {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 1}, []uint64{5}, false, 4},
+		"backward from 0":        {&req{MaxCount: 1}, nil, true, 0},
+		"missing":                {&req{AggregateId: "missing", FromAggregateNonce: 7, MaxCount: 2, Forward: true}, nil, true, 7},
+		"missing, from 0":        {&req{AggregateId: "missing", Forward: true}, nil, true, 0},
+		"missing, backward":      {&req{AggregateId: "missing", FromAggregateNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
+		"another tenant's":       {&req{TenantId: "u", FromAggregateNonce: 1, Forward: true}, nil, true, 1},
+		"a larger max than ever": {&req{MaxCount: math.MaxUint32, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tt.req.GetTenantId() == "" {
+				tt.req.TenantId = "t"
+			}
+			if tt.req.GetAggregateId() == "" {
+				tt.req.AggregateId = "acc-1"
+			}
+			got, err := s.ReadStream(t.Context(), tt.req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(nonces(got.GetEvents()), tt.want) || got.GetIsEnd() != tt.end || got.GetNextFromAggregateNonce() != tt.next {
+				t.Errorf("ReadStream(%v) = %v, end %t, next %d; want %v, %t, %d", tt.req, nonces(got.GetEvents()),
+					got.GetIsEnd(), got.GetNextFromAggregateNonce(), tt.want, tt.end, tt.next)
+			}
+		})
+	}
+	_, err := s.ReadStream(t.Context(), &req{AggregateId: "acc-1"})
+	wantStatus(t, err, codes.Unauthenticated, "tenant_id is required on ReadStreamRequest")
+	_, err = s.ReadStream(t.Context(), &req{TenantId: "t"})
+	wantStatus(t, err, codes.InvalidArgument, "aggregate_id is required on ReadStreamRequest")
+	_, err = s.ReadStream(t.Context(), &req{TenantId: "t", AggregateId: "a\x00b"})
+	wantStatus(t, err, codes.InvalidArgument, "aggregate_id has a NUL byte")
+	_, err = s.ReadStream(t.Context(), &req{TenantId: "t\x00", AggregateId: "a"})
+	wantStatus(t, err, codes.InvalidArgument, "tenant_id has a NUL byte")
+}
+
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	for i := range 12 {
+		s.mustAppend(t, rawAppend(fmt.Sprintf("acc-%d", i), 0, 100))
+	}
+	few := rawAppend("few", 0, 3)
+	few.TenantId = "few"
+	s.mustAppend(t, few)
+	span := func(from, to int) (out []uint64) {
+		for step := 1 - 2*b2i(to < from); from != to+step; from += step {
+			out = append(out, uint64(from))
+		}
+		return out
+	}
+	type req = pb.ReadAllRequest
+	for name, tt := range map[string]struct {
+		req  *req
+		want []uint64
+		end  bool
+		next uint64
+	}{
+		"max 0":                 {&req{Forward: true}, span(1, 100), false, 101},
+		"max above 1000":        {&req{Forward: true, MaxCount: 5000}, span(1, 1000), false, 1001},
+		"the rest":              {&req{Forward: true, MaxCount: 5000, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
+		"exactly the rest":      {&req{Forward: true, MaxCount: 200, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
+		"beyond":                {&req{Forward: true, FromGlobalNonce: 1201}, nil, true, 1201},
+		"the newest":            {&req{FromGlobalNonce: math.MaxInt64, MaxCount: 1}, span(1200, 1200), false, 1199},
+		"backward":              {&req{FromGlobalNonce: 10, MaxCount: 3}, span(10, 8), false, 7},
+		"backward to the end":   {&req{FromGlobalNonce: 3, MaxCount: 100}, span(3, 1), true, 0},
+		"backward from 0":       {&req{}, nil, true, 0},
+		"of another tenant":     {&req{TenantId: "few", Forward: true}, span(1, 3), true, 4},
+		"of a tenant that is 0": {&req{TenantId: "none", Forward: true}, nil, true, 0},
+		"newest of nothing":     {&req{TenantId: "none", FromGlobalNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tt.req.GetTenantId() == "" {
+				tt.req.TenantId = "t"
+			}
+			got, err := s.ReadAll(t.Context(), tt.req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(positions(got.GetEvents()), tt.want) || got.GetIsEnd() != tt.end || got.GetNextFromGlobalNonce() != tt.next {
+				t.Errorf("ReadAll(%v) = %v, end %t, next %d; want %v, %t, %d", tt.req, positions(got.GetEvents()),
+					got.GetIsEnd(), got.GetNextFromGlobalNonce(), tt.want, tt.end, tt.next)
+			}
+		})
+	}
+	_, err := s.ReadAll(t.Context(), &req{})
+	wantStatus(t, err, codes.Unauthenticated, "tenant_id is required on ReadAllRequest")
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestPagesAreBoundedByBytes reads events that are too large for one message.
+func TestPagesAreBoundedByBytes(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	const events = 120
+	for i := range uint64(events / 10) {
+		req := rawAppend("acc-1", i*10, 10)
+		for _, e := range req.GetEvents() {
+			e.Payload = make([]byte, 100<<10)
+		}
+		s.mustAppend(t, req)
+	}
+	for _, forward := range []bool{true, false} {
+		from, seen, pages := uint64(1), uint64(0), 0
+		if !forward {
+			from = events
+		}
+		for end := false; !end; pages++ {
+			page, err := s.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t", FromGlobalNonce: from, MaxCount: 1000, Forward: forward})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := proto.Size(page); size > 3_700_000 || size < 3_000_000 && !page.GetIsEnd() {
+				t.Errorf("a page has %d bytes", size)
+			}
+			for i, got := range positions(page.GetEvents()) {
+				if want := seen + uint64(i) + 1; forward && got != want || !forward && got != events+1-want {
+					t.Fatalf("event %d is %d", want, got)
+				}
+			}
+			seen += uint64(len(page.GetEvents()))
+			from, end = page.GetNextFromGlobalNonce(), page.GetIsEnd()
+		}
+		if seen != events || pages != 4 {
+			t.Errorf("read %d events in %d pages, want %d in 4", seen, pages, events)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"net"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+)
+
+const (
+	// maxRequest is the largest request: as large as a batch that every store
+	// takes, and what is around it, may be in one message.
+	maxRequest = 64 << 20
+	// drainTime is how long calls have to end when a server is to end.
+	drainTime = 10 * time.Second
+)
+
+// GRPCOptions returns options for a gRPC server that is to serve the protocol:
+// requests of up to 64 MiB, clients that may ping every 10 seconds, and pings for
+// those that are silent, so that broken connections end.
+func GRPCOptions() []gogrpc.ServerOption {
+	return []gogrpc.ServerOption{
+		gogrpc.MaxRecvMsgSize(maxRequest),
+		gogrpc.WaitForHandlers(true),
+		gogrpc.MaxConcurrentStreams(1 << 14),
+		gogrpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		gogrpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+	}
+}
+
+// Health returns the health of the service, by its name eventstore.v1.EventStore
+// and for the whole server: serving, until it drains. It can be registered beside
+// the server, for load balancers to see.
+func (s *Server) Health() *health.Server { return s.health }
+
+// Drain prepares for the end: health is not serving, every subscription ends with
+// UNAVAILABLE, and so does each new one. Other calls go on, until a gRPC server's
+// GracefulStop has waited for them. It can be called again.
+func (s *Server) Drain() {
+	s.drain.Do(func() {
+		s.health.Shutdown()
+		close(s.draining)
+	})
+}
+
+// Serve serves the protocol, its health and reflection on lis until ctx ends. Then
+// it drains, gives the calls that are under way 10 seconds to end, and returns nil
+// when all have. options come after those of [GRPCOptions].
+func (s *Server) Serve(ctx context.Context, lis net.Listener, options ...gogrpc.ServerOption) error {
+	g := gogrpc.NewServer(append(GRPCOptions(), options...)...)
+	s.Register(g)
+	healthv1.RegisterHealthServer(g, s.health)
+	reflection.Register(g)
+	stopped := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-ctx.Done():
+			s.stop(g)
+		case <-ended:
+		}
+	}()
+	err := g.Serve(lis)
+	close(ended)
+	<-stopped
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was to end
+	}
+	return err
+}
+
+func (s *Server) stop(g *gogrpc.Server) {
+	s.Drain()
+	late := time.AfterFunc(drainTime, g.Stop)
+	defer late.Stop()
+	g.GracefulStop()
+}

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
+)
+
+var _ eventstorev1.EventStoreServer = (*Server)(nil)
+
+// Server serves a backend to clients of the eventstore.v1 protocol. It can be
+// registered beside other services on a gRPC server ([Server.Register]), or serve
+// alone ([Server.Serve]). It is safe for concurrent use.
+type Server struct {
+	eventstorev1.UnimplementedEventStoreServer
+
+	backend   store.Store
+	log       store.Log
+	auth      Authenticator
+	logger    *slog.Logger
+	observer  Observer
+	now       func() time.Time
+	conflicts ConflictDetails
+	health    *health.Server
+	finder    *finder
+	keys      *keys
+	tails     tails
+
+	drain    sync.Once
+	draining chan struct{} // closed by drain
+}
+
+// Option is a setting of [New].
+type Option interface{ apply(s *Server) }
+
+type option func(s *Server)
+
+func (o option) apply(s *Server) { o(s) }
+
+// WithAuthenticator sets who may call, and for which tenants. Without it everybody
+// may, for all of them.
+func WithAuthenticator(a Authenticator) Option {
+	return option(func(s *Server) { s.auth = a })
+}
+
+// WithLogger sets where the server logs: what nobody expected as an error, every
+// other call at the level debug. Without it the server is silent.
+func WithLogger(l *slog.Logger) Option {
+	return option(func(s *Server) { s.logger = l })
+}
+
+// WithObserver sets what is told of every call, for metrics.
+func WithObserver(o Observer) Option {
+	return option(func(s *Server) { s.observer = o })
+}
+
+// New returns a server of backend, which must be a [store.Log] too, else
+// New panics. If it is a [store.Tenants], every tenant on the wire is one of
+// its tenants; if it is not, it is the store of [store.DefaultTenant], and there
+// are no others.
+func New(backend store.Store, options ...Option) *Server {
+	log, ok := backend.(store.Log)
+	if !ok {
+		panic(fmt.Sprintf("store/grpc/server: a server needs a store with a log, %T has none", backend))
+	}
+	s := &Server{
+		backend:  backend,
+		log:      log,
+		logger:   slog.New(slog.DiscardHandler),
+		now:      time.Now, //nolint:forbidigo // how long a call takes is told to people only
+		health:   health.NewServer(),
+		finder:   newFinder(),
+		keys:     newKeys(),
+		draining: make(chan struct{}),
+	}
+	s.health.SetServingStatus(eventstorev1.EventStore_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	for _, o := range options {
+		o.apply(s)
+	}
+	return s
+}
+
+// Register registers the service at r, such as a *grpc.Server.
+func (s *Server) Register(r gogrpc.ServiceRegistrar) {
+	eventstorev1.RegisterEventStoreServer(r, s)
+}
+
+// Call is an RPC.
+type Call struct {
+	Method   string        // such as "Append"
+	Tenant   string        // as the client said, whether it may or not
+	Identity string        // of the client, if there is an Authenticator
+	Events   int           // that were recorded or sent
+	Bytes    int           // of their payloads
+	Duration time.Duration // when it has ended
+	Code     codes.Code    // when it has ended
+}
+
+// Observer is told of every RPC. It must be safe for concurrent use and not block.
+type Observer interface {
+	// Begin is called before an RPC is handled; Method and Tenant are set.
+	Begin(ctx context.Context, c Call)
+	// End is called after an RPC was handled.
+	End(ctx context.Context, c Call)
+}
+
+// view is what a call can see: one tenant's store.
+type view struct {
+	tenant string
+	store  store.Store
+	log    store.Log
+	known  bool // the client knows our metadata
+}
+
+// serve handles the RPC that c says, for a request with this tenant.
+func (s *Server) serve(ctx context.Context, c *Call, message string, handle func(v view) error) (err error) {
+	start := s.now()
+	if s.observer != nil {
+		s.observer.Begin(ctx, *c)
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.unexpected(ctx, c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+		c.Code, c.Duration = status.Code(err), s.now().Sub(start)
+		s.ended(ctx, c, err)
+	}()
+	v, err := s.admit(ctx, c, message)
+	if err != nil {
+		return err
+	}
+	return s.toStatus(ctx, c, handle(v))
+}
+
+func (s *Server) ended(ctx context.Context, c *Call, err error) {
+	if s.observer != nil {
+		s.observer.End(ctx, *c)
+	}
+	if s.logger.Enabled(ctx, slog.LevelDebug) {
+		s.logger.LogAttrs(ctx, slog.LevelDebug, "call", slog.String("method", c.Method), slog.String("tenant", c.Tenant),
+			slog.String("identity", c.Identity), slog.Int("events", c.Events), slog.Int("bytes", c.Bytes),
+			slog.Duration("duration", c.Duration), slog.String("code", c.Code.String()), slog.Any("error", err))
+	}
+}
+
+// admit returns the store of the tenant that c is for, if its client may see it.
+func (s *Server) admit(ctx context.Context, c *Call, message string) (view, error) {
+	if c.Tenant == "" {
+		return view{}, status.Error(codes.Unauthenticated, "tenant_id is required on "+message)
+	}
+	if err := s.authorize(ctx, c); err != nil {
+		return view{}, err
+	}
+	if err := store.ValidateTenant(c.Tenant); err != nil {
+		return view{}, s.toStatus(ctx, c, err)
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	v := view{tenant: c.Tenant, store: s.backend, log: s.log, known: len(md[wire.MDClient]) > 0}
+	tenants, ok := s.backend.(store.Tenants)
+	if !ok {
+		if c.Tenant != store.DefaultTenant {
+			return view{}, answerf(codes.PermissionDenied, "tenant_id '%s' is not served here", c.Tenant)
+		}
+		return v, nil
+	}
+	st, err := tenants.Tenant(c.Tenant)
+	if err != nil {
+		return view{}, s.toStatus(ctx, c, err)
+	}
+	log, ok := st.(store.Log)
+	if !ok {
+		return view{}, s.unexpected(ctx, c, fmt.Errorf("the store of a tenant is a %T, which has no log", st))
+	}
+	v.store, v.log = st, log
+	return v, nil
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc/eventstorev1"
+)
+
+// keepAlive is how long a subscription is idle before, and between, messages that
+// only show that it is alive.
+const keepAlive = 5 * time.Second
+
+// Subscribe is the RPC of that name.
+func (s *Server) Subscribe(
+	req *eventstorev1.SubscribeRequest, stream gogrpc.ServerStreamingServer[eventstorev1.SubscribeResponse],
+) error {
+	ctx := stream.Context()
+	c := &Call{Method: "Subscribe", Tenant: req.GetTenantId()}
+	return s.serve(ctx, c, "SubscribeRequest", func(v view) error {
+		if err := stream.SendHeader(metadata.MD{}); err != nil { // there are those who wait for it
+			return err
+		}
+		head, err := v.log.Head(ctx)
+		if err != nil {
+			return err
+		}
+		sub := &subscription{
+			Call: c, stream: stream, view: v, filter: filterOf(ctx, v), target: head,
+			next: min(max(req.GetFromGlobalNonce(), 1), store.MaxVersion+1), limit: firstRead,
+		}
+		sub.filter.IDPrefix = req.GetAggregateIdPrefix()
+		return s.subscribe(ctx, sub)
+	})
+}
+
+// subscription is a call of Subscribe.
+type subscription struct {
+	*Call
+
+	stream gogrpc.ServerStreamingServer[eventstorev1.SubscribeResponse]
+	view   view
+	filter store.Filter
+	next   uint64 // the position of the next event
+	target uint64 // the highest head of the log that it has seen: it has not caught up before that
+	marked uint64 // the position that the client was told to be the end
+	limit  int    // of the next page
+	idle   *time.Timer
+}
+
+// subscribe sends what there is and what comes, until ctx ends.
+func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
+	t := s.tails.join(sub.view, sub.target) //nolint:contextcheck // it outlives the call, if others share it
+	defer s.tails.leave(sub.view, t)
+	sub.idle = time.NewTimer(keepAlive)
+	defer sub.idle.Stop()
+	for {
+		select {
+		case <-s.draining:
+			return status.Error(codes.Unavailable, "the server shuts down: subscribe again from the next event")
+		case <-sub.idle.C: // nothing matches for a long time
+			if err := sub.sendMessage(&eventstorev1.SubscribeResponse{}); err != nil {
+				return err
+			}
+		default:
+		}
+		g := t.from(sub.next)
+		if g.err != nil {
+			s.tails.broken(sub.view, t)
+			return s.broke(ctx, sub, g.err)
+		}
+		if err := sub.handle(ctx, g); err != nil {
+			return err
+		}
+		if !g.drained || len(g.events) > 0 {
+			continue
+		}
+		if err := s.wait(ctx, sub, g); err != nil {
+			return err
+		}
+	}
+}
+
+// broke returns the status of a subscription whose store ended it with err.
+func (s *Server) broke(ctx context.Context, sub *subscription, err error) error {
+	if !errors.Is(err, store.ErrClosed) {
+		_ = s.unexpected(ctx, sub.Call, err)
+	}
+	return status.Error(codes.Unavailable, "the subscription broke: subscribe again from the next event")
+}
+
+// handle sends what is in g, or what the log has if g does not go back so far.
+func (sub *subscription) handle(ctx context.Context, g glimpse) error {
+	if g.behind {
+		return sub.replay(ctx)
+	}
+	for _, e := range g.events {
+		if !sub.filter.Matches(&e.event) {
+			continue
+		}
+		if err := sub.send(e); err != nil {
+			return err
+		}
+	}
+	sub.next = g.next
+	if g.end && sub.view.known && sub.next > sub.target && sub.next != sub.marked {
+		sub.marked = sub.next
+		return sub.sendMessage(&eventstorev1.SubscribeResponse{Event: &eventstorev1.EventData{
+			Meta: &eventstorev1.EventMetadata{AggregateNonce: max(g.head, sub.target), GlobalNonce: g.next},
+		}})
+	}
+	return nil
+}
+
+// replay sends a page of the log.
+func (sub *subscription) replay(ctx context.Context) error {
+	page, err := sub.view.log.ReadAll(ctx, store.LogOptions{From: sub.next, Limit: sub.limit, Filter: sub.filter})
+	if err != nil {
+		return err
+	}
+	size := 1
+	for i := range page.Events {
+		size += len(page.Events[i].Data)
+		if err := sub.send(newFed(sub.view.tenant, page.Events[i])); err != nil {
+			return err
+		}
+	}
+	sub.next, sub.target = page.Next, max(sub.target, page.Head) // the tail may have seen less
+	sub.limit = max(1, min(batchSize, batchBytes*max(len(page.Events), 1)/size))
+	return nil
+}
+
+func (sub *subscription) send(e *fed) error {
+	if e.event.Value != nil {
+		return errValue(e.event.ID)
+	}
+	sub.Events++
+	sub.Bytes += len(e.event.Data)
+	return sub.sendMessage(e.message)
+}
+
+func (sub *subscription) sendMessage(m *eventstorev1.SubscribeResponse) error {
+	if err := sub.stream.Send(m); err != nil {
+		return err
+	}
+	sub.idle.Reset(keepAlive)
+	return nil
+}
+
+// wait waits until there is more than g, and shows that the subscription is alive.
+func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
+	for {
+		select {
+		case <-g.changed:
+			return nil
+		case <-s.draining:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-sub.idle.C:
+			if err := sub.sendMessage(&eventstorev1.SubscribeResponse{}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// errValue is that an event cannot be sent.
+func errValue(id string) error {
+	return status.Error(codes.FailedPrecondition, fmt.Sprintf("event '%s' is kept as a value, and has no bytes to send", id))
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc/metadata"
+)
+
+var (
+	errNoToken      = errors.New("store/grpc/server: no bearer token, or more than one")
+	errUnknownToken = errors.New("store/grpc/server: unknown bearer token")
+)
+
+// BearerTokens authenticates by the token in the metadata "authorization: Bearer
+// TOKEN" (RFC 6750): verify says whose it is, as [Authenticator.Authenticate]
+// does. Tokens are secrets: the connections should be encrypted.
+func BearerTokens(verify func(ctx context.Context, token string) (Identity, error)) Authenticator {
+	return bearer(verify)
+}
+
+type bearer func(ctx context.Context, token string) (Identity, error)
+
+func (b bearer) Authenticate(ctx context.Context) (Identity, error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	values := md["authorization"]
+	if len(values) != 1 {
+		return Identity{}, errNoToken
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return Identity{}, errNoToken
+	}
+	return b(ctx, token)
+}
+
+// ReadTokens returns an authenticator of the bearer tokens in a list. Each line is
+//
+//	NAME TENANTS SHA256
+//
+// where TENANTS are parted by commas, or "*" for all, and SHA256 is that of the
+// token, in hexadecimal digits, as of `printf %s "$TOKEN" | sha256sum`. Empty lines
+// and those that begin with "#" are skipped. An error names the line.
+func ReadTokens(list io.Reader) (Authenticator, error) {
+	known := make(map[digest]Identity)
+	lines := bufio.NewScanner(list)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		token, identity, err := parseToken(line)
+		if err != nil {
+			return nil, fmt.Errorf("store/grpc/server: tokens, line %d: %w", n, err)
+		}
+		if _, ok := known[token]; ok {
+			return nil, fmt.Errorf("store/grpc/server: tokens, line %d: the token is in the list already", n)
+		}
+		known[token] = identity
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("store/grpc/server: tokens: %w", err)
+	}
+	return bearer(func(_ context.Context, token string) (Identity, error) {
+		identity, ok := known[sha256.Sum256([]byte(token))]
+		if !ok {
+			return Identity{}, errUnknownToken
+		}
+		return identity, nil
+	}), nil
+}
+
+func parseToken(line string) (token digest, identity Identity, err error) {
+	fields := strings.Fields(line)
+	if len(fields) != 3 {
+		return token, identity, fmt.Errorf("has %d fields, want NAME TENANTS SHA256", len(fields))
+	}
+	sum, err := hex.DecodeString(fields[2])
+	if err != nil || len(sum) != len(token) {
+		return token, identity, errors.New("SHA256 is not 64 hexadecimal digits")
+	}
+	copy(token[:], sum)
+	identity = Identity{Name: fields[0], AnyTenant: fields[1] == "*"}
+	if identity.AnyTenant {
+		return token, identity, nil
+	}
+	identity.Tenants = strings.Split(fields[1], ",")
+	for _, tenant := range identity.Tenants {
+		if tenant == "" || tenant == "*" {
+			return token, identity, fmt.Errorf("%q is not a list of tenants", fields[1])
+		}
+	}
+	return token, identity, nil
+}

@@ -29,7 +29,7 @@ func Batch[C, S, E any](d Decider[C, S, E]) Decider[[]C, S, E] {
 			for i, cmd := range cmds {
 				next, events, err := d.Step(cmd, state)
 				if err != nil {
-					return nil, &BatchError{Index: i, Err: err}
+					return nil, &BatchError{Index: i, Err: Unhandled(err, cmd)}
 				}
 				state = next
 				all = append(all, events...)

@@ -1,11 +1,35 @@
 package decider
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrUnhandled is what Decide returns for a command that is not its own. Inside
 // a composition such a member is skipped; from the whole it is an error like
 // any other rejection.
 var ErrUnhandled = errors.New("decider: unhandled command")
+
+// UnhandledError is an [ErrUnhandled] that names the command. Whoever hands a
+// decider a command and shows its error to people makes one, with [Unhandled].
+type UnhandledError struct {
+	Command string // its Go type, such as "*order.Create"
+}
+
+// Error says which command nobody handles.
+func (e *UnhandledError) Error() string { return ErrUnhandled.Error() + " " + e.Command }
+
+// Is reports whether target is ErrUnhandled.
+func (e *UnhandledError) Is(target error) bool { return target == ErrUnhandled }
+
+// Unhandled returns err, the error of Decide for cmd, as an *[UnhandledError] if
+// it is ErrUnhandled itself, and otherwise as it is.
+func Unhandled(err error, cmd any) error {
+	if err == ErrUnhandled { //nolint:errorlint // what is wrapped says more already
+		return &UnhandledError{Command: fmt.Sprintf("%T", cmd)}
+	}
+	return err
+}
 
 // Decider is an aggregate as pure functions: commands C are decided on a state
 // S and give events E, and events evolve the state.

@@ -1,6 +1,8 @@
 package decider_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -110,5 +112,52 @@ func TestFoldDoesNotAllocate(t *testing.T) { //nolint:paralleltest // AllocsPerR
 	evs := accountEvents(100)
 	if n := testing.AllocsPerRun(10, func() { sink = account.Fold(sink, evs...) }); n != 0 {
 		t.Errorf("Fold of %d events allocates %v times, want 0", len(evs), n)
+	}
+}
+
+// TestUnhandledNamesTheCommand checks that only the bare sentinel gets a name: what a
+// decider wraps itself says more already.
+func TestUnhandledNamesTheCommand(t *testing.T) {
+	t.Parallel()
+	type create struct{}
+	wrapped := fmt.Errorf("order: %w", decider.ErrUnhandled)
+	for name, tt := range map[string]struct {
+		err  error
+		cmd  any
+		text string
+	}{
+		"a pointer":     {decider.ErrUnhandled, &create{}, "decider: unhandled command *decider_test.create"},
+		"a value":       {decider.ErrUnhandled, create{}, "decider: unhandled command decider_test.create"},
+		"nil":           {decider.ErrUnhandled, nil, "decider: unhandled command <nil>"},
+		"a wrapped one": {wrapped, create{}, "order: decider: unhandled command"},
+	} {
+		err := decider.Unhandled(tt.err, tt.cmd)
+		if !errors.Is(err, decider.ErrUnhandled) || err.Error() != tt.text {
+			t.Errorf("%s: Unhandled = %v, want %s", name, err, tt.text)
+		}
+	}
+	if err := decider.Unhandled(errFull, create{}); err != errFull { //nolint:errorlint // as it is
+		t.Errorf("Unhandled of a rejection = %v, want it as it is", err)
+	}
+	if err := decider.Unhandled(nil, create{}); err != nil {
+		t.Errorf("Unhandled(nil) = %v", err)
+	}
+}
+
+func TestBatchNamesTheUnhandledCommand(t *testing.T) {
+	t.Parallel()
+	d := decider.Batch(decider.New(
+		func(c any, _ int) ([]int, error) {
+			if n, ok := c.(int); ok {
+				return []int{n}, nil
+			}
+			return nil, decider.ErrUnhandled
+		},
+		func(state, event int) int { return state + event },
+	))
+	_, err := d.Decide([]any{1, "two"}, 0)
+	var unhandled *decider.UnhandledError
+	if !errors.As(err, &unhandled) || unhandled.Command != "string" {
+		t.Errorf("Decide = %v, want an *UnhandledError that names string", err)
 	}
 }

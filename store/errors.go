@@ -48,9 +48,17 @@ type ConflictError struct {
 	Actual   uint64 // the stream's version at the time; 0: no events
 }
 
-// Error says which stream, what was expected and what was found.
+// Error says which stream, at which version it is, and what was expected.
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("store: conflict: append to %s expected %s, found version %d", e.Stream, e.Expected, e.Actual)
+	switch version, one := e.Expected.Version(); {
+	case one && version > 0:
+		return fmt.Sprintf("store: conflict: %s is at version %d, not %d", e.Stream, e.Actual, version)
+	case e.Expected == NoStream:
+		return fmt.Sprintf("store: conflict: %s exists, at version %d", e.Stream, e.Actual)
+	case e.Expected == Exists:
+		return fmt.Sprintf("store: conflict: %s does not exist", e.Stream)
+	}
+	return fmt.Sprintf("store: conflict: %s is at version %d, expected %s", e.Stream, e.Actual, e.Expected)
 }
 
 // Is reports whether target is ErrConflict.

@@ -3,8 +3,10 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -76,8 +78,23 @@ type Stream struct {
 	ID   string // "acc-1"
 }
 
-// String returns "Type/ID", for messages.
-func (s Stream) String() string { return s.Type + "/" + s.ID }
+// String returns "Type/ID", for messages: one that has other than printable
+// characters or is long is quoted, as Go quotes, and cut.
+func (s Stream) String() string { return printable(s.Type + "/" + s.ID) }
+
+// printable returns text as it is, if it can be read in the middle of a sentence,
+// and otherwise quoted, with its length if it is cut.
+func printable(text string) string {
+	const most = 128 // bytes
+	if len(text) > most {
+		cut := strings.ToValidUTF8(text[:most], "")
+		return fmt.Sprintf("%q… (%d bytes)", cut, len(text))
+	}
+	if quoted := strconv.Quote(text); quoted[1:len(quoted)-1] != text || strings.Contains(text, " ") {
+		return quoted
+	}
+	return text
+}
 
 // Event is what is appended.
 type Event struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +55,15 @@ func TestErrors(t *testing.T) {
 	}{
 		"conflict": {
 			&store.ConflictError{Stream: account, Expected: store.Exactly(3), Actual: 5}, store.ErrConflict, true,
-			"store: conflict: append to Account/acc-1 expected version 3, found version 5",
+			"store: conflict: Account/acc-1 is at version 5, not 3",
+		},
+		"conflict of a stream that exists": {
+			&store.ConflictError{Stream: account, Expected: store.NoStream, Actual: 5}, store.ErrConflict, true,
+			"store: conflict: Account/acc-1 exists, at version 5",
+		},
+		"conflict of a stream that does not": {
+			&store.ConflictError{Stream: account, Expected: store.Exists}, store.ErrConflict, true,
+			"store: conflict: Account/acc-1 does not exist",
 		},
 		"duplicate": {
 			&store.DuplicateError{Stream: account, EventID: "e-1", In: store.Stream{Type: "Account", ID: "acc-2"}, Version: 4}, store.ErrDuplicate, true,
@@ -156,4 +165,27 @@ func TestFilter(t *testing.T) {
 			t.Fatalf("%+v.Matches(%+v) = %v", f, r, got)
 		}
 	})
+}
+
+// TestStreamString checks that a stream is shown so that a log line stays one line,
+// and that what is plain is shown as it is.
+func TestStreamString(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"acc-1":                        `Account/acc-1`,
+		"größe@example.org":            `Account/größe@example.org`,
+		"a b":                          `"Account/a b"`,
+		"a\x00b":                       `"Account/a\x00b"`,
+		"a\nlevel=ERROR":               `"Account/a\nlevel=ERROR"`,
+		"caf\xe9":                      `"Account/caf\xe9"`,
+		`a"b`:                          `"Account/a\"b"`,
+		"a\u202eb":                     `"Account/a\u202eb"`,
+		strings.Repeat("x", 120):       `Account/` + strings.Repeat("x", 120),
+		strings.Repeat("x", 513):       `"Account/` + strings.Repeat("x", 120) + `"… (521 bytes)`,
+		"y" + strings.Repeat("ß", 300): `"Account/y` + strings.Repeat("ß", 59) + `"… (609 bytes)`,
+	} {
+		if got := (store.Stream{Type: "Account", ID: id}).String(); got != want {
+			t.Errorf("String of %q = %s, want %s", id, got, want)
+		}
+	}
 }

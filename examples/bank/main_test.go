@@ -164,7 +164,7 @@ func testDemo(t *testing.T, got result) {
 		`Withdraw 30\.00 +→ Withdrawn 30\.00  version 3, balance 70\.00`,
 		`✗ account: insufficient funds: 70\.00 available, 75\.00 wanted`,
 		`= replayed: Deposited 1\.00  version 2`,
-		`✗ store: conflict: append to Account/bob expected version 1, found version 2`,
+		`✗ store: conflict: Account/bob is at version 2, not 1`,
 		`Received 40\.00 transfer rent from ann\n.*Delivered transfer rent\n`,
 		`Declined 10\.00 transfer gift from ann reason account: not open\n.*Refunded 10\.00 transfer gift`,
 		`balance 2\.50, at attempt 2`,

@@ -55,7 +55,7 @@ func Example() {
 	// Output:
 	// version 1 <nil>
 	// replayed true <nil>
-	// true store: conflict: append to Account/acc-1 expected no stream, found version 1
+	// true store: conflict: Account/acc-1 exists, at version 1
 	// Account/acc-1 1 AccountOpened {"owner":"Ada"} <nil>
 	// <nil>
 	// <nil>

@@ -43,7 +43,7 @@ func Example() {
 	// Output:
 	// version 2 <nil>
 	// version 2 <nil> replayed: true
-	// store: conflict: append to Account/acc-1 expected version 1, found version 2 true
+	// store: conflict: Account/acc-1 is at version 2, not 1 true
 	// 1 Account/acc-1 AccountOpened {"owner":"Ada"}
 	// 2 Account/acc-1 Deposited {"cents":500}
 }

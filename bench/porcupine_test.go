@@ -16,7 +16,8 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/history"
 )
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
@@ -70,7 +71,7 @@ func (e *event) equal(o *event) bool {
 
 // call is a call of a store, for porcupine.
 type call struct {
-	*storetest.Op
+	*history.Op
 	unknown bool
 	again   bool // its events were sent before or after
 }
@@ -120,12 +121,12 @@ func has(last *event, events []store.Recorded) bool {
 
 // operations returns h for porcupine, with a read of everything in the end. What
 // is unknown returns never: if it did not happen, it happens after that.
-func operations(h storetest.History) []porcupine.Operation {
+func operations(h history.History) []porcupine.Operation {
 	end, final := int64(0), (*event)(nil).then(h.Final)
 	for i := range h.Ops {
 		end = max(end, h.Ops[i].Call, h.Ops[i].Return)
 	}
-	last := storetest.Op{Stream: account, Call: end + 1, Return: end + 2, Page: store.Page{Head: final.head()}}
+	last := history.Op{Stream: account, Call: end + 1, Return: end + 2, Page: store.Page{Head: final.head()}}
 	for ; final != nil; final = final.before {
 		last.Page.Events = append(last.Page.Events, store.Recorded{Event: store.Event{ID: final.id}, Version: final.version})
 	}
@@ -152,14 +153,14 @@ func operations(h storetest.History) []porcupine.Operation {
 // newHistory returns what clients ask of a store that fails now and then, one after
 // the other, and then gives each call some time before and after it: so it is
 // legal.
-func newHistory(tb testing.TB, random *rand.Rand, calls int) storetest.History {
+func newHistory(tb testing.TB, random *rand.Rand, calls int) history.History {
 	tb.Helper()
 	st := memory.New()
-	faults := storetest.Faults(st, random.Uint64(), storetest.Rate{Down: 0.02, Lost: 0.02, Late: 0.02})
-	r := storetest.Record(faults)
+	faults := faults.Wrap(st, random.Uint64(), faults.Rate{Down: 0.02, Lost: 0.02, Late: 0.02})
+	r := history.Record(faults)
 	var sent []store.Event
 	for i := range calls {
-		ctx := storetest.WithClient(context.Background(), i%4)
+		ctx := history.WithClient(context.Background(), i%4)
 		if random.IntN(2) == 0 {
 			_, _ = r.Read(ctx, account, store.ReadOptions{Backward: true, Limit: 1 + random.IntN(3)})
 			continue
@@ -188,7 +189,7 @@ func newHistory(tb testing.TB, random *rand.Rand, calls int) storetest.History {
 }
 
 // spoil changes when something happened, or what somebody was told.
-func spoil(random *rand.Rand, h *storetest.History) {
+func spoil(random *rand.Rand, h *history.History) {
 	i, j := random.IntN(len(h.Ops)), random.IntN(len(h.Ops))
 	a, b := &h.Ops[i], &h.Ops[j]
 	switch random.IntN(6) {
@@ -231,7 +232,7 @@ func TestCheckStream(t *testing.T) {
 			spoil(random, &h)
 		}
 		want := porcupine.CheckOperations(model, operations(h))
-		if err := storetest.CheckStream(h); (err == nil) != want {
+		if err := history.Check(h); (err == nil) != want {
 			for i := range h.Ops {
 				t.Logf("%d-%d %q %s", h.Ops[i].Call, h.Ops[i].Return, h.Ops[i].IDs, &h.Ops[i])
 			}
@@ -255,7 +256,7 @@ func BenchmarkCheckStream(b *testing.B) {
 		b.Run(fmt.Sprintf("calls=%d/by=evolve", calls), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := storetest.CheckStream(h); err != nil {
+				if err := history.Check(h); err != nil {
 					b.Fatal(err)
 				}
 			}

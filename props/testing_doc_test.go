@@ -14,6 +14,9 @@ import (
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/history"
+	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
 // What docs/testing.md shows stands here word for word.
@@ -143,13 +146,13 @@ func TestDocStore(t *testing.T) {
 func TestDocRecord(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
-	faulty := storetest.Faults(st, 1, storetest.Rate{Down: 0.1, Lost: 0.1, Late: 0.1})
-	record := storetest.Record(faulty)
+	faulty := faults.Wrap(st, 1, faults.Rate{Down: 0.1, Lost: 0.1, Late: 0.1})
+	record := history.Record(faulty)
 	stream := store.Stream{Type: "Account", ID: "ann"}
 	var clients sync.WaitGroup
 	for n := range 4 {
 		clients.Go(func() {
-			ctx := storetest.WithClient(context.Background(), n)
+			ctx := history.WithClient(context.Background(), n)
 			for range 20 { // what fails is in the record, too
 				page, _ := record.Read(ctx, stream, store.ReadOptions{})
 				_, _ = record.Append(ctx, stream, store.Exactly(page.Head), []store.Event{{ID: store.NewID(), Type: "Opened"}})
@@ -158,21 +161,21 @@ func TestDocRecord(t *testing.T) {
 	}
 	clients.Wait()
 	faulty.Land() // what is late
-	history, err := record.History(context.Background(), st, stream)
+	calls, err := record.History(context.Background(), st, stream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := storetest.CheckStream(history); err != nil {
+	if err := history.Check(calls); err != nil {
 		t.Error(err)
 	}
-	if len(history.Final) == 0 {
+	if len(calls.Final) == 0 {
 		t.Error("nothing was written")
 	}
 }
 
 func TestDocSchedules(t *testing.T) {
 	t.Parallel()
-	_, err := storetest.Explore(t, storetest.Limits{}, func(s *storetest.Sim) {
+	_, err := schedule.Explore(t, schedule.Limits{}, func(s *schedule.Sim) {
 		st := memory.New()
 		accounts := runner.New("Account", account(), s.Store(st), codec.JSON(allNames()))
 		s.Alike(2, func(ctx context.Context) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func aliasClauses() []clause {
@@ -52,7 +53,7 @@ func inputsAreNotKept(t *check) {
 	s := newStream("aliased")
 	for _, expected := range []store.Expected{store.NoStream, store.Any} {
 		events := newEvents(3)
-		want := clone(events)
+		want := judge.Clone(events)
 		at := len(t.all(t.store, s))
 		t.append(t.store, s, expected, events...)
 		spoil(events)
@@ -71,7 +72,7 @@ func refusedIsNotKept(t *check) {
 	t.wantConflict(appendCall(s, store.Exactly(7), events), err, store.ConflictError{Stream: s, Expected: store.Exactly(7), Actual: 1})
 	events[0].Data[0] ^= 0xff
 	events[1].Meta.Headers["new"] = "value"
-	want := clone(events)
+	want := judge.Clone(events)
 	t.append(t.store, s, store.Exactly(1), events...)
 	t.wantStream(t.store, s, append(before, want...))
 }
@@ -85,7 +86,7 @@ func inputsAreNotChanged(t *check) {
 	events[3].Data = append(make([]byte, 0, 100), "spare"...)
 	spare := events[3].Data[:100]
 	for _, expected := range []store.Expected{store.Exactly(3), store.NoStream, store.NoStream, store.Expected(0)} {
-		want := clone(events)
+		want := judge.Clone(events)
 		_, _ = t.store.Append(t.ctx, s, expected, events) // refused, recorded, replayed, invalid
 		if !reflect.DeepEqual(events, want) {
 			t.Fatalf("%s changed its events from %+v to %+v", appendCall(s, expected, events), want, events)
@@ -103,7 +104,7 @@ func pagesAreNotKept(t *check) {
 			page := t.read(t.store, s, o)
 			spoilPage(&page)
 			if diff := differStream(t.all(t.store, s), s, events); diff != "" {
-				t.Fatalf("the page of %s was changed, and now the store is: %s", readCall(s, o), diff)
+				t.Fatalf("the page of %s was changed, and now the store is: %s", judge.ReadCall(s, o), diff)
 			}
 		}
 	}
@@ -119,11 +120,11 @@ func readOnlyIsTheSame(t *check) {
 		o.ReadOnly = true
 		got := t.readPages(s, o, head)
 		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("%s and the pages after it, against the same without ReadOnly: %s", readCall(s, o), diff)
+			t.Fatalf("%s and the pages after it, against the same without ReadOnly: %s", judge.ReadCall(s, o), diff)
 		}
 		t.append(t.store, s, store.Any, newEvents(7)...)
 		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("the pages of %s after an append: %s", readCall(s, o), diff)
+			t.Fatalf("the pages of %s after an append: %s", judge.ReadCall(s, o), diff)
 		}
 	}
 }

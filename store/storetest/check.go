@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 const (
@@ -181,35 +181,15 @@ func (t *check) read(st store.Store, s store.Stream, o store.ReadOptions) store.
 	t.Helper()
 	page, err := st.Read(t.ctx, s, o)
 	if err != nil {
-		t.Fatalf("%s failed: %v", readCall(s, o), err)
+		t.Fatalf("%s failed: %v", judge.ReadCall(s, o), err)
 	}
 	return page
-}
-
-// readStream reads the whole of s.
-func readStream(ctx context.Context, st store.Store, s store.Stream) ([]store.Recorded, error) {
-	var all []store.Recorded
-	o := store.ReadOptions{From: 1}
-	for {
-		page, err := st.Read(ctx, s, o)
-		if err != nil {
-			return nil, fmt.Errorf("%s failed: %w", readCall(s, o), err)
-		}
-		all = append(all, page.Events...)
-		if page.End {
-			return all, nil
-		}
-		if page.Next <= o.From {
-			return nil, fmt.Errorf("%s: End is false and Next is %d: this never ends", readCall(s, o), page.Next)
-		}
-		o.From = page.Next
-	}
 }
 
 // all reads the whole of s, which must succeed.
 func (t *check) all(st store.Store, s store.Stream) []store.Recorded {
 	t.Helper()
-	all, err := readStream(t.ctx, st, s)
+	all, err := judge.ReadStream(t.ctx, st, s)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -220,12 +200,14 @@ func appendCall(s store.Stream, expected store.Expected, events []store.Event) s
 	return fmt.Sprintf("Append(%q, %q, expecting %s, %d events)", s.Type, s.ID, expected, len(events))
 }
 
-func readCall(s store.Stream, o store.ReadOptions) string {
-	return fmt.Sprintf("Read(%q, %q, %+v)", s.Type, s.ID, o)
-}
-
-// isA reports whether err is what its sentinel and its type say, and definite.
-func isA[T error](err, sentinel error) (T, bool) {
-	var target T
-	return target, errors.As(err, &target) && errors.Is(err, sentinel) && store.Definite(err)
+// pause returns after d, or with the error of ctx if that ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

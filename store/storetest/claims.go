@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func hasClaims(st store.Store) bool {
@@ -83,7 +84,7 @@ func (t *check) wantHolder(st store.Claims, key string, s store.Stream) {
 // wantClaimed fails unless err is a *ClaimedError that says the truth.
 func (t *check) wantClaimed(call string, err error, want store.ClaimedError) {
 	t.Helper()
-	got, ok := isA[*store.ClaimedError](err, store.ErrClaimed)
+	got, ok := judge.IsA[*store.ClaimedError](err, store.ErrClaimed)
 	if !ok {
 		t.Fatalf("%s = %s, want a *ClaimedError that matches ErrClaimed", call, answer(err))
 	}
@@ -329,7 +330,7 @@ func claimContention(t *check) {
 				return nil
 			}
 			var ok bool
-			if lost[i], ok = isA[*store.ClaimedError](err, store.ErrClaimed); !ok {
+			if lost[i], ok = judge.IsA[*store.ClaimedError](err, store.ErrClaimed); !ok {
 				return fmt.Errorf("%s, 8 times at once for one key = %s, want success or a *ClaimedError",
 					claimCall(streams[i], store.NoStream, events, take(key)), answer(err))
 			}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func contentionClauses() []clause {
@@ -38,7 +39,7 @@ func oneCreateWins(t *check) {
 				return nil
 			}
 			want := store.ConflictError{Stream: s, Expected: store.NoStream, Actual: batch}
-			if conflict, ok := isA[*store.ConflictError](err, store.ErrConflict); !ok || *conflict != want {
+			if conflict, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict); !ok || *conflict != want {
 				return fmt.Errorf("%s, 8 times at once = %s, want the *ConflictError %+v",
 					appendCall(s, store.NoStream, tries[i]), answer(err), want)
 			}
@@ -81,7 +82,7 @@ func incrementsSurvive(t *check) {
 				done++
 				continue
 			}
-			conflict, ok := isA[*store.ConflictError](err, store.ErrConflict)
+			conflict, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict)
 			if !ok || conflict.Stream != s || conflict.Expected != store.Exactly(version) {
 				return fmt.Errorf("%s under contention = %s, want a *ConflictError about it",
 					appendCall(s, store.Exactly(version), event), answer(err))
@@ -111,13 +112,13 @@ func (t *check) counter(s store.Stream, known uint64) (version uint64, count int
 	o := store.ReadOptions{Backward: true, Limit: 1}
 	page, err := t.store.Read(t.ctx, s, o)
 	if err != nil {
-		return 0, 0, fmt.Errorf("%s failed: %w", readCall(s, o), err)
+		return 0, 0, fmt.Errorf("%s failed: %w", judge.ReadCall(s, o), err)
 	}
 	if page.Head < known {
-		return 0, 0, fmt.Errorf("%s: Head is %d, but the stream was known to be at %d", readCall(s, o), page.Head, known)
+		return 0, 0, fmt.Errorf("%s: Head is %d, but the stream was known to be at %d", judge.ReadCall(s, o), page.Head, known)
 	}
-	if diff := differPage(o, page.Head, &page); diff != "" {
-		return 0, 0, fmt.Errorf("%s: %s", readCall(s, o), diff)
+	if diff := judge.Page(o, page.Head, &page); diff != "" {
+		return 0, 0, fmt.Errorf("%s: %s", judge.ReadCall(s, o), diff)
 	}
 	if page.Head == 0 {
 		return 0, 0, nil
@@ -159,7 +160,7 @@ func refusalsAreTrue(t *check) {
 					raise(&known, got.Version)
 					continue
 				}
-				conflict, ok := isA[*store.ConflictError](err, store.ErrConflict)
+				conflict, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict)
 				if !ok || conflict.Stream != s || conflict.Expected != expected {
 					return fmt.Errorf("%s under contention = %s, want a *ConflictError about it", call, answer(err))
 				}
@@ -169,26 +170,15 @@ func refusalsAreTrue(t *check) {
 				page, err := t.store.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
 				if err != nil || page.Head < conflict.Actual {
 					return fmt.Errorf("%s after a conflict with version %d: Head is %d, %s",
-						readCall(s, store.ReadOptions{Backward: true, Limit: 1}), conflict.Actual, page.Head, answer(err))
+						judge.ReadCall(s, store.ReadOptions{Backward: true, Limit: 1}), conflict.Actual, page.Head, answer(err))
 				}
 			}
 			return nil
 		})
-		if diff := differVersions(t.all(t.store, s)); diff != "" {
+		if diff := judge.Versions(t.all(t.store, s)); diff != "" {
 			t.Fatalf("after contention, stream %s: %s", s, diff)
 		}
 	}
-}
-
-// differVersions returns what is wrong with the versions of all, 1 to n; empty
-// if nothing is.
-func differVersions(all []store.Recorded) string {
-	for i := range all {
-		if all[i].Version != uint64(i+1) {
-			return fmt.Sprintf("event %d is version %d, want %d", i+1, all[i].Version, i+1)
-		}
-	}
-	return ""
 }
 
 func disjointNeverConflict(t *check) {
@@ -263,14 +253,14 @@ func batchesAreWhole(t *check) {
 		reads[i]++
 		page, err := t.store.Read(t.ctx, s, o)
 		if err != nil {
-			return fmt.Errorf("%s failed: %w", readCall(s, o), err)
+			return fmt.Errorf("%s failed: %w", judge.ReadCall(s, o), err)
 		}
 		if page.Head < heads[i] || page.Head%batch != 0 {
-			return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", readCall(s, o), page.Head, batch, heads[i])
+			return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", judge.ReadCall(s, o), page.Head, batch, heads[i])
 		}
 		heads[i] = page.Head
-		if diff := differPage(o, page.Head, &page); diff != "" {
-			return fmt.Errorf("%s while others append, Head is %d: %s", readCall(s, o), page.Head, diff)
+		if diff := judge.Page(o, page.Head, &page); diff != "" {
+			return fmt.Errorf("%s while others append, Head is %d: %s", judge.ReadCall(s, o), page.Head, diff)
 		}
 		return nil
 	})
@@ -302,7 +292,7 @@ func readsAreFresh(t *check) {
 		before, o := known.Load(), store.ReadOptions{Backward: i%2 == 0, Limit: 1 + i, ReadOnly: i > 1}
 		page, err := t.store.Read(t.ctx, s, o)
 		if err != nil || page.Head < before {
-			return fmt.Errorf("%s when version %d was known: Head is %d, %s", readCall(s, o), before, page.Head, answer(err))
+			return fmt.Errorf("%s when version %d was known: Head is %d, %s", judge.ReadCall(s, o), before, page.Head, answer(err))
 		}
 		raise(&known, page.Head)
 		for i := range page.Events {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func contextClauses() []clause {
@@ -52,11 +53,11 @@ func endedReads(t *check) {
 	for cause, ctx := range t.ended() {
 		page, err := t.store.Read(ctx, s, store.ReadOptions{})
 		if err != nil && !errors.Is(err, cause) {
-			t.Fatalf("%s under a context that has ended = %v, want %v", readCall(s, store.ReadOptions{}), err, cause)
+			t.Fatalf("%s under a context that has ended = %v, want %v", judge.ReadCall(s, store.ReadOptions{}), err, cause)
 		}
 		if err == nil {
 			if diff := differStream(page.Events, s, events); diff != "" {
-				t.Fatalf("%s under a context that has ended: %s", readCall(s, store.ReadOptions{}), diff)
+				t.Fatalf("%s under a context that has ended: %s", judge.ReadCall(s, store.ReadOptions{}), diff)
 			}
 		}
 	}
@@ -133,7 +134,7 @@ func endsAtAnyMoment(t *check) {
 					appendCall(s, store.Any, events), got, answer(err), len(all))
 			}
 		}
-		got, err := readStream(t.ctx, t.store, s)
+		got, err := judge.ReadStream(t.ctx, t.store, s)
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (t *check) appendUnder(ctx context.Context, s store.Stream, events []store.
 	if failed != nil && !errors.Is(failed, context.DeadlineExceeded) && !errors.Is(failed, context.Canceled) {
 		return fmt.Errorf("%s under a context that ends = %w, want what the context ended with", call, failed)
 	}
-	all, err := readStream(t.ctx, t.store, s)
+	all, err := judge.ReadStream(t.ctx, t.store, s)
 	switch n := len(all) - version; {
 	case err != nil:
 		return err

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"testing"
 	"time"
 
 	"pgregory.net/rapid"
@@ -31,26 +30,4 @@ func CheckClause(tb rapid.TB, name string, open func() store.Store, patience tim
 		}
 	}
 	return false
-}
-
-// Limit returns st, which must have all capabilities, with only those whose bits are
-// set: Log, Snapshots, Checkpoints, Claims, Leases.
-func Limit(st store.Store, has int) store.Store {
-	f := Faults(st, 0, Rate{})
-	all := st.(interface { //nolint:errcheck // a panic says it all
-		store.Log
-		store.Snapshots
-		store.Checkpoints
-		store.Claims
-		store.Leases
-	})
-	p := &parts{f, &faultyLog{f, all}, &faultySnapshots{f, all}, &faultyCheckpoints{f, all}, &faultyClaims{f, all}, &faultyLeases{f, all}}
-	return p.some(has)
-}
-
-// ExploreEvery is Explore, which leaves nothing out.
-func ExploreEvery(t *testing.T, limits Limits, scene func(s *Sim)) (int, error) {
-	t.Helper()
-	limits.every = true
-	return Explore(t, limits, scene)
 }

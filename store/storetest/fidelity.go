@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func fidelityClauses() []clause {
@@ -234,7 +235,7 @@ func neverChanges(t *check) {
 	for i, want := range first {
 		o := store.ReadOptions{From: uint64(i + 1), Limit: 1, Backward: i%2 == 1}
 		if diff := differAll(t.read(t.store, s, o).Events, []store.Recorded{want}); diff != "" {
-			t.Fatalf("%s: %s", readCall(s, o), diff)
+			t.Fatalf("%s: %s", judge.ReadCall(s, o), diff)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func idClauses() []clause {
@@ -71,7 +72,7 @@ func replayIgnoresMeta(t *check) {
 	events[0].ContentType = ""
 	events[1].Data = nil
 	first := t.append(t.store, s, store.NoStream, events...)
-	again := clone(events)
+	again := judge.Clone(events)
 	again[0].Meta = store.Metadata{ActorID: "somebody else"}
 	again[0].ContentType = store.OctetStream
 	again[0].Time = time.Time{}
@@ -86,7 +87,7 @@ func takenIDIsDuplicate(t *check) {
 	other, _ := t.filled(t.store, "other", 1)
 	missing := newStream("missing")
 	changed := func(change func(e *store.Event)) []store.Event {
-		events := clone(taken[2:3])
+		events := judge.Clone(taken[2:3])
 		change(&events[0])
 		return events
 	}
@@ -208,7 +209,7 @@ func oneStreamGetsTheID(t *check) {
 		t.together(len(streams), func(i int) error {
 			streams[i] = newStream("contender")
 			_, err := t.store.Append(t.ctx, streams[i], store.NoStream, events)
-			if _, ok := isA[*store.DuplicateError](err, store.ErrDuplicate); err != nil && !ok {
+			if _, ok := judge.IsA[*store.DuplicateError](err, store.ErrDuplicate); err != nil && !ok {
 				return fmt.Errorf("%s of ids that others append at once = %s, want a *DuplicateError",
 					appendCall(streams[i], store.NoStream, events), answer(err))
 			}

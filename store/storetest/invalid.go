@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func invalidClauses() []clause {
@@ -109,7 +110,7 @@ func refusesEvents(t *check) {
 	missing := newStream("missing")
 	valid := newEvents(3)
 	for _, tt := range badEvents() {
-		events := clone(valid)
+		events := judge.Clone(valid)
 		tt.change(&events[1])
 		field := "events[1]." + tt.field
 		t.refused(tt.what, s, store.Exactly(1), events, field, before)
@@ -181,7 +182,7 @@ func refusesLimits(t *check) {
 		for _, stream := range []store.Stream{s, newStream("missing")} {
 			o := store.ReadOptions{Limit: limit}
 			_, err := t.store.Read(t.ctx, stream, o)
-			t.wantInvalid(readCall(stream, o), err, "limit")
+			t.wantInvalid(judge.ReadCall(stream, o), err, "limit")
 		}
 	}
 }
@@ -193,10 +194,10 @@ func readsNoInvalidStream(t *check) {
 		for _, s := range []store.Stream{{Type: bad.text, ID: "id"}, {Type: "Account", ID: bad.text}} {
 			page, err := t.store.Read(t.ctx, s, store.ReadOptions{})
 			if err != nil {
-				t.wantInvalid(readCall(s, store.ReadOptions{}), err, "")
+				t.wantInvalid(judge.ReadCall(s, store.ReadOptions{}), err, "")
 			} else if len(page.Events) != 0 || page.Head != 0 || !page.End {
 				t.Fatalf("%s = %d events, Head %d, End %t; want an empty page or an *InvalidError",
-					readCall(s, store.ReadOptions{}), len(page.Events), page.Head, page.End)
+					judge.ReadCall(s, store.ReadOptions{}), len(page.Events), page.Head, page.End)
 			}
 		}
 	}

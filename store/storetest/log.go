@@ -9,6 +9,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 // logStore is a store that has a log.
@@ -108,8 +109,8 @@ func (t *check) log(log store.Log, o store.LogOptions) []store.Recorded {
 
 // differLogPage returns what in page is not as o asks for; empty if all is.
 func differLogPage(o store.LogOptions, page *store.Page) string {
-	if n := uint64(len(page.Events)); n > limitOf(o.Limit) {
-		return fmt.Sprintf("%d events, want %d at most", n, limitOf(o.Limit))
+	if n := uint64(len(page.Events)); n > judge.Limit(o.Limit) {
+		return fmt.Sprintf("%d events, want %d at most", n, judge.Limit(o.Limit))
 	}
 	if o.Backward {
 		return differBackward(o, page)

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func modelClauses() []clause {
@@ -41,7 +42,7 @@ func (s step) String() string {
 		return fmt.Sprintf("%s: Append(%s, %s, ids and data %v, claims %v)",
 			tenant, stream, modelExpected(s.Expected), s.Events, modelClaims(s.Claims))
 	case "Read":
-		return fmt.Sprintf("%s: %s", tenant, readCall(stream, s.readOptions()))
+		return fmt.Sprintf("%s: %s", tenant, judge.ReadCall(stream, s.readOptions()))
 	}
 	return fmt.Sprintf("%s: %s", tenant, logCall(s.logOptions()))
 }
@@ -243,9 +244,9 @@ func (m *model) append(t *check, s store.Stream, expected store.Expected, choice
 	var got store.Appended
 	var err error
 	if len(claims) > 0 {
-		got, err = st.AppendClaiming(t.ctx, s, expected, clone(events), slices.Clone(claims))
+		got, err = st.AppendClaiming(t.ctx, s, expected, judge.Clone(events), slices.Clone(claims))
 	} else {
-		got, err = m.st.Append(t.ctx, s, expected, clone(events))
+		got, err = m.st.Append(t.ctx, s, expected, judge.Clone(events))
 	}
 	if diff := differErrors(err, wantErr); diff != "" || err != nil {
 		return diff
@@ -308,19 +309,19 @@ func (m *model) answer(s store.Stream, expected store.Expected, events []store.E
 
 // differErrors returns how got differs from want, both of which can be nil.
 func differErrors(got, want error) string {
-	wantConflict, isConflict := isA[*store.ConflictError](want, store.ErrConflict)
-	wantDuplicate, isDuplicate := isA[*store.DuplicateError](want, store.ErrDuplicate)
-	wantClaimed, isClaimed := isA[*store.ClaimedError](want, store.ErrClaimed)
+	wantConflict, isConflict := judge.IsA[*store.ConflictError](want, store.ErrConflict)
+	wantDuplicate, isDuplicate := judge.IsA[*store.DuplicateError](want, store.ErrDuplicate)
+	wantClaimed, isClaimed := judge.IsA[*store.ClaimedError](want, store.ErrClaimed)
 	var same bool
 	switch {
 	case isConflict:
-		conflict, ok := isA[*store.ConflictError](got, store.ErrConflict)
+		conflict, ok := judge.IsA[*store.ConflictError](got, store.ErrConflict)
 		same = ok && *conflict == *wantConflict
 	case isDuplicate:
-		duplicate, ok := isA[*store.DuplicateError](got, store.ErrDuplicate)
+		duplicate, ok := judge.IsA[*store.DuplicateError](got, store.ErrDuplicate)
 		same = ok && *duplicate == *wantDuplicate
 	case isClaimed:
-		claimed, ok := isA[*store.ClaimedError](got, store.ErrClaimed)
+		claimed, ok := judge.IsA[*store.ClaimedError](got, store.ErrClaimed)
 		same = ok && *claimed == *wantClaimed
 	case want != nil:
 		same = errors.Is(got, store.ErrInvalid)
@@ -339,7 +340,7 @@ func (m *model) read(t *check, s store.Stream, o store.ReadOptions) string {
 		return diff
 	}
 	all := m.stream(s)
-	if diff := differPage(o, uint64(len(all)), &page); diff != "" {
+	if diff := judge.Page(o, uint64(len(all)), &page); diff != "" {
 		return diff
 	}
 	for i := range page.Events {
@@ -374,7 +375,7 @@ func (m *model) readAll(t *check, o store.LogOptions) string {
 // whole compares everything.
 func (m *model) whole(t *check) string {
 	for n := range 3 {
-		got, err := readStream(t.ctx, m.st, modelStream(n))
+		got, err := judge.ReadStream(t.ctx, m.st, modelStream(n))
 		if err != nil {
 			return err.Error()
 		}

@@ -3,11 +3,11 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func readClauses() []clause {
@@ -43,66 +43,9 @@ func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []st
 // which the page must know.
 func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page *store.Page) {
 	t.Helper()
-	if diff := differPage(o, head, page); diff != "" {
-		t.Fatalf("%s at version %d: %s", readCall(s, o), head, diff)
+	if diff := judge.Page(o, head, page); diff != "" {
+		t.Fatalf("%s at version %d: %s", judge.ReadCall(s, o), head, diff)
 	}
-}
-
-// differPage returns how page differs from what o asks for of a stream at
-// version head, but for what its events are; empty if it does not.
-func differPage(o store.ReadOptions, head uint64, page *store.Page) string {
-	first, last := max(o.From, 1), head // what o asks for, in the order of versions
-	if o.Backward {
-		first = 1
-		if o.From > 0 {
-			last = min(o.From, head)
-		}
-	}
-	left := uint64(0)
-	if first <= last {
-		left = last - first + 1
-	}
-	n := uint64(len(page.Events))
-	switch {
-	case page.Head != head:
-		return fmt.Sprintf("Head is %d, want %d", page.Head, head)
-	case n > limitOf(o.Limit):
-		return fmt.Sprintf("%d events, want %d at most", n, limitOf(o.Limit))
-	case n > left:
-		return fmt.Sprintf("%d events, want %d at most", n, left)
-	case n == 0 && left > 0:
-		return fmt.Sprintf("no events of %d: a page is empty only at the end", left)
-	case page.End != (n == left):
-		return fmt.Sprintf("%d of %d events and End %t, want %t", n, left, page.End, n == left)
-	}
-	for i := range page.Events {
-		want := first + uint64(i)
-		if o.Backward {
-			want = last - uint64(i)
-		}
-		if got := page.Events[i].Version; got != want {
-			return fmt.Sprintf("event %d of the page is version %d, want %d", i+1, got, want)
-		}
-	}
-	next, got := first+n, page.Next
-	switch {
-	case o.Backward:
-		next = last - n
-	case got == 0:
-		got = 1 // the first event is both
-	}
-	if got != next {
-		return fmt.Sprintf("%d events and Next %d, want %d", n, page.Next, next)
-	}
-	return ""
-}
-
-// limitOf returns how many events a page may have at most.
-func limitOf(limit int) uint64 {
-	if limit == 0 {
-		return store.DefaultLimit
-	}
-	return uint64(limit)
 }
 
 func pagesForward(t *check) {
@@ -164,7 +107,7 @@ func missingIsEmpty(t *check) {
 				page := t.read(t.store, s, o)
 				if len(page.Events) != 0 || page.Head != 0 || !page.End {
 					t.Fatalf("%s of a missing stream = %d events, Head %d, End %t; want none, 0, true",
-						readCall(s, o), len(page.Events), page.Head, page.End)
+						judge.ReadCall(s, o), len(page.Events), page.Head, page.End)
 				}
 			}
 		}
@@ -197,7 +140,7 @@ func limits(t *check) {
 		for _, backward := range []bool{false, true} {
 			o := store.ReadOptions{Limit: limit, Backward: backward}
 			if got := t.readPages(s, o, n); len(got) != n {
-				t.Fatalf("%s and the pages after it: %d events, want %d", readCall(s, o), len(got), n)
+				t.Fatalf("%s and the pages after it: %d events, want %d", judge.ReadCall(s, o), len(got), n)
 			}
 		}
 	}

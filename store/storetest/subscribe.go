@@ -72,7 +72,7 @@ func (f *feed) close() error {
 	case <-f.done:
 		return nil
 	case <-time.After(f.patience):
-		return fmt.Errorf("Subscribe has not ended %s after its context: %w", f.patience, errQuiet)
+		return fmt.Errorf("the subscription has not ended %s after its context: %w", f.patience, errQuiet)
 	}
 }
 
@@ -86,7 +86,7 @@ func (f *feed) next() (store.Page, error) {
 			return store.Page{}, fmt.Errorf("Subscribe(%+v) yielded the error %w", f.o, i.err)
 		}
 		if diff := differSubscribed(f.o, &i.page); diff != "" {
-			return store.Page{}, fmt.Errorf("Subscribe, now from %d: %s", f.o.From, diff)
+			return store.Page{}, fmt.Errorf("the subscription, now from %d: %s", f.o.From, diff)
 		}
 		f.o.From = i.page.Next
 		if i.page.End && f.caught != nil {
@@ -94,9 +94,9 @@ func (f *feed) next() (store.Page, error) {
 		}
 		return i.page, nil
 	case <-f.done:
-		return store.Page{}, errors.New("Subscribe ended without an error")
+		return store.Page{}, errors.New("the subscription ended without an error")
 	case <-timeout.C:
-		return store.Page{}, fmt.Errorf("Subscribe, now from %d: %w for %s", f.o.From, errQuiet, f.patience)
+		return store.Page{}, fmt.Errorf("the subscription, now from %d: %w for %s", f.o.From, errQuiet, f.patience)
 	}
 }
 
@@ -365,7 +365,7 @@ func (t *check) subscribeAt(st logStore, i int, end string, o *store.LogOptions,
 	if i%2 == 1 {
 		head, err := st.Head(t.ctx)
 		if err != nil {
-			return fmt.Errorf("Head failed: %w", err)
+			return fmt.Errorf("call of Head: %w", err)
 		}
 		o.From = head/2 + uint64(i)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func subscribeSlow(t *check) {
@@ -73,7 +74,7 @@ func subscribeCallsBack(t *check) {
 					return err
 				}
 				if _, err := st.Append(t.ctx, s, store.Exactly(uint64(count+1)), []store.Event{newEvent(strconv.Itoa(count + 1))}); err != nil {
-					return fmt.Errorf("Append when event %d came: %w", count, err)
+					return fmt.Errorf("call of Append when event %d came: %w", count, err)
 				}
 				if head, err := st.Head(t.ctx); err != nil || head <= page.Events[i].Position {
 					return fmt.Errorf("Head() = %d, %s when position %d had come and another event was appended", head, answer(err), page.Events[i].Position)
@@ -209,7 +210,7 @@ func subscribeRefuses(t *check) {
 	for field, o := range map[string]store.LogOptions{"": {Backward: true}, "limit": {Limit: -1}} {
 		t.inTime(fmt.Sprintf("Subscribe(%+v)", o), func() error {
 			err := ends(t.ctx, st, o, func(store.Page) {})
-			if got, ok := isA[*store.InvalidError](err, store.ErrInvalid); !ok || field != "" && got.Field != field {
+			if got, ok := judge.IsA[*store.InvalidError](err, store.ErrInvalid); !ok || field != "" && got.Field != field {
 				return fmt.Errorf("ended with %s, want an *InvalidError about %s", answer(err), field)
 			}
 			return nil

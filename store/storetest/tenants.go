@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 func hasTenants(st store.Store) bool {
@@ -108,7 +109,7 @@ func tenantConflicts(t *check) {
 func tenantIDs(t *check) {
 	a, b := t.newTenants()
 	s, inA := t.filled(a, "ids", 2)
-	inB := clone(inA)
+	inB := judge.Clone(inA)
 	inB[1].Data = []byte("of tenant b")
 	t.append(b, s, store.NoStream, inB...)
 	t.wantStream(a, s, inA)

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 // wantConflict fails unless err is a *ConflictError that says the truth.
 func (t *check) wantConflict(call string, err error, want store.ConflictError) {
 	t.Helper()
-	got, ok := isA[*store.ConflictError](err, store.ErrConflict)
+	got, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict)
 	if !ok {
 		t.Fatalf("%s = %s, want a *ConflictError that matches ErrConflict", call, answer(err))
 	}
@@ -25,7 +26,7 @@ func (t *check) wantConflict(call string, err error, want store.ConflictError) {
 // wantDuplicate fails unless err is a *DuplicateError that says the truth.
 func (t *check) wantDuplicate(call string, err error, want store.DuplicateError) {
 	t.Helper()
-	got, ok := isA[*store.DuplicateError](err, store.ErrDuplicate)
+	got, ok := judge.IsA[*store.DuplicateError](err, store.ErrDuplicate)
 	if !ok {
 		t.Fatalf("%s = %s, want a *DuplicateError that matches ErrDuplicate", call, answer(err))
 	}
@@ -38,7 +39,7 @@ func (t *check) wantDuplicate(call string, err error, want store.DuplicateError)
 // is empty.
 func (t *check) wantInvalid(call string, err error, field string) {
 	t.Helper()
-	got, ok := isA[*store.InvalidError](err, store.ErrInvalid)
+	got, ok := judge.IsA[*store.InvalidError](err, store.ErrInvalid)
 	if !ok {
 		t.Fatalf("%s = %s, want an *InvalidError that matches ErrInvalid, about %s", call, answer(err), field)
 	}
@@ -64,7 +65,7 @@ func (t *check) wantNoStream(st store.Store, s store.Stream, why string) {
 		o := store.ReadOptions{Backward: backward}
 		if page := t.read(st, s, o); len(page.Events) != 0 || page.Head != 0 || !page.End {
 			t.Fatalf("%s after %s = %d events, Head %d, End %t; want no events, Head 0, End true",
-				readCall(s, o), why, len(page.Events), page.Head, page.End)
+				judge.ReadCall(s, o), why, len(page.Events), page.Head, page.End)
 		}
 	}
 	events := newEvents(1)
@@ -193,17 +194,7 @@ func excerpt(data []byte) string {
 func keep(events []store.Recorded) []store.Recorded {
 	events = slices.Clone(events)
 	for i := range events {
-		events[i].Event = clone([]store.Event{events[i].Event})[0]
-	}
-	return events
-}
-
-// clone returns events that share no memory with these.
-func clone(events []store.Event) []store.Event {
-	events = slices.Clone(events)
-	for i := range events {
-		events[i].Data = bytes.Clone(events[i].Data)
-		events[i].Meta.Headers = maps.Clone(events[i].Meta.Headers)
+		events[i].Event = judge.Clone([]store.Event{events[i].Event})[0]
 	}
 	return events
 }

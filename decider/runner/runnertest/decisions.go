@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/decider"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 // wantNoAppend checks that nobody tried to append.
@@ -64,12 +64,12 @@ func notEncoded(t *trial) {
 func readFails(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
 	s := t.system()
-	t.faults.NextRead(storetest.Down)
+	t.faults.NextRead(faults.Down)
 	c := Call{ID: acc, Command: do(doDeposit, 5, "mine")}
 	want := 0
 	if _, err := s.Handle(t.ctx, c); err == nil {
 		want = 1 // it has tried again
-	} else if !errors.Is(err, storetest.ErrInjected) || errors.Is(err, ErrRejected) {
+	} else if !errors.Is(err, faults.ErrInjected) || errors.Is(err, ErrRejected) {
 		t.Errorf("Handle(%+v) = %v, want the error of the store", c, err)
 	}
 	if n := t.count("mine"); n != want {

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
 // schedules are the plans of which every schedule is tried: two clients and what can go
@@ -72,7 +72,7 @@ const most = 10_000
 // explore tries all schedules of p, and returns what is wrong with the first that fails.
 func explore(t *testing.T, open Open, p plan) []string {
 	t.Helper()
-	_, err := storetest.Explore(t, storetest.Limits{Faults: p.Faults, Schedules: most}, p.scene(open))
+	_, err := schedule.Explore(t, schedule.Limits{Faults: p.Faults, Schedules: most}, p.scene(open))
 	return failure(err)
 }
 
@@ -89,9 +89,9 @@ func simulate(t *testing.T, open Open, far search) []string {
 	t.Helper()
 	for size := 1; size <= 3; size++ {
 		draw := plans(size)
-		for _, faults := range []int{0, size} {
-			limits := storetest.Limits{Faults: faults, Schedules: far.checks, Seed: far.seed}
-			err := storetest.Simulate(t, limits, func(s *storetest.Sim) {
+		for _, most := range []int{0, size} {
+			limits := schedule.Limits{Faults: most, Schedules: far.checks, Seed: far.seed}
+			err := schedule.Simulate(t, limits, func(s *schedule.Sim) {
 				draw.Example(s.Random().Int()).scene(open)(s)
 			})
 			if err != nil {

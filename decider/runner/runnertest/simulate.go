@@ -9,7 +9,8 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/evolvego/evolve/store"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/history"
+	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
 // plan is who does what in a simulation.
@@ -33,9 +34,9 @@ type handled struct {
 	first, last uint64 // versions of the stream when it began and when it ended
 	out         Outcome
 	err         error
-	asked       []storetest.Op // the calls of the store that were made for it, if they say so
-	gaveUp      bool           // its context ended
-	shared      bool           // the plan has more calls of the same command
+	asked       []history.Op // the calls of the store that were made for it, if they say so
+	gaveUp      bool         // its context ended
+	shared      bool         // the plan has more calls of the same command
 }
 
 // simulation lets the clients of a plan run on one store, of whose calls one is
@@ -43,8 +44,8 @@ type handled struct {
 type simulation struct {
 	*trial
 	plan
-	sim *storetest.Sim
-	ops *storetest.Recorder
+	sim *schedule.Sim
+	ops *schedule.Store
 
 	mu    sync.Mutex
 	calls []handled // guarded by mu
@@ -57,8 +58,8 @@ type simulated struct {
 }
 
 // scene returns what is simulated of p, and what is checked when it is over.
-func (p plan) scene(open Open) func(sim *storetest.Sim) {
-	return func(sim *storetest.Sim) {
+func (p plan) scene(open Open) func(sim *schedule.Sim) {
+	return func(sim *schedule.Sim) {
 		s := &simulation{trial: newTrial(context.Background(), sim, open), plan: p, sim: sim}
 		if p.Table != nil {
 			s.decider = p.Table.decider()
@@ -112,7 +113,7 @@ func (s *simulation) handle(ctx context.Context, i int, process System, c Call) 
 	h.out, h.err = out.copied(), err
 	out.spoil()
 	h.last, h.gaveUp = s.head(), patient.Err() != nil
-	h.asked = slices.DeleteFunc(s.ops.Ops()[before:], func(op storetest.Op) bool { return op.Client != i })
+	h.asked = slices.DeleteFunc(s.ops.Ops()[before:], func(op history.Op) bool { return op.Client != i })
 	s.mu.Lock()
 	s.calls = append(s.calls, h)
 	s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 // trial is one check of a clause: a memory store, whose calls are watched and can
@@ -21,9 +21,9 @@ type trial struct {
 	TB
 	ctx     context.Context //nolint:containedctx // lives as long as the trial
 	memory  *memory.Store
-	others  store.Store       // where somebody else appends: memory, if nobody must know
-	faults  *storetest.Faulty // around memory
-	probe   *probe            // around faults
+	others  store.Store    // where somebody else appends: memory, if nobody must know
+	faults  *faults.Faulty // around memory
+	probe   *probe         // around faults
 	decider decider.Decider[Command, State, Event]
 	open    Open
 
@@ -45,7 +45,7 @@ func try(open Open, check func(t *trial)) []string {
 func newTrial(ctx context.Context, tb TB, open Open) *trial {
 	m := memory.New()
 	t := &trial{TB: tb, ctx: ctx, memory: m, others: m, decider: Account(), open: open}
-	t.faults = storetest.Faults(m, 1, storetest.Rate{})
+	t.faults = faults.Wrap(m, 1, faults.Rate{})
 	t.probe = &probe{Snapshots: m, tb: tb, inner: t.faults}
 	return t
 }

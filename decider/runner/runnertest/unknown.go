@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/evolvego/evolve/store"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 // beforeReadAgain calls do before the first read that comes after an append.
@@ -50,19 +50,19 @@ func (t *trial) wantOnce(n int) {
 }
 
 func lostAnswer(t *trial) {
-	const lost, down, refuse = storetest.Lost, storetest.Down, storetest.Refuse
-	for _, faults := range [][]storetest.Fault{{lost}, {lost, lost, down}, {down, lost}, {refuse, lost}, {lost, refuse}} {
+	const lost, down, refuse = faults.Lost, faults.Down, faults.Refuse
+	for _, queued := range [][]faults.Fault{{lost}, {lost, lost, down}, {down, lost}, {refuse, lost}, {lost, refuse}} {
 		for _, given := range []bool{false, true} {
-			t.at(fmt.Sprint(faults, " in an old stream: ", given), func(t *trial) {
+			t.at(fmt.Sprint(queued, " in an old stream: ", given), func(t *trial) {
 				if given {
 					t.given(acc, do(doOpen, 0, "given"))
 				}
 				t.faults = nil // refuse needs a rival that can be told apart
-				f := storetest.Faults(t.memory, 1, storetest.Rate{Rival: func(context.Context, store.Stream) error {
+				f := faults.Wrap(t.memory, 1, faults.Rate{Rival: func(context.Context, store.Stream) error {
 					t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival"))
 					return nil
 				}})
-				f.Next(faults...)
+				f.Next(queued...)
 				t.probe.inner = f
 				s := t.system()
 				out := t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine"), Attempts: 6})
@@ -78,7 +78,7 @@ func lostAnswer(t *trial) {
 
 func lostAnswerNowRejected(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
-	t.faults.Next(storetest.Lost)
+	t.faults.Next(faults.Lost)
 	t.beforeReadAgain(func() { t.given(acc, do(doDeposit, 1, "rival")) })
 	t.must(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")})
 	t.wantOnce(1)
@@ -86,7 +86,7 @@ func lostAnswerNowRejected(t *trial) {
 
 func downOnce(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
-	t.faults.Next(storetest.Down)
+	t.faults.Next(faults.Down)
 	s := t.system()
 	out := t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "mine")})
 	if out.Version != 2 || len(out.Events) != 1 {
@@ -95,7 +95,7 @@ func downOnce(t *trial) {
 	t.wantTags(acc, "given", "mine")
 
 	t.probe.reset()
-	t.faults.Next(storetest.Down)
+	t.faults.Next(faults.Down)
 	t.beforeReadAgain(func() { t.given(acc, do(doWithdraw, 5, "rival")) })
 	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 5, "other")}, ErrRejected)
 	t.wantTags(acc, "given", "mine", "rival")
@@ -103,10 +103,10 @@ func downOnce(t *trial) {
 
 func staysDown(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
-	t.faults.Next(storetest.Down, storetest.Down, storetest.Down, storetest.Down)
+	t.faults.Next(faults.Down, faults.Down, faults.Down, faults.Down)
 	c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), Attempts: 4}
 	out, err := t.system().Handle(t.ctx, c)
-	if !errors.Is(err, storetest.ErrInjected) || errors.Is(err, ErrRejected) || errors.Is(err, store.ErrConflict) {
+	if !errors.Is(err, faults.ErrInjected) || errors.Is(err, ErrRejected) || errors.Is(err, store.ErrConflict) {
 		t.Errorf("Handle(%+v) = %+v, %v, want the error of the store", c, out, err)
 	}
 	if _, appends := t.probe.asked(); len(appends) > 4 {
@@ -132,7 +132,7 @@ func lateOnce(t *trial) {
 	}
 	for name, prepare := range points {
 		t.at(name, func(t *trial) {
-			t.faults.Next(storetest.Late)
+			t.faults.Next(faults.Late)
 			prepare(t)
 			s := t.system()
 			t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
@@ -151,7 +151,7 @@ func lateOnce(t *trial) {
 // said so: then it must not land any more.
 func lateAfterRejection(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
-	t.faults.Next(storetest.Late)
+	t.faults.Next(faults.Late)
 	t.beforeReadAgain(func() { t.given(acc, do(doWithdraw, 1, "rival")) })
 	t.refused(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")}, ErrRejected)
 	t.faults.Land()

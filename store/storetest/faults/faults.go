@@ -1,4 +1,6 @@
-package storetest
+// Package faults makes a store fail in the ways that real ones do: it is down, an answer is
+// lost, an append lands late, a rival is faster.
+package faults
 
 import (
 	"context"
@@ -10,11 +12,12 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 // ErrInjected is matched by the error of every call that a [Faulty] made fail.
 // It is not definite: after it nobody knows what an append has done.
-var ErrInjected = errors.New("storetest: injected fault")
+var ErrInjected = errors.New("faults: injected fault")
 
 // Fault is what can go wrong with one call of a store.
 type Fault int
@@ -61,7 +64,7 @@ type Rate struct {
 	Rival func(ctx context.Context, s store.Stream) error
 }
 
-// Faulty is a store that fails in ways that real ones do, made by [Faults]. It is
+// Faulty is a store that fails in ways that real ones do, made by [Wrap]. It is
 // as safe for concurrent use as the store that it wraps. Given the seed and the
 // order of the calls, its faults are always the same.
 type Faulty struct {
@@ -90,10 +93,10 @@ type landing struct {
 // first perhaps.
 type appending func(ctx context.Context, events []store.Event) (store.Appended, error)
 
-// Faults returns s with faults of a rate, chosen by seed. The Faulty has the
+// Wrap returns s with faults of a rate, chosen by seed. The Faulty has the
 // methods of store.Store only; [Faulty.Store] returns it with the other
 // capabilities of s.
-func Faults(s store.Store, seed uint64, rate Rate) *Faulty {
+func Wrap(s store.Store, seed uint64, rate Rate) *Faulty {
 	if rate.Delay == 0 {
 		rate.Delay = 10 * time.Millisecond
 	}
@@ -118,7 +121,7 @@ func (f *Faulty) Next(faults ...Fault) {
 func (f *Faulty) NextRead(faults ...Fault) {
 	for _, fault := range faults {
 		if fault != None && fault != Down && fault != Slow {
-			panic("storetest: a read cannot be " + fault.String())
+			panic("faults: a read cannot be " + fault.String())
 		}
 	}
 	f.mu.Lock()
@@ -281,7 +284,7 @@ func (f *Faulty) land(due []*landing) {
 }
 
 func (f *Faulty) postpone(ctx context.Context, call appending, events []store.Event, held bool) {
-	late := &landing{ctx: context.WithoutCancel(ctx), append: call, events: clone(events), calls: -1}
+	late := &landing{ctx: context.WithoutCancel(ctx), append: call, events: judge.Clone(events), calls: -1}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !held {

@@ -1,4 +1,6 @@
-package storetest
+// Package wire is a line over TCP between a client and a server that fails when a test wants
+// it to.
+package wire
 
 import (
 	"context"
@@ -56,9 +58,9 @@ type line struct {
 	silent         bool              // the client is cut off, and the target does not know; guarded by Wire.mu
 }
 
-// NewWire returns a wire to the server at target, an address for [net.Dial] with
+// New returns a wire to the server at target, an address for [net.Dial] with
 // "tcp". It must be closed.
-func NewWire(target string) (*Wire, error) {
+func New(target string) (*Wire, error) {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err

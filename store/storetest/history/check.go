@@ -1,4 +1,4 @@
-package storetest
+package history
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 // History is what was asked of a stream and what came of it.
@@ -18,7 +19,7 @@ type History struct {
 	Final  []string // the ids of the stream's events, from version 1 on, when all was over
 }
 
-// CheckStream returns an error unless the answers in h are possible in a store,
+// Check returns an error unless the answers in h are possible in a store,
 // that is, unless h is linearizable: each call takes effect in one moment between
 // its beginning and its end, and in the order of these moments the answers are
 // those of a store that makes one call at a time. An append with an unknown
@@ -52,7 +53,7 @@ type History struct {
 // keeps both, and h is linearizable. Two calls contradict each other if x ended
 // before y began and y.hi < x.lo; for every x it is enough to look at that y with hi
 // below x.lo which began last.
-func CheckStream(h History) error {
+func Check(h History) error {
 	c := &checker{History: h, writers: make([]*Op, len(h.Final)), ends: make([]int, len(h.Final)+1)}
 	if a := c.check(); a != nil {
 		return a
@@ -70,7 +71,7 @@ type anomaly struct {
 // Error says what is wrong, with which calls.
 func (a *anomaly) Error() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "storetest: stream %s is not linearizable: %s", a.stream, a.why)
+	fmt.Fprintf(&text, "history: stream %s is not linearizable: %s", a.stream, a.why)
 	for i, op := range a.ops {
 		if i == 2 {
 			text.WriteString("\nbetween them:")
@@ -253,7 +254,7 @@ func (c *checker) placeRead(op *Op) *anomaly {
 	if a != nil {
 		return a
 	}
-	if diff := differPage(op.Read, op.Page.Head, &op.Page); diff != "" {
+	if diff := judge.Page(op.Read, op.Page.Head, &op.Page); diff != "" {
 		return c.anomaly("a page is not what was asked for: "+diff, op)
 	}
 	for i := range op.Page.Events {

@@ -1,4 +1,4 @@
-package storetest_test
+package history_test
 
 import (
 	"context"
@@ -14,7 +14,8 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/history"
 )
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
@@ -30,7 +31,7 @@ type answered struct {
 }
 
 // do makes op take effect now and returns what its caller is told.
-func (a *answered) do(op storetest.Op) storetest.Op {
+func (a *answered) do(op history.Op) history.Op {
 	op.Err, op.Appended, op.Page = nil, store.Appended{}, store.Page{}
 	head := len(a.ids)
 	if op.Expected == 0 {
@@ -62,13 +63,13 @@ func (a *answered) do(op storetest.Op) storetest.Op {
 // drawOps draws what clients ask, and when: each call has a moment, and time
 // before and after it. Their answers are those of a store to which it happens in
 // that moment, so that the history is linearizable.
-func drawOps(t *rapid.T, most int) storetest.History {
+func drawOps(t *rapid.T, most int) history.History {
 	n := rapid.IntRange(1, most).Draw(t, "calls")
 	st := answered{ends: map[int]bool{}}
-	h := storetest.History{Stream: account}
+	h := history.History{Stream: account}
 	var sent, recorded [][]string
 	for i := range n {
-		op := storetest.Op{Client: i % 4, Stream: account}
+		op := history.Op{Client: i % 4, Stream: account}
 		op.Call = int64(100*i - rapid.IntRange(0, 300).Draw(t, "early"))
 		op.Return = int64(100*i + rapid.IntRange(1, 300).Draw(t, "late"))
 		if rapid.IntRange(0, 2).Draw(t, "append") > 0 {
@@ -111,14 +112,14 @@ func drawBatch(t *rapid.T, i int, sent, recorded [][]string) []string {
 
 // linearizable tries every order of the calls. It looks at what was appended and
 // told only, so that it is another proof than that of CheckStream.
-func linearizable(h storetest.History) bool {
-	var try func(left []storetest.Op, st answered) bool
-	try = func(left []storetest.Op, st answered) bool {
+func linearizable(h history.History) bool {
+	var try func(left []history.Op, st answered) bool
+	try = func(left []history.Op, st answered) bool {
 		if len(left) == 0 {
 			return slices.Equal(st.ids, h.Final)
 		}
 		for i, op := range left {
-			if slices.ContainsFunc(left, func(o storetest.Op) bool { return endOf(o) < op.Call }) {
+			if slices.ContainsFunc(left, func(o history.Op) bool { return endOf(o) < op.Call }) {
 				continue
 			}
 			rest := slices.Concat(left[:i], left[i+1:])
@@ -135,18 +136,18 @@ func linearizable(h storetest.History) bool {
 	return try(h.Ops, answered{ends: map[int]bool{}})
 }
 
-func isUnknown(op storetest.Op) bool {
+func isUnknown(op history.Op) bool {
 	return op.Return == 0 || op.Err != nil && !store.Definite(op.Err)
 }
 
-func endOf(op storetest.Op) int64 {
+func endOf(op history.Op) int64 {
 	if isUnknown(op) {
 		return 1 << 62
 	}
 	return op.Return
 }
 
-func sameAnswer(a, b storetest.Op) bool {
+func sameAnswer(a, b history.Op) bool {
 	if a.Err != nil || b.Err != nil {
 		return fmt.Sprint(a.Err) == fmt.Sprint(b.Err)
 	}
@@ -163,11 +164,11 @@ func TestCheckStreamLegal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawOps(t, 40)
-		if err := storetest.CheckStream(h); err != nil {
+		if err := history.Check(h); err != nil {
 			t.Fatal(err)
 		}
 		rand.New(rand.NewPCG(1, 2)).Shuffle(len(h.Ops), func(i, j int) { h.Ops[i], h.Ops[j] = h.Ops[j], h.Ops[i] })
-		if err := storetest.CheckStream(h); err != nil {
+		if err := history.Check(h); err != nil {
 			t.Fatalf("in another order: %v", err)
 		}
 	})
@@ -183,7 +184,7 @@ func TestCheckStreamExact(t *testing.T) {
 			h := drawOps(t, 6)
 			spoil(t, &h)
 			want := linearizable(h)
-			if err := storetest.CheckStream(h); (err == nil) != want {
+			if err := history.Check(h); (err == nil) != want {
 				t.Fatalf("CheckStream = %v, and it is linearizable: %t\n%s\nin the end %q", err, want, listed(h), h.Final)
 			}
 			if want {
@@ -199,7 +200,7 @@ func TestCheckStreamExact(t *testing.T) {
 }
 
 // spoil changes what somebody was told, or when.
-func spoil(t *rapid.T, h *storetest.History) {
+func spoil(t *rapid.T, h *history.History) {
 	op := &h.Ops[rapid.IntRange(0, len(h.Ops)-1).Draw(t, "spoilt")]
 	switch rapid.IntRange(0, 9).Draw(t, "how") {
 	case 0:
@@ -245,7 +246,7 @@ func spoil(t *rapid.T, h *storetest.History) {
 	}
 }
 
-func listed(h storetest.History) string {
+func listed(h history.History) string {
 	var text strings.Builder
 	for i := range h.Ops {
 		fmt.Fprintf(&text, "%d-%d %q %s\n", h.Ops[i].Call, h.Ops[i].Return, h.Ops[i].IDs, &h.Ops[i])
@@ -254,16 +255,16 @@ func listed(h storetest.History) string {
 }
 
 // wrote is an append of ids that was told a version, or err.
-func wrote(client int, from, to int64, e store.Expected, version uint64, err error, ids ...string) storetest.Op {
-	return storetest.Op{
+func wrote(client int, from, to int64, e store.Expected, version uint64, err error, ids ...string) history.Op {
+	return history.Op{
 		Client: client, Call: from, Return: to, Stream: account, Expected: e, IDs: ids,
 		Appended: store.Appended{Version: version}, Err: err,
 	}
 }
 
 // read is a read of the whole stream.
-func read(client int, from, to int64, ids ...string) storetest.Op {
-	op := (&answered{ids: ids}).do(storetest.Op{Stream: account})
+func read(client int, from, to int64, ids ...string) history.Op {
+	op := (&answered{ids: ids}).do(history.Op{Stream: account})
 	op.Client, op.Call, op.Return = client, from, to
 	return op
 }
@@ -281,91 +282,91 @@ func duplicate(version uint64, id string) error {
 func TestCheckStreamSays(t *testing.T) {
 	t.Parallel()
 	a, b := wrote(0, 1, 2, store.NoStream, 1, nil, "a"), wrote(1, 3, 4, store.Exactly(1), 2, nil, "b")
-	lost := func(e store.Expected, ids ...string) storetest.Op { return wrote(0, 1, 2, e, 0, errLost, ids...) }
-	page := func(change func(*store.Page)) storetest.Op {
+	lost := func(e store.Expected, ids ...string) history.Op { return wrote(0, 1, 2, e, 0, errLost, ids...) }
+	page := func(change func(*store.Page)) history.Op {
 		op := read(2, 5, 6, "a", "b")
 		change(&op.Page)
 		return op
 	}
 	for name, tt := range map[string]struct {
 		final string
-		do    []storetest.Op
+		do    []history.Op
 		want  []string
 	}{
-		"a stale read": {final: "ab", do: []storetest.Op{a, wrote(1, 3, 9, store.Exactly(1), 2, nil, "b"), read(2, 5, 6, "a", "b"), read(3, 7, 8, "a")}, want: []string{
+		"a stale read": {final: "ab", do: []history.Op{a, wrote(1, 3, 9, store.Exactly(1), 2, nil, "b"), read(2, 5, 6, "a", "b"), read(3, 7, 8, "a")}, want: []string{
 			"the first call was over before the second began", "     5-6    C reads from 0: head 2", "     7-8    D reads from 0: head 1",
 			"between them:", "     3-9    B appends 1 at version 1: version 2",
 		}},
-		"a read of the future": {final: "a", do: []storetest.Op{wrote(0, 3, 4, store.NoStream, 1, nil, "a"), read(1, 1, 2, "a")}, want: []string{
+		"a read of the future": {final: "a", do: []history.Op{wrote(0, 3, 4, store.NoStream, 1, nil, "a"), read(1, 1, 2, "a")}, want: []string{
 			"the first call", "1-2    B reads", "3-4    A appends 1 at no stream: version 1",
 		}},
-		"a stale conflict": {final: "ab", do: []storetest.Op{a, b, wrote(2, 5, 6, store.NoStream, 0, conflict(store.NoStream, 1), "c")}, want: []string{
+		"a stale conflict": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.NoStream, 0, conflict(store.NoStream, 1), "c")}, want: []string{
 			"the first call", "3-4    B appends", "5-6    C appends 1 at no stream: conflict, version 1",
 		}},
-		"a conflict for nothing": {final: "ab", do: []storetest.Op{a, b, wrote(2, 5, 6, store.Exactly(2), 0, conflict(store.Exactly(2), 2), "c")}, want: []string{
+		"a conflict for nothing": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Exactly(2), 0, conflict(store.Exactly(2), 2), "c")}, want: []string{
 			"a conflict with version 2, which was expected", "C appends",
 		}},
-		"a conflict in place of a replay": {final: "ab", do: []storetest.Op{a, b, wrote(2, 5, 6, store.NoStream, 0, conflict(store.NoStream, 2), "a")}, want: []string{
+		"a conflict in place of a replay": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.NoStream, 0, conflict(store.NoStream, 2), "a")}, want: []string{
 			`although event "a" was version 1 then`, "C appends", "A appends",
 		}},
-		"a refusal that is recorded": {final: "ab", do: []storetest.Op{a, wrote(1, 3, 4, store.NoStream, 0, conflict(store.NoStream, 1), "b")}, want: []string{
+		"a refusal that is recorded": {final: "ab", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 0, conflict(store.NoStream, 1), "b")}, want: []string{
 			`version 2 is event "b", and no append can have made it`, "B appends",
 		}},
-		"an append that is lost": {final: "a", do: []storetest.Op{a, b}, want: []string{
+		"an append that is lost": {final: "a", do: []history.Op{a, b}, want: []string{
 			"1 events were appended up to version 2, and in the end there are 1", "B appends",
 		}},
-		"an append elsewhere": {final: "ab", do: []storetest.Op{a, b, wrote(2, 5, 6, store.Any, 2, nil, "c")}, want: []string{
+		"an append elsewhere": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 2, nil, "c")}, want: []string{
 			`event "c" was appended as version 2, and in the end that is "b"`, "C appends", "B appends",
 		}},
-		"an append that expected another version": {final: "ab", do: []storetest.Op{a, wrote(1, 3, 4, store.NoStream, 2, nil, "b")}, want: []string{
+		"an append that expected another version": {final: "ab", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 2, nil, "b")}, want: []string{
 			"an append that expected no stream was made at version 1", "B appends", "A appends",
 		}},
-		"an unknown append that expected another version": {final: "ba", do: []storetest.Op{wrote(1, 1, 9, store.Any, 1, nil, "b"), lost(store.NoStream, "a")}, want: []string{
+		"an unknown append that expected another version": {final: "ba", do: []history.Op{wrote(1, 1, 9, store.Any, 1, nil, "b"), lost(store.NoStream, "a")}, want: []string{
 			`version 2 is event "a", and no append can have made it`, "A appends",
 		}},
-		"an append before it began": {final: "ab", do: []storetest.Op{wrote(1, 5, 6, store.Any, 1, nil, "a"), wrote(0, 1, 2, store.Any, 2, nil, "b")}, want: []string{
+		"an append before it began": {final: "ab", do: []history.Op{wrote(1, 5, 6, store.Any, 1, nil, "a"), wrote(0, 1, 2, store.Any, 2, nil, "b")}, want: []string{
 			"the first call", "1-2    A appends", "5-6    B appends",
 		}},
-		"two appends in one place": {final: "a", do: []storetest.Op{a, wrote(1, 3, 4, store.NoStream, 1, nil, "a")}, want: []string{
+		"two appends in one place": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 1, nil, "a")}, want: []string{
 			"two appends made version 1", "B appends", "A appends",
 		}},
-		"an event twice":     {final: "aa", do: []storetest.Op{a}, want: []string{`versions 1 and 2 are the same event "a"`}},
-		"an event of nobody": {final: "ab", do: []storetest.Op{a}, want: []string{`version 2 is event "b", and no append can have made it`}},
-		"half a batch": {final: "a", do: []storetest.Op{lost(store.Any, "a", "b")}, want: []string{
+		"an event twice":     {final: "aa", do: []history.Op{a}, want: []string{`versions 1 and 2 are the same event "a"`}},
+		"an event of nobody": {final: "ab", do: []history.Op{a}, want: []string{`version 2 is event "b", and no append can have made it`}},
+		"half a batch": {final: "a", do: []history.Op{lost(store.Any, "a", "b")}, want: []string{
 			`version 1 is event "a", and no append can have made it`, "A appends 2",
 		}},
-		"half a batch seen": {final: "ab", do: []storetest.Op{wrote(0, 1, 8, store.Any, 2, nil, "a", "b"), read(1, 3, 4, "a")}, want: []string{
+		"half a batch seen": {final: "ab", do: []history.Op{wrote(0, 1, 8, store.Any, 2, nil, "a", "b"), read(1, 3, 4, "a")}, want: []string{
 			"a call was told of version 1, which is amid a batch that ends at 2", "B reads", "A appends 2",
 		}},
-		"a version that was taken back": {final: "a", do: []storetest.Op{a, read(1, 3, 4, "a", "b")}, want: []string{
+		"a version that was taken back": {final: "a", do: []history.Op{a, read(1, 3, 4, "a", "b")}, want: []string{
 			"a call was told of version 2, and in the end there are 1", "B reads",
 		}},
-		"an event that changed": {final: "ab", do: []storetest.Op{a, b, read(2, 5, 6, "a", "c")}, want: []string{
+		"an event that changed": {final: "ab", do: []history.Op{a, b, read(2, 5, 6, "a", "c")}, want: []string{
 			`version 2 is event "c" for a read, and in the end it is "b"`, "C reads", "B appends",
 		}},
-		"a page with a hole": {final: "ab", do: []storetest.Op{a, b, page(func(p *store.Page) { p.Events = p.Events[1:] })}, want: []string{
+		"a page with a hole": {final: "ab", do: []history.Op{a, b, page(func(p *store.Page) { p.Events = p.Events[1:] })}, want: []string{
 			"a page is not what was asked for", "C reads",
 		}},
-		"a replay before": {final: "a", do: []storetest.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), func() storetest.Op {
+		"a replay before": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), func() history.Op {
 			op := wrote(1, 1, 2, store.Any, 1, nil, "a")
 			op.Appended.Replayed = true
 			return op
 		}()}, want: []string{"the first call", "1-2    B appends 1 at any version: version 1, replayed", "3-4    A"}},
-		"a duplicate of nothing": {final: "a", do: []storetest.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
+		"a duplicate of nothing": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
 			`"b" was refused as a duplicate of version 2, which it is not`, "B appends",
 		}},
-		"a duplicate before": {final: "a", do: []storetest.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
+		"a duplicate before": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
 			"the first call", "1-2    B appends 1 at any version: duplicate of version 1", "3-4    A",
 		}},
-		"a call backward": {do: []storetest.Op{read(0, 7, 5)}, want: []string{"a call ended before it began", "7-5    A reads"}},
+		"a call backward": {do: []history.Op{read(0, 7, 5)}, want: []string{"a call ended before it began", "7-5    A reads"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := storetest.History{Stream: account, Ops: tt.do}
+			h := history.History{Stream: account, Ops: tt.do}
 			for _, id := range tt.final {
 				h.Final = append(h.Final, string(id))
 			}
-			err := storetest.CheckStream(h)
+			err := history.Check(h)
 			if err == nil {
 				t.Fatalf("CheckStream found nothing wrong with\n%s", listed(h))
 			}
@@ -387,12 +388,12 @@ func TestCheckStreamSays(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
-	faults := storetest.Faults(st, 1, storetest.Rate{Down: 0.1, Lost: 0.1, Late: 0.1})
-	r := storetest.Record(faults)
+	faults := faults.Wrap(st, 1, faults.Rate{Down: 0.1, Lost: 0.1, Late: 0.1})
+	r := history.Record(faults)
 	var clients sync.WaitGroup
 	for client := range 4 {
 		clients.Go(func() {
-			ctx := storetest.WithClient(context.Background(), client)
+			ctx := history.WithClient(context.Background(), client)
 			for i := range 100 {
 				if page, err := r.Read(ctx, account, store.ReadOptions{Backward: i%2 == 0, Limit: 5}); err == nil {
 					events := []store.Event{{ID: store.NewID(), Type: "T"}, {ID: store.NewID(), Type: "T"}}
@@ -409,7 +410,7 @@ func TestRecorder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := storetest.CheckStream(h); err != nil {
+	if err := history.Check(h); err != nil {
 		t.Error(err)
 	}
 	unknown := 0

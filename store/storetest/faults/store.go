@@ -1,4 +1,4 @@
-package storetest
+package faults
 
 import (
 	"context"
@@ -7,41 +7,41 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/capability"
 )
 
-// Store returns f with those of the capabilities [store.Log], [store.Snapshots],
-// [store.Checkpoints], [store.Claims] and [store.Leases] that the wrapped store
-// has, for code that looks for them by type assertion. A subscription that is
-// Down ends with the error between two pages.
+// Store returns f with those capabilities that the wrapped store has, for code that looks
+// for them by type assertion. All of them fail at the rate of f but [store.Tenants] and
+// [io.Closer], which are those of the wrapped store. A subscription that is Down ends with
+// the error between two pages.
 func (f *Faulty) Store() store.Store {
-	p := parts{
-		f, &faultyLog{faults: f}, &faultySnapshots{faults: f}, &faultyCheckpoints{faults: f},
-		&faultyClaims{faults: f}, &faultyLeases{faults: f},
+	set := capability.Of(f.inner)
+	set.Store = f
+	if set.Log != nil {
+		set.Log = &faultyLog{f, set.Log}
 	}
-	has := find(f.inner, &p.log, hasTheLog) |
-		find(f.inner, &p.snapshots, hasTheSnapshots) |
-		find(f.inner, &p.checkpoints, hasTheCheckpoints) |
-		find(f.inner, &p.claims, hasTheClaims) |
-		find(f.inner, &p.leases, hasTheLeases)
-	return p.some(has)
-}
-
-// find sets to to st and returns bit, if st is a T.
-func find[T any](st store.Store, to *T, bit int) int {
-	found, ok := st.(T)
-	if !ok {
-		return 0
+	if set.Snapshots != nil {
+		set.Snapshots = &faultySnapshots{f, set.Snapshots}
 	}
-	*to = found
-	return bit
+	if set.Checkpoints != nil {
+		set.Checkpoints = &faultyCheckpoints{f, set.Checkpoints}
+	}
+	if set.Claims != nil {
+		set.Claims = &faultyClaims{f, set.Claims}
+	}
+	if set.Leases != nil {
+		set.Leases = &faultyLeases{f, set.Leases}
+	}
+	if set.Documents != nil {
+		set.Documents = &faultyDocuments{f, set.Documents}
+	}
+	return set.Compose()
 }
 
 type faultyLog struct {
 	faults *Faulty
 	log    store.Log
 }
-
-var _ store.Log = (*faultyLog)(nil)
 
 func (l *faultyLog) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	return reading(ctx, l.faults, func() (store.Page, error) { return l.log.ReadAll(ctx, o) })
@@ -69,8 +69,6 @@ type faultySnapshots struct {
 	snapshots store.Snapshots
 }
 
-var _ store.Snapshots = (*faultySnapshots)(nil)
-
 func (s *faultySnapshots) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	return s.faults.saving(ctx, func() error { return s.snapshots.SaveSnapshot(ctx, snap) })
 }
@@ -90,8 +88,6 @@ type faultyCheckpoints struct {
 	checkpoints store.Checkpoints
 }
 
-var _ store.Checkpoints = (*faultyCheckpoints)(nil)
-
 func (c *faultyCheckpoints) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoint, error) {
 	return reading(ctx, c.faults, func() (store.Checkpoint, error) {
 		return c.checkpoints.LoadCheckpoint(ctx, name)
@@ -106,8 +102,6 @@ type faultyClaims struct {
 	faults *Faulty
 	claims store.Claims
 }
-
-var _ store.Claims = (*faultyClaims)(nil)
 
 func (c *faultyClaims) AppendClaiming(
 	ctx context.Context, s store.Stream, e store.Expected, events []store.Event, claims []store.Claim,
@@ -131,8 +125,6 @@ type faultyLeases struct {
 	leases store.Leases
 }
 
-var _ store.Leases = (*faultyLeases)(nil)
-
 func (l *faultyLeases) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	var lease store.Lease
 	err := l.faults.saving(ctx, func() (err error) {
@@ -147,4 +139,19 @@ func (l *faultyLeases) AcquireLease(ctx context.Context, name, owner string, ttl
 
 func (l *faultyLeases) ReleaseLease(ctx context.Context, lease store.Lease) error {
 	return l.faults.saving(ctx, func() error { return l.leases.ReleaseLease(ctx, lease) })
+}
+
+type faultyDocuments struct {
+	faults    *Faulty
+	documents store.Documents
+}
+
+func (d *faultyDocuments) LoadDocuments(ctx context.Context, kind string, ids []string) ([]store.Document, error) {
+	return reading(ctx, d.faults, func() ([]store.Document, error) { return d.documents.LoadDocuments(ctx, kind, ids) })
+}
+
+func (d *faultyDocuments) ScanDocuments(ctx context.Context, kind, from, to string, limit int) ([]store.Document, error) {
+	return reading(ctx, d.faults, func() ([]store.Document, error) {
+		return d.documents.ScanDocuments(ctx, kind, from, to, limit)
+	})
 }

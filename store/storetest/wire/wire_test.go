@@ -1,4 +1,4 @@
-package storetest_test
+package wire_test
 
 import (
 	"bufio"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/wire"
 )
 
 // ledger is a server that writes down every line that it is sent, and answers
@@ -73,14 +73,14 @@ func (s *ledger) count(line string) (n int) {
 
 // wired is a wire to a ledger.
 type wired struct {
-	*storetest.Wire
+	*wire.Wire
 	*ledger
 }
 
 func newWired(t *testing.T) wired {
 	t.Helper()
 	s := startLedger(t)
-	w, err := storetest.NewWire(s.listener.Addr().String())
+	w, err := wire.New(s.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestWireWithoutTarget(t *testing.T) {
 	t.Parallel()
 	s := startLedger(t)
 	_ = s.listener.Close()
-	w, err := storetest.NewWire(s.listener.Addr().String())
+	w, err := wire.New(s.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package storetest
+// Package history records the calls of a store, and checks that their answers are those of
+// a store that makes one call at a time.
+package history
 
 import (
 	"context"
@@ -7,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
 // Op is one call of a store, as its caller saw it: an append, or a read if
@@ -28,7 +31,7 @@ type Op struct {
 
 // String returns op for messages, such as "B reads from 1: head 3".
 func (op *Op) String() string {
-	return clientName(op.Client) + " " + op.what() + ": " + op.result()
+	return ClientName(op.Client) + " " + op.what() + ": " + op.result()
 }
 
 func (op *Op) what() string {
@@ -42,8 +45,8 @@ func (op *Op) what() string {
 }
 
 func (op *Op) result() string {
-	conflict, isConflict := isA[*store.ConflictError](op.Err, store.ErrConflict)
-	duplicate, isDuplicate := isA[*store.DuplicateError](op.Err, store.ErrDuplicate)
+	conflict, isConflict := judge.IsA[*store.ConflictError](op.Err, store.ErrConflict)
+	duplicate, isDuplicate := judge.IsA[*store.DuplicateError](op.Err, store.ErrDuplicate)
 	switch {
 	case op.Return == 0:
 		return "no answer"
@@ -61,8 +64,8 @@ func (op *Op) result() string {
 	return fmt.Sprintf("version %d", op.Appended.Version)
 }
 
-// clientName returns A for client 0, B for 1 and so on, and ? for nobody.
-func clientName(client int) string {
+// ClientName returns A for client 0, B for 1 and so on, and ? for nobody.
+func ClientName(client int) string {
 	switch {
 	case client < 0:
 		return "?"
@@ -80,7 +83,8 @@ func WithClient(ctx context.Context, client int) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
-func clientOf(ctx context.Context) int {
+// ClientOf returns whose calls are those under ctx: -1 is nobody.
+func ClientOf(ctx context.Context) int {
 	if client, ok := ctx.Value(clientKey{}).(int); ok {
 		return client
 	}
@@ -91,8 +95,7 @@ func clientOf(ctx context.Context) int {
 // [Record]. It is as safe for concurrent use as the store that it wraps.
 type Recorder struct {
 	inner store.Store
-	turn  func(ctx context.Context, isAppend bool) error // waited for before a call; or nil
-	told  func(op *Op)                                   // knows of each outcome; or nil
+	told  func(op Op) // knows of each outcome; or nil
 
 	mu    sync.Mutex
 	clock int64 // of the last thing that happened; guarded by mu
@@ -104,12 +107,13 @@ var _ store.Store = (*Recorder)(nil)
 // Record returns st with a record of its calls.
 func Record(st store.Store) *Recorder { return &Recorder{inner: st} }
 
+// OnReturn has told called with each call that returns from now on. It must be called
+// before the first call, and once.
+func (r *Recorder) OnReturn(told func(op Op)) { r.told = told }
+
 // Append is store.Store.Append, recorded.
 func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
-	if err := r.wait(ctx, true); err != nil {
-		return store.Appended{}, err
-	}
-	op := Op{Client: clientOf(ctx), Stream: s, Expected: e, IDs: make([]string, len(events))}
+	op := Op{Client: ClientOf(ctx), Stream: s, Expected: e, IDs: make([]string, len(events))}
 	for i := range events {
 		op.IDs[i] = events[i].ID
 	}
@@ -121,10 +125,7 @@ func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected,
 
 // Read is store.Store.Read, recorded.
 func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	if err := r.wait(ctx, false); err != nil {
-		return store.Page{}, err
-	}
-	i := r.begin(&Op{Client: clientOf(ctx), Stream: s, Read: o})
+	i := r.begin(&Op{Client: ClientOf(ctx), Stream: s, Read: o})
 	page, err := r.inner.Read(ctx, s, o)
 	kept := page
 	kept.Events = make([]store.Recorded, len(page.Events))
@@ -133,13 +134,6 @@ func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 	}
 	r.end(i, func(op *Op) { op.Page, op.Err = kept, err })
 	return page, err
-}
-
-func (r *Recorder) wait(ctx context.Context, isAppend bool) error {
-	if r.turn == nil {
-		return nil
-	}
-	return r.turn(ctx, isAppend)
 }
 
 // begin records that op was called, and returns its index.
@@ -155,12 +149,13 @@ func (r *Recorder) begin(op *Op) int {
 // end records that the call with this index has returned.
 func (r *Recorder) end(i int, outcome func(op *Op)) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.clock++
 	r.ops[i].Return = r.clock
 	outcome(&r.ops[i])
+	op := r.ops[i]
+	r.mu.Unlock()
 	if r.told != nil {
-		r.told(&r.ops[i])
+		r.told(op)
 	}
 }
 
@@ -173,16 +168,16 @@ func (r *Recorder) Ops() []Op {
 }
 
 // History returns the calls so far, and what st has in stream s, for
-// [CheckStream]. Whatever is still to happen should have happened: what is late,
-// [Faulty.Land] lets happen. The store st is that which was recorded, or one
+// [Check]. Whatever is still to happen should have happened: what is late,
+// Faulty.Land of package faults lets happen. The store st is that which was recorded, or one
 // below it that does not fail.
 func (r *Recorder) History(ctx context.Context, st store.Store, s store.Stream) (History, error) {
-	all, err := readStream(ctx, st, s)
+	all, err := judge.ReadStream(ctx, st, s)
 	if err != nil {
 		return History{}, err
 	}
-	if diff := differVersions(all); diff != "" {
-		return History{}, errors.New("storetest: stream " + s.String() + ": " + diff)
+	if diff := judge.Versions(all); diff != "" {
+		return History{}, errors.New("history: stream " + s.String() + ": " + diff)
 	}
 	h := History{Stream: s, Ops: r.Ops(), Final: make([]string, len(all))}
 	for i := range all {

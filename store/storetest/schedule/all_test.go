@@ -1,4 +1,4 @@
-package storetest_test
+package schedule_test
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
 // program is what a client does: a letter for each step.
@@ -28,7 +29,7 @@ type plan struct {
 	Processes [][]program
 	Alike     int // clients of the first program, instead
 	Streams   int
-	Limits    storetest.Limits
+	Limits    schedule.Limits
 }
 
 func drawPlan(t *rapid.T) plan {
@@ -47,15 +48,15 @@ func drawPlan(t *rapid.T) plan {
 		}
 	}
 	p.Limits.Faults = rapid.SampledFrom([]int{0, 0, 1, 1, 1, 2}).Draw(t, "faults")
-	p.Limits.Kinds = rapid.SampledFrom([][]storetest.Fault{{storetest.Down}, {storetest.Lost}, {storetest.Late}, {}}).Draw(t, "kinds")
+	p.Limits.Kinds = rapid.SampledFrom([][]faults.Fault{{faults.Down}, {faults.Lost}, {faults.Late}, {}}).Draw(t, "kinds")
 	return p
 }
 
 // outcomes returns what can come of p, and of how many schedules.
-func (p plan) outcomes(t *testing.T, explore func(*testing.T, storetest.Limits, func(*storetest.Sim)) (int, error)) (map[string]bool, int) {
+func (p plan) outcomes(t *testing.T, explore func(*testing.T, schedule.Limits, func(*schedule.Sim)) (int, error)) (map[string]bool, int) {
 	t.Helper()
 	all := map[string]bool{}
-	n, err := explore(t, p.Limits, func(s *storetest.Sim) {
+	n, err := explore(t, p.Limits, func(s *schedule.Sim) {
 		now := &play{plan: p, sim: s, inner: memory.New()}
 		now.store = s.Store(now.inner)
 		s.Then(func() { all[now.outcome()] = true })
@@ -81,7 +82,7 @@ func (p plan) outcomes(t *testing.T, explore func(*testing.T, storetest.Limits, 
 // play is a schedule of a plan, with what each client has seen.
 type play struct {
 	plan
-	sim   *storetest.Sim
+	sim   *schedule.Sim
 	inner *memory.Store
 	store store.Store
 	seen  []*strings.Builder
@@ -171,8 +172,8 @@ func TestExploreLeavesOut(t *testing.T) {
 	every, tried := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
 		p := drawPlan(r)
-		all, n := p.outcomes(t, storetest.ExploreEvery)
-		some, m := p.outcomes(t, storetest.Explore)
+		all, n := p.outcomes(t, schedule.ExploreEvery)
+		some, m := p.outcomes(t, schedule.Explore)
 		for outcome := range all {
 			if !some[outcome] {
 				r.Fatalf("of %d schedules, the %d that are tried do not come to\n%s", n, m, outcome)

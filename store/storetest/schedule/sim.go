@@ -1,4 +1,4 @@
-package storetest
+package schedule
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/history"
 )
 
 // Sim is one schedule of a scenario: clients whose calls of stores are made one at a
@@ -23,7 +25,7 @@ type Sim struct {
 	limits Limits
 	left   int // faults that can still happen
 
-	stores  []*simStore
+	stores  []*Store
 	clients []simClient
 	groups  int
 	then    []func()
@@ -64,14 +66,14 @@ type waiting struct {
 	client int // that of nobody is after all others
 	call   int // which of this client's
 	append bool
-	turn   chan Fault
+	turn   chan faults.Fault
 }
 
 // moment is a line of the story: a call of a client and what it said then, or what
 // happened to everybody.
 type moment struct {
 	client int
-	parts  []any // Op or string
+	parts  []any // an Op first, or a string, and then strings
 }
 
 // everybody is the client of a line or step that is no client's.
@@ -80,19 +82,18 @@ const everybody = -2
 // maxSteps is when a schedule does not end.
 const maxSteps = 2000
 
-// Store returns st as a store whose calls wait for their turn. They may be [Down],
-// and appends [Lost] and [Late]. Calls while the scene is set do not wait.
-func (s *Sim) Store(st store.Store) *Recorder {
-	w := &simStore{sim: s, inner: st}
-	w.faults = Faults(watched{st, s}, 1, Rate{})
-	w.recorder = Record(w.faults)
-	w.recorder.turn, w.recorder.told = w.turn, s.told
+// Store returns st as a store whose calls wait for their turn. They may be [faults.Down],
+// and appends [faults.Lost] and [faults.Late]. Calls while the scene is set do not wait.
+func (s *Sim) Store(st store.Store) *Store {
+	f := faults.Wrap(watched{st, s}, 1, faults.Rate{})
+	w := &Store{sim: s, inner: st, faults: f, recorder: history.Record(f)}
+	w.recorder.OnReturn(s.told)
 	s.stores = append(s.stores, w)
-	return w.recorder
+	return w
 }
 
 // Client adds a client, which begins when the scene is set. Its calls are those
-// under ctx or a context made from it; see [WithClient]. The first is client 0.
+// under ctx or a context made from it; see [history.WithClient]. The first is client 0.
 //
 // What it shares with the clients of other calls of Client are the stores of the Sim
 // and nothing else, and reading those changes nothing: so [Explore] tries two reads in
@@ -137,7 +138,7 @@ func (s *Sim) Faulted() int {
 // which must be: a client of ctx can have one at a time.
 func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()) {
 	patient, cancel := context.WithCancel(ctx)
-	i := clientOf(ctx)
+	i := history.ClientOf(ctx)
 	if i < 0 {
 		s.Fatalf("Patience needs the context of a client")
 	}
@@ -158,11 +159,11 @@ func (s *Sim) Sayf(ctx context.Context, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := len(s.lines) - 1; i >= 0 && s.lines[i].client == clientOf(ctx) {
+	if i := len(s.lines) - 1; i >= 0 && s.lines[i].client == history.ClientOf(ctx) {
 		s.lines[i].parts = append(s.lines[i].parts, text)
 		return
 	}
-	s.say(clientOf(ctx), text)
+	s.say(history.ClientOf(ctx), text)
 }
 
 // say adds a line. It needs mu.
@@ -172,11 +173,11 @@ func (s *Sim) say(client int, what any) {
 
 // told adds a line for a call. Of one that nobody made it needs to be an append, or else
 // somebody looks at what has come of it.
-func (s *Sim) told(op *Op) {
+func (s *Sim) told(op history.Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if op.Expected != 0 || s.running {
-		s.say(op.Client, *op)
+		s.say(op.Client, op)
 	}
 }
 
@@ -195,16 +196,19 @@ func (s *Sim) Story() string {
 func (m moment) String() string {
 	text := make([]string, len(m.parts))
 	for i, part := range m.parts {
-		if op, ok := part.(Op); ok {
-			part = op.what() + ": " + op.result()
+		if op, ok := part.(history.Op); ok {
+			part = op.String()
 		}
 		text[i] = fmt.Sprint(part)
 	}
-	who := " "
-	if m.client != everybody {
-		who = clientName(m.client)
+	who := ""
+	if _, ok := m.parts[0].(history.Op); !ok {
+		who = "  "
+		if m.client != everybody {
+			who = history.ClientName(m.client) + " "
+		}
 	}
-	return who + " " + strings.Join(text, "; ")
+	return who + strings.Join(text, "; ")
 }
 
 // play runs the schedule.
@@ -224,7 +228,7 @@ func (s *Sim) play(scene func(s *Sim)) {
 	for i := range s.clients {
 		go func() {
 			defer s.gone()
-			s.clients[i].do(WithClient(ctx, i))
+			s.clients[i].do(history.WithClient(ctx, i))
 		}()
 		synctest.Wait()
 	}
@@ -283,7 +287,7 @@ func (s *Sim) options() (options []option) {
 	slices.SortStableFunc(s.waiting, func(a, b *waiting) int { return a.client - b.client })
 	for _, w := range s.waiting {
 		if s.mayBegin(w.client) {
-			options = append(options, s.granting(w, None))
+			options = append(options, s.granting(w, faults.None))
 		}
 	}
 	if len(s.waiting) == 0 || len(s.waiting) < s.alive && !s.slept {
@@ -293,16 +297,16 @@ func (s *Sim) options() (options []option) {
 		options = append(options, option{done{move{everybody, 0, "land"}, -1, changes}, s.land})
 	}
 	if s.left > 0 {
-		options = s.faults(options)
+		options = s.withFaults(options)
 	}
 	return options
 }
 
-// faults appends what can go wrong next to options. It needs mu.
-func (s *Sim) faults(options []option) []option {
+// withFaults appends what can go wrong next to options. It needs mu.
+func (s *Sim) withFaults(options []option) []option {
 	for _, w := range s.waiting {
 		for _, fault := range s.limits.kinds() {
-			if (w.append || fault == Down) && s.mayBegin(w.client) {
+			if (w.append || fault == faults.Down) && s.mayBegin(w.client) {
 				options = append(options, s.granting(w, fault))
 			}
 		}
@@ -325,23 +329,23 @@ func (s *Sim) mayBegin(client int) bool {
 }
 
 // granting is the option to grant w, with a fault. It needs mu.
-func (s *Sim) granting(w *waiting, fault Fault) option {
+func (s *Sim) granting(w *waiting, fault faults.Fault) option {
 	d := done{move{w.client, w.call, fault.String()}, -1, reads}
 	if w.client < len(s.clients) {
 		d.group = s.clients[w.client].group
 	}
-	if fault == Late {
+	if fault == faults.Late {
 		d.effect = postpones
 	}
 	return option{d, func() { s.grant(w, fault) }}
 }
 
 // grant lets w go on, with a fault.
-func (s *Sim) grant(w *waiting, fault Fault) {
-	if fault != None {
+func (s *Sim) grant(w *waiting, fault faults.Fault) {
+	if fault != faults.None {
 		s.fault()
 	}
-	if fault == Late {
+	if fault == faults.Late {
 		s.late++
 	}
 	s.leave(w)
@@ -388,7 +392,7 @@ func (s *Sim) finish() {
 	s.running, s.waiting = false, nil
 	s.mu.Unlock()
 	for _, w := range left {
-		w.turn <- None
+		w.turn <- faults.None
 	}
 	synctest.Wait()
 }
@@ -401,8 +405,8 @@ func (s *Sim) leave(w *waiting) {
 }
 
 // turn waits until a call of a store is to be made, and says with which fault.
-func (s *Sim) turn(ctx context.Context, isAppend bool) (Fault, error) {
-	w := &waiting{client: clientOf(ctx), append: isAppend, turn: make(chan Fault)}
+func (s *Sim) turn(ctx context.Context, isAppend bool) (faults.Fault, error) {
+	w := &waiting{client: history.ClientOf(ctx), append: isAppend, turn: make(chan faults.Fault)}
 	s.mu.Lock()
 	calls := &s.strange
 	if w.client < 0 {
@@ -418,70 +422,13 @@ func (s *Sim) turn(ctx context.Context, isAppend bool) (Fault, error) {
 	}
 	s.mu.Unlock()
 	if !running {
-		return None, ctx.Err()
+		return faults.None, ctx.Err()
 	}
 	select {
 	case fault := <-w.turn:
 		return fault, nil
 	case <-ctx.Done():
 		s.leave(w)
-		return None, ctx.Err()
-	}
-}
-
-// simStore is a store of a Sim.
-type simStore struct {
-	sim      *Sim
-	inner    store.Store
-	faults   *Faulty
-	recorder *Recorder
-}
-
-// turn waits for the turn of a call, and has the fault happen to it.
-func (st *simStore) turn(ctx context.Context, isAppend bool) error {
-	fault, err := st.sim.turn(ctx, isAppend)
-	switch {
-	case err != nil:
-		return err
-	case isAppend:
-		st.faults.Next(fault)
-	default:
-		st.faults.NextRead(fault)
-	}
-	return nil
-}
-
-// watched is a store of which a Sim knows when it changes.
-type watched struct {
-	store.Store
-	sim *Sim
-}
-
-// Append is store.Store.Append. What is refused for sure, or was there, changes nothing.
-func (w watched) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
-	appended, err := w.Store.Append(ctx, s, e, events)
-	if err == nil && !appended.Replayed || err != nil && !store.Definite(err) {
-		w.sim.mu.Lock()
-		defer w.sim.mu.Unlock()
-		w.sim.changed = true
-	}
-	return appended, err
-}
-
-// check checks the history of each stream.
-func (st *simStore) check(ctx context.Context) {
-	seen := map[store.Stream]bool{}
-	for _, op := range st.recorder.Ops() {
-		if seen[op.Stream] || op.Stream.Validate() != nil {
-			continue
-		}
-		seen[op.Stream] = true
-		h, err := st.recorder.History(ctx, st.inner, op.Stream)
-		if err == nil {
-			err = CheckStream(h)
-		}
-		if err != nil {
-			st.sim.Errorf("%v", err)
-		}
+		return faults.None, ctx.Err()
 	}
 }

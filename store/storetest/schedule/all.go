@@ -1,6 +1,8 @@
-package storetest
+package schedule
 
-import "slices"
+import (
+	"slices"
+)
 
 // explorer chooses the steps of one schedule after the other, depth first, and leaves out
 // what is another schedule in another order.

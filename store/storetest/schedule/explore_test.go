@@ -1,4 +1,4 @@
-package storetest_test
+package schedule_test
 
 import (
 	"context"
@@ -14,8 +14,11 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/schedule"
 )
+
+var account = store.Stream{Type: "Account", ID: "acc-1"}
 
 // adder adds an event to the account, as a runner does: it reads the version,
 // appends at it, and tries again after a conflict or without an answer.
@@ -47,8 +50,8 @@ func adder(st store.Store, bug string) func(ctx context.Context) error {
 
 // adders is a scenario of n clients, each of which adds one event to what open
 // returns.
-func adders(n int, open func() store.Store, bug string) func(s *storetest.Sim) {
-	return func(s *storetest.Sim) {
+func adders(n int, open func() store.Store, bug string) func(s *schedule.Sim) {
+	return func(s *schedule.Sim) {
 		inner := open()
 		st := s.Store(inner)
 		s.Alike(n, func(ctx context.Context) {
@@ -70,10 +73,10 @@ func openMemory() store.Store { return memory.New() }
 // TestExplore counts schedules. TestExploreLeavesOut says that these are enough.
 func TestExplore(t *testing.T) {
 	t.Parallel()
-	lost := []storetest.Fault{storetest.Lost}
+	lost := []faults.Fault{faults.Lost}
 	for _, tt := range []struct {
 		clients, faults, want int
-		kinds                 []storetest.Fault
+		kinds                 []faults.Fault
 	}{
 		{1, 0, 1, nil},
 		{1, 1, 7, nil}, // no fault, two down, lost, and late, which lands before the next read, after it, or in the end
@@ -85,8 +88,8 @@ func TestExplore(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d clients, %d faults of %v", tt.clients, tt.faults, tt.kinds), func(t *testing.T) {
 			t.Parallel()
-			last := (*storetest.Sim)(nil)
-			n, err := storetest.Explore(t, storetest.Limits{Faults: tt.faults, Kinds: tt.kinds}, func(s *storetest.Sim) {
+			last := (*schedule.Sim)(nil)
+			n, err := schedule.Explore(t, schedule.Limits{Faults: tt.faults, Kinds: tt.kinds}, func(s *schedule.Sim) {
 				last = s
 				adders(tt.clients, openMemory, "")(s)
 			})
@@ -145,9 +148,9 @@ func TestExploreFinds(t *testing.T) {
 			scene := adders(2, func() store.Store {
 				return &wrong{Store: memory.New(), bug: tt.store, page: store.Page{Next: 0, End: true}}
 			}, tt.client)
-			limits := storetest.Limits{Faults: tt.faults, Seed: 1}
-			_, explored := storetest.Explore(t, limits, scene)
-			simulated := storetest.Simulate(t, limits, scene)
+			limits := schedule.Limits{Faults: tt.faults, Seed: 1}
+			_, explored := schedule.Explore(t, limits, scene)
+			simulated := schedule.Simulate(t, limits, scene)
 			for _, err := range []error{explored, simulated} {
 				if err == nil || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("found %v, want %q", err, tt.says)
@@ -158,7 +161,7 @@ func TestExploreFinds(t *testing.T) {
 					t.Errorf("the schedule has %d lines:\n%v", lines, err)
 				}
 			}
-			if again := storetest.Simulate(t, limits, scene); again.Error() != simulated.Error() {
+			if again := schedule.Simulate(t, limits, scene); again.Error() != simulated.Error() {
 				t.Errorf("the same seed says first\n%v\nand then\n%v", simulated, again)
 			}
 		})
@@ -169,8 +172,8 @@ func TestExploreFinds(t *testing.T) {
 // scene too.
 func TestSimulateSeeds(t *testing.T) {
 	t.Parallel()
-	stories := func(limits storetest.Limits) (all []string) {
-		err := storetest.Simulate(t, limits, func(s *storetest.Sim) {
+	stories := func(limits schedule.Limits) (all []string) {
+		err := schedule.Simulate(t, limits, func(s *schedule.Sim) {
 			adders(1+s.Random().IntN(3), openMemory, "")(s)
 			s.Then(func() { all = append(all, s.Story()) })
 		})
@@ -179,7 +182,7 @@ func TestSimulateSeeds(t *testing.T) {
 		}
 		return all
 	}
-	limits := storetest.Limits{Faults: 2, Schedules: 20, Seed: 7}
+	limits := schedule.Limits{Faults: 2, Schedules: 20, Seed: 7}
 	first := stories(limits)
 	if again := stories(limits); len(first) != 20 || !slices.Equal(again, first) {
 		t.Errorf("the same seed gave %q and then %q", first, again)
@@ -195,8 +198,8 @@ func TestSimulateSeeds(t *testing.T) {
 //nolint:paralleltest // it changes a flag
 func TestSimulateAgain(t *testing.T) {
 	scene := adders(3, openMemory, "new ids")
-	limits := storetest.Limits{Faults: 2}
-	first := storetest.Simulate(t, limits, scene)
+	limits := schedule.Limits{Faults: 2}
+	first := schedule.Simulate(t, limits, scene)
 	if first == nil {
 		t.Fatal("Simulate has found nothing in 100 schedules")
 	}
@@ -210,7 +213,7 @@ func TestSimulateAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	limits.Schedules = 1
-	if second := storetest.Simulate(t, limits, scene); second == nil || second.Error() != first.Error() {
+	if second := schedule.Simulate(t, limits, scene); second == nil || second.Error() != first.Error() {
 		t.Errorf("the same seed says first\n%v\nand then\n%v", first, second)
 	}
 }
@@ -220,7 +223,7 @@ func TestSimulateAgain(t *testing.T) {
 func TestExplorePatience(t *testing.T) {
 	t.Parallel()
 	gaveUp, landed := 0, 0
-	n, err := storetest.Explore(t, storetest.Limits{Faults: 1, Kinds: []storetest.Fault{}}, func(s *storetest.Sim) {
+	n, err := schedule.Explore(t, schedule.Limits{Faults: 1, Kinds: []faults.Fault{}}, func(s *schedule.Sim) {
 		inner := memory.New()
 		st := s.Store(inner)
 		s.Client(func(ctx context.Context) {
@@ -246,7 +249,7 @@ func TestExploreOfChance(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		const most = 10_000
-		schedules, err := storetest.Explore(t, storetest.Limits{Faults: 1, Schedules: most}, func(s *storetest.Sim) {
+		schedules, err := schedule.Explore(t, schedule.Limits{Faults: 1, Schedules: most}, func(s *schedule.Sim) {
 			st := s.Store(memory.New())
 			for range 2 {
 				reads := random.IntN(4)
@@ -266,7 +269,7 @@ func TestExploreOfChance(t *testing.T) {
 // TestExploreGoesOn checks that a client who never ends is told of.
 func TestExploreGoesOn(t *testing.T) {
 	t.Parallel()
-	_, err := storetest.Explore(t, storetest.Limits{}, func(s *storetest.Sim) {
+	_, err := schedule.Explore(t, schedule.Limits{}, func(s *schedule.Sim) {
 		st := s.Store(memory.New())
 		s.Client(func(ctx context.Context) {
 			for range 3000 {

@@ -1,4 +1,6 @@
-package storetest
+// Package schedule tries the schedules of a scenario with several clients: every order of
+// their calls and every fault, or random ones.
+package schedule
 
 import (
 	"cmp"
@@ -11,15 +13,17 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 // Limits says how far a search goes. The zero Limits is a search without faults.
 type Limits struct {
 	// Faults is the most that goes wrong in one schedule.
 	Faults int
-	// Kinds is what can go wrong with a call: [Down], and for an append [Lost] and
-	// [Late]; nil is all of them. The fewer, the fewer schedules there are.
-	Kinds []Fault
+	// Kinds is what can go wrong with a call: [faults.Down], and for an append [faults.Lost] and
+	// [faults.Late]; nil is all of them. The fewer, the fewer schedules there are.
+	Kinds []faults.Fault
 	// Schedules is how many are tried at most; zero is all for [Explore] and 100
 	// for [Simulate].
 	Schedules int
@@ -30,9 +34,9 @@ type Limits struct {
 	every bool // order is tried, also those which are another one again
 }
 
-func (l Limits) kinds() []Fault {
+func (l Limits) kinds() []faults.Fault {
 	if l.Kinds == nil {
-		return []Fault{Down, Lost, Late}
+		return []faults.Fault{faults.Down, faults.Lost, faults.Late}
 	}
 	return l.Kinds
 }
@@ -50,7 +54,7 @@ func (l Limits) kinds() []Fault {
 // sync.WaitGroup.
 //
 // A schedule fails if the scenario calls Errorf or Fatalf of the Sim, or if a
-// history of a stream is not linearizable (see [CheckStream]).
+// history of a stream is not linearizable (see [history.Check]).
 func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, err error) {
 	t.Helper()
 	for x := (&explorer{}); limits.Schedules == 0 || schedules < limits.Schedules; {
@@ -60,7 +64,7 @@ func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, er
 		}
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
-			return schedules, fmt.Errorf("storetest: schedule %d: %s", schedules, s.report())
+			return schedules, fmt.Errorf("schedule %d: %s", schedules, s.report())
 		}
 		if !x.next(s) {
 			break
@@ -86,7 +90,7 @@ func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 		s := simulate(t, limits, func(_ *Sim, options []option) int { return random.IntN(len(options)) }, seed, scene)
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
-			return fmt.Errorf("storetest: the schedule of the seed %d (again: -rapid.seed=%[1]d): %s", seed, s.report())
+			return fmt.Errorf("schedule of seed %d (again: -rapid.seed=%[1]d): %s", seed, s.report())
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package storetest_test
+package faults_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
-	"github.com/evolvego/evolve/store/storetest"
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 var stream = store.Stream{Type: "Account", ID: "acc-1"}
@@ -46,7 +46,7 @@ func wantIDs(t rapid.TB, s store.Store, want ...string) {
 
 func wantInjected(t rapid.TB, err error) {
 	t.Helper()
-	if !errors.Is(err, storetest.ErrInjected) || store.Definite(err) {
+	if !errors.Is(err, faults.ErrInjected) || store.Definite(err) {
 		t.Errorf("the error is %v, want one that is ErrInjected and not definite", err)
 	}
 }
@@ -57,8 +57,8 @@ func TestFaults(t *testing.T) {
 
 	t.Run("none is the store itself", func(t *testing.T) {
 		t.Parallel()
-		f := storetest.Faults(memory.New(), 1, storetest.Rate{})
-		f.Next(storetest.None)
+		f := faults.Wrap(memory.New(), 1, faults.Rate{})
+		f.Next(faults.None)
 		for i := range 3 {
 			if _, err := f.Append(ctx, stream, store.Exactly(uint64(i)), event(strconv.Itoa(i))); err != nil {
 				t.Fatalf("Append(%d) = %v, want nil", i, err)
@@ -70,8 +70,8 @@ func TestFaults(t *testing.T) {
 	t.Run("down does nothing", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
-		f := storetest.Faults(m, 1, storetest.Rate{})
-		f.Next(storetest.Down)
+		f := faults.Wrap(m, 1, faults.Rate{})
+		f.Next(faults.Down)
 		_, err := f.Append(ctx, stream, store.NoStream, event("a"))
 		wantInjected(t, err)
 		f.Land()
@@ -81,8 +81,8 @@ func TestFaults(t *testing.T) {
 	t.Run("lost has happened", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
-		f := storetest.Faults(m, 1, storetest.Rate{})
-		f.Next(storetest.Lost)
+		f := faults.Wrap(m, 1, faults.Rate{})
+		f.Next(faults.Lost)
 		got, err := f.Append(ctx, stream, store.NoStream, event("a"))
 		wantInjected(t, err)
 		if got != (store.Appended{}) {
@@ -94,8 +94,8 @@ func TestFaults(t *testing.T) {
 	t.Run("late happens when it lands", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
-		f := storetest.Faults(m, 1, storetest.Rate{})
-		f.Next(storetest.Late, storetest.Late)
+		f := faults.Wrap(m, 1, faults.Rate{})
+		f.Next(faults.Late, faults.Late)
 		batch := event("a")
 		short, cancel := context.WithCancel(ctx)
 		_, err := f.Append(short, stream, store.Any, batch)
@@ -120,7 +120,7 @@ func TestFaults(t *testing.T) {
 		t.Parallel()
 		seen := map[int]bool{}
 		for seed := range uint64(40) {
-			f := storetest.Faults(memory.New(), seed, storetest.Rate{Late: 1})
+			f := faults.Wrap(memory.New(), seed, faults.Rate{Late: 1})
 			_, err := f.Append(ctx, stream, store.NoStream, event("a"))
 			wantInjected(t, err)
 			calls := 1
@@ -139,8 +139,8 @@ func TestFaults(t *testing.T) {
 	t.Run("refuse is a true conflict", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
-		f := storetest.Faults(m, 1, storetest.Rate{})
-		f.Next(storetest.Refuse, storetest.Refuse)
+		f := faults.Wrap(m, 1, faults.Rate{})
+		f.Next(faults.Refuse, faults.Refuse)
 		_, err := f.Append(ctx, stream, store.NoStream, event("a"))
 		var conflict *store.ConflictError
 		if !errors.As(err, &conflict) || conflict.Actual != 1 {
@@ -157,11 +157,11 @@ func TestFaults(t *testing.T) {
 	t.Run("refuse asks the rival", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
-		f := storetest.Faults(m, 1, storetest.Rate{Rival: func(ctx context.Context, s store.Stream) error {
+		f := faults.Wrap(m, 1, faults.Rate{Rival: func(ctx context.Context, s store.Stream) error {
 			_, err := m.Append(ctx, s, store.NoStream, event("rival"))
 			return err
 		}})
-		f.Next(storetest.Refuse, storetest.Refuse)
+		f.Next(faults.Refuse, faults.Refuse)
 		for range 2 {
 			if _, err := f.Append(ctx, stream, store.NoStream, event("a")); !errors.Is(err, store.ErrConflict) {
 				t.Errorf("a refused Append = %v, want a conflict", err)
@@ -172,7 +172,7 @@ func TestFaults(t *testing.T) {
 
 	t.Run("the rate is a share of each", func(t *testing.T) {
 		t.Parallel()
-		f := storetest.Faults(memory.New(), 1, storetest.Rate{
+		f := faults.Wrap(memory.New(), 1, faults.Rate{
 			Down: 0.1, Lost: 0.1, Late: 0.2, Slow: 0.2, Refuse: 0.1, Delay: time.Nanosecond,
 		})
 		const calls = 2000
@@ -182,8 +182,8 @@ func TestFaults(t *testing.T) {
 				wantInjected(t, err)
 			}
 		}
-		want := map[storetest.Fault]float64{
-			storetest.None: 0.3, storetest.Down: 0.1, storetest.Lost: 0.1, storetest.Late: 0.2, storetest.Slow: 0.2, storetest.Refuse: 0.1,
+		want := map[faults.Fault]float64{
+			faults.None: 0.3, faults.Down: 0.1, faults.Lost: 0.1, faults.Late: 0.2, faults.Slow: 0.2, faults.Refuse: 0.1,
 		}
 		for fault, share := range want {
 			if got := float64(f.Count(fault)) / calls; math.Abs(got-share) > 0.05 {
@@ -194,14 +194,14 @@ func TestFaults(t *testing.T) {
 
 	t.Run("a read can be down", func(t *testing.T) {
 		t.Parallel()
-		f := storetest.Faults(memory.New(), 1, storetest.Rate{})
-		f.NextRead(storetest.None, storetest.Down)
-		for i, want := range []error{nil, storetest.ErrInjected, nil} {
+		f := faults.Wrap(memory.New(), 1, faults.Rate{})
+		f.NextRead(faults.None, faults.Down)
+		for i, want := range []error{nil, faults.ErrInjected, nil} {
 			if _, err := f.Read(ctx, stream, store.ReadOptions{}); !errors.Is(err, want) {
 				t.Errorf("Read() %d = %v, want %v", i, err, want)
 			}
 		}
-		if got := f.Count(storetest.Down); got != 1 {
+		if got := f.Count(faults.Down); got != 1 {
 			t.Errorf("Count(Down) = %d, want 1", got)
 		}
 	})
@@ -213,7 +213,7 @@ func TestFaults(t *testing.T) {
 				t.Error("NextRead(Late) did not panic")
 			}
 		}()
-		storetest.Faults(memory.New(), 1, storetest.Rate{}).NextRead(storetest.Late)
+		faults.Wrap(memory.New(), 1, faults.Rate{}).NextRead(faults.Late)
 	})
 }
 
@@ -224,8 +224,8 @@ func TestFaultsSlow(t *testing.T) {
 		var before, after int
 		for seed := range uint64(20) {
 			m := memory.New()
-			f := storetest.Faults(m, seed, storetest.Rate{Delay: most})
-			f.Next(storetest.Slow)
+			f := faults.Wrap(m, seed, faults.Rate{Delay: most})
+			f.Next(faults.Slow)
 			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 			_, err := f.Append(ctx, stream, store.NoStream, event("a"))
@@ -239,7 +239,7 @@ func TestFaultsSlow(t *testing.T) {
 				after++
 			}
 
-			f.NextRead(storetest.Slow)
+			f.NextRead(faults.Slow)
 			start = time.Now()
 			if _, err := f.Read(t.Context(), stream, store.ReadOptions{}); err != nil {
 				t.Fatalf("a slow Read = %v, want nil", err)
@@ -261,7 +261,7 @@ func TestFaultsProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		share := rapid.Float64Range(0, 0.2)
-		rate := storetest.Rate{
+		rate := faults.Rate{
 			Down: share.Draw(t, "down"), Lost: share.Draw(t, "lost"), Late: share.Draw(t, "late"),
 			Slow: share.Draw(t, "slow"), Refuse: share.Draw(t, "refuse"), Delay: time.Nanosecond,
 		}
@@ -275,9 +275,9 @@ func TestFaultsProperty(t *testing.T) {
 }
 
 // run makes calls, true being an append, and returns what came of them.
-func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []string) {
+func run(t *rapid.T, seed uint64, rate faults.Rate, calls []bool) (trace []string) {
 	m := memory.New()
-	f := storetest.Faults(m, seed, rate)
+	f := faults.Wrap(m, seed, rate)
 	var sure, unsure []string
 	for i, isAppend := range calls {
 		if !isAppend {
@@ -303,8 +303,8 @@ func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []st
 			t.Fatalf("the append of %s went well, but the stream has %q", id, landed)
 		}
 	}
-	happened := len(sure) + f.Count(storetest.Lost) + f.Count(storetest.Late)
-	if len(all) != happened || happened+f.Count(storetest.Down) < len(sure)+len(unsure) {
+	happened := len(sure) + f.Count(faults.Lost) + f.Count(faults.Late)
+	if len(all) != happened || happened+f.Count(faults.Down) < len(sure)+len(unsure) {
 		t.Fatalf("%d appends happened: %q, want %d", len(all), all, happened)
 	}
 	return append(trace, fmt.Sprint(all))
@@ -313,19 +313,19 @@ func run(t *rapid.T, seed uint64, rate storetest.Rate, calls []bool) (trace []st
 func TestFaultsCapabilities(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	open := func(rate storetest.Rate) (*memory.Store, *storetest.Faulty) {
+	open := func(rate faults.Rate) (*memory.Store, *faults.Faulty) {
 		m := memory.New()
 		if _, err := m.Append(ctx, stream, store.NoStream, event("a")); err != nil {
 			t.Fatalf("Append() = %v", err)
 		}
-		return m, storetest.Faults(m, 1, rate)
+		return m, faults.Wrap(m, 1, rate)
 	}
 
 	t.Run("a log can be down", func(t *testing.T) {
 		t.Parallel()
-		_, f := open(storetest.Rate{})
+		_, f := open(faults.Rate{})
 		log := f.Store().(store.Log) //nolint:errcheck // a panic says it all
-		f.NextRead(storetest.Down, storetest.Down, storetest.None, storetest.Down)
+		f.NextRead(faults.Down, faults.Down, faults.None, faults.Down)
 		_, err := log.ReadAll(ctx, store.LogOptions{})
 		wantInjected(t, err)
 		_, err = log.Head(ctx)
@@ -349,7 +349,7 @@ func TestFaultsCapabilities(t *testing.T) {
 
 	t.Run("a save can be lost", func(t *testing.T) {
 		t.Parallel()
-		m, f := open(storetest.Rate{Lost: 1})
+		m, f := open(faults.Rate{Lost: 1})
 		s := f.Store().(interface { //nolint:errcheck // a panic says it all
 			store.Snapshots
 			store.Checkpoints
@@ -367,13 +367,13 @@ func TestFaultsCapabilities(t *testing.T) {
 
 	t.Run("a claim can be lost, late and down", func(t *testing.T) {
 		t.Parallel()
-		m, f := open(storetest.Rate{})
+		m, f := open(faults.Rate{})
 		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
 		claim := func(n string) error {
 			_, err := c.AppendClaiming(ctx, stream, store.Any, event(n), []store.Claim{{Key: n}})
 			return err
 		}
-		f.Next(storetest.Lost, storetest.Late, storetest.Down, storetest.None)
+		f.Next(faults.Lost, faults.Late, faults.Down, faults.None)
 		wantInjected(t, claim("lost"))
 		wantInjected(t, claim("late"))
 		wantInjected(t, claim("down"))
@@ -386,7 +386,7 @@ func TestFaultsCapabilities(t *testing.T) {
 		for key, held := range map[string]bool{"lost": true, "late": true, "down": false, "well": true} {
 			wantHolder(t, m, key, held)
 		}
-		f.NextRead(storetest.Down)
+		f.NextRead(faults.Down)
 		_, held, err := c.Holder(ctx, "well")
 		if wantInjected(t, err); held {
 			t.Error("Holder() is true with its error")
@@ -396,9 +396,9 @@ func TestFaultsCapabilities(t *testing.T) {
 
 	t.Run("a claim is refused with a true conflict", func(t *testing.T) {
 		t.Parallel()
-		m, f := open(storetest.Rate{})
+		m, f := open(faults.Rate{})
 		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
-		f.Next(storetest.Refuse)
+		f.Next(faults.Refuse)
 		_, err := c.AppendClaiming(ctx, stream, store.Exactly(1), event("b"), []store.Claim{{Key: "b"}})
 		if !errors.Is(err, store.ErrConflict) {
 			t.Errorf("AppendClaiming() = %v, want ErrConflict", err)
@@ -408,7 +408,7 @@ func TestFaultsCapabilities(t *testing.T) {
 
 	t.Run("a lease can be lost and down", func(t *testing.T) {
 		t.Parallel()
-		m, f := open(storetest.Rate{Lost: 1})
+		m, f := open(faults.Rate{Lost: 1})
 		lost := f.Store().(store.Leases) //nolint:errcheck // a panic says it all
 		got, err := lost.AcquireLease(ctx, "view", "a", time.Hour)
 		if wantInjected(t, err); got != (store.Lease{}) {
@@ -418,7 +418,7 @@ func TestFaultsCapabilities(t *testing.T) {
 		if err != nil || lease.Fence != 1 {
 			t.Fatalf("AcquireLease() = %v, %v, want it extended: only the answer was lost", lease, err)
 		}
-		down := storetest.Faults(m, 1, storetest.Rate{Down: 1}).Store().(store.Leases) //nolint:errcheck // a panic says it all
+		down := faults.Wrap(m, 1, faults.Rate{Down: 1}).Store().(store.Leases) //nolint:errcheck // a panic says it all
 		wantInjected(t, down.ReleaseLease(ctx, lease))
 		if _, err := m.AcquireLease(ctx, "view", "b", time.Hour); !errors.Is(err, store.ErrLeaseHeld) {
 			t.Errorf("AcquireLease() by another = %v, want ErrLeaseHeld: the release was down", err)
@@ -431,7 +431,7 @@ func TestFaultsCapabilities(t *testing.T) {
 
 	t.Run("snapshots and checkpoints can be down", func(t *testing.T) {
 		t.Parallel()
-		_, f := open(storetest.Rate{Down: 1})
+		_, f := open(faults.Rate{Down: 1})
 		s := f.Store().(interface { //nolint:errcheck // a panic says it all
 			store.Snapshots
 			store.Checkpoints
@@ -441,7 +441,7 @@ func TestFaultsCapabilities(t *testing.T) {
 		wantInjected(t, err)
 		_, err = s.LoadCheckpoint(ctx, "view")
 		wantInjected(t, err)
-		f.NextRead(storetest.None)
+		f.NextRead(faults.None)
 		if _, ok, err := s.LoadSnapshot(ctx, stream, "1"); ok || err != nil {
 			t.Errorf("LoadSnapshot() = %v, %v, want none: the save was down", ok, err)
 		}
@@ -455,18 +455,18 @@ func wantHolder(t rapid.TB, c store.Claims, key string, want bool) {
 	}
 }
 
-func ExampleFaults() {
+func ExampleWrap() {
 	ctx := context.Background()
-	st := storetest.Faults(memory.New(), 1, storetest.Rate{})
+	st := faults.Wrap(memory.New(), 1, faults.Rate{})
 	stream := store.Stream{Type: "Account", ID: "acc-1"}
 	opened := []store.Event{{ID: "1", Type: "Opened"}}
 
-	st.Next(storetest.Lost)
+	st.Next(faults.Lost)
 	_, err := st.Append(ctx, stream, store.NoStream, opened)
 	fmt.Println(err)
 	again, err := st.Append(ctx, stream, store.NoStream, opened)
 	fmt.Println(again.Version, again.Replayed, err)
 	// Output:
-	// storetest: injected fault: lost
+	// faults: injected fault: lost
 	// 1 true <nil>
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // Same checks that other behaves as the decider of s does, seen from outside: on
@@ -29,7 +31,7 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 				if agrees(s, o) {
 					return nil
 				}
-				return breachf(i, "%s is decided otherwise by the other one:\n  this one   %s\n  the other  %s", text(s.Command), s.outcome(), o.outcome())
+				return breachf(i, "%s is decided otherwise by the other one:\n  this one   %s\n  the other  %s", show.Text(s.Command), s.outcome(), o.outcome())
 			})
 		}},
 		{name: "both reject with the same error", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
@@ -37,7 +39,7 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 				if s.Err == nil || o.Err == nil || alike(s.Err, o.Err) {
 					return nil
 				}
-				return breachf(i, "%s is rejected by both, with errors that differ:\n  this one   %v\n  the other  %v", text(s.Command), s.Err, o.Err)
+				return breachf(i, "%s is rejected by both, with errors that differ:\n  this one   %v\n  the other  %v", show.Text(s.Command), s.Err, o.Err)
 			})
 		}},
 		{name: "both end at the same time", check: func(r *run[C, S, E], cmds []C) *breach {
@@ -49,7 +51,7 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 				if this == that || !agrees(s, o) {
 					return nil
 				}
-				return breachf(i, "this one is terminal: %v, the other: %v:\n  this one   %s\n  the other  %s", this, that, text(s.After), text(o.After))
+				return breachf(i, "this one is terminal: %v, the other: %v:\n  this one   %s\n  the other  %s", this, that, show.Text(s.After), show.Text(o.After))
 			})
 		}},
 	}
@@ -59,7 +61,7 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 // to visit, up to the first on which they part: what follows says no more.
 func beside[C, S, T, E any](r *run[C, S, E], cmds []C, other decider.Decider[C, T, E], visit func(int, Step[C, S, E], Step[C, T, E]) *breach) *breach {
 	state, parted := other.Start(), false
-	mine := clones(cmds)
+	mine := value.Clones(cmds)
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		if parted {
 			return nil
@@ -75,7 +77,7 @@ func beside[C, S, T, E any](r *run[C, S, E], cmds []C, other decider.Decider[C, 
 
 // agrees reports whether s and o decided the same events, or both rejected.
 func agrees[C, S, T, E any](s Step[C, S, E], o Step[C, T, E]) bool {
-	return (s.Err == nil) == (o.Err == nil) && same(s.Events, o.Events)
+	return (s.Err == nil) == (o.Err == nil) && show.Same(s.Events, o.Events)
 }
 
 // alike reports whether a caller can take a and b for the same error.
@@ -130,8 +132,8 @@ func (f refinement[C, S, E, C1, S1, E1]) laws() []law[C, S, E] {
 }
 
 func (f refinement[C, S, E, C1, S1, E1]) begins(r *run[C, S, E], _ []C) *breach {
-	if got, want := f.mapping.State(r.decider.Start()), f.abstract.Start(); !same(got, want) {
-		return breachf(-1, "its start means %s, and the abstract one begins at %s", text(got), text(want))
+	if got, want := f.mapping.State(r.decider.Start()), f.abstract.Start(); !show.Same(got, want) {
+		return breachf(-1, "its start means %s, and the abstract one begins at %s", show.Text(got), show.Text(want))
 	}
 	return nil
 }
@@ -139,8 +141,8 @@ func (f refinement[C, S, E, C1, S1, E1]) begins(r *run[C, S, E], _ []C) *breach 
 func (f refinement[C, S, E, C1, S1, E1]) foreign(r *run[C, S, E], cmds []C) *breach {
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		if _, ok := f.mapping.Command(s.Command); !ok {
-			if change := changes(f.mapping.State(s.Before), f.mapping.State(s.After)); change != "" {
-				return breachf(i, "%s means nothing to the abstract one, but to it changed %s", text(s.Command), change)
+			if change := show.Changes(f.mapping.State(s.Before), f.mapping.State(s.After)); change != "" {
+				return breachf(i, "%s means nothing to the abstract one, but to it changed %s", show.Text(s.Command), change)
 			}
 		}
 		return nil
@@ -151,7 +153,7 @@ func (f refinement[C, S, E, C1, S1, E1]) foreign(r *run[C, S, E], cmds []C) *bre
 // one that abstract makes of it.
 func (f refinement[C, S, E, C1, S1, E1]) decisions(r *run[C, S, E], cmds []C, visit func(int, Step[C, S, E], Step[C1, S1, E1]) *breach) *breach {
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
-		cmd, ok := f.mapping.Command(clone(cmds[i]))
+		cmd, ok := f.mapping.Command(value.Clone(cmds[i]))
 		if !ok {
 			return nil
 		}
@@ -168,7 +170,7 @@ func (f refinement[C, S, E, C1, S1, E1]) accepts(r *run[C, S, E], cmds []C) *bre
 		if s.Err != nil || a.Err == nil {
 			return nil
 		}
-		return breachf(i, "%s is accepted, and to the abstract one is %s, which it rejects on %s:\n  %v", text(s.Command), text(a.Command), text(a.Before), a.Err)
+		return breachf(i, "%s is accepted, and to the abstract one is %s, which it rejects on %s:\n  %v", show.Text(s.Command), show.Text(a.Command), show.Text(a.Before), a.Err)
 	})
 }
 
@@ -180,7 +182,7 @@ func (f refinement[C, S, E, C1, S1, E1]) rejects(r *run[C, S, E], cmds []C) *bre
 		if s.Err == nil || a.Err != nil {
 			return nil
 		}
-		return breachf(i, "%s is rejected (%v), and to the abstract one is %s, which it accepts on %s:\n  %s", text(s.Command), s.Err, text(a.Command), text(a.Before), a.outcome())
+		return breachf(i, "%s is rejected (%v), and to the abstract one is %s, which it accepts on %s:\n  %s", show.Text(s.Command), s.Err, show.Text(a.Command), show.Text(a.Before), a.outcome())
 	})
 }
 
@@ -195,11 +197,11 @@ func (f refinement[C, S, E, C1, S1, E1]) decides(r *run[C, S, E], cmds []C) *bre
 				means = append(means, e1)
 			}
 		}
-		if same(means, a.Events) {
+		if show.Same(means, a.Events) {
 			return nil
 		}
 		return breachf(i, "%s, which is %s to the abstract one, is decided otherwise by it:\n  decided   %s\n  it means  %s\n  abstract  %s",
-			text(s.Command), text(a.Command), s.outcome(), outcome(means, nil), a.outcome())
+			show.Text(s.Command), show.Text(a.Command), s.outcome(), outcome(means, nil), a.outcome())
 	})
 }
 
@@ -212,12 +214,12 @@ func (f refinement[C, S, E, C1, S1, E1]) evolves(r *run[C, S, E], cmds []C) *bre
 		}
 		got := f.mapping.State(r.decider.Evolve(state, e))
 		switch {
-		case same(got, want):
+		case show.Same(got, want):
 			return nil
 		case ok:
-			return breachf(i, "%s leads to another state than %s does in the abstract one:\n  it means  %s\n  abstract  %s", text(e), text(e1), text(got), text(want))
+			return breachf(i, "%s leads to another state than %s does in the abstract one:\n  it means  %s\n  abstract  %s", show.Text(e), show.Text(e1), show.Text(got), show.Text(want))
 		}
-		return breachf(i, "%s means nothing to the abstract one, but to it changed %s", text(e), changes(want, got))
+		return breachf(i, "%s means nothing to the abstract one, but to it changed %s", show.Text(e), show.Changes(want, got))
 	})
 }
 
@@ -227,7 +229,7 @@ func (f refinement[C, S, E, C1, S1, E1]) ends(r *run[C, S, E], cmds []C) *breach
 	}
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		if means := f.mapping.State(s.After); r.decider.IsTerminal(s.After) && !f.abstract.IsTerminal(means) {
-			return breachf(i, "%s is terminal, and means %s, which is not", text(s.After), text(means))
+			return breachf(i, "%s is terminal, and means %s, which is not", show.Text(s.After), show.Text(means))
 		}
 		return nil
 	})
@@ -268,8 +270,8 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 			if parted {
 				return nil
 			}
-			before := text(model)
-			next, accept := m.Next(model, clone(cmds[i]))
+			before := show.Text(model)
+			next, accept := m.Next(model, value.Clone(cmds[i]))
 			if accept {
 				model = next
 			}
@@ -279,8 +281,8 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 	}
 	return []law[C, S, E]{
 		{name: "it begins as the model does", check: func(r *run[C, S, E], _ []C) *breach {
-			if got, want := m.Abs(r.decider.Start()), start(); !same(got, want) {
-				return breachf(-1, "the model begins at %s, and the start of the decider means %s", text(want), text(got))
+			if got, want := m.Abs(r.decider.Start()), start(); !show.Same(got, want) {
+				return breachf(-1, "the model begins at %s, and the start of the decider means %s", show.Text(want), show.Text(got))
 			}
 			return nil
 		}},
@@ -288,17 +290,17 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 			return along(r, cmds, func(i int, s Step[C, S, E], before string, _ M, accept bool) *breach {
 				switch {
 				case accept && s.Err != nil:
-					return breachf(i, "the model accepts %s on %s, and the decider rejects it: %v", text(s.Command), before, s.Err)
+					return breachf(i, "the model accepts %s on %s, and the decider rejects it: %v", show.Text(s.Command), before, s.Err)
 				case !accept && s.Err == nil:
-					return breachf(i, "the model rejects %s on %s, and the decider accepts it: %s", text(s.Command), before, s.outcome())
+					return breachf(i, "the model rejects %s on %s, and the decider accepts it: %s", show.Text(s.Command), before, s.outcome())
 				}
 				return nil
 			})
 		}},
 		{name: "it leads to where the model does", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
 			return along(r, cmds, func(i int, s Step[C, S, E], before string, next M, accept bool) *breach {
-				if got := m.Abs(s.After); accept && s.Err == nil && !same(got, next) {
-					return breachf(i, "%s leads the model from %s to\n  %s\nand the decider to what means\n  %s", text(s.Command), before, text(next), text(got))
+				if got := m.Abs(s.After); accept && s.Err == nil && !show.Same(got, next) {
+					return breachf(i, "%s leads the model from %s to\n  %s\nand the decider to what means\n  %s", show.Text(s.Command), before, show.Text(next), show.Text(got))
 				}
 				return nil
 			})

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // Lens checks get and set, as they are given to decider.Focus, on the states that
@@ -24,7 +26,7 @@ func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
 				state := History[C, S, E]{Start: h.Start, Steps: h.Steps[:i+1]}.end()
 				var wrong string
 				if err := catch(func() { wrong = lensAt(h, state, get, visit) }); err != nil {
-					wrong = "on " + text(state) + ": " + err.Error()
+					wrong = "on " + show.Text(state) + ": " + err.Error()
 				}
 				if wrong != "" { // the part may come from any step
 					return &breach{len(h.Steps) - 1, wrong}
@@ -35,34 +37,34 @@ func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
 	}
 	return []law[C, S, E]{
 		each("one gets what was set", func(state S, a, _ A) string {
-			if got := get(set(state, a)); !same(got, a) {
-				return "in " + text(state) + "\n  was set  " + text(a) + "\n  and got  " + text(got)
+			if got := get(set(state, a)); !show.Same(got, a) {
+				return "in " + show.Text(state) + "\n  was set  " + show.Text(a) + "\n  and got  " + show.Text(got)
 			}
 			return ""
 		}),
 		each("setting what one got changes nothing", func(state S, _, _ A) string {
-			if change := changes(state, set(state, get(state))); change != "" {
-				return "in " + text(state) + " it changes " + change
+			if change := show.Changes(state, set(state, get(state))); change != "" {
+				return "in " + show.Text(state) + " it changes " + change
 			}
 			return ""
 		}),
 		each("the last set counts", func(state S, a, b A) string {
 			once, twice := set(state, b), set(set(state, a), b)
-			if change := changes(once, twice); change != "" {
-				return "in " + text(state) + " was set " + text(a) + ", and then " + text(b) + ", which without the first is another: " + change
+			if change := show.Changes(once, twice); change != "" {
+				return "in " + show.Text(state) + " was set " + show.Text(a) + ", and then " + show.Text(b) + ", which without the first is another: " + change
 			}
 			return ""
 		}),
 		each("set changes nothing in place", func(state S, a, b A) string {
-			was := text(state)
+			was := show.Text(state)
 			first := set(state, a)
-			then := text(first)
+			then := show.Text(first)
 			set(state, b)
-			if is := text(state); is != was {
-				return "a state was\n  " + was + "\nand after set " + text(a) + " is\n  " + is
+			if is := show.Text(state); is != was {
+				return "a state was\n  " + was + "\nand after set " + show.Text(a) + " is\n  " + is
 			}
-			if is := text(first); is != then {
-				return "what set " + text(a) + " returned was\n  " + then + "\nand after another set, " + text(b) + ", is\n  " + is
+			if is := show.Text(first); is != then {
+				return "what set " + show.Text(a) + " returned was\n  " + then + "\nand after another set, " + show.Text(b) + ", is\n  " + is
 			}
 			return ""
 		}),
@@ -99,16 +101,16 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 		e2 := out(e)
 		switch got, ok := in(e2); {
 		case !ok:
-			return text(e) + " goes out as " + text(e2) + ", and that is not let in"
-		case !same(got, e):
-			return text(e) + " goes out as " + text(e2) + ", and comes in as " + text(got)
+			return show.Text(e) + " goes out as " + show.Text(e2) + ", and that is not let in"
+		case !show.Same(got, e):
+			return show.Text(e) + " goes out as " + show.Text(e2) + ", and comes in as " + show.Text(got)
 		}
 		return ""
 	}
 	return []law[C, S, E]{
 		{name: "an event comes back as it was", check: eachEvent[C, S](func(e E) (wrong string) {
 			if err := catch(func() { wrong = back(e) }); err != nil {
-				return text(e) + ": " + err.Error()
+				return show.Text(e) + ": " + err.Error()
 			}
 			return wrong
 		})},
@@ -117,10 +119,10 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 				var e E
 				var ok bool
 				if err := catch(func() { e, ok = in(f) }); err != nil {
-					return breachf(-1, "in(%s): %v", text(f), err)
+					return breachf(-1, "in(%s): %v", show.Text(f), err)
 				}
 				if ok {
-					return breachf(-1, "%s is foreign, but is let in as %s", text(f), text(e))
+					return breachf(-1, "%s is foreign, but is let in as %s", show.Text(f), show.Text(e))
 				}
 			}
 			return nil
@@ -146,10 +148,10 @@ func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
 			return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 				for n := from; n <= to && i+n <= len(cmds); n++ {
 					var got decision[E]
-					if err := catch(func() { got.events, got.err = batch.Decide(clones(cmds[i:i+n]), s.Before) }); err != nil {
+					if err := catch(func() { got.events, got.err = batch.Decide(value.Clones(cmds[i:i+n]), s.Before) }); err != nil {
 						got.err = err
 					}
-					if text := wrong(cmds[i:i+n], got, inTurn(r.decider, clones(cmds[i:i+n]), s.Before)); text != "" {
+					if text := wrong(cmds[i:i+n], got, inTurn(r.decider, value.Clones(cmds[i:i+n]), s.Before)); text != "" {
 						return &breach{max(i, i+n-1), text}
 					}
 				}
@@ -158,18 +160,18 @@ func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
 		}}
 	}
 	differ := func(cmds []C, got, want decision[E]) string {
-		return "the batch " + text(cmds) + " is decided otherwise than its commands in turn:\n  batch    " +
+		return "the batch " + show.Text(cmds) + " is decided otherwise than its commands in turn:\n  batch    " +
 			outcome(got.events, got.err) + "\n  in turn  " + outcome(want.events, want.err)
 	}
 	return []law[C, S, E]{
 		each("a batch of one is its command", 1, 1, func(cmds []C, got, want decision[E]) string {
-			if (got.err == nil) != (want.err == nil) || want.err != nil && !alike(got.err, want.err) || want.err == nil && !same(got.events, want.events) {
+			if (got.err == nil) != (want.err == nil) || want.err != nil && !alike(got.err, want.err) || want.err == nil && !show.Same(got.events, want.events) {
 				return differ(cmds, got, want)
 			}
 			return ""
 		}),
 		each("a batch is its commands in turn", 0, maxBatch, func(cmds []C, got, want decision[E]) string {
-			if want.err == nil && (got.err != nil || !same(got.events, want.events)) {
+			if want.err == nil && (got.err != nil || !show.Same(got.events, want.events)) {
 				return differ(cmds, got, want)
 			}
 			return ""
@@ -179,9 +181,9 @@ func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
 			case want.err == nil:
 				return ""
 			case got.err == nil:
-				return "the batch " + text(cmds) + " is accepted, though one of its commands is rejected: " + want.err.Error()
+				return "the batch " + show.Text(cmds) + " is accepted, though one of its commands is rejected: " + want.err.Error()
 			case len(got.events) > 0:
-				return "the batch " + text(cmds) + " is rejected, and has events: " + outcome(got.events, got.err)
+				return "the batch " + show.Text(cmds) + " is rejected, and has events: " + outcome(got.events, got.err)
 			}
 			return ""
 		}),

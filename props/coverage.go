@@ -12,6 +12,7 @@ import (
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
 )
 
 const (
@@ -55,7 +56,7 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 		}
 	}
 	for _, b := range s.blanks {
-		c.tally(kind(b.sample))
+		c.tally(show.Kind(b.sample))
 	}
 	return c
 }
@@ -73,7 +74,7 @@ func (c *coverage[C, S, E]) add(h History[C, S, E]) {
 	c.histories++
 	c.steps += len(h.Steps)
 	for _, s := range h.Steps {
-		t := c.tally(kind(s.Command))
+		t := c.tally(show.Kind(s.Command))
 		t.steps++
 		if s.Err == nil {
 			t.accepted++
@@ -106,9 +107,9 @@ func (c *coverage[C, S, E]) effects(s Step[C, S, E]) {
 		if i < len(s.Events)-1 {
 			next = c.decider.Evolve(state, e)
 		}
-		if k := kind(e); c.idle[k] != effective {
+		if k := show.Kind(e); c.idle[k] != effective {
 			c.idle[k]++
-			if text(state) != text(next) {
+			if show.Text(state) != show.Text(next) {
 				c.idle[k] = effective
 			}
 		}
@@ -122,7 +123,7 @@ func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
 		return
 	}
 	for _, e := range s.Events {
-		k := kind(e)
+		k := show.Kind(e)
 		if c.events[k] != "" {
 			continue
 		}
@@ -153,14 +154,14 @@ func (c *coverage[C, S, E]) undecided() (verdict, bool) {
 // label returns the kinds of events that s decided, or why it was rejected.
 func (s Step[C, S, E]) label() string {
 	if s.Err != nil {
-		return "✗ " + cut(digits.ReplaceAllString(s.Err.Error(), "#"), maxColumn)
+		return "✗ " + show.Cut(digits.ReplaceAllString(s.Err.Error(), "#"), maxColumn)
 	}
 	if len(s.Events) == 0 {
 		return "nothing"
 	}
 	kinds := make([]string, len(s.Events))
 	for i, e := range s.Events {
-		kinds[i] = kind(e)
+		kinds[i] = show.Kind(e)
 	}
 	return strings.Join(slices.Compact(kinds), "+")
 }

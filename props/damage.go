@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -22,9 +24,9 @@ func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) st
 		again, err := encode(c, e)
 		switch {
 		case err != nil:
-			return fmt.Sprintf("%s encoded, and not the second time: %v", text(e), err)
+			return fmt.Sprintf("%s encoded, and not the second time: %v", show.Text(e), err)
 		case again.Type != first.Type || again.Schema != first.Schema || again.ContentType != first.ContentType || !bytes.Equal(again.Data, first.Data):
-			return fmt.Sprintf("%s was encoded twice:\n  first   %s\n  second  %s   ← is it the order of a map?", text(e), storedText(first), storedText(again))
+			return fmt.Sprintf("%s was encoded twice:\n  first   %s\n  second  %s   ← is it the order of a map?", show.Text(e), storedText(first), storedText(again))
 		}
 	}
 	return ""
@@ -32,7 +34,7 @@ func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) st
 
 // storedText returns what a store keeps of e.
 func storedText(e store.Event) string {
-	return fmt.Sprintf("%s, schema %d, %s", e.Type, e.Schema, cut(string(e.Data), 2*maxColumn))
+	return fmt.Sprintf("%s, schema %d, %s", e.Type, e.Schema, show.Cut(string(e.Data), 2*maxColumn))
 }
 
 // apart returns the check that no two types of events have one name, nor one type
@@ -76,9 +78,9 @@ func stored[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 		if err != nil {
 			return breachf(last, "the %d events of this history do not decode together: %v", len(all), err)
 		}
-		if got := r.decider.Fold(r.decider.Start(), events...); !same(got, h.end()) {
+		if got := r.decider.Fold(r.decider.Start(), events...); !show.Same(got, h.end()) {
 			return breachf(last, "the events, encoded and decoded together, lead to another state:\n  %s\n  were    %s\n  are now %s",
-				changes(h.end(), got), outcome(h.events(), nil), outcome(events, nil))
+				show.Changes(h.end(), got), outcome(h.events(), nil), outcome(events, nil))
 		}
 		return nil
 	}
@@ -91,26 +93,26 @@ func undamaged[V any](v V, data []byte, thorough bool, decode func([]byte) ([]V,
 	for _, d := range damaged(data, thorough) {
 		got, err := decode(d)
 		if p := (*panicError)(nil); asPanic(err, &p) {
-			return fmt.Sprintf("damaged data gives a %v\n  was     %s, the data of %s\n  damaged %s", p, dataText(data), text(v), dataText(d))
+			return fmt.Sprintf("damaged data gives a %v\n  was     %s, the data of %s\n  damaged %s", p, dataText(data), show.Text(v), dataText(d))
 		}
 		if err != nil || len(d) >= len(data) || !bytes.HasPrefix(data, d) {
 			continue
 		}
 		for _, g := range got {
 			if blankValue(g) && !blankValue(v) {
-				return fmt.Sprintf("data that is cut off gives no error, but %s\n  was     %s, the data of %s\n  damaged %s", text(g), dataText(data), text(v), dataText(d))
+				return fmt.Sprintf("data that is cut off gives no error, but %s\n  was     %s, the data of %s\n  damaged %s", show.Text(g), dataText(data), show.Text(v), dataText(d))
 			}
 		}
 	}
 	return ""
 }
 
-func dataText(data []byte) string { return cut(fmt.Sprintf("%q", data), 2*maxColumn) }
+func dataText(data []byte) string { return show.Cut(fmt.Sprintf("%q", data), 2*maxColumn) }
 
 // blankValue reports whether v, or what it points to, is empty.
 func blankValue[V any](v V) bool {
-	r := structOf(reflect.ValueOf(&v).Elem())
-	return !r.IsValid() || empty(r)
+	r := value.Struct(reflect.ValueOf(&v).Elem())
+	return !r.IsValid() || show.Empty(r)
 }
 
 // damaged returns data cut off, changed in a byte, and such as was never data. Not
@@ -156,11 +158,11 @@ func borrowed[E any](c codec.Codec[E], stored store.Event) string {
 	if err != nil {
 		return "" // a law of its own
 	}
-	before := text(events)
+	before := show.Text(events)
 	for i := range stored.Data {
 		stored.Data[i] = 'x'
 	}
-	if after := text(events); after != before {
+	if after := show.Text(events); after != before {
 		return fmt.Sprintf("the decoded event was\n  %s\nand is, now that the data is overwritten:\n  %s", before, after)
 	}
 	return ""
@@ -169,7 +171,7 @@ func borrowed[E any](c codec.Codec[E], stored store.Event) string {
 // rounded says how e does not survive with numbers that are not those of a
 // float64. Refusing to encode them is fine.
 func rounded[E any](c codec.Codec[E], e E) string {
-	v := structOf(reflect.ValueOf(&e).Elem())
+	v := value.Struct(reflect.ValueOf(&e).Elem())
 	if v.Kind() != reflect.Struct {
 		return ""
 	}
@@ -178,7 +180,7 @@ func rounded[E any](c codec.Codec[E], e E) string {
 			continue
 		}
 		for _, set := range largeNumbers(v.Field(i).Type()) {
-			large := edit(e, func(v reflect.Value) { set(v.Field(i)) })
+			large := value.Edit(e, func(v reflect.Value) { set(v.Field(i)) })
 			stored, err := encode(c, large)
 			if err != nil {
 				continue

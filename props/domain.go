@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/samber/lo"
+
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // Valid says which commands can come in a state; others are neither made nor
@@ -34,7 +37,7 @@ func (s Suite[C, S, E]) Possible(name string, from func(state S) bool, plan func
 			if then(h.end()) {
 				return nil
 			}
-			return fmt.Errorf("from %s\n%s\nleads to %s", text(state), indent(orElse(h.String(), "no command"), "  "), text(h.end()))
+			return fmt.Errorf("from %s\n%s\nleads to %s", show.Text(state), show.Indent(orElse(h.String(), "no command"), "  "), show.Text(h.end()))
 		})
 	}
 	s = s.with(law[C, S, E]{name: name, domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
@@ -59,18 +62,18 @@ func orElse(s, other string) string {
 func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 	kinds := make([]string, len(samples))
 	for i, c := range samples {
-		kinds[i] = kind(c)
+		kinds[i] = show.Kind(c)
 	}
 	return s.with(law[C, S, E]{name: "a command that comes again changes nothing", domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
-			if st.Err != nil || len(kinds) > 0 && !slices.Contains(kinds, kind(st.Command)) {
+			if st.Err != nil || len(kinds) > 0 && !slices.Contains(kinds, show.Kind(st.Command)) {
 				return nil
 			}
-			again := step(r.decider, clone(st.Command), st.After)
+			again := step(r.decider, value.Clone(st.Command), st.After)
 			if again.Err != nil || len(again.Events) == 0 {
 				return nil
 			}
-			return breachf(i, "%s was accepted, and when it comes again it decides\n  %s", text(st.Command), again.outcome())
+			return breachf(i, "%s was accepted, and when it comes again it decides\n  %s", show.Text(st.Command), again.outcome())
 		})
 	}})
 }
@@ -91,7 +94,7 @@ func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
 			if st.Err == nil || is(st.Err) {
 				return nil
 			}
-			return breachf(i, "%s was rejected with an error that Rejections does not have:\n  %v (a %T)", text(st.Command), st.Err, st.Err)
+			return breachf(i, "%s was rejected with an error that Rejections does not have:\n  %v (a %T)", show.Text(st.Command), st.Err, st.Err)
 		})
 	}})
 }

@@ -2,9 +2,10 @@ package props
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -13,7 +14,7 @@ func codecLaws[C, S, E any](c codec.Codec[E]) []law[C, S, E] {
 	return []law[C, S, E]{
 		{name: "every event encodes", check: eachEvent[C, S](func(e E) string {
 			if _, err := encode(c, e); err != nil {
-				return fmt.Sprintf("Encode(%s): %v", text(e), err)
+				return fmt.Sprintf("Encode(%s): %v", show.Text(e), err)
 			}
 			return ""
 		})},
@@ -65,7 +66,7 @@ func eachEvent[C, S, E any](wrong func(E) string) func(*run[C, S, E], []C) *brea
 	return func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 			for _, e := range s.Events {
-				if s.Err != nil || isNil(e) {
+				if s.Err != nil || value.IsNil(e) {
 					continue
 				}
 				if text := wrong(e); text != "" {
@@ -106,27 +107,15 @@ func encoded[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event, 
 
 // roundTrip says how e, stored as such, is not what it was when it is decoded.
 func roundTrip[E any](c codec.Codec[E], e E, stored store.Event) string {
-	was := fmt.Sprintf("was    %s\n  stored %s", text(e), cut(string(stored.Data), 2*maxColumn))
+	was := fmt.Sprintf("was    %s\n  stored %s", show.Text(e), show.Cut(string(stored.Data), 2*maxColumn))
 	got, err := decode(c, stored)
 	switch {
 	case err != nil:
 		return fmt.Sprintf("an event does not decode: %v\n  %s", err, was)
 	case len(got) != 1:
 		return fmt.Sprintf("an event decodes to %d events: %s\n  %s", len(got), outcome(got, nil), was)
-	case !same(got[0], e):
-		return fmt.Sprintf("an event does not survive encoding: %s\n  %s\n  is now %s", changes(e, got[0]), was, text(got[0]))
+	case !show.Same(got[0], e):
+		return fmt.Sprintf("an event does not survive encoding: %s\n  %s\n  is now %s", show.Changes(e, got[0]), was, show.Text(got[0]))
 	}
 	return ""
-}
-
-// isNil reports whether v is a nil interface or pointer.
-func isNil[T any](v T) bool {
-	r := reflect.ValueOf(&v).Elem()
-	for r.Kind() == reflect.Interface || r.Kind() == reflect.Pointer {
-		if r.IsNil() {
-			return true
-		}
-		r = r.Elem()
-	}
-	return false
 }

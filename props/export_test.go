@@ -8,6 +8,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // Failure is what Check would report in the subtest called Law.
@@ -44,10 +46,10 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 }
 
 // Text, Code and Changes are the printer.
-func Text[T any](v T) string                { return text(v) }
-func Code[T any](v T) string                { return code(v) }
-func Changes[T any](before, after T) string { return changes(before, after) }
-func Clone[T any](v T) T                    { return clone(v) }
+func Text[T any](v T) string                { return show.Text(v) }
+func Code[T any](v T) string                { return show.Code(v) }
+func Changes[T any](before, after T) string { return show.Changes(before, after) }
+func Clone[T any](v T) T                    { return value.Clone(v) }
 
 // Laws returns the names of the laws that s checks.
 func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {

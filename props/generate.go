@@ -3,11 +3,12 @@ package props
 import (
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 const (
@@ -57,7 +58,7 @@ func (g generator[C, S, E]) from(source rand.Source) (cmds []C, err error) {
 		var s Step[C, S, E]
 		var found, ok bool
 		if err := catch(func() { s, found, ok = g.next(ch, state) }); err != nil {
-			return cmds, fmt.Errorf("props: Commands cannot draw on the state %s: %w", text(state), err)
+			return cmds, fmt.Errorf("props: Commands cannot draw on the state %s: %w", show.Text(state), err)
 		}
 		if found {
 			cmds = append(cmds, s.Command)
@@ -88,7 +89,7 @@ func (g generator[C, S, E]) next(ch choice, state S) (s Step[C, S, E], found, ok
 			continue
 		}
 		found = true
-		if err := catch(func() { s = step(g.decider, clone(cmd), state) }); err != nil {
+		if err := catch(func() { s = step(g.decider, value.Clone(cmd), state) }); err != nil {
 			s.Command = cmd
 			return s, true, false
 		}
@@ -109,7 +110,7 @@ func (g generator[C, S, E]) candidate(ch choice, state S) (cmd C, valid bool) {
 			continue
 		}
 		cmd, valid = drawn, true
-		if !ch.swarm || !ch.off(kind(cmd)) {
+		if !ch.swarm || !ch.off(show.Kind(cmd)) {
 			break
 		}
 	}
@@ -141,16 +142,4 @@ func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
-}
-
-// kind returns the name of the type of a command or event.
-func kind[T any](v T) string {
-	t := reflect.TypeOf(v)
-	switch {
-	case t == nil:
-		return "nil"
-	case t.Kind() == reflect.Pointer:
-		return shortName(t.Elem())
-	}
-	return shortName(t)
 }

@@ -2,12 +2,13 @@ package props
 
 import (
 	"fmt"
-	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // Step is a command decided on a state, and what came of it.
@@ -59,7 +60,7 @@ func (h History[C, S, E]) table(here int) []string {
 	rows := make([][3]string, len(h.Steps))
 	var width [2]int
 	for i, s := range h.Steps {
-		rows[i] = [3]string{cut(text(s.Command), maxColumn), cut(s.outcome(), maxColumn), cut(changes(s.Before, s.After), maxChange)}
+		rows[i] = [3]string{show.Cut(show.Text(s.Command), maxColumn), show.Cut(s.outcome(), maxColumn), show.Cut(show.Changes(s.Before, s.After), maxChange)}
 		for c := range width {
 			width[c] = max(width[c], len([]rune(rows[i][c])))
 		}
@@ -67,7 +68,7 @@ func (h History[C, S, E]) table(here int) []string {
 	digits := len(strconv.Itoa(len(rows)))
 	lines := make([]string, len(rows))
 	for i, row := range rows {
-		line := fmt.Sprintf("%*d  %s   %s   %s", digits, i+1, pad(row[0], width[0]), pad(row[1], width[1]), row[2])
+		line := fmt.Sprintf("%*d  %s   %s   %s", digits, i+1, show.Pad(row[0], width[0]), show.Pad(row[1], width[1]), row[2])
 		if i == here {
 			line += "   ← here"
 		}
@@ -87,7 +88,7 @@ func outcome[E any](events []E, err error) string {
 	}
 	texts := make([]string, len(events))
 	for i, e := range events {
-		texts[i] = text(e)
+		texts[i] = show.Text(e)
 	}
 	all := strings.Join(texts, ", ")
 	if all == "" {
@@ -117,7 +118,7 @@ func play[C, S, E any](d decider.Decider[C, S, E], cmds []C) History[C, S, E] {
 
 func playFrom[C, S, E any](d decider.Decider[C, S, E], state S, cmds []C) History[C, S, E] {
 	h := History[C, S, E]{Start: state}
-	for _, c := range clones(cmds) {
+	for _, c := range value.Clones(cmds) {
 		s := Step[C, S, E]{Before: state, Command: c, After: state}
 		panicked := catch(func() { s.Events, s.Err = d.Decide(c, state) })
 		if panicked == nil && s.Err == nil {
@@ -164,100 +165,5 @@ func origin() string {
 		if !more || !strings.HasPrefix(f.Function, "runtime.") {
 			return f.File[strings.LastIndexByte(f.File, '/')+1:] + ":" + strconv.Itoa(f.Line)
 		}
-	}
-}
-
-// clones returns a copy of cmds that shares no memory with it, as far as
-// exported fields reach: Decide may write to what it is given.
-func clones[C any](cmds []C) []C {
-	out := make([]C, len(cmds))
-	for i := range cmds {
-		out[i] = clone(cmds[i])
-	}
-	return out
-}
-
-func clone[C any](cmd C) C {
-	v := reflect.ValueOf(&cmd).Elem()
-	if plain(v) {
-		return cmd
-	}
-	c := reflect.New(v.Type()).Elem()
-	copyInto(c, v, 0)
-	return c.Interface().(C) //nolint:errcheck // its own type
-}
-
-// plain reports whether v holds no reference that a copy would share.
-func plain(v reflect.Value) bool {
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
-	case reflect.Interface:
-		return v.IsNil() || plain(v.Elem())
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if !plain(v.Field(i)) {
-				return false
-			}
-		}
-		return true
-	case reflect.Slice, reflect.Map, reflect.Pointer:
-		return v.IsNil()
-	case reflect.Array:
-		return v.Len() == 0 || plain(v.Index(0)) && plain(v.Index(v.Len()-1))
-	default:
-		return true
-	}
-}
-
-// copyInto makes dst, which is settable, a deep copy of src.
-func copyInto(dst, src reflect.Value, depth int) {
-	dst.Set(src)
-	if depth > maxDepth {
-		return
-	}
-	switch src.Kind() { //nolint:exhaustive // the rest is copied
-	case reflect.Interface:
-		if !src.IsNil() {
-			v := reflect.New(src.Elem().Type()).Elem()
-			copyInto(v, src.Elem(), depth+1)
-			dst.Set(v)
-		}
-	case reflect.Pointer:
-		if !src.IsNil() {
-			dst.Set(reflect.New(src.Type().Elem()))
-			copyInto(dst.Elem(), src.Elem(), depth+1)
-		}
-	case reflect.Struct:
-		for i := range src.NumField() {
-			if dst.Field(i).CanSet() {
-				copyInto(dst.Field(i), src.Field(i), depth+1)
-			}
-		}
-	case reflect.Slice:
-		if !src.IsNil() {
-			dst.Set(reflect.MakeSlice(src.Type(), src.Len(), src.Len()))
-			copyElements(dst, src, depth)
-		}
-	case reflect.Array:
-		copyElements(dst, src, depth)
-	case reflect.Map:
-		copyMap(dst, src, depth)
-	}
-}
-
-func copyElements(dst, src reflect.Value, depth int) {
-	for i := range src.Len() {
-		copyInto(dst.Index(i), src.Index(i), depth+1)
-	}
-}
-
-func copyMap(dst, src reflect.Value, depth int) {
-	if src.IsNil() {
-		return
-	}
-	dst.Set(reflect.MakeMapWithSize(src.Type(), src.Len()))
-	for it := src.MapRange(); it.Next(); {
-		v := reflect.New(src.Type().Elem()).Elem()
-		copyInto(v, it.Value(), depth+1)
-		dst.SetMapIndex(it.Key(), v)
 	}
 }

@@ -2,7 +2,9 @@ package props
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // law is a promise, and how to see whether a list of commands breaks it.
@@ -48,7 +50,7 @@ func laws[C, S, E any]() []law[C, S, E] {
 // breach.
 func (r *run[C, S, E]) walk(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
 	state := r.decider.Start()
-	for i, c := range clones(cmds) {
+	for i, c := range value.Clones(cmds) {
 		s := step(r.decider, c, state)
 		if b := visit(i, s); b != nil {
 			return b
@@ -62,7 +64,7 @@ func (r *run[C, S, E]) walk(cmds []C, visit func(i int, s Step[C, S, E]) *breach
 // evolved, until there is a breach.
 func (r *run[C, S, E]) decisions(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
 	state := r.decider.Start()
-	for i, c := range clones(cmds) {
+	for i, c := range value.Clones(cmds) {
 		events, err := r.decider.Decide(c, state)
 		if b := visit(i, Step[C, S, E]{Before: state, Command: c, Events: events, Err: err}); b != nil {
 			return b
@@ -78,7 +80,7 @@ func (r *run[C, S, E]) decisions(cmds []C, visit func(i int, s Step[C, S, E]) *b
 // the state then, until there is a breach.
 func (r *run[C, S, E]) evolutions(cmds []C, visit func(i int, state S, event E) *breach) *breach {
 	state := r.decider.Start()
-	for i, c := range clones(cmds) {
+	for i, c := range value.Clones(cmds) {
 		events, err := r.decider.Decide(c, state)
 		if err != nil {
 			continue
@@ -95,11 +97,11 @@ func (r *run[C, S, E]) evolutions(cmds []C, visit func(i int, state S, event E) 
 
 func decideTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	state := r.decider.Start()
-	for i, c := range clones(cmds) {
+	for i, c := range value.Clones(cmds) {
 		var events []E
 		var rejected error
 		if err := catch(func() { events, rejected = r.decider.Decide(c, state) }); err != nil {
-			return breachf(i, "Decide(%s, %s): %v", text(c), text(state), err)
+			return breachf(i, "Decide(%s, %s): %v", show.Text(c), show.Text(state), err)
 		}
 		if rejected == nil {
 			state = r.decider.Fold(state, events...)
@@ -110,13 +112,13 @@ func decideTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 
 func decidePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	state := r.decider.Start()
-	for i, c := range clones(cmds) {
-		before, cmd := text(state), text(c)
+	for i, c := range value.Clones(cmds) {
+		before, cmd := show.Text(state), show.Text(c)
 		events, err := r.decider.Decide(c, state)
-		if after := text(c); after != cmd {
+		if after := show.Text(c); after != cmd {
 			return breachf(i, "Decide changed its command:\n  before  %s\n  after   %s", cmd, after)
 		}
-		if after := text(state); after != before {
+		if after := show.Text(state); after != before {
 			return breachf(i, "Decide(%s, …) changed its state:\n  before  %s\n  after   %s", cmd, before, after)
 		}
 		if err == nil {
@@ -131,15 +133,15 @@ func rejection[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 		if s.Err == nil || len(s.Events) == 0 {
 			return nil
 		}
-		return breachf(i, "%s was rejected (%v) and decided %s", text(s.Command), s.Err, outcome(s.Events, nil))
+		return breachf(i, "%s was rejected (%v) and decided %s", show.Text(s.Command), s.Err, outcome(s.Events, nil))
 	})
 }
 
 func eventsReal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	return r.decisions(cmds, func(i int, s Step[C, S, E]) *breach {
 		for j, e := range s.Events {
-			if isNil(e) {
-				return breachf(i, "event %d of %d that %s decided is nil", j+1, len(s.Events), text(s.Command))
+			if value.IsNil(e) {
+				return breachf(i, "event %d of %d that %s decided is nil", j+1, len(s.Events), show.Text(s.Command))
 			}
 		}
 		return nil
@@ -151,7 +153,7 @@ func eventsReal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	b := r.evolutions(cmds, func(i int, state S, e E) *breach {
 		if err := catch(func() { r.decider.Evolve(state, e) }); err != nil {
-			return breachf(i, "Evolve(%s, %s): %v", text(state), text(e), err)
+			return breachf(i, "Evolve(%s, %s): %v", show.Text(state), show.Text(e), err)
 		}
 		return nil
 	})
@@ -163,7 +165,7 @@ func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	for i, s := range h.Steps {
 		for _, e := range some {
 			if err := catch(func() { r.decider.Evolve(s.Before, e) }); err != nil {
-				return breachf(i, "before this step, Evolve(%s, %s): %v\n  today nothing decides that event there, but a stream of old may have it", text(s.Before), text(e), err)
+				return breachf(i, "before this step, Evolve(%s, %s): %v\n  today nothing decides that event there, but a stream of old may have it", show.Text(s.Before), show.Text(e), err)
 			}
 		}
 	}
@@ -172,12 +174,12 @@ func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 
 func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	return r.evolutions(cmds, func(i int, state S, e E) *breach {
-		before, event := text(state), text(e)
+		before, event := show.Text(state), show.Text(e)
 		r.decider.Evolve(state, e)
-		if after := text(e); after != event {
+		if after := show.Text(e); after != event {
 			return breachf(i, "Evolve changed its event:\n  before  %s\n  after   %s", event, after)
 		}
-		if after := text(state); after != before {
+		if after := show.Text(state); after != before {
 			return breachf(i, "Evolve(…, %s) changed its state:\n  before  %s\n  after   %s", event, before, after)
 		}
 		return nil
@@ -200,13 +202,13 @@ func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	others := variety(play(r.decider, cmds).events(), 2)
 	return r.ifPure(cmds, r.evolutions(cmds, func(i int, state S, e E) *breach {
 		next := r.decider.Evolve(state, e)
-		want := text(next)
+		want := show.Text(next)
 		for _, o := range others {
-			if !same(o, e) { // it would write the same
+			if !show.Same(o, e) { // it would write the same
 				r.decider.Evolve(state, o)
 			}
 		}
-		if text(next) == want {
+		if show.Text(next) == want {
 			return nil
 		}
 		return r.culprit(i, state, e, others)
@@ -218,32 +220,32 @@ func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 func (r *run[C, S, E]) culprit(i int, state S, e E, others []E) *breach {
 	for _, o := range others {
 		next := r.decider.Evolve(state, e)
-		want := text(next)
+		want := show.Text(next)
 		r.decider.Evolve(state, o)
-		if got := text(next); got != want {
+		if got := show.Text(next); got != want {
 			return breachf(i, "two successors of one state share memory (append to a shared slice?):\n"+
-				"  after %s:\n    %s\n  then, from the same state, Evolve by %s made it:\n    %s", text(e), want, text(o), got)
+				"  after %s:\n    %s\n  then, from the same state, Evolve by %s made it:\n    %s", show.Text(e), want, show.Text(o), got)
 		}
 	}
-	return breachf(i, "the state after %s changed when its predecessor was evolved by other events", text(e))
+	return breachf(i, "the state after %s changed when its predecessor was evolved by other events", show.Text(e))
 }
 
 // past plays the whole history, and then wants every value in it to print as it
 // did when it was made.
 func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	h := History[C, S, E]{Start: r.decider.Start()}
-	start := text(h.Start)
+	start := show.Text(h.Start)
 	var made [][3]string // state after, command, events
 	r.walk(cmds, func(_ int, s Step[C, S, E]) *breach {
 		h.Steps = append(h.Steps, s)
-		made = append(made, [3]string{text(s.After), text(s.Command), text(s.Events)})
+		made = append(made, [3]string{show.Text(s.After), show.Text(s.Command), show.Text(s.Events)})
 		return nil
 	})
-	if now := text(h.Start); now != start {
+	if now := show.Text(h.Start); now != start {
 		return breachf(-1, "the state at the start was\n  %s\nand at the end it is\n  %s", start, now)
 	}
 	for i, s := range h.Steps {
-		now := [...]string{text(s.After), text(s.Command), text(s.Events)}
+		now := [...]string{show.Text(s.After), show.Text(s.Command), show.Text(s.Events)}
 		for j, what := range [...]string{"the state after", "the command of", "the events of"} {
 			if was := made[i][j]; now[j] != was {
 				return breachf(i, "%s step %d was\n  %s\nand at the end it is\n  %s", what, i+1, was, now[j])
@@ -255,7 +257,7 @@ func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 
 func fresh[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	r.walk(cmds, func(int, Step[C, S, E]) *breach { return nil })
-	if now := text(r.decider.Start()); now != r.start {
+	if now := show.Text(r.decider.Start()); now != r.start {
 		return breachf(len(cmds)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", r.start, now)
 	}
 	return nil
@@ -265,13 +267,13 @@ func replay[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	h := play(r.decider, cmds)
 	want, events, last := h.end(), h.events(), len(cmds)-1
 	full := r.decider.Fold(r.decider.Start(), events...)
-	if !same(full, want) {
-		return breachf(last, "the events folded from the start give another state than the commands led to:\n  %s", changes(want, full))
+	if !show.Same(full, want) {
+		return breachf(last, "the events folded from the start give another state than the commands led to:\n  %s", show.Changes(want, full))
 	}
 	for _, k := range splits(len(events)) {
 		got := r.decider.Fold(r.decider.Fold(r.decider.Start(), events[:k]...), events[k:]...)
-		if !same(got, want) {
-			return breachf(last, "folding %d events, then the other %d, gives another state:\n  %s", k, len(events)-k, changes(want, got))
+		if !show.Same(got, want) {
+			return breachf(last, "folding %d events, then the other %d, gives another state:\n  %s", k, len(events)-k, show.Changes(want, got))
 		}
 	}
 	return nil
@@ -291,13 +293,13 @@ func terminal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			if !r.generator.permits(s.After, c) {
 				continue
 			}
-			if events, err := r.decider.Decide(clone(c), s.After); err == nil && len(events) > 0 {
-				return breachf(i, "%s is terminal, but there %s decides %s", text(s.After), text(c), outcome(events, nil))
+			if events, err := r.decider.Decide(value.Clone(c), s.After); err == nil && len(events) > 0 {
+				return breachf(i, "%s is terminal, but there %s decides %s", show.Text(s.After), show.Text(c), outcome(events, nil))
 			}
 		}
 		for _, e := range some {
 			if next := r.decider.Evolve(s.After, e); !r.decider.Terminal(next) {
-				return breachf(i, "%s is terminal, but %s leads out of it, to %s", text(s.After), text(e), text(next))
+				return breachf(i, "%s is terminal, but %s leads out of it, to %s", show.Text(s.After), show.Text(e), show.Text(next))
 			}
 		}
 	}
@@ -309,11 +311,11 @@ func variety[E any](all []E, n int) []E {
 	var out []E
 	seen, kinds := map[string]bool{}, map[string]int{}
 	for _, e := range all {
-		k := kind(e)
+		k := show.Kind(e)
 		if kinds[k] == n {
 			continue
 		}
-		if t := text(e); !seen[t] {
+		if t := show.Text(e); !seen[t] {
 			seen[t] = true
 			kinds[k]++
 			out = append(out, e)
@@ -329,9 +331,4 @@ func splits(n int) []int {
 		out = append(out, k)
 	}
 	return append(out, n)
-}
-
-// indent puts prefix before each line of s.
-func indent(s, prefix string) string {
-	return prefix + strings.ReplaceAll(s, "\n", "\n"+prefix)
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // judged is how many histories each mutant is judged on.
@@ -95,7 +96,7 @@ func otherwise[C, S, E any](d decider.Decider[C, S, E], h History[C, S, E]) bool
 	return len(other.Steps) != len(h.Steps) || slices.ContainsFunc(other.Steps, func(s Step[C, S, E]) bool {
 		was := h.Steps[0]
 		h.Steps = h.Steps[1:]
-		return s.outcome() != was.outcome() || !same(s.After, was.After)
+		return s.outcome() != was.outcome() || !show.Same(s.After, was.After)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // mutant is a decider with one thing wrong.
@@ -35,10 +37,10 @@ func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, 
 			m := d
 			m.Evolve = func(s S, e E) S {
 				next := d.Evolve(s, e)
-				if kind(e) != k {
+				if show.Kind(e) != k {
 					return next
 				}
-				was := structOf(reflect.ValueOf(&s).Elem())
+				was := value.Struct(reflect.ValueOf(&s).Elem())
 				if was.Kind() == reflect.Pointer { // nil, at the start
 					return withField(next, f, reflect.Value.SetZero)
 				}
@@ -53,13 +55,13 @@ func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, 
 func ofCommand[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S, E] {
 	ignores, accepts := d, d
 	ignores.Decide = decides(d, func(c C, events []E, err error) ([]E, error) {
-		if err == nil && kind(c) == k {
+		if err == nil && show.Kind(c) == k {
 			return nil, nil
 		}
 		return events, err
 	})
 	accepts.Decide = decides(d, func(c C, events []E, err error) ([]E, error) {
-		if kind(c) == k {
+		if show.Kind(c) == k {
 			return events, nil
 		}
 		return events, err
@@ -68,7 +70,7 @@ func ofCommand[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S,
 }
 
 func ofEvent[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S, E] {
-	is := func(e E) bool { return kind(e) == k }
+	is := func(e E) bool { return show.Kind(e) == k }
 	twice, forgets, ignores := d, d, d
 	twice.Decide = decides(d, func(_ C, events []E, err error) ([]E, error) {
 		var out []E
@@ -104,10 +106,10 @@ func decides[C, S, E any](d decider.Decider[C, S, E], change func(C, []E, error)
 func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string) {
 	for _, h := range histories {
 		for _, s := range h.Steps {
-			commands = append(commands, kind(s.Command))
+			commands = append(commands, show.Kind(s.Command))
 		}
 		for _, e := range h.events() {
-			events = append(events, kind(e))
+			events = append(events, show.Kind(e))
 		}
 	}
 	slices.Sort(commands)
@@ -131,10 +133,10 @@ func fieldsOf(t reflect.Type) (out []field) {
 	switch {
 	case t.Kind() == reflect.Interface:
 		return nil
-	case t.Kind() != reflect.Struct || shapeOf(t).time:
+	case t.Kind() != reflect.Struct || show.IsTime(t):
 		return []field{{"the state", -1, t}}
 	}
-	for i, name := range shapeOf(t).fields {
+	for i, name := range show.Fields(t) {
 		if name != "" && name != "_" {
 			out = append(out, field{name, i, t.Field(i).Type})
 		}
@@ -180,8 +182,8 @@ func (f field) wrong() []mistake {
 
 // withField returns a copy of state in which set has changed f.
 func withField[S any](state S, f field, set func(reflect.Value)) S {
-	if !structOf(reflect.ValueOf(&state).Elem()).IsValid() {
+	if !value.Struct(reflect.ValueOf(&state).Elem()).IsValid() {
 		return state
 	}
-	return edit(state, func(v reflect.Value) { set(f.in(v)) })
+	return value.Edit(state, func(v reflect.Value) { set(f.in(v)) })
 }

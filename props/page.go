@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // artifacts names the variable with the folder of the pages.
@@ -64,21 +66,21 @@ type pageStep struct {
 func (p *report[C, S, E]) write(w io.Writer) error {
 	v := page{
 		Law: p.law.name, Where: headline(p.law.name, p.breach.step), Breach: p.breach.text,
-		Start: text(p.history.Start), Events: len(p.history.events()),
+		Start: show.Text(p.history.Start), Events: len(p.history.events()),
 	}
 	for i, s := range p.history.Steps {
 		st := pageStep{
-			Number: i + 1, Command: text(s.Command), Kind: kind(s.Command), After: text(s.After),
+			Number: i + 1, Command: show.Text(s.Command), Kind: show.Kind(s.Command), After: show.Text(s.After),
 			Accepted: s.Err == nil && len(s.Events) > 0, Rejected: s.Err != nil, Nothing: s.Err == nil && len(s.Events) == 0,
 			Here: i == p.breach.step,
 		}
 		for _, e := range s.Events {
-			st.Events = append(st.Events, text(e))
+			st.Events = append(st.Events, show.Text(e))
 		}
 		if s.Err != nil {
 			st.Rejection = s.Err.Error()
 		}
-		st.Changes = differences(s.Before, s.After)
+		st.Changes = show.Differences(s.Before, s.After)
 		v.Steps = append(v.Steps, st)
 	}
 	if p.law.spec && 0 <= p.breach.step && p.breach.step < len(p.history.Steps) {

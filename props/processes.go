@@ -12,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // ProcessSuite is what is known of a process, to be checked: see [Process].
@@ -239,7 +241,7 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 	for unify(k) {
 		k.shrink()
 	}
-	text = headline(f.law.name, k.breach.step) + "\n" + indent(k.breach.text, "\t")
+	text = headline(f.law.name, k.breach.step) + "\n" + show.Indent(k.breach.text, "\t")
 	if len(k.cmds) > 0 {
 		text += section("history (event, what the process does about it, what changed)", s.trace(k.cmds, k.breach.step))
 	}
@@ -264,7 +266,7 @@ func unify[E any](k *shrinker[E]) bool {
 // texts returns the values of the fields of events that are text.
 func texts[E any](events []E) (all []string) {
 	for i := range events {
-		v := structOf(reflect.ValueOf(&events[i]).Elem())
+		v := value.Struct(reflect.ValueOf(&events[i]).Elem())
 		if v.Kind() != reflect.Struct {
 			continue
 		}
@@ -284,7 +286,7 @@ func renamed[E any](events []E, from, to string) []E {
 		if !slices.Contains(texts(out[i:i+1]), from) {
 			continue
 		}
-		out[i] = edit(out[i], func(v reflect.Value) {
+		out[i] = value.Edit(out[i], func(v reflect.Value) {
 			for n := range v.NumField() {
 				if f := v.Field(n); f.Kind() == reflect.String && v.Type().Field(n).IsExported() && f.String() == from {
 					f.SetString(to)
@@ -300,7 +302,7 @@ func (s ProcessSuite[E, S, C]) trace(events []E, here int) []string {
 	h := play(following(s.process), events)
 	rows := make([][]string, len(h.Steps))
 	for i, step := range h.Steps {
-		rows[i] = []string{text(step.Command), "", changes(step.Before, step.After)}
+		rows[i] = []string{show.Text(step.Command), "", show.Changes(step.Before, step.After)}
 		if step.Err != nil {
 			rows[i][1] = "✗ " + step.Err.Error()
 			continue

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // maxDue is how many timers, each due at once, may follow from one event.
@@ -25,10 +27,10 @@ func (s ProcessSuite[E, S, C]) all() []law[E, map[string]S, E] {
 		{name: "evolve shares no memory", check: fork[E, states, E]},
 		{name: "start is fresh", check: func(r *run[E, states, E], es []E) *breach {
 			if start == "" {
-				start = text(p.Start())
+				start = show.Text(p.Start())
 			}
 			play(r.decider, es)
-			if now := text(p.Start()); now != start {
+			if now := show.Text(p.Start()); now != start {
 				return breachf(len(es)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", start, now)
 			}
 			return nil
@@ -74,9 +76,9 @@ func reacting[E, S, C any](p decider.Process[E, S, C], name string, wrong func(i
 
 func keyTotal[E, S any](key func(E) (string, bool)) func(*run[E, S, E], []E) *breach {
 	return func(_ *run[E, S, E], es []E) *breach {
-		for i, e := range clones(es) {
+		for i, e := range value.Clones(es) {
 			if err := catch(func() { key(e) }); err != nil {
-				return breachf(i, "Key(%s): %v", text(e), err)
+				return breachf(i, "Key(%s): %v", show.Text(e), err)
 			}
 		}
 		return nil
@@ -90,12 +92,12 @@ func reactTotal[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[string
 				return nil
 			}
 			if err := catch(func() { reacted(p, s) }); err != nil {
-				return breachf(i, "React(%s, %s): %v", text(s.After), text(s.Command), err)
+				return breachf(i, "React(%s, %s): %v", show.Text(s.After), show.Text(s.Command), err)
 			}
 			if p.Pending != nil {
 				instance, _ := p.Key(s.Command)
 				if err := catch(func() { p.Pending(s.After[instance]) }); err != nil {
-					return breachf(i, "Pending(%s): %v", text(s.After[instance]), err)
+					return breachf(i, "Pending(%s): %v", show.Text(s.After[instance]), err)
 				}
 			}
 			return nil
@@ -108,7 +110,7 @@ func answers[E, S, C any](p decider.Process[E, S, C], state S, event E) string {
 	instance, ok := p.Key(event)
 	all := fmt.Sprintf("%s; key %q %v", reactionText(p.React(state, event)), instance, ok)
 	if p.Pending != nil {
-		all += "; pending " + text(p.Pending(state))
+		all += "; pending " + show.Text(p.Pending(state))
 	}
 	return all
 }
@@ -121,7 +123,7 @@ func reactDeterministic[E, S, C any](p decider.Process[E, S, C]) func(*run[E, ma
 				if s.Err == nil {
 					instance, _ := p.Key(s.Command)
 					ask := func() string { return answers(p, s.After[instance], s.Command) }
-					calls = append(calls, again[string]{i, ask(), ask, func() string { return text(s.Command) + " handled" }})
+					calls = append(calls, again[string]{i, ask(), ask, func() string { return show.Text(s.Command) + " handled" }})
 				}
 				return nil
 			})
@@ -136,13 +138,13 @@ func reactPure[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[string]
 			if s.Err != nil {
 				return nil
 			}
-			before, event := text(s.After), text(s.Command)
+			before, event := show.Text(s.After), show.Text(s.Command)
 			instance, _ := p.Key(s.Command)
 			answers(p, s.After[instance], s.Command)
-			if after := text(s.Command); after != event {
+			if after := show.Text(s.Command); after != event {
 				return breachf(i, "React, Key or Pending changed the event:\n  before  %s\n  after   %s", event, after)
 			}
-			if after := text(s.After); after != before {
+			if after := show.Text(s.After); after != before {
 				return breachf(i, "React or Pending, after %s, changed the state:\n  before  %s\n  after   %s", event, before, after)
 			}
 			return nil
@@ -165,11 +167,11 @@ func replayReacts[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[stri
 			for _, e := range seen[live.Instance] {
 				state = p.Evolve(state, e)
 			}
-			if !same(state, live.After) {
-				return breachf(i, "the events replayed lead to another state than live, where React was called between them: %s", changes(live.After, state))
+			if !show.Same(state, live.After) {
+				return breachf(i, "the events replayed lead to another state than live, where React was called between them: %s", show.Changes(live.After, state))
 			}
 			if got, want := reactionText(p.React(state, s.Command)), reactionText(live.Reaction); got != want {
-				return breachf(i, "after a replay of what was before, the process reacts to %s otherwise than live:\n  live    %s\n  replay  %s", text(s.Command), want, got)
+				return breachf(i, "after a replay of what was before, the process reacts to %s otherwise than live:\n  live    %s\n  replay  %s", show.Text(s.Command), want, got)
 			}
 			return nil
 		})
@@ -186,7 +188,7 @@ func pendingLaws[E, S, C any](p decider.Process[E, S, C]) []law[E, map[string]S,
 			for _, c := range r.Reaction.Send {
 				if !has(pending, c) {
 					return breachf(i, "about %s the process sends %s, which is not in Pending: after a crash before it is sent, nobody will\n  state    %s\n  pending  %s",
-						text(r.Event), text(c), text(r.After), text(pending))
+						show.Text(r.Event), show.Text(c), show.Text(r.After), show.Text(pending))
 				}
 			}
 			return nil
@@ -197,7 +199,7 @@ func pendingLaws[E, S, C any](p decider.Process[E, S, C]) []law[E, map[string]S,
 				sent[r.Instance] = append(sent[r.Instance], r.Reaction.Send...)
 				for _, c := range p.Pending(r.After) {
 					if !has(sent[r.Instance], c) {
-						return breachf(i, "after %s, %s is pending, which was never sent\n  state  %s\n  sent   %s", text(r.Event), text(c), text(r.After), text(sent[r.Instance]))
+						return breachf(i, "after %s, %s is pending, which was never sent\n  state  %s\n  sent   %s", show.Text(r.Event), show.Text(c), show.Text(r.After), show.Text(sent[r.Instance]))
 					}
 				}
 				return nil
@@ -205,7 +207,7 @@ func pendingLaws[E, S, C any](p decider.Process[E, S, C]) []law[E, map[string]S,
 		}},
 		reacting(p, "the end of an instance waits for nothing", func(i int, r Reacted[E, S, C]) *breach {
 			if pending := p.Pending(r.After); p.IsTerminal(r.After) && len(pending) > 0 {
-				return breachf(i, "after %s the instance is over and can be forgotten, but waits for %s\n  state  %s", text(r.Event), text(pending), text(r.After))
+				return breachf(i, "after %s the instance is over and can be forgotten, but waits for %s\n  state  %s", show.Text(r.Event), show.Text(pending), show.Text(r.After))
 			}
 			return nil
 		}),
@@ -216,10 +218,10 @@ func timerNamed[E, S, C any](i int, r Reacted[E, S, C]) *breach {
 	seen := map[string]bool{}
 	for _, t := range r.Reaction.Later {
 		if t.Name == "" {
-			return breachf(i, "about %s the process starts a timer without a name, for %s after %v", text(r.Event), text(t.Event), t.After)
+			return breachf(i, "about %s the process starts a timer without a name, for %s after %v", show.Text(r.Event), show.Text(t.Event), t.After)
 		}
 		if seen[t.Name] {
-			return breachf(i, "about %s the process starts two timers called %q at once: the second replaces the first", text(r.Event), t.Name)
+			return breachf(i, "about %s the process starts two timers called %q at once: the second replaces the first", show.Text(r.Event), t.Name)
 		}
 		seen[t.Name] = true
 	}
@@ -229,16 +231,16 @@ func timerNamed[E, S, C any](i int, r Reacted[E, S, C]) *breach {
 func timerHome[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S, C]) *breach {
 	return func(i int, r Reacted[E, S, C]) *breach {
 		for _, t := range r.Reaction.Later {
-			if isNil(t.Event) {
-				return breachf(i, "about %s the process starts the timer %q, which has no event", text(r.Event), t.Name)
+			if value.IsNil(t.Event) {
+				return breachf(i, "about %s the process starts the timer %q, which has no event", show.Text(r.Event), t.Name)
 			}
 			var instance string
 			var ok bool
 			if err := catch(func() { instance, ok = p.Key(t.Event) }); err != nil {
-				return breachf(i, "about %s the process starts the timer %q, of whose event there is no key: %v", text(r.Event), t.Name, err)
+				return breachf(i, "about %s the process starts the timer %q, of whose event there is no key: %v", show.Text(r.Event), t.Name, err)
 			}
 			if !ok || instance != r.Instance {
-				return breachf(i, "instance %q starts the timer %q, whose event goes elsewhere: Key(%s) = %q, %v", r.Instance, t.Name, text(t.Event), instance, ok)
+				return breachf(i, "instance %q starts the timer %q, whose event goes elsewhere: Key(%s) = %q, %v", r.Instance, t.Name, show.Text(t.Event), instance, ok)
 			}
 		}
 		return nil
@@ -252,7 +254,7 @@ func timersEnd[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S, 
 		var fired []string
 		for n := 0; len(due) > 0 && !p.IsTerminal(state); n++ {
 			if n == maxDue {
-				return breachf(i, "after %s timers that are due at once go on for ever: %s, …", text(r.Event), strings.Join(fired[:3], ", "))
+				return breachf(i, "after %s timers that are due at once go on for ever: %s, …", show.Text(r.Event), strings.Join(fired[:3], ", "))
 			}
 			t := due[0]
 			fired = append(fired, strconv.Quote(t.Name))
@@ -282,7 +284,7 @@ func running[E, S, C any](p decider.Process[E, S, C], name string, wrong func(i 
 		all := map[string][]decider.Timer[E]{}
 		return reacting(p, name, func(i int, r Reacted[E, S, C]) *breach {
 			timers := slices.DeleteFunc(slices.Clone(all[r.Instance]), func(t decider.Timer[E]) bool {
-				return same(t.Event, r.Event) || stops(r.Reaction, t.Name) // it has fired, or not any more
+				return show.Same(t.Event, r.Event) || stops(r.Reaction, t.Name) // it has fired, or not any more
 			})
 			timers = append(timers, r.Reaction.Later...)
 			all[r.Instance] = timers
@@ -298,7 +300,7 @@ func timerFires[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S,
 		}
 		for _, t := range timers {
 			if err := catch(func() { p.React(p.Evolve(r.After, t.Event), t.Event) }); err != nil {
-				return breachf(i, "after %s the timer %q still runs, and if it fires now, with %s:\n  %v", text(r.Event), t.Name, text(t.Event), err)
+				return breachf(i, "after %s the timer %q still runs, and if it fires now, with %s:\n  %v", show.Text(r.Event), t.Name, show.Text(t.Event), err)
 			}
 		}
 		return nil
@@ -311,7 +313,7 @@ func timersStopped[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E,
 			return nil
 		}
 		return breachf(i, "after %s the instance is over and can be forgotten, but the timer %q still runs: when it fires, a new instance begins\n  state  %s",
-			text(r.Event), timers[0].Name, text(r.After))
+			show.Text(r.Event), timers[0].Name, show.Text(r.After))
 	}
 }
 
@@ -324,7 +326,7 @@ func redelivery[E, S, C any](p decider.Process[E, S, C]) law[E, map[string]S, E]
 			seen[r.Instance] = append(seen[r.Instance], r.Event)
 			sent[r.Instance] = append(sent[r.Instance], r.Reaction.Send...)
 			past := seen[r.Instance]
-			if same(r.Before, r.After) { // it came too early, perhaps, and does something now
+			if show.Same(r.Before, r.After) { // it came too early, perhaps, and does something now
 				past, seen[r.Instance] = past[len(past)-1:], nil
 			}
 			for n := 1; n <= min(len(past), maxRedelivered); n++ {
@@ -347,11 +349,11 @@ func redeliver[E, S, C any](p decider.Process[E, S, C], state S, events []E, sen
 		next = p.Evolve(next, e)
 		for _, c := range p.React(next, e).Send {
 			if !has(sent, c) {
-				return "about " + text(e) + " the process sends " + text(c) + ", which it has not sent before"
+				return "about " + show.Text(e) + " the process sends " + show.Text(c) + ", which it has not sent before"
 			}
 		}
 	}
-	if change := changes(state, next); change != "" {
+	if change := show.Changes(state, next); change != "" {
 		return "that changed " + change
 	}
 	return ""
@@ -361,13 +363,13 @@ func redeliver[E, S, C any](p decider.Process[E, S, C], state S, events []E, sen
 func reactionText[C, E any](r decider.Reaction[C, E]) string {
 	var all []string
 	for _, c := range r.Send {
-		all = append(all, "send "+text(c))
+		all = append(all, "send "+show.Text(c))
 	}
 	for _, name := range r.Cancel {
 		all = append(all, "stop "+strconv.Quote(name))
 	}
 	for _, t := range r.Later {
-		all = append(all, fmt.Sprintf("start %q after %v: %s", t.Name, t.After, text(t.Event)))
+		all = append(all, fmt.Sprintf("start %q after %v: %s", t.Name, t.After, show.Text(t.Event)))
 	}
 	if len(all) == 0 {
 		return "nothing"
@@ -382,7 +384,7 @@ func aligned(rows [][]string, here int) []string {
 	var width [2]int
 	for _, row := range rows {
 		for c := range row {
-			row[c] = cut(row[c], limits[c])
+			row[c] = show.Cut(row[c], limits[c])
 			if c < len(width) {
 				width[c] = max(width[c], len([]rune(row[c])))
 			}
@@ -391,7 +393,7 @@ func aligned(rows [][]string, here int) []string {
 	digits := len(strconv.Itoa(len(rows)))
 	lines := make([]string, len(rows))
 	for i, row := range rows {
-		line := fmt.Sprintf("%*d  %s   %s   %s", digits, i+1, pad(row[0], width[0]), pad(row[1], width[1]), row[2])
+		line := fmt.Sprintf("%*d  %s   %s   %s", digits, i+1, show.Pad(row[0], width[0]), show.Pad(row[1], width[1]), row[2])
 		if i == here {
 			line += "   ← here"
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -168,13 +169,13 @@ func (p *replayer[C, S, E]) breaks(name string, past []E, r store.Recorded, form
 		return
 	}
 	b.first = fmt.Sprintf("version %d of %s, %s in schema version %d: %s\n  stored  %s",
-		r.Version, r.Stream, r.Type, r.Schema, fmt.Sprintf(format, args...), cut(string(r.Data), 2*maxColumn))
+		r.Version, r.Stream, r.Type, r.Schema, fmt.Sprintf(format, args...), show.Cut(string(r.Data), 2*maxColumn))
 	for i, e := range past {
 		if i == 0 {
-			b.first += "\n  before  " + text(e)
+			b.first += "\n  before  " + show.Text(e)
 			continue
 		}
-		b.first += "\n          " + text(e)
+		b.first += "\n          " + show.Text(e)
 	}
 }
 
@@ -225,17 +226,17 @@ func (p *replayer[C, S, E]) replay(s *replayed[S, E], r store.Recorded) {
 			again = p.decider.Evolve(s.state, e)
 		})
 		if err != nil {
-			p.breaks(lawTotal, s.past, r, "Evolve(%s, %s): %v", text(s.state), text(e), err)
+			p.breaks(lawTotal, s.past, r, "Evolve(%s, %s): %v", show.Text(s.state), show.Text(e), err)
 			s.lost = true
 			return
 		}
-		if !same(next, again) {
-			p.breaks(lawSame, s.past, r, "%s evolved twice on one state leads to two: %s", text(e), changes(next, again))
+		if !show.Same(next, again) {
+			p.breaks(lawSame, s.past, r, "%s evolved twice on one state leads to two: %s", show.Text(e), show.Changes(next, again))
 		}
 		s.state = next
 		for _, i := range p.invariants {
 			if b := complaint(0, func() error { return i.holds(next) }); b != nil {
-				p.breaks(i.name, s.past, r, "%s\n  state   %s", b.text, text(next))
+				p.breaks(i.name, s.past, r, "%s\n  state   %s", b.text, show.Text(next))
 			}
 		}
 		s.past = append(s.past, e)
@@ -251,7 +252,7 @@ func (p *replayer[C, S, E]) write(s *replayed[S, E], r store.Recorded, e E) {
 		err = panicked
 	}
 	if err != nil {
-		p.breaks(lawWritten, s.past, r, "Encode(%s): %v", text(e), err)
+		p.breaks(lawWritten, s.past, r, "Encode(%s): %v", show.Text(e), err)
 		return
 	}
 	if wrong := roundTrip(p.codec, e, stored); wrong != "" {
@@ -276,9 +277,9 @@ func (p *replayer[C, S, E]) decide(s *replayed[S, E]) {
 	})
 	switch {
 	case err != nil:
-		p.breaks(lawDecided, s.earlier, batch[0], "%s on %s: %v", text(cmd), text(s.before), err)
-	case known && (got.err != nil || !same(got.events, means)):
+		p.breaks(lawDecided, s.earlier, batch[0], "%s on %s: %v", show.Text(cmd), show.Text(s.before), err)
+	case known && (got.err != nil || !show.Same(got.events, means)):
 		p.breaks(lawDecided, s.earlier, batch[0], "%s is decided otherwise today\n  state   %s\n  then    %s\n  today   %s",
-			text(cmd), text(s.before), outcome(means, nil), outcome(got.events, got.err))
+			show.Text(cmd), show.Text(s.before), outcome(means, nil), outcome(got.events, got.err))
 	}
 }

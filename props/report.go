@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // retries is how often a law is checked again that was broken once: the decider
@@ -81,7 +83,7 @@ const columns = "history (command, what was decided, what changed)"
 func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C], took time.Duration) string {
 	var b strings.Builder
 	h := play(r.decider, s.cmds)
-	b.WriteString(headline(f.law.name, s.breach.step) + "\n" + indent(s.breach.text, "\t"))
+	b.WriteString(headline(f.law.name, s.breach.step) + "\n" + show.Indent(s.breach.text, "\t"))
 	if len(h.Steps) > 0 {
 		b.WriteString(section(columns, h.table(s.breach.step)))
 	}
@@ -104,7 +106,7 @@ func headline(name string, step int) string {
 }
 
 func section(title string, lines []string) string {
-	return "\n" + title + ":\n" + indent(strings.Join(lines, "\n"), "\t")
+	return "\n" + title + ":\n" + show.Indent(strings.Join(lines, "\n"), "\t")
 }
 
 // scenario returns the Go code of a Spec about step i.
@@ -114,11 +116,11 @@ func (h History[C, S, E]) scenario(i int) []string {
 	if len(given) > 0 {
 		texts := make([]string, len(given))
 		for j, e := range given {
-			texts[j] = code(e)
+			texts[j] = show.Code(e)
 		}
 		lines = append(lines, "\tGiven("+strings.Join(texts, ", ")+").")
 	}
-	return append(lines, "\tWhen("+code(h.Steps[i].Command)+").", "\tThen(/* what should happen */)")
+	return append(lines, "\tWhen("+show.Code(h.Steps[i].Command)+").", "\tThen(/* what should happen */)")
 }
 
 // pattern returns the -run pattern of the test called name.

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // run is one check of a suite.
@@ -57,7 +58,7 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 	if d, ok := t.Deadline(); ok {
 		r.until = r.began.Add(d.Sub(r.began) / 2)
 	}
-	r.start = text(s.decider.Start())
+	r.start = show.Text(s.decider.Start())
 	return r
 }
 

@@ -3,6 +3,9 @@ package props
 import (
 	"runtime"
 	"sync"
+
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 const (
@@ -57,16 +60,16 @@ func (r *run[C, S, E]) shared(h History[C, S, E]) []again[string] {
 		all = append(all, again[string]{
 			step: i,
 			call: func() string {
-				events, err := r.decider.Decide(clone(s.Command), s.Before)
+				events, err := r.decider.Decide(value.Clone(s.Command), s.Before)
 				return decision[E]{events, err}.String()
 			},
-			what: func() string { return text(s.Command) + " decided" },
+			what: func() string { return show.Text(s.Command) + " decided" },
 		})
 		if s.Err == nil && len(s.Events) > 0 {
 			all = append(all, again[string]{
 				step: i,
-				call: func() string { return text(r.decider.Evolve(s.Before, s.Events[0])) },
-				what: func() string { return text(s.Events[0]) + " evolved" },
+				call: func() string { return show.Text(r.decider.Evolve(s.Before, s.Events[0])) },
+				what: func() string { return show.Text(s.Events[0]) + " evolved" },
 			})
 		}
 	}

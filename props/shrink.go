@@ -1,10 +1,12 @@
 package props
 
 import (
-	"math"
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 // shrinkBudget is how long a failure may be made smaller: a small part of a second is
@@ -122,7 +124,7 @@ func (s *shrinker[C]) smaller(i int) bool {
 
 // open returns the fields of command i that may be changed.
 func (s *shrinker[C]) open(i int) (fields []int) {
-	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 	if v.Kind() != reflect.Struct {
 		return nil
 	}
@@ -136,10 +138,10 @@ func (s *shrinker[C]) open(i int) (fields []int) {
 
 // variants returns command i with one of its fields made smaller.
 func (s *shrinker[C]) variants(i int) (out []C) {
-	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 	for _, n := range s.open(i) {
-		for _, value := range smaller(v.Field(n), 0) {
-			out = append(out, edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(value) }))
+		for _, to := range value.Smaller(v.Field(n)) {
+			out = append(out, value.Edit(s.cmds[i], func(v reflect.Value) { v.Field(n).Set(to) }))
 		}
 	}
 	return out
@@ -210,7 +212,7 @@ func (s *shrinker[C]) lessen(i, n, j, m int) bool {
 
 // signed returns the number in field n of cmd, 0 if it is no integer with a sign.
 func signed[C any](cmd C, n int) int64 {
-	if f := structOf(reflect.ValueOf(&cmd).Elem()).Field(n); f.CanInt() {
+	if f := value.Struct(reflect.ValueOf(&cmd).Elem()).Field(n); f.CanInt() {
 		return f.Int()
 	}
 	return 0
@@ -218,98 +220,14 @@ func signed[C any](cmd C, n int) int64 {
 
 // minus returns cmd with less in field n, an integer with a sign.
 func minus[C any](cmd C, n int, less int64) C {
-	return edit(cmd, func(v reflect.Value) { v.Field(n).SetInt(v.Field(n).Int() - less) })
+	return value.Edit(cmd, func(v reflect.Value) { v.Field(n).SetInt(v.Field(n).Int() - less) })
 }
 
 // kept reports whether field n of command i is as a sample wants it.
 func (s *shrinker[C]) kept(i, n int) bool {
-	v := structOf(reflect.ValueOf(&s.cmds[i]).Elem())
+	v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 	return slices.ContainsFunc(s.blanks, func(b blank[C]) bool {
-		sample := structOf(reflect.ValueOf(&b.sample).Elem())
-		return sample.Type() == v.Type() && !empty(sample.Field(n)) && valueText(sample.Field(n)) == valueText(v.Field(n))
+		sample := value.Struct(reflect.ValueOf(&b.sample).Elem())
+		return sample.Type() == v.Type() && !show.Empty(sample.Field(n)) && show.Value(sample.Field(n)) == show.Value(v.Field(n))
 	})
-}
-
-// smaller returns values that are simpler than v, the simplest first.
-func smaller(v reflect.Value, depth int) []reflect.Value {
-	if empty(v) || depth > maxNesting {
-		return nil
-	}
-	out := []reflect.Value{reflect.Zero(v.Type())}
-	number := func(set func(reflect.Value)) {
-		c := reflect.New(v.Type()).Elem()
-		set(c)
-		out = append(out, c)
-	}
-	switch v.Kind() { //nolint:exhaustive // the rest can only be zero
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		for less := v.Int() / 2; less != 0; less /= 2 { // so that each value is near, however large it is
-			number(func(c reflect.Value) { c.SetInt(v.Int() - less) })
-		}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		for less := v.Uint() / 2; less != 0; less /= 2 {
-			number(func(c reflect.Value) { c.SetUint(v.Uint() - less) })
-		}
-	case reflect.Float32, reflect.Float64:
-		whole := math.Trunc(v.Float())
-		if math.IsNaN(whole) || math.IsInf(whole, 0) {
-			break
-		}
-		if whole != v.Float() {
-			number(func(c reflect.Value) { c.SetFloat(whole) })
-		}
-		for less := math.Trunc(whole / 2); less != 0 && whole-less != whole; less = math.Trunc(less / 2) {
-			number(func(c reflect.Value) { c.SetFloat(whole - less) })
-		}
-	case reflect.String:
-		if r := []rune(v.String()); len(r) > 1 {
-			number(func(c reflect.Value) { c.SetString(string(r[:len(r)/2])) })
-			number(func(c reflect.Value) { c.SetString(string(r[:len(r)-1])) })
-		}
-		if v.String() != "a" {
-			number(func(c reflect.Value) { c.SetString("a") })
-		}
-	case reflect.Slice:
-		out = append(out, shorter(v, depth)...)
-	case reflect.Struct:
-		out = append(out, smallerFields(v, depth)...)
-	case reflect.Pointer:
-		for _, e := range smaller(v.Elem(), depth+1) {
-			c := reflect.New(v.Type().Elem())
-			c.Elem().Set(e)
-			out = append(out, c.Convert(v.Type()))
-		}
-	}
-	return out
-}
-
-// shorter returns v without each of its elements, and with each made smaller.
-func shorter(v reflect.Value, depth int) (out []reflect.Value) {
-	for i := range v.Len() {
-		c := reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()-1), v.Slice(0, i))
-		out = append(out, reflect.AppendSlice(c, v.Slice(i+1, v.Len())))
-	}
-	for i := range v.Len() {
-		for _, e := range smaller(v.Index(i), depth+1) {
-			c := reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v)
-			c.Index(i).Set(e)
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func smallerFields(v reflect.Value, depth int) (out []reflect.Value) {
-	for i := range v.NumField() {
-		if !v.Type().Field(i).IsExported() {
-			continue
-		}
-		for _, f := range smaller(v.Field(i), depth+1) {
-			c := reflect.New(v.Type()).Elem()
-			c.Set(v)
-			c.Field(i).Set(f)
-			out = append(out, c)
-		}
-	}
-	return out
 }

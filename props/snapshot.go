@@ -3,6 +3,9 @@ package props
 import (
 	"errors"
 	"fmt"
+
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 func asPanic(err error, p **panicError) bool { return errors.As(err, p) }
@@ -44,11 +47,11 @@ func (s snapshot[C, S, E]) replays(r *run[C, S, E], cmds []C) *breach {
 		snap, data, err := s.through(state)
 		where := fmt.Sprintf("a snapshot after %d of %d events", k, len(events))
 		if err != nil {
-			return breachf(last, "%s: %v\n  state    %s", where, err, text(state))
+			return breachf(last, "%s: %v\n  state    %s", where, err, show.Text(state))
 		}
-		if got := r.decider.Fold(snap, events[k:]...); !same(got, want) {
+		if got := r.decider.Fold(snap, events[k:]...); !show.Same(got, want) {
 			return breachf(last, "%s, and the rest on top, gives another state: %s\n  state    %s\n  stored   %s\n  restored %s",
-				where, changes(want, got), text(state), cut(string(data), 2*maxColumn), text(snap))
+				where, show.Changes(want, got), show.Text(state), show.Cut(string(data), 2*maxColumn), show.Text(snap))
 		}
 	}
 	return nil
@@ -59,14 +62,14 @@ func (s snapshot[C, S, E]) replays(r *run[C, S, E], cmds []C) *breach {
 func (s snapshot[C, S, E]) decides(r *run[C, S, E], cmds []C) *breach {
 	return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
 		snap, _, err := s.through(st.Before)
-		if err != nil || !same(snap, st.Before) {
+		if err != nil || !show.Same(snap, st.Before) {
 			return nil // the law above
 		}
 		want := decision[E]{st.Events, st.Err}
-		events, err := r.decider.Decide(clone(st.Command), snap)
+		events, err := r.decider.Decide(value.Clone(st.Command), snap)
 		if got := (decision[E]{events, err}); !want.same(got) {
 			return breachf(i, "%s is decided otherwise on a snapshot of the state, though it prints the same:\n  state     %s\n  snapshot  %s   ← is nil told from empty?",
-				text(st.Command), want, got)
+				show.Text(st.Command), want, got)
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // Scenario is an example of what a decider does, being written: see [Spec].
@@ -59,7 +60,7 @@ func (s Scenario[C, S, E]) When(cmd C) *Outcome[C, S, E] {
 func (o *Outcome[C, S, E]) Then(events ...E) *Outcome[C, S, E] {
 	o.scenario.t.Helper()
 	o.looked = true
-	if o.step.Err == nil && text(events) == text(o.step.Events) {
+	if o.step.Err == nil && show.Text(events) == show.Text(o.step.Events) {
 		return o
 	}
 	lines := compare(events, o.step.Events)
@@ -94,10 +95,10 @@ func (o *Outcome[C, S, E]) ThenError(target error) *Outcome[C, S, E] {
 func (o *Outcome[C, S, E]) ThenState(want S) *Outcome[C, S, E] {
 	o.scenario.t.Helper()
 	o.looked = true
-	if text(want) == text(o.step.After) {
+	if show.Text(want) == show.Text(o.step.After) {
 		return o
 	}
-	line := "≠ " + changes(want, o.step.After)
+	line := "≠ " + show.Changes(want, o.step.After)
 	if o.step.Err != nil {
 		line += "   (the command was rejected: " + o.step.Err.Error() + ")"
 	}
@@ -110,18 +111,18 @@ func (o *Outcome[C, S, E]) trace(title string, lines []string) string {
 	var b strings.Builder
 	d, state, width := o.scenario.decider, o.scenario.decider.Start(), 0
 	for _, e := range o.scenario.given {
-		width = max(width, len([]rune(cut(text(e), maxColumn))))
+		width = max(width, len([]rune(show.Cut(show.Text(e), maxColumn))))
 	}
 	label := "given "
 	for _, e := range o.scenario.given {
 		next := d.Evolve(state, e)
-		line := label + pad(cut(text(e), maxColumn), width) + "   " + cut(changes(state, next), maxChange)
+		line := label + show.Pad(show.Cut(show.Text(e), maxColumn), width) + "   " + show.Cut(show.Changes(state, next), maxChange)
 		b.WriteString("\n" + strings.TrimRight(line, " "))
 		state, label = next, "      "
 	}
-	b.WriteString("\nstate " + text(o.step.Before))
-	b.WriteString("\nwhen  " + text(o.step.Command))
-	b.WriteString("\n" + title + "\n" + indent(strings.Join(lines, "\n"), "    "))
+	b.WriteString("\nstate " + show.Text(o.step.Before))
+	b.WriteString("\nwhen  " + show.Text(o.step.Command))
+	b.WriteString("\n" + title + "\n" + show.Indent(strings.Join(lines, "\n"), "    "))
 	return b.String()
 }
 
@@ -132,24 +133,24 @@ func compare[E any](want, got []E) []string {
 	for len(want)+len(got) > 0 {
 		switch {
 		case len(got) == 0:
-			lines = append(lines, "- "+text(want[0]))
+			lines = append(lines, "- "+show.Text(want[0]))
 			want = want[1:]
 			continue
 		case len(want) == 0:
-			lines = append(lines, "+ "+text(got[0]))
+			lines = append(lines, "+ "+show.Text(got[0]))
 			got = got[1:]
 			continue
-		case text(want[0]) == text(got[0]):
-			lines = append(lines, "  "+text(want[0]))
-		case kind(want[0]) == kind(got[0]):
-			lines = append(lines, fmt.Sprintf("≠ %s{%s}", kind(want[0]), changes(want[0], got[0])))
+		case show.Text(want[0]) == show.Text(got[0]):
+			lines = append(lines, "  "+show.Text(want[0]))
+		case show.Kind(want[0]) == show.Kind(got[0]):
+			lines = append(lines, fmt.Sprintf("≠ %s{%s}", show.Kind(want[0]), show.Changes(want[0], got[0])))
 		default:
 			if has(got, want[0]) {
-				lines = append(lines, "+ "+text(got[0]))
+				lines = append(lines, "+ "+show.Text(got[0]))
 				got = got[1:]
 				continue
 			}
-			lines = append(lines, "- "+text(want[0]))
+			lines = append(lines, "- "+show.Text(want[0]))
 			want = want[1:]
 			continue
 		}
@@ -161,7 +162,7 @@ func compare[E any](want, got []E) []string {
 // has reports whether e is among events.
 func has[E any](events []E, e E) bool {
 	for _, o := range events {
-		if text(o) == text(e) {
+		if show.Text(o) == show.Text(e) {
 			return true
 		}
 	}

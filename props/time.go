@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/evolvego/evolve/internal/show"
 )
 
 const (
@@ -47,15 +49,15 @@ type decision[E any] struct {
 // String returns d with the type of its error.
 func (d decision[E]) String() string {
 	if d.err == nil {
-		return text(d.events)
+		return show.Text(d.events)
 	}
-	return fmt.Sprintf("%s (error %v, a %T)", text(d.events), d.err, d.err)
+	return fmt.Sprintf("%s (error %v, a %T)", show.Text(d.events), d.err, d.err)
 }
 
 // same reports whether d and o have the same events, and errors of the same type
 // and text.
 func (d decision[E]) same(o decision[E]) bool {
-	if (d.err == nil) != (o.err == nil) || !same(d.events, o.events) {
+	if (d.err == nil) != (o.err == nil) || !show.Same(d.events, o.events) {
 		return false
 	}
 	return d.err == nil || reflect.TypeOf(d.err) == reflect.TypeOf(o.err) && d.err.Error() == o.err.Error()
@@ -72,7 +74,7 @@ func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 					events, err := r.decider.Decide(s.Command, s.Before)
 					return decision[E]{events, err}
 				},
-				func() string { return text(s.Command) + " decided" },
+				func() string { return show.Text(s.Command) + " decided" },
 			})
 			return nil
 		})
@@ -85,10 +87,10 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 		var calls []again[S]
 		r.evolutions(cmds, func(i int, state S, e E) *breach {
 			evolve := func() S { return r.decider.Evolve(state, e) }
-			calls = append(calls, again[S]{i, evolve(), evolve, func() string { return text(e) + " evolved" }})
+			calls = append(calls, again[S]{i, evolve(), evolve, func() string { return show.Text(e) + " evolved" }})
 			return nil
 		})
-		return repeat(r.thorough, calls, same[S], text[S])
+		return repeat(r.thorough, calls, show.Same[S], show.Text[S])
 	}))
 }
 

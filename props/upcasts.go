@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -61,9 +63,9 @@ func Released[O any](c codec.Codec[O], samples ...O) Release {
 		rel.samples = append(rel.samples, func(r *rand.Rand) (store.Event, string, error) {
 			old := b.draw(r)
 			stored, err := c.Encode(old)
-			return stored, text(old), err
+			return stored, show.Text(old), err
 		})
-		rel.kinds = append(rel.kinds, oldKind{kind(sample), oldFields(c, b)})
+		rel.kinds = append(rel.kinds, oldKind{show.Kind(sample), oldFields(c, b)})
 	}
 	return rel
 }
@@ -77,13 +79,13 @@ func (rel Release) Forgets(fields ...string) Release {
 
 // oldFields returns the fields that random events of b have.
 func oldFields[O any](c codec.Codec[O], b blank[O]) (all []oldField) {
-	v := structOf(reflect.ValueOf(&b.sample).Elem())
+	v := value.Struct(reflect.ValueOf(&b.sample).Elem())
 	for n := range v.NumField() {
 		f := v.Type().Field(n)
-		if of := fillOf(f.Type, 1); f.IsExported() && of != nil && empty(v.Field(n)) {
+		if of := value.FillOf(f.Type); f.IsExported() && of != nil && show.Empty(v.Field(n)) {
 			all = append(all, oldField{f.Name, func(r *rand.Rand) (x, y store.Event, ok bool) {
 				old := b.draw(r)
-				other := edit(old, func(v reflect.Value) { of(r, v.Field(n)) })
+				other := value.Edit(old, func(v reflect.Value) { of(r, v.Field(n)) })
 				x, errX := c.Encode(old)
 				y, errY := c.Encode(other)
 				return x, y, errX == nil && errY == nil && !bytes.Equal(x.Data, y.Data)
@@ -167,7 +169,7 @@ func (u upcasts[E]) each(wrong func(release int, old store.Event, events []E, er
 				events, err := u.decode(recordedAs(old)...)
 				if text := wrong(i, old, events, err); text != "" {
 					return fmt.Sprintf("%s\n  written  %s, by release %d of %d\n  stored   %s in schema version %d: %s",
-						text, was, i+1, len(u.releases), old.Type, old.Schema, cut(string(old.Data), 2*maxColumn))
+						text, was, i+1, len(u.releases), old.Type, old.Schema, show.Cut(string(old.Data), 2*maxColumn))
 				}
 			}
 		}
@@ -188,7 +190,7 @@ func (u upcasts[E]) read() string {
 		if err != nil {
 			return "an old event cannot be read: " + err.Error()
 		}
-		if slices.ContainsFunc(events, isNil[E]) {
+		if slices.ContainsFunc(events, value.IsNil[E]) {
 			return "an old event is read as nil"
 		}
 		return ""
@@ -203,7 +205,7 @@ func (u upcasts[E]) written() string {
 		for _, e := range events {
 			stored, err := u.codec.Encode(e)
 			if err != nil {
-				return fmt.Sprintf("an old event becomes one that cannot be written today: %v\n  today    %s", err, text(e))
+				return fmt.Sprintf("an old event becomes one that cannot be written today: %v\n  today    %s", err, show.Text(e))
 			}
 			if wrong := roundTrip(u.codec, e, stored); wrong != "" {
 				return "an old event becomes one that is another when it is written and read again: " + wrong
@@ -227,7 +229,7 @@ func (u upcasts[E]) ways() string {
 			if err != nil {
 				return fmt.Sprintf("written anew by release %d it cannot be read: %v", i+1, err)
 			}
-			if !same(other, events) {
+			if !show.Same(other, events) {
 				return fmt.Sprintf("written anew by release %d it means something else:\n  at once  %s\n  by way   %s", i+1, outcome(events, nil), outcome(other, nil))
 			}
 		}
@@ -247,7 +249,7 @@ func (u upcasts[E]) context() string {
 		other.Stream, other.Version, other.Position = store.Stream{Type: "Other", ID: "2"}, 17, 1917
 		other.ID, other.Time, other.RecordedAt = "other", time.Unix(1e9, 0), time.Unix(2e9, 0)
 		other.Meta = store.Metadata{CorrelationID: "x", CausationID: "y", ActorID: "z", Headers: map[string]string{"a": "b"}}
-		if got, err := u.decode(other); err != nil || !same(got, events) {
+		if got, err := u.decode(other); err != nil || !show.Same(got, events) {
 			return fmt.Sprintf("at another place, with other ids and times, it means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(events, nil))
 		}
 		last, lastMeans = append(last, old), append(lastMeans, events)
@@ -255,7 +257,7 @@ func (u upcasts[E]) context() string {
 			last, lastMeans = last[1:], lastMeans[1:]
 		}
 		want := slices.Concat(lastMeans...)
-		if got, err := u.decode(recordedAs(last...)...); err != nil || !same(got, want) {
+		if got, err := u.decode(recordedAs(last...)...); err != nil || !show.Same(got, want) {
 			return fmt.Sprintf("in a list with others it means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(want, nil))
 		}
 		return ""
@@ -296,7 +298,7 @@ func (u upcasts[E]) counts(f oldField, seed1, seed2 uint64) bool {
 			return true
 		}
 		tried++
-		if !same(x, y) {
+		if !show.Same(x, y) {
 			return true
 		}
 	}

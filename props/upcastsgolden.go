@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -102,7 +103,7 @@ func (g gold[C, S, E]) file(name string) (wrong string, err error) {
 				was = &meaning{}
 			}
 			wrongs = append(wrongs, fmt.Sprintf("version %d, %s, does not mean what it meant\n  stored  %s\n%s",
-				l.Version, shapeOfEvent{l.Type, l.Schema}, cut(string(l.recorded().Data), 2*maxColumn), was.against(now[i])))
+				l.Version, shapeOfEvent{l.Type, l.Schema}, show.Cut(string(l.recorded().Data), 2*maxColumn), was.against(now[i])))
 			all[i].Golden = &now[i]
 		}
 	}
@@ -143,7 +144,7 @@ func (g gold[C, S, E]) mean(stored []*line) []meaning {
 		if panicked != nil {
 			err = panicked
 		}
-		out[i] = meaning{outcome(events, err), text(state)}
+		out[i] = meaning{outcome(events, err), show.Text(state)}
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/internal/show"
 )
 
 // ViewSuite is what is known of a view of a decider's events, to be checked: see
@@ -46,8 +47,8 @@ func Projects[V, C, S, E any](s Suite[C, S, E], v decider.View[V, E]) ViewSuite[
 // of all events up to it, in one go.
 func (l ViewSuite[V, C, S, E]) Equals(name string, want func(events []E) V) ViewSuite[V, C, S, E] {
 	return l.with(l.each(name, func(seen []E, _ S, view V) string {
-		if w := want(slices.Clone(seen)); !same(w, view) {
-			return fmt.Sprintf("after %d events the view differs: %s\n  want  %s\n  got   %s", len(seen), changes(w, view), text(w), text(view))
+		if w := want(slices.Clone(seen)); !show.Same(w, view) {
+			return fmt.Sprintf("after %d events the view differs: %s\n  want  %s\n  got   %s", len(seen), show.Changes(w, view), show.Text(w), show.Text(view))
 		}
 		return ""
 	}))
@@ -59,7 +60,7 @@ func (l ViewSuite[V, C, S, E]) Equals(name string, want func(events []E) V) View
 func (l ViewSuite[V, C, S, E]) Agrees(name string, holds func(state S, view V) error) ViewSuite[V, C, S, E] {
 	return l.with(l.each(name, func(_ []E, state S, view V) string {
 		if b := complaint(0, func() error { return holds(state, view) }); b != nil {
-			return b.text + "\n  state  " + text(state) + "\n  view   " + text(view)
+			return b.text + "\n  state  " + show.Text(state) + "\n  view   " + show.Text(view)
 		}
 		return ""
 	}))
@@ -77,8 +78,8 @@ func (l ViewSuite[V, C, S, E]) AnyOrder(stream func(E) string) ViewSuite[V, C, S
 		want := r.decider.Fold(r.decider.Start(), events...)
 		for seed := range uint64(orders) {
 			mixed := shuffle(events, seed, stream)
-			if got := r.decider.Fold(r.decider.Start(), mixed...); !same(got, want) {
-				return breachf(len(events)-1, "the events in another order give another view: %s\n  order  %s", changes(want, got), text(mixed))
+			if got := r.decider.Fold(r.decider.Start(), mixed...); !show.Same(got, want) {
+				return breachf(len(events)-1, "the events in another order give another view: %s\n  order  %s", show.Changes(want, got), show.Text(mixed))
 			}
 		}
 		return nil
@@ -99,8 +100,8 @@ func (l ViewSuite[V, C, S, E]) Redelivered() ViewSuite[V, C, S, E] {
 				if from < 0 {
 					continue
 				}
-				if again := r.decider.Fold(view, events[from:i+1]...); !same(again, view) {
-					return breachf(i, "after %d events the last %d came again, and the view is another: %s", i+1, i+1-from, changes(view, again))
+				if again := r.decider.Fold(view, events[from:i+1]...); !show.Same(again, view) {
+					return breachf(i, "after %d events the last %d came again, and the view is another: %s", i+1, i+1-from, show.Changes(view, again))
 				}
 			}
 		}
@@ -179,10 +180,10 @@ func (l ViewSuite[V, C, S, E]) fresh() law[C, S, E] {
 	start := ""
 	return viewLaw(l, "the start of the view is fresh", func(r *run[E, V, E], events []E) *breach {
 		if start == "" {
-			start = text(r.decider.Start())
+			start = show.Text(r.decider.Start())
 		}
 		r.decider.Fold(r.decider.Start(), events...)
-		if now := text(r.decider.Start()); now != start {
+		if now := show.Text(r.decider.Start()); now != start {
 			return breachf(len(events)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", start, now)
 		}
 		return nil
@@ -195,11 +196,11 @@ func rebuild[V, E any](r *run[E, V, E], events []E) *breach {
 	for _, e := range events {
 		live = r.decider.Evolve(live, e)
 	}
-	want := text(live)
+	want := show.Text(live)
 	for _, k := range splits(len(events)) {
 		part := r.decider.Fold(r.decider.Start(), events[:k]...)
-		if got := r.decider.Fold(part, events[k:]...); text(got) != want {
-			return breachf(len(events)-1, "rebuilt from %d events, and then the other %d, the view is another than live: %s", k, len(events)-k, changes(live, got))
+		if got := r.decider.Fold(part, events[k:]...); show.Text(got) != want {
+			return breachf(len(events)-1, "rebuilt from %d events, and then the other %d, the view is another than live: %s", k, len(events)-k, show.Changes(live, got))
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package props
+package show
 
 import (
 	"reflect"
@@ -6,21 +6,21 @@ import (
 	"unicode/utf8"
 )
 
-// changes returns what differs between two values, such as
+// Changes returns what differs between two values, such as
 // "Balance 0 → 5, Open false → true", and "" if they are the same.
-func changes[T any](before, after T) string {
-	return strings.Join(differences(before, after), ", ")
+func Changes[T any](before, after T) string {
+	return strings.Join(Differences(before, after), ", ")
 }
 
-// differences returns what differs between two values, each for itself.
-func differences[T any](before, after T) []string {
+// Differences returns what differs between two values, each for itself.
+func Differences[T any](before, after T) []string {
 	return diff(nil, "", reflect.ValueOf(&before).Elem(), reflect.ValueOf(&after).Elem(), 0)
 }
 
 // diff appends the differences of a and b, which are at path, to out. It goes
 // into structs, and into maps entry by entry.
 func diff(out []string, path string, a, b reflect.Value, depth int) []string {
-	from, to := valueText(a), valueText(b)
+	from, to := Value(a), Value(b)
 	if from == to {
 		return out
 	}
@@ -60,10 +60,10 @@ func diffEntries(out []string, path string, a, b reflect.Value, depth int) []str
 	for len(before)+len(after) > 0 {
 		switch {
 		case len(after) == 0 || len(before) > 0 && before[0].key < after[0].key:
-			out = append(out, path+"["+before[0].key+"] "+valueText(before[0].value)+" → gone")
+			out = append(out, path+"["+before[0].key+"] "+Value(before[0].value)+" → gone")
 			before = before[1:]
 		case len(before) == 0 || after[0].key < before[0].key:
-			out = append(out, path+"["+after[0].key+"] new → "+valueText(after[0].value))
+			out = append(out, path+"["+after[0].key+"] new → "+Value(after[0].value))
 			after = after[1:]
 		default:
 			out = diff(out, path+"["+before[0].key+"]", before[0].value, after[0].value, depth+1)
@@ -73,18 +73,23 @@ func diffEntries(out []string, path string, a, b reflect.Value, depth int) []str
 	return out
 }
 
-// cut shortens s to at most n characters.
-func cut(s string, n int) string {
+// Cut shortens s to at most n characters.
+func Cut(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
 	return string([]rune(s)[:n-1]) + "…"
 }
 
-// pad fills s with blanks up to n characters.
-func pad(s string, n int) string {
+// Pad fills s with blanks up to n characters.
+func Pad(s string, n int) string {
 	if missing := n - utf8.RuneCountInString(s); missing > 0 {
 		return s + strings.Repeat(" ", missing)
 	}
 	return s
+}
+
+// Indent puts prefix before each line of s.
+func Indent(s, prefix string) string {
+	return prefix + strings.ReplaceAll(s, "\n", "\n"+prefix)
 }

@@ -1,4 +1,9 @@
-package props
+// Package show prints, compares and diffs Go values of any kind.
+//
+// A value has one text: unexported fields count, nil and empty slices and maps
+// print the same, times print as instants, and maps print in the order of their
+// keys. Two values are the same if their texts are.
+package show
 
 import (
 	"reflect"
@@ -32,13 +37,20 @@ var shapes sync.Map //nolint:gochecknoglobals // a cache of reflect.Type → *sh
 
 var printers = sync.Pool{New: func() any { return new(printer) }} //nolint:gochecknoglobals // buffers to use again
 
+// Fields returns the names of the fields of t, a struct; those that are no part of
+// the value, the caches of protobuf messages, are "".
+func Fields(t reflect.Type) []string { return shapeOf(t).fields }
+
+// IsTime reports whether t is [time.Time], which prints as an instant.
+func IsTime(t reflect.Type) bool { return t == reflect.TypeFor[time.Time]() }
+
 func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape) //nolint:errcheck // nothing else is stored
 	}
-	s := &shape{name: shortName(t), time: t == reflect.TypeFor[time.Time]()}
-	for i := range t.NumField() {
-		s.fields = append(s.fields, t.Field(i).Name)
+	s := &shape{name: TypeName(t), time: t == reflect.TypeFor[time.Time]()}
+	for f := range t.Fields() {
+		s.fields = append(s.fields, f.Name)
 	}
 	if f, ok := t.FieldByName("state"); ok && f.Type.String() == "impl.MessageState" {
 		for i, name := range s.fields { // a protobuf message: its caches are not what it says
@@ -51,9 +63,9 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
-// shortName returns the name of t without its package, those of type arguments
+// TypeName returns the name of t without its package, those of type arguments
 // included.
-func shortName(t reflect.Type) string {
+func TypeName(t reflect.Type) string {
 	if t.Name() == "" {
 		return t.String()
 	}
@@ -64,9 +76,9 @@ func shortName(t reflect.Type) string {
 	return name + "[" + args[strings.LastIndexAny(args, "/.")+1:]
 }
 
-// text returns v as one line, such as Deposit{Amount: 1}: empty fields are left
+// Text returns v as one line, such as Deposit{Amount: 1}: empty fields are left
 // out. Two values that are the same have the same text.
-func text[T any](v T) string {
+func Text[T any](v T) string {
 	p := printers.Get().(*printer) //nolint:errcheck // nothing else is in the pool
 	defer printers.Put(p)
 	p.buf, p.code = p.buf[:0], false
@@ -74,19 +86,20 @@ func text[T any](v T) string {
 	return string(p.buf)
 }
 
-// same reports whether a and b have the same text.
-func same[T any](a, b T) bool {
-	return reflect.DeepEqual(&a, &b) || text(a) == text(b)
+// Same reports whether a and b have the same text.
+func Same[T any](a, b T) bool {
+	return reflect.DeepEqual(&a, &b) || Text(a) == Text(b)
 }
 
-// code returns v as Go code, with package names.
-func code[T any](v T) string {
+// Code returns v as Go code, with package names.
+func Code[T any](v T) string {
 	p := &printer{code: true}
 	p.value(reflect.ValueOf(&v).Elem(), 0)
 	return string(p.buf)
 }
 
-func valueText(v reflect.Value) string {
+// Value is [Text] of what v holds.
+func Value(v reflect.Value) string {
 	p := &printer{}
 	p.value(v, 0)
 	return string(p.buf)
@@ -182,7 +195,7 @@ func (p *printer) typeName(t reflect.Type) {
 		p.add(t.String())
 		return
 	}
-	p.add(shortName(t))
+	p.add(TypeName(t))
 }
 
 func (p *printer) structure(v reflect.Value, depth int) {
@@ -200,7 +213,7 @@ func (p *printer) structure(v reflect.Value, depth int) {
 	first := true
 	for i, name := range s.fields {
 		f := v.Field(i)
-		if name == "" || empty(f) {
+		if name == "" || Empty(f) {
 			continue
 		}
 		if !first {
@@ -214,8 +227,8 @@ func (p *printer) structure(v reflect.Value, depth int) {
 	p.add("}")
 }
 
-// empty reports whether v is zero, or a list or map without elements.
-func empty(v reflect.Value) bool {
+// Empty reports whether v is zero, or a list or map without elements.
+func Empty(v reflect.Value) bool {
 	switch v.Kind() { //nolint:exhaustive // the default has the rest
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
@@ -224,7 +237,7 @@ func empty(v reflect.Value) bool {
 			return instant(v).IsZero()
 		}
 		for i, name := range shapeOf(v.Type()).fields {
-			if name != "" && !empty(v.Field(i)) {
+			if name != "" && !Empty(v.Field(i)) {
 				return false
 			}
 		}
@@ -318,4 +331,16 @@ func (p *printer) entries(v reflect.Value, depth int) []entry {
 	}
 	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	return all
+}
+
+// Kind returns the name of the type of a command or event.
+func Kind[T any](v T) string {
+	t := reflect.TypeOf(v)
+	switch {
+	case t == nil:
+		return "nil"
+	case t.Kind() == reflect.Pointer:
+		return TypeName(t.Elem())
+	}
+	return TypeName(t)
 }

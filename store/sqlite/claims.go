@@ -17,10 +17,7 @@ func (s *Store) AppendClaiming(
 	if err != nil {
 		return store.Appended{}, err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return store.Appended{}, err
-	}
-	if err := s.backend.writer.submit(ctx, a); err != nil {
+	if err := s.backend.submit(ctx, a); err != nil {
 		return store.Appended{}, err
 	}
 	return a.appended, a.refused

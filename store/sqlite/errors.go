@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -12,17 +13,24 @@ import (
 
 // What a *[FileError] matches by errors.Is.
 var (
-	// ErrOtherFile: the file is not a database, or one of another application.
+	// ErrOtherFile: the file is not a database, or belongs to another application.
 	ErrOtherFile = errors.New("not a file of this store")
 	// ErrNewerSchema: a newer version of this package has written the file.
 	ErrNewerSchema = errors.New("schema is newer than this program")
+	// ErrOlderSchema: an older version of this package has written the file, and
+	// [OpenReadOnly] does not bring it up to date. [Open] does.
+	ErrOlderSchema = errors.New("schema is older than this program")
 	// ErrCorrupt: the file is damaged, or a part of it is missing.
 	ErrCorrupt = errors.New("file is damaged")
+	// ErrMoved: the file at the path, or one of the two beside it, is not the one
+	// that is open: it was renamed, deleted or replaced. Nothing that is written to
+	// the open file would be found again, so the store must be opened anew.
+	ErrMoved = errors.New("file was moved, deleted or replaced while it was open")
 	// ErrReadOnly: the file, or its directory, cannot be written. What is in the
 	// file may still be read.
 	ErrReadOnly = errors.New("file is read-only")
-	// ErrNoAccess: the file, or one beside it, cannot be opened or made: mostly
-	// the rights of the file or its directory.
+	// ErrNoAccess: the file, or one beside it, cannot be opened or created, mostly
+	// because of the permissions of the file or its directory.
 	ErrNoAccess = errors.New("file cannot be opened")
 	// ErrFull: the disk, or the file, is full. What is in the file can still be
 	// read.
@@ -38,21 +46,20 @@ type FileError struct {
 }
 
 // Error says which file, and what is wrong with it.
-func (e *FileError) Error() string { return fmt.Sprintf("sqlite: %s: %s: %s", e.Path, e.Kind, e.Err) }
+func (e *FileError) Error() string { return fmt.Sprintf("sqlite: %q: %s: %s", e.Path, e.Kind, e.Err) }
 
 // Unwrap returns the kind and the details.
 func (e *FileError) Unwrap() []error { return []error{e.Kind, e.Err} }
 
 // fileError returns err with the path, as a *FileError if it has a kind.
 func fileError(path string, err error) error {
-	var file *FileError
-	if errors.As(err, &file) {
+	if _, ok := errors.AsType[*FileError](err); ok {
 		return err
 	}
 	if kind := kindOf(err); kind != nil {
 		return &FileError{Path: path, Kind: kind, Err: err}
 	}
-	return fmt.Errorf("sqlite: %s: %w", path, err)
+	return fmt.Errorf("sqlite: %q: %w", path, err)
 }
 
 func kindOf(err error) error {
@@ -68,13 +75,15 @@ func kindOf(err error) error {
 	case lib.SQLITE_FULL:
 		return ErrFull
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return ErrNoAccess
+	}
 	return nil
 }
 
 // code returns the extended result code of SQLite, 0 if err is not of it.
 func code(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code()
 	}
 	return 0

@@ -14,7 +14,7 @@ func (s script) do(w *writer) error { return w.queryRow(string(s)).Scan(new(int)
 
 // Write runs a pragma that answers with a number on the connection of the writer.
 func Write(st *Store, pragma string) {
-	if err := st.backend.writer.submit(context.Background(), script(pragma)); err != nil {
+	if err := st.backend.submit(context.Background(), script(pragma)); err != nil {
 		panic(err)
 	}
 }
@@ -36,7 +36,7 @@ func Hold(st *Store) (release func()) {
 	h, done := make(hold), make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = st.backend.writer.submit(context.Background(), h)
+		_ = st.backend.submit(context.Background(), h)
 	}()
 	<-h
 	return func() { close(h); <-done }

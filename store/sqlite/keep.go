@@ -34,10 +34,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return err
-	}
-	return s.backend.writer.submit(ctx, save)
+	return s.backend.submit(ctx, save)
 }
 
 // saveSnapshot returns the save of a snapshot that is valid.
@@ -145,10 +142,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if err != nil {
 		return err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return err
-	}
-	if err := s.backend.writer.submit(ctx, save); err != nil {
+	if err := s.backend.submit(ctx, save); err != nil {
 		return err
 	}
 	return save.refused

@@ -69,11 +69,8 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return store.Lease{}, err
-	}
 	l := &acquireLease{tenant: s.tenant, lease: store.Lease{Name: name, Owner: owner}, ttl: ttl}
-	if err := s.backend.writer.submit(ctx, l); err != nil {
+	if err := s.backend.submit(ctx, l); err != nil {
 		return store.Lease{}, err
 	}
 	if l.refused != nil {
@@ -87,11 +84,8 @@ func (s *Store) ReleaseLease(ctx context.Context, lease store.Lease) error {
 	if err := store.ValidateLeaseOwner(lease.Name, lease.Owner); err != nil {
 		return err
 	}
-	if err := s.backend.ready(ctx); err != nil {
-		return err
-	}
 	if lease.Fence > store.MaxVersion {
 		return nil // which no lease has
 	}
-	return s.backend.writer.submit(ctx, &releaseLease{s.tenant, lease})
+	return s.backend.submit(ctx, &releaseLease{s.tenant, lease})
 }

@@ -77,6 +77,7 @@ func (b *backend) poll(ctx context.Context) {
 			_ = conn.Close()
 		}
 	}()
+	defer b.moved.Store(nil) // nobody would take it back
 	var seen int64
 	for {
 		var version int64
@@ -87,7 +88,9 @@ func (b *backend) poll(ctx context.Context) {
 		if err == nil {
 			err = conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA data_version").Scan(&version)
 		}
-		if err != nil || version != seen {
+		moved := b.place.check()
+		b.moved.Store(&moved)
+		if err != nil || moved != nil || version != seen {
 			seen = version
 			b.news.tell()
 		}

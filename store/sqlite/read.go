@@ -97,10 +97,24 @@ func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *r
 			streams: make(map[streamName]int64), names: make(map[int64]store.Stream),
 		}
 	}
-	if err := do(quiet, r); err != nil {
+	err := do(quiet, r)
+	if err == nil {
+		err = b.placeOfReads()
+	}
+	if err != nil {
 		return fileError(b.path, err)
 	}
 	return nil
+}
+
+// placeOfReads returns an error if what has been read may be of another file than the
+// one at the path. It looks at the main file only, and leaves the two beside it to the
+// poll and to writes.
+func (b *backend) placeOfReads() error {
+	if moved := b.moved.Load(); moved != nil && *moved != nil {
+		return *moved
+	}
+	return b.place.checkMain()
 }
 
 func (r *reader) stmt(ctx context.Context, query string) (*sql.Stmt, error) {

@@ -1,11 +1,13 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evolvego/evolve/store"
@@ -32,37 +34,59 @@ type Store struct {
 
 // backend is what the stores of all tenants share.
 type backend struct {
-	path    string // as given, for messages
-	now     func() time.Time
-	writes  *sql.DB
-	reads   *sql.DB
-	readers readers
-	writer  *writer
-	news    news
-	done    chan struct{} // closed by Close
-	close   func() error  // the rest of Close, once
+	place    *place
+	path     string // of it, for messages
+	now      func() time.Time
+	reads    *sql.DB
+	readers  readers
+	writes   *sql.DB
+	writer   *writer       // nil if the store is read-only
+	updating atomic.Uint64 // the goroutine that is in an Update, 0: none
+	news     news
+	moved    atomic.Pointer[error] // what the poll has found of the place, nil: it is as it was
+	done     chan struct{}         // closed by Close
+	close    func() error          // the rest of Close, once
 }
 
 // newBackend opens the connections to a file that is prepared.
-func newBackend(path, full string, c *config) (*Store, error) {
-	writes, err := openDB(full, "synchronous("+c.synchronous+")", "journal_size_limit(67108864)")
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	reads, err := openDB(full, "query_only(1)")
-	if err != nil {
-		return nil, fileError(path, errors.Join(err, writes.Close()))
-	}
+func newBackend(p *place, c *config) (*Store, error) {
 	b := &backend{
-		path: path, now: c.now, writes: writes, reads: reads,
+		place: p, path: p.path, now: c.now,
 		readers: readers{busy: make(chan struct{}, maxReaders)}, done: make(chan struct{}),
 	}
 	b.close = sync.OnceValue(b.shut)
-	if b.writer, err = newWriter(b); err != nil {
-		return nil, fileError(path, errors.Join(err, writes.Close(), reads.Close()))
+	err := b.openReads(c)
+	if err == nil && !c.readOnly {
+		err = b.openWrites(c)
 	}
-	go b.writer.run() // shut waits for it
+	if err != nil {
+		return nil, fileError(b.path, errors.Join(err, b.closeDBs()))
+	}
+	if b.writer != nil {
+		go b.writer.run() // shut waits for it
+	}
 	return &Store{backend: b, tenant: store.DefaultTenant}, nil
+}
+
+// openReads opens a connection that reads, and notes the files.
+func (b *backend) openReads(c *config) (err error) {
+	if b.reads, err = openDB(b.place, cmp.Or(c.mode, "rw"), "query_only(1)"); err != nil {
+		return err
+	}
+	return b.reading(context.Background(), func(ctx context.Context, r *reader) error {
+		if _, err := r.one(ctx, "SELECT count(*) FROM tenant", nil, []any{new(int)}); err != nil { // has all files opened
+			return err
+		}
+		return b.place.note()
+	})
+}
+
+func (b *backend) openWrites(c *config) (err error) {
+	if b.writes, err = openDB(b.place, "rw", "synchronous("+c.synchronous+")", "journal_size_limit(67108864)"); err != nil {
+		return err
+	}
+	b.writer, err = newWriter(b)
+	return err
 }
 
 // Tenant returns the store of tenant id. It is an *[store.InvalidError] if id
@@ -79,29 +103,49 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 
 // Close ends the stores of all tenants in the file: it waits for the appends and
 // reads that are under way, the subscriptions yield [store.ErrClosed] last, and
-// so ends every later call. It does not wait for the loops over subscriptions.
-// It can be called again, and returns the same.
-func (s *Store) Close() error { return s.backend.close() }
+// so does every later call. It does not wait for the loops over subscriptions.
+// It can be called again, and returns the same. Within an [Store.Update] it closes
+// nothing and returns [ErrInUpdate].
+func (s *Store) Close() error {
+	if s.backend.inUpdate() {
+		return ErrInUpdate
+	}
+	return s.backend.close()
+}
 
 func (b *backend) shut() error {
 	close(b.done)
-	<-b.writer.stopped
+	if b.writer != nil {
+		<-b.writer.stopped
+	}
 	b.news.watchers.Wait()
-	var errs []error
 	for range maxReaders {
 		b.readers.busy <- struct{}{}
 	}
+	var errs []error
 	for _, r := range b.readers.idle {
 		errs = append(errs, r.close())
 	}
-	for _, stmt := range b.writer.stmts {
-		errs = append(errs, stmt.Close())
+	if b.writer != nil {
+		for _, stmt := range b.writer.stmts {
+			errs = append(errs, stmt.Close())
+		}
+		errs = append(errs, b.writer.conn.Close())
 	}
-	errs = append(errs, b.writer.conn.Close(), b.reads.Close(), b.writes.Close())
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, b.closeDBs())...); err != nil {
 		return fileError(b.path, err)
 	}
 	return nil
+}
+
+func (b *backend) closeDBs() error {
+	var errs []error
+	for _, db := range []*sql.DB{b.reads, b.writes} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (b *backend) closed() bool {

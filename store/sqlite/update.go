@@ -20,11 +20,12 @@ import (
 //
 // The transaction has the writer of the store for itself. Every other write waits
 // until do returns, so do must be short, and must not call what writes of the
-// store: it would wait for itself. Update waits for its turn until ctx ends, and
-// then do is not called. After another error than that of do, nobody knows whether
+// store: it would wait for itself. Where the goroutine of do makes such a call, also
+// through a runner, it fails at once with [ErrInUpdate]. Update waits for its turn until
+// ctx ends, and then do is not called. After another error than that of do, nobody knows whether
 // it was committed.
 func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
-	if err := s.backend.ready(ctx); err != nil {
+	if err := s.backend.writable(ctx); err != nil {
 		return err
 	}
 	u := &update{enter: make(chan *writer), leave: make(chan bool), gone: make(chan struct{})}
@@ -53,6 +54,19 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 }
 
+// ErrInUpdate is what every write of a store, and Close, returns within the function of an
+// [Store.Update] of the same file. It would wait for that Update to end, and so for
+// itself. It matches [store.ErrInvalid]: nothing was written. Use the methods of the
+// [Tx] instead, or call after the Update.
+var ErrInUpdate = fmt.Errorf("%w: sqlite: a write of the store within its own Update would wait for itself: use the methods of the Tx, or write after the Update",
+	store.ErrInvalid)
+
+// inUpdate reports whether the goroutine that asks is that of an Update.
+func (b *backend) inUpdate() bool {
+	g := b.updating.Load()
+	return g != 0 && g == goroutine()
+}
+
 // update is an Update, a write that is alone in its group.
 type update struct {
 	enter chan *writer  // gets the writer when the transaction has begun
@@ -79,7 +93,9 @@ func (u *update) do(w *writer) error {
 // call calls do with tx and tells the writer how it ended.
 func (u *update) call(tx *Tx, do func(tx *Tx) error) (err error) {
 	commit := false
+	tx.store.backend.updating.Store(goroutine())
 	defer func() {
+		tx.store.backend.updating.Store(0)
 		tx.done = true
 		if open := tx.closeRows(); err == nil {
 			err = open

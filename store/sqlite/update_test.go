@@ -12,6 +12,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/sqlite"
 )
@@ -336,5 +339,79 @@ func TestUpdateClosed(t *testing.T) {
 	}
 	if err := st.Update(ctx, func(*sqlite.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Update after Close = %v, want ErrClosed", err)
+	}
+}
+
+// TestUpdateWaitsForItself: what would wait for the update in which it is called fails
+// at once, and the update goes on.
+func TestUpdateWaitsForItself(t *testing.T) {
+	t.Parallel()
+	ctx, st, s := context.Background(), counting(t), store.Stream{Type: "A", ID: "1"}
+	err := st.Update(ctx, func(tx *sqlite.Tx) error {
+		_, appended := st.Append(ctx, s, store.Any, batch(1))
+		_, leased := st.AcquireLease(ctx, "lease", "me", time.Minute)
+		for call, err := range map[string]error{
+			"Append": appended, "AcquireLease": leased,
+			"SaveSnapshot":   st.SaveSnapshot(ctx, store.Snapshot{Stream: s, Schema: "v1", Version: 1}),
+			"SaveCheckpoint": st.SaveCheckpoint(ctx, "view", store.Checkpoint{}, store.Checkpoint{Position: 1}),
+			"Update":         st.Update(ctx, func(*sqlite.Tx) error { return nil }),
+			"Close":          st.Close(),
+		} {
+			if !errors.Is(err, sqlite.ErrInUpdate) || !store.Definite(err) {
+				t.Errorf("%s within Update = %v, want ErrInUpdate, which is definite", call, err)
+			}
+		}
+		if _, err := st.Read(ctx, s, store.ReadOptions{}); err != nil {
+			t.Errorf("Read within Update = %v", err)
+		}
+		return whole(tx, s, 0)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWhole(t, st, s, 1)
+}
+
+// TestUpdateWhileOthersWait: others wait for an update, and are not refused.
+func TestUpdateWhileOthersWait(t *testing.T) {
+	t.Parallel()
+	ctx, st, s := context.Background(), counting(t), store.Stream{Type: "A", ID: "1"}
+	done := make(chan error)
+	err := st.Update(ctx, func(*sqlite.Tx) error {
+		go func() {
+			_, err := st.Append(ctx, s, store.NoStream, batch(1))
+			done <- err
+		}()
+		sqlite.WaitQueued(st, 1)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Append of another goroutine during an update = %v", err)
+	}
+}
+
+type counted struct{ N int }
+
+// TestUpdateWaitsForARunner: so does a command that a runner handles.
+func TestUpdateWaitsForARunner(t *testing.T) {
+	t.Parallel()
+	ctx, st := context.Background(), counting(t)
+	d := decider.New(func(n, _ int) ([]counted, error) { return []counted{{n}}, nil },
+		func(sum int, e counted) int { return sum + e.N })
+	r := runner.New("Count", d, st, codec.JSON(map[string]counted{"Counted": {}}))
+	err := st.Update(ctx, func(*sqlite.Tx) error {
+		if _, err := r.Handle(ctx, "1", 5); !errors.Is(err, sqlite.ErrInUpdate) {
+			t.Errorf("Handle within Update = %v, want ErrInUpdate", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := r.Handle(ctx, "1", 5); err != nil || out.State != 5 {
+		t.Errorf("Handle after Update = %+v, %v", out, err)
 	}
 }

@@ -89,6 +89,26 @@ func newWriter(b *backend) (*writer, error) {
 	return w, nil
 }
 
+// submit is that of the writer, if a write is possible.
+func (b *backend) submit(ctx context.Context, job write) error {
+	if err := b.writable(ctx); err != nil {
+		return err
+	}
+	return b.writer.submit(ctx, job)
+}
+
+// writable returns why nothing can be written, beside what ready returns: the store
+// is read-only, or the caller would wait for itself.
+func (b *backend) writable(ctx context.Context) error {
+	switch {
+	case b.writer == nil:
+		return &FileError{b.path, ErrReadOnly, errors.New("the store was opened by OpenReadOnly")}
+	case b.inUpdate():
+		return ErrInUpdate
+	}
+	return b.ready(ctx)
+}
+
 // submit has the writer make a write and returns when it is committed. If ctx
 // ends before it was begun, it is never made.
 func (w *writer) submit(ctx context.Context, job write) error {
@@ -214,6 +234,10 @@ func (w *writer) transact(group []*request) error {
 		if err := r.do(w); err != nil {
 			return err
 		}
+	}
+	// As late as possible: what is committed to a file that has lost its name is lost.
+	if err := w.backend.place.check(); err != nil {
+		return err
 	}
 	return w.exec("COMMIT")
 }

@@ -1,0 +1,288 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// copyFile makes a copy, as a restore does.
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rename renames or fails the test.
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMoved changes what is at the path of a store that is open: from the next call on
+// nothing is acknowledged, and what was acknowledged is where the files are.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(t *testing.T, path string)
+		main   bool // the main file is another one, so reads fail too
+	}{
+		"renamed":  {func(t *testing.T, path string) { t.Helper(); rename(t, path, path+"x") }, true},
+		"deleted":  {func(t *testing.T, path string) { t.Helper(); remove(t, path) }, true},
+		"replaced": {func(t *testing.T, path string) { t.Helper(); copyFile(t, path, path+"x"); rename(t, path+"x", path) }, true},
+		"the directory renamed": {func(t *testing.T, path string) {
+			t.Helper()
+			rename(t, filepath.Dir(path), filepath.Dir(path)+"x")
+		}, true},
+		"its log deleted": {func(t *testing.T, path string) { t.Helper(); remove(t, path+"-wal") }, false},
+		"its log replaced": {func(t *testing.T, path string) {
+			t.Helper()
+			copyFile(t, path+"-wal", path+"x")
+			rename(t, path+"x", path+"-wal")
+		}, false},
+		"its shared memory deleted": {func(t *testing.T, path string) { t.Helper(); remove(t, path+"-shm") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+			dir := filepath.Join(t.TempDir(), "data")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "events.db")
+			st := open(t, path)
+			if _, err := st.Append(ctx, s, store.NoStream, batch(1)); err != nil {
+				t.Fatal(err)
+			}
+			tt.change(t, path)
+			_, err := st.Append(ctx, s, store.Exactly(1), batch(1))
+			var file *sqlite.FileError
+			if !errors.As(err, &file) || file.Path != path || !errors.Is(err, sqlite.ErrMoved) {
+				t.Errorf("Append = %v, want a *FileError that is ErrMoved", err)
+			}
+			err = st.Update(ctx, func(tx *sqlite.Tx) error {
+				return tx.SaveCheckpoint("c", store.Checkpoint{}, store.Checkpoint{Position: 1})
+			})
+			if !errors.Is(err, sqlite.ErrMoved) {
+				t.Errorf("Update = %v, want ErrMoved", err)
+			}
+			if _, err := st.Read(ctx, s, store.ReadOptions{}); errors.Is(err, sqlite.ErrMoved) != tt.main {
+				t.Errorf("Read = %v, want ErrMoved: %t", err, tt.main)
+			}
+			for _, err := range st.Subscribe(ctx, store.LogOptions{}) { // and does not go on for ever
+				if err != nil {
+					if !errors.Is(err, sqlite.ErrMoved) {
+						t.Errorf("Subscribe = %v, want ErrMoved", err)
+					}
+					break
+				}
+			}
+		})
+	}
+}
+
+// TestMovedAndBack: a store goes on when its file is back.
+func TestMovedAndBack(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	path := filepath.Join(t.TempDir(), "events.db")
+	st := open(t, path)
+	rename(t, path, path+"x")
+	if _, err := st.Append(ctx, s, store.NoStream, batch(1)); !errors.Is(err, sqlite.ErrMoved) {
+		t.Errorf("Append to a renamed file = %v, want ErrMoved", err)
+	}
+	rename(t, path+"x", path)
+	if got, err := st.Append(ctx, s, store.NoStream, batch(1)); err != nil || got.Version != 1 {
+		t.Errorf("Append when the file is back = %+v, %v, want version 1", got, err)
+	}
+	if page, err := st.Read(ctx, s, store.ReadOptions{}); err != nil || page.Head != 1 {
+		t.Errorf("Read when the file is back = %+v, %v", page, err)
+	}
+}
+
+// TestCloseOfMoved: to close a store whose file was replaced leaves the new one alone,
+// with its log.
+func TestCloseOfMoved(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "events.db")
+	st, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Append(ctx, s, store.NoStream, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []string{"", "-wal", "-shm"} {
+		rename(t, path+end, filepath.Join(dir, "old.db"+end))
+	}
+	other := open(t, path)
+	if _, err := other.Append(ctx, s, store.NoStream, batch(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Errorf("Close of the store whose file was renamed = %v", err)
+	}
+	if got, err := other.Append(ctx, s, store.Exactly(3), batch(1)); err != nil || got.Version != 4 {
+		t.Fatalf("Append to the new file = %+v, %v, want version 4", got, err)
+	}
+	for name, want := range map[string]uint64{"old.db": 1, "events.db": 4} {
+		if head, err := open(t, filepath.Join(dir, name)).Head(ctx); err != nil || head != want {
+			t.Errorf("Head of %s = %d, %v, want %d", name, head, err, want)
+		}
+	}
+}
+
+func TestOpenReadOnly(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	t.Run("creates nothing", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "typo.db")
+		if _, err := sqlite.OpenReadOnly(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("OpenReadOnly of a file that does not exist = %v, want fs.ErrNotExist", err)
+		}
+		if left, _ := filepath.Glob(filepath.Dir(path) + "/*"); len(left) > 0 {
+			t.Errorf("OpenReadOnly has created %q", left)
+		}
+	})
+	t.Run("refuses an empty file", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "empty.db")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sqlite.OpenReadOnly(path); !errors.Is(err, sqlite.ErrOtherFile) {
+			t.Errorf("OpenReadOnly of an empty file = %v, want ErrOtherFile", err)
+		}
+	})
+	t.Run("refuses an older schema", func(t *testing.T) {
+		t.Parallel()
+		path := version1(t)
+		before, _ := os.ReadFile(path)
+		if _, err := sqlite.OpenReadOnly(path); !errors.Is(err, sqlite.ErrOlderSchema) {
+			t.Errorf("OpenReadOnly of a file of version 1 = %v, want ErrOlderSchema", err)
+		}
+		if after, _ := os.ReadFile(path); string(after) != string(before) {
+			t.Error("OpenReadOnly has changed the file")
+		}
+	})
+	t.Run("reads beside a writer, and writes nothing", func(t *testing.T) {
+		t.Parallel()
+		path := filled(t, 2)
+		ro, err := sqlite.OpenReadOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ro.Close()
+		st := open(t, path)
+		if _, err := st.Append(ctx, s, store.Exactly(2), batch(1)); err != nil {
+			t.Fatal(err)
+		}
+		if page, err := ro.Read(ctx, s, store.ReadOptions{}); err != nil || len(page.Events) != 3 {
+			t.Errorf("Read beside a writer = %d events, %v, want 3", len(page.Events), err)
+		}
+		wantReadOnly(t, ro)
+	})
+}
+
+// wantReadOnly fails unless everything that writes is refused.
+func wantReadOnly(t *testing.T, st *sqlite.Store) {
+	t.Helper()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	_, appended := st.Append(ctx, s, store.Any, batch(1))
+	_, claimed := st.AppendClaiming(ctx, s, store.Any, batch(1), []store.Claim{{Key: "k"}})
+	_, leased := st.AcquireLease(ctx, "lease", "me", time.Minute)
+	for call, err := range map[string]error{
+		"Append": appended, "AppendClaiming": claimed, "AcquireLease": leased,
+		"ReleaseLease":   st.ReleaseLease(ctx, store.Lease{Name: "lease", Owner: "me", Fence: 1}),
+		"SaveSnapshot":   st.SaveSnapshot(ctx, store.Snapshot{Stream: s, Schema: "v1", Version: 1}),
+		"SaveCheckpoint": st.SaveCheckpoint(ctx, "view", store.Checkpoint{}, store.Checkpoint{Position: 1}),
+		"Update":         st.Update(ctx, func(*sqlite.Tx) error { return nil }),
+	} {
+		var file *sqlite.FileError
+		if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) {
+			t.Errorf("%s of a read-only store = %v, want a *FileError that is ErrReadOnly", call, err)
+		}
+	}
+}
+
+func TestOpenRefusesNames(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", ":memory:", "file:events.db", "file::memory:?cache=shared", "a\x00b"} {
+		for name, f := range map[string]func(string, ...sqlite.Option) (*sqlite.Store, error){"Open": sqlite.Open, "OpenReadOnly": sqlite.OpenReadOnly} {
+			if _, err := f(path); !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%s(%q) = %v, want ErrInvalid", name, path, err)
+			}
+		}
+	}
+	if left, _ := filepath.Glob("*memory*"); len(left) > 0 {
+		t.Errorf("there is %q now", left)
+	}
+}
+
+// TestOpenRefusesOrphan: a log without its file is not deleted.
+func TestOpenRefusesOrphan(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "events.db")
+	if err := os.WriteFile(path+"-wal", make([]byte, 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, empty := range []bool{false, true} {
+		if empty {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := sqlite.Open(path); !errors.Is(err, sqlite.ErrCorrupt) {
+			t.Errorf("Open of a log without its file (empty: %t) = %v, want ErrCorrupt", empty, err)
+		}
+		if info, err := os.Stat(path + "-wal"); err != nil || info.Size() != 5000 {
+			t.Errorf("the log is now %v, %v", info, err)
+		}
+	}
+}
+
+// TestSymbolicLink: the file is found by a link, and the two beside it are where it is.
+func TestSymbolicLink(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	path, other := filled(t, 1), filled(t, 1)
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Skipf("needs symbolic links: %v", err)
+	}
+	st := open(t, link)
+	if got, err := st.Append(ctx, s, store.Exactly(1), batch(1)); err != nil || got.Version != 2 {
+		t.Errorf("Append through a link = %+v, %v", got, err)
+	}
+	remove(t, link)
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Append(ctx, s, store.Exactly(2), batch(1)); !errors.Is(err, sqlite.ErrMoved) {
+		t.Errorf("Append when the link leads elsewhere = %v, want ErrMoved", err)
+	}
+}

@@ -37,8 +37,9 @@ var (
 	ErrFull = errors.New("disk is full")
 )
 
-// FileError is what is wrong with the file of a store. It is not definite: after
-// it the outcome of an append is unknown.
+// FileError is what is wrong with the file of a store. If it also matches
+// [store.ErrRefused], nothing was written. Otherwise it comes from the commit, and
+// nobody knows whether what was to be written is.
 type FileError struct {
 	Path string
 	Kind error // one of those that this package names
@@ -61,6 +62,12 @@ func fileError(path string, err error) error {
 	}
 	return fmt.Errorf("sqlite: %q: %w", path, err)
 }
+
+// refused is the error of a write of which nothing was made.
+type refused struct{ err error }
+
+func (r refused) Error() string   { return r.err.Error() }
+func (r refused) Unwrap() []error { return []error{store.ErrRefused, r.err} }
 
 func kindOf(err error) error {
 	switch code(err) & 0xff {

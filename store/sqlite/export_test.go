@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"runtime"
+	"sync"
 )
 
 // script is SQL as a write, for tests.
@@ -18,6 +19,49 @@ func Write(st *Store, pragma string) {
 		panic(err)
 	}
 }
+
+// Ask returns the answer to a pragma by the connection that writes, and by those that
+// read, of which there are then n.
+func Ask(st *Store, pragma string, n int) (writer int, readers []int) {
+	b := st.backend
+	if err := b.submit(context.Background(), ask{pragma, &writer}); err != nil {
+		panic(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	together := make(chan struct{})
+	for range n {
+		all.Go(func() {
+			err := b.reading(context.Background(), func(ctx context.Context, r *reader) error {
+				var answer int
+				_, err := r.one(ctx, pragma, nil, []any{&answer})
+				mu.Lock()
+				readers = append(readers, answer)
+				if len(readers) == n {
+					close(together)
+				}
+				mu.Unlock()
+				<-together // so that each has its own
+				return err
+			})
+			if err != nil {
+				panic(err)
+			}
+		})
+	}
+	all.Wait()
+	return writer, readers
+}
+
+// ask is a query of a number as a write.
+type ask struct {
+	query string
+	to    *int
+}
+
+func (ask) count() int { return 1 }
+
+func (a ask) do(w *writer) error { return w.queryRow(a.query).Scan(a.to) }
 
 // hold is a write that keeps the writer busy until it is closed.
 type hold chan struct{}
@@ -47,4 +91,12 @@ func WaitQueued(st *Store, n int) {
 	for len(st.backend.writer.queue) < n {
 		runtime.Gosched()
 	}
+}
+
+// ByReader runs SQL on a connection that reads.
+func ByReader(st *Store, query string) error {
+	return st.backend.reading(context.Background(), func(ctx context.Context, r *reader) error {
+		_, err := r.one(ctx, query, nil, nil)
+		return err
+	})
 }

@@ -106,8 +106,8 @@ func TestFull(t *testing.T) {
 		got, err := st.Append(ctx, s, store.Exactly(version), batch(20))
 		if err != nil {
 			var file *sqlite.FileError
-			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || store.Definite(err) {
-				t.Fatalf("Append to a full file = %v, want an unknown outcome that is ErrFull", err)
+			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || !errors.Is(err, store.ErrRefused) {
+				t.Fatalf("Append to a full file = %v, want ErrFull and ErrRefused", err)
 			}
 			break
 		}
@@ -154,5 +154,52 @@ func TestAppendGivenUp(t *testing.T) {
 	got, err := st.Append(context.Background(), s, store.Any, batch(1))
 	if err != nil || got.Version != 1 {
 		t.Errorf("Append after one that ended in the queue = %+v, %v; want version 1", got, err)
+	}
+}
+
+// TestPragmas asks the connections for what the promises of the store rest on.
+func TestPragmas(t *testing.T) {
+	t.Parallel()
+	const full, normal, off, on, any = 2, 1, 0, 1, -1
+	for name, tt := range map[string]struct {
+		options     []sqlite.Option
+		synchronous int
+	}{
+		"by default":       {nil, full},
+		"with normal sync": {[]sqlite.Option{sqlite.WithNormalSync()}, normal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := open(t, filepath.Join(t.TempDir(), "events.db"), tt.options...)
+			for pragma, want := range map[string]struct{ writer, reader int }{
+				"synchronous":          {tt.synchronous, any},
+				"query_only":           {off, on},
+				"foreign_keys":         {on, on},
+				"fullfsync":            {on, on},
+				"checkpoint_fullfsync": {on, on},
+				"busy_timeout":         {5, 30_000},
+				"journal_size_limit":   {64 << 20, any},
+				"page_size":            {4096, 4096},
+			} {
+				writer, readers := sqlite.Ask(st, "PRAGMA "+pragma, 8)
+				if writer != want.writer {
+					t.Errorf("%s of the writer = %d, want %d", pragma, writer, want.writer)
+				}
+				for _, reader := range readers {
+					if reader != want.reader && want.reader != any {
+						t.Errorf("%s of a reader = %d, want %d", pragma, reader, want.reader)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestReadersCannotWrite: SQL that a reader runs changes nothing, whatever it is.
+func TestReadersCannotWrite(t *testing.T) {
+	t.Parallel()
+	st := open(t, filepath.Join(t.TempDir(), "events.db"))
+	if err := sqlite.ByReader(st, "INSERT INTO tenant (name) VALUES ('x')"); err == nil {
+		t.Error("a reader has written")
 	}
 }

@@ -81,6 +81,9 @@ func TestMoved(t *testing.T) {
 			if !errors.As(err, &file) || file.Path != path || !errors.Is(err, sqlite.ErrMoved) {
 				t.Errorf("Append = %v, want a *FileError that is ErrMoved", err)
 			}
+			if !errors.Is(err, store.ErrRefused) {
+				t.Errorf("Append = %v, want ErrRefused, as nothing was written", err)
+			}
 			err = st.Update(ctx, func(tx *sqlite.Tx) error {
 				return tx.SaveCheckpoint("c", store.Checkpoint{}, store.Checkpoint{Position: 1})
 			})
@@ -223,8 +226,8 @@ func wantReadOnly(t *testing.T, st *sqlite.Store) {
 		"Update":         st.Update(ctx, func(*sqlite.Tx) error { return nil }),
 	} {
 		var file *sqlite.FileError
-		if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) {
-			t.Errorf("%s of a read-only store = %v, want a *FileError that is ErrReadOnly", call, err)
+		if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) || !errors.Is(err, store.ErrRefused) {
+			t.Errorf("%s of a read-only store = %v, want a *FileError that is ErrReadOnly and ErrRefused", call, err)
 		}
 	}
 }

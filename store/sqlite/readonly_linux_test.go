@@ -92,8 +92,8 @@ func TestReadOnlyFile(t *testing.T) {
 		}
 		defer st.Close()
 		var file *sqlite.FileError
-		if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) {
-			t.Errorf("Append = %v, want a *FileError that is ErrReadOnly", err)
+		if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) || !errors.Is(err, store.ErrRefused) {
+			t.Errorf("Append = %v, want a *FileError that is ErrReadOnly and ErrRefused", err)
 		}
 		if page, err := st.Read(ctx, s, store.ReadOptions{}); err != nil || page.Head != 1 || len(page.Events) != 1 {
 			t.Errorf("Read = %+v, %v, want the event", page, err)
@@ -121,8 +121,8 @@ func TestFullDisk(t *testing.T) {
 		got, err := st.Append(ctx, s, store.Exactly(version), batch(20))
 		if err != nil {
 			var file *sqlite.FileError
-			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || store.Definite(err) || version == 0 {
-				t.Fatalf("Append to a full disk, after %d events = %v, want an unknown outcome that is ErrFull", version, err)
+			if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrFull) || !errors.Is(err, store.ErrRefused) || version == 0 {
+				t.Fatalf("Append to a full disk, after %d events = %v, want ErrFull and ErrRefused", version, err)
 			}
 			break
 		}

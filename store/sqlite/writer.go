@@ -102,7 +102,7 @@ func (b *backend) submit(ctx context.Context, job write) error {
 func (b *backend) writable(ctx context.Context) error {
 	switch {
 	case b.writer == nil:
-		return &FileError{b.path, ErrReadOnly, errors.New("the store was opened by OpenReadOnly")}
+		return refused{&FileError{b.path, ErrReadOnly, errors.New("the store was opened by OpenReadOnly")}}
 	case b.inUpdate():
 		return ErrInUpdate
 	}
@@ -207,22 +207,32 @@ func (w *writer) pending(group []*request, r *request) []*request {
 	}
 }
 
-// commit makes the writes of group in one transaction. After an error none of
-// them may be taken for done or for refused.
+// commit makes the writes of group in one transaction. If it returns an error, none of
+// them was made, if it matches store.ErrRefused, or nobody knows whether they were.
 func (w *writer) commit(group []*request) error {
 	if len(group) == 0 {
 		return nil
 	}
-	err := w.transact(group)
+	begun := w.transact(group)
+	err := begun
+	if begun == nil {
+		err = w.exec("COMMIT")
+	}
 	if err == nil {
 		return nil
+	}
+	// The mark that makes a transaction is the last thing that a commit writes, before
+	// it syncs. So without space for it there is none.
+	if err = fileError(w.backend.path, err); begun != nil || errors.Is(err, ErrFull) {
+		err = refused{err}
 	}
 	w.forget()
 	// A transaction that failed may have ended by itself, so this may fail too.
 	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
-	return fileError(w.backend.path, err)
+	return err
 }
 
+// transact begins a transaction and makes the writes of group in it.
 func (w *writer) transact(group []*request) error {
 	if err := w.begin(); err != nil {
 		return err
@@ -236,10 +246,7 @@ func (w *writer) transact(group []*request) error {
 		}
 	}
 	// As late as possible: what is committed to a file that has lost its name is lost.
-	if err := w.backend.place.check(); err != nil {
-		return err
-	}
-	return w.exec("COMMIT")
+	return w.backend.place.check()
 }
 
 // begin begins a transaction that writes. SQLite looks for a lock that is taken less

@@ -37,11 +37,14 @@ const (
 	// Refuse lets somebody else append to the stream first, so that an append
 	// that expects a version has a true conflict.
 	Refuse
+	// Undone lets a transaction run and fails its commit: nothing that it wrote
+	// stays.
+	Undone
 )
 
 // String returns the fault's name.
 func (f Fault) String() string {
-	names := [...]string{"none", "down", "lost", "late", "slow", "refuse"}
+	names := [...]string{"none", "down", "lost", "late", "slow", "refuse", "undone"}
 	if f < None || int(f) >= len(names) {
 		return fmt.Sprintf("fault %d", int(f))
 	}
@@ -51,10 +54,10 @@ func (f Fault) String() string {
 // Rate says how often which fault happens: each is a probability from 0 to 1,
 // and their sum must not be above 1. An append, claiming or not, can have all of
 // them; a save of a snapshot or checkpoint, and what is done with a lease, Down,
-// Lost and Slow; whatever reads Down and Slow. The zero Rate has no faults other
-// than those of [Faulty.Next].
+// Lost and Slow; whatever reads Down and Slow; a transaction Down, Undone, Lost and
+// Slow. The zero Rate has no faults other than those of [Faulty.Next].
 type Rate struct {
-	Down, Lost, Late, Slow, Refuse float64
+	Down, Lost, Late, Slow, Refuse, Undone float64
 
 	// Delay is the longest time that Slow takes; zero is 10 ms.
 	Delay time.Duration
@@ -75,6 +78,7 @@ type Faulty struct {
 	random  *rand.Rand    // guarded by mu
 	appends []Fault       // what Next queued, guarded by mu
 	reads   []Fault       // what NextRead queued, guarded by mu
+	updates []Fault       // what NextUpdate queued, guarded by mu
 	late    []*landing    // in the order they were called, guarded by mu
 	count   map[Fault]int // guarded by mu
 }
@@ -172,7 +176,7 @@ func (f *Faulty) append(ctx context.Context, s store.Stream, events []store.Even
 		if err := f.rival(ctx, s, events); err != nil {
 			return store.Appended{}, err
 		}
-	case None, Down, Lost, Slow:
+	case None, Down, Lost, Slow, Undone:
 	}
 	if err := f.perform(ctx, fault, do); err != nil {
 		return store.Appended{}, err
@@ -250,7 +254,7 @@ func (f *Faulty) draw(possible []Fault) Fault {
 		fault Fault
 		rate  float64
 	}{
-		{Down, f.rate.Down}, {Lost, f.rate.Lost}, {Late, f.rate.Late}, {Slow, f.rate.Slow}, {Refuse, f.rate.Refuse},
+		{Down, f.rate.Down}, {Lost, f.rate.Lost}, {Late, f.rate.Late}, {Slow, f.rate.Slow}, {Refuse, f.rate.Refuse}, {Undone, f.rate.Undone},
 	} {
 		if x < p.rate {
 			if slices.Contains(possible, p.fault) {

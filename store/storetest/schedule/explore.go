@@ -21,8 +21,9 @@ import (
 type Limits struct {
 	// Faults is the most that goes wrong in one schedule.
 	Faults int
-	// Kinds is what can go wrong with a call: [faults.Down], and for an append [faults.Lost] and
-	// [faults.Late]; nil is all of them. The fewer, the fewer schedules there are.
+	// Kinds is what can go wrong: any call can be [faults.Down], any that changes
+	// something [faults.Lost], an append [faults.Late], and a transaction
+	// [faults.Undone]; nil is all of them. The fewer, the fewer schedules there are.
 	Kinds []faults.Fault
 	// Schedules is how many are tried at most; zero is all for [Explore] and 100
 	// for [Simulate].
@@ -36,7 +37,7 @@ type Limits struct {
 
 func (l Limits) kinds() []faults.Fault {
 	if l.Kinds == nil {
-		return []faults.Fault{faults.Down, faults.Lost, faults.Late}
+		return []faults.Fault{faults.Down, faults.Lost, faults.Late, faults.Undone}
 	}
 	return l.Kinds
 }

@@ -38,6 +38,7 @@ type Sim struct {
 	failures []string   // guarded by mu
 	running  bool       // calls wait for their turn; guarded by mu
 	changed  bool       // a store, by the last step; guarded by mu
+	opened   int        // transactions that have not ended, which may keep others waiting; guarded by mu
 	taken    []taken
 	faulted  int
 	late     int  // appends that are still to land
@@ -65,8 +66,34 @@ type taken struct {
 type waiting struct {
 	client int // that of nobody is after all others
 	call   int // which of this client's
-	append bool
+	kind   kind
 	turn   chan faults.Fault
+}
+
+// kind is what a call is. It decides what can go wrong with it.
+type kind int
+
+const (
+	reading kind = iota
+	appending
+	updating
+	calling
+)
+
+// can reports whether fault can happen to a call.
+func (k kind) can(fault faults.Fault) bool {
+	switch fault {
+	case faults.Down:
+		return true
+	case faults.Lost:
+		return k != reading
+	case faults.Late:
+		return k == appending
+	case faults.Undone:
+		return k == updating
+	case faults.None, faults.Slow, faults.Refuse:
+	}
+	return false
 }
 
 // moment is a line of the story: a call of a client and what it said then, or what
@@ -264,7 +291,7 @@ func (s *Sim) step() bool {
 	}
 	o.do()
 	synctest.Wait()
-	if s.changed {
+	if s.changed || s.opened > 0 {
 		o.effect = changes
 	}
 	s.taken = append(s.taken, taken{choice, len(options), o.done})
@@ -306,7 +333,7 @@ func (s *Sim) options() (options []option) {
 func (s *Sim) withFaults(options []option) []option {
 	for _, w := range s.waiting {
 		for _, fault := range s.limits.kinds() {
-			if (w.append || fault == faults.Down) && s.mayBegin(w.client) {
+			if w.kind.can(fault) && s.mayBegin(w.client) {
 				options = append(options, s.granting(w, fault))
 			}
 		}
@@ -404,9 +431,9 @@ func (s *Sim) leave(w *waiting) {
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *waiting) bool { return o == w })
 }
 
-// turn waits until a call of a store is to be made, and says with which fault.
-func (s *Sim) turn(ctx context.Context, isAppend bool) (faults.Fault, error) {
-	w := &waiting{client: history.ClientOf(ctx), append: isAppend, turn: make(chan faults.Fault)}
+// turn waits until a call is to be made, and says with which fault.
+func (s *Sim) turn(ctx context.Context, k kind) (faults.Fault, error) {
+	w := &waiting{client: history.ClientOf(ctx), kind: k, turn: make(chan faults.Fault)}
 	s.mu.Lock()
 	calls := &s.strange
 	if w.client < 0 {

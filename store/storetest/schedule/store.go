@@ -20,7 +20,7 @@ var _ store.Store = (*Store)(nil)
 
 // Append is store.Store.Append, when it is the caller's turn.
 func (st *Store) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
-	if err := st.turn(ctx, true); err != nil {
+	if err := st.turn(ctx, appending); err != nil {
 		return store.Appended{}, err
 	}
 	return st.recorder.Append(ctx, s, e, events)
@@ -28,7 +28,7 @@ func (st *Store) Append(ctx context.Context, s store.Stream, e store.Expected, e
 
 // Read is store.Store.Read, when it is the caller's turn.
 func (st *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	if err := st.turn(ctx, false); err != nil {
+	if err := st.turn(ctx, reading); err != nil {
 		return store.Page{}, err
 	}
 	return st.recorder.Read(ctx, s, o)
@@ -38,12 +38,12 @@ func (st *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) 
 func (st *Store) Ops() []history.Op { return st.recorder.Ops() }
 
 // turn waits for the turn of a call, and has the fault happen to it.
-func (st *Store) turn(ctx context.Context, isAppend bool) error {
-	fault, err := st.sim.turn(ctx, isAppend)
+func (st *Store) turn(ctx context.Context, k kind) error {
+	fault, err := st.sim.turn(ctx, k)
 	switch {
 	case err != nil:
 		return err
-	case isAppend:
+	case k == appending:
 		st.faults.Next(fault)
 	default:
 		st.faults.NextRead(fault)
@@ -61,9 +61,7 @@ type watched struct {
 func (w watched) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
 	appended, err := w.Store.Append(ctx, s, e, events)
 	if err == nil && !appended.Replayed || err != nil && !store.Definite(err) {
-		w.sim.mu.Lock()
-		defer w.sim.mu.Unlock()
-		w.sim.changed = true
+		w.sim.change()
 	}
 	return appended, err
 }

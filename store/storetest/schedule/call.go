@@ -1,0 +1,101 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/evolvego/evolve/store/storetest/faults"
+	"github.com/evolvego/evolve/store/storetest/history"
+)
+
+// Call makes a call of something that is no store, such as the sending of a message, when
+// it is the turn of the client of ctx. The call may be [faults.Down], and then do is not
+// called, or [faults.Lost], and then do is called and its answer lost. What is a verb for
+// the story, such as "sends the invoice".
+func (s *Sim) Call(ctx context.Context, what string, do func() error) error {
+	fault, err := s.turn(ctx, calling)
+	if err != nil {
+		return err
+	}
+	if fault == faults.Down {
+		err = fmt.Errorf("%w: %s", faults.ErrInjected, fault)
+	} else {
+		s.change()
+		if err = do(); fault == faults.Lost {
+			err = fmt.Errorf("%w: %s", faults.ErrInjected, fault)
+		}
+	}
+	s.tell(ctx, what, fault, err)
+	return err
+}
+
+// Target is a store with transactions in a [Sim], made by [AddTarget]. It is safe for
+// concurrent use.
+type Target[T any] struct {
+	sim    *Sim
+	faults *faults.Faulty
+	target *faults.Target[T]
+}
+
+var _ faults.Updater[int] = (*Target[int])(nil)
+
+// AddTarget returns target as one whose transactions wait for their turn. They may be
+// [faults.Down], [faults.Undone] and [faults.Lost]. Transactions while the scene is set do
+// not wait. Other calls of the store do not wait unless they go through [Sim.Store].
+func AddTarget[T any](s *Sim, target faults.Updater[T]) *Target[T] {
+	f := faults.Wrap(nil, 1, faults.Rate{})
+	return &Target[T]{sim: s, faults: f, target: faults.WrapTarget(f, target)}
+}
+
+// Update is Update of the store, when it is the caller's turn.
+func (t *Target[T]) Update(ctx context.Context, do func(tx T) error) error {
+	fault, err := t.sim.turn(ctx, updating)
+	if err != nil {
+		return err
+	}
+	t.faults.NextUpdate(fault)
+	t.sim.open(1)
+	defer t.sim.open(-1)
+	done := false
+	err = t.target.Update(ctx, func(tx T) error {
+		err := do(tx)
+		done = err == nil
+		return err
+	})
+	if done && fault != faults.Undone {
+		t.sim.change()
+	}
+	t.sim.tell(ctx, "updates", fault, err)
+	return err
+}
+
+// open counts the transactions that are under way.
+func (s *Sim) open(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened += n
+}
+
+// change says that the step at hand has changed something.
+func (s *Sim) change() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed = true
+}
+
+// tell adds a line for a call that is not recorded. It says what the fault was, for what
+// the caller is told may be the same for several.
+func (s *Sim) tell(ctx context.Context, what string, fault faults.Fault, err error) {
+	text := what
+	switch {
+	case fault != faults.None:
+		text += ": " + fault.String()
+	case err != nil:
+		text += ": " + err.Error()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running {
+		s.say(history.ClientOf(ctx), text)
+	}
+}

@@ -95,6 +95,12 @@ func (c *saveCheckpoint) do(w *writer) error {
 			c.name, was.Position, was.EventID, c.from.Position, c.from.EventID, store.ErrConflict)
 		return nil
 	}
+	switch c.to {
+	case c.from:
+		return nil
+	case store.Checkpoint{}:
+		return w.exec(`DELETE FROM checkpoint WHERE tenant = ? AND name = ?`, t.id, c.name)
+	}
 	return w.exec(`INSERT INTO checkpoint (tenant, name, position, event) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position, event = excluded.event`,
 		t.id, c.name, c.to.Position, c.to.EventID)

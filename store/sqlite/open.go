@@ -20,7 +20,7 @@ const (
 	// applicationID is "EvLg", in the header of each file of this store.
 	applicationID = 0x45764c67
 	// schemaVersion is the user_version of a file that is up to date.
-	schemaVersion = 2
+	schemaVersion = 3
 	// busyTimeout is how long to wait for another process. SQLite does not wait in
 	// line but looks now and then, so beside a busy writer it may take long.
 	busyTimeout = 30 * time.Second
@@ -31,6 +31,8 @@ var (
 	schema1 string
 	//go:embed schema2.sql
 	schema2 string
+	//go:embed schema3.sql
+	schema3 string
 )
 
 // config is the settings of a backend.
@@ -238,7 +240,7 @@ func migrate(db *sql.DB, p *place) (err error) {
 		return err
 	}
 	if version < schemaVersion {
-		steps := [schemaVersion]string{schema1, schema2} // from each version to the next
+		steps := [schemaVersion]string{schema1, schema2, schema3} // from each version to the next
 		script := fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d",
 			strings.Join(steps[version:], ";"), applicationID, schemaVersion)
 		if _, err := conn.ExecContext(ctx, script); err != nil {

@@ -64,7 +64,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer schema": {func(t *testing.T) string {
 			t.Helper()
 			path := filled(t, 1)
-			execute(t, path, "PRAGMA user_version=3")
+			execute(t, path, "PRAGMA user_version=4")
 			return path
 		}, sqlite.ErrNewerSchema},
 		"a truncated file": {func(t *testing.T) string {
@@ -160,7 +160,7 @@ func TestAppendGivenUp(t *testing.T) {
 // TestPragmas asks the connections for what the promises of the store rest on.
 func TestPragmas(t *testing.T) {
 	t.Parallel()
-	const full, normal, off, on, any = 2, 1, 0, 1, -1
+	const full, normal, off, on, whatever = 2, 1, 0, 1, -1
 	for name, tt := range map[string]struct {
 		options     []sqlite.Option
 		synchronous int
@@ -172,13 +172,13 @@ func TestPragmas(t *testing.T) {
 			t.Parallel()
 			st := open(t, filepath.Join(t.TempDir(), "events.db"), tt.options...)
 			for pragma, want := range map[string]struct{ writer, reader int }{
-				"synchronous":          {tt.synchronous, any},
+				"synchronous":          {tt.synchronous, whatever},
 				"query_only":           {off, on},
 				"foreign_keys":         {on, on},
 				"fullfsync":            {on, on},
 				"checkpoint_fullfsync": {on, on},
 				"busy_timeout":         {5, 30_000},
-				"journal_size_limit":   {64 << 20, any},
+				"journal_size_limit":   {64 << 20, whatever},
 				"page_size":            {4096, 4096},
 			} {
 				writer, readers := sqlite.Ask(st, "PRAGMA "+pragma, 8)
@@ -186,7 +186,7 @@ func TestPragmas(t *testing.T) {
 					t.Errorf("%s of the writer = %d, want %d", pragma, writer, want.writer)
 				}
 				for _, reader := range readers {
-					if reader != want.reader && want.reader != any {
+					if reader != want.reader && want.reader != whatever {
 						t.Errorf("%s of a reader = %d, want %d", pragma, reader, want.reader)
 					}
 				}

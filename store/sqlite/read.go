@@ -147,6 +147,10 @@ func (r *reader) each(ctx context.Context, query string, args []any, add func(*s
 	if err != nil {
 		return err
 	}
+	return eachOf(ctx, stmt, args, add)
+}
+
+func eachOf(ctx context.Context, stmt *sql.Stmt, args []any, add func(*sql.Rows) (bool, error)) error {
 	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
 		return err

@@ -19,9 +19,11 @@ var (
 	_ store.Tenants     = (*Store)(nil)
 	_ store.Snapshots   = (*Store)(nil)
 	_ store.Checkpoints = (*Store)(nil)
+	_ store.Documents   = (*Store)(nil)
 	_ store.Claims      = (*Store)(nil)
 	_ store.Leases      = (*Store)(nil)
 	_ io.Closer         = (*Store)(nil)
+	_ store.Tx          = (*Tx)(nil)
 )
 
 // Store is the store of one tenant; [Open] returns that of
@@ -127,6 +129,7 @@ func (b *backend) shut() error {
 		errs = append(errs, r.close())
 	}
 	if b.writer != nil {
+		b.writer.dropKept()
 		for _, stmt := range b.writer.stmts {
 			errs = append(errs, stmt.Close())
 		}

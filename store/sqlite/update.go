@@ -128,17 +128,23 @@ type Tx struct {
 	done   bool
 }
 
-// ErrTxDone is what the methods of a [Tx] return after its Update.
-var ErrTxDone = errors.New("sqlite: transaction is done")
-
 // Exec executes SQL, one statement or several. It must leave the tables of the
 // store alone (see the package comment; what is named after the caller's own
-// application is safe), and must not begin, commit or roll back.
+// application is safe), and must not begin, commit or roll back. A statement with
+// arguments is prepared once, and kept for the next call with the same text.
 func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	result, err := t.writer.conn.ExecContext(t.ctx, query, args...)
+	if len(args) == 0 {
+		result, err := t.writer.conn.ExecContext(t.ctx, query)
+		return result, t.fail(err)
+	}
+	stmt, err := t.writer.kept(query) //nolint:sqlclosecheck // it is kept
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	result, err := stmt.ExecContext(t.ctx, args...)
 	return result, t.fail(err)
 }
 
@@ -149,7 +155,11 @@ func (t *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	rows, err := t.writer.conn.QueryContext(t.ctx, query, args...)
+	stmt, err := t.writer.kept(query) //nolint:sqlclosecheck // it is kept
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	rows, err := stmt.QueryContext(t.ctx, args...)
 	if err != nil {
 		return nil, t.fail(err)
 	}
@@ -210,11 +220,14 @@ func (t *Tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 }
 
 // write makes a write of the store.
-func (t *Tx) write(job write) error {
+func (t *Tx) write(job write) error { return t.do(job.do) }
+
+// do calls job with the writer. An error of it is one of SQLite.
+func (t *Tx) do(job func(w *writer) error) error {
 	if err := t.ready(); err != nil {
 		return err
 	}
-	return t.fail(job.do(t.writer))
+	return t.fail(job(t.writer))
 }
 
 // ready returns why nothing can be done. To begin a transaction within the one that
@@ -222,7 +235,7 @@ func (t *Tx) write(job write) error {
 // statement would be committed by itself.
 func (t *Tx) ready() error {
 	if t.done {
-		return ErrTxDone
+		return store.ErrTxDone
 	}
 	if t.failed == nil && t.writer.exec("BEGIN") == nil {
 		_ = t.writer.exec("ROLLBACK") // of what has just begun

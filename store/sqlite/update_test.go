@@ -242,7 +242,7 @@ func TestUpdateUnseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kept.Exec("SELECT 1"); !errors.Is(err, sqlite.ErrTxDone) {
+	if _, err := kept.Exec("SELECT 1"); !errors.Is(err, store.ErrTxDone) {
 		t.Errorf("Exec after the update = %v, want ErrTxDone", err)
 	}
 	wantWhole(t, st, s, 1)

@@ -92,8 +92,8 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&now); err != nil || now != 2 {
-		t.Errorf("user_version = %d, %v, want 2", now, err)
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&now); err != nil || now != 3 {
+		t.Errorf("user_version = %d, %v, want 3", now, err)
 	}
 	integrity(t, path)
 }

@@ -18,6 +18,8 @@ const (
 	maxGroupEvents = 4096
 	// maxCached is how many heads of streams the writer remembers at most.
 	maxCached = 100_000
+	// maxKept is how many statements of callers are kept prepared at most.
+	maxKept = 256
 )
 
 // write is something to do in a transaction of the writer.
@@ -45,6 +47,7 @@ type writer struct {
 	held    *request      // that was taken out of the queue, and is for the next group
 	stopped chan struct{} // closed when run has returned
 	stmts   map[string]*sql.Stmt
+	theirs  map[string]*sql.Stmt // of the callers of Update; maxKept at most
 
 	// What is in the file, as long as nobody else has written to it: the
 	// version says whether.
@@ -80,6 +83,7 @@ func newWriter(b *backend) (*writer, error) {
 		queue:   make(chan *request, maxGroup),
 		stopped: make(chan struct{}),
 		stmts:   make(map[string]*sql.Stmt),
+		theirs:  make(map[string]*sql.Stmt),
 	}
 	w.forget()
 	// See begin.
@@ -294,6 +298,28 @@ func (w *writer) stmt(query string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
+// kept returns query of a caller prepared.
+func (w *writer) kept(query string) (*sql.Stmt, error) {
+	if stmt, ok := w.theirs[query]; ok {
+		return stmt, nil
+	}
+	if len(w.theirs) == maxKept {
+		w.dropKept()
+	}
+	stmt, err := w.conn.PrepareContext(context.Background(), query)
+	if err == nil {
+		w.theirs[query] = stmt
+	}
+	return stmt, err
+}
+
+func (w *writer) dropKept() {
+	for _, stmt := range w.theirs {
+		_ = stmt.Close() // which says how its last execution ended
+	}
+	clear(w.theirs)
+}
+
 func (w *writer) exec(query string, args ...any) error {
 	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
@@ -362,3 +388,21 @@ func (w *writer) stream(key streamKey) (streamHead, error) {
 // findStream finds a stream and its version.
 const findStream = `SELECT id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM stream s WHERE tenant = ? AND type = ? AND name = ?`
+
+// one is that of reader.
+func (w *writer) one(_ context.Context, query string, args, to []any) (bool, error) {
+	err := w.queryRow(query, args...).Scan(to...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// each is that of reader.
+func (w *writer) each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error {
+	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
+	if err != nil {
+		return err
+	}
+	return eachOf(ctx, stmt, args, add)
+}

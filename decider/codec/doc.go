@@ -18,6 +18,8 @@
 //
 // [Up] makes one event of an old one, [UpMany] several, [Drop] none. A step may
 // lead to the next old shape or to an event of today; that every step finds the
-// next is checked when the codec is made. Upcasters also read what was recorded
-// under a name that has no event any more. Old names and shapes are never written.
+// next is checked when the codec is made. An upcaster that is [Upcaster.Retired] reads
+// what was recorded under a name that no event has any more; under another name that
+// no event has it is refused, because it is most likely misspelt. Old names and
+// shapes are never written.
 package codec

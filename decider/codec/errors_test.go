@@ -32,12 +32,26 @@ type stray struct{ Event }
 
 type ratio float64
 
+// tags is an event that can be nil; noted holds whatever.
+type (
+	tags  map[string]string
+	noted struct {
+		Text  string
+		Value any
+	}
+)
+
+func (tags) isEvent()  {}
+func (noted) isEvent() {}
+
 func (ratio) isEvent() {}
 
 func TestEncodeRefuses(t *testing.T) {
 	t.Parallel()
 	all := names()
 	all["OrderRated"] = ratio(0)
+	all["OrderTagged"] = tags{}
+	all["OrderNoted"] = noted{}
 	tests := map[string]struct {
 		codec codec.Codec[Event]
 		event Event
@@ -50,6 +64,11 @@ func TestEncodeRefuses(t *testing.T) {
 		"a nil pointer":     {codec.JSON(all), (*Shipped)(nil), codec.ErrEncode, "codec: encode OrderShipped: the event is a nil pointer"},
 		"not valid":         {codec.JSON(all), Refunded{}, errZeroRefund, "codec: encode OrderRefunded: a refund of nothing"},
 		"no JSON":           {codec.JSON(all), ratio(math.NaN()), codec.ErrEncode, "codec: encode OrderRated: json: unsupported value: NaN"},
+		"a nil map":         {codec.JSON(all), tags(nil), codec.ErrEncode, "codec: encode OrderTagged: it would be null, which cannot be told from nothing"},
+		"lossy text":        {codec.JSON(all), noted{Text: "caf\xe9"}, codec.ErrEncode, "codec: encode OrderNoted: the field Text has text that is not UTF-8, which JSON cannot hold"},
+		"lossy keys":        {codec.JSON(all), tags{"\xe8": "", "\xe9": ""}, codec.ErrEncode, "codec: encode OrderTagged: the value itself has text that is not UTF-8, which JSON cannot hold"},
+		"an int in an any":  {codec.JSON(all), noted{Value: 1}, codec.ErrEncode, "codec: encode OrderNoted: the field Value is an any that holds a int, which would not come back: JSON is read as bool, float64, string, []any and map[string]any"},
+		"NaN in an any":     {codec.JSON(all), noted{Value: math.NaN()}, codec.ErrEncode, "codec: encode OrderNoted: json: unsupported value: NaN"},
 		"nil as a value":    {codec.Values[Event](), nil, codec.ErrUnregistered, "codec: unregistered type: <nil> has no name in the codec"},
 		"value not valid":   {codec.Values[Event](), Refunded{}, errZeroRefund, "codec: encode codec_test.Refunded: a refund of nothing"},
 		"value as an error": {codec.Values[Event](), Refunded{}, codec.ErrEncode, "codec: encode codec_test.Refunded: a refund of nothing"},
@@ -72,10 +91,10 @@ func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	tolerant := codec.JSON(names(),
 		codec.Up("OrderPaid", 1, func(Paid) Event { return nil }),
-		codec.Up("OrderSent", 1, func(Shipped) Event { return &Shipped{} }),
-		codec.Up("OrderPosted", 1, func(Paid) Event { return (*Shipped)(nil) }),
-		codec.Up("OrderPosted", 2, func(Paid) *Shipped { return nil }),
-		codec.Up("OrderPosted", 3, func(s *Shipped) Event { return s }))
+		codec.Up("OrderSent", 1, func(Shipped) Event { return &Shipped{} }).Retired(),
+		codec.Up("OrderPosted", 1, func(Paid) Event { return (*Shipped)(nil) }).Retired(),
+		codec.Up("OrderPosted", 2, func(Paid) *Shipped { return nil }).Retired(),
+		codec.Up("OrderPosted", 3, func(s *Shipped) Event { return s }).Retired())
 	paid := func(schema uint32, data string) store.Recorded { return recorded("OrderPaid", schema, data) }
 	with := func(change func(*store.Recorded)) store.Recorded {
 		r := paid(2, `{"cents":1}`)
@@ -105,6 +124,13 @@ func TestDecodeRefuses(t *testing.T) {
 		"an old one, cut":         {tolerant, paid(1, `{`), codec.ErrDecode, "unexpected end of JSON input"},
 		"protobuf":                {tolerant, with(func(r *store.Recorded) { r.ContentType = "application/protobuf" }), codec.ErrDecode, `its content type is "application/protobuf", not application/json`},
 		"a value":                 {tolerant, with(func(r *store.Recorded) { r.Value, r.Data = 1, nil }), codec.ErrDecode, "it is a value, not data"},
+		"a key twice":             {tolerant, paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" is there twice`},
+		"two spellings":           {tolerant, paid(2, `{"cents":1,"Cents":2}`), codec.ErrDecode, `the key "Cents" is there twice (or in two spellings)`},
+		"an unknown key twice":    {tolerant, paid(2, `{"cents":1,"a":{"b":1,"b":2}}`), codec.ErrDecode, `the key "b" is there twice`},
+		"a key twice, strict":     {tolerant.Strict(), paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" is there twice`},
+		"a key twice, old":        {tolerant, paid(1, `{"cents":1,"CENTS":2}`), codec.ErrDecode, `the key "CENTS" is there twice`},
+		"a key twice, a pointer":  {tolerant, recorded("OrderShipped", 1, `{"parcel":"a","Parcel":"b"}`), codec.ErrDecode, `the key "Parcel" is there twice`},
+		"no UTF-8":                {tolerant, recorded("OrderShipped", 1, "{\"parcel\":\"caf\xe9\"}"), codec.ErrDecode, `the data is not UTF-8`},
 		"strict, extra key":       {tolerant.Strict(), paid(2, `{"cents":1,"tip":2}`), codec.ErrDecode, `unknown field "tip"`},
 		"strict, more":            {tolerant.Strict(), paid(2, `{"cents":1} 2`), codec.ErrDecode, "there is more after the JSON value"},
 		"strict, garbage":         {tolerant.Strict(), paid(2, `{"cents":1} }`), codec.ErrDecode, "there is more after the JSON value"},

@@ -53,8 +53,8 @@ func ExampleUpMany() {
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}, "OrderRefunded": Refunded{}},
 		codec.UpMany("OrderSettled", 1, func(old struct{ Paid, Refunded int64 }) []Event {
 			return []Event{Paid{old.Paid}, Refunded{old.Refunded}}
-		}),
-		codec.Drop("OrderViewed", 1))
+		}).Retired(),
+		codec.Drop("OrderViewed", 1).Retired())
 
 	events, err := c.Decode(nil, []store.Recorded{
 		{Event: store.Event{Type: "OrderViewed", Schema: 1, Data: []byte(`{}`)}},

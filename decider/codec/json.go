@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"reflect"
 	"strings"
 
+	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -22,14 +24,20 @@ import (
 // Integers beyond ±2⁵³ are written and read exactly, but JavaScript readers round
 // them: give such a field the tag `json:",string"`.
 //
-// JSON panics if a sample is nil or has the type of another, a name is empty, or
-// the upcasters do not fit together.
+// JSON panics if a sample is nil or has the type of another, a name is empty, JSON
+// loses a part of an event, or the upcasters do not fit together.
 func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	return newNamed(format{
 		contentType: "application/json",
 		reads:       readsJSON,
-		marshal:     json.Marshal,
-		reader:      func() unmarshal { return new(jsonReader).unmarshal },
+		writer: func(typ reflect.Type) (marshal, error) {
+			t, err := exact.Of(typ)
+			if err != nil {
+				return nil, err
+			}
+			return t.Marshal, nil
+		},
+		reader: func() unmarshal { return new(jsonReader).unmarshal },
 	}, names, upcasters)
 }
 
@@ -53,7 +61,19 @@ type jsonReader struct {
 	decoder *json.Decoder // of source; nil: has yet to be made
 }
 
-func (r *jsonReader) unmarshal(data []byte, into any, strict bool) error {
+// unmarshal also refuses what readers of JSON understand in several ways: text that
+// is not UTF-8, and a key that is there twice.
+func (r *jsonReader) unmarshal(data []byte, into any, folds exact.Folds, strict bool) error {
+	if err := r.decode(data, into, strict); err != nil {
+		return err
+	}
+	if err := exact.Text(data); err != nil {
+		return err
+	}
+	return exact.Keys(data, folds)
+}
+
+func (r *jsonReader) decode(data []byte, into any, strict bool) error {
 	switch {
 	case !bytes.HasPrefix(data, []byte("{")) && string(bytes.TrimSpace(data)) == "null":
 		return errors.New("the data is null")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -28,6 +29,8 @@ type entry struct {
 	number  int          // from 0 on
 	typ     reflect.Type // of the event; nil: there are only old shapes of it
 	current uint32       // the schema version of typ
+	marshal marshal
+	folds   exact.Folds // of typ
 	old     steps
 }
 
@@ -35,13 +38,16 @@ type entry struct {
 type format struct {
 	contentType string
 	reads       func(contentType string) bool
-	marshal     func(event any) ([]byte, error)
+	writer      func(typ reflect.Type) (marshal, error) // an error: events of typ cannot be kept
 	reader      func() unmarshal
 }
 
+// marshal encodes an event.
+type marshal func(event any) ([]byte, error)
+
 // unmarshal decodes data into what into points to. It is called for one value after
 // the other.
-type unmarshal func(data []byte, into any, strict bool) error
+type unmarshal func(data []byte, into any, folds exact.Folds, strict bool) error
 
 // newNamed returns the codec of names in format f. It panics if a sample is nil or
 // has the type of another, a name is empty, or the upcasters do not fit.
@@ -49,6 +55,10 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 	c := &Named[E]{format: f, byName: map[string]*entry{}, byType: map[reflect.Type]*entry{}}
 	for name, old := range collect(reflect.TypeFor[E](), upcasters) {
 		c.byName[name] = &entry{name: name, old: old}
+	}
+	for name, old := range c.byName {
+		_, now := names[name]
+		old.old.belong(name, now)
 	}
 	for name, sample := range names {
 		typ := reflect.TypeOf(sample)
@@ -64,6 +74,11 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 			c.byName[name] = e
 		}
 		e.typ, e.current = typ, uint32(len(e.old))+1 //nolint:gosec // small
+		var err error
+		if e.marshal, err = f.writer(typ); err != nil {
+			panic(fmt.Sprintf("codec: %q is a %v: %v", name, typ, err))
+		}
+		e.folds = exact.FoldsOf(typ)
 		c.byType[typ] = e
 	}
 	number := 0
@@ -92,8 +107,12 @@ func (c *Named[E]) SkipUnknown() *Named[E] {
 }
 
 // KeepUnknown returns a copy of c that turns recorded events whose names it does
-// not know into events by keep, which may hold on to what it gets.
+// not know into events by keep, which may hold on to what it gets. It panics if
+// keep is nil.
 func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
+	if keep == nil {
+		panic("codec: KeepUnknown(nil): use SkipUnknown to leave out unknown events")
+	}
 	d := *c
 	d.skip, d.keep = false, keep
 	return &d
@@ -136,7 +155,7 @@ func (c *Named[E]) Encode(event E) (store.Event, error) {
 			return store.Event{}, &EncodeError{e.name, err}
 		}
 	}
-	data, err := c.format.marshal(value)
+	data, err := e.marshal(value)
 	if err != nil {
 		return store.Event{}, &EncodeError{e.name, err}
 	}
@@ -196,7 +215,7 @@ func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, shop *workshop) 
 		known := max(e.current, uint32(len(e.old))) //nolint:gosec // small
 		return dst, fmt.Errorf("%w: known are 1 to %d", ErrNewerSchema, known)
 	}
-	event, err := c.read(e.typ, r, shop.unmarshal, &shop.benches[e.number])
+	event, err := c.read(e.typ, e.folds, r, shop.unmarshal, &shop.benches[e.number])
 	if err != nil {
 		return dst, err
 	}
@@ -206,9 +225,9 @@ func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, shop *workshop) 
 // upcast appends to dst what r, an event of e in an old shape, means today.
 func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, shop *workshop, step int) ([]E, error) {
 	var old any
-	if in := e.old[step].in; in != nil {
+	if u := &e.old[step]; u.in != nil {
 		var err error
-		if old, err = c.read(in, r, shop.unmarshal, new(workbench)); err != nil {
+		if old, err = c.read(u.in, u.folds, r, shop.unmarshal, new(workbench)); err != nil {
 			return dst, err
 		}
 	}
@@ -228,7 +247,7 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, shop *workshop, 
 }
 
 // read decodes the data of r as a typ, which may be a pointer.
-func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, unmarshal unmarshal, bench *workbench) (any, error) {
+func (c *Named[E]) read(typ reflect.Type, folds exact.Folds, r *store.Recorded, unmarshal unmarshal, bench *workbench) (any, error) {
 	if r.ContentType != c.format.contentType && !c.format.reads(r.ContentType) {
 		return nil, fmt.Errorf("its content type is %q, not %s", r.ContentType, c.format.contentType)
 	}
@@ -237,14 +256,14 @@ func (c *Named[E]) read(typ reflect.Type, r *store.Recorded, unmarshal unmarshal
 	}
 	if typ.Kind() == reflect.Pointer {
 		into := reflect.New(typ.Elem()).Interface()
-		return into, unmarshal(r.Data, into, c.strict)
+		return into, unmarshal(r.Data, into, folds, c.strict)
 	}
 	if bench.pointer == nil {
 		bench.value = reflect.New(typ).Elem()
 		bench.pointer = bench.value.Addr().Interface()
 	}
 	defer bench.value.SetZero()
-	if err := unmarshal(r.Data, bench.pointer, c.strict); err != nil {
+	if err := unmarshal(r.Data, bench.pointer, folds, c.strict); err != nil {
 		return nil, err
 	}
 	return bench.value.Interface(), nil // a copy

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protorange"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -35,7 +36,7 @@ func Proto[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	return newNamed(format{
 		contentType: "application/protobuf",
 		reads:       func(contentType string) bool { return contentType == store.OctetStream || contentType == "" },
-		marshal:     marshalProto,
+		writer:      func(reflect.Type) (marshal, error) { return marshalProto, nil },
 		reader:      func() unmarshal { return unmarshalProto },
 	}, names, upcasters)
 }
@@ -44,7 +45,7 @@ func marshalProto(event any) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(event.(proto.Message)) //nolint:errcheck // checked by Proto
 }
 
-func unmarshalProto(data []byte, into any, strict bool) error {
+func unmarshalProto(data []byte, into any, _ exact.Folds, strict bool) error {
 	m := into.(proto.Message) //nolint:errcheck // checked by Proto
 	if err := proto.Unmarshal(data, m); err != nil || !strict {
 		return err

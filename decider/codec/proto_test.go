@@ -65,11 +65,11 @@ func TestProtoUpcast(t *testing.T) {
 	t.Parallel()
 	c := codec.Proto(messages(),
 		codec.Up("Counted", 1, func(old *wrapperspb.Int32Value) proto.Message { return wrapperspb.Int64(int64(old.GetValue())) }),
-		codec.UpMany("Renamed", 1, func(old *wrapperspb.StringValue) []proto.Message { return []proto.Message{old, old} }),
+		codec.UpMany("Renamed", 1, func(old *wrapperspb.StringValue) []proto.Message { return []proto.Message{old, old} }).Retired(),
 		codec.Up("Timed", 1, func(old *durationpb.Duration) *timestamppb.Timestamp {
 			return &timestamppb.Timestamp{Seconds: old.GetSeconds()}
-		}),
-		codec.Up("Timed", 2, func(old *timestamppb.Timestamp) proto.Message { return wrapperspb.Int64(old.GetSeconds()) }),
+		}).Retired(),
+		codec.Up("Timed", 2, func(old *timestamppb.Timestamp) proto.Message { return wrapperspb.Int64(old.GetSeconds()) }).Retired(),
 	)
 	for name, tt := range map[string]struct {
 		schema uint32

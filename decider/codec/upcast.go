@@ -5,22 +5,29 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/evolvego/evolve/decider/internal/exact"
 )
 
 // Upcaster is what one schema version of an event means today. The zero Upcaster
 // is of no use: [Up], [UpMany] and [Drop] make them.
 type Upcaster struct {
-	name   string
-	schema uint32
-	in     reflect.Type        // the shape of this schema version; nil: it is not read
-	out    reflect.Type        // the type of what up gives; nil: it gives nothing
-	up     func(old any) []any // pure
+	name    string
+	schema  uint32
+	retired bool
+	folds   exact.Folds         // of in
+	in      reflect.Type        // the shape of this schema version; nil: it is not read
+	out     reflect.Type        // the type of what up gives; nil: it gives nothing
+	up      func(old any) []any // pure
 }
 
 // Up says that the event called name was an Old in this schema version, and that f
 // is what it means: an event of today, or the Old of the next version. f must be
 // pure and must accept whatever was recorded.
 func Up[Old, New any](name string, schema uint32, f func(Old) New) Upcaster {
+	if f == nil {
+		return Upcaster{name: name, schema: schema}
+	}
 	return Upcaster{
 		name: name, schema: schema,
 		in: reflect.TypeFor[Old](), out: reflect.TypeFor[New](),
@@ -30,6 +37,9 @@ func Up[Old, New any](name string, schema uint32, f func(Old) New) Upcaster {
 
 // UpMany is [Up] to any number of events, in order; none drops the event.
 func UpMany[Old, New any](name string, schema uint32, f func(Old) []New) Upcaster {
+	if f == nil {
+		return Upcaster{name: name, schema: schema}
+	}
 	return Upcaster{
 		name: name, schema: schema,
 		in: reflect.TypeFor[Old](), out: reflect.TypeFor[New](),
@@ -50,17 +60,33 @@ func Drop(name string, schema uint32) Upcaster {
 	return Upcaster{name: name, schema: schema, up: func(any) []any { return nil }}
 }
 
+// Retired returns a copy of u for a name that no event of today has: it was renamed,
+// split, or is not needed any more. Without it, such a name is taken for a mistake.
+func (u Upcaster) Retired() Upcaster {
+	u.retired = true
+	return u
+}
+
 // steps are the upcasters of one name; the one of schema version v is steps[v-1].
 type steps []Upcaster
 
-// collect sorts upcasters by name and schema version. It panics if a version is
-// missing or there twice, or if what a step gives is neither an event nor what
-// the next one takes.
+// collect sorts upcasters by name and schema version. It panics if one is nil, if a
+// version is missing or there twice, or if what a step gives is neither an event
+// nor what the next one takes.
 func collect(event reflect.Type, upcasters []Upcaster) map[string]steps {
 	all := map[string]steps{}
 	for _, u := range upcasters {
-		if u.up == nil || u.name == "" || u.schema == 0 {
+		switch {
+		case u.name == "" || u.schema == 0:
 			panic(fmt.Sprintf("codec: upcaster of %q from schema version %d: both must be set", u.name, u.schema))
+		case u.up == nil:
+			panic(fmt.Sprintf("codec: the upcaster of %q from schema version %d is nil", u.name, u.schema))
+		case u.in != nil && u.in.Kind() == reflect.Interface && u.in.NumMethod() > 0:
+			panic(fmt.Sprintf("codec: the upcaster of %q from schema version %d takes %v, an interface: nothing says which type it was",
+				u.name, u.schema, u.in))
+		}
+		if u.in != nil {
+			u.folds = exact.FoldsOf(u.in)
 		}
 		all[u.name] = append(all[u.name], u)
 	}
@@ -71,6 +97,20 @@ func collect(event reflect.Type, upcasters []Upcaster) map[string]steps {
 		}
 	}
 	return all
+}
+
+// belong panics if the upcasters of name can never be needed, or are said not to be:
+// now says whether an event of today has the name.
+func (s steps) belong(name string, now bool) {
+	for i := range s {
+		switch {
+		case s[i].retired && now:
+			panic(fmt.Sprintf("codec: the upcaster of %q from schema version %d is Retired, but there is an event of that name", name, i+1))
+		case !s[i].retired && !now:
+			panic(fmt.Sprintf("codec: the upcaster of %q from schema version %d: there is no event of that name. "+
+				"Is it misspelt? If the event was retired, say so: codec.Up(…).Retired()", name, i+1))
+		}
+	}
 }
 
 // check panics if step i does not lead on.

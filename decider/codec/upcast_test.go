@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -53,10 +54,10 @@ func upcasting() *codec.Named[Event] {
 				events = append(events, Refunded{s.Refunded})
 			}
 			return events
-		}),
+		}).Retired(),
 		codec.Drop("OrderShipped", 1),
-		codec.Drop("OrderViewed", 1),
-		codec.Up("OrderSent", 1, func(s Shipped) *Shipped { return &s }),
+		codec.Drop("OrderViewed", 1).Retired(),
+		codec.Up("OrderSent", 1, func(s Shipped) *Shipped { return &s }).Retired(),
 	)
 }
 
@@ -153,10 +154,32 @@ func TestConstructorsPanic(t *testing.T) {
 		"a broken chain": {func() {
 			codec.JSON(names(), codec.Up("OrderPaid", 1, paidV1toV2), codec.Up("OrderPaid", 2, func(paidV1) Event { return nil }))
 		}, `from schema version 1 gives codec_test.paidV2`},
-		"no message":      {func() { codec.Proto(map[string]Event{"Paid": Paid{}}) }, `"Paid" is a codec_test.Paid, which is no protobuf message`},
-		"was no message":  {func() { codec.Proto(messages(), codec.Up("Old", 1, func(paidV1) proto.Message { return nil })) }, `"Old" was a codec_test.paidV1, which is no protobuf message`},
+		"a nil upcaster":       {func() { codec.JSON(names(), codec.Up[paidV1, Event]("OrderPaid", 1, nil)) }, `the upcaster of "OrderPaid" from schema version 1 is nil`},
+		"a nil UpMany":         {func() { codec.JSON(names(), codec.UpMany[paidV1, Event]("OrderPaid", 1, nil)) }, `the upcaster of "OrderPaid" from schema version 1 is nil`},
+		"a misspelt name":      {func() { codec.JSON(names(), up("OrderPayed", 1)) }, `the upcaster of "OrderPayed" from schema version 1: there is no event of that name. Is it misspelt?`},
+		"a later one misspelt": {func() { codec.JSON(names(), up("OrderPayed", 1).Retired(), up("OrderPayed", 2)) }, `from schema version 2: there is no event of that name`},
+		"not retired":          {func() { codec.JSON(names(), up("OrderPaid", 1).Retired()) }, `the upcaster of "OrderPaid" from schema version 1 is Retired, but there is an event of that name`},
+		"an old interface":     {func() { codec.JSON(names(), codec.Up("OrderPaid", 1, func(e Event) Event { return e })) }, `takes codec_test.Event, an interface`},
+		"a nil keep":           {func() { codec.JSON(names()).KeepUnknown(nil) }, `KeepUnknown(nil)`},
+		"a lost field":         {func() { codec.JSON(map[string]any{"Noted": struct{ text string }{}}) }, `"Noted" is a struct { text string }: JSON loses the field text: it is unexported`},
+		"a lost balance": {func() {
+			codec.JSON(map[string]any{"Noted": struct {
+				time.Time
+				Balance int
+			}{}})
+		}, `JSON loses the field Balance`},
+		"an interface": {func() { codec.JSON(map[string]any{"Noted": struct{ Event Event }{}}) }, `JSON cannot read back the field Event: it is a codec_test.Event, an interface`},
+		"a lost pointer": {func() {
+			codec.JSON(map[string]any{"Noted": &struct {
+				Text string `json:"-"`
+			}{}})
+		}, `JSON loses the field Text`},
+		"no message": {func() { codec.Proto(map[string]Event{"Paid": Paid{}}) }, `"Paid" is a codec_test.Paid, which is no protobuf message`},
+		"was no message": {func() {
+			codec.Proto(messages(), codec.Up("Old", 1, func(paidV1) proto.Message { return nil }).Retired())
+		}, `"Old" was a codec_test.paidV1, which is no protobuf message`},
 		"nil for message": {func() { codec.Proto(map[string]proto.Message{"Paid": nil}) }, `"Paid" is a <nil>, which is no protobuf message`},
-		"far gap":         {func() { codec.Proto(messages(), codec.Drop("Old", 3), codec.Drop("Old", 1)) }, `no upcaster of "Old" from schema version 2`},
+		"far gap":         {func() { codec.Proto(messages(), codec.Drop("Old", 3).Retired(), codec.Drop("Old", 1).Retired()) }, `no upcaster of "Old" from schema version 2`},
 		"untyped message": {func() {
 			codec.Proto(map[string]proto.Message{"A": &wrapperspb.BoolValue{}, "B": &wrapperspb.BoolValue{}})
 		}, "has two names"},

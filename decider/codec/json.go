@@ -35,7 +35,13 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 			if err != nil {
 				return nil, err
 			}
-			return t.Marshal, nil
+			return func(event any) ([]byte, error) {
+				data, err := t.Marshal(event)
+				if err == nil && string(data) == "null" {
+					return nil, errors.New("it would be null, which cannot be told from nothing")
+				}
+				return data, err
+			}, nil
 		},
 		reader: func() unmarshal { return new(jsonReader).unmarshal },
 	}, names, upcasters)

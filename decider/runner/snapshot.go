@@ -2,12 +2,11 @@ package runner
 
 import (
 	"context"
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 
+	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -32,7 +31,8 @@ type Snapshots[S, E any] struct {
 	When func(Outcome[S, E]) bool
 
 	// Encode and Decode turn a state into bytes and back. Both or none are
-	// nil; nil is JSON.
+	// nil; nil is JSON, with which a state that would not come back as it was
+	// (text that is not UTF-8, an int in an any) is not saved.
 	Encode func(state S) ([]byte, error)
 	Decode func(data []byte) (S, error)
 }
@@ -42,17 +42,17 @@ type snapshots[S, E any] struct{ Snapshots[S, E] }
 
 // WithSnapshots returns a copy of r that keeps snapshots as s says. It panics if s
 // breaks a rule, or if there is no Encode and JSON would lose a part of S, such as
-// an unexported field.
+// an unexported field: a state is filled, written, read and compared.
 func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.Store == nil || s.Schema == "" || s.Every < 0 || (s.Encode == nil) != (s.Decode == nil) {
 		panic("runner: WithSnapshots: needs Store and Schema, Every not negative, and Encode and Decode together")
 	}
 	if s.Encode == nil {
-		if lost, ok := jsonKeeps(reflect.TypeFor[S](), "state", nil); !ok {
-			panic(fmt.Sprintf("runner: WithSnapshots: JSON cannot keep all of a %v: %s: give Encode and Decode",
-				reflect.TypeFor[S](), lost))
+		t, err := exact.Of(reflect.TypeFor[S]())
+		if err != nil {
+			panic(fmt.Sprintf("runner: WithSnapshots: the state is a %v: %v: give Encode and Decode", reflect.TypeFor[S](), err))
 		}
-		s.Encode, s.Decode = encodeJSON[S], decodeJSON[S]
+		s.Encode, s.Decode = func(state S) ([]byte, error) { return t.Marshal(state) }, decodeJSON[S]
 	}
 	if s.When == nil {
 		s.When = every[S, E](s.Every)
@@ -72,8 +72,6 @@ func every[S, E any](n int) func(Outcome[S, E]) bool {
 		return o.Version/step > (o.Version-uint64(len(o.Events)))/step
 	}
 }
-
-func encodeJSON[S any](state S) ([]byte, error) { return json.Marshal(state) }
 
 func decodeJSON[S any](data []byte) (S, error) {
 	var state S
@@ -125,56 +123,4 @@ func (r *Runner[C, S, E]) snap(ctx context.Context, s store.Stream, out Outcome[
 			Took: r.clock().Sub(began), Err: err,
 		})
 	}
-}
-
-// jsonKeeps reports whether a value of type t comes back from JSON as it was, as
-// far as its type tells, and what would not if it does not. Types on the way to t
-// are in within.
-func jsonKeeps(t reflect.Type, path string, within []reflect.Type) (lost string, ok bool) {
-	if marshals(t) {
-		return "", true
-	}
-	if slices.Contains(within, t) {
-		return "", true
-	}
-	within = append(slices.Clip(within), t)
-	switch t.Kind() { //nolint:exhaustive // the others are kept
-	case reflect.Interface, reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		return fmt.Sprintf("%s is a %s", path, t.Kind()), false
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return jsonKeeps(t.Elem(), path, within)
-	case reflect.Map:
-		return jsonKeepsMap(t, path, within)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			field := t.Field(i)
-			if !field.IsExported() || field.Tag.Get("json") == "-" {
-				return fmt.Sprintf("%s.%s is left out", path, field.Name), false
-			}
-			if lost, ok := jsonKeeps(field.Type, path+"."+field.Name, within); !ok {
-				return lost, false
-			}
-		}
-	}
-	return "", true
-}
-
-// jsonKeepsMap is jsonKeeps for a map.
-func jsonKeepsMap(t reflect.Type, path string, within []reflect.Type) (lost string, ok bool) {
-	switch t.Key().Kind() { //nolint:exhaustive // no other kind can be a key
-	case reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-	default:
-		if !marshals(t.Key()) {
-			return fmt.Sprintf("%s has keys of kind %s", path, t.Key().Kind()), false
-		}
-	}
-	return jsonKeeps(t.Elem(), path+"[…]", within)
-}
-
-// marshals reports whether t has its own form in JSON, in both directions.
-func marshals(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return p.Implements(reflect.TypeFor[json.Marshaler]()) && p.Implements(reflect.TypeFor[json.Unmarshaler]()) ||
-		p.Implements(reflect.TypeFor[encoding.TextMarshaler]()) && p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

@@ -172,6 +172,24 @@ func TestSnapshotErrorsFailNoCommand(t *testing.T) {
 	}
 }
 
+// TestSnapshotNotSaved checks that a state that would not come back is not saved, and
+// that the next load has it all the same.
+func TestSnapshotNotSaved(t *testing.T) {
+	t.Parallel()
+	for name, owner := range map[string]string{"kept": "ann", "not UTF-8": "ann\xe9"} {
+		seen := &notices{}
+		r := newAccounts(memory.New()).WithObserver(seen).WithSnapshots(snapshots{Store: memory.New(), Schema: "1", Every: 1})
+		must(t, r, "a", open{owner})
+		got := seen.of(runner.SnapshotSaved)
+		if len(got) != 1 || (got[0].Err == nil) != (name == "kept") {
+			t.Errorf("%s: notices %+v", name, got)
+		}
+		if loaded := load(t, r, "a"); loaded.State.Owner != owner {
+			t.Errorf("%s: loaded %+v", name, loaded)
+		}
+	}
+}
+
 func TestSnapshotCodec(t *testing.T) {
 	t.Parallel()
 	r := newAccounts(memory.New()).WithSnapshots(snapshots{
@@ -198,15 +216,19 @@ type list struct {
 
 func TestSnapshotRefusesWhatJSONLoses(t *testing.T) {
 	t.Parallel()
-	loses[struct{ name string }](t, "state.name is left out")
+	loses[struct{ name string }](t, "JSON loses the field name")
 	loses[struct {
 		A []struct {
 			B int `json:"-"`
 		}
-	}](t, "state.A.B is left out")
-	loses[struct{ X map[string]any }](t, "state.X[…] is a interface")
-	loses[map[[2]int]int](t, "state has keys of kind array")
-	loses[struct{ C complex64 }](t, "state.C is a complex64")
+	}](t, "JSON loses the field A.B")
+	loses[struct{ X map[string]error }](t, "JSON cannot read back the field X")
+	loses[struct {
+		time.Time
+		Balance int
+	}](t, "JSON loses the field Balance")
+	loses[map[[2]int]int](t, "keys are of type [2]int")
+	loses[struct{ C complex64 }](t, "JSON cannot write the field C")
 	withSnapshots[list](runner.Snapshots[list, event]{Store: memory.New(), Schema: "1"})
 	tests := map[string]snapshots{
 		"store":  {Schema: "1"},

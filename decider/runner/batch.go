@@ -23,50 +23,72 @@ type plan[S, E any] struct {
 	size    int       // bytes of data in encoded
 	at      Loaded[S] // after the steps
 	now     time.Time // of the last events
+	save    savepoint
 }
 
 // step is what one job of a batch gives.
 type step[S, E any] struct {
-	job    *job[S, E]
-	events []E
-	at     Loaded[S]
-	err    error // if it is rejected
+	job     *job[S, E]
+	events  []E
+	encoded []store.Event
+	claims  []store.Claim
+	after   Loaded[S] // for the next job
+	own     Loaded[S] // the same, for the job's caller
+	err     error     // if it is rejected
 }
 
-// run loads, decides and appends until each of jobs has its answer. Those for which
-// the batch has no room go back to q.
-func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], jobs []*job[S, E]) {
+// run gives each of jobs its answer. Those for which the batch has no room go back to q.
+func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], jobs []*job[S, E]) {
 	defer func() {
 		_ = recover() // the callers meet it again, each on its own goroutine
 		g.handBack(jobs)
 	}()
-	f.most = slices.MaxFunc(jobs, func(a, b *job[S, E]) int { return a.most - b.most }).most
-	if q.known {
-		f.o.source, f.o.memento = fromMemento, q.at
+	ctx, stop := g.batchContext(ctx, jobs)
+	defer stop()
+	if g.r.observer == nil {
+		_, _ = g.handle(ctx, q, &f, jobs)
+		return
 	}
-	err := g.r.open(ctx, &f)
+	began := g.r.clock()
+	ctx = g.r.begin(ctx, &f, BatchHandled)
+	n := f.notice(BatchHandled, 0, 0, errPanicked)
+	defer func() { g.r.notify(ctx, n, began) }()
+	n.Events, n.Err = g.handle(ctx, q, &f, jobs)
+	n.Version, n.Attempt = f.at.Version, f.attempt
+}
+
+// handle loads, decides and appends until each of jobs has its answer, and returns
+// how many events it appended. It begins with what is cached, if anything is: the
+// append tells whether that was the head.
+func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S], jobs []*job[S, E]) (events int, err error) {
+	f.most = slices.MaxFunc(jobs, func(a, b *job[S, E]) int { return a.most - b.most }).most
+	if !q.contended {
+		f.o.source = fromCached
+	}
+	q.contended = false
+	err = g.r.open(ctx, f)
 	for err == nil {
 		p := plan[S, E]{at: f.at}
-		jobs = g.fill(&p, &f, q, jobs)
+		jobs = g.fill(&p, f, q, jobs)
 		if len(p.encoded) == 0 {
-			g.r.keep(&f)
-			q.at, q.known = f.at, true
-			return
+			if err = g.unchanged(ctx, f, &p); err == nil && len(p.steps) == 0 {
+				return 0, nil
+			}
+			continue
 		}
+		known := f.fresh
+		g.seal(&p, f)
 		var appended store.Appended
-		appended, err = g.r.commit(ctx, &f, p.encoded, p.claims)
+		appended, err = g.r.commit(ctx, f, p.encoded, p.claims)
 		switch {
 		case err == nil && !appended.Replayed:
-			g.recorded(ctx, &f, &p, appended)
-			q.at, q.known = f.at, true
-			return
+			g.recorded(ctx, f, &p, appended)
+			return len(p.encoded), nil
 		case err == nil: // each looks for its own events
-			return
+			return len(p.encoded), nil
 		case errors.Is(err, store.ErrConflict):
-			g.unsend(jobs, f.attempt, err)
-			if err = g.r.again(ctx, &f, err); err == nil {
-				err = g.r.catchUp(ctx, &f)
-			}
+			q.contended = true
+			err = g.catchUp(ctx, f, jobs, known, err)
 		case errors.Is(err, store.ErrDuplicate) && g.turnOut(&p, err):
 			g.unsend(jobs, 0, nil)
 			err, f.doubt = nil, false
@@ -75,35 +97,66 @@ func (g *Group[C, S, E]) run(ctx context.Context, f flight[S], q *queue[S, E], j
 				g.unsend(jobs, 0, nil)
 			}
 			g.failed(&p, err)
-			return
+			return 0, err
 		}
 	}
 	for _, j := range jobs {
 		g.reply(j, answer[S, E]{err: err})
 	}
+	return 0, err
 }
 
-// fill plans jobs until the batch is full, and returns those that it has taken. A
-// job that has an answer without an append gets it.
+// catchUp reads what came between f.at and the head after conflict. If f.at was known
+// to be the head another one was faster, which costs an attempt; otherwise it was only
+// old.
+func (g *Group[C, S, E]) catchUp(ctx context.Context, f *flight[S], jobs []*job[S, E], known bool, conflict error) error {
+	if !known {
+		g.unsend(jobs, 0, nil)
+		return g.r.catchUp(ctx, f)
+	}
+	g.unsend(jobs, f.attempt, conflict)
+	if err := g.r.again(ctx, f, conflict); err != nil {
+		return err
+	}
+	return g.r.catchUp(ctx, f)
+}
+
+// unchanged answers the jobs of p, which gives no events, once it is certain that
+// they were decided on the head of the stream. If they were not, p keeps its steps:
+// they are to be decided again.
+func (g *Group[C, S, E]) unchanged(ctx context.Context, f *flight[S], p *plan[S, E]) error {
+	if !f.fresh && len(p.steps) > 0 {
+		if err := g.r.catchUp(ctx, f); err != nil || f.at.Version != p.at.Version {
+			return err
+		}
+	}
+	for i := range p.steps {
+		g.settled(f, &p.steps[i])
+	}
+	p.steps = nil
+	g.r.keep(f)
+	return nil
+}
+
+// fill plans jobs until the batch is full, and returns those that it has taken. One
+// that is to be run alone is told so.
 func (g *Group[C, S, E]) fill(p *plan[S, E], f *flight[S], q *queue[S, E], jobs []*job[S, E]) []*job[S, E] {
 	jobs = g.live(jobs)
 	for i, j := range jobs {
-		s, encoded, ok := g.step(p, f, j)
+		s, ok := g.step(p, f, j)
 		switch {
 		case !ok:
 			g.reply(j, answer[S, E]{alone: true})
-		case len(s.events) == 0 && len(p.encoded) == 0:
-			g.settled(f, &s)
 		case len(s.events) == 0:
 			p.steps = append(p.steps, s)
-		case p.full(encoded):
+		case p.full(s.encoded):
 			g.requeue(q, jobs[i:])
 			return jobs[:i]
 		case g.send(j):
 			p.steps = append(p.steps, s)
-			p.encoded = append(p.encoded, encoded...)
-			p.claims = g.r.addClaims(p.claims, f.stream, s.events)
-			p.at = s.at
+			p.encoded = append(p.encoded, s.encoded...)
+			p.claims = addClaims(p.claims, s.claims)
+			p.at = s.after
 		}
 	}
 	return jobs
@@ -117,47 +170,70 @@ func (p *plan[S, E]) full(encoded []store.Event) bool {
 	return len(p.encoded) > 0 && (len(p.encoded)+len(encoded) > maxBatchEvents || p.size > maxBatchData)
 }
 
-// step decides j on the state after p. It is not ok if j is to be run alone: if it
-// panics, which is its caller's to meet, or if its command may have landed before.
-func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step[S, E], encoded []store.Event, ok bool) {
+// step decides j on the state after p, and does all that users have a say in, so that
+// nothing of theirs is left to run once it is appended. It is not ok if j is to be run
+// alone: if it panics, which is its caller's to meet, or if its command may have landed
+// before.
+func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step[S, E], ok bool) {
 	defer func() { _ = recover() }()
-	events, err := j.decide(p.at.State)
+	s = step[S, E]{job: j, own: g.r.own(p.at)} // the others never see what j does to it
+	events, err := j.decide(s.own.State)
 	if err != nil {
 		events, err = nil, &RejectedError{Stream: f.stream, Err: err}
 	}
 	if len(events) > 0 {
-		p.now = g.r.clock()
-		j.key = j.key.begun(p.now)
-		if encoded, err = g.r.encode(nil, f.stream, j.key, j.meta, events, p.now); err != nil {
-			events = nil
-		}
+		err = g.draft(p, f, &s, events)
 	}
-	if len(events) == 0 {
-		return step[S, E]{job: j, at: p.at, err: err}, nil, j.key.command == ""
+	if s.err = err; err != nil || len(events) == 0 {
+		return s, j.key.command == ""
 	}
-	after := Loaded[S]{State: p.at.State, Version: p.at.Version + uint64(len(events))}
-	for i := range events {
-		after.State = g.r.decider.Evolve(after.State, events[i])
-	}
-	return step[S, E]{job: j, events: events, at: after}, encoded, true
+	s.events = events
+	return s, true
 }
 
-// settled answers s, which gave no events on what is recorded.
+// draft makes s what it is to be appended with.
+func (g *Group[C, S, E]) draft(p *plan[S, E], f *flight[S], s *step[S, E], events []E) error {
+	p.now = g.r.clock()
+	s.job.key = s.job.key.begun(p.now)
+	encoded, err := g.r.encode(nil, f.stream, s.job.key, s.job.meta, events, p.now)
+	if err != nil {
+		return err
+	}
+	scratch := g.r.borrow()
+	next, err := g.r.apply(scratch, f.stream, s.own, events, encoded)
+	g.r.giveBack(scratch, scratch.encoded)
+	if err != nil {
+		return err
+	}
+	s.encoded, s.claims, s.after, s.own = encoded, next.claims, next.at, g.r.own(next.at)
+	return nil
+}
+
+// settled answers s, which gave no events.
 func (g *Group[C, S, E]) settled(f *flight[S], s *step[S, E]) {
-	g.reply(s.job, answer[S, E]{out: Outcome[S, E]{Loaded: g.r.own(s.at), Attempts: f.attempt}, err: s.err})
+	g.reply(s.job, answer[S, E]{out: Outcome[S, E]{Loaded: s.own, Attempts: f.attempt}, err: s.err})
+}
+
+// seal prepares what is to be done once p is recorded.
+func (g *Group[C, S, E]) seal(p *plan[S, E], f *flight[S]) {
+	if g.r.snapshots == nil {
+		return
+	}
+	out := Outcome[S, E]{Attempts: f.attempt}
+	for i := range p.steps {
+		out.Events = append(out.Events, p.steps[i].events...)
+	}
+	if err := guarded("Cache.Clone", func() { out.Loaded = g.r.own(p.at) }); err != nil {
+		p.save = savepoint{due: true, err: err}
+		return
+	}
+	p.save = g.r.savepoint(out)
 }
 
 // recorded answers p, whose events were appended.
 func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, E], a store.Appended) {
 	f.at, f.fresh, f.seen = p.at, true, p.now
-	g.r.keep(f)
-	if g.r.snapshots != nil {
-		out := Outcome[S, E]{Loaded: p.at, Position: a.Position, Attempts: f.attempt}
-		for i := range p.steps {
-			out.Events = append(out.Events, p.steps[i].events...)
-		}
-		g.r.snap(ctx, f.stream, out)
-	}
+	g.r.put(f)
 	for i := range p.steps {
 		s := &p.steps[i]
 		if len(s.events) == 0 {
@@ -165,9 +241,10 @@ func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, 
 			continue
 		}
 		g.reply(s.job, answer[S, E]{out: Outcome[S, E]{
-			Loaded: g.r.own(s.at), Events: s.events, Position: a.Position, Attempts: f.attempt,
+			Loaded: s.own, Events: s.events, Position: a.Position, Attempts: f.attempt,
 		}})
 	}
+	g.r.save(ctx, f, &p.save, p.at.Version)
 }
 
 // turnOut lets the job of p alone whose event id is the taken one that err tells,

@@ -64,8 +64,8 @@ func plainValue(t reflect.Type, path string) (where string, ok bool) {
 	case reflect.Array:
 		return plainValue(t.Elem(), path+"[…]")
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if where, ok := plainValue(t.Field(i).Type, path+"."+t.Field(i).Name); !ok {
+		for field := range t.Fields() {
+			if where, ok := plainValue(field.Type, path+"."+field.Name); !ok {
 				return where, false
 			}
 		}
@@ -140,12 +140,9 @@ func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
 	return at, seen, ok
 }
 
-// put keeps at as the state of stream id that was current when seen, unless a newer
-// one is kept.
+// put keeps at, which nobody else has, as the state of stream id that was current when
+// seen, unless a newer one is kept.
 func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
-	if c.clone != nil {
-		at.State = c.clone(at.State)
-	}
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,6 +217,13 @@ func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
 
 // keep caches what f knows, if it was the stream's head during the call.
 func (r *Runner[C, S, E]) keep(f *flight[S]) {
+	if r.cache != nil && f.fresh {
+		r.cache.put(f.stream.ID, r.own(f.at), f.seen)
+	}
+}
+
+// put is keep of what nobody else has. It calls no code of the user's.
+func (r *Runner[C, S, E]) put(f *flight[S]) {
 	if r.cache != nil && f.fresh {
 		r.cache.put(f.stream.ID, f.at, f.seen)
 	}

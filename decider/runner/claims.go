@@ -3,20 +3,24 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/evolvego/evolve/store"
 )
+
+// Claiming returns the claims of an event of aggregate id, which leads from the state
+// before to the state after it. It must be pure, and safe for concurrent use.
+type Claiming[S, E any] func(id string, before S, event E, after S) []store.Claim
 
 // WithClaims returns a copy of r that takes and gives back the unique keys that
 // claims returns for each event, together with the event: an account that is
 // opened takes its e-mail address, say, and gives it back when it is closed. If
 // another stream holds a key the command ends with an error that is a
-// *[store.ClaimedError]; nothing is appended, and it is not tried again. Of several
-// claims on one key by the events of a command the last one counts.
+// *[store.ClaimedError]; nothing is appended, and it is not tried again. If several
+// events of a command claim the same key, the last claim counts.
 //
-// The claims function must be pure, and safe for concurrent use. WithClaims panics
-// if it is nil, or if the store is no [store.Claims].
-func (r *Runner[C, S, E]) WithClaims(claims func(id string, event E) []store.Claim) *Runner[C, S, E] {
+// WithClaims panics if claims is nil, or if the store is no [store.Claims].
+func (r *Runner[C, S, E]) WithClaims(claims Claiming[S, E]) *Runner[C, S, E] {
 	if claims == nil {
 		panic("runner: WithClaims: claims must not be nil")
 	}
@@ -29,24 +33,14 @@ func (r *Runner[C, S, E]) WithClaims(claims func(id string, event E) []store.Cla
 	return &c
 }
 
-// addClaims adds the claims of events to those that dst has.
-func (r *Runner[C, S, E]) addClaims(dst []store.Claim, s store.Stream, events []E) []store.Claim {
-	if r.claims == nil {
-		return dst
-	}
-	at := make(map[string]int, len(dst))
-	for i, c := range dst {
-		at[c.Key] = i
-	}
-	for i := range events {
-		for _, c := range r.claims(s.ID, events[i]) {
-			if j, ok := at[c.Key]; ok {
-				dst[j] = c
-				continue
-			}
-			at[c.Key] = len(dst)
-			dst = append(dst, c)
+// addClaims adds more to the claims that dst has: the last one on a key counts.
+func addClaims(dst, more []store.Claim) []store.Claim {
+	for _, c := range more {
+		if i := slices.IndexFunc(dst, func(d store.Claim) bool { return d.Key == c.Key }); i >= 0 {
+			dst[i] = c
+			continue
 		}
+		dst = append(dst, c)
 	}
 	return dst
 }

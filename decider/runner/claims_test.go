@@ -24,7 +24,7 @@ func words(st store.Store) *runner.Runner[string, int, string] {
 		func(cmd string, _ int) ([]string, error) { return strings.Fields(cmd), nil },
 		func(n int, _ string) int { return n + 1 },
 	)
-	return runner.New("Words", d, st, codec.Values[string]()).WithClaims(func(_, event string) []store.Claim {
+	return runner.New("Words", d, st, codec.Values[string]()).WithClaims(func(_ string, _ int, event string, _ int) []store.Claim {
 		switch event[0] {
 		case '+':
 			return []store.Claim{{Key: event[1:]}}

@@ -21,6 +21,9 @@ var (
 	ErrClosed = errors.New("runner: group closed")
 )
 
+// errPanicked is what the observer is told of a call that ends in a panic.
+var errPanicked = errors.New("runner: the call panicked")
+
 // RejectedError is a command that Decide returned an error for. Nothing was
 // written.
 type RejectedError struct {

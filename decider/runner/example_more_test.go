@@ -65,7 +65,7 @@ func ExampleExpectVersion() {
 	fmt.Println(err, errors.Is(err, store.ErrConflict))
 	// Output:
 	// 1 <nil>
-	// store: conflict: append to Account/ann expected no stream, found version 1 true
+	// store: conflict: Account/ann exists, at version 1 true
 }
 
 // With a cache only what came after the cached state is read, and snapshots do the
@@ -104,15 +104,16 @@ func ExampleLog() {
 		fmt.Println(err)
 	}
 	// Output:
-	// level=INFO msg="command handled" stream=Account/ann version=1 events=1 attempt=1
+	// level=INFO msg="command handled" stream=Account/ann command=runner_test.Deposit version=1 events=1 attempt=1
 }
 
 // An account takes its owner's name when it is opened, so that there is one account
-// for each owner.
+// for each owner. An event that ends an account would give it back: the name is not
+// in the event but in the state before it.
 func ExampleRunner_WithClaims() {
 	ctx := context.Background()
 	accounts := runner.New("Account", bank, memory.New(), codec.Values[event]()).
-		WithClaims(func(_ string, e event) []store.Claim {
+		WithClaims(func(_ string, _ account, e event, _ account) []store.Claim {
 			if e, ok := e.(opened); ok {
 				return []store.Claim{{Key: "owner:" + e.Owner}}
 			}

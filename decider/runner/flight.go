@@ -12,6 +12,7 @@ import (
 // flight is a call on its way: what it knows about its stream so far.
 type flight[S any] struct {
 	stream  store.Stream
+	command string // its Go type, if anybody will look at it
 	o       options
 	key     key
 	attempt int // beginning at 1
@@ -61,7 +62,11 @@ func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) er
 	}
 	f.attempt++
 	wait := r.retry.wait(f.attempt)
-	r.notify(ctx, Notice{Kind: CommandRetried, Stream: f.stream, Version: f.at.Version, Attempt: f.attempt, Took: wait, Err: err})
+	if r.observer != nil {
+		n := f.notice(CommandRetried, f.at.Version, 0, err)
+		n.Took = wait
+		r.notify(ctx, n, time.Time{})
+	}
 	if !pause(ctx, wait) {
 		return ended(ctx, err)
 	}
@@ -138,9 +143,16 @@ func (r *Runner[C, S, E]) send(
 	if errors.Is(err, store.ErrConflict) {
 		kind = ConflictFound
 	}
-	r.notify(ctx, Notice{
-		Kind: kind, Stream: f.stream, Version: appended.Version, Events: len(encoded),
-		Attempt: f.attempt, Replayed: appended.Replayed, Took: r.clock().Sub(began), Err: err,
-	})
+	n := f.notice(kind, appended.Version, len(encoded), err)
+	n.Replayed = appended.Replayed
+	r.notify(ctx, n, began)
 	return appended, err
+}
+
+// notice returns what the observer is told of f.
+func (f *flight[S]) notice(kind Kind, version uint64, events int, err error) Notice {
+	return Notice{
+		Kind: kind, Stream: f.stream, Version: version, Events: events, Attempt: f.attempt, Err: err,
+		Command: f.command, CommandID: f.o.command,
+	}
 }

@@ -13,28 +13,40 @@ import (
 // after the one before it, and what they give is appended together. Between
 // processes the store's versions decide, as for a [Runner].
 //
+// A group does not read what it appended itself: it decides on the last state that it
+// knows and lets the append's version tell whether that is the head. So a stream that
+// only one group writes to costs one append a batch.
+//
+// What is done for several callers at once, loads, appends and snapshots, is done on
+// a context of the batch. It ends when the last of its callers is gone, and has none
+// of their values: a store that looks in the context for credentials, a tenant or a
+// trace finds them only if [Group.WithContext] puts them there.
+//
 // A group keeps a goroutine only while a stream has commands queued. It is safe
 // for concurrent use.
 type Group[C, S, E any] struct {
 	r      *Runner[C, S, E]
+	values func(callers []context.Context) context.Context // nil: none
+	*queues[S, E]
+}
+
+// queues is what a group and its copies share.
+type queues[S, E any] struct {
 	done   sync.WaitGroup // of the batches
 	mu     sync.Mutex
 	closed bool                    // guarded by mu
-	queues map[string]*queue[S, E] // guarded by mu; by id, of the streams that have a batch
+	byID   map[string]*queue[S, E] // guarded by mu; of the streams that have a batch
 }
 
 // queue is a stream that has a batch under way.
 type queue[S, E any] struct {
-	waiting []*job[S, E] // guarded by Group.mu; for the next batch
-
-	// What the last batch knew is what the next one begins with. Only the
-	// batch under way uses it.
-	at    Loaded[S]
-	known bool
+	waiting   []*job[S, E] // guarded by Group.mu; for the next batch
+	contended bool         // others wrote beside the last batch; only the batch under way uses it
 }
 
 // job is a call in a group.
 type job[S, E any] struct {
+	ctx    context.Context //nolint:containedctx // of the call, which waits for the job
 	decide func(S) ([]E, error)
 	key    key
 	meta   store.Metadata
@@ -69,15 +81,52 @@ func (b *batch) less() {
 	}
 }
 
-// NewGroup returns a group over r, with r's retry, cache, snapshots and observer. What
-// one command leads to is what the next one is decided on, so NewGroup panics if an S
-// could be changed in place by who gets it, being no plain value, and r has no cache
-// with Clone or Shared.
+// groupCache is how many states a group keeps whose runner has no cache.
+const groupCache = 1000
+
+// NewGroup returns a group over r, with r's retry, cache, snapshots and observer. A
+// group needs a cache: if r has none it makes one for a thousand streams. What one
+// command leads to is what the next one is decided on, so NewGroup panics if an S could
+// be changed in place by who gets it, being no plain value, and r has no cache with
+// Clone or Shared.
 func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 	if r.cache == nil {
 		mustShare("NewGroup", Cache[S]{})
+		r = r.WithCache(Cache[S]{Size: groupCache})
 	}
-	return &Group[C, S, E]{r: r, queues: make(map[string]*queue[S, E])}
+	return &Group[C, S, E]{r: r, queues: &queues[S, E]{byID: make(map[string]*queue[S, E])}}
+}
+
+// WithContext returns g with a context for its batches: values is called with the
+// contexts of the callers of a batch, in the order in which they queued, and what the
+// store and the observer get has the values of the context that it returns. Neither its
+// end nor that of a caller ends a batch. Values must not be nil; if it panics, the
+// callers of the batch are handled one by one.
+//
+// What values returns is used for the commands of all callers. Take from one caller
+// only what is right for all, such as the credentials of the program itself.
+func (g *Group[C, S, E]) WithContext(values func(callers []context.Context) context.Context) *Group[C, S, E] {
+	if values == nil {
+		panic("runner: WithContext: values must not be nil")
+	}
+	return &Group[C, S, E]{r: g.r, values: values, queues: g.queues}
+}
+
+// batchContext returns the context for the work of jobs, which ends with ctx.
+func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) (context.Context, func()) {
+	if g.values == nil {
+		return ctx, func() {}
+	}
+	callers := make([]context.Context, len(jobs))
+	for i, j := range jobs {
+		callers[i] = j.ctx //nolint:fatcontext // that of another call
+	}
+	batch, cancel := context.WithCancel(context.WithoutCancel(g.values(callers)))
+	stop := context.AfterFunc(ctx, cancel)
+	return batch, func() {
+		stop()
+		cancel()
+	}
 }
 
 // Handle is [Runner.Handle] with these differences. Each command keeps its own
@@ -89,17 +138,17 @@ func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 // event id is taken, that is rejected or has nothing to do under a [CommandID], or
 // that panics in Decide is run alone. After Close it returns ErrClosed.
 func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
-	o := gather(opts)
-	f := g.r.newFlight(id, o)
-	decide := func(state S) ([]E, error) { return g.r.decider.Decide(cmd, state) }
-	return g.r.handle(ctx, &f, func() (Outcome[S, E], error) {
+	f := g.r.newFlight(id, gather(opts))
+	f.command = g.r.named(cmd)
+	return g.r.handle(ctx, &f, func(ctx context.Context) (Outcome[S, E], error) {
 		if ctx.Err() != nil {
 			return Outcome[S, E]{}, ended(ctx, nil)
 		}
 		j := &job[S, E]{
-			decide: decide, key: f.key, meta: o.meta, most: f.most, answer: make(chan answer[S, E], 1),
+			ctx: ctx, key: f.key, meta: f.o.meta, most: f.most, answer: make(chan answer[S, E], 1),
+			decide: func(state S) ([]E, error) { return g.r.decide(cmd, state) },
 		}
-		if o.expect {
+		if f.o.expect {
 			j.answer <- answer[S, E]{alone: true}
 		}
 		if err := g.join(id, j); err != nil {
@@ -128,10 +177,10 @@ func (g *Group[C, S, E]) join(id string, j *job[S, E]) error {
 	if len(j.answer) > 0 {
 		return nil
 	}
-	q, busy := g.queues[id]
+	q, busy := g.byID[id]
 	if !busy {
 		q = &queue[S, E]{}
-		g.queues[id] = q
+		g.byID[id] = q
 	}
 	q.waiting = append(q.waiting, j)
 	if !busy {
@@ -155,13 +204,13 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	b.live, q.waiting = len(jobs), nil
 	if len(jobs) == 0 {
 		cancel()
-		delete(g.queues, id)
+		delete(g.byID, id)
 		return
 	}
 	g.done.Go(func() {
 		defer g.next(id, q)
 		defer cancel()
-		g.run(ctx, g.r.newFlight(id, options{}), q, jobs)
+		g.run(ctx, q, g.r.newFlight(id, options{}), jobs)
 	})
 }
 
@@ -225,13 +274,15 @@ func (g *Group[C, S, E]) end(j *job[S, E]) {
 	}
 }
 
-// handBack lets jobs that still wait be run alone.
+// handBack lets jobs of a batch that still wait, and not for the next one, be run alone.
 func (g *Group[C, S, E]) handBack(jobs []*job[S, E]) {
 	for _, j := range jobs {
 		g.mu.Lock()
-		doubt := j.sent
+		doubt, ours := j.sent, j.batch != nil
 		g.mu.Unlock()
-		g.reply(j, answer[S, E]{alone: true, doubt: doubt})
+		if ours {
+			g.reply(j, answer[S, E]{alone: true, doubt: doubt})
+		}
 	}
 }
 

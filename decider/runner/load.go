@@ -88,10 +88,7 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 		f.fresh, f.seen = true, seen
 	}
 	if r.observer != nil {
-		r.notify(ctx, Notice{
-			Kind: StreamLoaded, Stream: f.stream, Version: f.at.Version, Events: int(f.at.Version - start), //nolint:gosec // fits
-			Attempt: f.attempt, Took: r.clock().Sub(seen), Err: err,
-		})
+		r.notify(ctx, f.notice(StreamLoaded, f.at.Version, int(f.at.Version-start), err), seen) //nolint:gosec // fits
 	}
 	return err
 }

@@ -75,6 +75,9 @@ func TestObserver(t *testing.T) {
 				t.Errorf("notice %d: error %v, want %v", i, got.Err, want[i].Err)
 			}
 			want[i].Stream, got.Err, want[i].Err = stream("a"), nil, nil
+			if want[i].Command = "runner_test.withdraw"; i >= 10 {
+				want[i].Command = "runner_test.open"
+			}
 			if got != want[i] {
 				t.Errorf("notice %d = %+v, want %+v", i, got, want[i])
 			}
@@ -104,10 +107,10 @@ func TestLog(t *testing.T) {
 			return store.Page{}, errDown
 		}
 		_, _ = r.Load(t.Context(), "a")
-		want := `level=INFO msg="command handled" stream=Account/a version=1 events=1 attempt=1 took=0s
-level=INFO msg="command handled" stream=Account/a version=1 events=1 attempt=1 took=0s replayed=true
-level=INFO msg="command handled" stream=Account/a version=0 events=0 attempt=1 took=0s error="account: already open"
-level=WARN msg="stream loaded" stream=Account/a version=0 events=0 attempt=1 took=0s error="store: connection reset"
+		want := `level=INFO msg="command handled" stream=Account/a command=runner_test.open command_id=c version=1 events=1 attempt=1 took=0s
+level=INFO msg="command handled" stream=Account/a command=runner_test.open command_id=c version=1 events=1 attempt=1 took=0s replayed=true
+level=INFO msg="command rejected" stream=Account/a command=runner_test.open version=0 events=0 attempt=1 took=0s error="account: already open"
+level=WARN msg="stream not loaded" stream=Account/a version=0 events=0 attempt=1 took=0s error="store: connection reset"
 `
 		if got := text.String(); got != want {
 			t.Errorf("log:\n%s\nwant:\n%s", got, want)

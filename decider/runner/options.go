@@ -98,7 +98,8 @@ func Metadata(m store.Metadata) Option {
 	})
 }
 
-// MaxAttempts overrides Retry.Attempts for this call. It panics if n < 1.
+// MaxAttempts overrides Retry.Attempts for this call. In a [Group], an append that finds
+// only that what the group knew was old is no attempt. It panics if n < 1.
 func MaxAttempts(n int) Option {
 	if n < 1 {
 		panic(fmt.Sprintf("runner: MaxAttempts(%d): there must be at least one", n))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -47,20 +48,25 @@ type Runner[C, S, E any] struct {
 	decider    decider.Decider[C, S, E]
 	store      store.Store
 	codec      codec.Codec[E]
+	vouched    bool // the codec can read what it writes
 	retry      Retry
-	observer   Observer // nil: none
+	observer   Observer                             // nil: none
+	beginner   Beginner                             // observer, if it is one; otherwise nil
+	metadata   func(context.Context) store.Metadata // nil: none
 	clock      func() time.Time
-	cache      *cache[S]                              // nil: none
-	snapshots  *snapshots[S, E]                       // nil: none
-	scratch    *sync.Pool                             // of *scratch[E]
-	claims     func(id string, event E) []store.Claim // nil: none
-	claimer    store.Claims                           // store, if there are claims
+	cache      *cache[S]        // nil: none
+	snapshots  *snapshots[S, E] // nil: none
+	scratch    *sync.Pool       // of *scratch[E]
+	claims     Claiming[S, E]   // nil: none
+	claimer    store.Claims     // store, if there are claims
 }
 
 // scratch is memory that a call borrows.
 type scratch[E any] struct {
 	events  []E           // decoded from a page
 	encoded []store.Event // to append
+
+	recorded []store.Recorded // as encoded will be read
 }
 
 // maxScratch is the most events that scratch keeps room for.
@@ -81,6 +87,7 @@ func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.St
 		decider:    d,
 		store:      st,
 		codec:      c,
+		vouched:    vouches(c),
 		retry:      Retry{}.orDefaults(),
 		clock:      time.Now, //nolint:forbidigo // the shell is where the clock comes in
 		scratch:    &sync.Pool{New: func() any { return new(scratch[E]) }},
@@ -106,11 +113,28 @@ func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 // Handle decides cmd on the state of stream id and appends the events. It returns
 // a zero Outcome if it returns an error; the package comment lists which.
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
-	o := gather(opts)
-	f := r.newFlight(id, o)
-	return r.handle(ctx, &f, func() (Outcome[S, E], error) {
-		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decider.Decide(cmd, state) })
+	f := r.newFlight(id, gather(opts))
+	f.command = r.named(cmd)
+	return r.handle(ctx, &f, func(ctx context.Context) (Outcome[S, E], error) {
+		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decide(cmd, state) })
 	})
+}
+
+// decide is Decide, whose error says which command nobody handles.
+func (r *Runner[C, S, E]) decide(cmd C, state S) ([]E, error) {
+	events, err := r.decider.Decide(cmd, state)
+	if err != nil {
+		return nil, decider.Unhandled(err, cmd)
+	}
+	return events, nil
+}
+
+// named returns the Go type of cmd, if anybody will look at it.
+func (r *Runner[C, S, E]) named(cmd C) string {
+	if r.observer == nil {
+		return ""
+	}
+	return fmt.Sprintf("%T", cmd)
 }
 
 // Transact is Handle with decide in place of a command, for decisions that have a
@@ -120,10 +144,9 @@ func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...
 func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
 ) (R, Outcome[S, E], error) {
-	o := gather(opts)
-	f := r.newFlight(id, o)
+	f := r.newFlight(id, gather(opts))
 	var result, zero R
-	out, err := r.handle(ctx, &f, func() (Outcome[S, E], error) {
+	out, err := r.handle(ctx, &f, func(ctx context.Context) (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) (events []E, err error) {
 			result, events, err = decide(state)
 			return events, err
@@ -146,6 +169,7 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 		return Loaded[S]{}, o.err
 	}
 	f := r.newFlight(id, o)
+	ctx = r.begin(ctx, &f, StreamLoaded)
 	if o.asOf {
 		return r.loadAsOf(ctx, &f)
 	}
@@ -158,7 +182,7 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 
 // handle is run with what every call has around it.
 func (r *Runner[C, S, E]) handle(
-	ctx context.Context, f *flight[S], run func() (Outcome[S, E], error),
+	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (Outcome[S, E], error) {
 	if f.o.asOf {
 		f.o = f.o.refuse("as of", "is for Load only")
@@ -166,24 +190,41 @@ func (r *Runner[C, S, E]) handle(
 	if f.o.err != nil {
 		return Outcome[S, E]{}, f.o.err
 	}
-	var began time.Time
-	if r.observer != nil {
-		began = r.clock()
+	if r.observer == nil {
+		r.stamp(ctx, f)
+		return r.answer(ctx, f, run)
 	}
-	out, err := run()
-	if err != nil {
+	began := r.clock()
+	ctx = r.begin(ctx, f, CommandHandled)
+	n := f.notice(CommandHandled, 0, 0, errPanicked)
+	defer func() { r.notify(ctx, n, began) }()
+	r.stamp(ctx, f)
+	out, err := r.answer(ctx, f, run)
+	n.Version, n.Events, n.Attempt = out.Version, len(out.Events), max(f.attempt, out.Attempts)
+	n.Replayed, n.Err = out.Replayed, err
+	return out, err
+}
+
+// answer returns what run does; but when the events may be recorded, neither an error
+// nor a panic hides it.
+func (r *Runner[C, S, E]) answer(
+	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
+) (out Outcome[S, E], err error) {
+	defer func() {
+		if f.doubt {
+			if v := recover(); v != nil {
+				err = &PanicError{In: "the call", Value: v, Stack: debug.Stack()}
+			}
+		}
+		if err == nil {
+			return
+		}
 		out = Outcome[S, E]{}
 		if f.doubt && !errors.Is(err, ErrUnknownOutcome) {
 			err = r.unknown(f, err)
 		}
-	}
-	if r.observer != nil {
-		r.observer.Observe(ctx, Notice{
-			Kind: CommandHandled, Stream: f.stream, Version: out.Version, Events: len(out.Events),
-			Attempt: max(f.attempt, out.Attempts), Replayed: out.Replayed, Took: r.clock().Sub(began), Err: err,
-		})
-	}
-	return out, err
+	}()
+	return run(ctx)
 }
 
 // run loads, decides and appends until there is an outcome.
@@ -235,7 +276,8 @@ func (r *Runner[C, S, E]) try(
 	return r.record(ctx, f, events)
 }
 
-// record appends events, which were decided on the state that f has.
+// record appends events, which were decided on the state that f has. All that users
+// have a say in is done before, so that its failure leaves nothing behind.
 func (r *Runner[C, S, E]) record(
 	ctx context.Context, f *flight[S], events []E,
 ) (out Outcome[S, E], moved bool, err error) {
@@ -247,20 +289,34 @@ func (r *Runner[C, S, E]) record(
 		out, err = r.settle(ctx, f, err)
 		return out, false, err
 	}
-	appended, err := r.commit(ctx, f, encoded, r.addClaims(nil, f.stream, events))
+	next, err := r.apply(scratch, f.stream, r.own(f.at), events, encoded)
+	if err != nil {
+		out, err = r.settle(ctx, f, err)
+		return out, false, err
+	}
+	out = Outcome[S, E]{Loaded: next.at, Events: events, Attempts: f.attempt}
+	cached := r.own(next.at)
+	save := r.savepoint(out)
+	appended, err := r.commit(ctx, f, encoded, next.claims)
 	r.giveBack(scratch, encoded)
 	switch {
 	case err == nil && !appended.Replayed:
-		return r.appended(ctx, f, events, appended, now), false, nil
+		f.at, f.fresh, f.seen = cached, true, now
+		r.put(f)
+		out.Position, out.Attempts = appended.Position, f.attempt
+		r.save(ctx, f, &save, out.Version)
+		return out, false, nil
 	case err == nil:
 		f.landed = appended.Version - uint64(len(events)) + 1
 		out, err = r.replayed(ctx, f)
+		return out, false, err
 	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrConflict) && f.o.expect && f.watch != "":
 		out, err = r.settle(ctx, f, err)
+		return out, false, err
 	case errors.Is(err, store.ErrConflict):
-		return out, !f.o.expect, err
+		return Outcome[S, E]{}, !f.o.expect, err
 	}
-	return out, false, err
+	return Outcome[S, E]{}, false, err
 }
 
 // settle returns the outcome of a call that appends nothing, because of err or, if
@@ -277,22 +333,6 @@ func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (
 	f.doubt = false
 	r.keep(f)
 	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, err
-}
-
-// appended returns the outcome of events that were recorded now.
-func (r *Runner[C, S, E]) appended(
-	ctx context.Context, f *flight[S], events []E, a store.Appended, now time.Time,
-) Outcome[S, E] {
-	state := f.at.State
-	for i := range events {
-		state = r.decider.Evolve(state, events[i])
-	}
-	f.at = Loaded[S]{State: state, Version: a.Version}
-	f.fresh, f.seen = true, now
-	r.keep(f)
-	out := Outcome[S, E]{Loaded: f.at, Events: events, Position: a.Position, Attempts: f.attempt}
-	r.snap(ctx, f.stream, out)
-	return out
 }
 
 // replayed returns the outcome of a command whose first event is version f.landed.
@@ -313,22 +353,6 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 	r.keep(f)
 	out.Loaded, out.Attempts = f.at, f.attempt
 	return out, nil
-}
-
-// encode appends events, which happened now, to dst as the store gets them.
-func (r *Runner[C, S, E]) encode(
-	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E, now time.Time,
-) ([]store.Event, error) {
-	ids := k.ids(s, len(events))
-	for i := range events {
-		event, err := r.codec.Encode(events[i])
-		if err != nil {
-			return dst, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), s, err)
-		}
-		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], m, now
-		dst = append(dst, event)
-	}
-	return dst, nil
 }
 
 // borrow returns scratch that nobody else has; giveBack gets it back. One that is

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
@@ -90,37 +91,61 @@ func (r *Runner[C, S, E]) restore(ctx context.Context, f *flight[S]) {
 	}
 	var state S
 	if err == nil {
-		state, err = r.snapshots.Decode(snap.Data)
+		if panicked := guarded("Snapshots.Decode", func() { state, err = r.snapshots.Decode(snap.Data) }); panicked != nil {
+			err = panicked
+		}
 	}
 	if err != nil {
-		r.notify(ctx, Notice{
-			Kind: SnapshotMissed, Stream: f.stream, Version: snap.Version, Attempt: f.attempt,
-			Err: fmt.Errorf("load snapshot of %s: %w", f.stream, err),
-		})
+		err = fmt.Errorf("load snapshot of %s: %w", f.stream, err)
+		r.notify(ctx, f.notice(SnapshotMissed, snap.Version, 0, err), time.Time{})
 		return
 	}
 	f.at, f.from = Loaded[S]{State: state, Version: snap.Version}, snap.Version
 }
 
-// snap saves a snapshot of out if it is time for one.
-func (r *Runner[C, S, E]) snap(ctx context.Context, s store.Stream, out Outcome[S, E]) {
-	if r.snapshots == nil || !r.snapshots.When(out) {
+// savepoint is a snapshot that is to be saved once its events are recorded.
+type savepoint struct {
+	due  bool
+	data []byte
+	err  error // why there is no data
+}
+
+// savepoint returns the snapshot of what out will be, if it is time for one. A When
+// or an Encode that panics costs the snapshot only.
+func (r *Runner[C, S, E]) savepoint(out Outcome[S, E]) (p savepoint) {
+	if r.snapshots == nil {
+		return p
+	}
+	if p.err = guarded("Snapshots.When", func() { p.due = r.snapshots.When(out) }); p.err != nil {
+		p.due = true // to tell of it
+		return p
+	}
+	if p.due {
+		if err := guarded("Snapshots.Encode", func() { p.data, p.err = r.snapshots.Encode(out.State) }); err != nil {
+			p.err = err
+		}
+	}
+	return p
+}
+
+// save saves p, which is of version.
+func (r *Runner[C, S, E]) save(ctx context.Context, f *flight[S], p *savepoint, version uint64) {
+	if !p.due {
 		return
 	}
-	began := r.now()
-	data, err := r.snapshots.Encode(out.State)
-	if err == nil {
-		err = r.snapshots.Store.SaveSnapshot(ctx, store.Snapshot{
-			Stream: s, Schema: r.snapshots.Schema, Version: out.Version, Data: data,
-		})
+	began, err := time.Time{}, p.err
+	panicked := guarded("Snapshots.Store", func() {
+		if began = r.now(); err == nil {
+			err = r.snapshots.Store.SaveSnapshot(ctx, store.Snapshot{
+				Stream: f.stream, Schema: r.snapshots.Schema, Version: version, Data: p.data,
+			})
+		}
+	})
+	if panicked != nil {
+		err = panicked
 	}
 	if err != nil {
-		err = fmt.Errorf("save snapshot of %s: %w", s, err)
+		err = fmt.Errorf("save snapshot of %s: %w", f.stream, err)
 	}
-	if r.observer != nil {
-		r.notify(ctx, Notice{
-			Kind: SnapshotSaved, Stream: s, Version: out.Version, Attempt: out.Attempts,
-			Took: r.clock().Sub(began), Err: err,
-		})
-	}
+	r.notify(ctx, f.notice(SnapshotSaved, version, 0, err), began)
 }

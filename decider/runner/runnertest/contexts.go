@@ -108,8 +108,8 @@ func contextEndsPause(t *trial) {
 func givenUp(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
 	t.probe.latency = time.Second
-	s := t.system()
 	for _, patience := range []time.Duration{time.Second / 2, 3 * time.Second / 2} {
+		s := t.system() // which knows nothing, so that it reads
 		t.together(2, func(i int) {
 			if i == 1 {
 				time.Sleep(time.Millisecond)

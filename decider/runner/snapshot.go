@@ -19,16 +19,21 @@ type Snapshots[S, E any] struct {
 	// Store keeps them. It must not be nil.
 	Store store.Snapshots
 
-	// Schema names the shape of the state and the meaning of Evolve, such as
-	// "account-2". It must not be empty. Change it whenever either changes:
-	// snapshots of another schema are not seen.
+	// Schema names the meaning of Evolve, such as "account-2". It must not be
+	// empty, nor longer than 256 bytes. Change it whenever Evolve makes another
+	// state of the same events: snapshots of another schema are not seen. The
+	// shape of the state, the names, types and tags of its fields, is part of
+	// what snapshots are kept under, so that those of another shape are not seen
+	// either, even if Schema was forgotten.
 	Schema string
 
 	// Every saves a snapshot whenever an append completes that many versions.
 	// It must not be negative; 0 is 100.
 	Every int
 
-	// When, if it is not nil, is asked in place of Every, after each append.
+	// When, if it is not nil, is asked in place of Every, before each append, of
+	// what its outcome will be: Position is not known yet. That of a batch of a
+	// [Group] is one outcome with the events of all its commands.
 	When func(Outcome[S, E]) bool
 
 	// Encode and Decode turn a state into bytes and back. Both or none are
@@ -48,6 +53,9 @@ func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.Store == nil || s.Schema == "" || s.Every < 0 || (s.Encode == nil) != (s.Decode == nil) {
 		panic("runner: WithSnapshots: needs Store and Schema, Every not negative, and Encode and Decode together")
 	}
+	if err := (store.Snapshot{Stream: anyStream, Schema: s.Schema, Version: 1}).Validate(); err != nil || len(s.Schema) > 256 {
+		panic(fmt.Sprintf("runner: WithSnapshots: the schema %.300q is not 1 to 256 bytes of UTF-8 without NUL", s.Schema))
+	}
 	if s.Encode == nil {
 		t, err := exact.Of(reflect.TypeFor[S]())
 		if err != nil {
@@ -58,6 +66,7 @@ func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.When == nil {
 		s.When = every[S, E](s.Every)
 	}
+	s.Schema += "#" + shapeOf(reflect.TypeFor[S]())
 	c := *r
 	c.snapshots = &snapshots[S, E]{s}
 	return &c

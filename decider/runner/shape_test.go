@@ -1,0 +1,90 @@
+package runner_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+type (
+	shape1   struct{ Cents int }
+	shape2   struct{ Cents int }
+	renamed  struct{ Amount int }
+	retyped  struct{ Cents int64 }
+	retagged struct {
+		Cents int `json:"c"`
+	}
+	longer   struct{ Cents, More int }
+	swapped  struct{ More, Cents int }
+	deep1    struct{ In []map[string]*shape1 }
+	deep2    struct{ In []map[string]*retyped }
+	array2   struct{ In [2]int }
+	array3   struct{ In [3]int }
+	embeds   struct{ shape1 }
+	has      struct{ shape1 shape1 }
+	tree     struct{ Left, Right *tree }
+	tree2    struct{ Left, Right, Middle *tree2 }
+	named    struct{ Cents time.Duration }
+	keyed1   struct{ In map[string]int }
+	keyed2   struct{ In map[int]int }
+	anything struct{ Cents any }
+	errors1  struct{ Cents error }
+)
+
+// schemaOf returns the schema that snapshots of S are kept under.
+func schemaOf[S any](t *testing.T, schema string) string {
+	t.Helper()
+	var seen schemas
+	s := runner.Snapshots[S, event]{
+		Store: &seen, Schema: schema,
+		Encode: func(S) ([]byte, error) { return nil, nil },
+		Decode: func([]byte) (s S, err error) { return s, nil },
+	}
+	if _, err := stateless[S]().WithSnapshots(s).Load(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	return seen.asked
+}
+
+// schemas keeps the schema that it was asked for.
+type schemas struct {
+	memory.Store
+
+	asked string
+}
+
+func (s *schemas) LoadSnapshot(_ context.Context, _ store.Stream, schema string) (store.Snapshot, bool, error) {
+	s.asked = schema
+	return store.Snapshot{}, false, nil
+}
+
+// TestSnapshotsKnowTheShape checks that another shape of the state is another schema,
+// whatever the schema is called, and that another name of its type is not.
+func TestSnapshotsKnowTheShape(t *testing.T) {
+	t.Parallel()
+	if one, two := schemaOf[shape1](t, "1"), schemaOf[shape2](t, "1"); one != two {
+		t.Errorf("types that differ in the name only have the schemas %q and %q", one, two)
+	}
+	if one, two := schemaOf[shape1](t, "1"), schemaOf[named](t, "1"); one == two {
+		t.Errorf("int and time.Duration have one schema")
+	}
+	seen := map[string]string{}
+	for name, got := range map[string]string{
+		"as it is": schemaOf[shape1](t, "1"), "another schema": schemaOf[shape1](t, "2"), "a field renamed": schemaOf[renamed](t, "1"),
+		"a field of another type": schemaOf[retyped](t, "1"), "another tag": schemaOf[retagged](t, "1"), "a field more": schemaOf[longer](t, "1"),
+		"fields swapped": schemaOf[swapped](t, "1"), "deep": schemaOf[deep1](t, "1"), "deep, another type": schemaOf[deep2](t, "1"),
+		"an array": schemaOf[array2](t, "1"), "a longer array": schemaOf[array3](t, "1"), "embedded": schemaOf[embeds](t, "1"),
+		"not embedded": schemaOf[has](t, "1"), "a tree": schemaOf[tree](t, "1"), "another tree": schemaOf[tree2](t, "1"),
+		"string keys": schemaOf[keyed1](t, "1"), "int keys": schemaOf[keyed2](t, "1"), "any": schemaOf[anything](t, "1"),
+		"another interface": schemaOf[errors1](t, "1"), "an int": schemaOf[int](t, "1"),
+	} {
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q and %q have the schema %q", name, other, got)
+		}
+		seen[got] = name
+	}
+}

@@ -73,6 +73,7 @@ type sending struct {
 	events   []store.Event
 	req      *eventstorev1.AppendRequest
 	told     bool // the server was told what is expected, and need not look at the version
+	lost     bool // a request got no answer: it may have been done, or may be yet
 }
 
 // appendRequest returns the request for events, all but its versions.
@@ -132,9 +133,9 @@ func expectedText(e store.Expected) string {
 	return wire.ExpectAny
 }
 
-// at appends at version. While the server is unavailable it does so again, which
-// is safe: at most one append can follow version, and that it was this one a server
-// of ours tells by the ids, and for another server settle finds it out.
+// at appends at version. While the server is unavailable it does so again, which is
+// safe: at most one append can follow version, and whether it was this one a server of
+// ours tells by the ids, and for another server settle finds out.
 func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error) {
 	a.expect(version)
 	for n := 1; ; n++ {
@@ -143,6 +144,11 @@ func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error
 		if err != nil && !a.client.ours.Load() {
 			appended, again, err = a.settle(ctx, version, err)
 		}
+		if a.lost && (errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrInvalid)) {
+			// That of the last request is certain, but not that of an earlier one.
+			err = fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: one request got no answer, and the next one this: %s", a.stream, err.Error())
+		}
+		a.lost = a.lost || err != nil && !store.Definite(err)
 		if !again || n == attempts {
 			return appended, err
 		}
@@ -182,20 +188,27 @@ func (a *sending) refused(ctx context.Context, err error, trailer metadata.MD) e
 	if actual, known, conflict := conflictOf(err, trailer); conflict {
 		if !known {
 			if actual, err = a.streamHead(ctx, a.stream); err != nil {
-				return fmt.Errorf("%s was refused, and why cannot be read: %w", what, err)
+				return a.unread(err)
 			}
 		}
 		return &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: actual}
 	}
 	if ctx.Err() == nil && tooLarge(err) {
 		st, _ := status.FromError(err)
+		if invalid := wire.InvalidFrom(st); invalid != nil {
+			return invalid
+		}
 		return &store.InvalidError{Field: "events", Reason: "are more than the server takes at once: " + st.Message()}
 	}
-	if st, _ := status.FromError(err); st.Code() == codes.AlreadyExists {
+	st, _ := status.FromError(err)
+	switch code := st.Code(); {
+	case code == codes.AlreadyExists:
 		if duplicate := wire.DuplicateFrom(st, a.stream); duplicate != nil {
 			return duplicate
 		}
 		return &store.DuplicateError{Stream: a.stream, EventID: a.events[0].ID}
+	case ctx.Err() == nil && (code == codes.PermissionDenied || code == codes.Unauthenticated || wire.IsRefused(st)):
+		return fmt.Errorf("store/grpc: %s: %w by the server: %w", what, store.ErrRefused, err)
 	}
 	return callError(ctx, what, err)
 }

@@ -70,7 +70,7 @@ func Open(ctx context.Context, target string, options ...Option) (*Store, error)
 	s.client.life, s.client.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.client.shut = sync.OnceValue(func() error { return s.client.close(closeConn) })
 	if _, err := s.Head(ctx); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(c.hint(err), s.Close())
 	}
 	return s, nil
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// callError returns err, which ended a call, as an error of a store: what ctx
-// ended with, an *[store.InvalidError] if the server says so, or else err itself
-// with what was done.
+// callError returns err, which ended a call, as an error of a store: what ctx ended
+// with, an *[store.InvalidError] if the server says so, or else err itself with what was
+// attempted.
 func callError(ctx context.Context, what string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return ended
@@ -27,6 +27,11 @@ func callError(ctx context.Context, what string, err error) error {
 	st, _ := status.FromError(err)
 	switch st.Code() { //nolint:exhaustive // the others are as they are
 	case codes.DeadlineExceeded: // of the server or of our timeout, before ctx has seen it
+		return fmt.Errorf("store/grpc: %s: %w: %w", what, context.DeadlineExceeded, err)
+	case codes.Canceled: // by the server: ctx has not ended; some say so when the time is up
+		if !strings.Contains(strings.ToLower(st.Message()), "timeout") {
+			break
+		}
 		return fmt.Errorf("store/grpc: %s: %w: %w", what, context.DeadlineExceeded, err)
 	case codes.Unimplemented:
 		return fmt.Errorf("store/grpc: %s: %w by this server: %w", what, errors.ErrUnsupported, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	gogrpc "google.golang.org/grpc"
@@ -42,6 +44,7 @@ type config struct {
 	creds   credentials.TransportCredentials
 	dial    []gogrpc.DialOption
 	conn    *gogrpc.ClientConn
+	token   *string // of Bearer
 	timeout time.Duration
 	page    int
 }
@@ -68,9 +71,15 @@ func PerRPC(creds credentials.PerRPCCredentials) Option {
 }
 
 // Bearer sends a token with every request, in the metadata "authorization: Bearer
-// TOKEN" (RFC 6750), which is where [BearerTokens] looks for it. With [Plaintext],
-// everybody on the way can read it.
-func Bearer(token string) Option { return PerRPC(bearerToken(token)) }
+// TOKEN" (RFC 6750), which is where a server with BearerTokens looks for it. A token is
+// one line of visible ASCII characters. With [Plaintext], everybody on the way can read
+// it.
+func Bearer(token string) Option {
+	return option(func(c *config) {
+		c.token = &token
+		c.dial = append(c.dial, gogrpc.WithPerRPCCredentials(bearerToken(token)))
+	})
+}
 
 type bearerToken string
 
@@ -79,6 +88,17 @@ func (t bearerToken) GetRequestMetadata(context.Context, ...string) (map[string]
 }
 
 func (t bearerToken) RequireTransportSecurity() bool { return false }
+
+// checkToken returns what is wrong with a token, without telling the token.
+func checkToken(token string) error {
+	switch {
+	case token == "":
+		return &store.InvalidError{Field: "token", Reason: "is empty"}
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return &store.InvalidError{Field: "token", Reason: "has a space, a line break or a character that is not ASCII: a token is one line of visible characters"}
+	}
+	return nil
+}
 
 // DialOptions are more options for the connection, for what there is no option
 // here: interceptors, proxies, the statistics of an observer.
@@ -110,7 +130,14 @@ func newConfig(target string, options []Option) (*config, error) {
 	if err := store.ValidateTenant(c.tenant); err != nil {
 		return nil, err
 	}
+	if c.token != nil {
+		if err := checkToken(*c.token); err != nil {
+			return nil, err
+		}
+	}
 	switch {
+	case c.plaintext() && c.conn == nil && lacksPort(target):
+		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: the port is missing", target)}
 	case (target == "") != (c.conn != nil):
 		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: it must be empty with a connection, and only then", target)}
 	case c.timeout <= 0:
@@ -119,6 +146,30 @@ func newConfig(target string, options []Option) (*config, error) {
 		return nil, &store.InvalidError{Field: "page size", Reason: fmt.Sprintf("is %d", c.page)}
 	}
 	return c, nil
+}
+
+// plaintext reports whether the connection is to be without TLS.
+func (c *config) plaintext() bool { return c.creds.Info().SecurityProtocol == "insecure" }
+
+// lacksPort reports whether target is a host without a port, for which gRPC takes the
+// port of HTTPS.
+func lacksPort(target string) bool {
+	if target == "" || strings.Contains(target, "/") { // of another form
+		return false
+	}
+	_, port, err := net.SplitHostPort(target)
+	return err != nil || port == ""
+}
+
+// hint returns err, of a connection that could not be made, with what may be the matter.
+func (c *config) hint(err error) error {
+	switch text := err.Error(); {
+	case c.plaintext() && strings.Contains(text, "server preface"):
+		return fmt.Errorf("%w (the server does not answer without TLS: is it grpcs://?)", err)
+	case !c.plaintext() && strings.Contains(text, "does not look like a TLS handshake"):
+		return fmt.Errorf("%w (the server answers without TLS: is it grpc://?)", err)
+	}
+	return err
 }
 
 func (c *config) dialOptions() []gogrpc.DialOption {

@@ -25,7 +25,7 @@ import (
 // caller's does not take: it will not the next time either.
 func TestSubscriptionEndsAtWhatItCannotTake(t *testing.T) {
 	t.Parallel()
-	addr := listen(t, server.New(memory.New()), server.GRPCOptions()...)
+	addr := listen(t, server.New(memory.New(), server.WithLargeEvents()), server.GRPCOptions()...)
 	conn, err := gogrpc.NewClient(addr, gogrpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

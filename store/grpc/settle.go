@@ -36,7 +36,7 @@ func (a *sending) follows(ctx context.Context, version uint64, conflict error) (
 	for left := a.events; len(left) > 0; {
 		p, err := a.readPart(ctx, a.stream, version+1, min(len(left), a.client.page), true)
 		if err != nil {
-			return store.Appended{}, false, fmt.Errorf("the outcome of an append to %s is unknown: %w", a.stream, err)
+			return store.Appended{}, false, a.unread(err)
 		}
 		if len(p.events) == 0 {
 			return store.Appended{}, false, conflict
@@ -49,6 +49,15 @@ func (a *sending) follows(ctx context.Context, version uint64, conflict error) (
 		version, left = last.Version, left[len(p.events):]
 	}
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, false, nil
+}
+
+// unread returns the error of an append that was refused, after err kept us from reading
+// why. If the id is that of a stream of another type, that is why.
+func (a *sending) unread(err error) error {
+	if errors.Is(err, store.ErrInvalid) {
+		return err
+	}
+	return fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: it was refused, and the stream cannot be read: %w", a.stream, err)
 }
 
 // find looks for the ids of a in the newest events of its stream. It returns where

@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
@@ -24,7 +27,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 		}
 		a := newAppending(v, req)
 		a.floating = floating(ctx, v)
-		if err := a.validate(); err != nil {
+		if err := s.validate(a); err != nil {
 			return err
 		}
 		var err error
@@ -34,7 +37,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 		for i := range a.events {
 			c.Bytes += len(a.events[i].Data)
 		}
-		c.Events = len(a.events)
+		c.Events, c.Replayed = len(a.events), appended.Replayed
 		if appended.Replayed && v.known {
 			_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDReplayed, "1")) // without a connection it cannot
 		}
@@ -102,8 +105,7 @@ func refusedf(format string, args ...any) error {
 	return answerf(codes.InvalidArgument, format, args...)
 }
 
-// answerf is status.Errorf without more of a text from the client than a name may
-// have, since clients refuse long headers.
+// answerf is status.Errorf with texts of the client as [wire.Clip] shows them.
 func answerf(code codes.Code, format string, args ...any) error {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
@@ -141,6 +143,9 @@ func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 			e.Type = wire.NoType
 			e.Meta.Headers = with(e.Meta.Headers, wire.HeaderNoType, "")
 		}
+		if e := &a.events[i]; e.Time.IsZero() && !v.known { // for a client of ours it is the time of recording
+			e.Meta.Headers = with(e.Meta.Headers, wire.HeaderNoTime, "")
+		}
 	}
 	return a
 }
@@ -159,9 +164,9 @@ func floating(ctx context.Context, v view) store.Expected {
 	return 0
 }
 
-// validate checks what every store checks, and that the times are such that every
-// store can keep them: in the years 1 to 9999.
-func (a *appending) validate() error {
+// validate checks what every store checks, that every store can keep the times, which are
+// in the years 1 to 9999, and that every client can read the events.
+func (s *Server) validate(a *appending) error {
 	if err := store.ValidateAppend(a.stream, store.NoStream, a.events); err != nil {
 		return err
 	}
@@ -169,8 +174,37 @@ func (a *appending) validate() error {
 		if year := a.events[i].Time.Year(); year < 1 || year > 9999 {
 			return refusedf("events[%d].timestamp_unix_ms is in the year %d, not in 1 to 9999", i, year)
 		}
+		if err := s.validateSize(a, i); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+const (
+	// maxMessage is the largest message that a client receives by default.
+	maxMessage = 4 << 20
+	// aroundEvent is more than what an answer says beside the event that it has.
+	aroundEvent = 64
+)
+
+// validateSize checks that every client can receive event i of a, in a message with
+// nothing else.
+func (s *Server) validateSize(a *appending, i int) error {
+	e := &a.events[i]
+	if s.large || len(e.Data)+store.MaxMetadata+10*store.MaxName < maxMessage-aroundEvent {
+		return nil
+	}
+	r := store.Recorded{Event: *e, Stream: a.stream, Version: store.MaxVersion, Position: store.MaxVersion, RecordedAt: time.Unix(1<<40, 0)}
+	size := proto.Size(wire.FromRecorded(a.tenant, &r)) + aroundEvent
+	if size <= maxMessage {
+		return nil
+	}
+	return wire.InvalidStatus(codes.ResourceExhausted, &store.InvalidError{
+		Field: fmt.Sprintf("events[%d].data", i),
+		Reason: fmt.Sprintf("makes a message of %d bytes, larger than max (%d): clients in other languages could not read the event, nor what follows it",
+			size, maxMessage),
+	}).Err()
 }
 
 // with sets key in headers, which may be nil.

@@ -1,14 +1,19 @@
 package server_test
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/evolvego/evolve/store"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
 )
 
 func TestAppendChecks(t *testing.T) {
@@ -146,5 +151,101 @@ func TestConflictDetails(t *testing.T) {
 	}
 	if got, ok := details[0].(*pb.ConcurrencyErrorDetail); !ok || !proto.Equal(got, want) {
 		t.Errorf("details = %v, want %v", details[0], want)
+	}
+}
+
+// TestEventThatOthersCannotRead appends events just as large as a client receives that
+// was not told otherwise, and larger: what is accepted it reads, by every call.
+func TestEventThatOthersCannotRead(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	accepted, refused := 0, 0
+	for _, size := range []int{3 << 20, 4<<20 - 1000, 4<<20 - 400, 4<<20 - 300, 4<<20 - 200, 4 << 20, 5 << 20} {
+		req := rawAppend(fmt.Sprintf("acc-%d", size), 0, 1)
+		req.Events[0].Payload = bytes.Repeat([]byte("x"), size)
+		_, err := s.Append(t.Context(), req)
+		if err != nil {
+			refused++
+			if text := status.Convert(err).Message(); status.Code(err) != codes.ResourceExhausted || !strings.Contains(text, "events[0].payload makes a message of ") {
+				t.Errorf("Append of %d bytes = %v, want RESOURCE_EXHAUSTED that says which event", size, err)
+			}
+			continue
+		}
+		accepted++
+		page, err := s.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: req.GetAggregateId(), Forward: true})
+		if err != nil || len(page.GetEvents()) != 1 {
+			t.Errorf("ReadStream of %d bytes = %d events, %v", size, len(page.GetEvents()), err)
+		}
+	}
+	if accepted < 3 || refused < 2 {
+		t.Errorf("%d sizes were accepted and %d refused", accepted, refused)
+	}
+	stream, _ := s.subscribe(t, &pb.SubscribeRequest{TenantId: "t"})
+	if got := take(t, stream, accepted); len(got) != accepted {
+		t.Errorf("a subscription got %d events, want %d", len(got), accepted)
+	}
+	last := uint64(0)
+	for range accepted {
+		page, err := s.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t", FromGlobalNonce: last + 1, MaxCount: 1, Forward: true})
+		if err != nil || len(page.GetEvents()) != 1 {
+			t.Fatalf("ReadAll from %d = %v", last+1, err)
+		}
+		last = page.GetNextFromGlobalNonce() - 1
+	}
+}
+
+// TestTimestampZero checks that an event without a timestamp has none when it is read;
+// for our client, which has no other way to say so, it gets that of recording.
+func TestTimestampZero(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	s := serveRaw(t, st)
+	req := ofDefault(rawAppend("acc-1", 0, 1))
+	req.Events[0].Meta.TimestampUnixMs = 0
+	s.mustAppend(t, req)
+	known := metadata.AppendToOutgoingContext(t.Context(), "evolve-client", "1")
+	if _, err := s.Append(known, func() *pb.AppendRequest {
+		req := ofDefault(rawAppend("acc-1", 1, 1))
+		req.Events[0].Meta.TimestampUnixMs = 0
+		return req
+	}()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: store.DefaultTenant, AggregateId: "acc-1", Forward: true})
+	if err != nil || len(page.GetEvents()) != 2 {
+		t.Fatalf("ReadStream = %v, %v", page, err)
+	}
+	first, second := page.GetEvents()[0].GetMeta(), page.GetEvents()[1].GetMeta()
+	if first.GetTimestampUnixMs() != 0 || first.GetRecordedTimeUnixMs() == 0 || len(first.GetHeaders()) != 0 {
+		t.Errorf("the event of another client is %v, want no timestamp", first)
+	}
+	if second.GetTimestampUnixMs() != second.GetRecordedTimeUnixMs() {
+		t.Errorf("the event of our client is %v, want the time of recording", second)
+	}
+	kept, err := st.Read(t.Context(), store.Stream{Type: "Account", ID: "acc-1"}, store.ReadOptions{})
+	if err != nil || !kept.Events[0].Time.Equal(kept.Events[0].RecordedAt) {
+		t.Errorf("the store keeps the time %v, %v; want that of recording", kept.Events[0].Time, err)
+	}
+}
+
+// TestTextsInMessages checks how what a client sends stands in the message of a status:
+// as it is, but for what would break a line of a log.
+func TestTextsInMessages(t *testing.T) {
+	t.Parallel()
+	s := server.New(newMemory(t))
+	long := strings.Repeat("é", 300)
+	for text, want := range map[string]string{
+		"acc-1":            "acc-1",
+		"it's \"ours\" \\": "it's \"ours\" \\",
+		"日本":               "日本",
+		"a\nlevel=ERROR":   `a\nlevel=ERROR`,
+		"a\x00b\x1b[2J":    `a\x00b\x1b[2J`,
+		"caf\xe9":          `caf\xe9`,
+		long:               strings.Repeat("é", 256) + "…",
+	} {
+		req := rawAppend("x", 0, 1)
+		req.Events[0].Meta.AggregateId = text
+		_, err := s.Append(t.Context(), req)
+		wantStatus(t, err, codes.InvalidArgument, "event aggregate_id '"+want+"' must match request aggregate_id 'x'")
 	}
 }

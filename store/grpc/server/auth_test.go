@@ -177,3 +177,42 @@ func TestClientCertificates(t *testing.T) {
 		t.Error("somebody without a connection was let in")
 	}
 }
+
+// TestCertificateThatNobodyVerified has the TLS of the server ask for certificates, and
+// not look who signed them: they say nothing about the client.
+func TestCertificateThatNobodyVerified(t *testing.T) {
+	t.Parallel()
+	ours, theirs := wiretest.NewAuthority(t), wiretest.NewAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Cert)
+	alice := pkix.Name{CommonName: "alice", Organization: []string{"t"}}
+	for _, mode := range []tls.ClientAuthType{tls.RequestClientCert, tls.RequireAnyClientCert} {
+		for name, cert := range map[string]tls.Certificate{
+			"signed by others": theirs.Issue(t, alice), "signed by itself": wiretest.Authority{}.Issue(t, alice), "signed by us": ours.Issue(t, alice),
+		} {
+			s := serveRaw(t, newMemory(t), server.WithAuthenticator(server.ClientCertificates(nil)))
+			lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := gogrpc.NewServer(gogrpc.Creds(credentials.NewTLS(&tls.Config{
+				MinVersion: tls.VersionTLS13, ClientAuth: mode,
+				Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})},
+			})))
+			s.server.Register(g)
+			done := make(chan error, 1)
+			go func() { done <- g.Serve(lis) }()
+			client := pb.NewEventStoreClient(served{address: lis.Addr().String()}.dial(t, gogrpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+				MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{cert},
+			}))))
+			_, err = client.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t"})
+			if status.Code(err) != codes.Unauthenticated {
+				t.Errorf("in mode %s, a certificate %s: %v, want UNAUTHENTICATED", mode, name, err)
+			}
+			g.Stop()
+			if err := <-done; err != nil {
+				t.Errorf("Serve = %v", err)
+			}
+		}
+	}
+}

@@ -175,7 +175,7 @@ func TestObserver(t *testing.T) {
 	_, _ = answers(metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1")), s, &pb.SubscribeRequest{TenantId: "t"})
 	want := []server.Call{
 		{Method: "Append", Tenant: "t", Events: 2, Bytes: 8},
-		{Method: "Append", Tenant: "t", Events: 2, Bytes: 8},
+		{Method: "Append", Tenant: "t", Events: 2, Bytes: 8, Replayed: true},
 		{Method: "Append", Tenant: "t", Code: codes.Aborted},
 		{Method: "ReadStream", Tenant: "t", Events: 2, Bytes: 8},
 		{Method: "ReadAll", Tenant: "t", Events: 1, Bytes: 5},
@@ -194,6 +194,79 @@ func TestObserver(t *testing.T) {
 	if n := strings.Count(out.String(), "msg=call "); n != len(want) {
 		t.Errorf("the log has %d calls, want %d:\n%s", n, len(want), out.String())
 	}
+}
+
+// clumsy is an observer that panics at the beginning, or the end, of every call.
+type clumsy struct {
+	calls
+
+	atBegin, atEnd bool
+}
+
+func (c *clumsy) Begin(ctx context.Context, call server.Call) {
+	c.calls.Begin(ctx, call)
+	if c.atBegin {
+		panic("begin: password=hunter2")
+	}
+}
+
+func (c *clumsy) End(ctx context.Context, call server.Call) {
+	c.calls.End(ctx, call)
+	if c.atEnd {
+		panic("end: password=hunter2")
+	}
+}
+
+// TestObserverThatPanics checks that a call is not handled if its observer panics before
+// it, and that what was recorded is answered as recorded if it panics afterwards; the
+// server goes on in either case.
+func TestObserverThatPanics(t *testing.T) {
+	t.Parallel()
+	t.Run("before", func(t *testing.T) {
+		t.Parallel()
+		st, seen := newMemory(t), &clumsy{atBegin: true}
+		s := serveRaw(t, st, server.WithObserver(seen))
+		_, err := s.Append(t.Context(), ofDefault(rawAppend("acc-1", 0, 1)))
+		wantStatus(t, err, codes.Internal, "internal error")
+		if head, err := st.Head(t.Context()); head != 0 || err != nil {
+			t.Errorf("Head = %d, %v; want that nothing was recorded", head, err)
+		}
+		if len(seen.ended) != 0 {
+			t.Errorf("%d calls ended that did not begin", len(seen.ended))
+		}
+	})
+	t.Run("after", func(t *testing.T) {
+		t.Parallel()
+		var out lockedBuffer
+		s := serveRaw(t, newMemory(t), server.WithObserver(&clumsy{atEnd: true}), server.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+		for version := range uint64(3) {
+			if got := s.mustAppend(t, rawAppend("acc-1", version, 1)); got.GetLastAggregateNonce() != version+1 {
+				t.Errorf("Append = %v, want version %d", got, version+1)
+			}
+		}
+		if n := strings.Count(out.String(), "hunter2"); n != 3 {
+			t.Errorf("the log tells of %d panics, want 3:\n%s", n, out.String())
+		}
+	})
+}
+
+// mine is a handler of a log that panics.
+type mine struct{ slog.Handler }
+
+func (mine) Enabled(context.Context, slog.Level) bool  { return true }
+func (mine) Handle(context.Context, slog.Record) error { panic("no space left on device") }
+
+// TestLoggerThatPanics checks that a logger does not end the server, nor change an answer.
+func TestLoggerThatPanics(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	s := serveRaw(t, strangeStore{st, st}, server.WithLogger(slog.New(mine{})))
+	if _, err := s.Append(t.Context(), ofDefault(rawAppend("acc-1", 0, 1))); err != nil {
+		t.Errorf("Append = %v", err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "evolve-client", "1", "evolve-aggregate-type-bin", "A")
+	_, err := s.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: store.DefaultTenant, AggregateId: "fail", Forward: true})
+	wantStatus(t, err, codes.Internal, "internal error")
 }
 
 func TestHealth(t *testing.T) {
@@ -234,7 +307,7 @@ func TestReflection(t *testing.T) {
 
 func TestLargeMessages(t *testing.T) {
 	t.Parallel()
-	s := serveRaw(t, newMemory(t))
+	s := serveRaw(t, newMemory(t), server.WithLargeEvents())
 	client := pb.NewEventStoreClient(s.dial(t, gogrpc.WithDefaultCallOptions(
 		gogrpc.MaxCallRecvMsgSize(64<<20), gogrpc.MaxCallSendMsgSize(128<<20))))
 	large := rawAppend("acc-1", 0, 1)
@@ -245,6 +318,10 @@ func TestLargeMessages(t *testing.T) {
 	page, err := client.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "acc-1", Forward: true})
 	if err != nil || len(page.GetEvents()) != 1 || !bytes.Equal(page.GetEvents()[0].GetPayload(), large.GetEvents()[0].GetPayload()) {
 		t.Errorf("ReadStream of 10 MiB = %d events, %v", len(page.GetEvents()), err)
+	}
+	small := pb.NewEventStoreClient(s.dial(t))
+	if _, err := small.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "acc-1", Forward: true}); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("ReadStream by a client as it is = %v, want RESOURCE_EXHAUSTED", err)
 	}
 	tooLarge := rawAppend("acc-2", 0, 1)
 	tooLarge.Events[0].Payload = make([]byte, 17<<20)

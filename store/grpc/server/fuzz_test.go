@@ -95,7 +95,7 @@ func wantRecorded(ctx context.Context, t rapid.TB, srv *server.Server, req *pb.A
 	if m.GetContentType() == "" {
 		m.ContentType = "application/octet-stream"
 	}
-	if m.GetTimestampUnixMs() == 0 {
+	if md, _ := metadata.FromIncomingContext(ctx); m.GetTimestampUnixMs() == 0 && len(md["evolve-client"]) > 0 {
 		m.TimestampUnixMs = m.GetRecordedTimeUnixMs()
 	}
 	want.ProtoReflect().SetUnknown(nil)

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
@@ -137,8 +136,7 @@ func (k *streamKeys) add(version uint64, value string) {
 // answer returns the answer to a, whose key was used.
 func (u keyUsed) answer(ctx context.Context, a *appending, batch digest) (store.Appended, error) {
 	if u.batch != batch {
-		return store.Appended{}, status.Errorf(codes.AlreadyExists,
-			"idempotency key '%s' already used with different payload", a.key)
+		return store.Appended{}, answerf(codes.AlreadyExists, "idempotency key '%s' already used with different payload", a.key)
 	}
 	page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: u.last, Limit: 1, ReadOnly: true})
 	if err != nil || len(page.Events) == 0 {
@@ -147,8 +145,9 @@ func (u keyUsed) answer(ctx context.Context, a *appending, batch digest) (store.
 	return store.Appended{Version: u.last, Position: page.Events[0].Position, Replayed: true}, nil
 }
 
-// fingerprint is what two appends of one batch have in common: all that the client
-// says of the events, and nothing else. It is kept for as long as the events are.
+// fingerprint is what two appends of one batch have in common: all that the client says
+// about the events, except for where the request came from. It is kept for as long as the
+// events are.
 func fingerprint(a *appending) (sum digest) {
 	h := sha256.New()
 	hashText(h, a.stream.Type)
@@ -159,16 +158,32 @@ func fingerprint(a *appending) (sum digest) {
 		} {
 			hashText(h, text)
 		}
-		for _, number := range [...]uint64{a.nonces[i], uint64(e.Schema), wire.ToMillis(e.Time), uint64(len(e.Meta.Headers))} {
+		keys := slices.Sorted(maps.Keys(e.Meta.Headers))
+		keys = slices.DeleteFunc(keys, ofTransport)
+		for _, number := range [...]uint64{a.nonces[i], uint64(e.Schema), wire.ToMillis(e.Time), uint64(len(keys))} {
 			hashNumber(h, number)
 		}
-		for _, key := range slices.Sorted(maps.Keys(e.Meta.Headers)) {
+		for _, key := range keys {
 			hashText(h, key)
 			hashText(h, e.Meta.Headers[key])
 		}
 	}
 	h.Sum(sum[:0])
 	return sum
+}
+
+// ofTransport reports whether key is that of a header that says how a request was made,
+// and not what it asks for: a retry of it, under a new span, has another value.
+func ofTransport(key string) bool {
+	key = strings.ToLower(key)
+	switch key {
+	case "traceparent", "tracestate", "baggage", // W3C Trace Context and Baggage
+		"b3", "uber-trace-id", "sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context", "grpc-trace-bin",
+		"request-id", "x-request-id", "user-agent", "date", "via", "forwarded":
+		return true
+	}
+	return strings.HasPrefix(key, "x-b3-") || strings.HasPrefix(key, "x-datadog-") || strings.HasPrefix(key, "x-forwarded-") ||
+		strings.HasPrefix(key, "x-envoy-") || strings.HasPrefix(key, "uberctx-")
 }
 
 func orOctetStream(contentType string) string {

@@ -7,8 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -127,6 +130,139 @@ func TestIdempotencyKeyIsNotSeen(t *testing.T) {
 		_, err = s.Append(t.Context(), forged)
 		wantStatus(t, err, codes.InvalidArgument, "header '"+key+"' is reserved")
 	}
+}
+
+// TestKeyOfARetryUnderAnotherSpan sends a batch again with the headers of another
+// request: it is the same batch. Any other header makes it another one.
+func TestKeyOfARetryUnderAnotherSpan(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	first := keyed("k", "acc-1", 0, 2)
+	first.Events[1].Meta.Headers = map[string]string{"traceparent": "00-1-1-01", "region": "eu", "B3": "1"}
+	want := s.mustAppend(t, proto.CloneOf(first))
+	for name, tt := range map[string]struct {
+		headers map[string]string
+		same    bool
+	}{
+		"another span":      {map[string]string{"traceparent": "00-2-2-01", "region": "eu", "B3": "2"}, true},
+		"no span":           {map[string]string{"region": "eu"}, true},
+		"more of its kind":  {map[string]string{"region": "eu", "tracestate": "a=1", "baggage": "u=1", "X-B3-TraceId": "1", "X-Request-ID": "7", "x-forwarded-for": "::1"}, true},
+		"another region":    {map[string]string{"traceparent": "00-1-1-01", "region": "us"}, false},
+		"no region":         {map[string]string{"traceparent": "00-1-1-01"}, false},
+		"one that is alike": {map[string]string{"region": "eu", "traceparents": "1"}, false},
+	} {
+		req := proto.CloneOf(first)
+		req.Events[1].Meta.Headers = tt.headers
+		got, err := s.Append(t.Context(), req)
+		if tt.same && (err != nil || !proto.Equal(got, want)) {
+			t.Errorf("%s = %v, %v; want %v", name, got, err, want)
+		}
+		if !tt.same {
+			wantStatus(t, err, codes.AlreadyExists, keyTaken)
+		}
+	}
+	page, err := s.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "acc-1", Forward: true})
+	if err != nil || page.GetEvents()[1].GetMeta().GetHeaders()["traceparent"] != "00-1-1-01" {
+		t.Errorf("ReadStream = %v, %v; want the headers of the first request", page, err)
+	}
+}
+
+// TestKeysKeepTextsApart sends batches whose texts are the same one after the other, and
+// differ in where one ends and the next begins.
+func TestKeysKeepTextsApart(t *testing.T) {
+	t.Parallel()
+	meta := func(change func(m *pb.EventMetadata)) *pb.AppendRequest {
+		req := keyed("k", "acc-1", 0, 2)
+		for i, e := range req.GetEvents() {
+			e.Payload = nil
+			e.Meta = &pb.EventMetadata{EventId: fmt.Sprintf("e%d", i), AggregateNonce: uint64(i + 1), EventType: "ab", ContentType: "cd"}
+		}
+		change(req.GetEvents()[0].GetMeta())
+		return req
+	}
+	batches := []*pb.AppendRequest{
+		meta(func(m *pb.EventMetadata) {}),
+		meta(func(m *pb.EventMetadata) { m.EventId, m.EventType = "e0a", "b" }),
+		meta(func(m *pb.EventMetadata) { m.EventType, m.ContentType = "abc", "d" }),
+		meta(func(m *pb.EventMetadata) { m.CorrelationId = "x" }),
+		meta(func(m *pb.EventMetadata) { m.CausationId = "x" }),
+		meta(func(m *pb.EventMetadata) { m.ActorId = "x" }),
+		meta(func(m *pb.EventMetadata) { m.Headers = map[string]string{"ab": "c"} }),
+		meta(func(m *pb.EventMetadata) { m.Headers = map[string]string{"a": "bc"} }),
+		meta(func(m *pb.EventMetadata) { m.Headers = map[string]string{"a": "b", "c": ""} }),
+		meta(func(m *pb.EventMetadata) { m.EventVersion = 1 }),
+		meta(func(m *pb.EventMetadata) { m.TimestampUnixMs = 1 }),
+	}
+	swapped := proto.CloneOf(batches[3])
+	swapped.Events[0].Meta.CorrelationId, swapped.Events[1].Meta.CorrelationId = "", "x"
+	moved := proto.CloneOf(batches[0])
+	moved.Events[0].Payload, moved.Events[1].Payload = []byte("ab"), []byte("c")
+	moved2 := proto.CloneOf(batches[0])
+	moved2.Events[0].Payload, moved2.Events[1].Payload = []byte("a"), []byte("bc")
+	otherType := proto.CloneOf(batches[0])
+	otherType.AggregateType = "Accounte0"
+	batches = append(batches, swapped, moved, moved2, otherType)
+	known := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1"))
+	for i, a := range batches[:len(batches)-1] {
+		s := server.New(newMemory(t))
+		if _, err := s.Append(known, proto.CloneOf(a)); err != nil {
+			t.Fatal(err)
+		}
+		for j, b := range batches[:len(batches)-1] {
+			_, err := s.Append(known, proto.CloneOf(b))
+			if i == j && err != nil {
+				t.Errorf("batch %d again = %v", i, err)
+			}
+			if i != j && status.Code(err) != codes.AlreadyExists {
+				t.Errorf("batch %d after %d = %v, want ALREADY_EXISTS", j, i, err)
+			}
+		}
+	}
+}
+
+// TestOneKeyedAppendAtATime checks that nobody looks for a key, or appends with one, to a
+// stream to which another is doing so; who waits waits no longer than he likes.
+func TestOneKeyedAppendAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, release, entered := memory.New(), make(chan struct{}), 0
+		s := server.New(hookedStore{Store: st, Log: st, hook: func() {
+			entered++
+			<-release
+		}})
+		known := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1"))
+		results := make(chan error, 3)
+		send := func(ctx context.Context, key, id string) {
+			go func() {
+				_, err := s.Append(ctx, ofDefault(keyed(key, id, 0, 1)))
+				results <- err
+			}()
+			synctest.Wait()
+		}
+		send(known, "k", "acc-1")
+		send(known, "l", "acc-1")
+		if entered != 1 {
+			t.Errorf("%d appends to one stream at a time, want 1", entered)
+		}
+		send(known, "k", "acc-2")
+		if entered != 2 {
+			t.Errorf("an append to another stream waits too")
+		}
+		brief, cancel := context.WithTimeout(known, time.Second)
+		defer cancel()
+		_, err := s.Append(brief, ofDefault(keyed("m", "acc-1", 0, 1)))
+		if status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("an append that waits longer than its context = %v, want DEADLINE_EXCEEDED", err)
+		}
+		close(release)
+		got := map[codes.Code]int{}
+		for range 3 {
+			got[status.Code(<-results)]++
+		}
+		if got[codes.OK] != 2 || got[codes.Aborted] != 1 {
+			t.Errorf("the appends ended with %v, want two and a conflict", got)
+		}
+	})
 }
 
 // TestRefusedAppendUsesNoKey sends a conflicting batch, and then a good one.

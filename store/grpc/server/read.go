@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -37,11 +38,20 @@ func (s *Server) ReadStream(
 		if err != nil {
 			return err
 		}
-		p = newPage(v, req.GetFromAggregateNonce(), !req.GetForward(), req.GetMaxCount(), defaultStreamPage, math.MaxInt32)
+		from := req.GetFromAggregateNonce()
+		if req.GetForward() {
+			from = max(from, 1) // the same, and what a client is told to go on with
+		}
+		p = newPage(v, from, !req.GetForward(), req.GetMaxCount(), defaultStreamPage, math.MaxInt32)
 		if ok {
 			err = p.fill(func(from uint64, limit int) (store.Page, error) {
 				return v.store.Read(ctx, stream, store.ReadOptions{From: from, Limit: limit, Backward: p.backward, ReadOnly: true})
 			})
+		}
+		if err == nil && p.cut && isPython(ctx) {
+			return answerf(codes.ResourceExhausted, "the events of aggregate_id '%s' from %d on are larger than a page of %d bytes: "+
+				"only %d of them fit into it, and clients of grpc-python take a page for the whole stream: ask for at most that many (max_count)",
+				req.GetAggregateId(), from, maxPageBytes, len(p.events))
 		}
 		return p.end(ctx, c, err)
 	})
@@ -111,6 +121,7 @@ type pageOut struct {
 	head     uint64
 	next     uint64
 	done     bool
+	cut      bool // for the bytes, with fewer events than were asked for
 }
 
 // newPage returns an empty page from position or version from on. It will have as
@@ -145,6 +156,7 @@ func (p *pageOut) fill(read func(from uint64, limit int) (store.Page, error)) er
 			return err
 		}
 		p.done = page.End && added == len(page.Events)
+		p.cut = added < len(page.Events)
 		if p.done || added < len(page.Events) || len(page.Events) == 0 || len(p.events) >= p.max {
 			p.setNext(page, added)
 			return nil

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
@@ -55,7 +58,7 @@ func TestReadStream(t *testing.T) {
 		"backward from 2^64-1":   {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 1}, []uint64{5}, false, 4},
 		"backward from 0":        {&req{MaxCount: 1}, nil, true, 0},
 		"missing":                {&req{AggregateId: "missing", FromAggregateNonce: 7, MaxCount: 2, Forward: true}, nil, true, 7},
-		"missing, from 0":        {&req{AggregateId: "missing", Forward: true}, nil, true, 0},
+		"missing, from 0":        {&req{AggregateId: "missing", Forward: true}, nil, true, 1},
 		"missing, backward":      {&req{AggregateId: "missing", FromAggregateNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
 		"another tenant's":       {&req{TenantId: "u", FromAggregateNonce: 1, Forward: true}, nil, true, 1},
 		"a larger max than ever": {&req{MaxCount: math.MaxUint32, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
@@ -184,6 +187,44 @@ func TestPagesAreBoundedByBytes(t *testing.T) {
 		}
 		if seen != events || pages != 4 {
 			t.Errorf("read %d events in %d pages, want %d in 4", seen, pages, events)
+		}
+	}
+}
+
+// TestPageThatPythonTakesForAll reads a stream that does not fit into one page, as
+// clients of grpc-python do, who do not look whether there is more.
+func TestPageThatPythonTakesForAll(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	for version := range uint64(10) {
+		req := rawAppend("acc-1", version, 1)
+		req.Events[0].Payload = make([]byte, 600_000)
+		s.mustAppend(t, req)
+	}
+	python := pb.NewEventStoreClient(s.dial(t, gogrpc.WithUserAgent("grpc-python/1.60.0 grpc-c/37.0.0 (linux; chttp2)")))
+	read := func(client pb.EventStoreClient, from uint64, n uint32, forward bool) (*pb.ReadStreamResponse, error) {
+		return client.ReadStream(t.Context(), &pb.ReadStreamRequest{
+			TenantId: "t", AggregateId: "acc-1", FromAggregateNonce: from, MaxCount: n, Forward: forward,
+		})
+	}
+	for name, args := range map[string]struct {
+		from    uint64
+		n       uint32
+		forward bool
+	}{"all": {1, 1000, true}, "the default": {0, 0, true}, "the newest": {math.MaxInt64, 1000, false}, "one too many": {1, 7, true}} {
+		_, err := read(python, args.from, args.n, args.forward)
+		if text := status.Convert(err).Message(); status.Code(err) != codes.ResourceExhausted || !strings.Contains(text, "only 6 of them fit") {
+			t.Errorf("%s: %v, want RESOURCE_EXHAUSTED that says how many fit", name, err)
+		}
+		page, err := read(s.EventStoreClient, args.from, args.n, args.forward)
+		if err != nil || len(page.GetEvents()) != 6 || page.GetIsEnd() {
+			t.Errorf("%s, by another client: %d events, end %t, %v; want 6 and more to come", name, len(page.GetEvents()), page.GetIsEnd(), err)
+		}
+	}
+	for from, want := range map[uint64][]uint64{1: {1, 2, 3, 4, 5, 6}, 6: {6, 7, 8, 9, 10}} {
+		page, err := read(python, from, uint32(len(want)), true)
+		if err != nil || !slices.Equal(nonces(page.GetEvents()), want) {
+			t.Errorf("from %d, as many as fit: %v, %v", from, nonces(page.GetEvents()), err)
 		}
 	}
 }

@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"net"
+	"sync"
 	"time"
 
 	gogrpc "google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -33,14 +33,9 @@ func GRPCOptions() []gogrpc.ServerOption {
 	}
 }
 
-// Health returns the health of the service, by its name eventstore.v1.EventStore
-// and for the whole server: serving, until it drains. It can be registered beside
-// the server, for load balancers to see.
-func (s *Server) Health() *health.Server { return s.health }
-
-// Drain prepares for the end: health is not serving, every subscription ends with
-// UNAVAILABLE, and so does each new one. Other calls go on, until a gRPC server's
-// GracefulStop has waited for them. It can be called again.
+// Drain prepares for the end: the health is not serving, every subscription ends with
+// UNAVAILABLE, and so does each new one. Other calls go on; the GracefulStop of a gRPC
+// server waits for them. Drain can be called again.
 func (s *Server) Drain() {
 	s.drain.Do(func() {
 		s.health.Shutdown()
@@ -48,27 +43,27 @@ func (s *Server) Drain() {
 	})
 }
 
-// Serve serves the protocol, its health and reflection on lis until ctx ends. Then
-// it drains, gives the calls that are under way 10 seconds to end, and returns nil
-// when all have. options come after those of [GRPCOptions].
+// Serve serves the protocol, its health and reflection on lis until ctx ends. Then it
+// drains, gives the calls in progress 10 seconds to end, and returns nil when all have
+// ended. options come after those of [GRPCOptions]. While it serves it looks after the
+// backend, see [Server.Monitor].
 func (s *Server) Serve(ctx context.Context, lis net.Listener, options ...gogrpc.ServerOption) error {
 	g := gogrpc.NewServer(append(GRPCOptions(), options...)...)
 	s.Register(g)
 	healthv1.RegisterHealthServer(g, s.health)
 	reflection.Register(g)
-	stopped := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		select {
-		case <-ctx.Done():
+	serving, ended := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.Monitor(serving) })
+	beside.Go(func() {
+		<-serving.Done()
+		if ctx.Err() != nil {
 			s.stop(g)
-		case <-ended:
 		}
-	}()
+	})
 	err := g.Serve(lis)
-	close(ended)
-	<-stopped
+	ended()
+	beside.Wait()
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // it was to end
 	}

@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -29,7 +29,7 @@ type Server struct {
 	eventstorev1.UnimplementedEventStoreServer
 
 	backend   store.Store
-	log       store.Log
+	whole     store.Log // the backend
 	auth      Authenticator
 	logger    *slog.Logger
 	observer  Observer
@@ -39,6 +39,8 @@ type Server struct {
 	finder    *finder
 	keys      *keys
 	tails     tails
+	large     bool        // events may be larger than other clients can read
+	away      atomic.Bool // the backend did not answer Monitor
 
 	drain    sync.Once
 	draining chan struct{} // closed by drain
@@ -79,7 +81,7 @@ func New(backend store.Store, options ...Option) *Server {
 	}
 	s := &Server{
 		backend:  backend,
-		log:      log,
+		whole:    log,
 		logger:   slog.New(slog.DiscardHandler),
 		now:      time.Now, //nolint:forbidigo // how long a call takes is told to people only
 		health:   health.NewServer(),
@@ -87,11 +89,19 @@ func New(backend store.Store, options ...Option) *Server {
 		keys:     newKeys(),
 		draining: make(chan struct{}),
 	}
-	s.health.SetServingStatus(eventstorev1.EventStore_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	s.setServing(true)
 	for _, o := range options {
 		o.apply(s)
 	}
 	return s
+}
+
+// WithLargeEvents accepts events up to the limit of the store, 16 MiB. Without it an
+// event must fit into a message of 4 MiB, which is the most that clients in other
+// languages receive unless they are told otherwise: they cannot read a larger event,
+// and a subscription of theirs stops at it for good.
+func WithLargeEvents() Option {
+	return option(func(s *Server) { s.large = true })
 }
 
 // Register registers the service at r, such as a *grpc.Server.
@@ -102,19 +112,23 @@ func (s *Server) Register(r gogrpc.ServiceRegistrar) {
 // Call is an RPC.
 type Call struct {
 	Method   string        // such as "Append"
-	Tenant   string        // as the client said, whether it may or not
+	Tenant   string        // as the client named it, allowed or not
 	Identity string        // of the client, if there is an Authenticator
-	Events   int           // that were recorded or sent
+	Events   int           // recorded or sent
 	Bytes    int           // of their payloads
-	Duration time.Duration // when it has ended
-	Code     codes.Code    // when it has ended
+	Replayed bool          // an append whose events were recorded before
+	Duration time.Duration // set when it has ended
+	Code     codes.Code    // set when it has ended
 }
 
-// Observer is told of every RPC. It must be safe for concurrent use and not block.
+// Observer is told about every RPC. It must be safe for concurrent use and must not
+// block.
 type Observer interface {
-	// Begin is called before an RPC is handled; Method and Tenant are set.
+	// Begin is called before an RPC is handled; Method and Tenant are set. If it
+	// panics, the RPC is not handled, and its status is INTERNAL.
 	Begin(ctx context.Context, c Call)
-	// End is called after an RPC was handled.
+	// End is called after an RPC was handled, if Begin returned. What has happened
+	// stays the answer if it panics; the panic is logged.
 	End(ctx context.Context, c Call)
 }
 
@@ -126,19 +140,23 @@ type view struct {
 	known  bool // the client knows our metadata
 }
 
-// serve handles the RPC that c says, for a request with this tenant.
+// serve handles the RPC c, whose request names a tenant. Nothing that panics in it ends
+// another call.
 func (s *Server) serve(ctx context.Context, c *Call, message string, handle func(v view) error) (err error) {
-	start := s.now()
-	if s.observer != nil {
-		s.observer.Begin(ctx, *c)
-	}
+	start, began := s.now(), s.observer == nil
 	defer func() {
 		if r := recover(); r != nil {
 			err = s.unexpected(ctx, c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 		c.Code, c.Duration = status.Code(err), s.now().Sub(start)
-		s.ended(ctx, c, err)
+		if began {
+			s.ended(ctx, c, err)
+		}
 	}()
+	if s.observer != nil {
+		s.observer.Begin(ctx, *c)
+		began = true
+	}
 	v, err := s.admit(ctx, c, message)
 	if err != nil {
 		return err
@@ -146,15 +164,28 @@ func (s *Server) serve(ctx context.Context, c *Call, message string, handle func
 	return s.toStatus(ctx, c, handle(v))
 }
 
+// ended tells the observer and the logger about c. The answer is given by now, so a
+// panic of theirs changes nothing.
 func (s *Server) ended(ctx context.Context, c *Call, err error) {
-	if s.observer != nil {
-		s.observer.End(ctx, *c)
-	}
+	defer func() {
+		if r := recover(); r != nil {
+			s.log(ctx, "telling about a call failed", c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
 	if s.logger.Enabled(ctx, slog.LevelDebug) {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, "call", slog.String("method", c.Method), slog.String("tenant", c.Tenant),
 			slog.String("identity", c.Identity), slog.Int("events", c.Events), slog.Int("bytes", c.Bytes),
 			slog.Duration("duration", c.Duration), slog.String("code", c.Code.String()), slog.Any("error", err))
 	}
+	if s.observer != nil {
+		s.observer.End(ctx, *c)
+	}
+}
+
+// log logs an error of c. A logger that panics is not heard.
+func (s *Server) log(ctx context.Context, message string, c *Call, err error) {
+	defer func() { _ = recover() }()
+	s.logger.LogAttrs(ctx, slog.LevelError, message, slog.String("method", c.Method), slog.String("tenant", c.Tenant), slog.Any("error", err))
 }
 
 // admit returns the store of the tenant that c is for, if its client may see it.
@@ -169,7 +200,7 @@ func (s *Server) admit(ctx context.Context, c *Call, message string) (view, erro
 		return view{}, s.toStatus(ctx, c, err)
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
-	v := view{tenant: c.Tenant, store: s.backend, log: s.log, known: len(md[wire.MDClient]) > 0}
+	v := view{tenant: c.Tenant, store: s.backend, log: s.whole, known: len(md[wire.MDClient]) > 0}
 	tenants, ok := s.backend.(store.Tenants)
 	if !ok {
 		if c.Tenant != store.DefaultTenant {

@@ -3,7 +3,8 @@ package server
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"io"
+	"net"
 	"strings"
 
 	gogrpc "google.golang.org/grpc"
@@ -66,33 +67,59 @@ func isPython(ctx context.Context) bool {
 	return len(agent) > 0 && strings.HasPrefix(agent[0], "grpc-python")
 }
 
-// toStatus returns err as it is sent: nil and a status as they are, and what a
-// store returns as a status.
+// toStatus returns err as it is sent: nil and a status of ours as they are, what a store
+// returns as the status that stands for it, and of anything else only what a client
+// needs to know.
 func (s *Server) toStatus(ctx context.Context, c *Call, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := status.FromError(err); ok {
+	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours { // a wrapped one is of a backend
 		return err
 	}
-	var invalid *store.InvalidError
-	var duplicate *store.DuplicateError
-	switch {
-	case errors.As(err, &invalid):
-		return wire.InvalidStatus(invalid).Err()
-	case errors.As(err, &duplicate):
+	if invalid, ok := errors.AsType[*store.InvalidError](err); ok {
+		return wire.InvalidStatus(codes.InvalidArgument, invalid).Err()
+	}
+	if duplicate, ok := errors.AsType[*store.DuplicateError](err); ok {
 		return wire.DuplicateStatus(duplicate).Err()
+	}
+	switch {
+	case errors.Is(err, store.ErrRefused):
+		s.log(ctx, "the store refused an append", c, err)
+		return wire.RefusedStatus().Err()
 	case errors.Is(err, store.ErrClosed):
 		return status.Error(codes.Unavailable, "the store is closed")
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return status.FromContextError(ctx.Err()).Err()
+	case isAway(err) || s.away.Load():
+		s.log(ctx, "the store does not answer", c, err)
+		return status.Error(codes.Unavailable, "the store does not answer")
 	}
 	return s.unexpected(ctx, c, err)
 }
 
-// unexpected logs err, of which the client must not see more than that it is.
+// sqlError is the error of a server that speaks SQL.
+type sqlError interface {
+	error
+	SQLState() string
+}
+
+// isAway reports whether err, of a backend, says that the backend cannot be reached, as
+// far as this can be seen without knowing its driver.
+func isAway(err error) bool {
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if of, ok := errors.AsType[sqlError](err); ok {
+		state := of.SQLState() // no connection, out of resources, shutting down or starting
+		return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") || strings.HasPrefix(state, "57P")
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		status.Code(err) == codes.Unavailable
+}
+
+// unexpected logs err, and returns what a client may know of it.
 func (s *Server) unexpected(ctx context.Context, c *Call, err error) error {
-	s.logger.LogAttrs(ctx, slog.LevelError, "call failed", slog.String("method", c.Method),
-		slog.String("tenant", c.Tenant), slog.Any("error", err))
+	s.log(ctx, "call failed", c, err)
 	return status.Error(codes.Internal, "internal error")
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	gogrpc "google.golang.org/grpc"
@@ -15,9 +14,13 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// keepAlive is how long a subscription is idle before, and between, messages that
-// only show that it is alive.
-const keepAlive = 5 * time.Second
+// A subscription that is idle gets messages that only show that it is alive: the first
+// one after firstKeepAlive, for clients that wait for it after the replay, and another
+// after each keepAlive.
+const (
+	firstKeepAlive = time.Second
+	keepAlive      = 5 * time.Second
+)
 
 // Subscribe is the RPC of that name.
 func (s *Server) Subscribe(
@@ -54,20 +57,21 @@ type subscription struct {
 	marked uint64 // the position that the client was told to be the end
 	limit  int    // of the next page
 	idle   *time.Timer
+	kept   bool // the first keep-alive was sent
 }
 
 // subscribe sends what there is and what comes, until ctx ends.
 func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
 	t := s.tails.join(sub.view, sub.target) //nolint:contextcheck // it outlives the call, if others share it
 	defer s.tails.leave(sub.view, t)
-	sub.idle = time.NewTimer(keepAlive)
+	sub.idle = time.NewTimer(firstKeepAlive)
 	defer sub.idle.Stop()
 	for {
 		select {
 		case <-s.draining:
 			return status.Error(codes.Unavailable, "the server shuts down: subscribe again from the next event")
 		case <-sub.idle.C: // nothing matches for a long time
-			if err := sub.sendMessage(&eventstorev1.SubscribeResponse{}); err != nil {
+			if err := sub.keepAlive(); err != nil {
 				return err
 			}
 		default:
@@ -151,8 +155,18 @@ func (sub *subscription) sendMessage(m *eventstorev1.SubscribeResponse) error {
 	if err := sub.stream.Send(m); err != nil {
 		return err
 	}
-	sub.idle.Reset(keepAlive)
+	after := keepAlive
+	if !sub.kept {
+		after = firstKeepAlive
+	}
+	sub.idle.Reset(after)
 	return nil
+}
+
+// keepAlive sends a message that only shows that the subscription is alive.
+func (sub *subscription) keepAlive() error {
+	sub.kept = true
+	return sub.sendMessage(&eventstorev1.SubscribeResponse{})
 }
 
 // wait waits until there is more than g, and shows that the subscription is alive.
@@ -166,7 +180,7 @@ func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-sub.idle.C:
-			if err := sub.sendMessage(&eventstorev1.SubscribeResponse{}); err != nil {
+			if err := sub.keepAlive(); err != nil {
 				return err
 			}
 		}
@@ -175,5 +189,5 @@ func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
 
 // errValue is that an event cannot be sent.
 func errValue(id string) error {
-	return status.Error(codes.FailedPrecondition, fmt.Sprintf("event '%s' is kept as a value, and has no bytes to send", id))
+	return answerf(codes.FailedPrecondition, "event '%s' is kept as a value and has no bytes to send", id)
 }

@@ -281,6 +281,17 @@ func (f *fakeStream) within(d time.Duration) *pb.SubscribeResponse {
 	}
 }
 
+// eventWithin returns the first event or marker that is sent before d has passed, nil if
+// none is.
+func (f *fakeStream) eventWithin(d time.Duration) *pb.SubscribeResponse {
+	for end := time.Now().Add(d); ; {
+		m := f.within(time.Until(end))
+		if m == nil || m.GetEvent() != nil {
+			return m
+		}
+	}
+}
+
 // fakeSubscription runs a subscription in the bubble of the test.
 func fakeSubscription(t *testing.T, srv *server.Server, md metadata.MD, from uint64) *fakeStream {
 	t.Helper()
@@ -308,29 +319,43 @@ func appendOne(t *testing.T, st store.Store) {
 	}
 }
 
+// TestKeepAlive expects an empty message after a second without an event, and then one
+// every five seconds.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := memory.New()
 		f := fakeSubscription(t, server.New(st), nil, 0)
-		if m := f.within(5*time.Second - time.Millisecond); m != nil {
-			t.Fatalf("%v was sent in the first 5 s", m)
-		}
-		for range 3 { // the first after 5 s, and the others 5 s later each
-			if m := f.within(3 * time.Millisecond); m == nil || m.GetEvent() != nil {
-				t.Fatalf("after 5 s, %v was sent, want an empty message", m)
-			}
-			if m := f.within(5*time.Second - 2*time.Millisecond); m != nil {
-				t.Fatalf("%v was sent in the 5 s after a message", m)
+		wantQuiet := func(d time.Duration) {
+			t.Helper()
+			if m := f.within(d - time.Millisecond); m != nil {
+				t.Fatalf("%v was sent in %s", m, d)
 			}
 		}
-		appendOne(t, st)
-		if m := f.within(time.Millisecond); m.GetEvent() == nil {
-			t.Fatalf("%v was sent, want the event", m)
+		wantEmpty := func() {
+			t.Helper()
+			if m := f.within(2 * time.Millisecond); m == nil || m.GetEvent() != nil {
+				t.Fatalf("%v was sent, want an empty message", m)
+			}
 		}
-		if m := f.within(5*time.Second - 2*time.Millisecond); m != nil {
-			t.Fatalf("%v was sent in the 5 s after an event", m)
+		wantEvent := func() {
+			t.Helper()
+			appendOne(t, st)
+			if m := f.within(time.Millisecond); m.GetEvent() == nil {
+				t.Fatalf("%v was sent, want the event", m)
+			}
 		}
+		wantQuiet(time.Second)
+		wantEvent()
+		wantQuiet(time.Second)
+		for range 3 {
+			wantEmpty()
+			wantQuiet(5 * time.Second)
+		}
+		wantEmpty()
+		wantEvent()
+		wantQuiet(5 * time.Second)
+		wantEmpty()
 	})
 }
 
@@ -344,17 +369,17 @@ func TestCaughtUp(t *testing.T) {
 		for head := uint64(2); head < 5; head++ {
 			meta := &pb.EventMetadata{EventId: "none"}
 			for meta.GetEventId() != "" {
-				meta = f.within(time.Second).GetEvent().GetMeta()
+				meta = f.eventWithin(time.Second).GetEvent().GetMeta()
 			}
 			if meta.GetAggregateNonce() != head || meta.GetGlobalNonce() != head+1 {
 				t.Fatalf("marker = %v, want head %d and next %d", meta, head, head+1)
 			}
-			if m := f.within(4 * time.Second); m != nil {
+			if m := f.eventWithin(4 * time.Second); m != nil {
 				t.Fatalf("%v was sent after the marker", m)
 			}
 			appendOne(t, st)
 		}
-		f.within(time.Second)
+		f.eventWithin(time.Second)
 	})
 }
 
@@ -403,22 +428,22 @@ func TestCaughtUpMeansIt(t *testing.T) {
 		st := lateLog{memory.New(), make(chan struct{})}
 		srv, known := server.New(st), metadata.Pairs("evolve-client", "1")
 		first := fakeSubscription(t, srv, known, 0)
-		if m := first.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 {
+		if m := first.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 {
 			t.Fatalf("%v was sent, want the marker of an empty log", m)
 		}
 		appendOne(t, st)
 		second := fakeSubscription(t, srv, known, 0)
-		if m := second.within(time.Second); m != nil {
+		if m := second.eventWithin(time.Second); m != nil {
 			t.Fatalf("%v was sent by a server that does not know of the event yet", m)
 		}
 		close(st.release)
-		if m := second.within(time.Second); m.GetEvent().GetMeta().GetEventId() == "" {
+		if m := second.eventWithin(time.Second); m.GetEvent().GetMeta().GetEventId() == "" {
 			t.Fatalf("%v was sent, want the event", m)
 		}
-		if m := second.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 2 {
+		if m := second.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 2 {
 			t.Fatalf("%v was sent, want the marker", m)
 		}
-		first.within(time.Second)
+		first.eventWithin(time.Second)
 	})
 }
 
@@ -434,18 +459,18 @@ func TestCaughtUpWithWhatWasRead(t *testing.T) {
 		time.Sleep(time.Second / 2) // it is reading the first event
 		appendOne(t, st)
 		for position := range uint64(2) {
-			if m := f.within(2 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != position+1 {
+			if m := f.eventWithin(2 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != position+1 {
 				t.Fatalf("%v was sent, want the event at position %d", m, position+1)
 			}
 		}
-		if m := f.within(time.Second); m != nil {
+		if m := f.eventWithin(time.Second); m != nil {
 			t.Fatalf("%v was sent, but there is an event that was not", m)
 		}
 		close(st.release)
-		if m := f.within(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 3 {
+		if m := f.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 3 {
 			t.Fatalf("%v was sent, want the last event", m)
 		}
-		if m := f.within(time.Second); m.GetEvent().GetMeta().GetAggregateNonce() != 3 {
+		if m := f.eventWithin(time.Second); m.GetEvent().GetMeta().GetAggregateNonce() != 3 {
 			t.Fatalf("%v was sent, want the marker", m)
 		}
 	})
@@ -466,7 +491,7 @@ func TestKeepAliveWhileNothingMatches(t *testing.T) {
 				t.Fatalf("%v was sent, want an empty message", m)
 			}
 		}
-		if m := f.within(5 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 13 {
+		if m := f.eventWithin(10 * time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 13 {
 			t.Fatalf("%v was sent, want the marker", m)
 		}
 	})

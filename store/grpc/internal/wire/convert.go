@@ -23,7 +23,8 @@ const (
 
 	reserved          = "eventstore.v1/"
 	HeaderNoType      = reserved + "no_event_type"   // the event has no type: it is kept as one of NoType
-	HeaderIdempotency = reserved + "idempotency_key" // see idempotency.go
+	HeaderNoTime      = reserved + "no_timestamp"    // its timestamp is 0: it is kept with the time of recording
+	HeaderIdempotency = reserved + "idempotency_key" // the server's own, see there
 	NoType            = "untyped"
 )
 
@@ -79,8 +80,11 @@ func fillHeaders(m *eventstorev1.EventMetadata, headers map[string]string) {
 	if _, ok := headers[HeaderNoType]; ok && m.GetEventType() == NoType {
 		m.EventType = ""
 	}
+	if _, ok := headers[HeaderNoTime]; ok {
+		m.TimestampUnixMs = 0
+	}
 	m.Headers = maps.Clone(headers)
-	for _, key := range [...]string{HeaderContentSchema, HeaderPayloadSHA256, HeaderNoType, HeaderIdempotency} {
+	for _, key := range [...]string{HeaderContentSchema, HeaderPayloadSHA256, HeaderNoType, HeaderNoTime, HeaderIdempotency} {
 		delete(m.Headers, key)
 	}
 }

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -38,7 +40,7 @@ const (
 
 // DuplicateStatus returns the status of an append that was refused with err.
 func DuplicateStatus(err *store.DuplicateError) *status.Status {
-	return detailed(status.Newf(codes.AlreadyExists, "event_id '%s' is already used", err.EventID), map[string]*structpb.Value{
+	return detailed(status.Newf(codes.AlreadyExists, "event_id '%s' is already used", Clip(err.EventID)), map[string]*structpb.Value{
 		"event_id":        structpb.NewStringValue(err.EventID),
 		"aggregate_type":  structpb.NewStringValue(err.In.Type),
 		"aggregate_id":    structpb.NewStringValue(err.In.ID),
@@ -46,14 +48,11 @@ func DuplicateStatus(err *store.DuplicateError) *status.Status {
 	})
 }
 
-// DuplicateFrom returns the error of an append to s that has status st, nil if
-// that is not that of a duplicate id.
+// DuplicateFrom returns the error that st, the status of an append to s, stands for, nil
+// if it is not about a duplicate id.
 func DuplicateFrom(st *status.Status, s store.Stream) *store.DuplicateError {
-	if st.Code() != codes.AlreadyExists {
-		return nil
-	}
 	fields := detailOf(st)
-	if fields["event_id"] == nil {
+	if st.Code() != codes.AlreadyExists || fields["event_id"] == nil {
 		return nil
 	}
 	return &store.DuplicateError{
@@ -67,9 +66,10 @@ func DuplicateFrom(st *status.Status, s store.Stream) *store.DuplicateError {
 	}
 }
 
-// InvalidStatus returns the status of a request that was refused with err.
-func InvalidStatus(err *store.InvalidError) *status.Status {
-	return detailed(status.New(codes.InvalidArgument, wireNames().Replace(Clip(err.Field))+" "+Clip(err.Reason)), map[string]*structpb.Value{
+// InvalidStatus returns the status, with this code, of a request that was refused with
+// err. The code is InvalidArgument or ResourceExhausted.
+func InvalidStatus(code codes.Code, err *store.InvalidError) *status.Status {
+	return detailed(status.New(code, wireNames().Replace(Clip(err.Field))+" "+Clip(err.Reason)), map[string]*structpb.Value{
 		"field":  structpb.NewStringValue(Clip(err.Field)),
 		"reason": structpb.NewStringValue(Clip(err.Reason)),
 	})
@@ -81,25 +81,39 @@ func wireNames() *strings.Replacer {
 		"].data", "].payload", "content type", "content_type", " id", "_id", "tenant", "tenant_id", "header key", "headers", "header ", "headers.")
 }
 
-// InvalidFrom returns the error whose status is st, nil if it is not that of one.
+// InvalidFrom returns the error that st stands for, nil if it is not about an invalid
+// argument.
 func InvalidFrom(st *status.Status) *store.InvalidError {
-	if st.Code() != codes.InvalidArgument {
-		return nil
-	}
 	fields := detailOf(st)
-	if fields["field"] == nil {
+	if st.Code() != codes.InvalidArgument && st.Code() != codes.ResourceExhausted || fields["field"] == nil {
 		return nil
 	}
 	return &store.InvalidError{Field: fields["field"].GetStringValue(), Reason: fields["reason"].GetStringValue()}
 }
 
-// Clip returns text, or how it begins if it is longer than a name may be, since
-// clients refuse long headers.
+// RefusedStatus returns the status of an append that the store cannot make now, and has
+// not made.
+func RefusedStatus() *status.Status {
+	return detailed(status.New(codes.FailedPrecondition, "the store refuses to write now"),
+		map[string]*structpb.Value{"refused": structpb.NewBoolValue(true)})
+}
+
+// IsRefused reports whether st is a RefusedStatus.
+func IsRefused(st *status.Status) bool {
+	return st.Code() == codes.FailedPrecondition && detailOf(st)["refused"].GetBoolValue()
+}
+
+// Clip returns text as a message shows it: no more than a name may be long, since
+// clients refuse long headers, and what cannot be printed as in a Go string.
 func Clip(text string) string {
-	if len(text) <= store.MaxName {
+	if len(text) > store.MaxName {
+		text = strings.ToValidUTF8(text[:store.MaxName], "") + "…"
+	}
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return text
 	}
-	return strings.ToValidUTF8(text[:store.MaxName], "") + "…"
+	quoted := strconv.Quote(text)
+	return quoted[1 : len(quoted)-1]
 }
 
 func detailed(st *status.Status, fields map[string]*structpb.Value) *status.Status {

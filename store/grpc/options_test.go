@@ -1,0 +1,96 @@
+package grpc_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"strings"
+	"testing"
+
+	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/grpc/internal/wiretest"
+	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// wireRefused is the detail of a status that says that a store refuses to write.
+func wireRefused() *structpb.Struct {
+	return &structpb.Struct{Fields: map[string]*structpb.Value{"refused": structpb.NewBoolValue(true)}}
+}
+
+// TestTokenThatIsNone refuses what cannot be sent as a token, and does not tell it.
+func TestTokenThatIsNone(t *testing.T) {
+	t.Parallel()
+	for name, token := range map[string]string{
+		"two lines": "hunter2\nhunter3", "a line break": "hunter2\n", "a space": "hunter 2", "a tab": "hunter\t2",
+		"NUL": "hunter\x002", "not ASCII": "hunter²", "nothing": "",
+	} {
+		_, err := grpc.Open(t.Context(), "127.0.0.1:1", grpc.Plaintext(), grpc.Bearer(token))
+		invalid, ok := errors.AsType[*store.InvalidError](err)
+		if !ok || invalid.Field != "token" || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("Open with a token of %s = %v, want an *InvalidError that does not tell it", name, err)
+		}
+		if name == "two lines" && !strings.Contains(err.Error(), "a token is one line") {
+			t.Errorf("Open with a token of %s = %v, want that a token is one line", name, err)
+		}
+	}
+}
+
+// TestPortThatIsMissing refuses a host without a port, for which gRPC would take that of
+// HTTPS, unless it is to be HTTPS.
+func TestPortThatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.1:"} {
+		_, err := grpc.Open(t.Context(), target, grpc.Plaintext())
+		invalid, ok := errors.AsType[*store.InvalidError](err)
+		if !ok || invalid.Field != "target" || !strings.Contains(err.Error(), "port is missing") {
+			t.Errorf("Open(%q) = %v, want that the port is missing", target, err)
+		}
+	}
+	addr := listen(t, server.New(memory.New()))
+	for _, target := range []string{addr, "dns:///" + addr, "passthrough:///" + addr} {
+		st, err := grpc.Open(t.Context(), target, grpc.Plaintext())
+		if err != nil {
+			t.Errorf("Open(%q) = %v", target, err)
+			continue
+		}
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestTLSOnOneSideOnly connects without TLS to a server with it, and the other way round.
+func TestTLSOnOneSideOnly(t *testing.T) {
+	t.Parallel()
+	ours := wiretest.NewAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Cert)
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})}}
+	encrypted := listen(t, server.New(memory.New()), gogrpc.Creds(credentials.NewTLS(conf)))
+	plain := listen(t, server.New(memory.New()))
+	for _, tt := range []struct {
+		addr   string
+		option grpc.Option
+		want   string
+	}{{encrypted, grpc.Plaintext(), "is it grpcs://?"}, {plain, grpc.TLS(conf), "is it grpc://?"}} {
+		_, err := grpc.Open(t.Context(), tt.addr, tt.option)
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Open = %v, want the code Unavailable and %q", err, tt.want)
+		}
+	}
+	h := &house{tb: t}
+	h.start(newForeign())
+	h.stop()
+	if _, err := grpc.Open(t.Context(), h.addr, grpc.Plaintext()); err == nil || strings.Contains(err.Error(), "is it") {
+		t.Errorf("Open without a server = %v, want no guess about TLS", err)
+	}
+}

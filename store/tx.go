@@ -35,6 +35,13 @@ type AppendTx interface {
 	AppendClaiming(s Stream, expected Expected, events []Event, claims []Claim) (Appended, error)
 }
 
+// ReadTx is the streams of a transaction. It sees what the transaction has appended. It is
+// not safe for concurrent use.
+type ReadTx interface {
+	// Read is [Store.Read] in the transaction.
+	Read(s Stream, o ReadOptions) (Page, error)
+}
+
 // Tx is what the transaction of a store has at least. A store with transactions has a
 // Tx of its own, a pointer to a struct that may also have the SQL of its database, and
 // a method

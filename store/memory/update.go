@@ -11,6 +11,7 @@ import (
 
 var (
 	_ store.Tx        = (*Tx)(nil)
+	_ store.ReadTx    = (*Tx)(nil)
 	_ store.Documents = (*Store)(nil)
 )
 
@@ -181,6 +182,32 @@ func (t *Tx) AppendClaiming(
 		return store.Appended{}, err
 	}
 	return t.stage(&batch{stream: s, events: events, data: joinData(events), at: t.store.backend.now().UTC()}, version), nil
+}
+
+// Read is [store.ReadTx.Read]. No page is longer than 1,024 events.
+func (t *Tx) Read(s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := s.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := t.ready(); err != nil {
+		return store.Page{}, err
+	}
+	head := t.version(s)
+	var events []*store.Recorded
+	next, step := max(o.From, 1), 1
+	if o.Backward {
+		step = -1
+		if next = o.From; next == 0 || next > head {
+			next = head
+		}
+	}
+	for ; next > 0 && next <= head && uint64(len(events)) < pageLimit(o.Limit); next += uint64(step) { //nolint:gosec // one up or down
+		events = append(events, t.at(s, next))
+	}
+	return store.Page{Events: copies(events), Head: head, Next: next, End: next == 0 || next > head}, nil
 }
 
 // stage keeps copies of the events of b, which follow version.

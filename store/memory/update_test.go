@@ -124,6 +124,13 @@ func TestUpdate(t *testing.T) {
 			if want := (store.Appended{Version: 2, Position: 4, Replayed: true}); err != nil || again != want {
 				t.Errorf("the same append again = %+v, %v; want %+v", again, err, want)
 			}
+			for _, o := range []store.ReadOptions{{}, {From: 2}, {Limit: 1}, {Backward: true}, {From: 9}} {
+				got, err := tx.Read(account("a"), o)
+				want := two(t).read(t, o)
+				if err != nil || fmt.Sprint(ids(got)) != fmt.Sprint(ids(want)) || got.Head != want.Head || got.End != want.End || got.Next != want.Next {
+					t.Errorf("Read(%+v) = %v, %v; a store with these events: %v", o, got, err, want)
+				}
+			}
 			old, err := tx.Append(account("z"), store.NoStream, some("z", 2))
 			if want := (store.Appended{Version: 2, Position: 2, Replayed: true}); err != nil || old != want {
 				t.Errorf("an older append again = %+v, %v; want %+v", old, err, want)
@@ -166,6 +173,28 @@ func TestUpdate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// reference is a store that has two events of writeAll.
+type reference struct{ *memory.Store }
+
+func two(t *testing.T) reference {
+	t.Helper()
+	m := memory.New()
+	mustAppend(t, m, account("a"), some("a", 2)...)
+	return reference{m}
+}
+
+func (r reference) read(t *testing.T, o store.ReadOptions) store.Page {
+	t.Helper()
+	return mustRead(t, r, account("a"), o)
+}
+
+func ids(p store.Page) (ids []string) {
+	for _, e := range p.Events {
+		ids = append(ids, e.ID)
+	}
+	return ids
 }
 
 // TestUpdateTurns checks that transactions take turns, that appends outside wait from the

@@ -1,0 +1,103 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// What an error of a projection matches by errors.Is.
+var (
+	// ErrFenced: another owner has the projection. Run deals with it, and so do
+	// Unpark and Retire; you see it as a cause in [Progress].
+	ErrFenced = errors.New("projection: another owner has it")
+	// ErrParked: an event of the key is parked, so the read model of the key is
+	// not up to date until Unpark has succeeded.
+	ErrParked = errors.New("projection: key is parked")
+	// ErrFilterGrew: the source reads events that it did not read before, and
+	// some of them are behind the checkpoint: they would be missing. Run a new
+	// version.
+	ErrFilterGrew = errors.New("projection: source reads more than before")
+	// ErrRetired: Retire has ended this version.
+	ErrRetired = errors.New("projection: version is retired")
+	// ErrActive: this version is the one that readers use, so it cannot be
+	// retired.
+	ErrActive = errors.New("projection: version is active")
+	// ErrRunning: Run was called on a projection that runs already.
+	ErrRunning = errors.New("projection: is running already")
+	// ErrAhead: a position is beyond the head of the log, so there is nothing to
+	// wait for.
+	ErrAhead = errors.New("projection: position is beyond the head of the log")
+)
+
+// EventError is an event that a projection cannot handle.
+type EventError struct {
+	Build    string // the projection and its version, such as "balances@1"
+	Position uint64 // in the log
+	Stream   store.Stream
+	Version  uint64 // in the stream
+	Type     string
+	Err      error
+}
+
+// Error says which projection, which event, and why.
+func (e *EventError) Error() string {
+	return fmt.Sprintf("projection %s: event at position %d (%s, version %d of %s): %v",
+		e.Build, e.Position, e.Type, e.Version, e.Stream, e.Err)
+}
+
+// Unwrap returns why the event cannot be handled.
+func (e *EventError) Unwrap() error { return e.Err }
+
+func eventError(build string, r *store.Recorded, err error) error {
+	return &EventError{Build: build, Position: r.Position, Stream: r.Stream, Version: r.Version, Type: r.Type, Err: err}
+}
+
+// PanicError is a panic of a function that a projection was given.
+type PanicError struct {
+	In    string // which function, such as "apply"
+	Value any    // of the panic
+	Stack []byte
+}
+
+// Error says which function panicked, and with what.
+func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked: %v", e.In, e.Value) }
+
+// Unwrap returns the value of the panic if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// guard calls do, which runs code of the user, and returns a panic as an error.
+func guard(in string, do func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{In: in, Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return do()
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// Permanent returns err marked as one that trying again does not mend: a projection
+// with [Projection.WithParking] parks its event at once. Permanent of nil is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+// isPermanent reports whether trying again is of no use: err is of pure code.
+func isPermanent(err error) bool {
+	return errors.As(err, new(*permanentError)) || errors.As(err, new(*PanicError)) ||
+		errors.Is(err, codec.ErrDecode) || errors.Is(err, codec.ErrUnknown)
+}

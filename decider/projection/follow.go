@@ -1,0 +1,284 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// firstSize is how many events the first transaction has at most.
+	firstSize = 64
+	// pageSize is how many events a page has at most.
+	pageSize = 256
+	// batchBytes is when no page is added to a batch any more.
+	batchBytes = 16 << 20
+	// saveEvery is how often, at most, the checkpoint is moved over events that do
+	// not concern the projection, and parked keys are looked at again.
+	saveEvery = time.Second
+)
+
+// run is what an owner works with. It belongs to one goroutine.
+type run[T Tx, E any] struct {
+	p      *Projection[T, E]
+	at     store.Checkpoint // where the read model is, after the last commit
+	about  description
+	grew   []store.Filter // what the source reads since this run
+	before []store.Filter // what it read before, if grew has something
+	live   bool           // it has been at the end of the log
+	end    bool           // it is
+	worked func()         // called after each success
+
+	size    int      // of a transaction that takes about as long as it may
+	limit   int      // of the next transaction, after a failure; 0: none
+	alone   uint64   // the position of an event that failed; 0: none
+	failing *failure // of that event
+	parking *parking // a key to park with the next transaction
+	pauses  backoff  // while the target fails
+
+	scanned uint64    // up to where the log was looked at
+	saved   time.Time // when the checkpoint was moved over what was looked at
+	looked  time.Time // when the parked keys were looked at
+
+	overtaken bool      // a higher version is the active one
+	tryReady  time.Time // not to become ready before
+
+	hand batch[E]
+}
+
+// work prepares the build and follows the log.
+func (r *run[T, E]) work(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	return r.follow(ctx)
+}
+
+// follow applies the log from the checkpoint on. One goroutine reads ahead; it holds one
+// page, and another one waits.
+func (r *run[T, E]) follow(ctx context.Context) error {
+	from, err := store.Resume(ctx, r.p.log, r.at)
+	if err != nil {
+		return err
+	}
+	r.scanned = r.at.Position
+	reading, stop := context.WithCancel(ctx)
+	pages := make(chan store.Page, 1)
+	var failed error // written before pages is closed
+	go func() {
+		defer close(pages)
+		o := store.LogOptions{From: from, Limit: pageSize, Filter: r.p.source.Filter()}
+		for page, err := range r.p.log.Subscribe(reading, o) {
+			if err != nil {
+				failed = err
+				return
+			}
+			select {
+			case pages <- page:
+			case <-reading.Done():
+				return
+			}
+		}
+	}()
+	defer func() {
+		stop()
+		for range pages { //nolint:revive // until it is closed
+		}
+	}()
+	err = r.loop(ctx, pages)
+	if err == nil {
+		err = failed
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil {
+		err = errors.New("the subscription ended")
+	}
+	return err
+}
+
+// loop applies what comes from pages until that is closed.
+func (r *run[T, E]) loop(ctx context.Context, pages <-chan store.Page) error {
+	for {
+		timer := r.timer()
+		var chores <-chan time.Time
+		if timer != nil {
+			chores = timer.C
+		}
+		var page store.Page
+		ok, idle := true, false
+		select {
+		case page, ok = <-pages:
+		case <-chores:
+			idle = true
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		switch {
+		case !ok:
+			return nil
+		case !idle:
+			if err := r.pages(ctx, page, pages); err != nil {
+				return err
+			}
+		}
+		if err := r.chores(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pages applies page, and those that are there already, as one batch.
+func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan store.Page) error {
+	events, size := page.Events, bytesOf(page.Events)
+	for len(events)+pageSize <= r.p.batch && size < batchBytes {
+		more, ok := receive(pages)
+		if !ok {
+			break
+		}
+		events, size = append(events, more.Events...), size+bytesOf(more.Events)
+		page = more
+	}
+	if page.Head < r.at.Position { // or the page is older than the checkpoint
+		if _, err := store.Resume(ctx, r.p.log, r.at); err != nil {
+			return err
+		}
+	}
+	if err := r.apply(ctx, events); err != nil {
+		return err
+	}
+	r.scanned = max(r.scanned, page.Next-1)
+	r.live, r.end = r.live || page.End, page.End
+	r.p.live.reached(max(r.scanned, r.at.Position), page.Head, page.End)
+	return nil
+}
+
+// receive returns a page that is there now.
+func receive(pages <-chan store.Page) (page store.Page, ok bool) {
+	select {
+	case page, ok = <-pages:
+		return page, ok
+	default:
+		return store.Page{}, false
+	}
+}
+
+func bytesOf(events []store.Recorded) (size int) {
+	for i := range events {
+		size += len(events[i].Data)
+	}
+	return size
+}
+
+// timer returns when chores are due if nothing happens, nil if there are none.
+func (r *run[T, E]) timer() *time.Timer {
+	if !r.live {
+		return nil
+	}
+	now := r.p.now()
+	wait := time.Duration(-1)
+	if r.scanned > r.at.Position {
+		wait = max(r.saved.Add(saveEvery).Sub(now), 0)
+	}
+	if r.p.live.parkedKeys() > 0 {
+		if look := max(r.looked.Add(saveEvery).Sub(now), 0); wait < 0 || look < wait {
+			wait = look
+		}
+	}
+	if !r.about.Ready && !r.overtaken && r.end {
+		if try := max(r.tryReady.Sub(now), 0); wait < 0 || try < wait {
+			wait = try
+		}
+	}
+	if wait < 0 {
+		return nil
+	}
+	return time.NewTimer(wait)
+}
+
+// chores is what is done now and then at the end of the log. Only what has failed for good
+// is an error.
+func (r *run[T, E]) chores(ctx context.Context) error {
+	if !r.live {
+		return nil
+	}
+	now := r.p.now()
+	for _, chore := range []func(context.Context, time.Time) error{r.saveScanned, r.becomeReady, r.lookParked} {
+		err := chore(ctx, now)
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, ErrFenced):
+			return r.again(ctx)
+		}
+		return err
+	}
+	return nil
+}
+
+// saveScanned moves the checkpoint to the last event that was looked at. A read model
+// whose events are rare would else begin far behind after a restart.
+func (r *run[T, E]) saveScanned(ctx context.Context, now time.Time) error {
+	r.at = later(r.at, r.p.live.inlined())
+	if r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {
+		return nil
+	}
+	r.saved = now
+	page, err := r.p.log.ReadAll(ctx, store.LogOptions{From: r.scanned, Limit: 1, Backward: true})
+	if err != nil {
+		return err
+	}
+	if len(page.Events) == 0 || page.Events[0].Position <= r.at.Position {
+		r.scanned = r.at.Position // nothing is in between
+		return nil
+	}
+	last := &page.Events[0]
+	to := store.Checkpoint{Position: last.Position, EventID: last.ID}
+	err = r.p.target.Update(ctx, func(tx T) error { return r.fence(tx, to) })
+	if err == nil {
+		r.at, r.scanned = to, to.Position
+	}
+	return err
+}
+
+// fence moves the checkpoint to to, and keeps others from moving it.
+func (r *run[T, E]) fence(tx T, to store.Checkpoint) error {
+	err := tx.SaveCheckpoint(r.p.build(), r.at, to)
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	return err
+}
+
+func later(a, b store.Checkpoint) store.Checkpoint {
+	if b.Position > a.Position {
+		return b
+	}
+	return a
+}
+
+// again is what follows when another one has moved the checkpoint: everything that is kept
+// of the target is loaded again.
+func (r *run[T, E]) again(ctx context.Context) error {
+	was := r.at
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if r.at.Position < was.Position {
+		return errMoved
+	}
+	if _, err := store.Resume(ctx, r.p.log, r.at); err != nil {
+		return err
+	}
+	if len(r.grew) > 0 && r.at.Position > was.Position {
+		return r.prove(ctx, r.grew, r.before, was.Position, r.at)
+	}
+	return nil
+}

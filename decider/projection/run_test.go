@@ -1,0 +1,87 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+type deposited struct{ Cents int64 }
+
+type move struct {
+	Account string
+	Cents   int64
+}
+
+func moves() codec.Source[move] {
+	accounts := codec.JSON(map[string]deposited{"Deposited": {}})
+	return codec.Events(codec.From("Account", accounts, func(r *store.Recorded, e deposited) move {
+		return move{r.Stream.ID, e.Cents}
+	}))
+}
+
+var sum = decider.View[int64, move]{Evolve: func(s int64, m move) int64 { return s + m.Cents }}
+
+func byAccount(m move) (string, bool) { return m.Account, true }
+
+func deposit(t testing.TB, st store.Store, account string, cents ...int64) store.Appended {
+	t.Helper()
+	events := make([]store.Event, len(cents))
+	for i, c := range cents {
+		events[i] = store.Event{
+			ID: store.NewID(), Type: "Deposited", Schema: 1, ContentType: "application/json",
+			Data: fmt.Appendf(nil, `{"Cents":%d}`, c),
+		}
+	}
+	a, err := st.Append(context.Background(), store.Stream{Type: "Account", ID: account}, store.Any, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func start(t testing.TB, p interface{ Run(context.Context) error }) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func TestDocumentsRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		for i := range 1000 {
+			deposit(t, st, fmt.Sprint("a", i%7), int64(i))
+		}
+		p := projection.Documents(st, st, "balance", moves(), sum, byAccount)
+		stop := start(t, p)
+		at := deposit(t, st, "a0", 5)
+		if err := p.WaitFor(t.Context(), at.Position); err != nil {
+			t.Fatal(err)
+		}
+		var want int64 = 5
+		for i := 0; i < 1000; i += 7 {
+			want += int64(i)
+		}
+		got, ok, err := projection.Load[int64](t.Context(), p, "a0")
+		if err != nil || !ok || got != want {
+			t.Errorf("a0 = %d, %t, %v; want %d", got, ok, err, want)
+		}
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}

@@ -158,7 +158,8 @@ type Recorded struct {
 
 // Appended says where an append's events are. Both their versions and their
 // positions are consecutive: of n events, event i (from 0) has the position
-// Position-n+1+i.
+// Position-n+1+i. That does not hold for the positions of a replay, because it may
+// be of events that several appends recorded.
 type Appended struct {
 	Version  uint64 // of the last one: the version of the stream right after
 	Position uint64 // of the last one; 0 if the store has no log

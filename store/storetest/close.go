@@ -83,6 +83,13 @@ func closeRefuses(t *check) {
 			return leases.ReleaseLease(t.ctx, store.Lease{Name: newLease(), Owner: "a", Fence: 1})
 		}
 	}
+	if update, ok := updateOf(st); ok {
+		calls["Update"] = func() error { return update(t.ctx, func(store.Tx) error { return nil }) }
+	}
+	if documents, ok := st.(store.Documents); ok {
+		calls["LoadDocuments"] = func() error { _, err := documents.LoadDocuments(t.ctx, "kind", []string{"1"}); return err }
+		calls["ScanDocuments"] = func() error { _, err := documents.ScanDocuments(t.ctx, "kind", "", "", 0); return err }
+	}
 	if tenants, ok := st.(store.Tenants); ok {
 		calls["Read of a tenant"] = func() error {
 			tenant, err := tenants.Tenant("tenant")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,4 +239,19 @@ func neverChanges(t *check) {
 			t.Fatalf("%s: %s", judge.ReadCall(s, o), diff)
 		}
 	}
+}
+
+// alike returns names that databases, file systems and protocols like to take for one
+// another: those of strange, and others that differ in case, in accents, in width, in the
+// last of many bytes, or in where a length ends.
+func alike() []string {
+	long := strings.Repeat("long/", 90)
+	all := append(strange(),
+		"é", "É", "e", "E", "Å", "A\u030a", "ss", "SS", "i", "I", "K", "\u212a", "k", "ａ", "a", "A", "а", // the last one is Cyrillic
+		"1", "01", "1.0", "１", "+1", "1 ", " 1", "\t1", "1\n",
+		long+"a", long+"b", long+"A", long, long+"a ", long+"aa",
+		"ab", "abc", "a|b", "a\x01b", "a\x1fb", "a/b/c", "a\\x00b", "a:b", "a-b", "a--b",
+	)
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -41,6 +41,7 @@ func logClauses() []clause {
 		{"a read under a context that has ended fails with what ended it", logEnded},
 		{"who has seen a position never finds a new event at or below it", logIsGapSafe},
 		{"a reader never sees a part of a batch", logBatchesAreWhole},
+		{"the events of one append have consecutive positions", logBatchesAreConsecutive},
 	}
 }
 

@@ -233,3 +233,35 @@ func logBatchesAreWhole(t *check) {
 		return nil
 	})
 }
+
+func logBatchesAreConsecutive(t *check) {
+	const writers = 4
+	st := t.openLog()
+	each := t.times(25)
+	streams := make([]store.Stream, writers)
+	appends := make([][]store.Appended, writers)
+	t.together(writers, func(i int) error {
+		streams[i] = newStream("consecutive")
+		for n := range each {
+			events := newEvents(1 + (i+n)%5)
+			got, err := st.Append(t.ctx, streams[i], store.Any, events)
+			if err != nil {
+				return fmt.Errorf("%s, at once with others: %w", appendCall(streams[i], store.Any, events), err)
+			}
+			appends[i] = append(appends[i], got)
+		}
+		return nil
+	})
+	for i, s := range streams {
+		all, first := t.all(st, s), uint64(1)
+		for _, got := range appends[i] {
+			for version := first; version <= got.Version; version++ {
+				if r, want := &all[version-1], got.Position-(got.Version-version); r.Position != want {
+					t.Fatalf("an append made the versions %d to %d of %s and was told position %d: version %d is at position %d, want %d",
+						first, got.Version, s, got.Position, version, r.Position, want)
+				}
+			}
+			first = got.Version + 1
+		}
+	}
+}

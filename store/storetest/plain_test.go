@@ -42,6 +42,8 @@ type plain struct {
 	holders     map[string]store.Stream // by key
 	freed       map[string]store.Stream // by a bug
 	leases      map[string]store.Lease
+	docs        map[docKey]store.Document
+	turn        *sync.RWMutex         // held by a transaction, and shared by others that write
 	cache       map[uint64]store.Page // by a bug
 }
 
@@ -73,7 +75,7 @@ func (b *backend) tenant(id string) *plain {
 		reserved: make(map[string]bool), held: make(map[string]store.Event), created: make(map[store.Stream]uint64),
 		snapshots: make(map[snapshotKey]store.Snapshot), checkpoints: make(map[string]store.Checkpoint),
 		holders: make(map[string]store.Stream), freed: make(map[string]store.Stream), leases: make(map[string]store.Lease),
-		cache: make(map[uint64]store.Page),
+		cache: make(map[uint64]store.Page), docs: make(map[docKey]store.Document), turn: &sync.RWMutex{},
 	}
 	if first := b.tenants[store.DefaultTenant]; first != nil {
 		p.leak(first)
@@ -99,6 +101,8 @@ func (p *plain) leak(first *plain) {
 		p.holders = first.holders
 	case "tenants share leases":
 		p.leases = first.leases
+	case "tenants share documents":
+		p.docs = first.docs
 	}
 }
 
@@ -203,6 +207,8 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	if err := p.validate(s, expected, events); err != nil {
 		return store.Appended{}, err
 	}
+	p.turn.RLock()
+	defer p.turn.RUnlock()
 	contended := p.calls.Add(1) > 1
 	defer p.calls.Add(-1)
 	p.mu.Lock()
@@ -442,7 +448,11 @@ func (p *plain) refused(s store.Stream, events []store.Event, err error) error {
 func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event) (store.Appended, error) {
 	now := time.Now()
 	first := p.position
-	p.position += 2 * uint64(len(events))
+	step := uint64(1)
+	if p.is("a batch has gaps") {
+		step = 2
+	}
+	p.position += step*uint64(len(events)) + 1 // positions have gaps between batches
 	if p.is("late commit") {
 		p.pause()
 	}
@@ -456,7 +466,12 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 		if p.is("half a batch seen") && i > 0 {
 			p.pause()
 		}
-		r := &store.Recorded{Event: p.kept(&events[i], now), Stream: s, Version: p.version(s) + 1, Position: first + 2*uint64(i) + 1, RecordedAt: now}
+		r := &store.Recorded{Event: p.kept(&events[i], now), Stream: s, Version: p.version(s) + 1, Position: first + step*uint64(i) + 1, RecordedAt: now}
+		if p.is("batches mix in the log") && i > 0 {
+			p.pause()
+			p.position++
+			r.Position = p.position
+		}
 		p.place(r)
 		p.ids[p.id(r.ID)] = r
 		p.streams[s] = append(p.streams[s], r)
@@ -466,7 +481,7 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 	if !p.is("a wake-up lost") || len(p.log)%7 != 0 {
 		p.notify()
 	}
-	got := store.Appended{Version: p.version(s), Position: first + 2*uint64(len(events)) - 1}
+	got := store.Appended{Version: p.version(s), Position: first + step*uint64(len(events)-1) + 1}
 	switch {
 	case p.is("tells the first version"):
 		got.Version -= uint64(len(events)) - 1

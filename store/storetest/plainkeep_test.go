@@ -154,6 +154,8 @@ func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if err != nil && !p.is("snapshot unchecked") {
 		return err
 	}
+	p.turn.RLock()
+	defer p.turn.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.ready(ctx); err != nil {
@@ -210,11 +212,16 @@ func (p *plain) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 
 func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	err := store.ValidateTenant(name)
-	if err == nil && to.Position <= from.Position {
+	holds, resets := to == from && !p.is("holding is refused"), to == (store.Checkpoint{}) && !p.is("resetting is refused")
+	if err == nil && to.Position <= from.Position && !holds && !resets {
 		err = &store.InvalidError{Field: "to", Reason: "is not after from"}
 	}
 	if err != nil && !p.is("checkpoint unchecked") {
 		return err
+	}
+	if !p.is("a checkpoint that is held is saved") {
+		p.turn.RLock()
+		defer p.turn.RUnlock()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,7 +232,7 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if p.is("checkpoint checked before") {
 		p.pause()
 	}
-	is := was == from || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
+	is := was == from || p.is("holding checks nothing") && to == from || p.is("resetting checks nothing") && resets || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
 	switch {
 	case !is && p.is("checkpoint conflict untyped"):
 		return errors.New("0 rows")
@@ -233,6 +240,12 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 		return fmt.Errorf("checkpoint %q is %+v, not %+v: %w", name, was, from, store.ErrConflict)
 	case p.is("checkpoint id trimmed"):
 		to.EventID = strings.TrimSpace(to.EventID)
+	}
+	switch {
+	case p.is("holding moves it") && holds && from.Position > 0:
+		to.Position++
+	case p.is("resetting keeps it") && resets:
+		to = was
 	}
 	p.checkpoints[p.id(name)] = to
 	return nil

@@ -58,6 +58,7 @@ func (p *plain) lose() {
 		clear(p.checkpoints)
 		clear(p.holders)
 		clear(p.leases)
+		clear(p.docs)
 	}
 }
 

@@ -37,6 +37,9 @@ func durableSuites() []suite {
 		{name: "Reopened checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: []clause{
 			{"they are as they were", reopenedCheckpoints},
 		}},
+		{name: "Reopened documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: []clause{
+			{"they are as they were", reopenedDocuments},
+		}},
 		{name: "Reopened claims", needs: hasClaims, lacking: "store.Claims", clauses: []clause{
 			{"who had a key has it, and what was released is free", reopenedClaims},
 		}},
@@ -166,6 +169,16 @@ func reopenedCheckpoints(t *check) {
 	checkpoints := as[store.Checkpoints](t, t.again(st))
 	t.wantCheckpoint(checkpoints, name, first)
 	t.saveCheckpoint(checkpoints, name, first, store.Checkpoint{Position: 4, EventID: "fourth"})
+}
+
+func reopenedDocuments(t *check) {
+	st, kind := t.open(), newKind()
+	docs := []store.Document{{Kind: kind, ID: "a", Data: []byte("one")}, {Kind: kind, ID: "b"}, {Kind: kind, ID: "c", Data: []byte{}}}
+	t.saveDocuments(st, docs[0], store.Document{Kind: kind, ID: "b", Data: []byte("removed")}, docs[2])
+	t.saveDocuments(st, docs[1])
+	st = t.again(st)
+	t.must(t.committed(as[store.Documents](t, st)).wantsLoad(kind, docs))
+	t.must(t.committed(as[store.Documents](t, st)).wantsScan(kind, "", "", 0, []store.Document{docs[0], docs[2]}))
 }
 
 func reopenedClaims(t *check) {

@@ -16,8 +16,9 @@ import (
 // [store.DefaultTenant] where there are tenants; what it must release, it leaves
 // to t.Cleanup. The optional capabilities are those that the store has by type
 // assertion: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Claims], [store.Leases] and [io.Closer]. The suite
-// of one that it lacks is skipped and says so.
+// [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents] and
+// [io.Closer], and the method Update that [store.Tx] describes. The suite of one
+// that it lacks is skipped and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	runSuites(t, suites(), open(t), func(t *testing.T) func() store.Store {
@@ -78,6 +79,8 @@ func suites() []suite {
 		{name: "Claims", needs: hasClaims, lacking: "store.Claims", clauses: claimClauses()},
 		{name: "Leases", needs: hasLeases, lacking: "store.Leases", clauses: leaseClauses()},
 		{name: "Resume", needs: hasLog, lacking: "store.Log", clauses: resumeClauses()},
+		{name: "Update", needs: hasUpdate, lacking: "store with an Update of transactions that are a store.Tx", clauses: updateClauses()},
+		{name: "Documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: documentClauses()},
 		{name: "Model", clauses: modelClauses()},
 		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}

@@ -1,0 +1,192 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// docKey is the name of a document.
+type docKey struct{ kind, id string }
+
+// docKey returns the name of a document as a bug sees it.
+func (p *plain) docKey(kind, id string) docKey {
+	switch p.bug {
+	case "document ids folded":
+		id = strings.ToLower(id)
+	case "document ids trimmed":
+		id = strings.TrimSpace(id)
+	case "document ids cut":
+		id = id[:min(len(id), 255)]
+	case "document kinds folded":
+		kind = strings.ToLower(kind)
+	case "kind and id run together":
+		return docKey{"", kind + id}
+	case "all kinds are one":
+		kind = ""
+	}
+	return docKey{kind, id}
+}
+
+// validateDocuments is store.ValidateDocuments without what a bug forgets.
+func (p *plain) validateDocuments(docs []store.Document) error {
+	if p.is("documents unchecked") {
+		return nil
+	}
+	for i := range docs {
+		if p.is("removing what is missing is an error") && docs[i].Data == nil && p.docs[p.docKey(docs[i].Kind, docs[i].ID)].Data == nil {
+			return errors.New("0 rows")
+		}
+	}
+	err := store.ValidateDocuments(docs)
+	if err != nil && p.is("invalid untyped") {
+		return errors.New("bad request")
+	}
+	return err
+}
+
+func (p *plain) saveDocuments(docs []store.Document) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.bug {
+	case "the first of equal names wins":
+		docs = slices.Clone(docs)
+		slices.Reverse(docs)
+	case "removals come first":
+		docs = slices.Clone(docs)
+		slices.SortStableFunc(docs, func(a, b store.Document) int { return min(len(a.Data), 1) - min(len(b.Data), 1) })
+	case "removals come last":
+		docs = slices.Clone(docs)
+		slices.SortStableFunc(docs, func(a, b store.Document) int { return min(len(b.Data), 1) - min(len(a.Data), 1) })
+	case "many documents cut":
+		docs = docs[:min(len(docs), 1500)]
+	}
+	for _, d := range docs {
+		key := p.docKey(d.Kind, d.ID)
+		if _, had := p.docs[key]; had && p.is("a document is never replaced") {
+			continue
+		}
+		if d.Data == nil && p.is("nil is empty") {
+			d.Data = []byte{}
+		}
+		if d.Data == nil || len(d.Data) == 0 && p.is("empty is nil") {
+			if !p.is("documents are never removed") {
+				delete(p.docs, key)
+			}
+			continue
+		}
+		p.docs[key] = p.keptDocument(d, len(docs))
+	}
+}
+
+// keptDocument returns d as it is kept, when it was saved with others or as the only one.
+func (p *plain) keptDocument(d store.Document, n int) store.Document {
+	if aliased := p.is("documents aliased in") || p.is("a single document aliased in") && n == 1; !aliased {
+		d.Data = append([]byte{}, d.Data...)
+	}
+	switch p.bug {
+	case "document data as text":
+		d.Data = bytes.ToValidUTF8(d.Data, []byte("?"))
+	case "document cut":
+		d.Data = d.Data[:min(len(d.Data), 64<<10)]
+	case "document ids folded":
+		d.ID = strings.ToLower(d.ID)
+	}
+	return d
+}
+
+// lent returns d as a caller gets it.
+func (p *plain) lent(d store.Document) store.Document {
+	if !p.is("documents aliased out") {
+		d.Data = bytes.Clone(d.Data)
+	}
+	return d
+}
+
+func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([]store.Document, error) {
+	if err := store.ValidateLoad(kind, ids); err != nil && !p.is("loads unchecked") {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	switch p.bug {
+	case "documents in any order":
+		ids = slices.Sorted(slices.Values(ids))
+	case "a document asked for twice comes once":
+		var once []string
+		for _, id := range ids {
+			if !slices.Contains(once, id) {
+				once = append(once, id)
+			}
+		}
+		ids = once
+	case "loads cut":
+		ids = ids[:min(len(ids), 1500)]
+	}
+	docs := make([]store.Document, 0, len(ids))
+	for _, id := range ids {
+		d, ok := p.docs[p.docKey(kind, id)]
+		if !ok && p.is("missing documents left out") {
+			continue
+		}
+		d.Kind, d.ID = kind, id
+		docs = append(docs, p.lent(d))
+	}
+	return docs, nil
+}
+
+func (p *plain) ScanDocuments(ctx context.Context, kind, from, to string, limit int) ([]store.Document, error) {
+	if err := store.ValidateScan(kind, from, to, limit); err != nil && !p.is("scans unchecked") {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	var docs []store.Document
+	for _, d := range p.docs {
+		switch {
+		case d.Kind != kind && !p.is("a scan is of all kinds"),
+			d.ID < from || d.ID == from && from != "" && p.is("a scan begins after its first"),
+			to != "" && (d.ID > to || d.ID == to && !p.is("a scan ends with its last")) && !p.is("a scan ignores its end"):
+			continue
+		}
+		docs = append(docs, p.lent(d))
+	}
+	slices.SortFunc(docs, func(a, b store.Document) int { return p.compare(a.ID, b.ID) })
+	switch {
+	case limit == 0 && p.is("a scan of limit zero is all"):
+		limit = len(docs)
+	case limit == 0:
+		limit = store.DefaultLimit
+	}
+	if p.is("a scan ignores its limit") {
+		limit = len(docs)
+	}
+	if p.is("a scan is cut") {
+		limit = min(limit, store.DefaultLimit)
+	}
+	return docs[:min(max(limit, 0), len(docs))], nil
+}
+
+// compare compares ids as a bug does.
+func (p *plain) compare(a, b string) int {
+	switch p.bug {
+	case "a scan ignores case":
+		if c := strings.Compare(strings.ToLower(a), strings.ToLower(b)); c != 0 {
+			return c
+		}
+	case "a scan is in the order of UTF-16":
+		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
+	}
+	return strings.Compare(a, b)
+}

@@ -1,0 +1,322 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// update is the Update of a store whose transactions are a [store.Tx].
+type update func(ctx context.Context, do func(tx store.Tx) error) error
+
+// updateOf returns the method Update of st, whose type is the store's own; and false if it
+// has none, or one for something other than a [store.Tx].
+func updateOf(st store.Store) (update, bool) {
+	method := reflect.ValueOf(st).MethodByName("Update")
+	if !method.IsValid() {
+		return nil, false
+	}
+	typ := method.Type()
+	if typ.NumIn() != 2 || typ.NumOut() != 1 || typ.In(1).Kind() != reflect.Func || typ.In(1).NumIn() != 1 ||
+		!typ.In(1).In(0).Implements(reflect.TypeFor[store.Tx]()) {
+		return nil, false
+	}
+	return func(ctx context.Context, do func(tx store.Tx) error) error {
+		own := reflect.MakeFunc(typ.In(1), func(args []reflect.Value) []reflect.Value {
+			tx, _ := reflect.TypeAssert[store.Tx](args[0])
+			err := do(tx)
+			return []reflect.Value{reflect.ValueOf(&err).Elem()}
+		})
+		err, _ := reflect.TypeAssert[error](method.Call([]reflect.Value{reflect.ValueOf(ctx), own})[0])
+		return err
+	}, true
+}
+
+func hasUpdate(st store.Store) bool {
+	_, ok := updateOf(st)
+	return ok
+}
+
+// whole is a store with all that a transaction writes.
+type whole interface {
+	store.Store
+	store.Log
+	store.Snapshots
+	store.Checkpoints
+	store.Claims
+	store.Documents
+}
+
+// update makes a transaction, which must succeed. What do returns is an error of the store.
+func (t *check) update(st store.Store, do func(tx store.Tx) error) {
+	t.Helper()
+	if err := t.tryUpdate(t.ctx, st, do); err != nil {
+		t.Fatalf("Update failed: %v", err)
+	}
+}
+
+func (t *check) tryUpdate(ctx context.Context, st store.Store, do func(tx store.Tx) error) error {
+	t.Helper()
+	update, ok := updateOf(st)
+	if !ok {
+		t.Fatalf("%T has no Update, and the store that was opened first has one", st)
+	}
+	return update(ctx, do)
+}
+
+func updateClauses() []clause {
+	return []clause{
+		{"what it writes is committed together", updateCommits},
+		{"an error leaves nothing, and is returned as it is", updateFails},
+		{"a panic leaves nothing, and reaches the caller as it is", updatePanics},
+		{"under a context that has ended it is not called", updateEnded},
+		{"under a context that ends meanwhile all is written or nothing", updateEndsMeanwhile},
+		{"its transaction is done when it returns", updateTxIsDone},
+		{"nobody sees a part of it before it is committed", updateIsUnseen},
+		{"it sees what it has written", updateSeesItself},
+		{"what a method refuses changes nothing, and it can go on", updateGoesOn},
+		{"an append in it that is sent again is replayed", updateReplays},
+		{"what it appends is in the log, in order, beside other appends", updateLog},
+		{"a checkpoint that is saved keeps others waiting, who then find a conflict", updateHolds},
+		{"of concurrent ones that read and write a document none is lost", updateContention},
+		{"one of a tenant writes nothing of another", updateTenants},
+	}
+}
+
+// written is what writeAll writes, and how to see it.
+type written struct {
+	a, b     store.Stream
+	events   []store.Event // of a, and the last one of b
+	key      string
+	consumer string
+	document store.Document
+	to       store.Checkpoint
+}
+
+func newWritten(what string) written {
+	return written{
+		a: newStream(what), b: newStream(what), events: newEvents(3), key: newKey(), consumer: newConsumer(),
+		document: store.Document{Kind: "update", ID: store.NewID(), Data: []byte(what)},
+		to:       store.Checkpoint{Position: 7, EventID: "seventh"},
+	}
+}
+
+// write writes something of every kind.
+func (w written) write(tx store.Tx) error {
+	if _, err := tx.AppendClaiming(w.a, store.NoStream, w.events[:2], take(w.key)); err != nil {
+		return err
+	}
+	if _, err := tx.Append(w.b, store.NoStream, w.events[2:]); err != nil {
+		return err
+	}
+	return errors.Join(
+		tx.SaveCheckpoint(w.consumer, store.Checkpoint{}, w.to),
+		tx.SaveDocuments([]store.Document{w.document}),
+		tx.SaveSnapshot(store.Snapshot{Stream: w.a, Schema: "v1", Version: 2, Data: []byte("state")}),
+	)
+}
+
+// seen returns what there is of w, by the kind of what was written.
+func (w written) seen(ctx context.Context, st store.Store) (map[string]bool, error) {
+	s, ok := st.(whole)
+	if !ok {
+		return nil, fmt.Errorf("%T has transactions, and not all of Log, Snapshots, Checkpoints, Claims and Documents", st)
+	}
+	a, errA := s.Read(ctx, w.a, store.ReadOptions{})
+	b, errB := s.Read(ctx, w.b, store.ReadOptions{})
+	holder, claimed, errH := s.Holder(ctx, w.key)
+	checkpoint, errC := s.LoadCheckpoint(ctx, w.consumer)
+	docs, errD := s.LoadDocuments(ctx, w.document.Kind, []string{w.document.ID})
+	scan, errN := s.ScanDocuments(ctx, w.document.Kind, w.document.ID, w.document.ID+"\x01", 0)
+	snap, hasSnap, errS := s.LoadSnapshot(ctx, w.a, "v1")
+	if err := errors.Join(errA, errB, errH, errC, errD, errN, errS); err != nil {
+		return nil, err
+	}
+	return map[string]bool{
+		"the events of a stream":      differStream(a.Events, w.a, w.events[:2]) == "",
+		"a part of them":              len(a.Events) > 0 || a.Head > 0,
+		"the event of another stream": differStream(b.Events, w.b, w.events[2:]) == "",
+		"a claim":                     claimed && holder == w.a,
+		"a checkpoint":                checkpoint == w.to,
+		"a document":                  len(docs) == 1 && string(docs[0].Data) == string(w.document.Data),
+		"a document, when one scans":  len(scan) == 1 && string(scan[0].Data) == string(w.document.Data),
+		"a snapshot":                  hasSnap && snap.Version == 2 && string(snap.Data) == "state",
+	}, nil
+}
+
+// wantWritten fails unless all of w is there, or nothing.
+func (t *check) wantWritten(st store.Store, w written, all bool, when string) {
+	t.Helper()
+	seen, err := w.seen(t.ctx, st)
+	if err != nil {
+		t.Fatalf("looking %s: %v", when, err)
+	}
+	for what, is := range seen {
+		if is != all {
+			t.Fatalf("%s there is %s: %t; want %t, and so for all that the transaction wrote", when, what, is, all)
+		}
+	}
+}
+
+// wantWrittenOrNot fails unless all of w is there, or, unless it must be, nothing: now, or
+// soon, for what was not answered may happen later.
+func (t *check) wantWrittenOrNot(st store.Store, w written, must bool, when string) {
+	t.Helper()
+	const looks = 100
+	for look := 1; ; look++ {
+		seen, err := w.seen(t.ctx, st)
+		if err != nil {
+			t.Fatalf("looking %s: %v", when, err)
+		}
+		there := 0
+		for _, is := range seen {
+			if is {
+				there++
+			}
+		}
+		if there == len(seen) || there == 0 && !must {
+			return
+		}
+		if look == looks {
+			t.Fatalf("%s there is only a part of what the transaction wrote: %v", when, seen)
+		}
+	}
+}
+
+func updateCommits(t *check) {
+	w := newWritten("committed")
+	calls := 0
+	t.update(t.store, func(tx store.Tx) error {
+		calls++
+		return w.write(tx)
+	})
+	if calls != 1 {
+		t.Fatalf("Update called its function %d times, want once", calls)
+	}
+	t.wantWritten(t.store, w, true, "after Update")
+}
+
+func updateFails(t *check) {
+	w := newWritten("failed")
+	mine := errors.New("an error of the caller")
+	err := t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
+		if err := w.write(tx); err != nil {
+			return err
+		}
+		return mine
+	})
+	if err != mine { //nolint:errorlint // as it is: not wrapped
+		t.Fatalf("Update whose function returned an error = %s, want that error as it is", answer(err))
+	}
+	t.wantWritten(t.store, w, false, "after an Update that failed")
+	t.update(t.store, w.write)
+	t.wantWritten(t.store, w, true, "after an Update that failed and one that did the same without an error")
+}
+
+func updatePanics(t *check) {
+	w := newWritten("panic")
+	mine := errors.New("a panic of the caller")
+	var writing error
+	func() {
+		defer func() {
+			if got := recover(); got != any(mine) {
+				t.Fatalf("Update whose function panicked with an error panics with %v, want that error as it is", got)
+			}
+		}()
+		_ = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
+			writing = w.write(tx)
+			panic(mine)
+		})
+	}()
+	if writing != nil {
+		t.Fatalf("writing failed: %v", writing)
+	}
+	t.wantWritten(t.store, w, false, "after an Update that panicked")
+	t.update(t.store, w.write)
+	t.wantWritten(t.store, w, true, "after an Update that panicked and one that did the same without")
+}
+
+func updateEnded(t *check) {
+	for cause, ctx := range t.ended() {
+		called := false
+		err := t.tryUpdate(ctx, t.store, func(store.Tx) error {
+			called = true
+			return nil
+		})
+		if !errors.Is(err, cause) || called {
+			t.Fatalf("Update under a context that has ended = %s, and it called its function: %t; want %v and false", answer(err), called, cause)
+		}
+	}
+}
+
+func updateEndsMeanwhile(t *check) {
+	for range t.times(10) {
+		w := newWritten("ends")
+		ctx, cancel := context.WithCancel(t.ctx)
+		err := t.tryUpdate(ctx, t.store, func(tx store.Tx) error {
+			if err := w.write(tx); err != nil {
+				return err
+			}
+			cancel()
+			return nil
+		})
+		cancel()
+		t.wantWrittenOrNot(t.store, w, err == nil, "after an Update whose context ended before the commit")
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatalf("Update whose context ended before the commit = %s, want success or %v", answer(err), context.Canceled)
+		}
+	}
+}
+
+func updateTxIsDone(t *check) {
+	for _, failing := range []error{nil, errors.New("an error of the caller")} {
+		var kept store.Tx
+		_ = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
+			kept = tx
+			return failing
+		})
+		w := newWritten("done")
+		_, appending := kept.Append(w.a, store.NoStream, w.events)
+		_, claiming := kept.AppendClaiming(w.a, store.NoStream, w.events, take(w.key))
+		_, loading := kept.LoadDocuments("update", []string{w.document.ID})
+		_, scanning := kept.ScanDocuments("update", "", "", 1)
+		_, checking := kept.LoadCheckpoint(w.consumer)
+		for name, err := range map[string]error{
+			"Append": appending, "AppendClaiming": claiming, "LoadDocuments": loading, "ScanDocuments": scanning,
+			"LoadCheckpoint": checking,
+			"SaveCheckpoint": kept.SaveCheckpoint(w.consumer, store.Checkpoint{}, w.to),
+			"SaveDocuments":  kept.SaveDocuments([]store.Document{w.document}),
+			"SaveSnapshot":   kept.SaveSnapshot(store.Snapshot{Stream: w.a, Schema: "v1", Version: 2, Data: []byte("state")}),
+		} {
+			if !errors.Is(err, store.ErrTxDone) {
+				t.Fatalf("%s of a transaction after its Update = %s, want ErrTxDone", name, answer(err))
+			}
+		}
+		t.wantWritten(t.store, w, false, "after calls of a transaction after its Update")
+	}
+}
+
+func updateIsUnseen(t *check) {
+	w := newWritten("unseen")
+	before := t.all(t.store, w.a)
+	if len(before) > 0 {
+		t.Fatalf("a new stream has %d events", len(before))
+	}
+	var seen map[string]bool
+	t.update(t.store, func(tx store.Tx) error {
+		err := w.write(tx)
+		if err == nil {
+			seen, err = w.seen(t.ctx, t.store)
+		}
+		return err
+	})
+	for what, is := range seen {
+		if is {
+			t.Fatalf("before an Update has returned, one who reads outside of it sees %s", what)
+		}
+	}
+	t.wantWritten(t.store, w, true, "after Update")
+}

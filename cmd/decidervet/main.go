@@ -3,7 +3,7 @@ package main
 import (
 	"golang.org/x/tools/go/analysis/multichecker"
 
-	"github.com/evolvego/evolve/cmd/decidervet/internal/check"
+	"github.com/evolvego/evolve/cmd/internal/check"
 )
 
 func main() {

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/tools/go/analysis/analysistest"
 
-	"github.com/evolvego/evolve/cmd/decidervet/internal/check"
+	"github.com/evolvego/evolve/cmd/internal/check"
 )
 
 func TestIgnore(t *testing.T) {

@@ -1,0 +1,385 @@
+package projectiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/faults"
+)
+
+// once runs a projection with a fault at each of its transactions in turn, and stops it
+// and starts another one after the fault.
+func (f *fixture[T]) once() {
+	last := f.history(20)
+	for _, fault := range []faults.Fault{faults.Down, faults.Undone, faults.Lost} {
+		for _, restart := range []bool{false, true} {
+			f.crashes(fault, restart, last)
+		}
+	}
+}
+
+func (f *fixture[T]) crashes(fault faults.Fault, restart bool, last uint64) {
+	for n, reached := 0, false; !reached; n++ {
+		name := fmt.Sprintf("%v at %d, restart %t", fault, n, restart)
+		flaky := faults.Wrap(nil, 1, faults.Rate{})
+		plan := make([]faults.Fault, n, n+1)
+		flaky.NextUpdate(append(plan, fault)...)
+		p := f.into(faults.WrapTarget(flaky, f.Target), name, reads(happenings())).WithBatch(4, time.Hour)
+		stop := f.start(p)
+		if restart {
+			f.until("the fault", func() bool { return p.Progress().Position >= last || flaky.Count(fault) > 0 })
+			_ = stop()
+			f.consistent(name)
+			p = f.projection(name)
+			stop = f.start(p)
+		}
+		f.wait(p, last)
+		reached = flaky.Count(fault) == 0
+		_ = stop()
+		if at := f.consistent(name); at.Position > last {
+			f.Fatalf("%s: the checkpoint is %d, and the log ends at %d", name, at.Position, last)
+		}
+	}
+}
+
+// hooked is a target whose transactions are preceded, and followed, by something.
+type hooked[T projection.Tx] struct {
+	projection.Target[T]
+	before func()
+	after  func()
+}
+
+func (h *hooked[T]) Update(ctx context.Context, do func(tx T) error) error {
+	if h.before != nil {
+		h.before()
+	}
+	err := h.Target.Update(ctx, do)
+	if h.after != nil {
+		h.after()
+	}
+	return err
+}
+
+// fenced lets several owners without leases race.
+func (f *fixture[T]) fenced() {
+	const owners = 4
+	f.history(f.times(80))
+	var all [owners]*projection.Projection[T, fact]
+	for i := range all {
+		all[i] = f.projection("race").WithBatch(3+i, time.Hour)
+		f.start(all[i])
+	}
+	last := f.history(f.times(80))
+	for _, p := range all {
+		f.wait(p, last)
+	}
+	f.consistent("race")
+}
+
+// undone lets the commit of each transaction fail in turn, and goes on with the same run.
+func (f *fixture[T]) undone() {
+	for n := range 6 {
+		name := fmt.Sprintf("undone %d", n)
+		last := f.history(20)
+		flaky := faults.Wrap(nil, 1, faults.Rate{})
+		flaky.NextUpdate(append(make([]faults.Fault, n), faults.Undone, faults.Undone)...)
+		p := f.into(faults.WrapTarget(flaky, f.Target), name, reads(happenings())).WithBatch(5, time.Hour)
+		f.reach(p, last)
+		f.consistent(name)
+	}
+}
+
+// overtaken lets another owner apply what this one has in hand, before each of its
+// transactions in turn, up to the middle of its batch and beyond.
+func (f *fixture[T]) overtaken() {
+	for n := 2; n < 6; n++ {
+		name := fmt.Sprintf("overtaken %d", n)
+		last := f.history(30)
+		calls, overtakes := 0, false
+		target := &hooked[T]{Target: f.Target}
+		other := f.projection(name).WithBatch(2, time.Hour)
+		target.before = func() {
+			if calls++; calls != n || overtakes {
+				return
+			}
+			overtakes = true
+			at := f.look(name+"@1", name).at
+			f.reach(other, at.Position+uint64(n)) //nolint:gosec // small
+		}
+		p := f.into(target, name, reads(happenings())).WithBatch(64, time.Hour)
+		f.reach(p, last)
+		if !overtakes {
+			f.Fatalf("there were %d transactions only", calls)
+		}
+		f.consistent(name)
+	}
+}
+
+// lost loses the answer of transactions, one after the other.
+func (f *fixture[T]) lost() {
+	last := f.history(40)
+	flaky := faults.Wrap(nil, 7, faults.Rate{Lost: 0.3, Undone: 0.2})
+	p := f.into(faults.WrapTarget(flaky, f.Target), "lost", reads(happenings())).WithBatch(3, time.Hour)
+	f.reach(p, last)
+	f.consistent("lost")
+}
+
+// batches compares batches of several sizes, live and from history, with documents.
+func (f *fixture[T]) batches() {
+	view := decider.View[string, fact]{Evolve: func(s string, e fact) string { return fmt.Sprintf("%s%v ", s, e.Event) }}
+	key := func(e fact) (string, bool) { return e.Key, e.Key != "c" }
+	var live []*projection.Projection[T, fact]
+	sizes := []int{1, 2, 7, 2048}
+	for _, size := range sizes {
+		p := projection.Documents(f.Store, f.Target, fmt.Sprintf("live %d", size), reads(happenings()), view, key)
+		p = p.WithBatch(size, time.Hour).WithoutLease()
+		f.start(p)
+		live = append(live, p)
+	}
+	last := f.history(f.times(80))
+	for i, size := range sizes {
+		f.wait(live[i], last)
+		p := projection.Documents(f.Store, f.Target, fmt.Sprintf("built %d", size), reads(happenings()), view, key)
+		p = p.WithBatch(size, time.Hour).WithoutLease()
+		f.reach(p, last)
+		want := f.documentsOf(live[0])
+		for _, p := range []*projection.Projection[T, fact]{live[i], p} {
+			if got := f.documentsOf(p); got != want || got == "" {
+				f.Fatalf("%s: the documents are %q, want %q", p, got, want)
+			}
+		}
+	}
+}
+
+func (f *fixture[T]) documentsOf(p *projection.Projection[T, fact]) string {
+	f.Helper()
+	all, err := projection.Scan[string](f.ctx, p, "", "", 0)
+	if err != nil {
+		f.Fatalf("Scan: %v", err)
+	}
+	return fmt.Sprint(all)
+}
+
+// documents counts the loads and saves of a table.
+func (f *fixture[T]) documents() {
+	last := f.history(40)
+	const kind = "table"
+	updates := 0
+	target := &hooked[T]{Target: f.Target, before: func() { updates++ }}
+	loaded, saved := map[int]map[string]int{}, map[int]map[string]int{}
+	count := func(in map[int]map[string]int, keys []string) {
+		if in[updates] == nil {
+			in[updates] = map[string]int{}
+		}
+		for _, key := range keys {
+			in[updates][key]++
+		}
+	}
+	table := projection.Table[T, string, fact]{
+		View: decider.View[string, fact]{Evolve: func(s string, e fact) string { return fmt.Sprintf("%s%v ", s, e.Event) }},
+		Key:  func(e fact) (string, bool) { return e.Key, true },
+		Load: func(_ context.Context, tx T, keys []string) (map[string]string, error) {
+			count(loaded, keys)
+			docs, err := tx.LoadDocuments(kind, keys)
+			states := map[string]string{}
+			for _, d := range docs {
+				if d.Data != nil {
+					states[d.ID] = string(d.Data)
+				}
+			}
+			return states, err
+		},
+		Save: func(_ context.Context, tx T, keys []string, states map[string]string) error {
+			count(saved, keys)
+			for _, key := range keys {
+				if err := tx.SaveDocuments([]store.Document{{Kind: kind, ID: key, Data: []byte(states[key])}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	p := projection.Keyed(f.Store, target, "table", reads(happenings()), table).WithoutLease()
+	q := projection.Documents(f.Store, f.Target, "documents", reads(happenings()), table.View, table.Key).WithoutLease()
+	f.reach(p, last)
+	f.reach(q, last)
+	for update, keys := range loaded {
+		for key, n := range keys {
+			if n != 1 || saved[update][key] != 1 {
+				f.Fatalf("in one transaction key %q is loaded %d times and saved %d times, want once", key, n, saved[update][key])
+			}
+		}
+	}
+	if len(loaded) == 0 {
+		f.Fatalf("nothing was loaded")
+	}
+	for key, list := range f.look("table@1", kind).lists {
+		state, ok, err := projection.Load[string](f.ctx, q, key)
+		if err != nil || !ok || state != list {
+			f.Fatalf("key %q is %q, %t, %v; want %q", key, state, ok, err, list)
+		}
+	}
+}
+
+// owners checks that one of several instances works while leases hold, that the next one
+// takes over at once, and goes on.
+func (f *fixture[T]) owners() {
+	leases, ok := f.Target.(store.Leases)
+	if !ok {
+		f.Skip("the target has no leases")
+	}
+	var working atomic.Int32
+	var once sync.Once
+	overlap := make(chan struct{})
+	instance := func(owner string) *projection.Projection[T, fact] {
+		p := projection.New(f.Store, f.Target, "owned", reads(happenings()), f.list("owned"))
+		return p.WithLease(leases, owner, time.Hour).WithObserver(observing(func(n projection.Notice) {
+			switch n.Kind { //nolint:exhaustive // the others do not matter
+			case projection.OwnerBegan:
+				if now := working.Add(1); now > 1 {
+					once.Do(func() { close(overlap) })
+				}
+			case projection.OwnerEnded:
+				working.Add(-1)
+			}
+		}))
+	}
+	one, two := instance("one"), instance("two")
+	stopOne := f.start(one)
+	f.wait(one, f.history(10))
+	f.start(two)
+	f.wait(two, f.history(10)) // by the checkpoint
+	if state := two.Progress().State; state != projection.Standby {
+		f.Fatalf("the second instance is %s, want standby", state)
+	}
+	began := time.Now() //nolint:forbidigo // virtual, or compared with an hour
+	_ = stopOne()
+	last := f.history(10)
+	f.until("the second instance is live", func() bool { return two.Progress().State == projection.Live })
+	f.wait(two, last)
+	if took := time.Since(began); f.Virtual && took > 2*time.Second { //nolint:forbidigo // virtual
+		f.Fatalf("handing over took %v, want at most a poll", took)
+	}
+	select {
+	case <-overlap:
+		f.Fatalf("two instances worked at once, while the lease held")
+	default:
+	}
+	f.consistent("owned")
+}
+
+type observing func(n projection.Notice)
+
+func (o observing) Observe(_ context.Context, n projection.Notice) { o(n) }
+
+// losesLease takes the leases away from an owner.
+func (f *fixture[T]) losesLease() {
+	leases, ok := f.Target.(store.Leases)
+	if !ok {
+		f.Skip("the target has no leases")
+	}
+	down := &downLeases{Leases: leases}
+	ended := make(chan struct{}, 8)
+	began := make(chan struct{}, 8)
+	p := f.projection("loses").WithLease(down, "one", 15*time.Second).WithObserver(observing(func(n projection.Notice) {
+		switch n.Kind { //nolint:exhaustive // the others do not matter
+		case projection.OwnerBegan:
+			began <- struct{}{}
+		case projection.OwnerEnded:
+			ended <- struct{}{}
+		}
+	}))
+	f.start(p)
+	<-began
+	down.fails.Store(true)
+	select {
+	case <-ended:
+	case <-time.After(15 * time.Second):
+		f.Fatalf("it works on although its lease has run out")
+	}
+	down.fails.Store(false)
+	<-began
+	f.wait(p, f.history(5))
+	f.consistent("loses")
+}
+
+type downLeases struct {
+	store.Leases
+	fails atomic.Bool
+}
+
+func (d *downLeases) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
+	if d.fails.Load() {
+		return store.Lease{}, errors.New("leases are down")
+	}
+	return d.Leases.AcquireLease(ctx, name, owner, ttl)
+}
+
+// reopened closes and opens the store and the target between runs.
+func (f *fixture[T]) reopened() {
+	if f.Reopen == nil {
+		f.Skip("the store cannot be opened again")
+	}
+	for range 3 {
+		f.reach(f.projection("again"), f.history(20))
+		f.World = f.Reopen(f.T)
+		f.consistent("again")
+	}
+}
+
+// tenants runs the same projection of two tenants.
+func (f *fixture[T]) tenants() {
+	if f.Neighbor == nil {
+		f.Skip("there is no other tenant")
+	}
+	other := &fixture[T]{T: f.T, World: *f.Neighbor, ctx: f.ctx}
+	other.Virtual = f.Virtual
+	here, there := f.history(20), other.history(31)
+	one, two := f.projection("same"), other.projection("same")
+	f.start(one)
+	other.start(two)
+	f.wait(one, here)
+	other.wait(two, there)
+	f.consistent("same")
+	other.consistent("same")
+}
+
+// stops ends runs at any moment, until all is applied.
+func (f *fixture[T]) stops() {
+	last := f.history(f.times(120))
+	for i := 1; ; i++ {
+		p := f.projection("stops").WithBatch(5, time.Hour)
+		var n atomic.Int32
+		ctx, cancel := context.WithCancel(f.ctx)
+		f.seeing(func(projection.Event[fact]) {
+			if n.Add(1) == int32(7+i%3) { //nolint:gosec // small
+				cancel()
+			}
+		})
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		f.until("Run has returned, or everything is applied", func() bool {
+			return len(done) > 0 || p.Progress().Position >= last
+		})
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			f.Fatalf("Run = %v, want the error of its context", err)
+		}
+		if is := p.Progress(); is.State != projection.Idle || is.Cause != nil {
+			f.Fatalf("after Run the progress is %+v", is)
+		}
+		if err := p.Run(ctx); !errors.Is(err, context.Canceled) {
+			f.Fatalf("Run on a context that has ended = %v", err)
+		}
+		if at := f.consistent("stops"); at.Position >= last {
+			return
+		}
+	}
+}

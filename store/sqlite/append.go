@@ -2,11 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -34,7 +31,7 @@ func (s *Store) appending(
 		tenant: s.tenant, stream: stream, expected: expected,
 		events: make([]record, len(events)), claims: slices.Clone(claims),
 	}
-	at := s.backend.now()
+	at := s.backend.config.now()
 	for i := range events {
 		if err := a.events[i].encode(&events[i], at); err != nil {
 			return nil, err
@@ -70,79 +67,104 @@ type appending struct {
 	refused  error
 }
 
-// insertSizes are how many events one INSERT has.
-func insertSizes() [4]int { return [4]int{64, 16, 4, 1} }
+func (a *appending) count() int { return len(a.events) + len(a.claims) }
 
-// insertRows inserts n events.
-func insertRows(n int) string {
-	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	return "INSERT INTO event (tenant, position, stream, version, " +
-		"id, type, schema, content_type, time, recorded_at, meta, data) VALUES " + row + strings.Repeat(", "+row, n-1)
-}
-
+// do makes the append, or sets why it is refused or that it was made before. The ids of
+// its events are not looked for: an INSERT of one that is taken fails.
 func (a *appending) do(w *writer) error {
 	t, err := w.tenant(a.tenant, false)
 	if err != nil {
 		return err
 	}
-	head, err := w.stream(streamKey{t.id, a.stream})
+	key := streamKey{t.id, a.stream}
+	if _, known := w.streams[key]; !known && a.expected == store.NoStream && len(a.claims) == 0 {
+		// Most likely there is none, so it is not looked for either.
+		if done, err := a.record(w, streamHead{}); err != nil || done {
+			return err
+		}
+	}
+	head, err := w.stream(key)
 	if err != nil {
 		return err
 	}
-	matches := a.expected.Matches(head.version)
-	if len(a.events) == 1 && matches && head.id != 0 && len(a.claims) == 0 {
-		err := a.record(w, t, head)
-		if !isTaken(err) { // which changed nothing
+	if !a.expected.Matches(head.version) || len(a.claims) > 0 {
+		if taken, err := a.taken(w, t.id); err != nil || taken {
+			return err
+		}
+		if !a.expected.Matches(head.version) {
+			a.refused = &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: head.version}
+			return nil
+		}
+		if claimed, err := a.claimed(w, t.id); err != nil || claimed {
 			return err
 		}
 	}
-	if taken, err := a.taken(w, t.id); err != nil || taken {
+	done, err := a.record(w, head)
+	if err != nil || done {
 		return err
 	}
-	if !matches {
-		a.refused = &store.ConflictError{Stream: a.stream, Expected: a.expected, Actual: head.version}
-		return nil
+	taken, err := a.taken(w, t.id)
+	if err == nil && !taken {
+		err = fmt.Errorf("an id of the append to %s is taken, and cannot be found", a.stream)
 	}
-	if claimed, err := a.claimed(w, t.id); err != nil || claimed {
-		return err
-	}
-	return a.record(w, t, head)
+	return err
 }
 
-func (a *appending) count() int { return len(a.events) + len(a.claims) }
-
-// record inserts the events and makes the claims; no id among them may be taken, unless it is only one.
-func (a *appending) record(w *writer, t *tenantHead, head streamHead) error {
-	if head.id == 0 {
-		var err error
-		if t, err = w.tenant(a.tenant, true); err != nil {
-			return err
+// record inserts the events after head, makes the claims, and returns true. If the
+// stream, where head has none, or an id is there already, it changes nothing and returns
+// false.
+func (a *appending) record(w *writer, head streamHead) (bool, error) {
+	t, err := w.tenant(a.tenant, true)
+	if err != nil {
+		return false, err
+	}
+	begun := head.id == 0
+	if begun {
+		head.id, err = w.newStream(t.id, a.stream)
+		if taken(err) == "stream.tenant, stream.type, stream.name" {
+			return false, nil
 		}
-		err = w.queryRow("INSERT INTO stream (tenant, type, name) VALUES (?, ?, ?) RETURNING id",
-			t.id, a.stream.Type, a.stream.ID).Scan(&head.id)
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	position, events := t.head, a.events
-	for _, n := range insertSizes() {
-		for len(events) >= n {
-			args := make([]any, 0, 12*n)
-			for i := range events[:n] {
-				position++
-				head.version++
-				args = events[i].args(args, t.id, position, head)
-			}
-			if err := w.exec(insertRows(n), args...); err != nil {
-				return err
-			}
-			events = events[n:]
+	position := t.head
+	for i := range a.events {
+		r := &a.events[i]
+		kind, err := w.kind(r.kind())
+		if err != nil {
+			return false, err
+		}
+		position++
+		head.version++
+		err = r.insert(w.conn, t.id, position, head, kind)
+		if taken(err) == "event.tenant, event.id" {
+			return false, a.undo(w, t, begun, head.id, position)
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	t.head = position
 	w.streams[streamKey{t.id, a.stream}] = head
 	a.appended = store.Appended{Version: head.version, Position: position}
-	return a.claim(w, t.id, head.id)
+	return true, a.claim(w, t.id, head.id)
+}
+
+// undo removes what record has inserted: the events before position, and the stream if it
+// has begun it. What other appends of the group have made stays.
+func (a *appending) undo(w *writer, t *tenantHead, begun bool, stream int64, position uint64) error {
+	if position > t.head+1 {
+		err := w.exec("DELETE FROM event WHERE seq > ? AND seq < ?", number(seq(t.id, t.head)), number(seq(t.id, position)))
+		if err != nil {
+			return err
+		}
+	}
+	if !begun {
+		return nil
+	}
+	w.lastStream = 0
+	return w.exec("DELETE FROM stream WHERE id = ?", number(stream))
 }
 
 // taken reports whether an id of a is taken, and then sets what the outcome is:
@@ -152,38 +174,53 @@ func (a *appending) taken(w *writer, tenant int64) (bool, error) {
 		return false, nil
 	}
 	for i := range a.events {
-		var found found
-		err := w.queryRow(findEvent, tenant, a.events[i].event.ID).Scan(found.columns()...)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
+		found, err := w.find(tenant, a.events[i].event.ID)
 		if err != nil {
 			return false, err
 		}
-		return true, a.replay(w, tenant, &found)
+		if found != nil {
+			return true, a.replay(w, tenant, found)
+		}
 	}
 	return false, nil
 }
 
+// found is an event that is recorded.
+type found struct {
+	in                store.Stream
+	version, position uint64
+	event             store.Event
+}
+
+// find returns the event that has an id, nil if there is none.
+func (w *writer) find(tenant int64, id string) (*found, error) {
+	var f *found
+	_, err := w.one(findEvent, func(s *stmt) {
+		f = &found{
+			in: store.Stream{Type: s.text(0), ID: s.text(1)}, version: s.uint(2), position: s.uint(3) & maxPosition,
+			event: store.Event{
+				ID: id, Type: s.text(4), Schema: uint32(s.int(5)), ContentType: s.text(6), Data: s.blob(7), //nolint:gosec // as it was inserted
+			},
+		}
+	}, number(tenant), idValue(id, new([16]byte)))
+	return f, err
+}
+
 // findEvent finds an event by its id.
-const findEvent = `SELECT e.stream, s.type, s.name, e.version, e.position,
-e.id, e.type, e.schema, e.content_type, e.data
-FROM event e CROSS JOIN stream s ON s.id = e.stream WHERE e.tenant = ? AND e.id = ?`
+const findEvent = `SELECT s.type, s.name, e.version, e.seq, k.type, k.schema, k.content_type, e.data
+FROM event e CROSS JOIN stream s ON s.id = e.stream CROSS JOIN kind k ON k.id = e.kind WHERE e.tenant = ? AND e.id = ?`
 
 // replay sets the outcome of a, where first has the first id of it that is taken.
 func (a *appending) replay(w *writer, tenant int64, first *found) error {
-	last := *first
+	last := first
 	for i := range a.events {
 		if i > 0 || first.event.ID != a.events[0].event.ID {
-			err := w.queryRow(findEvent, tenant, a.events[i].event.ID).Scan(last.columns()...)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			var err error
+			if last, err = w.find(tenant, a.events[i].event.ID); err != nil {
 				return err
 			}
-			if err != nil {
-				last = found{}
-			}
 		}
-		if last.in != a.stream || last.version != first.version+uint64(i) || !a.events[i].event.Same(&last.event) {
+		if last == nil || last.in != a.stream || last.version != first.version+uint64(i) || !a.events[i].event.Same(&last.event) {
 			a.refused = &store.DuplicateError{
 				Stream: a.stream, EventID: first.event.ID, In: first.in, Version: first.version,
 			}
@@ -192,20 +229,4 @@ func (a *appending) replay(w *writer, tenant int64, first *found) error {
 	}
 	a.appended = store.Appended{Version: last.version, Position: last.position, Replayed: true}
 	return nil
-}
-
-// found is an event that is recorded.
-type found struct {
-	stream            int64
-	in                store.Stream
-	version, position uint64
-	event             store.Event
-}
-
-func (f *found) columns() []any {
-	f.event.Data = nil // Scan must not write into what another one has
-	return []any{
-		&f.stream, &f.in.Type, &f.in.ID, &f.version, &f.position,
-		&f.event.ID, &f.event.Type, &f.event.Schema, &f.event.ContentType, &f.event.Data,
-	}
 }

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -30,10 +28,10 @@ func (s *Store) Holder(ctx context.Context, key string) (store.Stream, bool, err
 	}
 	var holder store.Stream
 	var ok bool
-	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) (err error) {
-		ok, err = r.one(ctx, `SELECT s.type, s.name FROM tenant t
+	err := s.backend.reading(ctx, func(r *reader) (err error) {
+		ok, err = r.one(`SELECT s.type, s.name FROM tenant t
 CROSS JOIN claim c ON c.tenant = t.id CROSS JOIN stream s ON s.id = c.stream
-WHERE t.name = ? AND c.key = ?`, []any{s.tenant, key}, []any{&holder.Type, &holder.ID})
+WHERE t.name = ? AND c.key = ?`, func(s *stmt) { holder = store.Stream{Type: s.text(0), ID: s.text(1)} }, text(s.tenant), text(key))
 		return err
 	})
 	return holder, ok, err
@@ -44,13 +42,13 @@ WHERE t.name = ? AND c.key = ?`, []any{s.tenant, key}, []any{&holder.Type, &hold
 func (a *appending) claimed(w *writer, tenant int64) (bool, error) {
 	for _, c := range a.claims {
 		var holder store.Stream
-		err := w.queryRow(`SELECT s.type, s.name FROM claim c CROSS JOIN stream s ON s.id = c.stream
-WHERE c.tenant = ? AND c.key = ?`, tenant, c.Key).Scan(&holder.Type, &holder.ID)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && holder == a.stream {
-			continue
-		}
+		held, err := w.one(`SELECT s.type, s.name FROM claim c CROSS JOIN stream s ON s.id = c.stream
+WHERE c.tenant = ? AND c.key = ?`, func(s *stmt) { holder = store.Stream{Type: s.text(0), ID: s.text(1)} }, number(tenant), text(c.Key))
 		if err != nil {
 			return false, err
+		}
+		if !held || holder == a.stream {
+			continue
 		}
 		a.refused = &store.ClaimedError{Stream: a.stream, Key: c.Key, Holder: holder}
 		return true, nil
@@ -61,7 +59,7 @@ WHERE c.tenant = ? AND c.key = ?`, tenant, c.Key).Scan(&holder.Type, &holder.ID)
 // claim makes the claims of a, for the stream with this id.
 func (a *appending) claim(w *writer, tenant, stream int64) error {
 	for _, c := range a.claims {
-		query, args := "INSERT INTO claim (tenant, key, stream) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", []any{tenant, c.Key, stream}
+		query, args := "INSERT INTO claim (tenant, key, stream) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", []value{number(tenant), text(c.Key), number(stream)}
 		if c.Release {
 			query, args = "DELETE FROM claim WHERE tenant = ? AND key = ?", args[:2]
 		}

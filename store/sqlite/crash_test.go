@@ -18,17 +18,24 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// childEnv is set to the file that the child process appends to, and updatesEnv if
-// it is to make updates instead.
+// childEnv is set to the file that the child process appends to, updatesEnv if it is to
+// make updates instead, and upgradesEnv if it is to open the file and no more.
 const (
-	childEnv   = "EVOLVE_SQLITE_CHILD"
-	updatesEnv = "EVOLVE_SQLITE_UPDATES"
+	childEnv    = "EVOLVE_SQLITE_CHILD"
+	updatesEnv  = "EVOLVE_SQLITE_UPDATES"
+	upgradesEnv = "EVOLVE_SQLITE_UPGRADES"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
 		if os.Getenv(updatesEnv) != "" {
 			updateForever(path)
+		}
+		if os.Getenv(upgradesEnv) != "" {
+			if _, err := sqlite.Open(path); err != nil {
+				fmt.Println("error", err)
+			}
+			os.Exit(0)
 		}
 		appendForever(path)
 	}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -16,61 +15,41 @@ const (
 	dropDocument  = `DELETE FROM document WHERE tenant = ? AND kind = ? AND id = ?`
 )
 
-// querier is what documents are read with: a reader, or the writer.
-type querier interface {
-	one(ctx context.Context, query string, args, to []any) (bool, error)
-	each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error
-}
-
-// tenantID returns the id of the tenant called name, 0 if there is none.
-func tenantID(ctx context.Context, q querier, name string) (id int64, err error) {
-	_, err = q.one(ctx, "SELECT id FROM tenant WHERE name = ?", []any{name}, []any{&id})
-	return id, err
-}
-
 // loadAll is LoadDocuments.
-func loadAll(ctx context.Context, q querier, tenant, kind string, ids []string) ([]store.Document, error) {
-	t, err := tenantID(ctx, q, tenant)
+func loadAll(c *conn, tenant, kind string, ids []string) ([]store.Document, error) {
+	t, err := c.number(findTenant, text(tenant))
 	if err != nil {
 		return nil, err
 	}
 	docs := make([]store.Document, len(ids))
 	for i, id := range ids {
 		docs[i] = store.Document{Kind: kind, ID: id}
-		found, err := q.one(ctx, loadDocument, []any{t, kind, id}, []any{&docs[i].Data})
+		_, err := c.one(loadDocument, func(s *stmt) { docs[i].Data = s.blob(0) }, number(t), text(kind), text(id))
 		if err != nil {
 			return nil, err
-		}
-		if found && docs[i].Data == nil {
-			docs[i].Data = []byte{} // empty, but there
 		}
 	}
 	return docs, nil
 }
 
 // scan is ScanDocuments.
-func scan(ctx context.Context, q querier, tenant, kind, from, to string, limit int) ([]store.Document, error) {
-	t, err := tenantID(ctx, q, tenant)
+func scan(c *conn, tenant, kind, from, to string, limit int) ([]store.Document, error) {
+	t, err := c.number(findTenant, text(tenant))
 	if err != nil {
 		return nil, err
 	}
 	if limit == 0 {
 		limit = store.DefaultLimit
 	}
-	query, args := scanDocuments, []any{t, kind, from, limit}
+	query, args := scanDocuments, []value{number(t), text(kind), text(from), number(limit)}
 	if to != "" {
-		query, args = scanBounded, []any{t, kind, from, to, limit}
+		query, args = scanBounded, []value{number(t), text(kind), text(from), text(to), number(limit)}
 	}
 	var docs []store.Document
-	err = q.each(ctx, query, args, func(rows *sql.Rows) (bool, error) {
-		doc := store.Document{Kind: kind}
-		err := rows.Scan(&doc.ID, &doc.Data)
-		if doc.Data == nil {
-			doc.Data = []byte{}
-		}
-		docs = append(docs, doc)
-		return true, err
-	})
+	err = c.each(query, func(s *stmt) (bool, error) {
+		docs = append(docs, store.Document{Kind: kind, ID: s.text(0), Data: s.blob(1)})
+		return true, nil
+	}, args...)
 	return docs, err
 }
 
@@ -79,8 +58,8 @@ func (s *Store) LoadDocuments(ctx context.Context, kind string, ids []string) (d
 	if err := store.ValidateLoad(kind, ids); err != nil {
 		return nil, err
 	}
-	err = s.backend.reading(ctx, func(ctx context.Context, r *reader) (err error) {
-		docs, err = loadAll(ctx, r, s.tenant, kind, ids)
+	err = s.backend.reading(ctx, func(r *reader) (err error) {
+		docs, err = loadAll(r.conn, s.tenant, kind, ids)
 		return err
 	})
 	if err != nil {
@@ -94,8 +73,8 @@ func (s *Store) ScanDocuments(ctx context.Context, kind, from, to string, limit 
 	if err := store.ValidateScan(kind, from, to, limit); err != nil {
 		return nil, err
 	}
-	err = s.backend.reading(ctx, func(ctx context.Context, r *reader) (err error) {
-		docs, err = scan(ctx, r, s.tenant, kind, from, to, limit)
+	err = s.backend.reading(ctx, func(r *reader) (err error) {
+		docs, err = scan(r.conn, s.tenant, kind, from, to, limit)
 		return err
 	})
 	if err != nil {
@@ -110,7 +89,7 @@ func (t *Tx) LoadDocuments(kind string, ids []string) (docs []store.Document, er
 		return nil, err
 	}
 	err = t.do(func(w *writer) (err error) {
-		docs, err = loadAll(t.ctx, w, t.store.tenant, kind, ids)
+		docs, err = loadAll(w.conn, t.store.tenant, kind, ids)
 		return err
 	})
 	if err != nil {
@@ -125,7 +104,7 @@ func (t *Tx) ScanDocuments(kind, from, to string, limit int) (docs []store.Docum
 		return nil, err
 	}
 	err = t.do(func(w *writer) (err error) {
-		docs, err = scan(t.ctx, w, t.store.tenant, kind, from, to, limit)
+		docs, err = scan(w.conn, t.store.tenant, kind, from, to, limit)
 		return err
 	})
 	if err != nil {
@@ -150,9 +129,9 @@ func (t *Tx) SaveDocuments(docs []store.Document) error {
 		for i := range docs {
 			d := &docs[i]
 			if d.Data == nil {
-				err = w.exec(dropDocument, tenant.id, d.Kind, d.ID)
+				err = w.exec(dropDocument, number(tenant.id), text(d.Kind), text(d.ID))
 			} else {
-				err = w.exec(saveDocument, tenant.id, d.Kind, d.ID, d.Data)
+				err = w.exec(saveDocument, number(tenant.id), text(d.Kind), text(d.ID), blob(d.Data))
 			}
 			if err != nil {
 				return err

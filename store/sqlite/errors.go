@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
-	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
 	"github.com/evolvego/evolve/store"
@@ -90,18 +90,22 @@ func kindOf(err error) error {
 
 // code returns the extended result code of SQLite, 0 if err is not of it.
 func code(err error) int {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code()
+	if e, ok := errors.AsType[*SQLError](err); ok {
+		return e.Code
 	}
 	return 0
 }
 
 func isBusy(err error) bool { return code(err)&0xff == lib.SQLITE_BUSY }
 
-// isTaken reports whether err says that a row with such a key is there.
-func isTaken(err error) bool {
-	c := code(err)
-	return c == lib.SQLITE_CONSTRAINT_UNIQUE || c == lib.SQLITE_CONSTRAINT_PRIMARYKEY
+// taken returns the columns of the key that err says is taken, such as "event.tenant,
+// event.id", or nothing.
+func taken(err error) string {
+	if e, ok := errors.AsType[*SQLError](err); ok && (e.Code == lib.SQLITE_CONSTRAINT_UNIQUE || e.Code == lib.SQLITE_CONSTRAINT_PRIMARYKEY) {
+		_, columns, _ := strings.Cut(e.Text, "UNIQUE constraint failed: ")
+		return columns
+	}
+	return ""
 }
 
 func invalid(field, reason string) error { return &store.InvalidError{Field: field, Reason: reason} }

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"runtime"
 	"sync"
 )
@@ -11,7 +13,10 @@ type script string
 
 func (script) count() int { return 1 }
 
-func (s script) do(w *writer) error { return w.queryRow(string(s)).Scan(new(int)) }
+func (s script) do(w *writer) error {
+	_, err := w.number(string(s))
+	return err
+}
 
 // Write runs a pragma that answers with a number on the connection of the writer.
 func Write(st *Store, pragma string) {
@@ -32,11 +37,10 @@ func Ask(st *Store, pragma string, n int) (writer int, readers []int) {
 	together := make(chan struct{})
 	for range n {
 		all.Go(func() {
-			err := b.reading(context.Background(), func(ctx context.Context, r *reader) error {
-				var answer int
-				_, err := r.one(ctx, pragma, nil, []any{&answer})
+			err := b.reading(context.Background(), func(r *reader) error {
+				answer, err := r.number(pragma)
 				mu.Lock()
-				readers = append(readers, answer)
+				readers = append(readers, int(answer))
 				if len(readers) == n {
 					close(together)
 				}
@@ -61,7 +65,11 @@ type ask struct {
 
 func (ask) count() int { return 1 }
 
-func (a ask) do(w *writer) error { return w.queryRow(a.query).Scan(a.to) }
+func (a ask) do(w *writer) error {
+	n, err := w.number(a.query)
+	*a.to = int(n)
+	return err
+}
 
 // hold is a write that keeps the writer busy until it is closed.
 type hold chan struct{}
@@ -95,8 +103,38 @@ func WaitQueued(st *Store, n int) {
 
 // ByReader runs SQL on a connection that reads.
 func ByReader(st *Store, query string) error {
-	return st.backend.reading(context.Background(), func(ctx context.Context, r *reader) error {
-		_, err := r.one(ctx, query, nil, nil)
-		return err
-	})
+	return st.backend.reading(context.Background(), func(r *reader) error { return r.exec(query) })
+}
+
+// Doubts returns why the log beside the file at path cannot be that of the file.
+func Doubts(path string) (reason string, err error) {
+	c, err := openConn(path, 2)
+	if err != nil {
+		return "", err
+	}
+	defer c.close()
+	c.checkpointOnClose(false)
+	log, err := readWAL(path + "-wal")
+	if err != nil || log == nil {
+		return "", err
+	}
+	var header [100]byte
+	if _, err := c.readFile(header[:]); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	reason, _ = log.doubts(header[:], info.Size())
+	return reason, nil
+}
+
+// ParseWAL parses a log, and has its doubts of a file with this header.
+func ParseWAL(log, header []byte, size int64) error {
+	w, err := parseWAL(bytes.NewReader(log))
+	if w != nil {
+		w.doubts(header, size)
+	}
+	return err
 }

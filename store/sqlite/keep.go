@@ -1,9 +1,8 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/evolvego/evolve/store"
@@ -24,7 +23,7 @@ func (s *saveSnapshot) do(w *writer) error {
 	}
 	return w.exec(`INSERT INTO snapshot (tenant, type, name, schema, version, data) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET version = excluded.version, data = excluded.data WHERE excluded.version >= version`,
-		t.id, s.snap.Stream.Type, s.snap.Stream.ID, s.snap.Schema, s.snap.Version, s.snap.Data)
+		number(t.id), text(s.snap.Stream.Type), text(s.snap.Stream.ID), text(s.snap.Schema), number(s.snap.Version), blob(s.snap.Data))
 }
 
 // SaveSnapshot is [store.Snapshots.SaveSnapshot]. A version above
@@ -45,7 +44,7 @@ func (s *Store) saveSnapshot(snap store.Snapshot) (*saveSnapshot, error) {
 	if snap.Version > store.MaxVersion {
 		return nil, invalid("version", "is above the largest one")
 	}
-	snap.Data = append([]byte{}, snap.Data...) // not nil, which would be NULL
+	snap.Data = bytes.Clone(snap.Data)
 	return &saveSnapshot{s.tenant, snap}, nil
 }
 
@@ -57,10 +56,11 @@ func (s *Store) LoadSnapshot(
 		return store.Snapshot{}, false, err
 	}
 	snap = store.Snapshot{Stream: stream, Schema: name}
-	err = s.backend.reading(ctx, func(ctx context.Context, r *reader) (err error) {
-		ok, err = r.one(ctx, `SELECT p.version, p.data FROM tenant t CROSS JOIN snapshot p ON p.tenant = t.id
+	err = s.backend.reading(ctx, func(r *reader) (err error) {
+		ok, err = r.one(`SELECT p.version, p.data FROM tenant t CROSS JOIN snapshot p ON p.tenant = t.id
 WHERE t.name = ? AND p.type = ? AND p.name = ? AND p.schema = ?`,
-			[]any{s.tenant, stream.Type, stream.ID, name}, []any{&snap.Version, &snap.Data})
+			func(s *stmt) { snap.Version, snap.Data = s.uint(0), s.blob(1) },
+			text(s.tenant), text(stream.Type), text(stream.ID), text(name))
 		return err
 	})
 	if err != nil || !ok {
@@ -99,11 +99,11 @@ func (c *saveCheckpoint) do(w *writer) error {
 	case c.from:
 		return nil
 	case store.Checkpoint{}:
-		return w.exec(`DELETE FROM checkpoint WHERE tenant = ? AND name = ?`, t.id, c.name)
+		return w.exec(`DELETE FROM checkpoint WHERE tenant = ? AND name = ?`, number(t.id), text(c.name))
 	}
 	return w.exec(`INSERT INTO checkpoint (tenant, name, position, event) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position, event = excluded.event`,
-		t.id, c.name, c.to.Position, c.to.EventID)
+		number(t.id), text(c.name), number(c.to.Position), text(c.to.EventID))
 }
 
 // loadCheckpoint is a load of a checkpoint in a transaction.
@@ -119,11 +119,8 @@ func (c *loadCheckpoint) do(w *writer) error {
 	if err != nil {
 		return err
 	}
-	err = w.queryRow(`SELECT position, event FROM checkpoint WHERE tenant = ? AND name = ?`, t.id, c.name).
-		Scan(&c.is.Position, &c.is.EventID)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
+	_, err = w.one(`SELECT position, event FROM checkpoint WHERE tenant = ? AND name = ?`,
+		func(s *stmt) { c.is = store.Checkpoint{Position: s.uint(0), EventID: s.text(1)} }, number(t.id), text(c.name))
 	return err
 }
 
@@ -133,9 +130,10 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 		return store.Checkpoint{}, err
 	}
 	var c store.Checkpoint
-	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
-		_, err := r.one(ctx, `SELECT c.position, c.event FROM tenant t CROSS JOIN checkpoint c ON c.tenant = t.id
-WHERE t.name = ? AND c.name = ?`, []any{s.tenant, name}, []any{&c.Position, &c.EventID})
+	err := s.backend.reading(ctx, func(r *reader) error {
+		_, err := r.one(`SELECT c.position, c.event FROM tenant t CROSS JOIN checkpoint c ON c.tenant = t.id
+WHERE t.name = ? AND c.name = ?`,
+			func(s *stmt) { c = store.Checkpoint{Position: s.uint(0), EventID: s.text(1)} }, text(s.tenant), text(name))
 		return err
 	})
 	return c, err

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/evolvego/evolve/store"
@@ -28,12 +26,13 @@ func (l *acquireLease) do(w *writer) error {
 	var owner string
 	var fence uint64
 	var until int64
-	err = w.queryRow("SELECT owner, fence, until FROM lease WHERE tenant = ? AND name = ?", t.id, l.lease.Name).
-		Scan(&owner, &fence, &until)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	_, err = w.one("SELECT owner, fence, until FROM lease WHERE tenant = ? AND name = ?", func(s *stmt) {
+		owner, fence, until = s.text(0), s.uint(1), s.int(2)
+	}, number(t.id), text(l.lease.Name))
+	if err != nil {
 		return err
 	}
-	now := w.backend.now()
+	now := w.backend.config.now()
 	held := owner != "" && now.Before(time.UnixMicro(until))
 	if held && owner != l.lease.Owner {
 		l.refused = &store.LeaseHeldError{Name: l.lease.Name, Owner: owner, Until: time.UnixMicro(until).UTC()}
@@ -46,7 +45,7 @@ func (l *acquireLease) do(w *writer) error {
 	l.lease.Until = time.UnixMicro(now.Add(l.ttl + time.Microsecond - 1).UnixMicro()).UTC()
 	return w.exec(`INSERT INTO lease (tenant, name, owner, fence, until) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET owner = excluded.owner, fence = excluded.fence, until = excluded.until`,
-		t.id, l.lease.Name, l.lease.Owner, l.lease.Fence, l.lease.Until.UnixMicro())
+		number(t.id), text(l.lease.Name), text(l.lease.Owner), number(l.lease.Fence), number(l.lease.Until.UnixMicro()))
 }
 
 // releaseLease is a ReleaseLease.
@@ -59,7 +58,7 @@ func (*releaseLease) count() int { return 1 }
 
 func (l *releaseLease) do(w *writer) error {
 	return w.exec(`UPDATE lease SET owner = '' WHERE name = ? AND owner = ? AND fence = ?
-AND tenant = (SELECT id FROM tenant WHERE name = ?)`, l.lease.Name, l.lease.Owner, l.lease.Fence, l.tenant)
+AND tenant = (SELECT id FROM tenant WHERE name = ?)`, text(l.lease.Name), text(l.lease.Owner), number(l.lease.Fence), text(l.tenant))
 }
 
 // AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"runtime"
@@ -20,30 +18,15 @@ const (
 )
 
 const (
-	findTenant = `SELECT id, (SELECT coalesce(max(position), 0) FROM event WHERE tenant = t.id) FROM tenant t WHERE name = ?`
-	readAll    = `SELECT ` + eventColumns + `, e.stream FROM event e WHERE e.tenant = ? AND e.position BETWEEN ? AND ?
-ORDER BY e.position `
-	readAllForward  = readAll + `LIMIT ? + 0`
-	readAllBackward = readAll + `DESC LIMIT ? + 0`
-	findName        = `SELECT type, name FROM stream WHERE id = ?`
-	// The names of the streams come by CROSS JOIN, so that the events are
-	// looked at in their order. The filter may let through too much here.
-	readLog = `SELECT ` + eventColumns + `, s.type, s.name FROM event e CROSS JOIN stream s ON s.id = e.stream
-WHERE e.tenant = ?1 AND e.position BETWEEN ?2 AND ?3
-AND (?5 IS NULL OR s.type IN (SELECT value FROM json_each(?5)))
-AND (?6 IS NULL OR substr(CAST(s.name AS BLOB), 1, length(?6)) = ?6)
-AND (?7 IS NULL OR e.type IN (SELECT value FROM json_each(?7)))
-ORDER BY e.position `
-	readLogForward  = readLog + `LIMIT ?4 + 0`
-	readLogBackward = readLog + `DESC LIMIT ?4 + 0`
+	findLast = `SELECT seq FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT 1`
+	readAll  = `SELECT ` + eventColumns + ` FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq `
+	findName = `SELECT type, name FROM stream WHERE id = ?`
 )
 
 // Head is [store.Log.Head].
-func (s *Store) Head(ctx context.Context) (uint64, error) {
-	var id int64
-	var head uint64
-	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
-		_, err := r.one(ctx, findTenant, []any{s.tenant}, []any{&id, &head})
+func (s *Store) Head(ctx context.Context) (head uint64, err error) {
+	err = s.backend.reading(ctx, func(r *reader) error {
+		_, head, err = r.tenant(s.tenant)
 		return err
 	})
 	return head, err
@@ -57,21 +40,15 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 		return store.Page{}, err
 	}
 	var page store.Page
-	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
-		var tenant int64
-		var head uint64
-		if _, err := r.one(ctx, findTenant, []any{s.tenant}, []any{&tenant, &head}); err != nil {
+	err := s.backend.reading(ctx, func(r *reader) error {
+		tenant, head, err := r.tenant(s.tenant)
+		if err != nil {
 			return err
 		}
 		p := newPager(o.From, o.Limit, o.Backward, head)
 		p.within(maxScan)
-		var err error
-		switch f := &o.Filter; {
-		case p.empty():
-		case len(f.StreamTypes)+len(f.EventTypes)+len(f.IDPrefix) == 0:
-			err = r.readAll(ctx, tenant, p)
-		default:
-			err = r.readFiltered(ctx, tenant, p, f)
+		if !p.empty() {
+			err = r.readLog(tenant, p, &o.Filter)
 		}
 		page = p.page()
 		return err
@@ -82,87 +59,68 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return page, nil
 }
 
-// readAll reads what there is of p. The names of streams are looked up once for each
-// stream, and not for each event.
-func (r *reader) readAll(ctx context.Context, tenant int64, p *pager) error {
-	query := readAllForward
+// readLog reads what there is of p. Of what the filter leaves out only the stream and the
+// kind are looked at, and their names are looked up once for each and not for each event.
+func (r *reader) readLog(tenant int64, p *pager, f *store.Filter) error {
+	query := readAll
 	if p.backward {
-		query = readAllBackward
+		query += "DESC"
 	}
-	var stream int64
-	var streams []int64 // of the events of p
-	row := newScanner(func(*store.Recorded) []any { return []any{&stream} })
-	err := r.each(ctx, query, []any{tenant, p.low, p.high, p.limit}, func(rows *sql.Rows) (bool, error) {
-		e, err := row.scan(rows)
+	all := len(f.StreamTypes)+len(f.EventTypes)+len(f.IDPrefix) == 0
+	var small arena
+	return r.each(query, func(s *stmt) (bool, error) {
+		stream, err := r.name(s.int(columnStream))
 		if err != nil {
 			return false, err
 		}
-		streams = append(streams, stream)
-		return p.add(e.Position, e), nil
-	})
-	for i := 0; i < len(streams) && err == nil; i++ {
-		p.events[i].Stream, err = r.name(ctx, streams[i])
+		k, err := r.kind(s.int(columnKind))
+		if err != nil {
+			return false, err
+		}
+		if !all && !f.Matches(&store.Recorded{Stream: stream, Event: store.Event{Type: k.name}}) {
+			return true, nil
+		}
+		e := p.grow()
+		e.Stream = stream
+		err = s.event(e, k, &small)
+		return p.goesOn(e.Position, len(e.Data)), err
+	}, number(seq(tenant, p.low)), number(seq(tenant, p.high)))
+}
+
+// tenant returns the id of the tenant called name and the head of its log, zeros if there
+// is none.
+func (r *reader) tenant(name string) (id int64, head uint64, err error) {
+	id, known := r.tenants[name]
+	if !known {
+		if id, err = r.number(findTenant, text(name)); err != nil || id == 0 {
+			return 0, 0, err
+		}
+		remember(r.tenants, name, id)
 	}
-	return err
+	head, err = r.head(id)
+	return id, head, err
+}
+
+// head returns the last position of the log of a tenant.
+func (c *conn) head(tenant int64) (uint64, error) {
+	last, err := c.number(findLast, number(seq(tenant, 0)), number(seq(tenant, maxPosition)))
+	return uint64(last) & maxPosition, err //nolint:gosec // it is not negative
 }
 
 // name returns the name of the stream that has this id.
-func (r *reader) name(ctx context.Context, id int64) (store.Stream, error) {
+func (r *reader) name(id int64) (store.Stream, error) {
 	if name, ok := r.names[id]; ok {
 		return name, nil
 	}
 	var name store.Stream
-	found, err := r.one(ctx, findName, []any{id}, []any{&name.Type, &name.ID})
+	found, err := r.one(findName, func(s *stmt) { name = store.Stream{Type: s.text(0), ID: s.text(1)} }, number(id))
 	if err == nil && !found {
-		err = fmt.Errorf("stream %d has no name", id)
+		err = fmt.Errorf("%w: stream %d is missing", ErrCorrupt, id)
 	}
 	if err == nil {
-		if len(r.names) == maxCached {
-			clear(r.names)
-		}
-		r.names[id] = name
+		remember(r.names, id, name)
 	}
 	return name, err
-}
-
-func (r *reader) readFiltered(ctx context.Context, tenant int64, p *pager, f *store.Filter) error {
-	query := readLogForward
-	if p.backward {
-		query = readLogBackward
-	}
-	streamTypes, err := oneOf(f.StreamTypes)
-	if err != nil {
-		return err
-	}
-	eventTypes, err := oneOf(f.EventTypes)
-	if err != nil {
-		return err
-	}
-	var prefix any
-	if f.IDPrefix != "" {
-		prefix = []byte(f.IDPrefix)
-	}
-	args := []any{tenant, p.low, p.high, p.limit, streamTypes, prefix, eventTypes}
-	row := newScanner(func(e *store.Recorded) []any { return []any{&e.Stream.Type, &e.Stream.ID} })
-	return r.each(ctx, query, args, func(rows *sql.Rows) (bool, error) {
-		e, err := row.scan(rows)
-		if err != nil {
-			return false, err
-		}
-		if !f.Matches(e) {
-			return p.add(e.Position, nil), nil
-		}
-		return p.add(e.Position, e), nil
-	})
-}
-
-// oneOf returns names as JSON, nil for none. What is not UTF-8 matches too much.
-func oneOf(names []string) (any, error) {
-	if len(names) == 0 {
-		return nil, nil //nolint:nilnil // the NULL of SQL
-	}
-	text, err := json.Marshal(names)
-	return string(text), err
 }
 
 // Subscribe is [store.Log.Subscribe]. The loop runs where it is, and holds no

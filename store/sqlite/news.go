@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,10 +70,10 @@ func (b *backend) watch() (end func()) {
 func (b *backend) poll(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	var conn *sql.Conn // the same one each time: versions of two do not compare
+	var c *conn // the same one each time: versions of two do not compare
 	defer func() {
-		if conn != nil {
-			_ = conn.Close()
+		if c != nil {
+			_ = c.close()
 		}
 	}()
 	defer b.moved.Store(nil) // nobody would take it back
@@ -82,11 +81,11 @@ func (b *backend) poll(ctx context.Context) {
 	for {
 		var version int64
 		var err error
-		if conn == nil {
-			conn, err = b.reads.Conn(ctx)
+		if c == nil {
+			c, err = openReader(b.place, &b.config)
 		}
 		if err == nil {
-			err = conn.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA data_version").Scan(&version)
+			version, err = c.number("PRAGMA data_version")
 		}
 		moved := b.place.check()
 		b.moved.Store(&moved)

@@ -1,8 +1,6 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
 	_ "embed" // for the schema
 	"errors"
 	"fmt"
@@ -13,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	lib "modernc.org/sqlite/lib"
 )
 
 const (
@@ -22,17 +20,17 @@ const (
 	// schemaVersion is the user_version of a file that is up to date.
 	schemaVersion = 3
 	// busyTimeout is how long to wait for another process. SQLite does not wait in
-	// line but looks now and then, so beside a busy writer it may take long.
+	// line but looks now and then, so beside a busy writer it may take long. See settings.
 	busyTimeout = 30 * time.Second
 )
 
 var (
-	//go:embed schema.sql
-	schema1 string
-	//go:embed schema2.sql
-	schema2 string
-	//go:embed schema3.sql
-	schema3 string
+	//go:embed sql/schema.sql
+	schema string
+	//go:embed sql/upgrade2.sql
+	upgrade2 string
+	//go:embed sql/upgrade3.sql
+	upgrade3 string
 )
 
 // config is the settings of a backend.
@@ -40,7 +38,7 @@ type config struct {
 	now         func() time.Time
 	synchronous string
 	readOnly    bool
-	mode        string // of the connections, as in a URI of SQLite
+	immutable   bool // the file is read without locks, and cannot change
 }
 
 // Option is a setting of [Open] and [OpenReadOnly].
@@ -145,14 +143,9 @@ func findFile(path string, mustExist bool) (*place, error) {
 // prepareFile checks that the file is one of this store and creates its schema,
 // trying again as long as another process is at it.
 func prepareFile(p *place) error {
-	db, err := openDB(p, "rwc")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
 	for {
-		err := migrate(db, p)
+		err := prepareOnce(p)
 		if !isBusy(err) || time.Now().After(deadline) { //nolint:forbidigo // as above
 			return err
 		}
@@ -160,32 +153,51 @@ func prepareFile(p *place) error {
 	}
 }
 
+func prepareOnce(p *place) (err error) {
+	c, err := openConn(p.real, lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_CREATE)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	if err := p.checkLog(c); err != nil {
+		return err
+	}
+	if err := c.script(settings); err != nil {
+		return err
+	}
+	return migrate(c, p)
+}
+
+// settings are those of all connections. Foreign keys are checked, and where the
+// system can tell a disk to write what is in its cache, it does.
+const settings = "PRAGMA busy_timeout=30000; PRAGMA foreign_keys=1; PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1"
+
 // inspectFile checks that the file is one of this store with the schema of today, and
 // finds out how it can be read.
 func inspectFile(p *place, c *config) error {
-	c.mode = "ro"
-	err := inspect(p, c.mode)
+	err := inspect(p, c)
 	// To read beside a writer, SQLite needs the two other files, and creates them.
-	// Where it cannot, and there are none, nobody writes.
+	// Where it cannot, and there is no log, nobody writes.
 	if kind := kindOf(err); (kind == ErrNoAccess || kind == ErrReadOnly) && p.logSize() == 0 { //nolint:errorlint // as it is
-		c.mode = "ro&immutable=1"
-		err = inspect(p, c.mode)
+		c.immutable = true
+		err = inspect(p, c)
 	}
 	return err
 }
 
-func inspect(p *place, mode string) error {
-	db, err := openDB(p, mode)
+func inspect(p *place, config *config) (err error) {
+	c, err := openConn(p.real, lib.SQLITE_OPEN_READONLY)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	conn, err := db.Conn(context.Background())
-	if err != nil {
+	if err := errors.Join(p.checkLog(c), c.close()); err != nil {
 		return err
 	}
-	defer conn.Close()
-	version, err := identify(context.Background(), conn, p.path)
+	if c, err = openReader(p, config); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	version, err := identify(c, p.path)
 	switch {
 	case err != nil:
 		return err
@@ -197,75 +209,121 @@ func inspect(p *place, mode string) error {
 	return nil
 }
 
-// openDB returns a pool for the file in which nothing is opened yet. Each connection
-// is opened in mode, which is that of a URI of SQLite, and gets the pragmas.
-func openDB(p *place, mode string, pragmas ...string) (*sql.DB, error) {
-	q := url.Values{
-		"_pragma": append([]string{
-			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)", "fullfsync(1)", "checkpoint_fullfsync(1)",
-		}, pragmas...),
-		"_dqs":      {"0"},
-		"_error_rc": {"1"},
+// openReader opens a connection that reads. It never creates a file.
+func openReader(p *place, config *config) (*conn, error) {
+	path, flags := p.real, int32(lib.SQLITE_OPEN_READWRITE)
+	if config.readOnly {
+		flags = lib.SQLITE_OPEN_READONLY
 	}
-	name := url.URL{Path: filepath.ToSlash(p.real)}
-	return sql.Open("sqlite", "file:"+name.EscapedPath()+"?mode="+mode+"&"+q.Encode())
+	if config.immutable {
+		uri := url.URL{Path: filepath.ToSlash(path)}
+		path, flags = "file:"+uri.EscapedPath()+"?immutable=1", flags|lib.SQLITE_OPEN_URI
+	}
+	return openWith(path, flags, settings+"; PRAGMA query_only=1")
+}
+
+// openWith opens a connection and runs script on it.
+func openWith(path string, flags int32, script string) (*conn, error) {
+	c, err := openConn(path, flags)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.script(script); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
 }
 
 // migrate brings the file to schemaVersion. What is not of this store is left as
 // it is.
-func migrate(db *sql.DB, p *place) (err error) {
-	ctx := context.Background()
-	conn, err := db.Conn(ctx)
-	if err != nil {
+func migrate(c *conn, p *place) (err error) {
+	if _, err := identify(c, p.path); err != nil {
 		return err
 	}
-	defer conn.Close()
-	if _, err := identify(ctx, conn, p.path); err != nil {
+	if err := useLog(c); err != nil {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
+	version, err := identify(c, p.path)
+	if err != nil || version == schemaVersion {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	// With foreign keys, a table is dropped row by row. It cannot be set in a
+	// transaction.
+	if err := c.script("PRAGMA foreign_keys=0; BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
-		if err != nil {
-			_, e := conn.ExecContext(ctx, "ROLLBACK")
-			err = errors.Join(err, e)
+		if err != nil && !c.autocommit() {
+			err = errors.Join(err, c.script("ROLLBACK"))
 		}
 	}()
-	version, err := identify(ctx, conn, p.path) // another process may have been faster
-	if err != nil {
+	if version, err = identify(c, p.path); err != nil { // another process may have been faster
 		return err
 	}
-	if version < schemaVersion {
-		steps := [schemaVersion]string{schema1, schema2, schema3} // from each version to the next
-		script := fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d",
-			strings.Join(steps[version:], ";"), applicationID, schemaVersion)
-		if _, err := conn.ExecContext(ctx, script); err != nil {
+	if err := upgrade(c, version); err != nil {
+		return err
+	}
+	return c.script("COMMIT")
+}
+
+// useLog sets the journal mode, in which readers do not wait for the writer.
+func useLog(c *conn) error {
+	var mode string
+	if _, err := c.one("PRAGMA journal_mode=WAL", func(s *stmt) { mode = s.text(0) }); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the journal mode is %q and cannot be WAL: is the file on a network file system?", mode)
+	}
+	return nil
+}
+
+// upgrade changes the schema from version to the newest.
+func upgrade(c *conn, version int64) error {
+	if version == schemaVersion {
+		return nil
+	}
+	steps := []string{schema}
+	if version > 0 {
+		steps = []string{upgrade2, upgrade3}[version-1:] // from each version to the next
+		if err := checkRoom(c); err != nil {
 			return err
 		}
 	}
-	_, err = conn.ExecContext(ctx, "COMMIT")
-	return err
+	for _, step := range steps {
+		if err := c.script(step); err != nil {
+			return err
+		}
+	}
+	return c.script(fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, schemaVersion))
+}
+
+// checkRoom refuses a file of version 1 or 2 that has numbers which version 3 has no
+// room for.
+func checkRoom(c *conn) error {
+	tenants, err := c.number("SELECT coalesce(max(id), 0) FROM tenant")
+	if err != nil {
+		return err
+	}
+	positions, err := c.number("SELECT coalesce(max(position), 0) FROM event")
+	if err != nil {
+		return err
+	}
+	if tenants > maxTenant || positions > maxPosition {
+		return fmt.Errorf("tenant %d or position %d is too high for version %d of the schema", tenants, positions, schemaVersion)
+	}
+	return nil
 }
 
 // identify returns the version of the file's schema, 0 for a new file.
-func identify(ctx context.Context, conn *sql.Conn, path string) (version int, err error) {
-	var application, tables int
-	for _, get := range []struct {
-		to    *int
-		query string
-	}{
-		{&application, "PRAGMA application_id"},
-		{&version, "PRAGMA user_version"},
-		{&tables, "SELECT count(*) FROM sqlite_schema"},
-	} {
-		if err := conn.QueryRowContext(ctx, get.query).Scan(get.to); err != nil {
+func identify(c *conn, path string) (version int64, err error) {
+	var answers [3]int64
+	for i, query := range [...]string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
+		if answers[i], err = c.number(query); err != nil {
 			return 0, err
 		}
 	}
+	application, version, tables := answers[0], answers[1], answers[2]
 	switch {
 	case application == 0 && version == 0 && tables == 0:
 		return 0, nil

@@ -2,8 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/evolvego/evolve/store"
@@ -18,12 +18,14 @@ const (
 	maxReaders = 8
 )
 
-// reader is a connection that reads, with its statements.
+// reader is a connection that reads, with the names that it has met, which never change.
+// Each map has maxCached at most.
 type reader struct {
-	conn    *sql.Conn
-	stmts   map[string]*sql.Stmt
-	streams map[streamName]int64   // ids, which never change; maxCached at most
-	names   map[int64]store.Stream // the other way around; maxCached at most
+	*conn
+	tenants map[string]int64
+	streams map[streamName]int64
+	names   map[int64]store.Stream // the other way around
+	kinds   map[int64]kind
 }
 
 type streamName struct {
@@ -31,12 +33,12 @@ type streamName struct {
 	stream store.Stream
 }
 
-func (r *reader) close() error {
-	var errs []error
-	for _, stmt := range r.stmts {
-		errs = append(errs, stmt.Close())
+// remember adds to a map of names.
+func remember[K comparable, V any](names map[K]V, key K, value V) {
+	if len(names) == maxCached {
+		clear(names)
 	}
-	return errors.Join(append(errs, r.conn.Close())...)
+	names[key] = value
 }
 
 // readers are the connections that read. The one that was used last is used next: it
@@ -71,9 +73,21 @@ func (rs *readers) put(r *reader) {
 	<-rs.busy
 }
 
-// reading calls do with a reader that nobody else has. The reads of do are not
-// ended by ctx, which costs a goroutine each, so they must be short.
-func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *reader) error) error {
+// close closes those that are idle.
+func (rs *readers) close() error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var errs []error
+	for _, r := range rs.idle {
+		errs = append(errs, r.close())
+	}
+	rs.idle = nil
+	return errors.Join(errs...)
+}
+
+// reading calls do with a reader that nobody else has. The reads of do are not ended by
+// ctx, so they must be short.
+func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	if err := b.ready(ctx); err != nil {
 		return err
 	}
@@ -86,18 +100,17 @@ func (b *backend) reading(ctx context.Context, do func(ctx context.Context, r *r
 	}
 	r := b.readers.take()
 	defer func() { b.readers.put(r) }()
-	quiet := context.WithoutCancel(ctx)
 	if r == nil {
-		conn, err := b.reads.Conn(quiet)
+		c, err := openReader(b.place, &b.config)
 		if err != nil {
 			return fileError(b.path, err)
 		}
 		r = &reader{
-			conn: conn, stmts: make(map[string]*sql.Stmt),
-			streams: make(map[streamName]int64), names: make(map[int64]store.Stream),
+			conn: c, tenants: make(map[string]int64), streams: make(map[streamName]int64),
+			names: make(map[int64]store.Stream), kinds: make(map[int64]kind),
 		}
 	}
-	err := do(quiet, r)
+	err := do(r)
 	if err == nil {
 		err = b.placeOfReads()
 	}
@@ -117,63 +130,14 @@ func (b *backend) placeOfReads() error {
 	return b.place.checkMain()
 }
 
-func (r *reader) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt, ok := r.stmts[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := r.conn.PrepareContext(ctx, query)
-	if err == nil {
-		r.stmts[query] = stmt
-	}
-	return stmt, err
-}
-
-// one reads the one row of query into to, and reports whether there is one.
-func (r *reader) one(ctx context.Context, query string, args, to []any) (bool, error) {
-	stmt, err := r.stmt(ctx, query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return false, err
-	}
-	err = stmt.QueryRowContext(ctx, args...).Scan(to...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// each calls add for the rows of query until it returns false or an error.
-func (r *reader) each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error {
-	stmt, err := r.stmt(ctx, query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return err
-	}
-	return eachOf(ctx, stmt, args, add)
-}
-
-func eachOf(ctx context.Context, stmt *sql.Stmt, args []any, add func(*sql.Rows) (bool, error)) error {
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if more, err := add(rows); err != nil || !more {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // SQLite prepares a statement anew for each value that is bound to its LIMIT, but not
 // for an expression.
 const (
-	findStreamByName = `SELECT s.id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
-FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
-	findHead    = `SELECT coalesce(max(version), 0) FROM event WHERE stream = ?`
-	readForward = `SELECT ` + eventColumns + ` FROM event e
-WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version LIMIT ? + 0`
-	readBackward = `SELECT ` + eventColumns + ` FROM event e
-WHERE e.stream = ? AND e.version BETWEEN ? AND ? ORDER BY e.version DESC LIMIT ? + 0`
+	findTenant       = `SELECT id FROM tenant WHERE name = ?`
+	findStreamByName = `SELECT s.id FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
+	findHead         = `SELECT coalesce(max(version), 0) FROM event WHERE stream = ?`
+	readForward      = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version LIMIT ? + 0`
+	readBackward     = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version DESC LIMIT ? + 0`
 )
 
 // Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
@@ -186,28 +150,16 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 		return store.Page{}, err
 	}
 	var page store.Page
-	err := s.backend.reading(ctx, func(ctx context.Context, r *reader) error {
-		id, head, err := r.stream(ctx, streamName{s.tenant, stream})
+	err := s.backend.reading(ctx, func(r *reader) error {
+		id, head, err := r.stream(streamName{s.tenant, stream})
 		if err != nil {
 			return err
 		}
 		// What is at or below head never changes, so the page needs no
 		// transaction to be of one moment.
 		p := newPager(o.From, o.Limit, o.Backward, head)
-		query := readForward
-		if o.Backward {
-			query = readBackward
-		}
 		if !p.empty() {
-			row := newScanner(nil)
-			row.event.Stream = stream
-			err = r.each(ctx, query, []any{id, p.low, p.high, p.limit}, func(rows *sql.Rows) (bool, error) {
-				e, err := row.scan(rows)
-				if err != nil {
-					return false, err
-				}
-				return p.add(e.Version, e), nil
-			})
+			err = r.readStream(stream, id, p)
 		}
 		page = p.page()
 		return err
@@ -218,21 +170,56 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	return page, nil
 }
 
+// readStream reads what there is of p in the stream with this id.
+func (r *reader) readStream(stream store.Stream, id int64, p *pager) error {
+	query := readForward
+	if p.backward {
+		query = readBackward
+	}
+	var small arena
+	return r.each(query, func(s *stmt) (bool, error) {
+		k, err := r.kind(s.int(columnKind))
+		if err != nil {
+			return false, err
+		}
+		e := p.grow()
+		e.Stream = stream
+		err = s.event(e, k, &small)
+		return p.goesOn(e.Version, len(e.Data)), err
+	}, number(id), number(p.low), number(p.high), number(p.limit))
+}
+
 // stream returns the id and the version of the stream called name, zeros if there is
 // none. To find it by its name takes pages of two indexes that nobody else needs.
-func (r *reader) stream(ctx context.Context, name streamName) (id int64, version uint64, err error) {
-	if id, ok := r.streams[name]; ok {
-		_, err := r.one(ctx, findHead, []any{id}, []any{&version})
-		return id, version, err
-	}
-	found, err := r.one(ctx, findStreamByName, []any{name.tenant, name.stream.Type, name.stream.ID}, []any{&id, &version})
-	if found {
-		if len(r.streams) == maxCached {
-			clear(r.streams)
+func (r *reader) stream(name streamName) (id int64, version uint64, err error) {
+	id, known := r.streams[name]
+	if !known {
+		id, err = r.number(findStreamByName, text(name.tenant), text(name.stream.Type), text(name.stream.ID))
+		if err != nil || id == 0 {
+			return 0, 0, err
 		}
-		r.streams[name] = id
+		remember(r.streams, name, id)
 	}
+	_, err = r.one(findHead, func(s *stmt) { version = s.uint(0) }, number(id))
 	return id, version, err
+}
+
+// kind returns the kind that has this id.
+func (r *reader) kind(id int64) (kind, error) {
+	if k, ok := r.kinds[id]; ok {
+		return k, nil
+	}
+	var k kind
+	found, err := r.one("SELECT type, schema, content_type FROM kind WHERE id = ?", func(s *stmt) {
+		k = kind{s.text(0), uint32(s.int(1)), s.text(2)} //nolint:gosec // as it was inserted
+	}, number(id))
+	if err == nil && !found {
+		err = fmt.Errorf("%w: kind %d is missing", ErrCorrupt, id)
+	}
+	if err == nil {
+		remember(r.kinds, id, k)
+	}
+	return k, err
 }
 
 // pager makes a page of a stream or log up to head, of what is numbered from low
@@ -242,7 +229,7 @@ type pager struct {
 	limit           int
 	backward        bool
 	next            uint64 // if the page is as long as it can be
-	seen, data      int
+	data            int
 	events          []store.Recorded
 }
 
@@ -276,18 +263,20 @@ func (p *pager) within(n uint64) {
 
 func (p *pager) empty() bool { return p.low > p.high }
 
-// add adds the event with this number, or if e is nil only looks at it, and
-// reports whether the page goes on.
-func (p *pager) add(number uint64, e *store.Recorded) bool {
-	p.seen++
-	if e != nil {
-		if p.events == nil {
-			p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
-		}
-		p.events = append(p.events, *e)
-		p.data += len(e.Data)
+// grow returns where the next event of the page goes.
+func (p *pager) grow() *store.Recorded {
+	if p.events == nil {
+		p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
 	}
-	if p.seen < p.limit && p.data < maxPageData {
+	p.events = append(p.events, store.Recorded{})
+	return &p.events[len(p.events)-1]
+}
+
+// goesOn reports whether the page goes on after the event with this number and so many
+// bytes of data.
+func (p *pager) goesOn(number uint64, data int) bool {
+	p.data += data
+	if len(p.events) < p.limit && p.data < maxPageData {
 		return true
 	}
 	p.next = number + 1

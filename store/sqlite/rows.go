@@ -1,14 +1,34 @@
 package sqlite
 
 import (
-	"database/sql"
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
+	lib "modernc.org/sqlite/lib"
+
 	"github.com/evolvego/evolve/store"
 )
+
+// The key of an event is the id of its tenant and its position.
+const (
+	positionBits = 40
+	maxPosition  = 1<<positionBits - 1
+	maxTenant    = 1<<(63-positionBits) - 1
+)
+
+// seq returns the key of the event of a tenant at position.
+func seq(tenant int64, position uint64) int64 { return tenant<<positionBits | int64(position) } //nolint:gosec // at most maxPosition
+
+// kind is what the events of a row of table kind have in common.
+type kind struct {
+	name        string
+	schema      uint32
+	contentType string
+}
 
 // record is what the columns of an event get, other than where it is. It shares
 // nothing with the event that it was made of.
@@ -22,7 +42,7 @@ type record struct {
 // encode copies e, recorded at at.
 func (r *record) encode(e *store.Event, at time.Time) error {
 	r.event = *e
-	r.event.Data = append([]byte{}, e.Data...) // not nil, which would be NULL
+	r.event.Data = bytes.Clone(e.Data)
 	if e.ContentType == "" {
 		r.event.ContentType = store.OctetStream
 	}
@@ -37,11 +57,109 @@ func (r *record) encode(e *store.Event, at time.Time) error {
 	return err
 }
 
-// args appends the arguments of insertRows for r.
-func (r *record) args(args []any, tenant int64, position uint64, s streamHead) []any {
-	e := &r.event
-	return append(args, tenant, int64(position), s.id, int64(s.version), //nolint:gosec // at most store.MaxVersion
-		e.ID, e.Type, int64(e.Schema), e.ContentType, r.time, r.recordedAt, r.meta, e.Data)
+func (r *record) kind() kind { return kind{r.event.Type, r.event.Schema, r.event.ContentType} }
+
+const insertEvent = `INSERT INTO event (seq, tenant, stream, version, id, kind, time, recorded_at, meta, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// insert inserts r as the event of tenant at position.
+func (r *record) insert(c *conn, tenant int64, position uint64, s streamHead, kind int64) error {
+	if position > maxPosition {
+		return fmt.Errorf("position %d is above the largest one", position)
+	}
+	var uuid [16]byte
+	return c.exec(insertEvent, number(seq(tenant, position)), number(tenant), number(s.id), number(s.version),
+		idValue(r.event.ID, &uuid), number(kind), number(r.time), number(r.recordedAt), text(r.meta), blob(r.event.Data))
+}
+
+// idValue returns what the column id has for an id. It may be kept in uuid.
+func idValue(id string, uuid *[16]byte) value {
+	if parseUUID(uuid, id) {
+		return blob(uuid[:])
+	}
+	return text(id)
+}
+
+// parseUUID parses a UUID in the form in which they are mostly written, in lower case.
+// Each id has one form in the file, so that it is unique.
+func parseUUID(to *[16]byte, id string) bool {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return false
+	}
+	n := 0
+	for i := 0; i < len(id); i += 2 {
+		if id[i] == '-' {
+			i++
+		}
+		high, low := nibble(id[i]), nibble(id[i+1])
+		if high > 15 || low > 15 {
+			return false
+		}
+		to[n] = high<<4 | low
+		n++
+	}
+	return true
+}
+
+// nibble returns the number of a digit, above 15 if it is none in lower case.
+func nibble(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 16
+}
+
+// id returns the id in a column.
+func (s *stmt) id(column int32, a *arena) string {
+	raw := s.bytes(column)
+	if len(raw) != 16 || s.kind(column) != lib.SQLITE_BLOB {
+		return a.text(raw)
+	}
+	var to [36]byte
+	hex.Encode(to[:], raw[:4])
+	to[8] = '-'
+	hex.Encode(to[9:], raw[4:6])
+	to[13] = '-'
+	hex.Encode(to[14:], raw[6:8])
+	to[18] = '-'
+	hex.Encode(to[19:], raw[8:10])
+	to[23] = '-'
+	hex.Encode(to[24:], raw[10:])
+	return a.text(to[:])
+}
+
+// eventColumns are those that event reads, and the stream after them.
+const eventColumns = `seq, version, id, kind, time, recorded_at, meta, data, stream`
+
+const (
+	columnSeq = iota
+	columnVersion
+	columnID
+	columnKind
+	columnTime
+	columnRecordedAt
+	columnMeta
+	columnData
+	columnStream
+)
+
+// event reads a row of eventColumns into e, whose kind and stream are known.
+func (s *stmt) event(e *store.Recorded, k kind, a *arena) error {
+	e.Position = s.uint(columnSeq) & maxPosition
+	e.Version = s.uint(columnVersion)
+	e.ID = s.id(columnID, a)
+	e.Type, e.Schema, e.ContentType = k.name, k.schema, k.contentType
+	e.Time, e.RecordedAt = time.UnixMicro(s.int(columnTime)).UTC(), time.UnixMicro(s.int(columnRecordedAt)).UTC()
+	if meta := s.bytes(columnMeta); len(meta) > 0 {
+		if err := decodeMeta(&e.Meta, meta, a); err != nil {
+			return fmt.Errorf("metadata of event %q: %w", e.ID, err)
+		}
+	}
+	e.Data = a.bytes(s.bytes(columnData))
+	return nil
 }
 
 // metadata is store.Metadata as JSON.
@@ -66,50 +184,46 @@ func encodeMeta(m *store.Metadata) (string, error) {
 	return strings.TrimSuffix(text.String(), "\n"), nil
 }
 
-// eventColumns are those that scan reads.
-const eventColumns = `e.position, e.version, e.id, e.type, e.schema, e.content_type, e.time, e.recorded_at, e.meta, e.data`
-
-// scanner reads rows of eventColumns, and of more after them, into what it keeps for
-// them all: only what an event refers to is allocated for each.
-type scanner struct {
-	event          store.Recorded
-	at, recordedAt int64
-	meta           sql.RawBytes
-	columns        []any
-}
-
-// newScanner returns a scanner whose columns go on with those that more returns for the
-// event.
-func newScanner(more func(e *store.Recorded) []any) *scanner {
-	s := new(scanner)
-	e := &s.event
-	s.columns = []any{
-		&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &s.at, &s.recordedAt, &s.meta, &e.Data,
+// decodeMeta reads what encodeMeta has written. It takes what most events have by
+// itself, and leaves the rest to encoding/json.
+func decodeMeta(to *store.Metadata, text []byte, a *arena) error {
+	rest := text
+	for _, field := range [...]struct {
+		begins string
+		to     *string
+	}{
+		{`"correlation_id":"`, &to.CorrelationID},
+		{`"causation_id":"`, &to.CausationID},
+		{`"actor_id":"`, &to.ActorID},
+	} {
+		rest = cutField(rest, len(rest) == len(text), field.begins, field.to, a)
 	}
-	if more != nil {
-		s.columns = append(s.columns, more(e)...)
-	}
-	return s
-}
-
-// scan reads the next row. The event is overwritten by the next scan.
-func (s *scanner) scan(rows *sql.Rows) (*store.Recorded, error) {
-	e := &s.event
-	e.Meta = store.Metadata{}
-	if err := rows.Scan(s.columns...); err != nil {
-		return nil, err
-	}
-	e.Time, e.RecordedAt = time.UnixMicro(s.at).UTC(), time.UnixMicro(s.recordedAt).UTC()
-	if len(e.Data) == 0 {
-		e.Data = nil
-	}
-	if len(s.meta) == 0 {
-		return e, nil
+	if len(rest) == 1 && rest[0] == '}' && len(text) > 2 {
+		return nil
 	}
 	var m metadata
-	if err := json.Unmarshal(s.meta, &m); err != nil {
-		return nil, fmt.Errorf("metadata of event %q: %w", e.ID, err)
+	if err := json.Unmarshal(text, &m); err != nil {
+		return err
 	}
-	e.Meta = store.Metadata(m)
-	return e, nil
+	*to = store.Metadata(m)
+	return nil
+}
+
+// cutField takes a field that begins so from the beginning of rest, after a { if it is the
+// first, or a comma, if there is nothing in its value that stands for something else.
+func cutField(rest []byte, first bool, begins string, to *string, a *arena) []byte {
+	before := byte(',')
+	if first {
+		before = '{'
+	}
+	if len(rest) < 1+len(begins) || rest[0] != before || string(rest[1:1+len(begins)]) != begins {
+		return rest
+	}
+	value := rest[1+len(begins):]
+	end := bytes.IndexByte(value, '"')
+	if end < 0 || bytes.IndexByte(value[:end], '\\') >= 0 {
+		return rest
+	}
+	*to = a.text(value[:end])
+	return value[end+1:]
 }

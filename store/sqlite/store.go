@@ -1,14 +1,11 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -38,10 +35,8 @@ type Store struct {
 type backend struct {
 	place    *place
 	path     string // of it, for messages
-	now      func() time.Time
-	reads    *sql.DB
+	config   config
 	readers  readers
-	writes   *sql.DB
 	writer   *writer       // nil if the store is read-only
 	updating atomic.Uint64 // the goroutine that is in an Update, 0: none
 	news     news
@@ -53,16 +48,16 @@ type backend struct {
 // newBackend opens the connections to a file that is prepared.
 func newBackend(p *place, c *config) (*Store, error) {
 	b := &backend{
-		place: p, path: p.path, now: c.now,
+		place: p, path: p.path, config: *c,
 		readers: readers{busy: make(chan struct{}, maxReaders)}, done: make(chan struct{}),
 	}
 	b.close = sync.OnceValue(b.shut)
-	err := b.openReads(c)
+	err := b.openReads()
 	if err == nil && !c.readOnly {
-		err = b.openWrites(c)
+		b.writer, err = newWriter(b, c)
 	}
 	if err != nil {
-		return nil, fileError(b.path, errors.Join(err, b.closeDBs()))
+		return nil, fileError(b.path, errors.Join(err, b.readers.close()))
 	}
 	if b.writer != nil {
 		go b.writer.run() // shut waits for it
@@ -71,24 +66,13 @@ func newBackend(p *place, c *config) (*Store, error) {
 }
 
 // openReads opens a connection that reads, and notes the files.
-func (b *backend) openReads(c *config) (err error) {
-	if b.reads, err = openDB(b.place, cmp.Or(c.mode, "rw"), "query_only(1)"); err != nil {
-		return err
-	}
-	return b.reading(context.Background(), func(ctx context.Context, r *reader) error {
-		if _, err := r.one(ctx, "SELECT count(*) FROM tenant", nil, []any{new(int)}); err != nil { // has all files opened
+func (b *backend) openReads() error {
+	return b.reading(context.Background(), func(r *reader) error {
+		if _, err := r.number("SELECT count(*) FROM tenant"); err != nil { // has all files opened
 			return err
 		}
 		return b.place.note()
 	})
-}
-
-func (b *backend) openWrites(c *config) (err error) {
-	if b.writes, err = openDB(b.place, "rw", "synchronous("+c.synchronous+")", "journal_size_limit(67108864)"); err != nil {
-		return err
-	}
-	b.writer, err = newWriter(b)
-	return err
 }
 
 // Tenant returns the store of tenant id. It is an *[store.InvalidError] if id
@@ -124,31 +108,15 @@ func (b *backend) shut() error {
 	for range maxReaders {
 		b.readers.busy <- struct{}{}
 	}
-	var errs []error
-	for _, r := range b.readers.idle {
-		errs = append(errs, r.close())
-	}
+	err := b.readers.close()
 	if b.writer != nil {
-		b.writer.dropKept()
-		for _, stmt := range b.writer.stmts {
-			errs = append(errs, stmt.Close())
-		}
-		errs = append(errs, b.writer.conn.Close())
+		b.writer.theirs.close()
+		err = errors.Join(err, b.writer.close())
 	}
-	if err := errors.Join(append(errs, b.closeDBs())...); err != nil {
+	if err != nil {
 		return fileError(b.path, err)
 	}
 	return nil
-}
-
-func (b *backend) closeDBs() error {
-	var errs []error
-	for _, db := range []*sql.DB{b.reads, b.writes} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (b *backend) closed() bool {

@@ -37,7 +37,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	select {
 	case in := <-u.enter:
 		// Here and not by the writer, so that a panic is the caller's.
-		if err := u.call(&Tx{store: s, writer: in, ctx: context.WithoutCancel(ctx)}, do); err != nil { //nolint:contextcheck // the writer has none
+		if err := u.call(&Tx{store: s, writer: in, ctx: context.WithoutCancel(ctx)}, do); err != nil {
 			<-r.done
 			return err
 		}
@@ -136,15 +136,7 @@ func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	if len(args) == 0 {
-		result, err := t.writer.conn.ExecContext(t.ctx, query)
-		return result, t.fail(err)
-	}
-	stmt, err := t.writer.kept(query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return nil, t.fail(err)
-	}
-	result, err := stmt.ExecContext(t.ctx, args...)
+	result, err := t.writer.theirs.exec(query, args)
 	return result, t.fail(err)
 }
 
@@ -155,11 +147,7 @@ func (t *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	stmt, err := t.writer.kept(query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return nil, t.fail(err)
-	}
-	rows, err := stmt.QueryContext(t.ctx, args...)
+	rows, err := t.writer.theirs.query(t.ctx, query, args)
 	if err != nil {
 		return nil, t.fail(err)
 	}
@@ -230,16 +218,14 @@ func (t *Tx) do(job func(w *writer) error) error {
 	return t.fail(job(t.writer))
 }
 
-// ready returns why nothing can be done. To begin a transaction within the one that
-// there is fails, and that is how one sees that it is there: without it, each
-// statement would be committed by itself.
+// ready returns why nothing can be done. Where SQL of the caller has ended the
+// transaction, each statement would be committed by itself.
 func (t *Tx) ready() error {
 	if t.done {
 		return store.ErrTxDone
 	}
-	if t.failed == nil && t.writer.exec("BEGIN") == nil {
-		_ = t.writer.exec("ROLLBACK") // of what has just begun
-		t.failed = t.fail(errors.New("transaction was ended by its own SQL"))
+	if t.failed == nil && t.writer.autocommit() {
+		_ = t.fail(errors.New("transaction was ended by its own SQL"))
 	}
 	return t.failed
 }

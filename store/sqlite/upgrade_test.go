@@ -20,7 +20,7 @@ import (
 func version1(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.db")
-	schema, err := os.ReadFile("schema.sql")
+	schema, err := os.ReadFile("testdata/version1.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -18,8 +19,6 @@ const (
 	maxGroupEvents = 4096
 	// maxCached is how many heads of streams the writer remembers at most.
 	maxCached = 100_000
-	// maxKept is how many statements of callers are kept prepared at most.
-	maxKept = 256
 )
 
 // write is something to do in a transaction of the writer.
@@ -41,19 +40,20 @@ type request struct {
 
 // writer makes all writes of a backend, on one connection.
 type writer struct {
+	*conn
 	backend *backend
-	conn    *sql.Conn
 	queue   chan *request
 	held    *request      // that was taken out of the queue, and is for the next group
 	stopped chan struct{} // closed when run has returned
-	stmts   map[string]*sql.Stmt
-	theirs  map[string]*sql.Stmt // of the callers of Update; maxKept at most
+	theirs  theirs        // the statements of the callers of Update
 
 	// What is in the file, as long as nobody else has written to it: the
 	// version says whether.
-	version int64
-	tenants map[string]*tenantHead
-	streams map[streamKey]streamHead
+	version    int64
+	tenants    map[string]*tenantHead
+	streams    map[streamKey]streamHead
+	kinds      map[kind]int64
+	lastStream int64 // the highest id of a stream; 0: not known
 }
 
 // tenantHead is a row of table tenant, and the last position of its log.
@@ -72,23 +72,22 @@ type streamHead struct {
 	version uint64
 }
 
-func newWriter(b *backend) (*writer, error) {
-	conn, err := b.writes.Conn(context.Background())
+func newWriter(b *backend, c *config) (*writer, error) {
+	script := fmt.Sprintf("%s; PRAGMA synchronous=%s; PRAGMA journal_size_limit=67108864", settings, c.synchronous)
+	conn, err := openWith(b.place.real, lib.SQLITE_OPEN_READWRITE, script)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
-		backend: b,
 		conn:    conn,
+		backend: b,
 		queue:   make(chan *request, maxGroup),
 		stopped: make(chan struct{}),
-		stmts:   make(map[string]*sql.Stmt),
-		theirs:  make(map[string]*sql.Stmt),
 	}
+	w.theirs.conn = conn
 	w.forget()
-	// See begin.
-	if _, err := conn.ExecContext(context.Background(), "PRAGMA busy_timeout = 5"); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	if err := conn.script("PRAGMA busy_timeout=5"); err != nil { // see begin
+		return nil, errors.Join(err, conn.close())
 	}
 	return w, nil
 }
@@ -231,8 +230,11 @@ func (w *writer) commit(group []*request) error {
 		err = refused{err}
 	}
 	w.forget()
-	// A transaction that failed may have ended by itself, so this may fail too.
-	_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
+	if !w.autocommit() { // a transaction that failed may have ended by itself
+		if e := w.exec("ROLLBACK"); e != nil {
+			return errors.Join(begun, fileError(w.backend.path, e)) // nobody knows
+		}
+	}
 	return err
 }
 
@@ -268,11 +270,11 @@ func (w *writer) begin() error {
 
 // refresh forgets what is remembered of the file if somebody else has written.
 func (w *writer) refresh() error {
-	var version int64
-	if err := w.queryRow("PRAGMA data_version").Scan(&version); err != nil {
+	version, err := w.number("PRAGMA data_version")
+	if err != nil {
 		return err
 	}
-	if version != w.version || len(w.streams) > maxCached || len(w.tenants) > maxCached {
+	if version != w.version || max(len(w.streams), len(w.tenants), len(w.kinds)) > maxCached {
 		w.forget()
 		w.version = version
 	}
@@ -283,71 +285,8 @@ func (w *writer) forget() {
 	w.version = 0 // SQLite begins at 1
 	w.tenants = make(map[string]*tenantHead)
 	w.streams = make(map[streamKey]streamHead)
-}
-
-// stmt returns query prepared; there are few different ones.
-func (w *writer) stmt(query string) (*sql.Stmt, error) {
-	if stmt, ok := w.stmts[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := w.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", query, err)
-	}
-	w.stmts[query] = stmt
-	return stmt, nil
-}
-
-// kept returns query of a caller prepared.
-func (w *writer) kept(query string) (*sql.Stmt, error) {
-	if stmt, ok := w.theirs[query]; ok {
-		return stmt, nil
-	}
-	if len(w.theirs) == maxKept {
-		w.dropKept()
-	}
-	stmt, err := w.conn.PrepareContext(context.Background(), query)
-	if err == nil {
-		w.theirs[query] = stmt
-	}
-	return stmt, err
-}
-
-func (w *writer) dropKept() {
-	for _, stmt := range w.theirs {
-		_ = stmt.Close() // which says how its last execution ended
-	}
-	clear(w.theirs)
-}
-
-func (w *writer) exec(query string, args ...any) error {
-	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(context.Background(), args...)
-	return err
-}
-
-// row is a *sql.Row, or the error that there is instead.
-type row struct {
-	row *sql.Row
-	err error
-}
-
-func (r row) Scan(to ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	return r.row.Scan(to...)
-}
-
-func (w *writer) queryRow(query string, args ...any) row {
-	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return row{err: err}
-	}
-	return row{row: stmt.QueryRowContext(context.Background(), args...)}
+	w.kinds = make(map[kind]int64)
+	w.lastStream = 0
 }
 
 // tenant returns the tenant called name, made if it is not there and create.
@@ -355,16 +294,23 @@ func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	t, ok := w.tenants[name]
 	if !ok {
 		t = new(tenantHead)
-		err := w.queryRow(findTenant, name).Scan(&t.id, &t.head)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		var err error
+		if t.id, err = w.number(findTenant, text(name)); err != nil {
+			return nil, err
+		}
+		if t.head, err = w.head(t.id); err != nil {
 			return nil, err
 		}
 	}
 	if t.id == 0 && create {
-		err := w.queryRow("INSERT INTO tenant (name) VALUES (?) RETURNING id", name).Scan(&t.id)
+		id, err := w.number("INSERT INTO tenant (name) VALUES (?) RETURNING id", text(name))
 		if err != nil {
 			return nil, err
 		}
+		if id > maxTenant {
+			return nil, fmt.Errorf("tenant %q is the %dth, and there can be %d", name, id, int64(maxTenant))
+		}
+		t.id = id
 	}
 	if t.id != 0 {
 		w.tenants[name] = t
@@ -372,16 +318,13 @@ func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	return t, nil
 }
 
-// stream returns the head of s, the zero one if there is none.
-func (w *writer) stream(key streamKey) (streamHead, error) {
+// stream returns the head of a stream, the zero one if there is none.
+func (w *writer) stream(key streamKey) (head streamHead, err error) {
 	if head, ok := w.streams[key]; ok || key.tenant == 0 {
 		return head, nil
 	}
-	var head streamHead
-	err := w.queryRow(findStream, key.tenant, key.stream.Type, key.stream.ID).Scan(&head.id, &head.version)
-	if errors.Is(err, sql.ErrNoRows) {
-		return streamHead{}, nil
-	}
+	_, err = w.one(findStream, func(s *stmt) { head = streamHead{s.int(0), s.uint(1)} },
+		number(key.tenant), text(key.stream.Type), text(key.stream.ID))
 	return head, err
 }
 
@@ -389,20 +332,35 @@ func (w *writer) stream(key streamKey) (streamHead, error) {
 const findStream = `SELECT id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM stream s WHERE tenant = ? AND type = ? AND name = ?`
 
-// one is that of reader.
-func (w *writer) one(_ context.Context, query string, args, to []any) (bool, error) {
-	err := w.queryRow(query, args...).Scan(to...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+// newStream inserts a stream and returns its id. If it is there already, the error is
+// one that taken knows.
+func (w *writer) newStream(tenant int64, stream store.Stream) (id int64, err error) {
+	if w.lastStream == 0 {
+		if w.lastStream, err = w.number("SELECT coalesce(max(id), 0) FROM stream"); err != nil {
+			return 0, err
+		}
 	}
-	return err == nil, err
+	id = w.lastStream + 1
+	err = w.exec("INSERT INTO stream (id, tenant, type, name) VALUES (?, ?, ?, ?)",
+		number(id), number(tenant), text(stream.Type), text(stream.ID))
+	if err == nil {
+		w.lastStream = id
+	}
+	return id, err
 }
 
-// each is that of reader.
-func (w *writer) each(ctx context.Context, query string, args []any, add func(*sql.Rows) (bool, error)) error {
-	stmt, err := w.stmt(query) //nolint:sqlclosecheck // it is kept
-	if err != nil {
-		return err
+// kind returns the id of a kind, which it inserts if it is not there.
+func (w *writer) kind(k kind) (int64, error) {
+	if id, ok := w.kinds[k]; ok {
+		return id, nil
 	}
-	return eachOf(ctx, stmt, args, add)
+	args := []value{text(k.name), number(k.schema), text(k.contentType)}
+	id, err := w.number("SELECT id FROM kind WHERE type = ? AND schema = ? AND content_type = ?", args...)
+	if err == nil && id == 0 {
+		id, err = w.number("INSERT INTO kind (type, schema, content_type) VALUES (?, ?, ?) RETURNING id", args...)
+	}
+	if err == nil {
+		w.kinds[k] = id
+	}
+	return id, err
 }

@@ -1,16 +1,16 @@
--- Version 2 of the file, beside what version 1 has.
+-- From version 1 to version 2.
 
 CREATE TABLE claim (
   tenant INTEGER NOT NULL REFERENCES tenant,
   key    TEXT    NOT NULL,
-  stream INTEGER NOT NULL REFERENCES stream, -- which holds the key
+  stream INTEGER NOT NULL REFERENCES stream,
   PRIMARY KEY (tenant, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE lease (
   tenant INTEGER NOT NULL REFERENCES tenant,
   name   TEXT    NOT NULL,
-  owner  TEXT    NOT NULL, -- '' after a release
+  owner  TEXT    NOT NULL,
   fence  INTEGER NOT NULL,
   until  INTEGER NOT NULL,
   PRIMARY KEY (tenant, name)

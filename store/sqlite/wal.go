@@ -1,0 +1,204 @@
+package sqlite
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// The log beside a file, its WAL, has pages that are newer than those of the file. Nothing
+// in it says which file that is. SQLite puts it on top of whatever file it finds, so a
+// backup that is copied over a file whose log is still there is damaged by the first
+// program that opens it. What follows notices that before SQLite has read the log. The
+// format is that of https://sqlite.org/fileformat2.html#walformat.
+
+// checkLog returns an error if the log beside the file, which c has open and has not read
+// yet, is that of another file.
+func (p *place) checkLog(c *conn) error {
+	log, err := readWAL(p.real + "-wal")
+	if err != nil || log == nil {
+		return err
+	}
+	var header [100]byte // of the file, and both after the log, which only grows
+	if whole, err := c.readFile(header[:]); err != nil || !whole {
+		return err
+	}
+	info, err := os.Stat(p.real)
+	if err != nil {
+		return err
+	}
+	reason, certain := log.doubts(header[:], info.Size())
+	if reason == "" {
+		return nil
+	}
+	if !certain {
+		damage, err := c.damage()
+		if err != nil || damage == "" {
+			return err
+		}
+		reason += "; together they are damaged: " + damage
+	}
+	name := filepath.Base(p.path)
+	return &FileError{p.path, ErrCorrupt, fmt.Errorf(
+		"%q is the log of another file: %s. If %q was restored from a backup, move %q and %q away, and open it again",
+		name+"-wal", reason, name, name+"-wal", name+"-shm")}
+}
+
+// damage returns what the check of SQLite finds, "" for nothing. The connection leaves
+// the file and its log as they are when it is closed, if there is something.
+func (c *conn) damage() (string, error) {
+	c.checkpointOnClose(false)
+	found := ""
+	_, err := c.one("PRAGMA integrity_check(1)", func(s *stmt) { found = s.text(0) })
+	switch {
+	case err != nil && kindOf(err) != nil && !errors.Is(kindOf(err), ErrCorrupt):
+		return "", err
+	case err != nil:
+		return err.Error(), nil //nolint:nilerr // it is what was looked for
+	case found != "ok":
+		return found, nil
+	}
+	c.checkpointOnClose(true)
+	return "", nil
+}
+
+// wal is what is known of a log: of its part that counts, up to the last commit.
+type wal struct {
+	pageSize uint32
+	size     uint32              // of the file in pages, after the last commit
+	pages    map[uint32]struct{} // that it has
+	counters []uint32            // of the changes of the file, in each first page that it has
+}
+
+const (
+	walHeader   = 32
+	frameHeader = 24
+)
+
+// readWAL reads the log at path, and returns nil if there is none or nothing in it
+// counts.
+func readWAL(path string) (*wal, error) {
+	f, err := os.Open(path) //nolint:gosec // SQLite has no locks on it, and so none to lose
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // none
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseWAL(bufio.NewReaderSize(f, 1<<16))
+}
+
+// parseWAL is readWAL of what r has. It fails only if r does: the log ends where it is not
+// valid any more.
+func parseWAL(r io.Reader) (*wal, error) {
+	var header [walHeader]byte
+	if ok, err := readFull(r, header[:]); !ok {
+		return nil, err
+	}
+	words := func(i int) uint32 { return binary.BigEndian.Uint32(header[4*i:]) }
+	const magic = 0x377f0682
+	var order binary.ByteOrder = binary.LittleEndian
+	if words(0) == magic|1 {
+		order = binary.BigEndian
+	}
+	var sum checksum
+	sum.add(order, header[:24])
+	w := &wal{pageSize: words(2), pages: make(map[uint32]struct{})}
+	if words(0)&^1 != magic || sum != (checksum{words(6), words(7)}) || w.pageSize < 512 || w.pageSize > 65536 {
+		return nil, nil //nolint:nilnil // SQLite takes it for empty
+	}
+	frame := make([]byte, frameHeader+w.pageSize)
+	var pending []uint32 // pages since the last commit
+	var counters []uint32
+	for {
+		ok, err := readFull(r, frame)
+		if err != nil {
+			return nil, err
+		}
+		number, size := binary.BigEndian.Uint32(frame), binary.BigEndian.Uint32(frame[4:])
+		sum.add(order, frame[:8])
+		sum.add(order, frame[frameHeader:])
+		same := binary.BigEndian.Uint32(frame[8:]) == words(4) && binary.BigEndian.Uint32(frame[12:]) == words(5)
+		if !ok || !same || number == 0 || sum != (checksum{binary.BigEndian.Uint32(frame[16:]), binary.BigEndian.Uint32(frame[20:])}) {
+			break
+		}
+		pending = append(pending, number)
+		if number == 1 {
+			counters = append(counters, binary.BigEndian.Uint32(frame[frameHeader+24:]))
+		}
+		if size == 0 {
+			continue
+		}
+		w.size = size
+		for _, page := range pending {
+			w.pages[page] = struct{}{}
+		}
+		w.counters = append(w.counters, counters...)
+		pending, counters = pending[:0], counters[:0]
+	}
+	if w.size == 0 {
+		return nil, nil //nolint:nilnil // nothing was committed
+	}
+	return w, nil
+}
+
+// readFull fills to, and reports whether there was enough.
+func readFull(r io.Reader, to []byte) (bool, error) {
+	_, err := io.ReadFull(r, to)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// checksum is that of a log, of all that was added.
+type checksum [2]uint32
+
+func (c *checksum) add(order binary.ByteOrder, data []byte) {
+	for ; len(data) >= 8; data = data[8:] {
+		c[0] += order.Uint32(data) + c[1]
+		c[1] += order.Uint32(data[4:]) + c[0]
+	}
+}
+
+// doubts returns why the log cannot be that of the file with this header and size, ""
+// if it can, and whether that is certain.
+func (w *wal) doubts(header []byte, size int64) (reason string, certain bool) {
+	pageSize := uint32(binary.BigEndian.Uint16(header[16:]))
+	if pageSize == 1 {
+		pageSize = 65536
+	}
+	if pageSize != w.pageSize {
+		return fmt.Sprintf("its pages have %d bytes, and those of the file %d", w.pageSize, pageSize), true
+	}
+	if header[18] != 2 || header[19] != 2 {
+		return "the file has no log, as a copy that was made by VACUUM INTO has none", true
+	}
+	// A page of the file is in the file or in the log, but for the one that SQLite never
+	// uses, at 1 GiB.
+	unused := uint32(1<<30/int64(pageSize)) + 1 //nolint:gosec // it is small
+	for page := size/int64(pageSize) + 1; page <= int64(w.size); page++ {
+		if _, ok := w.pages[uint32(page)]; !ok && uint32(page) != unused { //nolint:gosec // at most w.size
+			return fmt.Sprintf("it says that the file has %d pages, but neither has page %d", w.size, page), false
+		}
+	}
+	// Who writes the first page adds one to the number of changes that it has read there.
+	// One that was put into the file already is there.
+	if changes := binary.BigEndian.Uint32(header[24:]); len(w.counters) > 0 {
+		low, high := uint32(math.MaxUint32), uint32(0)
+		for _, c := range w.counters {
+			low, high = min(low, c), max(high, c)
+		}
+		if changes+1 < low || changes > high {
+			return fmt.Sprintf("it goes on after change %d of the file, which is at %d", low-1, changes), false
+		}
+	}
+	return "", false
+}

@@ -50,16 +50,18 @@ func spoilPage(page *store.Page) {
 }
 
 func inputsAreNotKept(t *check) {
-	s := newStream("aliased")
-	for _, expected := range []store.Expected{store.NoStream, store.Any} {
-		events := newEvents(3)
-		want := judge.Clone(events)
-		at := len(t.all(t.store, s))
-		t.append(t.store, s, expected, events...)
-		spoil(events)
-		for i, got := range t.all(t.store, s)[at:] {
-			if diff := differ(&got, s, uint64(at+i+1), &want[i]); diff != "" {
-				t.Fatalf("the appended events were changed after Append, and now those in the store are: %s", diff)
+	for _, n := range []int{1, 2, 3, 70} {
+		s := newStream("aliased")
+		for _, expected := range []store.Expected{store.NoStream, store.Any} {
+			events := newEvents(n)
+			want := judge.Clone(events)
+			at := len(t.all(t.store, s))
+			t.append(t.store, s, expected, events...)
+			spoil(events)
+			for i, got := range t.all(t.store, s)[at:] {
+				if diff := differ(&got, s, uint64(at+i+1), &want[i]); diff != "" {
+					t.Fatalf("%d appended events were changed after Append, and now event %d of them in the store is: %s", n, i+1, diff)
+				}
 			}
 		}
 	}

@@ -19,6 +19,7 @@ func appendClauses() []clause {
 		{"Any accepts everything", anyAcceptsAll},
 		{"a refused batch leaves nothing and reserves no id", refusalLeavesNothing},
 		{"streams are apart", streamsAreApart},
+		{"streams are apart, to the letter", streamsToTheLetter},
 	}
 }
 
@@ -171,5 +172,21 @@ func streamsAreApart(t *check) {
 			t.Fatalf("%s = version %d, want 2: is it one with another stream?", appendCall(s, store.NoStream, events), got.Version)
 		}
 		t.wantStream(t.store, s, events)
+	}
+}
+
+func streamsToTheLetter(t *check) {
+	tag := newTag()
+	var streams []store.Stream
+	for _, name := range fresh(tag) {
+		streams = append(streams, store.Stream{Type: name, ID: tag}, store.Stream{Type: tag, ID: name})
+	}
+	events := make([][]store.Event, len(streams))
+	for i, s := range streams {
+		events[i] = newEvents(1)
+		t.append(t.store, s, store.NoStream, events[i]...)
+	}
+	for i, s := range streams {
+		t.wantStream(t.store, s, events[i])
 	}
 }

@@ -46,7 +46,7 @@ func updateBugs() map[string][]string {
 			"a document is never replaced",
 		},
 		"Documents/a document of 1 MiB comes back":         {"document cut", "document ids cut"},
-		"Documents/kinds and ids are apart, to the letter": {"document ids folded", "document ids trimmed", "document ids cut", "document kinds folded", "kind and id run together", "all kinds are one"},
+		"Documents/kinds and ids are apart, to the letter": append(letters("document kinds", "document ids"), "kind and id run together", "all kinds are one"),
 		"Documents/the last of equal names wins":           {"the first of equal names wins", "removals come first", "removals come last"},
 		"Documents/nil removes, and empty is a document": {
 			"nil is empty", "empty is nil", "removing what is missing is an error", "documents are never removed", "a document is never replaced",

@@ -18,9 +18,9 @@ import (
 
 const (
 	// patience is how long a clause waits for what must come.
-	patience = 10 * time.Second
+	patience = time.Minute
 	// hang is when a clause ends its calls, for the store hangs.
-	hang = 2 * time.Minute
+	hang = 5 * time.Minute
 )
 
 // check is a clause that is being checked.

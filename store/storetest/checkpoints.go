@@ -154,12 +154,8 @@ func checkpointResets(t *check) {
 
 func checkpointNames(t *check) {
 	st := t.checkpoints()
-	tag := store.NewID()[:8]
 	saved := make(map[string]store.Checkpoint)
-	for i, name := range strange() {
-		if len(name)+len(tag) <= store.MaxName {
-			name += tag
-		}
+	for i, name := range fresh(newTag()) {
 		t.wantCheckpoint(st, name, store.Checkpoint{})
 		saved[name] = store.Checkpoint{Position: uint64(i) + 1, EventID: name}
 		t.saveCheckpoint(st, name, store.Checkpoint{}, saved[name])

@@ -251,12 +251,9 @@ func claimOrder(t *check) {
 }
 
 func claimKeys(t *check) {
-	st, tag := t.claims(), store.NewID()[:8]
+	st := t.claims()
 	holders := make(map[string]store.Stream)
-	for i, key := range strange() {
-		if len(key)+len(tag) <= store.MaxName {
-			key += tag
-		}
+	for i, key := range fresh(newTag()) {
 		t.wantHolder(st, key, store.Stream{})
 		holders[key] = newStream(fmt.Sprint("strange ", i))
 		t.claim(st, holders[key], take(key))

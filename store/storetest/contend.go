@@ -19,6 +19,7 @@ func contentionClauses() []clause {
 		{"appends to different streams never conflict", disjointNeverConflict},
 		{"appends that expect Any never conflict, and their batches never mix", anyNeverConflicts},
 		{"a reader never sees a part of a batch", batchesAreWhole},
+		{"a reader never sees a part of a large batch", largeBatchesAreWhole},
 		{"no read is older than what was known before it", readsAreFresh},
 	}
 }

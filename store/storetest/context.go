@@ -17,6 +17,7 @@ func contextClauses() []clause {
 		{"an append under a context that has ended writes nothing", endedWritesNothing},
 		{"a read under a context that has ended fails with what ended it", endedReads},
 		{"an append that ends at any moment is recorded wholly or not at all", endsAtAnyMoment},
+		{"a large batch that ends at any moment is recorded wholly or not at all", largeBatchEnds},
 	}
 }
 

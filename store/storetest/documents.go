@@ -148,15 +148,14 @@ func documentLarge(t *check) {
 
 func documentNames(t *check) {
 	st := t.committed(t.documents())
-	tag := store.NewID()[:8]
+	tag := newTag()
 	var all []store.Document
-	for i, name := range alike() {
-		all = append(all, store.Document{Kind: tag, ID: name, Data: fmt.Append(nil, i)})
-		if len(tag)+len(name) <= store.MaxName {
-			all = append(all, store.Document{Kind: tag + name, ID: "id", Data: fmt.Append(nil, "kind ", i)},
-				store.Document{Kind: tag + name, ID: "i", Data: fmt.Append(nil, "i ", i)},
-				store.Document{Kind: tag, ID: name + "id", Data: fmt.Append(nil, "id ", i)})
-		}
+	for i, name := range fresh(tag) {
+		all = append(all,
+			store.Document{Kind: tag, ID: name, Data: fmt.Append(nil, i)},
+			store.Document{Kind: tag, ID: name + "id", Data: fmt.Append(nil, "id ", i)},
+			store.Document{Kind: name, ID: "id", Data: fmt.Append(nil, "kind ", i)},
+			store.Document{Kind: name, ID: tag + "id", Data: fmt.Append(nil, "tag ", i)})
 	}
 	t.saveDocuments(t.store, all...)
 	for _, d := range all {

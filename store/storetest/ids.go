@@ -19,6 +19,7 @@ func idClauses() []clause {
 		{"a taken id is told before a conflict", duplicateBeforeConflict},
 		{"a duplicate reserves no other id of its batch", duplicateReservesNothing},
 		{"ids are compared to the letter", idsToTheLetter},
+		{"ids are taken wherever they are in a large batch", largeBatchIDs},
 		{"of concurrent appends of one batch exactly one records it", oneRecordsTheBatch},
 		{"of concurrent appends of one id to several streams exactly one records it", oneStreamGetsTheID},
 	}
@@ -152,19 +153,23 @@ func duplicateReservesNothing(t *check) {
 
 func idsToTheLetter(t *check) {
 	s := newStream("letters")
-	tag := store.NewID()
 	var events []store.Event
-	for _, prefix := range []string{"a", "A", " a", "a ", "a\t", "\u00e9", "e\u0301", "ß", "ss", "%", "_", "a%", "'", "''", "\\", "\\\\"} {
-		for _, id := range []string{prefix + tag, tag + prefix} {
-			e := newEvent(id)
-			e.ID = id
-			events = append(events, e)
+	for _, id := range fresh(newTag()) {
+		e := newEvent("")
+		e.ID = id
+		events = append(events, e)
+	}
+	var single, batch []store.Event // one by one, and then at once
+	for i := range events {
+		if i%4 < 2 {
+			t.append(t.store, s, store.Any, events[i])
+			single = append(single, events[i])
+		} else {
+			batch = append(batch, events[i])
 		}
 	}
-	for i := range events {
-		t.append(t.store, s, store.Any, events[i])
-	}
-	t.wantStream(t.store, s, events)
+	t.append(t.store, s, store.Any, batch...)
+	t.wantStream(t.store, s, append(single, batch...))
 }
 
 func oneRecordsTheBatch(t *check) {

@@ -37,6 +37,9 @@ func logClauses() []clause {
 		{"a negative limit is refused", logRefusesLimits},
 		{"going on from the last Next finds exactly what is new", logGoesOn},
 		{"a filter chooses exactly what matches", logFilters},
+		{"a filter finds few events among many", logFiltersFar},
+		{"a filter tells names apart, to the letter", logFiltersNames},
+		{"events of more bytes than a page can have are read to the end", largeLogPages},
 		{"a page can be changed", logPagesAreNotKept},
 		{"a read under a context that has ended fails with what ended it", logEnded},
 		{"who has seen a position never finds a new event at or below it", logIsGapSafe},
@@ -65,7 +68,7 @@ func as[T any](t *check, st store.Store) T {
 // there are n events more.
 func (t *check) mixed(st logStore, n int) {
 	t.Helper()
-	tag := store.NewID()[:8]
+	tag := newTag()
 	for i := 0; n > 0; i++ {
 		s := store.Stream{Type: []string{"Account", "Order", "Account_"}[i%3], ID: tag + string(rune('a'+i%4))}
 		events := newEvents(min(n, 1+i%3))

@@ -25,6 +25,7 @@ type backend struct {
 	wake    chan struct{}     // closed and replaced by each change, guarded by mu
 	tenants map[string]*plain // guarded by mu
 	pauses  int               // guarded by mu
+	quiet   bool              // by a bug, an append wakes nobody; guarded by mu
 }
 
 // plain is the store of one tenant. All but the first are guarded by mu.
@@ -110,9 +111,7 @@ func (p *plain) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil && !p.is("tenant unchecked") {
 		return nil, err
 	}
-	if p.is("tenant folded") {
-		id = strings.TrimSpace(strings.ToLower(id))
-	}
+	id = p.letter("tenants", id)
 	if p.is("default tenant is another") {
 		id += "!"
 	}
@@ -191,11 +190,8 @@ func (p *plain) key(s store.Stream) store.Stream {
 	switch p.bug {
 	case "streams put together":
 		s.Type, s.ID, _ = strings.Cut(s.Type+"-"+s.ID, "-")
-	case "streams folded":
-		s.Type = strings.ToLower(s.Type)
-	case "streams trimmed":
-		s.ID = strings.TrimSpace(s.ID)
 	}
+	s.Type, s.ID = p.letter("stream types", s.Type), p.letter("stream ids", s.ID)
 	return s
 }
 
@@ -271,6 +267,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 			return store.Appended{}, ctx.Err()
 		}
 	}
+	p.quiet = p.is("a claiming append wakes nobody") && len(claims) > 0
 	got, err := p.record(ctx, s, events)
 	if p.is("claims made after") {
 		if p.pause(); ctx.Err() != nil {
@@ -307,6 +304,9 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 	last, all := first, true
 	for i := range events {
 		r := p.ids[p.id(events[i].ID)]
+		if p.is("only the first 100 are compared") && i >= 100 {
+			break
+		}
 		same := r != nil && r.Stream == s && r.Version == first.Version+uint64(i) && p.same(r, &events[i])
 		if all = all && same; same {
 			last = r
@@ -347,6 +347,9 @@ func (p *plain) firstTaken(s store.Stream, events []store.Event) *store.Recorded
 		if p.reserved[events[i].ID] {
 			return &store.Recorded{Event: events[i], Stream: s}
 		}
+		if p.is("ids beyond the 100th are not looked up") && i >= 100 {
+			break
+		}
 		r := p.ids[p.id(events[i].ID)]
 		if p.is("ids taken in the stream only") && r != nil && r.Stream != s {
 			continue
@@ -359,15 +362,7 @@ func (p *plain) firstTaken(s store.Stream, events []store.Event) *store.Recorded
 }
 
 // id returns id as a bug sees it.
-func (p *plain) id(id string) string {
-	switch p.bug {
-	case "ids folded":
-		id = strings.ToLower(id)
-	case "ids trimmed":
-		id = strings.TrimSpace(id)
-	}
-	return id
-}
+func (p *plain) id(id string) string { return p.letter("event ids", id) }
 
 func (p *plain) same(r *store.Recorded, e *store.Event) bool {
 	o := *e
@@ -433,7 +428,7 @@ func (p *plain) refused(s store.Stream, events []store.Event, err error) error {
 		p.created[s]++
 	case "a refusal keeps the batch":
 		for i := range events {
-			p.held[events[i].ID] = p.kept(&events[i], time.Now())
+			p.held[events[i].ID] = p.kept(events, i, time.Now())
 		}
 	case "a refusal reserves ids":
 		p.reserve(events)
@@ -466,19 +461,26 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 		if p.is("half a batch seen") && i > 0 {
 			p.pause()
 		}
-		r := &store.Recorded{Event: p.kept(&events[i], now), Stream: s, Version: p.version(s) + 1, Position: first + step*uint64(i) + 1, RecordedAt: now}
+		if p.is("a large batch in two transactions") && i == 100 {
+			if p.pause(); ctx.Err() != nil {
+				return store.Appended{}, ctx.Err()
+			}
+		}
+		r := &store.Recorded{Event: p.kept(events, i, now), Stream: s, Version: p.version(s) + 1, Position: first + step*uint64(i) + 1, RecordedAt: now}
 		if p.is("batches mix in the log") && i > 0 {
 			p.pause()
 			p.position++
 			r.Position = p.position
 		}
 		p.place(r)
-		p.ids[p.id(r.ID)] = r
+		if !p.is("ids beyond the 100th are free") || i < 100 {
+			p.ids[p.id(r.ID)] = r
+		}
 		p.streams[s] = append(p.streams[s], r)
 		p.list(r, i)
 	}
 	slices.SortFunc(p.log, func(a, b *store.Recorded) int { return int(a.Position) - int(b.Position) })
-	if !p.is("a wake-up lost") || len(p.log)%7 != 0 {
+	if !p.quiet && (!p.is("a wake-up lost") || len(p.log)%7 != 0) {
 		p.notify()
 	}
 	got := store.Appended{Version: p.version(s), Position: first + step*uint64(len(events)-1) + 1}

@@ -28,15 +28,7 @@ func (p *plain) validateClaims(claims []store.Claim) error {
 }
 
 // claimKey returns key as a bug sees it.
-func (p *plain) claimKey(key string) string {
-	switch p.bug {
-	case "keys folded":
-		key = strings.ToLower(key)
-	case "keys trimmed":
-		key = strings.TrimSpace(key)
-	}
-	return key
-}
+func (p *plain) claimKey(key string) string { return p.letter("claim keys", key) }
 
 // checkClaims returns why s cannot make these claims.
 func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
@@ -121,18 +113,10 @@ func (p *plain) Holder(ctx context.Context, key string) (store.Stream, bool, err
 }
 
 // leaseKey returns name as a bug sees it.
-func (p *plain) leaseKey(name string) string {
-	if p.is("lease names folded") {
-		return strings.ToLower(name)
-	}
-	return name
-}
+func (p *plain) leaseKey(name string) string { return p.letter("lease names", name) }
 
 func (p *plain) sameOwner(a, b string) bool {
-	if p.is("owners folded") {
-		return strings.EqualFold(a, b)
-	}
-	return a == b
+	return p.letter("lease owners", a) == p.letter("lease owners", b)
 }
 
 func (p *plain) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {

@@ -17,20 +17,12 @@ type docKey struct{ kind, id string }
 // docKey returns the name of a document as a bug sees it.
 func (p *plain) docKey(kind, id string) docKey {
 	switch p.bug {
-	case "document ids folded":
-		id = strings.ToLower(id)
-	case "document ids trimmed":
-		id = strings.TrimSpace(id)
-	case "document ids cut":
-		id = id[:min(len(id), 255)]
-	case "document kinds folded":
-		kind = strings.ToLower(kind)
 	case "kind and id run together":
 		return docKey{"", kind + id}
 	case "all kinds are one":
 		kind = ""
 	}
-	return docKey{kind, id}
+	return docKey{p.letter("document kinds", kind), p.letter("document ids", id)}
 }
 
 // validateDocuments is store.ValidateDocuments without what a bug forgets.
@@ -94,8 +86,6 @@ func (p *plain) keptDocument(d store.Document, n int) store.Document {
 		d.Data = bytes.ToValidUTF8(d.Data, []byte("?"))
 	case "document cut":
 		d.Data = d.Data[:min(len(d.Data), 64<<10)]
-	case "document ids folded":
-		d.ID = strings.ToLower(d.ID)
 	}
 	return d
 }

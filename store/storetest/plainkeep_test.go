@@ -35,16 +35,19 @@ func (p *plain) batch(events []store.Event) []store.Event {
 	return events
 }
 
-// kept returns e as it is stored.
-func (p *plain) kept(e *store.Event, now time.Time) store.Event {
+// kept returns event i of a batch as it is stored.
+func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
+	e, n := &batch[i], len(batch)
 	k := *e
 	if held, ok := p.held[e.ID]; ok {
 		return held
 	}
-	if !p.is("data aliased in") {
+	aliased := p.is("a single event aliased in") && n == 1 || p.is("the first event aliased in") && i == 0 ||
+		p.is("the second event aliased in") && i == 1 || p.is("the last event aliased in") && n > 1 && i == n-1
+	if !p.is("data aliased in") && !aliased {
 		k.Data = bytes.Clone(e.Data)
 	}
-	if !p.is("headers aliased in") {
+	if !p.is("headers aliased in") && !aliased {
 		k.Meta.Headers = maps.Clone(e.Meta.Headers)
 	}
 	if k.ContentType == "" && !p.is("empty content type kept") {
@@ -132,10 +135,9 @@ func (p *plain) snapshotKey(s store.Stream, schema string) snapshotKey {
 	switch p.bug {
 	case "snapshots of all schemas are one":
 		schema = ""
-	case "snapshots folded":
-		s.ID = strings.ToLower(s.ID)
 	}
-	return snapshotKey{s, schema}
+	s.Type, s.ID = p.letter("snapshot stream types", s.Type), p.letter("snapshot stream ids", s.ID)
+	return snapshotKey{s, p.letter("snapshot schemas", schema)}
 }
 
 type snapshotKey struct {
@@ -203,7 +205,7 @@ func (p *plain) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 	if err := p.ready(ctx); err != nil {
 		return store.Checkpoint{}, err
 	}
-	c, ok := p.checkpoints[p.id(name)]
+	c, ok := p.checkpoints[p.letter("checkpoint names", name)]
 	if !ok && p.is("a missing checkpoint is an error") {
 		return c, errors.New("no rows")
 	}
@@ -228,7 +230,7 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
-	was := p.checkpoints[p.id(name)]
+	was := p.checkpoints[p.letter("checkpoint names", name)]
 	if p.is("checkpoint checked before") {
 		p.pause()
 	}
@@ -247,6 +249,6 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	case p.is("resetting keeps it") && resets:
 		to = was
 	}
-	p.checkpoints[p.id(name)] = to
+	p.checkpoints[p.letter("checkpoint names", name)] = to
 	return nil
 }

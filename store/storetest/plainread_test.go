@@ -43,6 +43,10 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 		if number(r) < page.Next {
 			continue
 		}
+		if p.is("a page ends at its bytes") && bytesOf(page) > 4<<20 {
+			page.End = true
+			return page
+		}
 		if len(page.Events) == limit {
 			page.End = p.is("end lies")
 			if p.is("next is the head") {
@@ -70,6 +74,14 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 		page.Next = max(page.Next-1, 1)
 	}
 	return page
+}
+
+// bytesOf returns how many bytes of data page has.
+func bytesOf(page store.Page) (n int) {
+	for i := range page.Events {
+		n += len(page.Events[i].Data)
+	}
+	return n
 }
 
 func (p *plain) limit(limit int) int {
@@ -102,6 +114,10 @@ func (p *plain) backward(page store.Page, all []*store.Recorded, from uint64, li
 	for _, r := range slices.Backward(all) {
 		if number(r) > page.Next {
 			continue
+		}
+		if p.is("a backward page ends at its bytes") && bytesOf(page) > 4<<20 {
+			page.End, page.Next = true, 0
+			return page
 		}
 		if len(page.Events) == limit {
 			return page
@@ -192,6 +208,14 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 	if p.is("beyond is the head") && !o.Backward && len(all) > 0 {
 		o.From = min(o.From, all[len(all)-1].Position)
 	}
+	if filtered := len(o.Filter.StreamTypes)+len(o.Filter.IDPrefix)+len(o.Filter.EventTypes) > 0; filtered {
+		switch n := min(len(all), 1000); p.bug {
+		case "a filter looks at the newest":
+			all = all[len(all)-n:]
+		case "a filter looks at the oldest":
+			all = all[:n]
+		}
+	}
 	page := p.page(all, o, func(r *store.Recorded) uint64 { return r.Position }, func(r *store.Recorded) bool { return p.matches(&o.Filter, r) })
 	if p.is("head of what matched") && !page.End && len(page.Events) > 0 {
 		page.Head = page.Events[len(page.Events)-1].Position
@@ -210,8 +234,6 @@ func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
 				id = id[:i] + "?" + id[i+1:]
 			}
 		}
-	case "a prefix of any case":
-		prefix, id = strings.ToLower(prefix), strings.ToLower(id)
 	case "event types ignored":
 		f = &store.Filter{StreamTypes: f.StreamTypes}
 	case "a filter matches any field":
@@ -223,9 +245,14 @@ func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
 			return false
 		}
 	}
-	return (len(f.StreamTypes) == 0 || slices.Contains(f.StreamTypes, r.Stream.Type)) &&
-		(len(f.EventTypes) == 0 || slices.Contains(f.EventTypes, r.Type)) &&
-		strings.HasPrefix(id, prefix)
+	return p.oneOf("filtered stream types", f.StreamTypes, r.Stream.Type) &&
+		p.oneOf("filtered event types", f.EventTypes, r.Type) &&
+		strings.HasPrefix(p.letter("filtered prefixes", id), p.letter("filtered prefixes", prefix))
+}
+
+// oneOf reports whether name is one of names, or there are none, to a bug.
+func (p *plain) oneOf(kind string, names []string, name string) bool {
+	return len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return p.letter(kind, n) == p.letter(kind, name) })
 }
 
 func (p *plain) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {

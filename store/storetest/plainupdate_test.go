@@ -62,7 +62,9 @@ func (p *plain) takes(q *plain, forgets string) {
 	if forgets != "documents" {
 		replace(p.docs, q.docs)
 	}
-	p.notify()
+	if !p.is("an update wakes nobody") {
+		p.notify()
+	}
 }
 
 // replace makes what is in to what is in from.

@@ -19,6 +19,7 @@ func readClauses() []clause {
 		{"from beyond the head", fromBeyond},
 		{"the zero limit is the default, and large ones are possible", limits},
 		{"going on from the last Next finds exactly what is new", goesOn},
+		{"events of more bytes than a page can have are read to the end", largePages},
 		{"Events yields the stream from a version on", eventsHelper},
 	}
 }

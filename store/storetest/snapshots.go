@@ -91,20 +91,14 @@ func snapshotNewest(t *check) {
 
 func snapshotKeys(t *check) {
 	st := t.snapshots()
-	tag := store.NewID()[:8]
+	tag := newTag()
 	var all []store.Snapshot
-	for _, name := range strange() {
-		if len(name)+len(tag) > store.MaxName {
-			name = name[len(tag):]
-		}
+	for _, name := range fresh(tag) {
 		for _, key := range []store.Snapshot{
 			{Stream: store.Stream{Type: name, ID: tag}, Schema: "v"},
-			{Stream: store.Stream{Type: "a", ID: tag + name}, Schema: "v"},
+			{Stream: store.Stream{Type: "a", ID: name}, Schema: "v"},
 			{Stream: store.Stream{Type: "a", ID: tag}, Schema: name},
 		} {
-			if key.Stream.Validate() != nil || store.ValidateTenant(key.Schema) != nil {
-				continue // the rune at the cut
-			}
 			key.Version, key.Data = uint64(len(all)+1), fmt.Append(nil, len(all))
 			t.saveSnapshot(st, key)
 			all = append(all, key)

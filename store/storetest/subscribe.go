@@ -17,6 +17,7 @@ func subscribeClauses() []clause {
 		{"yields the log from a position on, and then says that it has caught up", subscribeReplays},
 		{"an empty log is caught up with at once", subscribeEmpty},
 		{"what comes later arrives, one by one", subscribeLive},
+		{"whatever appends wakes it", subscribeWakes},
 		{"from beyond the head only what comes there arrives", subscribeBeyond},
 		{"a filter chooses exactly what matches, replayed and live", subscribeFilters},
 		{"going on from any Next yields exactly the rest", subscribeResumes},

@@ -278,11 +278,7 @@ func tenantLeases(t *check) {
 func tenantNames(t *check) {
 	s := newStream("names")
 	tenants := make(map[string][]store.Event)
-	tag := store.NewID()[:8]
-	for _, name := range strange() {
-		if len(name)+len(tag) <= store.MaxName {
-			name += tag
-		}
+	for _, name := range fresh(newTag()) {
 		tenants[name] = newEvents(1)
 		t.append(t.tenant(t.store, name), s, store.Any, tenants[name]...)
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
@@ -243,7 +244,7 @@ func updateHolds(t *check) {
 				return err
 			}
 			close(held)
-			err := pause(t.ctx, t.patience/200) // for the others to come; they fail only if they get through
+			err := pause(t.ctx, 20*time.Millisecond) // for the others to come; they fail only if they get through
 			if err == nil {
 				got, err = tx.LoadCheckpoint(name)
 			}

@@ -58,11 +58,16 @@ func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], j
 }
 
 // handle loads, decides and appends until each of jobs has its answer, and returns
-// how many events it appended. It begins with what is cached, if anything is: the
-// append tells whether that was the head.
+// how many events it appended. It begins with what is cached, if anything is, and lets
+// the append tell whether that is the head; but not if others wrote beside the batch
+// before, nor for a job that may be appended only once.
 func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S], jobs []*job[S, E]) (events int, err error) {
-	f.most = slices.MaxFunc(jobs, func(a, b *job[S, E]) int { return a.most - b.most }).most
-	if !q.contended {
+	f.most = 0
+	least := jobs[0].most
+	for _, j := range jobs {
+		f.most, least = max(f.most, j.most), min(least, j.most)
+	}
+	if !q.contended && least > 1 {
 		f.o.source = fromCached
 	}
 	q.contended = false
@@ -76,7 +81,6 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 			}
 			continue
 		}
-		known := f.fresh
 		g.seal(&p, f)
 		var appended store.Appended
 		appended, err = g.r.commit(ctx, f, p.encoded, p.claims)
@@ -88,7 +92,10 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 			return len(p.encoded), nil
 		case errors.Is(err, store.ErrConflict):
 			q.contended = true
-			err = g.catchUp(ctx, f, jobs, known, err)
+			g.unsend(jobs, f.attempt, err)
+			if err = g.r.again(ctx, f, err); err == nil {
+				err = g.r.catchUp(ctx, f)
+			}
 		case errors.Is(err, store.ErrDuplicate) && g.turnOut(&p, err):
 			g.unsend(jobs, 0, nil)
 			err, f.doubt = nil, false
@@ -104,21 +111,6 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 		g.reply(j, answer[S, E]{err: err})
 	}
 	return 0, err
-}
-
-// catchUp reads what came between f.at and the head after conflict. If f.at was known
-// to be the head another one was faster, which costs an attempt; otherwise it was only
-// old.
-func (g *Group[C, S, E]) catchUp(ctx context.Context, f *flight[S], jobs []*job[S, E], known bool, conflict error) error {
-	if !known {
-		g.unsend(jobs, 0, nil)
-		return g.r.catchUp(ctx, f)
-	}
-	g.unsend(jobs, f.attempt, conflict)
-	if err := g.r.again(ctx, f, conflict); err != nil {
-		return err
-	}
-	return g.r.catchUp(ctx, f)
 }
 
 // unchanged answers the jobs of p, which gives no events, once it is certain that
@@ -258,7 +250,7 @@ func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	for i := range p.steps {
 		s := &p.steps[i]
 		if n := len(s.events); at >= 0 && at < n {
-			g.reply(s.job, answer[S, E]{alone: true})
+			g.reply(s.job, answer[S, E]{alone: true, taken: true})
 			return true
 		}
 		at -= len(s.events)

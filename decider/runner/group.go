@@ -66,6 +66,7 @@ type answer[S, E any] struct {
 	err   error
 	alone bool
 	doubt bool // its events may be recorded
+	taken bool // the id of one of its events is
 }
 
 // batch counts the callers that wait for it.
@@ -233,6 +234,9 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 		return a.out, a.err
 	}
 	f.key = j.key
+	if a.taken {
+		f.o.source = fromBeginning
+	}
 	if f.doubt = a.doubt; a.doubt {
 		f.watch = f.key.id(f.stream, 0)
 	}

@@ -20,6 +20,7 @@ func (r *Runner[C, S, E]) open(ctx context.Context, f *flight[S]) error {
 			return &store.InvalidError{Field: "memento", Reason: fmt.Sprintf("is a %T, not a %T", f.o.memento, m)}
 		}
 		f.at, f.from = m, m.Version
+	case fromBeginning:
 	case fromStore, fromRecent, fromCached:
 		if r.recent(f) {
 			return nil

@@ -31,12 +31,13 @@ type options struct {
 type source uint8
 
 const (
-	fromStore    source = iota // the cache or a snapshot, and the tail
-	fromRecent                 // a cached state younger than age as it is
-	fromCached                 // any cached state as it is
-	fromNothing                // the initial state as it is
-	fromMemento                // the memento, and the tail
-	commandsOnly = "is for commands, not for Load"
+	fromStore     source = iota // the cache or a snapshot, and the tail
+	fromRecent                  // a cached state younger than age as it is
+	fromCached                  // any cached state as it is
+	fromNothing                 // the initial state as it is
+	fromMemento                 // the memento, and the tail
+	fromBeginning               // the whole stream
+	commandsOnly  = "is for commands, not for Load"
 )
 
 type option func(o options) options
@@ -98,8 +99,7 @@ func Metadata(m store.Metadata) Option {
 	})
 }
 
-// MaxAttempts overrides Retry.Attempts for this call. In a [Group], an append that finds
-// only that what the group knew was old is no attempt. It panics if n < 1.
+// MaxAttempts overrides Retry.Attempts for this call. It panics if n < 1.
 func MaxAttempts(n int) Option {
 	if n < 1 {
 		panic(fmt.Sprintf("runner: MaxAttempts(%d): there must be at least one", n))

@@ -72,14 +72,11 @@ type scratch[E any] struct {
 // maxScratch is the most events that scratch keeps room for.
 const maxScratch = 4 * store.DefaultLimit
 
-// anyStream is one that is valid.
-var anyStream = store.Stream{Type: "any", ID: "any"}
-
 // New returns a runner of d for the streams of streamType in st, whose events are
 // stored with c. It panics if streamType cannot be a stream's, or if Decide, Evolve,
 // st or c is nil.
 func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.Store, c codec.Codec[E]) *Runner[C, S, E] {
-	if err := (store.Stream{Type: streamType, ID: anyStream.ID}).Validate(); err != nil {
+	if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil {
 		panic(fmt.Sprintf("runner: New: %v", err))
 	}
 	if d.Decide == nil || d.Evolve == nil || st == nil || c == nil {

@@ -12,6 +12,7 @@ import (
 
 type (
 	shape1   struct{ Cents int }
+	Shape1   = shape1
 	shape2   struct{ Cents int }
 	renamed  struct{ Amount int }
 	retyped  struct{ Cents int64 }
@@ -24,8 +25,8 @@ type (
 	deep2    struct{ In []map[string]*retyped }
 	array2   struct{ In [2]int }
 	array3   struct{ In [3]int }
-	embeds   struct{ shape1 }
-	has      struct{ shape1 shape1 }
+	embeds   struct{ Shape1 }
+	has      struct{ Shape1 shape1 }
 	tree     struct{ Left, Right *tree }
 	tree2    struct{ Left, Right, Middle *tree2 }
 	named    struct{ Cents time.Duration }

@@ -53,7 +53,7 @@ func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.Store == nil || s.Schema == "" || s.Every < 0 || (s.Encode == nil) != (s.Decode == nil) {
 		panic("runner: WithSnapshots: needs Store and Schema, Every not negative, and Encode and Decode together")
 	}
-	if err := (store.Snapshot{Stream: anyStream, Schema: s.Schema, Version: 1}).Validate(); err != nil || len(s.Schema) > 256 {
+	if err := store.ValidateSnapshotKey(store.Stream{Type: r.streamType, ID: "any"}, s.Schema); err != nil || len(s.Schema) > 256 {
 		panic(fmt.Sprintf("runner: WithSnapshots: the schema %.300q is not 1 to 256 bytes of UTF-8 without NUL", s.Schema))
 	}
 	if s.Encode == nil {

@@ -39,5 +39,7 @@ func clauses() []clause {
 		{"the end of the context ends a pause", contextEndsPause},
 		{"a call that was given up harms no other", givenUp},
 		{"what a caller gets is its own", callerOwns},
+		{"a panic of a user's function costs one call", panicsOnce},
+		{"an event that cannot be read is not recorded", poisonous},
 	}
 }

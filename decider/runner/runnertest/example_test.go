@@ -16,7 +16,7 @@ func ExampleRun() {
 		t.Helper()
 		runnertest.Run(t, func(d account, st store.Store, c codecOfEvents) runnertest.System {
 			r := runner.New(runnertest.StreamType, d, st, c)
-			return system{r, r.Handle}
+			return system{r, r.Handle, &hooks{}}
 		})
 	}
 	fmt.Printf("%T\n", test)

@@ -27,6 +27,8 @@ type reference struct {
 	codec     codec.Codec[event]
 	caches    bool
 	snapshots bool
+	hook      func(function string) // nil: none
+	gate      chan struct{}         // has room for one call
 
 	mu     sync.Mutex
 	most   int                       // attempts; guarded by mu
@@ -51,6 +53,7 @@ func openReference(b bug, caches, snapshots bool) runnertest.Open {
 		return &reference{
 			bug: b, decider: d, store: st, codec: c, caches: caches, snapshots: snapshots,
 			cache: map[string]loaded{}, landed: map[string]bool{}, shared: map[string]*sharedLoading{},
+			gate: make(chan struct{}, 1),
 		}
 	}
 }
@@ -62,10 +65,50 @@ type call struct {
 	at      loaded
 	mine    []event // its events, found in the stream
 	last    []event // what it decided last
+	next    *foreseen
 	attempt int
 }
 
-func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (runnertest.Outcome, error) {
+// Hook makes the functions that users give call f.
+func (r *reference) Hook(f func(function string)) { r.hook = f }
+
+func (r *reference) call(function string) {
+	if r.hook != nil {
+		r.hook(function)
+	}
+}
+
+// guarded calls a function whose panic must not end the call.
+func (r *reference) guarded(function string) (err error) {
+	if r.bug != "lets an observer end the call" || function != "Observe" {
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %v", v)
+			}
+		}()
+	}
+	r.call(function)
+	return nil
+}
+
+func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnertest.Outcome, err error) {
+	if r.bug == "stays locked when somebody panics" {
+		select {
+		case r.gate <- struct{}{}:
+		case <-ctx.Done():
+			return out, ctx.Err()
+		}
+		out, err = r.handle(ctx, rc)
+		<-r.gate
+		return out, err
+	}
+	if r.bug == "takes a panic for done" {
+		defer func() { _ = recover() }()
+	}
+	return r.handle(ctx, rc)
+}
+
+func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.Outcome, error) {
 	c := &call{Call: rc, key: r.newKey(rc)}
 	if r.bug == "goes on when the context has ended" {
 		ctx = context.WithoutCancel(ctx)
@@ -173,6 +216,9 @@ func (r *reference) forgetsExpected(c *call) bool {
 
 func (r *reference) append(ctx context.Context, c *call, events []event) (out runnertest.Outcome, done bool, err error) {
 	batch, err := r.encode(c, events)
+	if err == nil && r.bug != "folds after the append" {
+		c.next, err = r.foresee(c, batch, events)
+	}
 	if r.bug == "encodes while it appends" && len(batch) > 0 {
 		err = errors.Join(err, nil)
 		_, _ = r.store.Append(ctx, streamOf(c.ID), store.Exactly(c.at.Version), batch)
@@ -188,7 +234,8 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 		}
 		return r.replayed(c), true, nil
 	case err == nil:
-		return r.appended(ctx, c, events, appended.Version), true, nil
+		out, err = r.appended(ctx, c, batch, events, appended.Version)
+		return out, true, err
 	case ctx.Err() != nil && r.bug == "hides the error of the context":
 		return out, true, errors.New("no answer")
 	case ctx.Err() != nil:
@@ -199,7 +246,8 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 		}
 		return out, c.Expected != nil && r.bug != "tries an expected version again", err
 	case !store.Definite(err) && r.bug == "takes an unknown outcome for done":
-		return r.appended(ctx, c, events, c.at.Version+uint64(len(events))), true, nil
+		out, err = r.appended(ctx, c, batch, events, c.at.Version+uint64(len(events)))
+		return out, true, err
 	case !store.Definite(err):
 		return out, r.bug == "gives up when the outcome is unknown", err
 	}
@@ -244,18 +292,73 @@ func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
 	return batch, nil
 }
 
-func (r *reference) appended(ctx context.Context, c *call, events []event, version uint64) runnertest.Outcome {
+// foreseen is what comes of an append.
+type foreseen struct {
+	at, cached loaded
+	out        state
+	snapshot   []byte // nil: none
+}
+
+// foresee does all that users have a say in before the events are appended.
+func (r *reference) foresee(c *call, batch []store.Event, events []event) (*foreseen, error) {
+	if r.bug != "does not read back what it writes" {
+		recorded := make([]store.Recorded, len(batch))
+		for i := range batch {
+			recorded[i] = store.Recorded{Event: batch[i], Stream: streamOf(c.ID), Version: c.at.Version + uint64(i) + 1}
+		}
+		var err error
+		if events, err = r.codec.Decode(nil, recorded); err != nil {
+			return nil, err
+		}
+	}
+	version := c.at.Version + uint64(len(batch))
+	if r.bug == "caches before it folds" && r.caches {
+		r.mu.Lock()
+		r.cache[c.ID] = loaded{c.at.State, version}
+		r.mu.Unlock()
+	}
+	next := &foreseen{at: loaded{r.decider.Fold(c.at.State, events...), version}}
+	if r.bug != "clones after the append" {
+		r.clone(next)
+	}
+	if r.snapshots && r.guarded("Snapshots.Encode") == nil {
+		next.snapshot, _ = json.Marshal(next.at)
+	}
+	return next, nil
+}
+
+func (r *reference) clone(next *foreseen) {
+	next.out = r.copied(next.at.State)
+	if r.caches {
+		next.cached = loaded{r.copied(next.at.State), next.at.Version}
+	}
+}
+
+func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, events []event, version uint64) (runnertest.Outcome, error) {
 	before := c.at.State
-	c.at = loaded{r.decider.Fold(c.at.State, events...), version}
-	r.keep(ctx, c)
+	if r.bug == "folds after the append" {
+		var err error
+		if c.next, err = r.foresee(c, batch, events); err != nil {
+			return runnertest.Outcome{}, err
+		}
+	}
+	if r.bug == "clones after the append" {
+		r.clone(c.next)
+	}
+	c.at = c.next.at
+	r.save(ctx, c)
 	r.mu.Lock()
 	r.landed[c.key] = true
+	if r.caches && c.next.at.Version >= r.cache[c.ID].Version {
+		r.cache[c.ID] = c.next.cached
+	}
 	r.mu.Unlock()
-	out := r.outcome(c, events)
+	_ = r.guarded("Observe")
+	out := runnertest.Outcome{State: c.next.out, Version: version, Events: events}
 	if r.bug == "returns the state before" {
 		out.State = before
 	}
-	return out
+	return out, nil
 }
 
 func (r *reference) outcome(c *call, events []event) runnertest.Outcome {
@@ -267,6 +370,7 @@ func (r *reference) copied(s state) state {
 	if r.bug == "hands out what it caches" {
 		return s
 	}
+	r.call("Clone")
 	return s.Clone()
 }
 
@@ -337,7 +441,11 @@ func (r *reference) loadShared(ctx context.Context, c *call) error {
 		delete(r.shared, c.ID)
 		r.mu.Unlock()
 	}
-	<-loading.done
+	select {
+	case <-loading.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	c.at = loaded{loading.at.State.Clone(), loading.at.Version}
 	return loading.err
 }
@@ -371,15 +479,12 @@ func (r *reference) blind(c *call) bool {
 		r.bug == "remembers command ids in the process" && !r.landed[c.key] && c.attempt == 0
 }
 
-func (r *reference) keep(ctx context.Context, c *call) {
-	if saver, ok := r.store.(store.Snapshots); ok && r.snapshots {
-		data, err := json.Marshal(c.at)
-		if err == nil {
-			err = saver.SaveSnapshot(ctx, store.Snapshot{Stream: streamOf(c.ID), Schema: "1", Version: c.at.Version, Data: data})
-		}
-		if err != nil {
-			return // it is only a cache
-		}
+// save saves a snapshot, if there is one. It is only a cache: that it fails is no matter.
+func (r *reference) save(ctx context.Context, c *call) {
+	if saver, ok := r.store.(store.Snapshots); ok && c.next.snapshot != nil {
+		_ = saver.SaveSnapshot(ctx, store.Snapshot{
+			Stream: streamOf(c.ID), Schema: "1", Version: c.at.Version, Data: c.next.snapshot,
+		})
 	}
 }
 
@@ -387,10 +492,11 @@ func (r *reference) keepCached(id string, at loaded) {
 	if !r.caches {
 		return
 	}
+	at.State = r.copied(at.State)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at.Version >= r.cache[id].Version {
-		r.cache[id] = loaded{r.copied(at.State), at.Version}
+		r.cache[id] = at
 	}
 }
 

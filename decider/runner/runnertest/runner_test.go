@@ -2,9 +2,12 @@ package runnertest_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
@@ -25,6 +28,19 @@ type (
 type system struct {
 	runner *runner.Runner[command, state, event]
 	handle func(context.Context, string, command, ...runner.Option) (runner.Outcome[state, event], error)
+	*hooks
+}
+
+// hooks is what functions of the runner's call first.
+type hooks struct{ f func(function string) }
+
+// Hook makes the functions call f.
+func (h *hooks) Hook(f func(function string)) { h.f = f }
+
+func (h *hooks) call(function string) {
+	if h.f != nil {
+		h.f(function)
+	}
 }
 
 func (s system) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcome, error) {
@@ -47,30 +63,83 @@ func (s system) Load(ctx context.Context, id string) (state, uint64, error) {
 	return loaded.State, loaded.Version, err
 }
 
-type configure func(r *runner.Runner[command, state, event], st store.Store) *runner.Runner[command, state, event]
+type (
+	accounts  = runner.Runner[command, state, event]
+	configure func(r *accounts, st store.Store, h *hooks) *accounts
+)
 
-func plain(r *runner.Runner[command, state, event], _ store.Store) *runner.Runner[command, state, event] {
-	return r
+func plain(r *accounts, _ store.Store, _ *hooks) *accounts { return r }
+
+func cached(r *accounts, _ store.Store, h *hooks) *accounts {
+	return r.WithCache(runner.Cache[state]{Clone: func(s state) state {
+		h.call("Clone")
+		return s.Clone()
+	}})
 }
 
-func cached(r *runner.Runner[command, state, event], _ store.Store) *runner.Runner[command, state, event] {
-	return r.WithCache(runner.Cache[state]{Clone: state.Clone})
-}
-
-func snapshots(r *runner.Runner[command, state, event], st store.Store) *runner.Runner[command, state, event] {
+func snapshots(r *accounts, st store.Store, h *hooks) *accounts {
 	return r.WithSnapshots(runner.Snapshots[state, event]{
-		Store: st.(store.Snapshots), Schema: "1", Every: 1, //nolint:errcheck // Open says that it is one
+		Store: st.(store.Snapshots), Schema: "1", //nolint:errcheck // Open says that it is one
+		When: func(runner.Outcome[state, event]) bool {
+			h.call("When")
+			return true
+		},
+		Encode: func(s state) ([]byte, error) {
+			h.call("Snapshots.Encode")
+			return json.Marshal(s)
+		},
+		Decode: func(data []byte) (s state, err error) {
+			h.call("Snapshots.Decode")
+			return s, json.Unmarshal(data, &s)
+		},
 	})
 }
 
-func both(r *runner.Runner[command, state, event], st store.Store) *runner.Runner[command, state, event] {
-	return cached(snapshots(r, st), st)
+func both(r *accounts, st store.Store, h *hooks) *accounts { return cached(snapshots(r, st, h), st, h) }
+
+// everything has all functions that a runner can be given.
+func everything(r *accounts, st store.Store, h *hooks) *accounts {
+	return both(r, st, h).
+		WithObserver(observer{h}).
+		WithMetadata(func(context.Context) store.Metadata {
+			h.call("Metadata")
+			return store.Metadata{ActorID: "ann"}
+		}).
+		WithRetry(runner.Retry{
+			Jitter: func(ceiling time.Duration) time.Duration {
+				h.call("Jitter")
+				return rand.N(ceiling) + 1
+			},
+			Transient: func(error) bool {
+				h.call("Transient")
+				return false
+			},
+		}).
+		WithClock(func() time.Time {
+			h.call("Clock")
+			return time.Now()
+		})
+}
+
+// observer is one that is told before, too.
+type observer struct{ *hooks }
+
+func (o observer) Begin(ctx context.Context, _ runner.Notice) context.Context {
+	o.call("Begin")
+	return ctx
+}
+
+func (o observer) Observe(_ context.Context, n runner.Notice) {
+	if n.Kind != runner.ObserverFailed { // so that only one panics
+		o.call("Observe")
+	}
 }
 
 func open(c configure) runnertest.Open {
 	return func(d account, st store.Store, codec codec.Codec[event]) runnertest.System {
-		r := c(runner.New(runnertest.StreamType, d, st, codec), st)
-		return system{r, r.Handle}
+		h := &hooks{}
+		r := c(runner.New(runnertest.StreamType, d, st, codec), st, h)
+		return system{r, r.Handle, h}
 	}
 }
 
@@ -88,9 +157,13 @@ func (g group) Close() error {
 
 func openGroup(c configure) runnertest.Open {
 	return func(d account, st store.Store, codec codec.Codec[event]) runnertest.System {
-		r := c(runner.New(runnertest.StreamType, d, st, codec), st)
-		g := runner.NewGroup(r)
-		return group{system{r, g.Handle}, g.Close}
+		h := &hooks{}
+		r := c(runner.New(runnertest.StreamType, d, st, codec), st, h)
+		g := runner.NewGroup(r).WithContext(func([]context.Context) context.Context {
+			h.call("Context")
+			return context.Background() // a batch is no client's, and not counted as one's
+		})
+		return group{system{r, g.Handle, h}, g.Close}
 	}
 }
 
@@ -109,7 +182,7 @@ func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System 
 		}
 		return out, err
 	}
-	return system{r, handle}
+	return system{r, handle, &hooks{}}
 }
 
 // mementos is a System whose caller begins with what it got the last time.
@@ -122,7 +195,7 @@ type mementos struct {
 func openMementos(d account, st store.Store, c codecOfEvents) runnertest.System {
 	r := runner.New(runnertest.StreamType, d, st, c)
 	m := &mementos{last: map[string]runner.Loaded[state]{}}
-	m.system = system{r, func(
+	m.system = system{runner: r, hooks: &hooks{}, handle: func(
 		ctx context.Context, id string, cmd command, opts ...runner.Option,
 	) (runner.Outcome[state, event], error) {
 		m.mu.Lock()
@@ -170,6 +243,8 @@ func TestRunner(t *testing.T) {
 		"from mementos":                 openMementos,
 		"in a group":                    openGroup(cached),
 		"in a group, cached, snapshots": openGroup(both),
+		"with all functions":            open(everything),
+		"in a group, all functions":     openGroup(everything),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,14 @@ type System interface {
 	Load(ctx context.Context, id string) (State, uint64, error)
 }
 
+// Hooked is a [System] that is given functions besides those that [Open] is: a clone,
+// an observer, an encoding of snapshots. If it has none it need not be Hooked.
+type Hooked interface {
+	// Hook makes each of these functions call f with its name before it does
+	// anything else. F may panic, as any function may that users give.
+	Hook(f func(function string))
+}
+
 // Call is one command for a [System].
 type Call struct {
 	ID        string  // of the aggregate; its stream is StreamType and this

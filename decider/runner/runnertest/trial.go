@@ -3,6 +3,7 @@ package runnertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -231,10 +232,20 @@ func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	}
 }
 
+// load is s.Load of acc, whose panic is an error.
+func (t *trial) load(s System) (state State, version uint64, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return s.Load(t.ctx, acc)
+}
+
 // wantLoaded checks that s loads the whole stream of acc.
 func (t *trial) wantLoaded(s System) {
 	t.Helper()
-	state, version, err := s.Load(t.ctx, acc)
+	state, version, err := t.load(s)
 	if err != nil {
 		t.Errorf("Load(%s) = %v, want no error", acc, err)
 		return

@@ -1,0 +1,276 @@
+package runnertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/store"
+)
+
+// poison is the tag of a command whose events one function cannot take.
+const poison = "poison"
+
+// errPoison is what a codec says of an event that it has written and cannot read.
+var errPoison = errors.New("runnertest: this event cannot be read")
+
+// touched is what a function panics with.
+type touched struct{ function string }
+
+// calls counts the calls of the functions of users, and can let one of them panic.
+type calls struct {
+	mu    sync.Mutex
+	count map[string]int // by function; guarded by mu
+
+	at       int // the call of function that panics, counted from 1; 0: none; guarded by mu
+	function string
+}
+
+// call counts a call of the function.
+func (c *calls) call(function string) {
+	c.mu.Lock()
+	c.count[function]++
+	now := c.at > 0 && function == c.function && c.count[function] == c.at
+	c.mu.Unlock()
+	if now {
+		panic(touched{function})
+	}
+}
+
+// rest lets no more functions panic, and returns how often each was called.
+func (c *calls) rest() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = 0
+	return maps.Clone(c.count)
+}
+
+// userFunctions is what a system is given that users would give: functions that say
+// when they are called, with what event if it is about one.
+type userFunctions struct {
+	codec.Codec[Event]
+
+	called func(function string)
+	event  func(function string, e Event) error // nil: does nothing
+}
+
+// Encode returns event as JSON.
+func (u userFunctions) Encode(event Event) (store.Event, error) {
+	if err := u.touch("Encode", event); err != nil {
+		return store.Event{}, err
+	}
+	return u.Codec.Encode(event)
+}
+
+// Decode appends the events that recorded are to dst.
+func (u userFunctions) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	for i := range recorded {
+		var err error
+		if dst, err = u.Codec.Decode(dst, recorded[i:i+1]); err != nil {
+			return dst, err
+		}
+		if err := u.touch("Decode", dst[len(dst)-1]); err != nil {
+			return dst[:len(dst)-1], err
+		}
+	}
+	return dst, nil
+}
+
+func (u userFunctions) touch(function string, e Event) error {
+	u.called(function)
+	if u.event == nil {
+		return nil
+	}
+	return u.event(function, e)
+}
+
+// touchy opens a system whose users' functions are u.
+func (t *trial) touchy(u userFunctions) System {
+	u.Codec = format{}
+	d := t.decider
+	d.Initial = func() State {
+		u.called("Initial")
+		return t.decider.Start()
+	}
+	d.Decide = func(c Command, s State) ([]Event, error) {
+		u.called("Decide")
+		return t.decider.Decide(c, s)
+	}
+	d.Evolve = func(s State, e Event) State {
+		if err := u.touch("Evolve", e); err != nil {
+			panic(err)
+		}
+		return t.decider.Evolve(s, e)
+	}
+	s := t.opened(t.open(d, t.probe, u))
+	if h, ok := s.(Hooked); ok {
+		h.Hook(u.called)
+	}
+	return s
+}
+
+// told is what the caller of a command was told.
+type told struct {
+	tag      string
+	out      Outcome
+	err      error
+	panicked any
+}
+
+func (o *told) String() string {
+	if o.panicked != nil {
+		return fmt.Sprintf("a panic, %v", o.panicked)
+	}
+	return fmt.Sprintf("%+v, %v", o.out, o.err)
+}
+
+// failed reports whether the caller was told that nothing has come of it.
+func (o *told) failed() bool { return o.err != nil || o.panicked != nil }
+
+// tell handles c and returns what its caller was told.
+func (t *trial) tell(s System, c Call) (o *told) {
+	ctx, cancel := context.WithTimeout(t.ctx, time.Minute) // so that nobody waits for ever
+	defer cancel()
+	o = &told{tag: c.Command.Tag}
+	defer func() { o.panicked = recover() }()
+	o.out, o.err = s.Handle(ctx, c)
+	o.out = o.out.copied()
+	return o
+}
+
+// crowd lets several callers deposit at once, one of them by first if it has a tag,
+// and one more when they are done.
+func (t *trial) crowd(s System, first Command) []*told {
+	commands := []Command{do(doDeposit, 1, "a"), do(doDeposit, 2, "b"), do(doCredit, 3, "c")}
+	if first.Tag != "" {
+		commands = slices.Insert(commands, 1, first)
+	}
+	all := make([]*told, len(commands), len(commands)+1)
+	t.together(len(commands), func(i int) {
+		time.Sleep(time.Duration(i) * time.Microsecond)
+		all[i] = t.tell(s, Call{ID: acc, Command: commands[i]})
+	})
+	return append(all, t.tell(s, Call{ID: acc, Command: do(doDeposit, 4, "d")}))
+}
+
+// wantTrue checks that what the callers were told is so.
+func (t *trial) wantTrue(all []*told) {
+	t.Helper()
+	for _, o := range all {
+		switch n := t.count(o.tag); {
+		case n > 0 && o.failed():
+			t.Errorf("the command %s is recorded, but its caller was told %v", o.tag, o)
+		case n == 0 && !o.failed():
+			t.Errorf("the command %s is not recorded, but its caller was told %v", o.tag, o)
+		case n > 1:
+			t.Errorf("the command %s is recorded %d times", o.tag, n)
+		case n == 1:
+			t.wantFold(acc, o.out.State, o.out.Version, "Handle")
+		}
+	}
+}
+
+// wantServed checks that s, and a new process, serve whoever comes.
+func (t *trial) wantServed(s System) {
+	t.Helper()
+	for _, process := range []System{s, t.system()} {
+		if o := t.tell(process, Call{ID: acc, Command: do(doDeposit, 1, "after")}); o.failed() {
+			t.Errorf("a call after the panic was told %v, want no error", o)
+		}
+		t.wantLoaded(process)
+	}
+}
+
+// A function of the user's that panics once, at any of its calls, costs at most the
+// call that it was called for. What is recorded is answered as recorded, and the stream
+// and the system are as good as before.
+func panicsOnce(t *trial) {
+	var count map[string]int
+	t.at("without a panic", func(t *trial) {
+		s, called := t.touchyCrowd(&calls{count: map[string]int{}})
+		count = called
+		t.wantServed(s)
+	})
+	for _, function := range slices.Sorted(maps.Keys(count)) {
+		for at := 1; at <= count[function]; at++ {
+			t.at(fmt.Sprintf("%s panics in call %d", function, at), func(t *trial) {
+				s, _ := t.touchyCrowd(&calls{count: map[string]int{}, function: function, at: at})
+				t.wantServed(s)
+			})
+		}
+	}
+}
+
+// outrun lets somebody else be faster than the first append, so that there is a conflict.
+func (t *trial) outrun(ctx context.Context, n int) error {
+	if n > 1 {
+		return nil
+	}
+	e, err := format{}.Encode(Event{What: deposited, N: 1, Tag: "rival"})
+	if e.ID = store.NewID(); err == nil {
+		_, err = t.memory.Append(ctx, streamOf(acc), store.Any, []store.Event{e})
+	}
+	return err
+}
+
+// touchyCrowd checks what a crowd on a system with the functions of c is told, and
+// returns the system and how often each function was called.
+func (t *trial) touchyCrowd(c *calls) (System, map[string]int) {
+	t.Helper()
+	t.given(acc, do(doCredit, 5, "given"))
+	t.probe.latency = time.Millisecond
+	t.probe.onAppend = t.outrun
+	s := t.touchy(userFunctions{called: c.call})
+	all := t.crowd(s, Command{})
+	t.wantTrue(all)
+	failed := slices.DeleteFunc(slices.Clone(all), func(o *told) bool { return !o.failed() })
+	if len(failed) > 1 {
+		t.Errorf("one panic failed %d callers, of the commands %s and %s first: %v and %v",
+			len(failed), failed[0].tag, failed[1].tag, failed[0], failed[1])
+	}
+	return s, c.rest()
+}
+
+// An event that Evolve or the codec cannot take would make its stream unreadable for
+// good. It is not recorded, its caller is told, and the others are served.
+func poisonous(t *trial) {
+	fails := func(error) error { return errPoison }
+	panics := func(err error) error { panic(err) }
+	for name, f := range map[string]struct {
+		function string
+		fail     func(error) error
+	}{
+		"Evolve panics": {"Evolve", panics}, "Encode panics": {"Encode", panics}, "Encode fails": {"Encode", fails},
+		"Decode panics": {"Decode", panics}, "Decode fails": {"Decode", fails},
+	} {
+		t.at(name, func(t *trial) {
+			t.given(acc, do(doCredit, 5, "given"))
+			t.probe.latency = time.Millisecond
+			s := t.touchy(userFunctions{
+				called: func(string) {},
+				event: func(function string, e Event) error {
+					if e.Tag == poison && function == f.function {
+						return f.fail(errPoison)
+					}
+					return nil
+				},
+			})
+			all := t.crowd(s, do(doDeposit, 7, poison))
+			for _, o := range all {
+				if o.failed() != (o.tag == poison) {
+					t.Errorf("the command %s was told %v", o.tag, o)
+				}
+			}
+			if n := t.count(poison); n > 0 {
+				t.Errorf("an event that cannot be read is in the stream")
+			}
+			t.wantTrue(all)
+			t.wantServed(s)
+		})
+	}
+}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -81,6 +82,9 @@ func (b *batch) less() {
 		b.cancel()
 	}
 }
+
+// yields is how often a batch that has ended lets others run before the next begins.
+const yields = 2
 
 // groupCache is how many states a group keeps whose runner has no cache.
 const groupCache = 1000
@@ -215,8 +219,13 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	})
 }
 
-// next starts the batch after the one that has ended.
+// next starts the batch after the one that has ended. It lets its callers go on first:
+// those who have another command at once are then in the next batch, and do not wait
+// for one to pass.
 func (g *Group[C, S, E]) next(id string, q *queue[S, E]) {
+	for range yields {
+		runtime.Gosched()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.start(id, q)

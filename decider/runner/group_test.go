@@ -156,6 +156,83 @@ func TestGroupOnAHotStream(t *testing.T) {
 	}
 }
 
+// A group that is alone on a stream reads it once: what it appended it knows. Each
+// command costs the round trip of its append, and at most that of the batch before.
+func TestGroupReadsOnce(t *testing.T) {
+	t.Parallel()
+	for _, writers := range []int{1, 32} {
+		synctest.Test(t, func(t *testing.T) {
+			st := newSpy()
+			must(t, newAccounts(st), "a", open{"ann"})
+			st.calls()
+			g := runner.NewGroup(newAccounts(slow(st)))
+			defer g.Close()
+			var mu sync.Mutex
+			var took []time.Duration
+			var wg sync.WaitGroup
+			for range writers {
+				wg.Go(func() {
+					for range 20 {
+						began := time.Now()
+						if _, err := g.Handle(t.Context(), "a", deposit{1}); err != nil {
+							t.Error(err)
+						}
+						mu.Lock()
+						took = append(took, time.Since(began))
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			appends, reads := st.calls()
+			if len(reads) != 1 {
+				t.Errorf("%d writers: %d reads, want one", writers, len(reads))
+			}
+			slices.Sort(took)
+			p50 := took[len(took)/2]
+			t.Logf("%d writers, 1 ms from the store: p50 %v, %d appends", writers, p50, len(appends))
+			if most := min(writers, 2); p50 > time.Duration(most)*time.Millisecond {
+				t.Errorf("%d writers: p50 is %v, want at most %d round trips", writers, p50, most)
+			}
+		})
+	}
+}
+
+// What a group knows may be old: a rejection, or that there is nothing to do, is looked
+// up, and an append that finds others is decided again.
+func TestGroupLooksBeforeItRefuses(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	g := runner.NewGroup(newAccounts(st))
+	defer g.Close()
+	other := newAccounts(st.Store)
+	handle := func(c command) (outcome, error) { return g.Handle(t.Context(), "a", c) }
+	if _, err := handle(open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, other, "a", deposit{5})
+	if out, err := handle(withdraw{5, 1}); err != nil || out.Version != 3 {
+		t.Errorf("a withdrawal of what others deposited = %+v, %v, want version 3", out, err)
+	}
+	must(t, other, "a", deposit{7})
+	if out, err := handle(touch{}); err != nil || out.State.Balance != 7 || out.Version != 4 {
+		t.Errorf("nothing to do = %+v, %v, want the balance 7 at version 4", out, err)
+	}
+	must(t, other, "a", withdraw{7, 1})
+	st.calls()
+	if _, err := handle(withdraw{7, 1}); !errors.Is(err, errTooLittle) {
+		t.Errorf("a withdrawal of what others took = %v, want %v", err, errTooLittle)
+	}
+	appends, reads := st.calls()
+	if len(appends) != 1 || len(reads) != 1 {
+		t.Errorf("%d appends and %d reads, want the append that finds the others and a read", len(appends), len(reads))
+	}
+	must(t, other, "a", deposit{1})
+	if out, err := handle(deposit{1}); err != nil || out.State.Balance != 2 {
+		t.Errorf("a deposit = %+v, %v, want the balance 2", out, err)
+	}
+}
+
 func TestGroupConflictDecidesAllAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -7,8 +7,4 @@ require (
 	github.com/evolvego/evolve v0.0.0
 )
 
-require (
-	github.com/samber/lo v1.46.0 // indirect
-	golang.org/x/text v0.32.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
-)
+require pgregory.net/rapid v1.3.0 // indirect

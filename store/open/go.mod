@@ -6,6 +6,8 @@ require (
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/store/postgres v0.0.0
 	github.com/evolvego/evolve/store/sqlite v0.0.0
+	github.com/jackc/pgx/v5 v5.12.0
+	pgregory.net/rapid v1.2.0
 )
 
 require (
@@ -13,7 +15,6 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	github.com/jackc/pgx/v5 v5.12.0 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
@@ -30,5 +31,4 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 	modernc.org/sqlite v1.62.0 // indirect
-	pgregory.net/rapid v1.2.0 // indirect
 )

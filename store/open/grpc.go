@@ -5,32 +5,38 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/evolvego/evolve/store/grpc"
 )
 
-// openPlain opens a server without TLS, openTLS one over it.
+// openPlain opens a store on a server without TLS, openTLS on one with it.
 func openPlain(ctx context.Context, a *address) (Backend, error) {
 	return openGRPC(ctx, a, grpc.Plaintext())
 }
 
 func openTLS(ctx context.Context, a *address) (Backend, error) {
+	values, err := a.takeAll("ca", "cert", "key")
+	if err != nil {
+		return nil, err
+	}
+	ca, cert, key := values[0], values[1], values[2]
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca := a.take("ca", ""); ca != "" {
+	if ca != "" {
 		pem, err := os.ReadFile(ca) //nolint:gosec // the user says which file
 		if err != nil {
 			return nil, fmt.Errorf("ca: %w", err)
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: ca: %s has no certificate", ErrURL, ca)
+			return nil, mistakef("ca: %s has no certificate", ca)
 		}
 	}
-	cert, key := a.take("cert", ""), a.take("key", "")
 	if (cert == "") != (key == "") {
-		return nil, fmt.Errorf("%w: cert and key: one without the other", ErrURL)
+		return nil, mistake("cert and key: one without the other")
 	}
 	if cert != "" {
 		pair, err := tls.LoadX509KeyPair(cert, key)
@@ -46,14 +52,23 @@ func openGRPC(ctx context.Context, a *address, options ...grpc.Option) (Backend,
 	target, found := strings.CutPrefix(a.rest, "//")
 	target = strings.TrimSuffix(target, "/")
 	if !found || target == "" || strings.ContainsAny(target, "/@") {
-		return nil, fmt.Errorf("%w: after the scheme comes //HOST:PORT, and a user's token is in the file that token-file names", ErrURL)
+		return nil, mistake("after the scheme comes //HOST:PORT; for a user's token, token-file=FILE names the file that has it")
 	}
-	if name := a.take("token-file", ""); name != "" {
+	if _, port, err := net.SplitHostPort(target); err != nil || port == "" {
+		return nil, mistakef("the port is missing: write %s://HOST:PORT", a.scheme)
+	} else if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, mistake("the port is not a number")
+	}
+	name, err := a.take("token-file", "")
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
 		token, err := os.ReadFile(name) //nolint:gosec // the user says which file
 		if err != nil {
 			return nil, fmt.Errorf("token-file: %w", err)
 		}
-		options = append(options, grpc.PerRPC(bearer(strings.TrimSpace(string(token)))))
+		options = append(options, grpc.Bearer(strings.TrimSpace(string(token))))
 	}
 	if err := a.unknown(); err != nil {
 		return nil, err
@@ -64,15 +79,3 @@ func openGRPC(ctx context.Context, a *address, options ...grpc.Option) (Backend,
 	}
 	return st, nil
 }
-
-// bearer is a token that goes with every request.
-type bearer string
-
-// GetRequestMetadata is that of credentials.PerRPCCredentials.
-func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(b)}, nil
-}
-
-// RequireTransportSecurity is that of credentials.PerRPCCredentials. It is the user
-// who chooses grpc: or grpcs:.
-func (b bearer) RequireTransportSecurity() bool { return false }

@@ -1,20 +1,22 @@
-// Package open opens the store that a URL names, for commands and programs whose
-// users choose the store. It imports every driver: a program that knows its store
-// opens it by its own package.
+// Package open opens the store that a URL names, for commands and programs whose users
+// choose the store. It imports every driver: a program that knows its store opens it with
+// the store's own package.
 //
-//	memory:                              gone at the end
+//	memory:                              in memory, gone with the program
 //	sqlite:bank.db                       one file, see package sqlite
 //	sqlite:bank.db?sync=normal           without an fsync for each commit
 //	postgres://user@host:5432/database   see package postgres
 //	grpc://127.0.0.1:50051?tenant=acme   a server of eventstore.v1, see package grpc
-//	grpcs://events.example.org:443       the same over TLS; ca=FILE, cert=FILE and key=FILE
-//	                                     are whom to trust and what to show
+//	grpcs://events.example.org:443       the same over TLS; ca=FILE names the CAs to trust,
+//	                                     cert=FILE and key=FILE the certificate to show
 //
-// A server of eventstore.v1 that asks for a token gets that in token-file=FILE. A
-// URL of PostgreSQL may have schema=NAME, poll=1s for a pooler that cannot listen,
-// log-per-tenant=true, and what libpq knows.
+// For a server of eventstore.v1 that asks for a token, token-file=FILE names the file that
+// has it. A URL of PostgreSQL takes schema=NAME, poll=1s for a pooler that lends
+// connections for single transactions, log-per-tenant=true, and the parameters of libpq.
 //
-// Each may have tenant=ID; without one it is [store.DefaultTenant]'s.
+// Each URL takes tenant=ID; the default is [store.DefaultTenant].
+//
+// Special characters are percent-encoded, as libpq has it: %20 is a space, and + is a plus.
 package open
 
 import (
@@ -23,9 +25,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
@@ -34,13 +37,13 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// ErrURL is what the error of a URL that names no store matches: of a scheme that
-// there is not, with a part that is missing, or with a setting that is not known.
+// ErrURL is matched by the error of a URL that names no store: its scheme is unknown, a
+// part is missing, or a setting is unknown or not possible.
 var ErrURL = errors.New("open: not the URL of a store")
 
 // Backend is what every store that can be opened has. The store of a tenant that
-// [store.Tenants] returns is one too, and Close of any of them closes all.
-// More capabilities are found by type assertion.
+// [store.Tenants] returns is one too, and Close of any of them closes all. Find more
+// capabilities by type assertion.
 type Backend interface {
 	store.Store
 	store.Log
@@ -55,31 +58,51 @@ var (
 	_ Backend = (*grpc.Store)(nil)
 )
 
-// Store opens the store at rawURL, which must be closed. A URL that names none is
-// an error that matches ErrURL; other errors are the store's. No error has the
-// password of the URL in it.
+// Store opens the store at rawURL, and creates it if it does not exist: the file of
+// SQLite, the tables of PostgreSQL. The store must be closed. A URL that names no store is
+// an error that matches ErrURL; other errors are the store's. No error tells a secret of
+// the URL.
 func Store(ctx context.Context, rawURL string) (Backend, error) {
-	scheme, rest, found := strings.Cut(rawURL, ":")
-	driver, known := drivers()[scheme]
-	if !found || !known {
-		return nil, fmt.Errorf("%w: %q: begin it with one of %s",
-			ErrURL, redact(rawURL), strings.Join(slices.Sorted(maps.Keys(drivers())), ":, ")+":")
-	}
-	rest, query, _ := strings.Cut(rest, "?")
-	settings, err := url.ParseQuery(query)
+	return openStore(ctx, rawURL, false)
+}
+
+// ReadOnly is [Store] for a program that only reads: it creates and changes nothing. A
+// file or schema that does not exist is an error.
+func ReadOnly(ctx context.Context, rawURL string) (Backend, error) {
+	return openStore(ctx, rawURL, true)
+}
+
+func openStore(ctx context.Context, rawURL string, readOnly bool) (Backend, error) {
+	a, err := parse(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrURL, redact(rawURL), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrURL, Redacted(rawURL), err)
 	}
-	a := address{rest: rest, settings: settings}
-	a.tenant = a.take("tenant", store.DefaultTenant)
-	if err := store.ValidateTenant(a.tenant); err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrURL, redact(rawURL), err)
-	}
-	backend, err := driver(ctx, &a)
+	a.readOnly = readOnly
+	backend, err := drivers()[a.scheme](ctx, a)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", redact(rawURL), err)
+		return nil, a.failed(err)
 	}
 	return ofTenant(backend, a.tenant)
+}
+
+// mistake is what is wrong with a URL.
+type mistake string
+
+func (m mistake) Error() string { return string(m) }
+
+func mistakef(format string, args ...any) error { return mistake(fmt.Sprintf(format, args...)) }
+
+// failed returns err, why the store at a cannot be opened, as the caller gets it.
+func (a *address) failed(err error) error {
+	shown := a.redacted()
+	if _, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+		text := err.Error() // with the whole URL in quotes, and then the reason
+		return fmt.Errorf("%w: %s: %s", ErrURL, shown, text[strings.LastIndex(text, "`")+1:])
+	}
+	if _, ok := errors.AsType[mistake](err); ok || errors.Is(err, store.ErrInvalid) {
+		return fmt.Errorf("%w: %s: %w", ErrURL, shown, err)
+	}
+	return fmt.Errorf("open %s: %w", shown, err)
 }
 
 // ofTenant returns the store of tenant in backend.
@@ -95,31 +118,6 @@ func ofTenant(backend Backend, tenant string) (Backend, error) {
 	return of, nil
 }
 
-// address is a URL, taken apart.
-type address struct {
-	rest     string // what is between the scheme and the settings
-	tenant   string
-	settings url.Values // those that nobody has taken yet
-}
-
-// take returns the setting called name, or otherwise, and marks it as known.
-func (a *address) take(name, otherwise string) string {
-	if !a.settings.Has(name) {
-		return otherwise
-	}
-	value := a.settings.Get(name)
-	a.settings.Del(name)
-	return value
-}
-
-// unknown returns an error if there are settings that nobody has taken.
-func (a *address) unknown() error {
-	if len(a.settings) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: unknown setting %s", ErrURL, strings.Join(slices.Sorted(maps.Keys(a.settings)), ", "))
-}
-
 // drivers returns what opens the stores of each scheme.
 func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	return map[string]func(context.Context, *address) (Backend, error){
@@ -132,51 +130,14 @@ func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	}
 }
 
+// schemes returns those of drivers, for a message.
+func schemes() string {
+	return strings.Join(slices.Sorted(maps.Keys(drivers())), ":, ") + ":"
+}
+
 func openMemory(_ context.Context, a *address) (Backend, error) {
 	if a.rest != "" {
-		return nil, fmt.Errorf("%w: a store in memory has no name", ErrURL)
+		return nil, mistake("a store in memory has no name")
 	}
 	return memory.New(), a.unknown()
-}
-
-func openSQLite(_ context.Context, a *address) (Backend, error) {
-	path, err := url.PathUnescape(a.rest)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrURL, err)
-	}
-	if host, ok := strings.CutPrefix(path, "//"); ok {
-		if !strings.HasPrefix(host, "/") {
-			return nil, fmt.Errorf("%w: a file is not on a host: write sqlite:%s", ErrURL, host)
-		}
-		path = host
-	}
-	if path == "" {
-		return nil, fmt.Errorf("%w: the name of the file is missing", ErrURL)
-	}
-	var options []sqlite.Option
-	switch sync := a.take("sync", "full"); sync {
-	case "full":
-	case "normal":
-		options = append(options, sqlite.WithNormalSync())
-	default:
-		return nil, fmt.Errorf("%w: sync is full or normal, not %q", ErrURL, sync)
-	}
-	if err := a.unknown(); err != nil {
-		return nil, err
-	}
-	st, err := sqlite.Open(path, options...) //nolint:contextcheck // opening a file takes none
-	if err != nil {
-		return nil, err // not st, which is a nil that would not look like one
-	}
-	return st, nil
-}
-
-// redact returns rawURL without its password.
-func redact(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		scheme, _, _ := strings.Cut(rawURL, ":")
-		return scheme + ":…"
-	}
-	return u.Redacted()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
@@ -103,26 +106,38 @@ func TestTenant(t *testing.T) {
 func TestNoStore(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"":                          "begin it with one of",
-		"bank.db":                   "begin it with one of",
-		"disk:bank":                 "sqlite:",
-		"memory:bank":               "has no name",
-		"memory:?speed=high":        "unknown setting speed",
-		"memory:?tenant=":           "tenant",
-		"memory:?%zz":               "invalid URL escape",
-		"sqlite:":                   "name of the file is missing",
-		"sqlite:?sync=full":         "name of the file is missing",
-		"sqlite:%zz":                "invalid URL escape",
-		"sqlite:a.db?sync=never":    `full or normal, not "never"`,
-		"sqlite:a.db?sink=full":     "unknown setting sink",
-		"sqlite://a.db":             "write sqlite:a.db",
-		"grpc:127.0.0.1:50051":      "//HOST:PORT",
-		"grpc://":                   "//HOST:PORT",
-		"grpc://host:1/path":        "//HOST:PORT",
-		"grpc://:secret@host:1":     "token-file",
-		"grpc://host:1?ca=x":        "unknown setting ca",
-		"grpcs://host:1?cert=x":     "one without the other",
-		"disk://ann:secret@host/db": "begin it with one of",
+		"":                                  "begin it with one of",
+		"bank.db":                           "begin it with one of",
+		"disk:bank":                         "sqlite:",
+		"memory:bank":                       "has no name",
+		"memory:?speed=high":                "unknown setting speed",
+		"memory:?tenant=":                   "tenant",
+		"memory:?%zz":                       "invalid URL escape",
+		"sqlite:":                           "name of the file is missing",
+		"sqlite:?sync=full":                 "name of the file is missing",
+		"sqlite:%zz":                        "invalid URL escape",
+		"sqlite:a.db?sync=never":            `full or normal, not "never"`,
+		"sqlite:a.db?sink=full":             "unknown setting sink",
+		"sqlite://a.db":                     "write sqlite:FILE",
+		"memory:?tenant=a&tenant=b":         "tenant is given twice",
+		"memory:?tenant":                    "come settings, NAME=VALUE",
+		"grpc://127.0.0.1":                  "the port is missing",
+		"grpcs://127.0.0.1:":                "the port is missing",
+		"grpc://127.0.0.1:x":                "port is not a number",
+		"postgres:db":                       "it is postgres://",
+		"postgres://h:x/db":                 "it is postgres://",
+		"postgres://u:p/w@h/db":             "it is postgres://",
+		"postgres://u:p@w@h/db":             "it is postgres://",
+		"postgres://h/db?sslmode=x":         "sslmode is invalid",
+		"postgres://h/db?schema=a&schema=b": "schema is given twice",
+		"postgres://h/db?schema=" + strings.Repeat("x", 100): "schema",
+		"grpc:127.0.0.1:50051":                               "//HOST:PORT",
+		"grpc://":                                            "//HOST:PORT",
+		"grpc://host:1/path":                                 "//HOST:PORT",
+		"grpc://:secret@host:1":                              "token-file",
+		"grpc://host:1?ca=x":                                 "unknown setting ca",
+		"grpcs://host:1?cert=x":                              "one without the other",
+		"disk://ann:secret@host/db":                          "begin it with one of",
 	} {
 		st, err := open.Store(t.Context(), url)
 		if st != nil || !errors.Is(err, open.ErrURL) || !strings.Contains(err.Error(), want) {
@@ -242,5 +257,75 @@ func TestFilesThatAreMissing(t *testing.T) {
 		if st, err := open.Store(t.Context(), url); st != nil || !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("Store(%q) = %v, %v; want that a file does not exist", url, st, err)
 		}
+	}
+}
+
+// TestReadOnly checks that opening a store to read it creates nothing, and that what is
+// there can be read.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	url := "sqlite:" + filepath.Join(dir, "events.db")
+	st, err := open.ReadOnly(t.Context(), url)
+	if st != nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadOnly of a file that does not exist = %v, %v; want fs.ErrNotExist", st, err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+		t.Errorf("it has made %v, %v", files, err)
+	}
+	appendOne(t, openURL(t, url))
+	read, err := open.ReadOnly(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	if got := head(t, read); got != 1 {
+		t.Errorf("Head = %d, want 1", got)
+	}
+	event := store.Event{ID: store.NewID(), Type: "Opened"}
+	if _, err := read.Append(t.Context(), store.Stream{Type: "Account", ID: "b"}, store.NoStream, []store.Event{event}); !errors.Is(err, store.ErrRefused) {
+		t.Errorf("Append = %v, want ErrRefused", err)
+	}
+	database := postgrestest.URL(t)
+	if st, err := open.ReadOnly(t.Context(), database); st != nil || !errors.Is(err, postgres.ErrNoSchema) {
+		t.Errorf("ReadOnly of a database without tables = %v, %v; want ErrNoSchema", st, err)
+	}
+	appendOne(t, openURL(t, database))
+	tables, err := open.ReadOnly(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tables.Close()
+	if got := head(t, tables); got != 1 {
+		t.Errorf("Head = %d, want 1", got)
+	}
+}
+
+// TestPostgresSettingsAsTheyAre checks that settings reach PostgreSQL as the URL has them,
+// by the rules of libpq: %20 is a space and + a plus.
+func TestPostgresSettingsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(postgrestest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(settings string) string {
+		v := *u
+		v.RawQuery = strings.Trim(u.RawQuery+"&"+settings, "&")
+		return v.String()
+	}
+	st := openURL(t, with("options=-c%20work_mem%3D8MB&application_name=a+b%2Bc"))
+	appendOne(t, st)
+	conn, err := pgx.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var n int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a+b+c'").Scan(&n); err != nil || n == 0 {
+		t.Errorf("%d connections are called a+b+c, %v", n, err)
+	}
+	if st, err := open.Store(t.Context(), with("options=-c%20work_mem%3D8MX")); st != nil || err == nil || !strings.Contains(err.Error(), "work_mem") {
+		t.Errorf("Store with a work_mem that is none = %v, %v; want an error that names it", st, err)
 	}
 }

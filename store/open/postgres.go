@@ -2,39 +2,81 @@ package open
 
 import (
 	"context"
-	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evolvego/evolve/store/postgres"
 )
 
 func openPostgres(ctx context.Context, a *address) (Backend, error) {
-	var options []postgres.Option
-	if schema := a.take("schema", ""); schema != "" {
-		options = append(options, postgres.WithSchema(schema))
+	if !onHosts.MatchString(withoutUser(a.rest)) {
+		return nil, mistake("it is postgres://USER:PASSWORD@HOST:PORT/DATABASE: percent-encode special characters, such as / as %2F and @ as %40")
 	}
-	if poll := a.take("poll", ""); poll != "" {
-		every, err := time.ParseDuration(poll)
-		if err != nil || every <= 0 {
-			return nil, fmt.Errorf("%w: poll is a duration such as 500ms, not %q", ErrURL, poll)
-		}
-		options = append(options, postgres.WithPollOnly(every))
-	}
-	perTenant, err := strconv.ParseBool(a.take("log-per-tenant", "false"))
+	options, err := postgresOptions(a)
 	if err != nil {
-		return nil, fmt.Errorf("%w: log-per-tenant is true or false", ErrURL)
+		return nil, err
 	}
-	if perTenant {
-		options = append(options, postgres.WithLogPerTenant())
-	}
-	url := "postgres:" + a.rest
-	if len(a.settings) > 0 {
-		url += "?" + a.settings.Encode()
+	url := a.scheme + ":" + a.rest
+	if len(a.settings) > 0 { // as they were: pgx decodes them
+		raw := make([]string, len(a.settings))
+		for i, s := range a.settings {
+			raw[i] = s.raw
+		}
+		url += "?" + strings.Join(raw, "&")
 	}
 	st, err := postgres.Open(ctx, url, options...)
 	if err != nil {
 		return nil, err // not st, which is a nil that would not look like one
 	}
 	return st, nil
+}
+
+// withoutUser returns what follows the scheme without the user and the password, which
+// end, as libpq has it, at the first @ if that is not behind a slash.
+func withoutUser(rest string) string {
+	slashless, ok := strings.CutPrefix(rest, "//")
+	if !ok {
+		return rest
+	}
+	if i := strings.IndexAny(slashless, "@/"); i >= 0 && slashless[i] == '@' {
+		return "//" + slashless[i+1:]
+	}
+	return rest
+}
+
+// postgresOptions returns what the settings of ours say.
+func postgresOptions(a *address) ([]postgres.Option, error) {
+	values, err := a.takeAll("schema", "poll", "log-per-tenant")
+	if err != nil {
+		return nil, err
+	}
+	var options []postgres.Option
+	if a.readOnly {
+		options = append(options, postgres.WithoutMigrate())
+	}
+	if schema := values[0]; schema != "" {
+		if !regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`).MatchString(schema) {
+			return nil, mistakef("schema is a lower-case name of letters, digits and underscores, at most 40 bytes, not %q", schema)
+		}
+		options = append(options, postgres.WithSchema(schema))
+	}
+	if poll := values[1]; poll != "" {
+		every, err := time.ParseDuration(poll)
+		if err != nil || every <= 0 {
+			return nil, mistakef("poll is a duration such as 500ms, not %q", poll)
+		}
+		options = append(options, postgres.WithPollOnly(every))
+	}
+	if perTenant := values[2]; perTenant != "" {
+		yes, err := strconv.ParseBool(perTenant)
+		if err != nil {
+			return nil, mistakef("log-per-tenant is true or false, not %q", perTenant)
+		}
+		if yes {
+			options = append(options, postgres.WithLogPerTenant())
+		}
+	}
+	return options, nil
 }

@@ -38,21 +38,14 @@ func (c cable) Read(p []byte) (int, error) {
 // wired returns a store whose connections are cut by what is returned.
 func wired(t *testing.T, url string, options ...postgres.Option) (*postgres.Store, *atomic.Bool) {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cut atomic.Bool
-	dial := config.ConnConfig.DialFunc
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
-		return cable{conn, &cut}, err
-	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
+	pool := newPool(t, url, func(config *pgxpool.Config) {
+		dial := config.ConnConfig.DialFunc
+		config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return cable{conn, &cut}, err
+		}
+	})
 	st, err := postgres.New(context.Background(), pool, options...)
 	if err != nil {
 		t.Fatal(err)
@@ -133,18 +126,9 @@ func TestTooManyConnections(t *testing.T) {
 	role := "evolve_lone_" + store.NewID()[:8]
 	execute(t, url, "CREATE ROLE "+role+" LOGIN CONNECTION LIMIT 0")
 	t.Cleanup(func() { execute(t, url, "DROP ROLE "+role) })
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.ConnConfig.User = role
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
+	pool := newPool(t, url, func(config *pgxpool.Config) { config.ConnConfig.User = role })
 	var typed *postgres.Error
-	_, err = postgres.New(within(t), pool)
+	_, err := postgres.New(within(t), pool)
 	if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "53300" {
 		t.Errorf("New without a connection left = %v, want ErrUnavailable by 53300", err)
 	}

@@ -37,7 +37,13 @@ func Example() {
 
 func ExampleStore_WithTx() {
 	ctx := context.Background()
-	pool, err := pgxpool.New(ctx, exampleURL())
+	config, err := pgxpool.ParseConfig(exampleURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	postgres.Configure(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		fmt.Println(err)
 		return

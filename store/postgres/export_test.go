@@ -5,6 +5,12 @@ import "time"
 // NeverPoll makes the subscriptions of st rely on news alone.
 func NeverPoll(st *Store) { st.backend.poll = time.Hour }
 
+// Hurry makes st impatient: with servers that are silent, and with reads and appends that
+// do not end.
+func Hurry(st *Store, silence, bound time.Duration) {
+	st.backend.silence, st.backend.bound = silence, bound
+}
+
 // Queued returns how many appends wait to be taken into a group.
 func Queued(st *Store) (n int) {
 	for _, l := range st.backend.lanes {

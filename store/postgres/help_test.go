@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
 )
 
 // limit ends what hangs.
@@ -47,7 +48,27 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-func newPool(t *testing.T, url string) *pgxpool.Pool {
+// newPool returns a pool that New takes, whose config change has changed.
+func newPool(t *testing.T, url string, change ...func(*pgxpool.Config)) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(config)
+	}
+	postgres.Configure(config)
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// plainPool returns a pool that New does not take.
+func plainPool(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(context.Background(), url)
 	if err != nil {

@@ -23,7 +23,7 @@ type querier interface {
 // [store.MaxVersion] is an *[store.InvalidError].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	b := s.backend
-	return b.calling(ctx, func(ctx context.Context) error { return b.saveSnapshot(ctx, b.pool, s.tenant, snap) })
+	return b.write(ctx, func(ctx context.Context, q querier) error { return b.saveSnapshot(ctx, q, s.tenant, snap) })
 }
 
 func (b *backend) saveSnapshot(ctx context.Context, q querier, tenant string, snap store.Snapshot) error {
@@ -50,8 +50,8 @@ func (s *Store) LoadSnapshot(
 	}
 	snap = store.Snapshot{Stream: stream, Schema: schema}
 	b := s.backend
-	err = b.calling(ctx, func(ctx context.Context) error {
-		ok, err = one(b.pool.QueryRow(ctx, b.sql.loadSnapshot, s.tenant, stream.Type, stream.ID, schema),
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		ok, err = one(q.QueryRow(ctx, b.sql.loadSnapshot, s.tenant, stream.Type, stream.ID, schema),
 			&snap.Version, &snap.Data)
 		return err
 	})
@@ -79,8 +79,8 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (c store.Checkp
 		return store.Checkpoint{}, err
 	}
 	b := s.backend
-	err = b.calling(ctx, func(ctx context.Context) error {
-		c, err = b.checkpoint(ctx, b.pool, s.tenant, name)
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		c, err = b.checkpoint(ctx, q, s.tenant, name)
 		return err
 	})
 	return c, err
@@ -95,8 +95,8 @@ func (b *backend) checkpoint(ctx context.Context, q querier, tenant, name string
 // [store.MaxVersion] is an *[store.InvalidError].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	b := s.backend
-	return b.calling(ctx, func(ctx context.Context) error {
-		return b.saveCheckpoint(ctx, b.pool, s.tenant, name, from, to)
+	return b.write(ctx, func(ctx context.Context, q querier) error {
+		return b.saveCheckpoint(ctx, q, s.tenant, name, from, to)
 	})
 }
 
@@ -132,14 +132,14 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	}
 	lease := store.Lease{Name: name, Owner: owner}
 	b := s.backend
-	err := b.calling(ctx, func(ctx context.Context) error {
+	err := b.write(ctx, func(ctx context.Context, q querier) error {
 		for {
-			ok, err := one(b.pool.QueryRow(ctx, b.sql.acquireLease, s.tenant, name, owner, ttl), &lease.Fence, &lease.Until)
+			ok, err := one(q.QueryRow(ctx, b.sql.acquireLease, s.tenant, name, owner, ttl), &lease.Fence, &lease.Until)
 			if err != nil || ok {
 				return err
 			}
 			held := &store.LeaseHeldError{Name: name}
-			ok, err = one(b.pool.QueryRow(ctx, b.sql.heldLease, s.tenant, name), &held.Owner, &held.Until)
+			ok, err = one(q.QueryRow(ctx, b.sql.heldLease, s.tenant, name), &held.Owner, &held.Until)
 			if err != nil {
 				return err
 			}
@@ -165,8 +165,8 @@ func (s *Store) ReleaseLease(ctx context.Context, lease store.Lease) error {
 		return nil // it was never given
 	}
 	b := s.backend
-	return b.calling(ctx, func(ctx context.Context) error {
-		_, err := b.pool.Exec(ctx, b.sql.releaseLease, s.tenant, lease.Name, lease.Owner, int64(lease.Fence)) //nolint:gosec // it fits
+	return b.write(ctx, func(ctx context.Context, q querier) error {
+		_, err := q.Exec(ctx, b.sql.releaseLease, s.tenant, lease.Name, lease.Owner, int64(lease.Fence)) //nolint:gosec // it fits
 		return err
 	})
 }
@@ -177,8 +177,8 @@ func (s *Store) Holder(ctx context.Context, key string) (holder store.Stream, ok
 		return store.Stream{}, false, err
 	}
 	b := s.backend
-	err = b.calling(ctx, func(ctx context.Context) error {
-		ok, err = one(b.pool.QueryRow(ctx, b.sql.holder, s.tenant, key), &holder.Type, &holder.ID)
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		ok, err = one(q.QueryRow(ctx, b.sql.holder, s.tenant, key), &holder.Type, &holder.ID)
 		return err
 	})
 	return holder, ok, err

@@ -252,7 +252,7 @@ func (b *backend) commitOne(ctx context.Context, a *appending) error {
 // database refuses them together, and tells those who wait.
 func (b *backend) commit(ctx context.Context, members []*appending) {
 	err := b.tryCommit(ctx, members)
-	if n := len(members) / 2; n > 0 && isRefused(err) {
+	if n := len(members) / 2; n > 0 && isBadValue(err) {
 		b.commit(ctx, members[:n])
 		b.commit(ctx, members[n:])
 		return
@@ -268,14 +268,24 @@ func (b *backend) commit(ctx context.Context, members []*appending) {
 
 // tryCommit is one transaction, and again if others were in its way.
 func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
+	inner, cancel := context.WithTimeoutCause(ctx, 4*b.bound, errSilent)
+	defer cancel()
+	err := b.writing(inner, func(ctx context.Context, q querier) error { return b.transact(ctx, q, members) })
+	if err != nil && ctx.Err() == nil && context.Cause(inner) == errSilent { //nolint:errorlint // it is never wrapped
+		return errSilent
+	}
+	return err
+}
+
+func (b *backend) transact(ctx context.Context, q querier, members []*appending) error {
 	if b.quickly && len(members) == 1 && len(members[0].claims) == 0 {
-		if done, err := b.quick(ctx, members[0]); done || err != nil && !isAborted(err) && !isRefused(err) {
+		if done, err := b.quick(ctx, q, members[0]); done || err != nil && !isAborted(err) && !isBadValue(err) {
 			return err
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		err := b.call(ctx, b.pool, members)
-		if attempt == attempts || !isAborted(err) && (!isRefused(err) || len(members) > 1) {
+		err := b.call(ctx, q, members)
+		if attempt == attempts || !isAborted(err) && (!isBadValue(err) || len(members) > 1) {
 			return err
 		}
 	}
@@ -284,14 +294,14 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 // quick makes an append, by one statement in place of the function in the database, and
 // settles it, or returns false if that has to have a look: at what is taken, and at
 // a log that is new.
-func (b *backend) quick(ctx context.Context, a *appending) (done bool, err error) {
+func (b *backend) quick(ctx context.Context, q querier, a *appending) (done bool, err error) {
 	query := b.sql.quickOne
 	if len(a.events) > 1 {
 		query = b.sql.quickSeveral
 	}
 	var version, head int64
 	var taken bool
-	if err := b.pool.QueryRow(ctx, query, quickArguments(b.logPerTenant, a)...).Scan(&version, &head, &taken); err != nil {
+	if err := q.QueryRow(ctx, query, quickArguments(b.logPerTenant, a)...).Scan(&version, &head, &taken); err != nil {
 		return false, err
 	}
 	least, most := bounds(a.expected)

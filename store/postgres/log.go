@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -17,15 +18,13 @@ const (
 	maxScan = 8192
 	// maxSubscribed is how many events a page of a subscription has at most.
 	maxSubscribed = 256
-	// maxSilence is for how long a subscription tries to go on without the server.
-	maxSilence = time.Minute
 )
 
 // Head is [store.Log.Head].
 func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	b := s.backend
-	err = b.calling(ctx, func(ctx context.Context) error {
-		return b.pool.QueryRow(ctx, b.sql.head, s.tenant).Scan(&head)
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		return q.QueryRow(ctx, b.sql.head, s.tenant).Scan(&head)
 	})
 	return head, err
 }
@@ -34,20 +33,21 @@ func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 // after 32 MiB of data, or comes from more than 8,192 events that the filter was
 // tried on.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
-	p, err := s.readLog(ctx, o, 0)
+	p, err := s.readLog(ctx, o, 0, nil)
 	if err != nil {
 		return store.Page{}, err
 	}
 	return p.page(), nil
 }
 
-// readLog reads a page, and the id of the event at position last.
-func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64) (*pager, error) {
+// readLog reads a page, and the id of the event at position last. It calls progress, if
+// that is not nil, with each row that comes.
+func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64, progress func()) (*pager, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	p := newPager(o.From, o.Limit, o.Backward)
-	p.log, p.filter = true, &o.Filter
+	p.log, p.filter, p.progress = true, &o.Filter, progress
 	b := s.backend
 	query := b.sql.log
 	args := []any{s.tenant, p.from, p.limit, int64(last)} //nolint:gosec // a position
@@ -63,7 +63,7 @@ func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64) (*
 	case o.Backward:
 		query = b.sql.logBackward
 	}
-	err := b.calling(ctx, func(ctx context.Context) error { return p.read(ctx, b, query, args...) })
+	err := b.read(ctx, func(ctx context.Context, q querier) error { return p.read(ctx, q, query, args...) })
 	return p, err
 }
 
@@ -135,38 +135,61 @@ func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bo
 		if (first || changed) && !yield(page, nil) {
 			return
 		}
-		if page.End {
-			b.wait(ctx, b.poll, news)
+		if page.End && !b.wait(ctx, b.poll, news) {
+			b.checkServes(ctx)
 		}
 	}
 }
 
-// wait returns when ctx or the backend ends, on news, or after a time.
-func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{}) {
+// wait returns when ctx or the backend ends, on news, or, with false, after a time.
+func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-news:
 	case <-timer.C:
+		return false
 	case <-ctx.Done():
 	case <-b.done:
 	}
+	return true
 }
 
 // next reads the next page, however often it takes while the server is away.
 func (s *subscription) next(ctx context.Context) (store.Page, error) {
-	giveUp := time.Now().Add(maxSilence) //nolint:forbidigo // of the server
+	b := s.store.backend
+	giveUp := time.Now().Add(3 * b.bound) //nolint:forbidigo // of the server
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		p, err := s.store.readLog(ctx, s.o, s.last.Position)
+		p, err := s.try(ctx)
 		if err == nil {
 			return p.page(), s.verify(p)
 		}
-		if !isPassing(err) || time.Now().After(giveUp) { //nolint:forbidigo // as above
+		if ended := ctx.Err(); ended != nil {
+			return store.Page{}, ended
+		}
+		if isFinal(err) || time.Now().After(giveUp) { //nolint:forbidigo // as above
 			return store.Page{}, err
 		}
-		s.store.backend.wait(ctx, pause, nil)
+		b.wait(ctx, pause, nil)
 	}
 }
+
+// try reads the next page, unless the server is silent for too long.
+func (s *subscription) try(ctx context.Context) (*pager, error) {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	b := s.store.backend
+	timer := time.AfterFunc(b.bound, func() { cancel(errSilent) })
+	defer timer.Stop()
+	p, err := s.store.readLog(inner, s.o, s.last.Position, func() { timer.Reset(b.bound) })
+	if err != nil && context.Cause(inner) == errSilent { //nolint:errorlint // it is never wrapped
+		return nil, errSilent
+	}
+	return p, err
+}
+
+// errSilent is a read in the background, or an append, that nothing comes back of.
+var errSilent error = &Error{Kind: ErrUnavailable, Err: errors.New("the server does not answer")}
 
 // verify checks that the last event that was yielded is still the one at its position.
 func (s *subscription) verify(p *pager) error {

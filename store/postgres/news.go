@@ -9,13 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	// silence is after how much of it a connection that listens is asked whether it
-	// still lives.
-	silence = 5 * time.Second
-	// maxPause is the longest pause before listening is tried again.
-	maxPause = 5 * time.Second
-)
+// maxPause is the longest pause before listening is tried again.
+const maxPause = 5 * time.Second
 
 // news tells those who wait that the log of their tenant may have something new. It
 // is a hint: what is told is read, and what is not told is found by looking now and
@@ -27,6 +22,7 @@ type news struct {
 	wakes map[string]chan struct{} // by tenant, closed at the next news of it; guarded by mu
 	count int                      // of subscriptions; guarded by mu
 	stop  context.CancelFunc       // ends the goroutine that listens; guarded by mu
+	drop  context.CancelFunc       // ends the connection that listens; guarded by mu
 }
 
 // next returns what is closed at the next news of tenant.
@@ -111,43 +107,79 @@ func (b *backend) keepListening(ctx context.Context) {
 	}
 }
 
-// listenOnce listens on one connection until it is lost.
+// hangUp ends the connection that listens, if there is one. Another one is made soon.
+func (n *news) hangUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.drop != nil {
+		n.drop()
+	}
+}
+
+// listenOnce listens on one connection until it is lost, or as old as the pool lets its
+// connections get.
 func (b *backend) listenOnce(ctx context.Context) {
-	pooled, err := b.pool.Acquire(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	b.news.mu.Lock()
+	b.news.drop = cancel
+	b.news.mu.Unlock()
+	began, age := time.Now(), b.pool.Config().MaxConnLifetime //nolint:forbidigo // of the server
+	conn, err := b.takeOut(ctx)
 	if err != nil {
 		return
 	}
-	conn := pooled.Hijack() // it is not one to lend to others
 	defer context.AfterFunc(ctx, func() { _ = conn.PgConn().Conn().Close() })()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	if _, err := conn.Exec(ctx, `LISTEN "`+b.schema+`.event"`); err != nil {
-		return
-	}
 	b.news.tell(nil) // what came before nobody was told
-	for hear(ctx, conn, &b.news) {
+	for serves := true; serves && time.Since(began) < age; {
+		serves = b.hear(ctx, conn)
 	}
 }
 
-// hear waits for one notification, or asks after a silence whether the server is
-// there, and reports whether it is.
-func hear(ctx context.Context, conn *pgx.Conn, n *news) bool {
-	quiet, cancel := context.WithTimeout(ctx, silence)
+// takeOut takes a connection out of the pool that listens, and is not to be lent to others.
+func (b *backend) takeOut(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.bound)
+	defer cancel()
+	pooled, err := b.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := pooled.Exec(ctx, `LISTEN "`+b.schema.channel()+`"`); err != nil {
+		if isUnfit(err) {
+			b.giveUp(ctx, pooled.Conn())
+		}
+		pooled.Release()
+		return nil, err
+	}
+	return pooled.Hijack(), nil
+}
+
+// hear waits for one notification, or asks after a silence whether the server is there
+// and still takes writes, and reports whether it does.
+func (b *backend) hear(ctx context.Context, conn *pgx.Conn) bool {
+	quiet, cancel := context.WithTimeout(ctx, b.silence)
 	defer cancel()
 	notification, err := conn.WaitForNotification(quiet)
 	if err == nil {
 		var tenants []string
 		_ = json.Unmarshal([]byte(notification.Payload), &tenants) // none: all
-		n.tell(tenants)
+		b.news.tell(tenants)
 		return true
 	}
 	if ctx.Err() != nil || quiet.Err() == nil {
 		return false
 	}
-	answer, cancel := context.WithTimeout(ctx, silence)
+	answer, cancel := context.WithTimeout(ctx, b.silence)
 	defer cancel()
-	return conn.Ping(answer) == nil
+	serves, err := isWritable(answer, conn)
+	if err == nil && !serves && b.writable {
+		b.renew()
+		return false
+	}
+	return err == nil
 }

@@ -144,8 +144,8 @@ func TestOpenWithoutRight(t *testing.T) {
 	if poor == url {
 		t.Skip("NOT TESTED: the URL of the server has its user not as user=")
 	}
-	if _, err := postgres.Open(context.Background(), poor); !errors.Is(err, postgres.ErrReadOnly) {
-		t.Errorf("Open as a role without rights = %v, want ErrReadOnly", err)
+	if _, err := postgres.Open(context.Background(), poor); !errors.Is(err, postgres.ErrDenied) {
+		t.Errorf("Open as a role without rights = %v, want ErrDenied", err)
 	}
 }
 
@@ -183,17 +183,48 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
+// TestOptionsRefuse: what a user may have typed is refused with an error, and not by a panic.
 func TestOptionsRefuse(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "Evolve", "a.b", `a"b`, "a b", "1a", strings.Repeat("a", 41)} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("WithSchema(%q) did not panic", name)
-				}
-			}()
-			postgres.WithSchema(name)
-		}()
+	options := map[string]postgres.Option{"no interval": postgres.WithPollOnly(0), "a negative interval": postgres.WithPollOnly(-1)}
+	for _, name := range []string{
+		"", "a.b", `a"b`, "a'b", "a b", "a\nb", "1a", "a$$b", "pg_a", "é", "--", strings.Repeat("a", 41),
+	} {
+		options[fmt.Sprintf("schema %q", name)] = postgres.WithSchema(name)
+	}
+	for name, option := range options {
+		_, err1 := postgres.Open(context.Background(), "postgres://nobody@127.0.0.1:1/db", option)
+		_, err2 := postgres.New(context.Background(), nil, option)
+		for _, err := range []error{err1, err2} {
+			var invalid *store.InvalidError
+			if !errors.As(err, &invalid) || invalid.Field != "schema" && invalid.Field != "poll" {
+				t.Errorf("%s: %v, want an *InvalidError about it", name, err)
+			}
+		}
+	}
+}
+
+// TestSchemaNames: a name that SQL has other plans for is a name.
+func TestSchemaNames(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	for _, name := range []string{"order", "user", "Orders", "orders", "_", "my_evolve", "evolve", strings.Repeat("a", 40)} {
+		schema := postgres.WithSchema(name)
+		reader := open(t, url, schema)
+		postgres.NeverPoll(reader)
+		writer := open(t, url, schema)
+		if got := pingPong(t, reader, writer, 5, func(int) {}); !slices.Equal(got, upTo(5)) {
+			t.Errorf("schema %q: Subscribe yielded %v, want 1 to 5", name, got)
+		}
+		var there bool
+		query := "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+		if err := connect(t, url).QueryRow(context.Background(), query, name).Scan(&there); err != nil || !there {
+			t.Errorf("there is no schema %q, %v", name, err)
+		}
+		claims := []store.Claim{{Key: "seat"}}
+		if _, err := writer.AppendClaiming(context.Background(), stream(2), store.Any, batch(2), claims); err != nil {
+			t.Errorf("schema %q: AppendClaiming: %v", name, err)
+		}
 	}
 }
 
@@ -204,21 +235,15 @@ func TestAlone(t *testing.T) {
 	ctx, url := within(t), postgrestest.URL(t)
 	appendTo(t, open(t, url), stream(1), 1) // the first one makes the log
 	execute(t, url, "ALTER FUNCTION evolve.append RENAME TO other")
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
-		"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "lock_timeout": "10s",
+	pool := newPool(t, url, func(config *pgxpool.Config) {
+		maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
+			"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "lock_timeout": "10s",
+		})
 	})
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
 	for i, pool := range []*pgxpool.Pool{nil, pool, newPool(t, url)} {
 		st := open(t, url)
 		if pool != nil {
+			var err error
 			if st, err = postgres.New(ctx, pool); err != nil {
 				t.Fatal(err)
 			}

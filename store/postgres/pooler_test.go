@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -155,22 +157,44 @@ func TestPooler(t *testing.T) {
 	if p.lent.Load() < 60 {
 		t.Errorf("connections were lent %d times, want one for each call", p.lent.Load())
 	}
-	if _, err := useWithoutPollOnly(ctx, url); err == nil || !strings.Contains(err.Error(), "prepared statement") {
-		t.Errorf("without WithPollOnly = %v, want the failure that the option is for", err)
+	if _, err := postgres.Open(ctx, url); !errors.Is(err, postgres.ErrPooler) || !strings.Contains(err.Error(), "WithPollOnly") {
+		t.Errorf("Open without WithPollOnly = %v, want ErrPooler and what to do", err)
 	}
 }
 
-// useWithoutPollOnly uses a store that prepares statements until that fails.
-func useWithoutPollOnly(ctx context.Context, url string) (n int, err error) {
-	st, err := postgres.Open(ctx, url)
-	if err != nil {
-		return 0, err
+// TestPgBouncer: of PgBouncer's modes the one for transactions is noticed when a store is
+// opened, and leaves no setting behind; with WithPollOnly, or in the mode for sessions, all
+// works.
+func TestPgBouncer(t *testing.T) {
+	t.Parallel()
+	ctx, direct := within(t), postgrestest.URL(t)
+	lent := postgrestest.PgBouncer(t, direct, "transaction")
+	if _, err := postgres.Open(ctx, lent); !errors.Is(err, postgres.ErrPooler) || !strings.Contains(err.Error(), "WithPollOnly") {
+		t.Errorf("Open through a pooler for transactions = %v, want ErrPooler and what to do", err)
 	}
-	defer st.Close()
-	for n := range 50 {
-		if _, err := st.Append(ctx, stream(n%2), store.Any, batch(1)); err != nil {
-			return n, err
+	if _, err := postgres.New(ctx, newPool(t, lent)); !errors.Is(err, postgres.ErrPooler) {
+		t.Errorf("New through a pooler for transactions = %v, want ErrPooler", err)
+	}
+	var scans string
+	config, err := pgx.ParseConfig(lent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	other, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(ctx)
+	if err := other.QueryRow(ctx, "SHOW enable_seqscan").Scan(&scans); err != nil || scans != "on" {
+		t.Errorf("after Open another program has enable_seqscan = %s, %v; want on", scans, err)
+	}
+	for name, st := range map[string]*postgres.Store{
+		"transactions": open(t, lent, postgres.WithPollOnly(5*time.Millisecond)),
+		"sessions":     open(t, postgrestest.PgBouncer(t, postgrestest.URL(t), "session")),
+	} {
+		if got := pingPong(t, st, st, 10, func(int) {}); !slices.Equal(got, upTo(10)) {
+			t.Errorf("Subscribe through a pooler for %s yielded %v, want 1 to 10", name, got)
 		}
 	}
-	return 0, nil
 }

@@ -30,8 +30,8 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	if o.Backward {
 		query = b.sql.readBackward
 	}
-	err := b.calling(ctx, func(ctx context.Context) error {
-		return p.read(ctx, b, query, s.tenant, stream.Type, stream.ID, p.from, p.limit)
+	err := b.read(ctx, func(ctx context.Context, q querier) error {
+		return p.read(ctx, q, query, s.tenant, stream.Type, stream.ID, p.from, p.limit)
 	})
 	if err != nil {
 		return store.Page{}, err
@@ -49,6 +49,8 @@ type pager struct {
 	log    bool
 	stream store.Stream  // that is read, if not a log
 	filter *store.Filter // what of the log; nil for all
+
+	progress func() // called for each row, if it is not nil
 
 	head   uint64
 	first  uint64 // number there is, if the page is backward
@@ -72,15 +74,20 @@ func newPager(from uint64, limit int, backward bool) *pager {
 	return p
 }
 
-// read reads the page by a query whose rows are those of row.
-func (p *pager) read(ctx context.Context, b *backend, query string, args ...any) error {
-	rows, err := b.pool.Query(ctx, query, args...)
+// read reads the page by a query whose rows are those of row. It begins anew if it is
+// called again.
+func (p *pager) read(ctx context.Context, q querier, query string, args ...any) error {
+	p.events, p.seen, p.data, p.full = nil, 0, 0, false
+	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	r := newRow(p.log)
 	for rows.Next() {
+		if p.progress != nil {
+			p.progress()
+		}
 		if err := r.scan(rows); err != nil {
 			return err
 		}

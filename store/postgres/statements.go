@@ -29,7 +29,7 @@ func headRow(head, bound, id, first string) string {
 		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, '', '', '', NULL::jsonb, ''::bytea"
 }
 
-func newStatements(schema string) *statements {
+func newStatements(schema, channel string) *statements {
 	event := schema + ".event"
 	outcome := "SELECT outcome, last_version, last_position, name, in_type, in_id FROM " + schema + "."
 	s := &statements{
@@ -40,8 +40,8 @@ func newStatements(schema string) *statements {
 			"$15::text[], $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], " +
 			"$20::text[], $21::text[], $22::text[], $23::text[], $24::bytea[], " +
 			"$25::int[], $26::int[], $27::text[], $28::boolean[])",
-		quickOne:     quickStatement(schema, quickEvent, "1", "($7::text)", "taken"),
-		quickSeveral: quickStatement(schema, quickEvents, "cardinality($7::text[])", "($7::text[])[1]", quickTaken(schema)),
+		quickOne:     quickStatement(schema, channel, quickEvent, "1", "($7::text)", "taken"),
+		quickSeveral: quickStatement(schema, channel, quickEvents, "cardinality($7::text[])", "($7::text[])[1]", quickTaken(schema)),
 		head:         "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
 		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
 			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +
@@ -100,14 +100,14 @@ func isTaken(event, id string) string {
 // what was committed before it began, and so may take the stream for older than it is
 // when the log is locked, or an id for free: then the constraints refuse it, as no
 // version is there twice. The head is what the lock has waited for.
-func quickStatement(schema, events, count, first, anyTaken string) string {
+func quickStatement(schema, channel, events, count, first, anyTaken string) string {
 	event := schema + ".event"
 	return "WITH v AS MATERIALIZED (SELECT " + number("SELECT version FROM "+event+
 		" WHERE tenant = $3::text AND stream_type = $4::text AND stream_id = $5::text ORDER BY version DESC LIMIT 1") + " AS version, " +
 		isTaken(event, first) + " AS taken), " +
 		"l AS (UPDATE " + schema + ".log l SET head = l.head + " + count + " FROM v " +
 		"WHERE l.name = $1::text AND v.version BETWEEN $6::bigint AND $17::bigint AND NOT v.taken " +
-		"RETURNING l.head, v.version, clock_timestamp() AS now, pg_notify('evolve.event', $2::text)), " +
+		"RETURNING l.head, v.version, clock_timestamp() AS now, pg_notify('" + channel + "', $2::text)), " +
 		"e AS (INSERT INTO " + event + " SELECT $3, l.head - " + count + " + e.place, $4, $5, l.version + e.place, " +
 		"e.id, e.type, e.schema, e.content_type, coalesce(e.time, l.now), l.now, " +
 		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + events + ") e) " +

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,6 +31,11 @@ const (
 	// patience is how long Close waits for what is under way, and how long an append
 	// goes on that nobody waits for any more.
 	patience = 5 * time.Second
+	// silence is after how much of it a server is asked whether it still serves.
+	silence = 5 * time.Second
+	// bound is how long a read in the background goes on without an answer, and a
+	// quarter of how long an append does, which may wait for the log for ten seconds.
+	bound = 15 * time.Second
 )
 
 // Store is the store of one tenant; [Open] and [New] return that of
@@ -48,6 +54,11 @@ type backend struct {
 	lanes [lanes]*lane
 	news  news
 
+	silence time.Duration // after how much of it a server is asked whether it serves
+	bound   time.Duration // see the constant
+	renewed atomic.Int64  // when all connections were given up, in nanoseconds of Unix
+	looked  atomic.Int64  // when checkServes last asked
+
 	life  context.Context //nolint:containedctx // of all that is under way; Close ends it
 	kill  context.CancelFunc
 	done  chan struct{} // closed by Close
@@ -59,7 +70,7 @@ type backend struct {
 }
 
 func newBackend(pool *pgxpool.Pool, c *config) *Store {
-	b := &backend{config: *c, pool: pool, sql: newStatements(c.schema), done: make(chan struct{})}
+	b := &backend{config: *c, pool: pool, sql: newStatements(c.schema.quoted(), c.schema.channel()), done: make(chan struct{}), silence: silence, bound: bound}
 	b.life, b.kill = context.WithCancel(context.Background())
 	b.close = sync.OnceFunc(b.shut)
 	for i := range b.lanes {
@@ -161,4 +172,14 @@ func (b *backend) calling(ctx context.Context, do func(ctx context.Context) erro
 		return errGivenUp
 	}
 	return typed(err)
+}
+
+// read calls do with a connection; see reading.
+func (b *backend) read(ctx context.Context, do func(ctx context.Context, q querier) error) error {
+	return b.calling(ctx, func(ctx context.Context) error { return b.reading(ctx, do) })
+}
+
+// write calls do with a connection; see writing.
+func (b *backend) write(ctx context.Context, do func(ctx context.Context, q querier) error) error {
+	return b.calling(ctx, func(ctx context.Context) error { return b.writing(ctx, do) })
 }

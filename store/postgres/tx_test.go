@@ -225,8 +225,8 @@ func TestLockTimeout(t *testing.T) {
 	_, err1 := st.Append(ctx, stream(2), store.Any, batch(1))
 	_, err2 := st.AppendClaiming(ctx, stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}})
 	for _, err := range []error{err1, err2} {
-		if !errors.Is(err, postgres.ErrBusy) || store.Definite(err) {
-			t.Errorf("Append behind a transaction that keeps the log = %v, want ErrBusy", err)
+		if !errors.Is(err, postgres.ErrBusy) || !store.Definite(err) {
+			t.Errorf("Append behind a transaction that keeps the log = %v, want ErrBusy, definite", err)
 		}
 	}
 	if err := tx.Rollback(ctx); err != nil {

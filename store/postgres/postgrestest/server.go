@@ -22,28 +22,35 @@ import (
 
 // Server is a PostgreSQL server that a test has for itself, to stop and start it.
 type Server struct {
-	given    string // the URL of one that was started by somebody else
+	given    string   // the URL of one that was started by somebody else
+	settings []string // for the command line, such as "fsync=off"
 	bin, dir string
 	user     *syscall.Credential // nil: that of the process
 	process  *exec.Cmd           // what keeps the server, nil if it is stopped
 	life     io.WriteCloser      // when it is closed, by the end of the process too, the server ends
 }
 
-// Start starts a server for tb only, which it ends with. Without the binaries it
-// skips the test, or fails it where the variable CI is set.
-func Start(tb testing.TB) *Server {
+// Start starts a server for tb only, which it ends with. It has settings, such as
+// "synchronous_commit=off". Without the binaries it skips the test, or fails it where
+// the variable CI is set.
+func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	s, err := start()
+	s, err := start(settings...)
 	if err != nil {
 		unavailable(tb, err)
 	}
+	s.endWith(tb)
+	return s
+}
+
+func (s *Server) endWith(tb testing.TB) {
+	tb.Helper()
 	tb.Cleanup(func() {
 		if s.process != nil {
 			_ = s.end("")
 		}
 		_ = os.RemoveAll(s.dir)
 	})
-	return s
 }
 
 // URL returns the URL of a new database of the server.
@@ -91,18 +98,20 @@ func inDatabase(base, name string) (string, error) {
 }
 
 // start makes a cluster and starts its server.
-func start() (_ *Server, err error) {
+func start(settings ...string) (_ *Server, err error) {
+	return startWith(settings, func(s *Server) *exec.Cmd {
+		return s.command(filepath.Join(s.bin, "initdb"), "--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", s.data())
+	})
+}
+
+// startWith starts the server of the cluster that a command makes.
+func startWith(settings []string, initialize func(s *Server) *exec.Cmd) (_ *Server, err error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin}
-	if os.Getuid() == 0 {
-		if s.user, err = unprivileged(); err != nil {
-			return nil, err
-		}
-	}
-	if s.dir, err = os.MkdirTemp("", "evolve-postgres"); err != nil {
+	s := &Server{bin: bin, settings: settings}
+	if err := s.settle(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -110,20 +119,30 @@ func start() (_ *Server, err error) {
 			_ = os.RemoveAll(s.dir)
 		}
 	}()
-	if s.user != nil {
-		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.Chmod(s.dir, 0o711); err != nil { //nolint:gosec // the process must get to the socket in it
-		return nil, err
-	}
-	initdb := s.command(filepath.Join(bin, "initdb"), "--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", s.data())
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	cmd := initialize(s)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, bytes.TrimSpace(out))
 	}
 	err = s.run()
 	return s, err
+}
+
+// settle finds the user of the server and makes its directory.
+func (s *Server) settle() (err error) {
+	if os.Getuid() == 0 {
+		if s.user, err = unprivileged(); err != nil {
+			return err
+		}
+	}
+	if s.dir, err = os.MkdirTemp("", "evolve-postgres"); err != nil {
+		return err
+	}
+	if s.user != nil {
+		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(s.dir, 0o711) //nolint:gosec // the process must get to the socket in it
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -138,24 +157,36 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 }
 
 // keeper starts the server and ends it, and removes its files, when its input ends,
-// which is when this process has ended at the latest. A line "keep" keeps the files.
-const keeper = `"$@" </dev/null & pid=$!
+// which is when this process has ended at the latest, by the signal that is its first
+// argument. A line "keep" keeps the files.
+const keeper = `signal=$1; shift
+"$@" </dev/null & pid=$!
 read -r word
-kill -QUIT $pid
+kill -"$signal" $pid
 wait $pid
 [ "$word" = keep ] || rm -rf "$PWD"
 `
 
 // run starts the server and waits for it.
 func (s *Server) run() error {
+	args := []string{filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}
+	for _, setting := range append([]string{
+		"listen_addresses=", "max_connections=300", "shared_buffers=64MB",
+		"logging_collector=off", "log_min_messages=fatal", "log_min_error_statement=panic",
+	}, s.settings...) {
+		args = append(args, "-c", setting)
+	}
+	return s.keep("QUIT", args...)
+}
+
+// keep starts a command, which is the server and ends at a signal, and waits until it answers.
+func (s *Server) keep(signal string, args ...string) error {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // ours
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := s.command("sh", "-c", keeper, "keeper", filepath.Join(s.bin, "postgres"), "-D", s.data(),
-		"-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB",
-		"-c", "logging_collector=off", "-c", "log_min_messages=fatal", "-c", "log_min_error_statement=panic")
+	cmd := s.command("sh", append([]string{"-c", keeper, "keeper", signal}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if s.life, err = cmd.StdinPipe(); err != nil {
 		return err

@@ -1,0 +1,330 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// raise makes the database refuse each event of type E with the SQLSTATE that is its id's
+// end.
+const raise = `CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no thanks' USING ERRCODE = right(NEW.id, 5); END $$;
+CREATE TRIGGER raise BEFORE INSERT ON evolve.event FOR EACH ROW WHEN (NEW.type = 'E') EXECUTE FUNCTION raise();`
+
+// TestRefusals: what the server refuses has not happened, and the error says so, of which
+// kind it is and what the server said. What may come from a pooler that has lost the server
+// is not definite.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st := open(t, url)
+	execute(t, url, raise)
+	for code, want := range map[string]struct {
+		kind    error
+		refused bool
+	}{
+		"25006": {postgres.ErrReadOnly, true},
+		"42501": {postgres.ErrDenied, true},
+		"53100": {postgres.ErrFull, true},
+		"53200": {postgres.ErrFull, true},
+		"55P03": {postgres.ErrBusy, true},
+		"40001": {postgres.ErrBusy, true},
+		"40P01": {postgres.ErrBusy, true},
+		"57014": {nil, true},
+		"P0001": {nil, true},
+		"23514": {nil, true},
+		"22023": {nil, true},
+		"08006": {postgres.ErrUnavailable, false},
+		"57P01": {postgres.ErrUnavailable, false},
+		"58030": {nil, false},
+		"XX000": {nil, false},
+	} {
+		events := batch(1)
+		events[0].ID, events[0].Type = "id "+code, "E"
+		_, err := st.Append(ctx, stream(1), store.Any, events)
+		var typed *postgres.Error
+		if !errors.As(err, &typed) || typed.Code != code || !errors.Is(typed.Kind, want.kind) || typed.Refused != want.refused ||
+			store.Definite(err) != want.refused || errors.Is(err, store.ErrRefused) != want.refused || !strings.Contains(err.Error(), "no thanks") {
+			t.Errorf("Append that the server refuses with %s = %#v, want kind %v, refused %t, and what the server said", code, err, want.kind, want.refused)
+		}
+	}
+	if got := appendTo(t, st, stream(1), 1); got.Version != 1 {
+		t.Errorf("after all those the stream has version %d, want 1", got.Version)
+	}
+}
+
+// TestRefusedCommand: a command that the database refuses ends at the first attempt, with what
+// is wrong.
+func TestRefusedCommand(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st := open(t, url)
+	execute(t, url, "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS "+
+		"$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; "+
+		"CREATE TRIGGER no_space BEFORE INSERT ON evolve.event EXECUTE FUNCTION no_space()")
+	numbers := runner.New("Numbers", adder(), st, codec.JSON(map[string]add{"Added": {}}))
+	_, err := numbers.Handle(ctx, "1", add{1})
+	var unknown *runner.UnknownOutcomeError
+	var exhausted *runner.ExhaustedError
+	if !errors.Is(err, postgres.ErrFull) || errors.As(err, &unknown) || errors.As(err, &exhausted) {
+		t.Errorf("Handle of a command that the server has no space for = %v, want ErrFull at once", err)
+	}
+}
+
+// withSync starts a server that waits, for each commit, for a standby that does not exist,
+// and returns a store that was opened before.
+func withSync(t *testing.T) (*postgres.Store, string) {
+	t.Helper()
+	server := postgrestest.Start(t)
+	url := server.URL(t)
+	st := open(t, url)
+	appendTo(t, st, stream(0), 1)
+	execute(t, url, "CREATE TABLE mine (n int)")
+	server.Set(t, "synchronous_standby_names", "nobody")
+	for waits := false; !waits; { // until the server has noticed
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		_, err := st.Append(ctx, stream(0), store.Any, batch(1))
+		waits = err != nil
+		cancel()
+	}
+	return st, url
+}
+
+// cancelWaits cancels all that waits for a standby, until done is closed.
+func cancelWaits(t *testing.T, url string, done <-chan struct{}) {
+	t.Helper()
+	admin := connect(t, url)
+	for {
+		const query = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+		if _, err := admin.Exec(context.Background(), query); err != nil {
+			t.Error(err)
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// TestUnconfirmed: a commit whose wait for a standby was cancelled has an unknown outcome,
+// whatever was committed, though the server says that it succeeded.
+func TestUnconfirmed(t *testing.T) {
+	t.Parallel()
+	st, url := withSync(t)
+	ctx := within(t)
+	at := store.Checkpoint{Position: 1, EventID: "e"}
+	calls := map[string]func() error{
+		"Append":        func() error { _, err := st.Append(ctx, stream(1), store.NoStream, batch(1)); return err },
+		"Append of two": func() error { _, err := st.Append(ctx, stream(2), store.NoStream, batch(2)); return err },
+		"AppendClaiming": func() error {
+			_, err := st.AppendClaiming(ctx, stream(3), store.NoStream, batch(1), []store.Claim{{Key: "seat"}})
+			return err
+		},
+		"SaveSnapshot": func() error {
+			return st.SaveSnapshot(ctx, store.Snapshot{Stream: stream(1), Schema: "v1", Version: 1})
+		},
+		"SaveCheckpoint": func() error { return st.SaveCheckpoint(ctx, "consumer", store.Checkpoint{}, at) },
+		"AcquireLease":   func() error { _, err := st.AcquireLease(ctx, "lease", "owner", time.Hour); return err },
+		"ReleaseLease": func() error {
+			return st.ReleaseLease(ctx, store.Lease{Name: "lease", Owner: "owner", Fence: 1})
+		},
+		"Open of a new schema": func() error {
+			other, err := postgres.Open(ctx, url, postgres.WithSchema("other"))
+			if err == nil {
+				other.Close()
+			}
+			return err
+		},
+		"New of a new schema": func() error {
+			_, err := postgres.New(ctx, newPool(t, url), postgres.WithSchema("another"))
+			return err
+		},
+	}
+	order := []string{
+		"Append", "Append of two", "AppendClaiming", "SaveSnapshot", "SaveCheckpoint", "AcquireLease", "ReleaseLease",
+		"Open of a new schema", "New of a new schema",
+	}
+	for _, name := range order {
+		done, failed := make(chan struct{}), make(chan error, 1)
+		go func() { defer close(done); failed <- calls[name]() }()
+		cancelWaits(t, url, done)
+		var typed *postgres.Error
+		if err := <-failed; !errors.Is(err, postgres.ErrUnconfirmed) || !errors.As(err, &typed) || typed.Code != "01000" || store.Definite(err) {
+			t.Errorf("%s whose wait for a standby was cancelled = %v, want ErrUnconfirmed by 01000, not definite", name, err)
+		}
+	}
+	page, err := st.Read(ctx, stream(1), store.ReadOptions{}) // the warning is not that of the next call
+	if err != nil || page.Head != 1 {
+		t.Errorf("Read afterwards = head %d, %v; want 1", page.Head, err)
+	}
+}
+
+// TestUnconfirmedGroup: so it is for each append of a group.
+func TestUnconfirmedGroup(t *testing.T) {
+	t.Parallel()
+	st, url := withSync(t)
+	done, failed := make(chan struct{}), make(chan error, 12)
+	var appending sync.WaitGroup
+	for i := range cap(failed) {
+		appending.Go(func() {
+			_, err := st.Append(within(t), stream(i), store.Any, batch(1))
+			failed <- err
+		})
+	}
+	go func() { appending.Wait(); close(done) }()
+	cancelWaits(t, url, done)
+	for range cap(failed) {
+		if err := <-failed; !errors.Is(err, postgres.ErrUnconfirmed) {
+			t.Errorf("Append in a group whose wait for a standby was cancelled = %v, want ErrUnconfirmed", err)
+		}
+	}
+}
+
+// TestDatabaseSettings: a database that a store cannot be in is refused, with what to do; what
+// Open sets for its own connections does not matter.
+func TestDatabaseSettings(t *testing.T) {
+	t.Parallel()
+	poll := postgres.WithPollOnly(time.Second)
+	for name, tt := range map[string]struct {
+		create, alter string
+		options       []postgres.Option
+		pool          bool   // New in place of Open
+		want          string // in the error, if there is one
+	}{
+		"LATIN1":                  {create: "ENCODING 'LATIN1'", want: "LATIN1, not UTF8: make it with CREATE DATABASE"},
+		"EUC_JP":                  {create: "ENCODING 'EUC_JP'", want: "EUC_JP, not UTF8"},
+		"SQL_ASCII":               {create: "ENCODING 'SQL_ASCII'", want: "SQL_ASCII, not UTF8", pool: true},
+		"serializable":            {alter: "default_transaction_isolation = 'serializable'"},
+		"serializable, poll only": {alter: "default_transaction_isolation = 'serializable'", options: []postgres.Option{poll}, want: `is "serializable", not "read committed": set it`},
+		"repeatable read, pool":   {alter: "default_transaction_isolation = 'repeatable read'", pool: true, want: `is "repeatable read"`},
+		"old strings":             {alter: "standard_conforming_strings = off"},
+		"old strings, poll only":  {alter: "standard_conforming_strings = off", options: []postgres.Option{poll}, want: "standard_conforming_strings is off"},
+		"odd formats":             {alter: "datestyle = 'SQL, DMY'; intervalstyle = 'iso_8601'; bytea_output = 'escape'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, url := within(t), postgrestest.URL(t)
+			config, err := pgx.ParseConfig(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			database := config.Database
+			if tt.create != "" {
+				database += "_2"
+				execute(t, url, "CREATE DATABASE "+database+" "+tt.create+" TEMPLATE template0 LOCALE 'C'")
+				url = strings.Replace(url, config.Database, database, 1)
+			}
+			for alter := range strings.SplitSeq(tt.alter, "; ") {
+				if alter != "" {
+					execute(t, url, "ALTER DATABASE "+database+" SET "+alter)
+				}
+			}
+			var st *postgres.Store
+			if tt.pool {
+				st, err = postgres.New(ctx, newPool(t, url), tt.options...)
+			} else {
+				st, err = postgres.Open(ctx, url, tt.options...)
+			}
+			if tt.want != "" {
+				if !errors.Is(err, postgres.ErrSettings) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("Open = %v, want ErrSettings with %q", err, tt.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.Close()
+			appendAtOnce(t, st)
+		})
+	}
+}
+
+// appendAtOnce appends to many streams at once, none of which is in the way of another.
+func appendAtOnce(t *testing.T, st *postgres.Store) {
+	t.Helper()
+	failed := make(chan error)
+	const writers, each = 16, 25
+	for w := range writers {
+		go func() {
+			var err error
+			for n := range each {
+				_, e := st.Append(context.Background(), store.Stream{Type: "S", ID: fmt.Sprint(w, n)}, store.NoStream, batch(1+n%2))
+				err = errors.Join(err, e)
+			}
+			failed <- err
+		}()
+	}
+	for range writers {
+		if err := <-failed; err != nil {
+			t.Errorf("Append to a stream of its own: %v", err)
+		}
+	}
+	for e, err := range store.Events(context.Background(), st, store.Stream{Type: "S", ID: "0 0"}, 0) {
+		if err != nil || string(e.Data) != `{"n":1}` || time.Since(e.RecordedAt).Abs() > time.Hour {
+			t.Errorf("read %+v, %v", e, err)
+		}
+	}
+}
+
+// TestNotConfigured: a pool whose warnings nobody hears is refused, with what to do.
+func TestNotConfigured(t *testing.T) {
+	t.Parallel()
+	pool := plainPool(t, postgrestest.URL(t))
+	if _, err := postgres.New(within(t), pool); !errors.Is(err, postgres.ErrSettings) || !strings.Contains(err.Error(), "postgres.Configure") {
+		t.Errorf("New with a pool that was not configured = %v, want ErrSettings and what to do", err)
+	}
+}
+
+// TestSecrets: no error about a URL has a secret of it.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	for _, url := range []string{
+		"postgres://u:hunter2@127.0.0.1:1/db",
+		"postgres://u:hunter2@127.0.0.1:1/db?sslmode=wrong",
+		"postgres://u:hunter2@127.0.0.1:port/db",
+		"postgres://u:x#hunter2@127.0.0.1/db",
+		"postgres://u:x/hunter2@127.0.0.1/db",
+		"postgres://u:x?hunter2@127.0.0.1/db",
+		"postgres://u:%zzhunter2@127.0.0.1/db",
+		"postgres://u:x hunter2@127.0.0.1/db",
+		"postgres://u@127.0.0.1:1/db?password=hunter2",
+		"postgres://u@127.0.0.1:1/db?password=hunter2&sslmode=wrong",
+		"postgres://u@127.0.0.1:1/db?password=hunter2&pool_max_conns=many",
+		"postgres://u@127.0.0.1:1/db?password=hunter2&connect_timeout=soon",
+		"postgres://u@127.0.0.1:1/db?sslpassword=hunter2&sslkey=none&sslcert=none",
+		"postgres://u@127.0.0.1:1/db?%zz=1&password=hunter2",
+		"postgresql://u:hunter2@127.0.0.1:1/db?target_session_attrs=any%20one",
+		"host=127.0.0.1 port=1 user=u password=hunter2",
+		"host=127.0.0.1 port=one user=u password=hunter2",
+		"host=127.0.0.1 port=1 user=u password='hunter2",
+		"host=127.0.0.1 port=1 user=u password=x\\",
+		"hunter2",
+	} {
+		_, err := postgres.Open(within(t), url)
+		var typed *postgres.Error
+		if !errors.As(err, &typed) || strings.Contains(err.Error(), secret) || strings.Contains(fmt.Sprintf("%+v", err), secret) {
+			t.Errorf("Open(%q) = %v, want an *Error without the secret", url, err)
+		}
+	}
+	_, err := postgres.Open(within(t), "postgres://u:hunter2@127.0.0.1:1/db?sslmode=wrong")
+	if !strings.Contains(err.Error(), "sslmode") {
+		t.Errorf("Open with a wrong sslmode = %v, want what is wrong", err)
+	}
+}

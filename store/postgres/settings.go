@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// setUp has a connection read by the indexes, in their order, and plan each statement once:
+// what it has planned while there were few events it keeps when there are many. It also
+// sets what a role or a database may have set otherwise. Behind a pooler it changes
+// nothing: the session may be lent to another program next.
+func setUp(ctx context.Context, conn *pgx.Conn) error {
+	const set = `SELECT set_config(name, value, false) FROM (VALUES
+('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('plan_cache_mode', 'force_generic_plan'),
+('default_transaction_isolation', 'read committed'), ('standard_conforming_strings', 'on'),
+('lock_timeout', CASE current_setting('lock_timeout') WHEN '0' THEN '10s' ELSE current_setting('lock_timeout') END)
+) s (name, value) WHERE pg_backend_pid() = %d`
+	_, err := conn.PgConn().Exec(ctx, fmt.Sprintf(set, conn.PgConn().PID())).ReadAll()
+	return err
+}
+
+// check makes sure that the server and the connections are what a store needs, and notes
+// in c what they are.
+func check(ctx context.Context, pool *pgxpool.Pool, c *config) error {
+	return onConn(ctx, pool, func(conn *pgx.Conn) error {
+		if sessionOf(conn) == nil {
+			return unfit("the pool was not configured: call postgres.Configure with its config before pgxpool.NewWithConfig")
+		}
+		if !c.pollOnly {
+			if err := checkPooler(ctx, pool, conn); err != nil {
+				return err
+			}
+		}
+		return checkSettings(ctx, conn, c)
+	})
+}
+
+func unfit(format string, args ...any) error {
+	return &Error{Kind: ErrSettings, Err: fmt.Errorf(format, args...)}
+}
+
+func checkSettings(ctx context.Context, conn *pgx.Conn, c *config) error {
+	const query = `SELECT current_database(), current_setting('server_encoding'), current_setting('client_encoding'),
+current_setting('default_transaction_isolation'), current_setting('standard_conforming_strings'),
+current_setting('transaction_read_only') = 'off', current_setting('enable_seqscan') = 'off' AND
+current_setting('plan_cache_mode') = 'force_generic_plan' AND current_setting('lock_timeout') <> '0'`
+	var database, encoding, client, isolation, standard string
+	var quickly bool
+	err := conn.QueryRow(ctx, query, pgx.QueryExecModeExec).Scan(&database, &encoding, &client, &isolation, &standard, &c.writable, &quickly)
+	if err != nil {
+		return err
+	}
+	c.quickly = quickly && !c.pollOnly && conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
+	const how = "set it with ALTER ROLE or ALTER DATABASE, or in the options of the URL"
+	switch {
+	case encoding != "UTF8":
+		return unfit("database %q has the encoding %s, not UTF8: make it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+			database, encoding)
+	case client != "UTF8":
+		return unfit("client_encoding is %s, not UTF8: %s", client, how)
+	case isolation != "read committed":
+		return unfit("default_transaction_isolation is %q, not \"read committed\": %s", isolation, how)
+	case standard != "on":
+		return unfit("standard_conforming_strings is %s, not on: %s", standard, how)
+	}
+	return nil
+}
+
+// checkPooler fails if conn is lent by a pooler for single transactions. Such a pooler
+// answers with a process id of its own, as others do, and two of its clients can meet
+// the same session one after the other, though neither has left.
+func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error {
+	first, err := processID(ctx, conn)
+	if err != nil || first == conn.PgConn().PID() {
+		return err
+	}
+	other, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer other.Close(context.WithoutCancel(ctx))
+	const rounds = 8 // other clients of the pooler may take the session between
+	for range rounds {
+		shared, err := meet(ctx, conn, other)
+		if err != nil {
+			return err
+		}
+		if shared {
+			return &Error{Kind: ErrPooler, Err: errors.New(
+				"sessions would be shared with other programs: open the store with WithPollOnly (poll=1s in a URL), or connect to the server itself")}
+		}
+	}
+	return nil
+}
+
+// meet reports whether other gets the session that conn has just had, or conn another one
+// than it had.
+func meet(ctx context.Context, conn, other *pgx.Conn) (met bool, err error) {
+	first, err := processID(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	tx, err := other.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	second, err := processID(ctx, other)
+	if err != nil {
+		return false, err
+	}
+	if err := tx.Rollback(ctx); err != nil || first == second {
+		return first == second, err
+	}
+	again, err := processID(ctx, conn)
+	return again != first, err
+}
+
+// processID returns that of the session that answers.
+func processID(ctx context.Context, conn *pgx.Conn) (id uint32, err error) {
+	results, err := conn.PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	if err != nil {
+		return 0, err
+	}
+	_, err = fmt.Sscan(string(results[0].Rows[0][0]), &id)
+	return id, err
+}

@@ -3,6 +3,7 @@ package codec_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,61 @@ func TestUpcastPaths(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUpcastChains checks chains of every two kinds of steps, and that a step is made
+// for each event that the one before it gave, in order.
+func TestUpcastChains(t *testing.T) {
+	t.Parallel()
+	type (
+		v1 struct{ N int64 }
+		v2 struct{ N int64 }
+		v3 struct{ N int64 }
+	)
+	one := codec.Up("OrderPaid", 1, func(old v1) v2 { return v2{old.N * 10} })
+	many := codec.UpMany("OrderPaid", 1, func(old v1) []v2 {
+		return slices.Repeat([]v2{{old.N * 10}, {old.N*10 + 1}}, int(old.N))
+	})
+	oneMore := codec.Up("OrderPaid", 2, func(old v2) v3 { return v3{old.N * 10} })
+	manyMore := codec.UpMany("OrderPaid", 2, func(old v2) []v3 { return []v3{{old.N * 10}, {old.N*10 + 1}} })
+	last := codec.UpMany("OrderPaid", 3, func(old v3) []Event { return []Event{Paid{old.N}, Refunded{old.N}} })
+	for name, tt := range map[string]struct {
+		first, second codec.Upcaster
+		n             int64
+		want          []int64
+	}{
+		"one, one":   {one, oneMore, 1, []int64{100}},
+		"one, many":  {one, manyMore, 1, []int64{100, 101}},
+		"many, one":  {many, oneMore, 1, []int64{100, 110}},
+		"many, many": {many, manyMore, 2, []int64{200, 201, 210, 211, 200, 201, 210, 211}},
+		"none, one":  {many, oneMore, 0, nil},
+		"none, many": {many, manyMore, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want []Event
+			for _, n := range tt.want {
+				want = append(want, Paid{n}, Refunded{n})
+			}
+			c := codec.JSON(names(), last, tt.second, tt.first)
+			got, err := c.Decode(nil, []store.Recorded{recorded("OrderPaid", 1, fmt.Sprintf(`{"N":%d}`, tt.n))})
+			if err != nil || len(got) != len(want) || len(got) > 0 && !reflect.DeepEqual(got, want) {
+				t.Errorf("Decode = %+v, %v, want %+v", got, err, want)
+			}
+		})
+	}
+}
+
+// TestDropInAChain checks that a step may lead nowhere: what comes to it is dropped.
+func TestDropInAChain(t *testing.T) {
+	t.Parallel()
+	c := codec.JSON(names(), codec.Drop("OrderPaid", 1), codec.Up("OrderPaid", 2, paidV1toV2), codec.Up("OrderPaid", 3, paidV2toNow))
+	for schema, want := range map[uint32]int{1: 0, 2: 1, 3: 1, 4: 1} {
+		got, err := c.Decode(nil, []store.Recorded{recorded("OrderPaid", schema, `{}`)})
+		if err != nil || len(got) != want {
+			t.Errorf("schema version %d: %v, %v, want %d events", schema, got, err, want)
+		}
+	}
 }
 
 func TestConstructorsPanic(t *testing.T) {

@@ -1,0 +1,68 @@
+package process
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// mark names an event of today: the position of the recorded one, and which of the
+// events it is that were decoded from it. Marks order all inputs.
+type mark struct {
+	Position uint64 `json:"position"`
+	Index    int    `json:"index,omitempty"`
+}
+
+// after reports whether m is behind o in the log.
+func (m mark) after(o mark) bool {
+	return m.Position > o.Position || m.Position == o.Position && m.Index > o.Index
+}
+
+func (m mark) String() string { return fmt.Sprintf("%d.%d", m.Position, m.Index) }
+
+// makeID returns a UUID of version 8 (RFC 9562 §5.8), of the hash of what it names:
+// each part after its length.
+func makeID(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	sum := sha256.Sum256(b)
+	sum[6] = sum[6]&0x0f | 0x80
+	sum[8] = sum[8]&0x3f | 0x80
+	text := hex.EncodeToString(sum[:16])
+	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+}
+
+// commandID returns the id of a command: that of the same reaction is the same, and
+// another command has another one, wherever it stands in the reaction. n is how many
+// equal ones are before it.
+func commandID(process, instance string, at mark, encoded []byte, n int) string {
+	return makeID("command", process, instance, at.String(), string(encoded), strconv.Itoa(n))
+}
+
+// timerID returns the id of the event of a timer that was started at a mark.
+func timerID(process, instance string, at mark, name string) string {
+	return makeID("timer", process, instance, at.String(), name)
+}
+
+// rejectionID returns the id of the event that answers a rejected command.
+func rejectionID(command string) string { return makeID("rejection", command) }
+
+// The headers of what a process records.
+const (
+	headerTimer = "evolve-timer"         // the name of the timer
+	headerStart = "evolve-timer-started" // the mark of the input that started it
+)
+
+// timerOf returns which timer fired with r, and whether r is the event of a timer.
+func timerOf(r *store.Recorded) (name, start string, ok bool) {
+	start, ok = r.Meta.Headers[headerStart]
+	return r.Meta.Headers[headerTimer], start, ok
+}

@@ -1,0 +1,375 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+)
+
+// owner runs a process while it may. All of it but the retries is one goroutine's.
+type owner[T projection.Tx, E, S, C any] struct {
+	r     *Runtime[T, E, S, C]
+	send  Send[C]
+	kinds kinds
+
+	at      store.Checkpoint // as the target has it
+	turn    uint64           // as the target has it
+	wanted  int              // the later version that wants to take over; 0: none
+	handled uint64           // the log is handled up to here
+	head    uint64
+	scratch []codec.Decoded[E]
+
+	failing map[string]*retry // instances that wait
+	retried chan retried[S]
+	retries sync.WaitGroup
+	slots   chan struct{} // one for each worker
+
+	timers  int               // that run
+	nextDue int64             // when the next timer is due that has not fired; 0: none
+	firing  *firing           // what is due, but may not overtake the log
+	fired   map[string]uint64 // the positions of events that have fired, by the key of the timer
+	worked  func()
+	cancel  context.CancelFunc
+}
+
+func newOwner[T projection.Tx, E, S, C any](r *Runtime[T, E, S, C], send Send[C]) *owner[T, E, S, C] {
+	return &owner[T, E, S, C]{
+		r: r, send: send, kinds: kindsOf(r.build()), failing: map[string]*retry{}, retried: make(chan retried[S]),
+		slots: make(chan struct{}, r.workers), fired: map[string]uint64{}, cancel: func() {},
+	}
+}
+
+// stop ends what o has begun, and waits for it.
+func (o *owner[T, E, S, C]) stop() {
+	o.cancel()
+	o.retries.Wait()
+}
+
+// checkpoint is the name of a process's checkpoint in its target.
+func (r *Runtime[T, E, S, C]) checkpoint() string { return checkpointOf(r.build()) }
+
+func checkpointOf(build string) string { return "process/" + build }
+
+// work reacts to the log until ctx ends or something fails.
+func (o *owner[T, E, S, C]) work(ctx context.Context, worked func()) error {
+	ctx, o.cancel = context.WithCancel(ctx) //nolint:gosec // stop calls it
+	o.worked = worked
+	if err := o.begin(ctx); err != nil {
+		return err
+	}
+	from, err := store.Resume(ctx, o.r.log, o.at)
+	if err != nil {
+		return err
+	}
+	o.handled = o.at.Position
+	pages := make(chan store.Page, 1)
+	broken := make(chan error, 1)
+	o.retries.Go(func() { broken <- o.read(ctx, from, pages) })
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		select {
+		case page := <-pages:
+			err = o.page(ctx, o.gather(page, pages))
+		case done := <-o.retried:
+			err = o.settle(ctx, done)
+		case <-wake.C:
+			err = o.wake(ctx)
+		case <-o.r.live.poked:
+			err = errFenced // somebody has changed an instance: begin again
+		case err = <-broken:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if err == nil && o.wanted > o.r.version {
+			err = o.r.superseded(o.wanted) // what was sent is saved
+		}
+		if err != nil {
+			return err
+		}
+		o.rearm(wake)
+	}
+}
+
+// read sends the pages of the log.
+func (o *owner[T, E, S, C]) read(ctx context.Context, from uint64, pages chan<- store.Page) error {
+	for page, err := range o.r.log.Subscribe(ctx, store.LogOptions{From: from, Filter: o.r.source.Filter()}) {
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		select {
+		case pages <- page:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+// gather returns page with those that are there already, never waiting for more.
+func (o *owner[T, E, S, C]) gather(page store.Page, pages <-chan store.Page) store.Page {
+	for len(page.Events) < maxBatch {
+		select {
+		case next := <-pages:
+			page.Events = append(page.Events, next.Events...)
+			page.Head, page.Next, page.End = next.Head, next.Next, next.End
+		default:
+			return page
+		}
+	}
+	return page
+}
+
+// begin loads what the target knows, and takes over from an earlier version.
+func (o *owner[T, E, S, C]) begin(ctx context.Context) error {
+	if err := o.enter(ctx); err != nil {
+		return err
+	}
+	clear(o.failing)
+	o.timers = 0
+	return o.r.view(ctx, func(tx store.DocumentTx, at func(string) (store.Checkpoint, error)) error {
+		var err error
+		if o.at, err = at(o.r.checkpoint()); err != nil {
+			return err
+		}
+		var b buildNote
+		if _, err = load(tx, o.r.build(), &b); err != nil {
+			return err
+		}
+		o.turn = b.Turn
+		if err := o.loadMarked(tx); err != nil {
+			return err
+		}
+		return o.loadTimers(tx)
+	})
+}
+
+// page handles a page of the log.
+func (o *owner[T, E, S, C]) page(ctx context.Context, page store.Page) error {
+	work, ids, done, broken := o.route(page.Events)
+	if len(ids) > 0 {
+		if err := o.handle(ctx, work, ids, page.Events[done-1]); err != nil {
+			return err
+		}
+	}
+	if broken != nil {
+		return broken // what is before it is done
+	}
+	o.handled, o.head = max(o.handled, page.Next-1), max(o.head, page.Head)
+	o.worked()
+	o.r.live.works(o.handled, o.head, page.End)
+	o.tell()
+	if o.firing != nil && page.End {
+		o.catchUp(ctx, o.firing.head)
+	}
+	return o.fire(ctx)
+}
+
+// route decodes events, and returns the inputs of each instance, and the instances in
+// the order of the log. If an event cannot be decoded, broken says so, and done is how
+// many events are before it.
+func (o *owner[T, E, S, C]) route(events []store.Recorded) (work map[string][]input[E], ids []string, done int, broken error) {
+	work = map[string][]input[E]{}
+	var found []routed[E]
+	for done = range events {
+		if events[done].Position <= o.at.Position {
+			continue
+		}
+		if found, broken = o.r.decodeInputs(found[:0], &o.scratch, &events[done]); broken != nil {
+			return work, ids, done, broken
+		}
+		for _, f := range found {
+			if _, ok := work[f.instance]; !ok {
+				ids = append(ids, f.instance)
+			}
+			work[f.instance] = append(work[f.instance], f.input)
+		}
+	}
+	return work, ids, len(events), nil
+}
+
+// handled is what has become of an instance's inputs in a page.
+type handled[E, S any] struct {
+	instance *instance[S]
+	waiting  []input[E]
+	cause    error
+	began    bool // to wait
+}
+
+// handle takes the instances through their inputs, side by side, and commits.
+func (o *owner[T, E, S, C]) handle(ctx context.Context, work map[string][]input[E], ids []string, last store.Recorded) error {
+	var notes map[string]*note
+	err := o.r.view(ctx, func(tx store.DocumentTx, _ func(string) (store.Checkpoint, error)) (err error) {
+		notes, err = loadNotes(tx, o.kinds.instances, ids)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	results := make([]handled[E, S], len(ids))
+	errs := make([]error, len(ids))
+	o.sideBySide(len(ids), func(n int) {
+		i, err := o.r.open(ids[n], notes[ids[n]])
+		if err != nil {
+			errs[n] = err
+			return
+		}
+		results[n].instance = i
+		results[n].waiting, results[n].cause = o.r.advance(ctx, o.send, i, work[ids[n]])
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	now := o.r.now()
+	for n := range results {
+		if errs[n] != nil {
+			return errs[n]
+		}
+		if h := &results[n]; h.cause != nil {
+			h.began = true
+			h.instance.is = h.instance.is.fail(h.waiting[0].at, h.cause, now, o.r.budget)
+		}
+	}
+	if err := o.commit(ctx, results, store.Checkpoint{Position: last.Position, EventID: last.ID}); err != nil {
+		return err
+	}
+	for n := range results {
+		if h := &results[n]; h.began {
+			o.failed(ctx, h.instance, h.cause)
+		}
+	}
+	return nil
+}
+
+// sideBySide calls do for 0 to n-1, several at once.
+func (o *owner[T, E, S, C]) sideBySide(n int, do func(int)) {
+	if n == 1 || o.r.workers == 1 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	var group sync.WaitGroup
+	next := make(chan int)
+	for range min(n, o.r.workers) {
+		group.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	group.Wait()
+}
+
+// commit writes what has become of a page, in one transaction: the checkpoint first,
+// which fails if another owner was here.
+func (o *owner[T, E, S, C]) commit(ctx context.Context, results []handled[E, S], to store.Checkpoint) error {
+	var docs []store.Document
+	for n := range results {
+		h := &results[n]
+		if h.instance.is != h.instance.was {
+			changed, err := o.kinds.change(h.instance.id, h.instance.was, h.instance.is)
+			if err != nil {
+				return err
+			}
+			docs = append(docs, changed...)
+		}
+		for _, in := range h.waiting {
+			docs = append(docs, store.Document{Kind: o.kinds.waiting, ID: waitingKey(h.instance.id, in.at.Position), Data: []byte{}})
+		}
+	}
+	err := o.r.target.Update(ctx, func(tx T) error {
+		if err := o.hold(tx, o.at, to); err != nil {
+			return err
+		}
+		return saveAll(tx, docs)
+	})
+	if err != nil {
+		return err
+	}
+	o.at = to
+	for n := range results {
+		o.counted(results[n].instance)
+	}
+	return nil
+}
+
+// hold moves the checkpoint in a transaction, and so keeps all others away from it. It
+// is errFenced if somebody else has changed anything since o looked.
+func (o *owner[T, E, S, C]) hold(tx T, from, to store.Checkpoint) error {
+	if err := tx.SaveCheckpoint(o.r.checkpoint(), from, to); err != nil {
+		return fenced(err)
+	}
+	var b buildNote
+	if _, err := load(tx, o.r.build(), &b); err != nil {
+		return err
+	}
+	if b.Turn != o.turn {
+		return errFenced
+	}
+	o.wanted = b.Wanted
+	return o.r.active(tx)
+}
+
+// turned is hold without moving the checkpoint, for changes of instances: others see
+// that there was one.
+func (o *owner[T, E, S, C]) turned(tx T) error {
+	if err := o.hold(tx, o.at, o.at); err != nil {
+		return err
+	}
+	return editBuild(tx, o.r.build(), func(b *buildNote) { b.Turn++ })
+}
+
+// editBuild changes what the target keeps of a build.
+func editBuild(tx store.DocumentTx, build string, edit func(*buildNote)) error {
+	var b buildNote
+	if _, err := load(tx, build, &b); err != nil {
+		return err
+	}
+	edit(&b)
+	doc, err := document(builds, build, b)
+	if err != nil {
+		return err
+	}
+	return tx.SaveDocuments([]store.Document{doc})
+}
+
+// counted keeps the timers of i in mind once what has become of it is in the target.
+func (o *owner[T, E, S, C]) counted(i *instance[S]) {
+	o.timers += len(i.is.Timers) - len(i.was.Timers)
+	for n := range i.is.Timers {
+		t := &i.is.Timers[n]
+		if _, ok := o.fired[timerKey(i.id, t)]; !ok && (o.nextDue == 0 || t.Due < o.nextDue) {
+			o.nextDue = t.Due
+		}
+	}
+	for n := range i.was.Timers {
+		if !slices.ContainsFunc(i.is.Timers, i.was.Timers[n].is) {
+			delete(o.fired, timerKey(i.id, &i.was.Timers[n]))
+		}
+	}
+	i.was = i.is
+}
+
+// tell says how many instances wait, and how many timers run.
+func (o *owner[T, E, S, C]) tell() {
+	waiting, quarantined := 0, 0
+	for _, f := range o.failing {
+		if f.quarantined {
+			quarantined++
+		} else {
+			waiting++
+		}
+	}
+	o.r.live.change(func(p *Progress) { p.Waiting, p.Quarantined, p.Timers = waiting, quarantined, o.timers })
+}

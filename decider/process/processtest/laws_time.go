@@ -1,0 +1,197 @@
+package processtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+)
+
+func remind(id string, after time.Duration) event {
+	return event{Job: id, Name: "1", Later: []later{{"remind", after, &event{Name: "due", Dump: true}}}}
+}
+
+func firesOnce[T projection.Tx](w *world[T]) error {
+	owners := []*runtime[T]{w.new(w.target, (*runtime[T]).WithoutLease), w.new(w.target, (*runtime[T]).WithoutLease)}
+	for _, r := range owners {
+		w.run(r)
+	}
+	started, err := w.append(remind("a", time.Minute))
+	if err != nil {
+		return err
+	}
+	w.pass(10 * time.Minute)
+	w.run(w.new(w.target, (*runtime[T]).WithoutLease)) // one more, which comes late
+	w.pass(10 * time.Minute)
+	own, err := w.own("a")
+	if err != nil {
+		return err
+	}
+	if len(own) != 1 {
+		return fmt.Errorf("a timer was recorded %d times in %s/a", len(own), name)
+	}
+	if own[0].Meta.CausationID != started.ID || own[0].Meta.CorrelationID != started.Meta.CorrelationID {
+		return fmt.Errorf("the event of the timer carries %+v, want that event %s caused it, and its correlation", own[0].Meta, started.ID)
+	}
+	return landed(w, map[string][]string{"a": {"seen 1 due"}})
+}
+
+// gated is a log whose subscriptions stand still while the gate is closed.
+type gated struct {
+	process.Store
+	gate chan struct{} // closed: open
+}
+
+// Subscribe is that of the log, behind the gate.
+func (g *gated) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		for page, err := range g.Store.Subscribe(ctx, o) {
+			if len(page.Events) > 0 && page.Events[len(page.Events)-1].Position > 1 {
+				select {
+				case <-g.gate:
+				case <-ctx.Done():
+				}
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+func overtakesNothing[T projection.Tx](w *world[T]) error {
+	g := &gated{Store: w.log, gate: make(chan struct{})}
+	w.log = g
+	r := w.new(w.target)
+	w.run(r)
+	all := event{Job: "a", Name: "1", Later: []later{
+		{"stopped", time.Minute, &event{Name: "never", Send: []string{"never"}}},
+		{"second", time.Minute, &event{Name: "due", Dump: true}},
+	}}
+	if _, err := w.append(all); err != nil {
+		return err
+	}
+	w.pass(time.Minute - time.Millisecond)
+	if own, err := w.own("a"); err != nil || len(own) > 0 {
+		return fmt.Errorf("%d timers fired before they were due: %w", len(own), err)
+	}
+	_, err := w.append(event{Job: "a", Name: "2", Cancel: []string{"stopped"}}, event{Name: "nobody's"})
+	if err != nil {
+		return err
+	}
+	w.pass(time.Minute) // the timers are due, and what came before is not handled
+	if own, err := w.own("a"); err != nil || len(own) > 0 {
+		return fmt.Errorf("%d timers overtook what was recorded before they were due: %w", len(own), err)
+	}
+	close(g.gate)
+	w.pass(time.Minute)
+	own, err := w.own("a")
+	if err != nil || len(own) != 1 {
+		return fmt.Errorf("%d timers fired, want the one that was not stopped: %w", len(own), err)
+	}
+	return landed(w, map[string][]string{"a": {"seen 1 2 due"}})
+}
+
+func stale[T projection.Tx](w *world[T]) error {
+	down := true
+	w.receiver.before = func(c command) error {
+		if c.Command == "slow" && down {
+			return errDown
+		}
+		return nil
+	}
+	w.run(w.new(w.target))
+	_, err := w.append(
+		event{Job: "a", Name: "1", Later: []later{
+			{"stopped", time.Minute, &event{Name: "never", Send: []string{"never"}}},
+			{"anew", time.Minute, &event{Name: "first", Send: []string{"first"}}},
+		}},
+		event{Job: "a", Name: "2", Send: []string{"slow"}, Cancel: []string{"stopped"}, Later: []later{
+			{"anew", 4 * time.Minute, &event{Name: "second", Dump: true}},
+		}})
+	if err != nil {
+		return err
+	}
+	w.pass(2 * time.Minute) // both timers have fired, behind the input that waits
+	if own, err := w.own("a"); err != nil || len(own) != 2 {
+		return fmt.Errorf("%d timers fired, want 2: %w", len(own), err)
+	}
+	w.receiver.mu.Lock()
+	down = false
+	w.receiver.mu.Unlock()
+	w.pass(10 * time.Minute)
+	return landed(w, map[string][]string{"a": {"slow", "seen 1 2 second"}})
+}
+
+func firedThenSent[T projection.Tx](w *world[T]) error {
+	w.receiver.fail(func(c command) error {
+		if c.Command == "due" {
+			return errDown
+		}
+		return nil
+	})
+	r := w.new(w.target)
+	g := w.run(r)
+	_, err := w.append(event{Job: "a", Name: "1", Later: []later{{"t", time.Minute, &event{
+		Name: "2", Send: []string{"before", "due"}, Later: []later{{"next", time.Minute, &event{Name: "3", Dump: true}}},
+	}}}})
+	if err != nil {
+		return err
+	}
+	w.pass(3 * time.Minute)
+	found, err := r.Instances(w.ctx, nil)
+	if err != nil || len(found) != 1 || found[0].Timers != 1 || found[0].Waiting == nil {
+		return fmt.Errorf("while its command cannot be sent, the instance is %+v, want that it waits with its timer: %w", found, err)
+	}
+	g.stop()
+	w.receiver.fail(nil)
+	w.run(w.new(w.target))
+	w.pass(10 * time.Minute)
+	return landed(w, map[string][]string{"a": {"before", "due", "seen 1 2 3"}})
+}
+
+func overIsOver[T projection.Tx](w *world[T]) error {
+	g := w.run(w.new(w.target))
+	_, err := w.append(
+		event{Job: "a", Name: "1", Later: []later{{"t", time.Minute, &event{Name: "due", Send: []string{"due"}}}}},
+		event{Job: "a", Name: "2", End: true, Send: []string{"bye"}, Later: []later{{"u", time.Minute, &event{Name: "due", Send: []string{"due"}}}}},
+		event{Job: "a", Name: "3", Dump: true})
+	if err != nil {
+		return err
+	}
+	w.pass(10 * time.Minute)
+	g.stop()
+	r := w.new(w.target)
+	w.run(r)
+	if _, err := w.append(event{Job: "a", Name: "4", Dump: true, Later: []later{{"v", time.Minute, &event{Name: "due", Send: []string{"due"}}}}}); err != nil {
+		return err
+	}
+	w.pass(10 * time.Minute)
+	own, err := w.own("a")
+	if err != nil || len(own) > 0 {
+		return fmt.Errorf("%d timers of an instance that is over fired: %w", len(own), err)
+	}
+	if n := r.Progress().Timers; n != 0 {
+		return fmt.Errorf("%d timers run", n)
+	}
+	if err := landed(w, map[string][]string{"a": {"bye"}}); err != nil {
+		return err
+	}
+	live, err := r.Instances(w.ctx, nil)
+	if err != nil || len(live) != 0 {
+		return fmt.Errorf("instances that are not over: %+v, %w", live, err)
+	}
+	all, err := r.Instances(w.ctx, func(process.Instance) bool { return true })
+	if err != nil || len(all) != 1 || !all[0].Over || all[0].Abandoned {
+		return fmt.Errorf("all instances: %+v, %w", all, err)
+	}
+	if err := r.Abandon(w.ctx, "a"); !errors.Is(err, process.ErrNoInstance) {
+		return fmt.Errorf("abandon of one that is over: %w, want ErrNoInstance", err)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+// Package processtest is the definition of what package process promises, as laws that
+// are tried on a log and a target, and a way to test a process of your own.
+//
+// [Run] tries the laws, in a bubble of testing/synctest, so that hours of timers and
+// retries take no time. It is for those who have a store or a target of their own.
+//
+// [Story] tests a process: what it sends, given what happened and how much time passed.
+package processtest
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/decider/projection"
+)
+
+// Setup is where a law is tried: a log without events, and a target that knows nothing.
+// They may be one store.
+type Setup[T projection.Tx] struct {
+	Log    process.Store
+	Target projection.Target[T]
+}
+
+// Run tries every law of processes, each in a subtest, on what open returns. open is
+// called in a bubble of testing/synctest, once or more for each law, and must return a
+// new Setup each time; what it opens it closes with t.Cleanup.
+func Run[T projection.Tx](t *testing.T, open func(t *testing.T) Setup[T]) {
+	t.Helper()
+	for _, l := range laws[T]() {
+		t.Run(l.id+" "+l.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				if err := l.check(t, open, Plant[T]{}); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// law is a promise of processes.
+type law[T projection.Tx] struct {
+	id, name string
+	holds    func(w *world[T]) error
+}
+
+func (l law[T]) check(t *testing.T, open func(t *testing.T) Setup[T], plant Plant[T]) error {
+	t.Helper()
+	w := newWorld(t.Context(), func() Setup[T] { return open(t) }, plant)
+	defer w.close()
+	return l.holds(w)
+}
+
+// Plant is a bug that the suite's own tests plant, to see that a law finds it. A nil
+// function changes nothing.
+type Plant[T projection.Tx] struct {
+	Log     func(process.Store) process.Store
+	Target  func(projection.Target[T]) projection.Target[T]
+	Send    func(send) send
+	Runtime func(*runtime[T]) *runtime[T]
+}
+
+func (p Plant[T]) log(l process.Store) process.Store {
+	if p.Log == nil {
+		return l
+	}
+	return p.Log(l)
+}
+
+func (p Plant[T]) target(t projection.Target[T]) projection.Target[T] {
+	if p.Target == nil {
+		return t
+	}
+	return p.Target(t)
+}
+
+func (p Plant[T]) send(s send) send {
+	if p.Send == nil {
+		return s
+	}
+	return p.Send(s)
+}
+
+func (p Plant[T]) runtime(r *runtime[T]) *runtime[T] {
+	if p.Runtime == nil {
+		return r
+	}
+	return p.Runtime(r)
+}
+
+// laws returns every law.
+func laws[T projection.Tx]() []law[T] {
+	return []law[T]{
+		{"X1", "effect once, whatever crashes", effectOnce[T]},
+		{"X2", "ids follow from the reaction and the content", idsFollow[T]},
+		{"X3", "sent, then saved", sentThenSaved[T]},
+		{"X4", "in order within an instance, side by side between them", inOrder[T]},
+		{"X5", "each event of a split one counts by itself", watermark[T]},
+		{"X6", "a failing instance keeps only its own inputs waiting", keepsItsOwn[T]},
+		{"X7", "a pure failure is quarantined at once, a send after its budget", quarantine[T]},
+		{"X7", "release begins at the failing input, skip behind it, abandon ends", release[T]},
+		{"X8", "a timer fires once", firesOnce[T]},
+		{"X9", "a timer overtakes nothing", overtakesNothing[T]},
+		{"X10", "a timer that was stopped does not reach the process", stale[T]},
+		{"X11", "a timer counts once its commands are sent", firedThenSent[T]},
+		{"X12", "over is over", overIsOver[T]},
+		{"X13", "rebuilt from the log is as live", rebuiltIsLive[T]},
+		{"X14", "a new version takes over at one event", takesOver[T]},
+		{"X15", "a rejection is an answer", rejection[T]},
+		{"X16", "an unknown outcome is sent again under its id", unknownOutcome[T]},
+		{"X17", "what a restored instance waits for is sent under its ids", pendingAgain[T]},
+		{"X18", "correlation is passed on, causation is the input", causation[T]},
+		{"X19", "two owners and lost commits", twoOwners[T]},
+	}
+}
+
+// join returns the first error that is not nil.
+func join(errs ...error) error { return errors.Join(errs...) }

@@ -1,0 +1,341 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+)
+
+// instance is an instance of the process while it is worked on.
+type instance[S any] struct {
+	id    string
+	was   *note // as the target has it
+	is    *note // as it is now; never changed, but replaced
+	state S
+}
+
+// input is an event for an instance.
+type input[E any] struct {
+	at       mark
+	recorded *store.Recorded
+	event    E
+}
+
+// reaction is what an input leads to, none of which has happened yet.
+type reaction[S, C any] struct {
+	state  S
+	note   *note
+	send   []Command[C]
+	ignore bool // the input does not reach the process
+}
+
+// open returns the instance that n is of.
+func (r *Runtime[T, E, S, C]) open(id string, n *note) (*instance[S], error) {
+	i := &instance[S]{id: id, was: n, is: n}
+	if n.State == nil {
+		i.state = r.process.Start()
+		return i, nil
+	}
+	state, err := r.decodeState(n.State)
+	if err != nil {
+		return nil, fmt.Errorf("state of instance %q: %w", id, err)
+	}
+	i.state = state
+	return i, nil
+}
+
+// react returns what in leads to for i. An error is one of pure code: it would come
+// again.
+func (r *Runtime[T, E, S, C]) react(i *instance[S], in *input[E]) (out reaction[S, C], err error) {
+	next := *i.is
+	next.At = in.at
+	out = reaction[S, C]{state: i.state, note: &next}
+	name, start, ok := timerOf(in.recorded)
+	if ok && in.recorded.Stream.Type == r.name {
+		at := slices.IndexFunc(next.Timers, func(t timer) bool { return t.Name == name && t.Start.String() == start })
+		if at < 0 { // it was stopped, or set anew, before it was handled
+			out.ignore = true
+			return out, nil
+		}
+		next.Timers = slices.Delete(slices.Clone(next.Timers), at, at+1)
+	}
+	var asked decider.Reaction[C, E]
+	over := false
+	err = guard("Evolve or React", func() error {
+		out.state = r.process.Evolve(i.state, in.event)
+		asked = r.process.React(out.state, in.event)
+		over = r.process.IsTerminal(out.state)
+		return nil
+	})
+	if err != nil {
+		return out, err
+	}
+	if out.send, err = r.commands(i.id, in.recorded, in.at, asked.Send); err != nil {
+		return out, err
+	}
+	if over {
+		*out.note = note{At: in.at, Over: true, Skipped: next.Skipped}
+		return out, nil
+	}
+	if next.Timers, err = r.setTimers(next.Timers, in, asked); err != nil {
+		return out, err
+	}
+	if next.State, err = r.encodeState(out.state); err != nil {
+		return out, fmt.Errorf("encode the state: %w", err)
+	}
+	return out, nil
+}
+
+// commands returns what an instance sends because of cause, with ids.
+func (r *Runtime[T, E, S, C]) commands(instance string, cause *store.Recorded, at mark, send []C) ([]Command[C], error) {
+	var all []Command[C]
+	seen := map[string]int{}
+	for _, command := range send {
+		var encoded []byte
+		err := guard("the encoding of commands", func() (err error) {
+			encoded, err = r.encodeMsg(command)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("encode %T: %w", command, err)
+		}
+		n := seen[string(encoded)]
+		seen[string(encoded)]++
+		all = append(all, Command[C]{
+			ID: commandID(r.name, instance, at, encoded, n), Command: command, Instance: instance, Cause: cause,
+		})
+	}
+	return all, nil
+}
+
+// setTimers returns the timers that run after a reaction.
+func (r *Runtime[T, E, S, C]) setTimers(running []timer, in *input[E], asked decider.Reaction[C, E]) ([]timer, error) {
+	if len(asked.Cancel) == 0 && len(asked.Later) == 0 {
+		return running, nil
+	}
+	running = slices.Clone(running)
+	stop := func(name string) {
+		running = slices.DeleteFunc(running, func(t timer) bool { return t.Name == name })
+	}
+	for _, name := range asked.Cancel {
+		stop(name)
+	}
+	for _, later := range asked.Later {
+		t, err := r.newTimer(later, in)
+		if err != nil {
+			return nil, fmt.Errorf("timer %q: %w", later.Name, err)
+		}
+		stop(later.Name)
+		running = append(running, t)
+	}
+	return running, nil
+}
+
+func (r *Runtime[T, E, S, C]) newTimer(later decider.Timer[E], in *input[E]) (timer, error) {
+	if r.timers == nil {
+		return timer{}, errors.New("the process has no codec for its timers: see WithTimers")
+	}
+	if later.Name == "" || len(later.Name) > store.MaxName || !utf8.ValidString(later.Name) {
+		return timer{}, fmt.Errorf("its name must be 1 to %d bytes of valid UTF-8", store.MaxName)
+	}
+	event, err := r.encodeEvent(later.Event)
+	if err != nil {
+		return timer{}, err
+	}
+	due := in.recorded.RecordedAt.Add(max(later.After, 0))
+	return timer{
+		Name: later.Name, Due: due.UnixMicro(), Start: in.at,
+		Cause: in.recorded.ID, Correlation: in.recorded.Meta.CorrelationID,
+		Type: event.Type, Schema: event.Schema, ContentType: event.ContentType, Data: event.Data,
+	}, nil
+}
+
+// encodeEvent encodes an event of the process itself.
+func (r *Runtime[T, E, S, C]) encodeEvent(event E) (encoded store.Event, err error) {
+	err = guard("the codec of timers", func() (err error) {
+		encoded, err = r.timers.Encode(event)
+		return err
+	})
+	if err == nil && encoded.Value != nil {
+		err = errors.New("its codec keeps values and does not encode them")
+	}
+	return encoded, err
+}
+
+// advance takes i through inputs, as far as it comes: each is sent, then counts. It
+// returns the inputs that have to wait, and why the first of them does; an error that
+// ends the work is that of ctx.
+func (r *Runtime[T, E, S, C]) advance(ctx context.Context, send Send[C], i *instance[S], inputs []input[E]) (waiting []input[E], cause error) {
+	for n := range inputs {
+		in := &inputs[n]
+		switch {
+		case i.is.Over, !in.at.after(i.is.At), skipped(i.is, in.at):
+			continue // it counts already, or never will
+		case i.is.Failing != nil:
+			return inputs[n:], nil // behind one that waits
+		}
+		began := r.now()
+		out, err := r.react(i, in)
+		if err == nil && send != nil {
+			err = r.sendAll(ctx, send, out.send)
+		}
+		if err != nil {
+			return inputs[n:], err
+		}
+		i.state, i.is = out.state, out.note
+		if !out.ignore && send != nil {
+			r.notify(ctx, Notice{
+				Kind: Reacted, Instance: i.id, Position: in.at.Position, EventID: in.recorded.ID,
+				Commands: len(out.send), Timers: len(out.note.Timers), Took: r.now().Sub(began),
+			})
+		}
+	}
+	return nil, nil
+}
+
+// sendAll sends commands in order. The error is that of the first that fails.
+func (r *Runtime[T, E, S, C]) sendAll(ctx context.Context, send Send[C], commands []Command[C]) error {
+	for n := range commands {
+		c := &commands[n]
+		err := r.sendOne(ctx, send, *c)
+		if errors.Is(err, runner.ErrRejected) && r.rejected != nil {
+			err = r.answer(ctx, c, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // whatever it was, it is no failure of the instance
+		}
+		if err != nil {
+			return &sendError{fmt.Errorf("send %T: %w", c.Command, err)}
+		}
+	}
+	return nil
+}
+
+func (r *Runtime[T, E, S, C]) sendOne(ctx context.Context, send Send[C], c Command[C]) error {
+	ctx, cancel := context.WithTimeout(ctx, sendIn)
+	defer cancel()
+	return guard("Send", func() error { return send(ctx, c) })
+}
+
+// answer does what a rejection means.
+func (r *Runtime[T, E, S, C]) answer(ctx context.Context, c *Command[C], rejection error) error {
+	var event E
+	record := false
+	err := guard("WithRejected", func() error {
+		event, record = r.rejected(c.Command, rejection)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return Permanent(err)
+	case !record:
+		return nil
+	case r.timers == nil:
+		return Permanent(errors.New("the process has no codec for the event that answers a rejection: see WithTimers"))
+	}
+	encoded, err := r.encodeEvent(event)
+	if err != nil {
+		return Permanent(err)
+	}
+	encoded.ID = rejectionID(c.ID)
+	encoded.Meta = c.Metadata()
+	_, err = r.log.Append(ctx, store.Stream{Type: r.name, ID: c.Instance}, store.Any, []store.Event{encoded})
+	return err
+}
+
+// sendError is a command that could not be sent.
+type sendError struct{ err error }
+
+func (e *sendError) Error() string { return e.err.Error() }
+func (e *sendError) Unwrap() error { return e.err }
+
+// passes reports whether err may be gone at the next attempt: it is of a send, and
+// neither a rejection nor permanent.
+func passes(err error) bool {
+	return errors.As(err, new(*sendError)) && !errors.Is(err, runner.ErrRejected) && !errors.As(err, new(*permanentError))
+}
+
+// decodeInputs appends to dst what r is for the instances of the process.
+func (r *Runtime[T, E, S, C]) decodeInputs(dst []routed[E], scratch *[]codec.Decoded[E], recorded *store.Recorded) ([]routed[E], error) {
+	err := guard("the source or Key", func() error {
+		var err error
+		if *scratch, err = r.source.Decode((*scratch)[:0], recorded); err != nil {
+			return err
+		}
+		for _, d := range *scratch {
+			id, ok := recorded.Stream.ID, true
+			if recorded.Stream.Type != r.name {
+				id, ok = r.process.Key(d.Event)
+			}
+			if !ok {
+				continue
+			}
+			if err := (store.Stream{Type: r.name, ID: id}).Validate(); err != nil {
+				return fmt.Errorf("the key of its instance: %w", err)
+			}
+			dst = append(dst, routed[E]{id, input[E]{at: mark{recorded.Position, d.Index}, recorded: recorded, event: d.Event}})
+		}
+		return nil
+	})
+	if err != nil {
+		return dst, fmt.Errorf("process %s: event at position %d (%s, version %d of %s): %w",
+			r.build(), recorded.Position, recorded.Type, recorded.Version, recorded.Stream, err)
+	}
+	return dst, nil
+}
+
+// routed is an input with the instance that it is for.
+type routed[E any] struct {
+	instance string
+	input    input[E]
+}
+
+// fail returns the note of an instance for which an input failed at now.
+func (n *note) fail(at mark, cause error, now time.Time, budget time.Duration) *note {
+	next := *n
+	f := failing{At: at, Since: now}
+	if n.Failing != nil && n.Failing.At == at && !n.Failing.Since.IsZero() {
+		f.Since, f.Attempts = n.Failing.Since, n.Failing.Attempts
+	}
+	f.Attempts++
+	f.Cause = cause.Error()
+	f.Quarantined = !passes(cause) || now.Sub(f.Since) >= budget
+	next.Failing = &f
+	return &next
+}
+
+// encodeState returns a state as it is kept.
+func (r *Runtime[T, E, S, C]) encodeState(state S) (data []byte, err error) {
+	err = guard("the encoding of states", func() (err error) {
+		if data, err = r.encode(state); err == nil && r.custom {
+			data, err = json.Marshal(data)
+		}
+		return err
+	})
+	return data, err
+}
+
+// decodeState is the way back.
+func (r *Runtime[T, E, S, C]) decodeState(data []byte) (state S, err error) {
+	if r.custom {
+		var inner []byte
+		if err := json.Unmarshal(data, &inner); err != nil {
+			return state, err
+		}
+		data = inner
+	}
+	err = guard("the decoding of states", func() (err error) {
+		state, err = r.decode(data)
+		return err
+	})
+	return state, err
+}

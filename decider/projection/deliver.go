@@ -48,12 +48,12 @@ func (r *run[T, E]) deliver(ctx context.Context, items []item, w work[E]) ([]ite
 			if position == items[0].recorded.Position {
 				return nil, &applyError{w.index(i), err}
 			}
-			r.alone = position
+			r.alone = position // it is tried by itself
 			return upTo(items, position-1), nil
 		}
 		last := i+1 == len(w.events) || w.events[i+1].Recorded.Position != position
 		if last && (r.p.now().Sub(began) > r.p.atMost || ctx.Err() != nil) {
-			return upTo(items, position), nil
+			return upTo(items, position), nil //nolint:nilerr // what was delivered is to be saved
 		}
 	}
 	return items, nil
@@ -82,8 +82,8 @@ func (p *Projection[T, E]) Partition(i, n int) *Projection[T, E] {
 		p.partition = fmt.Sprintf("/%d of %d", i, n)
 		p.part = func(key string) bool {
 			h := fnv.New64a()
-			_, _ = h.Write([]byte(key)) // never fails
-			return h.Sum64()%uint64(n) == uint64(i)
+			_, _ = h.Write([]byte(key))             // never fails
+			return h.Sum64()%uint64(n) == uint64(i) //nolint:gosec // not negative
 		}
 	})
 }

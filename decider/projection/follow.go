@@ -85,7 +85,7 @@ func (r *run[T, E]) follow(ctx context.Context) error {
 	}()
 	defer func() {
 		stop()
-		for range pages { //nolint:revive // until it is closed
+		for range pages { // until it is closed
 		}
 	}()
 	err = r.loop(ctx, pages)

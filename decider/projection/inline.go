@@ -92,9 +92,6 @@ func (s *inline[T, E]) append(
 		if appended, refused = tx.AppendClaiming(stream, expected, events, claims); refused != nil {
 			return refused
 		}
-		if appended.Replayed {
-			return nil
-		}
 		var err error
 		if moved, err = s.apply(ctx, tx, stream, events, appended); err != nil {
 			return fmt.Errorf("%w: %w", errNotInline, err)

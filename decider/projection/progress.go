@@ -273,13 +273,13 @@ func (p *Projection[T, E]) arrivedThere(ctx context.Context, is Progress, positi
 	}
 	at, parked, err := p.there(ctx, position, keys)
 	switch {
-	case err != nil && ctx.Err() == nil && errors.Is(err, store.ErrClosed):
+	case err == nil:
+		is.Position = at.Position
+		return p.arrived(is, position, parked)
+	case ctx.Err() == nil && errors.Is(err, store.ErrClosed):
 		return true, fmt.Errorf("projection %s: wait for position %d: %w", p, position, err)
-	case err != nil:
-		return false, nil // until ctx ends
 	}
-	is.Position = at.Position
-	return p.arrived(is, position, parked)
+	return false, nil // it may work again, until ctx ends
 }
 
 // there returns the checkpoint of the target, and if that is at position the first of keys

@@ -39,7 +39,7 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 			r := &run[T, E]{p: p, size: firstSize, worked: func() { pauses.failures = 0 }}
 			return r.work(ctx)
 		})
-		pause := time.Duration(0)
+		var pause time.Duration
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

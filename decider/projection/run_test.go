@@ -32,8 +32,8 @@ var sum = decider.View[int64, move]{Evolve: func(s int64, m move) int64 { return
 
 func byAccount(m move) (string, bool) { return m.Account, true }
 
-func deposit(t testing.TB, st store.Store, account string, cents ...int64) store.Appended {
-	t.Helper()
+func deposit(tb testing.TB, st store.Store, account string, cents ...int64) store.Appended {
+	tb.Helper()
 	events := make([]store.Event, len(cents))
 	for i, c := range cents {
 		events[i] = store.Event{
@@ -43,13 +43,13 @@ func deposit(t testing.TB, st store.Store, account string, cents ...int64) store
 	}
 	a, err := st.Append(context.Background(), store.Stream{Type: "Account", ID: account}, store.Any, events)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
 
-func start(t testing.TB, p interface{ Run(context.Context) error }) (stop func() error) {
-	t.Helper()
+func start(tb testing.TB, p interface{ Run(context.Context) error }) (stop func() error) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

@@ -85,9 +85,7 @@ func (f *fixture[T]) setsUpOnce() {
 	for range 2 {
 		for range instances {
 			p := f.projection("setup").WithSetup(setup)
-			stop := f.start(p)
-			defer func() { _ = stop() }()
-			f.Cleanup(func() { _ = stop() })
+			f.start(p)
 		}
 		p := f.projection("setup").WithSetup(setup)
 		f.reach(p, last)
@@ -128,7 +126,7 @@ func (f *fixture[T]) ready() {
 	f.start(one)
 	f.wait(one, f.history(40))
 	f.until("version 1 is ready", func() bool { return one.Progress().Ready })
-	calls := 0
+	calls, lateCalls := 0, 0
 	slow := make(chan struct{}, 1)
 	two := projection.New(f.Store, f.Target, "ready", reads(happenings()), f.list("two")).
 		WithVersion(2).WithoutLease().WithRetry(quick()).WithBatch(3, time.Hour).
@@ -154,6 +152,7 @@ func (f *fixture[T]) ready() {
 	late := projection.New(held, f.Target, "ready", reads(happenings()), f.list("three")).
 		WithVersion(3).WithoutLease().WithRetry(quick()).
 		WithReady(func(_ context.Context, tx T) error {
+			lateCalls++
 			mine, err := tx.LoadCheckpoint("ready@3")
 			if err == nil && mine.Position < readers.Load() {
 				f.Errorf("version 3 is ready at %d, while readers see %d", mine.Position, readers.Load())
@@ -174,6 +173,13 @@ func (f *fixture[T]) ready() {
 	close(slow)
 	f.until("version 3 is ready", func() bool { return late.Progress().Ready })
 	f.consistent("ready")
+	if f.Virtual {
+		<-time.After(5 * time.Second)
+	}
+	f.wait(late, f.history(5))
+	if calls != 2 || lateCalls != 1 {
+		f.Fatalf("ready was called %d times by version 2 and %d times by version 3, want 2, of which one failed, and 1", calls, lateCalls)
+	}
 }
 
 // heldLog says after a few events that it has no more, until open is closed.

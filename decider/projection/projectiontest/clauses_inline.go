@@ -3,6 +3,7 @@ package projectiontest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/evolvego/evolve/decider/projection"
@@ -58,7 +59,7 @@ func inlineMixed[T projection.AppendTx](f *fixture[T]) {
 				mu.Lock()
 				events := []store.Event{f.thing("Happened"), f.thing("Doubled")}
 				mu.Unlock()
-				if _, err := to.Append(f.ctx, store.Stream{Type: "Thing", ID: fmt.Sprint(w)}, store.Any, events); err != nil {
+				if _, err := to.Append(f.ctx, store.Stream{Type: "Thing", ID: strconv.Itoa(w)}, store.Any, events); err != nil {
 					f.Errorf("append: %v", err)
 				}
 			}

@@ -93,6 +93,22 @@ func (f *fixture[T]) undone() {
 		p := f.into(faults.WrapTarget(flaky, f.Target), name, reads(happenings())).WithBatch(5, time.Hour)
 		f.reach(p, last)
 		f.consistent(name)
+		f.start(p)
+		for range 3 {
+			f.wait(p, f.append("a", "Happened").Position)
+			flaky.NextUpdate(faults.Undone)
+			f.arrives(p, name)
+		}
+	}
+}
+
+// arrives waits for an event, and checks that it is there then.
+func (f *fixture[T]) arrives(p waiter, name string) {
+	f.Helper()
+	at := f.append("a", "Happened").Position
+	f.wait(p, at)
+	if got := f.consistent(name); got.Position < at {
+		f.Fatalf("the projection says that it has position %d, and the checkpoint is %d", at, got.Position)
 	}
 }
 
@@ -111,7 +127,7 @@ func (f *fixture[T]) overtaken() {
 			}
 			overtakes = true
 			at := f.look(name+"@1", name).at
-			f.reach(other, at.Position+uint64(n)) //nolint:gosec // small
+			f.reach(other, at.Position+uint64(n))
 		}
 		p := f.into(target, name, reads(happenings())).WithBatch(64, time.Hour)
 		f.reach(p, last)
@@ -129,6 +145,10 @@ func (f *fixture[T]) lost() {
 	p := f.into(faults.WrapTarget(flaky, f.Target), "lost", reads(happenings())).WithBatch(3, time.Hour)
 	f.reach(p, last)
 	f.consistent("lost")
+	f.start(p)
+	for range 20 {
+		f.arrives(p, "lost")
+	}
 }
 
 // batches compares batches of several sizes, live and from history, with documents.
@@ -259,12 +279,12 @@ func (f *fixture[T]) owners() {
 	if state := two.Progress().State; state != projection.Standby {
 		f.Fatalf("the second instance is %s, want standby", state)
 	}
-	began := time.Now() //nolint:forbidigo // virtual, or compared with an hour
+	began := time.Now()
 	_ = stopOne()
 	last := f.history(10)
 	f.until("the second instance is live", func() bool { return two.Progress().State == projection.Live })
 	f.wait(two, last)
-	if took := time.Since(began); f.Virtual && took > 2*time.Second { //nolint:forbidigo // virtual
+	if took := time.Since(began); f.Virtual && took > 2*time.Second {
 		f.Fatalf("handing over took %v, want at most a poll", took)
 	}
 	select {
@@ -359,7 +379,7 @@ func (f *fixture[T]) stops() {
 		var n atomic.Int32
 		ctx, cancel := context.WithCancel(f.ctx)
 		f.seeing(func(projection.Event[fact]) {
-			if n.Add(1) == int32(7+i%3) { //nolint:gosec // small
+			if n.Add(1) == int32(7+i%3) {
 				cancel()
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +17,8 @@ var errBroken = errors.New("the handler is broken")
 // broken fails for all events of keys.
 func broken(err error, keys ...string) func(projection.Event[fact]) error {
 	return func(e projection.Event[fact]) error {
-		for _, key := range keys {
-			if e.Event.Key == key {
-				return err
-			}
+		if slices.Contains(keys, e.Event.Key) {
+			return err
 		}
 		return nil
 	}
@@ -124,7 +123,8 @@ func (f *fixture[T]) unparks() {
 	elsewhere := f.projection("unparks").WithParking(3)
 	for i, unparking := range []*projection.Projection[T, fact]{p, elsewhere, p} {
 		f.failing(broken(projection.Permanent(errBroken), "b"))
-		f.wait(p, f.history(f.times(300)))
+		f.append("b", slices.Repeat([]string{"Happened"}, 300)...)
+		f.wait(p, f.history(40))
 		f.failing(nil)
 		recorded := make(chan uint64, 1)
 		go func() { recorded <- f.history(40) }()

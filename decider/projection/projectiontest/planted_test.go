@@ -1,0 +1,330 @@
+package projectiontest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// planted is a bug that the suite must find: in file, old is replaced by with, in which BUG
+// is whether the bug is planted, and OLD is old.
+type planted struct {
+	clause    string // that finds it
+	file      string
+	old, with string
+}
+
+// inlineTest begins the clauses of RunInline.
+const inlineTest = "inline: "
+
+// bugs are those that others have had, and those that this design invites.
+func bugs() map[string]planted {
+	return map[string]planted{
+		"the checkpoint is saved after the read model": {
+			"every event is in the read model once, whatever fails", "apply.go",
+			"	if err := r.fence(tx, to); err != nil {\n		return err\n	}\n	if err := r.park",
+			"	if BUG {\n		go func() { _ = r.p.target.Update(context.Background(), func(tx T) error { return r.fence(tx, to) }) }()\n" +
+				"	} else if err := r.fence(tx, to); err != nil {\n		return err\n	}\n	if err := r.park",
+		},
+		"a refused checkpoint is ignored": {
+			"a checkpoint that is refused leaves nothing behind", "follow.go",
+			"	if errors.Is(err, store.ErrConflict) {", "	if BUG {\n		return nil\n	}\nOLD",
+		},
+		"the position moves before the commit": {
+			"what is remembered changes after the commit", "apply.go",
+			"	var said error // by do", "	was := r.at\n	defer func() { _ = was }()\n	if BUG {\n		defer func() { r.at = to }()\n	}\nOLD",
+		},
+		"after a refusal the batch goes on where it was": {
+			"what another owner applied is not applied again", "apply.go",
+			"		for len(items) > 0 && items[0].recorded.Position <= r.at.Position {", "		for !BUG && len(items) > 0 && items[0].recorded.Position <= r.at.Position {",
+		},
+		"a failed commit counts as made": {
+			"an unknown outcome is settled by the checkpoint", "apply.go",
+			"	return 0, r.settle(ctx, err)\n", "	if BUG {\n		return len(items), nil\n	}\nOLD",
+		},
+		"states of the batch before are forgotten": {
+			"batches of any size make the same read model", "documents.go",
+			"			state, ok := states[of[i]]\n", "			state, ok := states[of[i]]\n			ok = ok && (!BUG || i > 0)\n",
+		},
+		"keys are loaded for each event": {
+			"documents are loaded and saved once in a transaction", "documents.go",
+			"			if _, ok := seen[key]; !ok {", "			if _, ok := seen[key]; !ok || BUG {",
+		},
+		"a failing event takes what is before it along": {
+			"what is before a failing event is committed, and nothing after it", "apply.go",
+			"			return max(i, 1)", "			if BUG {\n				continue\n			}\nOLD",
+		},
+		"a failing event is given up": {
+			"a failing event blocks, visibly, until its handler works", "apply.go",
+			"	since, attempts := r.p.live.failing(err)\n	if r.mayPark",
+			"	since, attempts := r.p.live.failing(err)\n	if BUG && attempts > 3 {\n		r.at.Position = it.recorded.Position\n		return nil\n	}\n	if r.mayPark",
+		},
+		"only the failed event is parked": {
+			"parking keeps later events of the key waiting, and others go on", "park.go",
+			"	return r.parking != nil && r.parking.key == key || r.p.live.isParked(key)", "	return r.parking != nil && r.parking.key == key || !BUG && r.p.live.isParked(key)",
+		},
+		"parked keys are forgotten at a restart": {
+			"parking keeps later events of the key waiting, and others go on", "build.go",
+			"	p.live.setParked(parked)", "	if !BUG {\n		p.live.setParked(parked)\n	}",
+		},
+		"a key is freed before its last event": {
+			"unparking is in order, and new events of the key wait behind", "park.go",
+			"	if err != nil || len(left) > 0 {\n		return false, nil, err", "	if err != nil || len(left) > 0 && !BUG {\n		return false, nil, err",
+		},
+		"parked events are replayed backward": {
+			"unparking is in order, and new events of the key wait behind", "park.go",
+			"	if len(events) > 0 && !p.effect {", "	if BUG && len(events) > 1 {\n		events[0], events[1] = events[1], events[0]\n	}\nOLD",
+		},
+		"unparking goes on behind an event that fails": {
+			"an event that fails again leaves the rest parked", "park.go",
+			"			return false, err, nil\n", "			if !BUG {\n	return false, err, nil\n			}\n",
+		},
+		"any number of keys is parked": {
+			"no more keys are parked than allowed", "park.go",
+			"|| p.live.parkedKeys() >= p.parking {", "|| !BUG && p.live.parkedKeys() >= p.parking {",
+		},
+		"a panic is tried again as any failure": {
+			"pure failures are parked at once, others after a while", "errors.go",
+			"	return errors.As(err, new(*permanentError))", "	if BUG {\n		return false\n	}\nOLD",
+		},
+		"every failure is parked at once": {
+			"pure failures are parked at once, others after a while", "park.go",
+			"	if !isPermanent(err) && p.now()", "	if !BUG && !isPermanent(err) && p.now()",
+		},
+		"the end of the context is a failure": {
+			"the end of the context is no failure", "apply.go",
+			"		case ctx.Err() != nil:\n			return context.Cause(ctx)\n		case errors.Is(err, ErrFenced)",
+			"		case ctx.Err() != nil && !BUG:\n			return context.Cause(ctx)\n		case BUG && ctx.Err() != nil:\n			ctx = context.WithoutCancel(ctx)\n" +
+				"			_ = r.failed(ctx, items[:n], err)\n		case errors.Is(err, ErrFenced)",
+		},
+		"progress stays at the last event that matched": {
+			"progress covers what does not concern the projection", "follow.go",
+			"	r.scanned = max(r.scanned, page.Next-1)\n", "	if !BUG {\n	r.scanned = max(r.scanned, page.Next-1)\n	}\n",
+		},
+		"the checkpoint stays at the last event that matched": {
+			"the checkpoint moves over what does not concern the projection", "follow.go",
+			"	if r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {", "	if BUG || r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {",
+		},
+		"new event types are taken on trust": {
+			"event types that are new must not be behind the checkpoint", "build.go",
+			"	for _, f := range more {", "	if BUG {\n		more = nil\n	}\nOLD",
+		},
+		"an older program leaves the types of a newer one": {
+			"event types that are new must not be behind the checkpoint", "build.go",
+			"	about.Setup, about.Reads = true, p.source.Filters()", "	about.Setup = true\n	if !BUG || len(about.Reads) == 0 || len(grown(about.Reads, p.source.Filters())) > 0 {\n		about.Reads = p.source.Filters()\n	}",
+		},
+		"the version is written and not read": {
+			"versions are apart", "projection.go",
+			`func (c *config) build() string { return`, "func (c *config) build() string {\n	if BUG {\n		return c.name + \"@1\"\n	}\n	return",
+		},
+		"setup runs at each start": {
+			"setup runs once", "build.go", "	if !about.Setup && p.setup != nil {", "	if (BUG || !about.Setup) && p.setup != nil {",
+		},
+		"setup is committed before it has succeeded": {
+			"a setup that fails ends Run", "build.go",
+			"			return &setupError{err}", "			if BUG {\n				return nil\n			}\nOLD",
+		},
+		"a version is ready at its first end": {
+			"a new version is ready once, and not before it has what readers see", "build.go",
+			"		if at.Position > r.at.Position {", "		if !BUG && at.Position > r.at.Position {",
+		},
+		"ready is called each time": {
+			"a new version is ready once, and not before it has what readers see", "build.go",
+			"	if r.about.Ready || r.overtaken", "	if !BUG && r.about.Ready || r.overtaken",
+		},
+		"an older version becomes the active one": {
+			"an older version does not take readers back", "build.go",
+			"	if r.overtaken = found && is.Version > p.version; r.overtaken {", "	if r.overtaken = !BUG && found && is.Version > p.version; r.overtaken {",
+		},
+		"a retired version begins again": {
+			"a version that is retired is gone, and stays so", "build.go",
+			"		if about.Retired {\n			return ErrRetired", "		if !BUG && about.Retired {\n			return ErrRetired",
+		},
+		"an owner keeps its lease when it ends": {
+			"one owner works while leases hold, and hands over", "run.go",
+			"	_ = p.leases.ReleaseLease(releasing, lease)", "	if !BUG {\n	_ = p.leases.ReleaseLease(releasing, lease)\n	}",
+		},
+		"an owner works without its lease": {
+			"one owner works while leases hold, and hands over", "run.go",
+			"		held := new(store.LeaseHeldError)\n", "		if BUG && err != nil {\n			return lease, asked, nil\n		}\nOLD",
+		},
+		"an owner works on when its lease has run out": {
+			"an owner that cannot extend its lease stops", "run.go",
+			"errors.Is(err, store.ErrLeaseHeld), p.now()", "errors.Is(err, store.ErrLeaseHeld), !BUG && p.now()",
+		},
+		"a wait ends at the page before": {
+			"who waits sees what it waited for", "progress.go",
+			"	if is.Position < position {", "	if is.Position+1 < position {\n		return false, nil\n	}\n	if !BUG && is.Position < position {",
+		},
+		"a wait for what cannot come": {
+			"who waits is told why it would wait in vain", "progress.go",
+			"err == nil && position > head {", "err == nil && position > head && !BUG {",
+		},
+		"a wait ignores parked keys": {
+			"parking keeps later events of the key waiting, and others go on", "progress.go",
+			"	if parked != \"\" {\n		return true", "	if parked != \"\" && !BUG {\n		return true",
+		},
+		"live while an event fails": {
+			"progress never goes back, and is not live while an event fails", "progress.go",
+			"	s.is.State, s.is.Cause = Retrying, err", "	s.is.Cause = err\n	if !BUG {\n		s.is.State = Retrying\n	}",
+		},
+		"lag is counted from now": {
+			"the lag is the age of the oldest event that waits", "progress.go",
+			"	s.oldest = then", "	if s.oldest = then; BUG {\n		s.oldest = s.now()\n	}",
+		},
+		"the log is not looked at": {
+			"a checkpoint of another log is refused, and nothing is written", "follow.go",
+			"	from, err := store.Resume(ctx, r.p.log, r.at)\n", "	from, err := store.Resume(ctx, r.p.log, r.at)\n	if BUG {\n		from, err = r.at.Position+1, nil\n	}\n",
+		},
+		"pages are read without end": {
+			"memory is bounded, whatever the backlog", "follow.go",
+			"	pages := make(chan store.Page, 1)", "	ahead := 1\n	if BUG {\n		ahead = 100\n	}\n	pages := make(chan store.Page, ahead)",
+		},
+		"a page is a transaction whatever it takes": {
+			"transactions become as long as they may, and no longer", "apply.go",
+			"	case took > r.p.atMost:", "	case took > r.p.atMost && !BUG:",
+		},
+		"a transaction stays small": {
+			"transactions become as long as they may, and no longer", "apply.go",
+			"		r.size = min(2*r.size, r.p.batch)", "		if !BUG {\n			r.size = min(2*r.size, r.p.batch)\n		}",
+		},
+		"the reader is left behind": {
+			"Run returns when its context ends, and goes on when called again", "follow.go",
+			"		for range pages { // until it is closed\n		}", "		for !BUG {\n			if _, ok := <-pages; !ok {\n				break\n			}\n		}\n		if BUG {\n			go func() {\n				for {\n					time.Sleep(time.Hour)\n				}\n			}()\n		}",
+		},
+		"an effect is delivered from the start": {
+			"effects begin at the end of the log", "build.go",
+			"	if known || !r.p.effect", "	if BUG || known || !r.p.effect",
+		},
+		"what was delivered is delivered again": {
+			"effects are delivered at least once, in order, and not again because of others", "deliver.go",
+			"			if position == items[0].recorded.Position {", "			if BUG || position == items[0].recorded.Position {",
+		},
+		"an event of a newer schema is parked": {
+			"an event of a newer schema is left to a newer program", "apply.go",
+			"	if final(err) || errors.Is(err, codec.ErrNewerSchema) {", "	if final(err) || errors.Is(err, codec.ErrNewerSchema) && !BUG {",
+		},
+		"every partition has all keys": {
+			"partitions share the keys", "deliver.go",
+			"			return h.Sum64()%uint64(n) == uint64(i)", "			if BUG {\n				return true\n			}\nOLD",
+		},
+		"an observer ends the projection": {
+			"code of users that panics harms nobody else", "observer.go",
+			"	err := guard(\"observer\",", "	if BUG {\n		p.observer.Observe(ctx, n)\n	}\nOLD",
+		},
+		"an inline append moves no checkpoint": {
+			inlineTest + "an inline append is in the read model when it returns", "inline.go",
+			"	err = tx.SaveCheckpoint(p.build(), at, to)\n", "	if !BUG {\n		err = tx.SaveCheckpoint(p.build(), at, to)\n	}\n",
+		},
+		"an inline append applies wherever the projection is": {
+			inlineTest + "each event is in the read model once, inline and not", "inline.go",
+			"at.Position+uint64(len(events)) != appended.Position {", "!BUG && at.Position+uint64(len(events)) != appended.Position {",
+		},
+		"an inline append is left to Run": {
+			inlineTest + "an inline append is in the read model when it returns", "inline.go",
+			"	if err != nil || !found || about.Retired || len(", "	if BUG || err != nil || !found || about.Retired || len(",
+		},
+		"an inline append fails with its projection": {
+			inlineTest + "no append is refused because of the projection", "inline.go",
+			"	case errors.Is(err, errNotInline) && ctx.Err() == nil:", "	case !BUG && errors.Is(err, errNotInline) && ctx.Err() == nil:",
+		},
+		"an inline append does not wait behind parked events": {
+			inlineTest + "no append is refused because of the projection", "inline.go",
+			"	if s.p.parking == 0 || len(b.events) == 0 {", "	if BUG || s.p.parking == 0 || len(b.events) == 0 {",
+		},
+		"an inline append that was refused is made without the projection": {
+			inlineTest + "an inline append that is refused leaves nothing", "inline.go",
+			"	case refused != nil:\n", "	case refused != nil && BUG:\n		return s.Store.Append(ctx, stream, store.Any, events)\nOLD",
+		},
+		"an inline event has no time": {
+			inlineTest + "an event is the same inline and from the log", "inline.go",
+			"	return page.Events, err\n", "	if BUG && err == nil {\n		page.Events[0].RecordedAt = events[0].Time\n	}\nOLD",
+		},
+	}
+}
+
+// TestPlanted builds the suite over a projection package with all bugs in it, each of which
+// is switched on by its name, and checks that the suite finds each.
+func TestPlanted(t *testing.T) {
+	t.Parallel()
+	suite := buildPlanted(t)
+	for name, bug := range bugs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test, clause := "TestMemory", bug.clause
+			if rest, ok := strings.CutPrefix(clause, inlineTest); ok {
+				test, clause = "TestMemoryInline", rest
+			}
+			clause = strings.ReplaceAll(clause, " ", "_")
+			pattern := fmt.Sprintf("^%s$/^%s$", test, regexp.QuoteMeta(clause))
+			run := exec.CommandContext(t.Context(), suite, "-test.run", pattern, "-test.timeout", "20s")
+			run.Env = append(os.Environ(), "EVOLVE_PLANTED="+name)
+			out, err := run.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), clause) && !strings.Contains(string(out), "panic: the handler is broken") {
+				t.Errorf("the clause %q does not find it: %v\n%s", bug.clause, err, out)
+			}
+		})
+	}
+	t.Run("without a bug", func(t *testing.T) {
+		t.Parallel()
+		out, err := exec.CommandContext(t.Context(), suite, "-test.run", "^TestMemory", "-test.timeout", "60s").CombinedOutput()
+		if err != nil {
+			t.Errorf("the suite fails without a bug: %v\n%s", err, out)
+		}
+	})
+}
+
+// buildPlanted returns the test program of this package over a package projection with all
+// bugs.
+func buildPlanted(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	source, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for name, bug := range bugs() {
+		text, ok := files[bug.file]
+		if !ok {
+			data, err := os.ReadFile(filepath.Join(source, bug.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(data)
+		}
+		if strings.Count(text, bug.old) != 1 {
+			t.Fatalf("%s: %s has the code to change %d times, want once:\n%s", name, bug.file, strings.Count(text, bug.old), bug.old)
+		}
+		with := strings.ReplaceAll(bug.with, "OLD", bug.old)
+		files[bug.file] = strings.Replace(text, bug.old, strings.ReplaceAll(with, "BUG", fmt.Sprintf("planted(%q)", name)), 1)
+	}
+	files["planted.go"] = "package projection\n\nimport \"os\"\n\nvar bug = os.Getenv(\"EVOLVE_PLANTED\")\n\n" +
+		"func planted(name string) bool { return name == bug }\n"
+	overlay := map[string]map[string]string{"Replace": {}}
+	for file, text := range files {
+		path := filepath.Join(dir, file)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay["Replace"][filepath.Join(source, file)] = path
+	}
+	data, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, suite := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "suite.test")
+	if err := os.WriteFile(list, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", list, "-o", suite, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the suite with bugs: %v\n%s", err, out)
+	}
+	return suite
+}

@@ -17,6 +17,8 @@ var (
 	// ErrUnknownOutcome: the events may be recorded, or may be still. It is an
 	// *UnknownOutcomeError.
 	ErrUnknownOutcome = errors.New("runner: unknown outcome")
+	// ErrReused: the command id is that of another command. It is a *ReusedError.
+	ErrReused = errors.New("runner: command id is reused")
 	// ErrClosed: the group was closed.
 	ErrClosed = errors.New("runner: group closed")
 )
@@ -57,6 +59,22 @@ func (e *ExhaustedError) Is(target error) bool { return target == ErrExhausted }
 
 // Unwrap returns the error of the last attempt.
 func (e *ExhaustedError) Unwrap() error { return e.Err }
+
+// ReusedError is a command whose id is that of another command, see [Fingerprint]. It
+// did not happen, and will not under this id.
+type ReusedError struct {
+	Stream    store.Stream
+	CommandID string
+	Version   uint64 // of the first event of the command that has the id
+}
+
+// Error says which id, and where the command that has it is.
+func (e *ReusedError) Error() string {
+	return fmt.Sprintf("runner: command id %q is that of another command, at version %d of %s", e.CommandID, e.Version, e.Stream)
+}
+
+// Is reports whether target is ErrReused.
+func (e *ReusedError) Is(target error) bool { return target == ErrReused }
 
 // UnknownOutcomeError is a command whose events may be recorded, or may be still:
 // the answer of the store was lost, and it could not be found out, or what is

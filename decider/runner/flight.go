@@ -25,6 +25,7 @@ type flight[S any] struct {
 
 	watch  string // the id of the call's first event, if it may be in the stream
 	landed uint64 // the version of that event, once it is found
+	found  string // the fingerprint that it has
 	doubt  bool   // its events may be recorded by an append that was not answered
 
 	decided bool   // the command was decided at least once

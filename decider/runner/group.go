@@ -153,7 +153,7 @@ func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...O
 			ctx: ctx, key: f.key, meta: f.o.meta, most: f.most, answer: make(chan answer[S, E], 1),
 			decide: func(state S) ([]E, error) { return g.r.decide(cmd, state) },
 		}
-		if f.o.expect {
+		if f.o.expect != nil {
 			j.answer <- answer[S, E]{alone: true}
 		}
 		if err := g.join(id, j); err != nil {

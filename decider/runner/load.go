@@ -152,6 +152,9 @@ func (r *Runner[C, S, E]) recall(ctx context.Context, f *flight[S]) (events []E,
 		if err != nil {
 			return nil, 0, err
 		}
+		if index == 0 && len(page.Events) > 0 {
+			f.found = page.Events[0].Meta.Headers[FingerprintHeader]
+		}
 		n := 0
 		for n < len(page.Events) && page.Events[n].ID == f.key.id(f.stream, index) {
 			position = page.Events[n].Position

@@ -22,6 +22,9 @@ func (r *Runner[C, S, E]) stamp(ctx context.Context, f *flight[S]) {
 	if r.metadata != nil {
 		f.o.meta = merge(r.metadata(ctx), f.o.meta)
 	}
+	if f.o.mark != "" && f.o.command != "" {
+		f.o.meta = merge(f.o.meta, store.Metadata{Headers: map[string]string{FingerprintHeader: f.o.mark}})
+	}
 }
 
 // merge returns m with what over sets.

@@ -17,10 +17,11 @@ type Option interface {
 type options struct {
 	err      error // of the first option that is not possible
 	source   source
-	expect   bool // that the stream is at version
-	asOf     bool // load up to version
+	expect   *expectation // nil: none
+	asOf     bool         // load up to version
 	version  uint64
 	command  string
+	mark     string // of what the command is about
 	meta     store.Metadata
 	attempts int // 0: as the runner says
 	age      time.Duration
@@ -65,9 +66,24 @@ func (o options) refuse(field, reason string) options {
 // to, the call returns the *store.ConflictError, undecided or unwritten, and never
 // decides again: whoever names a version has decided on what they saw there. It is
 // not for Load.
-func ExpectVersion(v uint64) Option {
+func ExpectVersion(v uint64) Option { return ExpectOneOf(v) }
+
+// ExpectOneOf is [ExpectVersion] for any of versions; without any it never goes on. If
+// the stream has moved on from one of them to another, the command is decided again.
+func ExpectOneOf(versions ...uint64) Option {
+	return expect(&expectation{versions: versions})
+}
+
+// ExpectNoneOf makes the call go on only if the stream is at none of versions.
+// ExpectNoneOf(0) is a stream that exists. If the stream has moved on to a version that
+// is none of them either, the command is decided again. See [ExpectVersion].
+func ExpectNoneOf(versions ...uint64) Option {
+	return expect(&expectation{versions: versions, not: true})
+}
+
+func expect(e *expectation) Option {
 	return option(func(o options) options {
-		o.expect, o.version, o.asOf = true, v, false
+		o.expect, o.asOf = e, false
 		return o
 	})
 }
@@ -90,6 +106,22 @@ func CommandID(id string) Option {
 		return o
 	})
 }
+
+// Fingerprint says what the command that [CommandID] names is about, such as a hash of
+// the request that brought it. It is kept beside the events, in the header
+// [FingerprintHeader]; a call with the same id and another fingerprint returns a
+// *[ReusedError], not the outcome of a command that its caller did not mean. Without
+// a CommandID, or where one of the calls had no fingerprint, it does nothing.
+func Fingerprint(of string) Option {
+	return option(func(o options) options {
+		o.mark = of
+		return o
+	})
+}
+
+// FingerprintHeader is the header of an event's metadata that keeps the [Fingerprint] of
+// its command.
+const FingerprintHeader = "command-fingerprint"
 
 // Metadata is what the events of the command carry. The default is none.
 func Metadata(m store.Metadata) Option {
@@ -155,7 +187,7 @@ func LoadFrom[S any](m Loaded[S]) Option {
 // version beyond the head of the stream is an *store.InvalidError. Only for Load.
 func AsOf(version uint64) Option {
 	return option(func(o options) options {
-		o.asOf, o.version, o.expect = true, version, false
+		o.asOf, o.version, o.expect = true, version, nil
 		return o
 	})
 }

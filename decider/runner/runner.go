@@ -162,7 +162,7 @@ func Transact[R, C, S, E any](
 // initial state at version 0.
 func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (Loaded[S], error) {
 	o := gather(opts)
-	if o.expect {
+	if o.expect != nil {
 		o = o.refuse("expected version", commandsOnly)
 	}
 	if o.err != nil {
@@ -251,7 +251,7 @@ func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) 
 func (r *Runner[C, S, E]) try(
 	ctx context.Context, f *flight[S], decide func(S) ([]E, error),
 ) (out Outcome[S, E], moved bool, err error) {
-	if f.o.expect && f.at.Version != f.o.version && !f.fresh {
+	if !f.o.expect.holds(f.at.Version) && !f.fresh {
 		if err := r.catchUp(ctx, f); err != nil {
 			return out, false, err
 		}
@@ -260,8 +260,8 @@ func (r *Runner[C, S, E]) try(
 		out, err = r.replayed(ctx, f)
 		return out, false, err
 	}
-	if f.o.expect && f.at.Version != f.o.version {
-		out, err = r.settle(ctx, f, conflict(f.stream, f.o.version, f.at.Version))
+	if !f.o.expect.holds(f.at.Version) {
+		out, err = r.settle(ctx, f, f.o.expect.conflict(f.stream, f.at.Version))
 		return out, false, err
 	}
 	f.base, f.decided = f.at.Version, true
@@ -310,11 +310,11 @@ func (r *Runner[C, S, E]) record(
 		f.landed = appended.Version - uint64(len(events)) + 1
 		out, err = r.replayed(ctx, f)
 		return out, false, err
-	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrConflict) && f.o.expect && f.watch != "":
+	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrConflict) && f.o.expect.once() && f.watch != "":
 		out, err = r.settle(ctx, f, err)
 		return out, false, err
 	case errors.Is(err, store.ErrConflict):
-		return Outcome[S, E]{}, !f.o.expect, err
+		return Outcome[S, E]{}, !f.o.expect.once(), err
 	}
 	return Outcome[S, E]{}, false, err
 }
@@ -349,6 +349,10 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 	}
 	if err != nil {
 		return out, err
+	}
+	if f.found != "" && f.o.mark != "" && f.found != f.o.mark {
+		f.doubt = false // for what the caller means has not happened
+		return out, &ReusedError{Stream: f.stream, CommandID: f.o.command, Version: f.landed}
 	}
 	r.keep(f)
 	out.Loaded, out.Attempts = f.at, f.attempt

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/samber/lo"
 
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
@@ -31,37 +34,45 @@ func (e *HeaderError) Is(target error) bool { return target == ErrHeader }
 
 // Options returns what the headers of r ask of a runner:
 //
-//   - If-Match: "7" (RFC 9110 §13.1.1) is [runner.ExpectVersion](7), and
-//     If-None-Match: * (§13.1.2), with which a client asks to create, is
-//     ExpectVersion(0). Their answer on a conflict is 412, at once.
+//   - If-Match (RFC 9110 §13.1.1) lists entity tags as [SetETag] writes them: "7" is
+//     [runner.ExpectVersion](7), and "7", "8" is [runner.ExpectOneOf](7, 8). Tags are
+//     compared strongly, so a weak one or one that is no version never matches. * is
+//     an aggregate that exists.
+//   - If-None-Match (§13.1.2) is the opposite: * is an aggregate that does not exist,
+//     with which a client asks to create, and a list is [runner.ExpectNoneOf].
 //   - Idempotency-Key: "K" (draft-ietf-httpapi-idempotency-key-header), with or
 //     without the quotes, is [runner.CommandID](K): however often the request
-//     is sent, the command happens once. What is decided is the first request;
-//     that a later one has another body goes unnoticed.
+//     is sent, the command happens once. The method, the URL and the body of r are
+//     its [runner.Fingerprint]: another request with the same key is refused.
 //
-// A request without them has no options. Anything else in these headers, also
-// one header twice, both conditions, or a key that is empty or longer than
-// [store.MaxName] bytes, is a *HeaderError.
+// The answer to a condition that does not hold is 412, at once. A request without
+// these headers has no options.
+//
+// With an Idempotency-Key, Options reads the body and puts a copy in its place, so call
+// it before you read the body. A body that cannot be read, or has more than 4 MiB, is a
+// *BodyError. A header that breaks its grammar, an Idempotency-Key that comes twice, is
+// empty or has more than [store.MaxName] bytes, is a *HeaderError.
 func Options(r *http.Request) ([]runner.Option, error) {
 	var opts []runner.Option
-	version, ok, err := expected(r.Header)
+	condition, err := expected(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		opts = append(opts, runner.ExpectVersion(version))
+	if condition != nil {
+		opts = append(opts, condition)
 	}
 	key, ok, err := single(r.Header, "Idempotency-Key")
+	if err != nil || !ok {
+		return opts, err
+	}
+	if key, err = unquote(key); err != nil {
+		return nil, err
+	}
+	of, err := fingerprint(r)
 	if err != nil {
 		return nil, err
 	}
-	if ok {
-		if key, err = unquote(key); err != nil {
-			return nil, err
-		}
-		opts = append(opts, runner.CommandID(key))
-	}
-	return opts, nil
+	return append(opts, runner.CommandID(key), runner.Fingerprint(of)), nil
 }
 
 // SetETag sets the ETag of a response to an aggregate's version, as in "7".
@@ -69,39 +80,87 @@ func SetETag(h http.Header, version uint64) {
 	h.Set("ETag", `"`+strconv.FormatUint(version, 10)+`"`)
 }
 
-// expected returns the version that the condition in h names, if there is one.
-func expected(h http.Header) (version uint64, ok bool, err error) {
-	match, hasMatch, err := single(h, "If-Match")
+// expected returns the condition that h puts on the version, nil if there is none.
+func expected(h http.Header) (runner.Option, error) {
+	match, err := parseTags(h, "If-Match", false)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
-	none, hasNone, err := single(h, "If-None-Match")
+	none, err := parseTags(h, "If-None-Match", true)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	switch {
-	case hasMatch && hasNone:
-		return 0, false, &HeaderError{"If-Match", "cannot be sent together with If-None-Match"}
-	case hasMatch:
-		version, err = entityTag(match)
-		return version, true, err
-	case hasNone && none != "*":
-		return 0, false, &HeaderError{"If-None-Match", fmt.Sprintf("is %q; only * is possible, to create", none)}
+	case !match.sent && !none.sent, !match.sent && !none.any && len(none.versions) == 0:
+		return nil, nil
+	case !match.sent && none.any, match.sent && !match.any && none.any:
+		zero := []uint64{0} // of the versions that match, only 0 is none
+		if match.sent && !slices.Contains(match.versions, 0) {
+			zero = nil
+		}
+		return runner.ExpectOneOf(zero...), nil
+	case !match.sent:
+		return runner.ExpectNoneOf(none.versions...), nil
+	case match.any && none.any:
+		return runner.ExpectOneOf(), nil
+	case match.any:
+		return runner.ExpectNoneOf(append([]uint64{0}, none.versions...)...), nil
 	}
-	return 0, hasNone, nil
+	return runner.ExpectOneOf(lo.Without(match.versions, none.versions...)...), nil
 }
 
-// entityTag returns the version in a strong entity tag.
-func entityTag(tag string) (uint64, error) {
-	digits, ok := strings.CutPrefix(tag, `"`)
-	if ok {
-		digits, ok = strings.CutSuffix(digits, `"`)
+// tags is the value of If-Match or If-None-Match.
+type tags struct {
+	sent     bool
+	any      bool // *
+	versions []uint64
+}
+
+// parseTags returns the tags in the header called name, which may be sent in several
+// lines. Weak tags count if the comparison is weak.
+func parseTags(h http.Header, name string, weak bool) (t tags, err error) {
+	lines := h[textproto.CanonicalMIMEHeaderKey(name)]
+	list := strings.Trim(strings.Join(lines, ","), " \t")
+	if t.sent = len(lines) > 0; list == "*" {
+		t.any = true
+		return t, nil
 	}
+	for rest := list; ; {
+		if rest = strings.TrimLeft(rest, " \t,"); rest == "" {
+			return t, nil
+		}
+		var tag string
+		tag, rest = cutTag(rest)
+		if rest = strings.TrimLeft(rest, " \t"); tag == "" || rest != "" && rest[0] != ',' {
+			return t, &HeaderError{name, fmt.Sprintf(`is %.100q; it must be * or list entity tags, such as "7"`, list)}
+		}
+		strong, isWeak := strings.CutPrefix(tag, "W/")
+		if version, ok := parseVersion(strong); ok && (weak || !isWeak) {
+			t.versions = append(t.versions, version)
+		}
+	}
+}
+
+// cutTag returns the entity tag that text begins with (RFC 9110 §8.8.3), empty if it
+// does not, and the rest.
+func cutTag(text string) (tag, rest string) {
+	opaque, ok := strings.CutPrefix(strings.TrimPrefix(text, "W/"), `"`)
+	if !ok {
+		return "", text
+	}
+	opaque, rest, ok = strings.Cut(opaque, `"`)
+	if !ok || strings.ContainsFunc(opaque, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return "", text
+	}
+	return text[:len(text)-len(rest)], rest
+}
+
+// parseVersion returns the version that a tag is, and false for one that SetETag has not
+// written.
+func parseVersion(tag string) (uint64, bool) {
+	digits := strings.Trim(tag, `"`)
 	version, err := strconv.ParseUint(digits, 10, 64)
-	if !ok || err != nil || version > store.MaxVersion || strconv.FormatUint(version, 10) != digits {
-		return 0, &HeaderError{"If-Match", fmt.Sprintf(`is %q; it must be one version as the ETag has it, such as "7"`, tag)}
-	}
-	return version, nil
+	return version, err == nil && version <= store.MaxVersion && strconv.FormatUint(version, 10) == digits
 }
 
 // unquote returns an idempotency key without the quotes of a structured field

@@ -29,6 +29,7 @@ type problem struct {
 //	a rejection                      422, or the status of err's method HTTPStatus() int
 //	a command that nobody handles    400
 //	a bad header, an invalid id      400
+//	a key that another request had   422
 //	a conflict under a condition     412
 //	a conflict on every attempt      409 with Retry-After
 //	a key that another one holds     409, and not which one
@@ -65,6 +66,11 @@ func problemOf(r *http.Request, err error) problem {
 		return problem{Status: own.HTTPStatus(), Detail: err.Error()}
 	case errors.Is(err, decider.ErrUnhandled), errors.Is(err, ErrHeader), errors.Is(err, store.ErrInvalid):
 		return problem{Status: http.StatusBadRequest, Detail: err.Error()}
+	case errors.Is(err, runner.ErrReused):
+		return problem{
+			Status: http.StatusUnprocessableEntity,
+			Detail: "this Idempotency-Key is that of another request: send a new one",
+		}
 	case errors.Is(err, runner.ErrRejected):
 		return problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 	case errors.Is(err, runner.ErrUnknownOutcome):
@@ -87,16 +93,19 @@ func problemOf(r *http.Request, err error) problem {
 	return problem{Status: http.StatusInternalServerError}
 }
 
-// conditional reports whether the client asked for one version only.
+// conditional reports whether the client set a condition.
 func conditional(h http.Header) bool {
-	return h.Get("If-Match") != "" || h.Get("If-None-Match") != ""
+	return len(h.Values("If-Match")) > 0 || len(h.Values("If-None-Match")) > 0
 }
 
 // conflict tells the client which version there is.
 func conflict(err error) string {
-	var c *store.ConflictError
-	if !errors.As(err, &c) {
+	c, ok := errors.AsType[*store.ConflictError](err)
+	switch {
+	case !ok:
 		return err.Error()
+	case c.Actual == 0:
+		return "it does not exist"
 	}
-	return "expected " + c.Expected.String() + ", found version " + strconv.FormatUint(c.Actual, 10)
+	return "it is at version " + strconv.FormatUint(c.Actual, 10)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,18 +39,13 @@ func TestOptionsRefuse(t *testing.T) {
 	}{
 		"unquoted tag":           {[]string{"If-Match", "7"}, "If-Match"},
 		"half a tag":             {[]string{"If-Match", `"7`}, "If-Match"},
-		"weak tag":               {[]string{"If-Match", `W/"7"`}, "If-Match"},
-		"star":                   {[]string{"If-Match", "*"}, "If-Match"},
-		"two tags":               {[]string{"If-Match", `"7", "8"`}, "If-Match"},
-		"not a number":           {[]string{"If-Match", `"seven"`}, "If-Match"},
-		"another spelling":       {[]string{"If-Match", `"07"`}, "If-Match"},
-		"empty tag":              {[]string{"If-Match", ""}, "If-Match"},
-		"negative":               {[]string{"If-Match", `"-1"`}, "If-Match"},
-		"too large":              {[]string{"If-Match", `"9007199254740992"`}, "If-Match"},
-		"If-Match twice":         {[]string{"If-Match", `"7"`, "If-Match", `"7"`}, "If-Match"},
-		"none of a version":      {[]string{"If-None-Match", `"7"`}, "If-None-Match"},
-		"If-None-Match twice":    {[]string{"If-None-Match", "*", "If-None-Match", "*"}, "If-None-Match"},
-		"both conditions":        {[]string{"If-Match", `"7"`, "If-None-Match", "*"}, "If-Match"},
+		"star in a list":         {[]string{"If-Match", `*, "7"`}, "If-Match"},
+		"two stars":              {[]string{"If-Match", "*", "If-Match", "*"}, "If-Match"},
+		"no comma":               {[]string{"If-Match", `"7" "8"`}, "If-Match"},
+		"a semicolon":            {[]string{"If-Match", `"7"; "8"`}, "If-Match"},
+		"lower-case weak tag":    {[]string{"If-Match", `w/"7"`}, "If-Match"},
+		"a space in a tag":       {[]string{"If-Match", `"7 8"`}, "If-Match"},
+		"half a tag of none":     {[]string{"If-None-Match", `7"`}, "If-None-Match"},
 		"empty key":              {[]string{"Idempotency-Key", ""}, "Idempotency-Key"},
 		"empty quoted key":       {[]string{"Idempotency-Key", `""`}, "Idempotency-Key"},
 		"open key":               {[]string{"Idempotency-Key", `"k`}, "Idempotency-Key"},
@@ -68,6 +64,58 @@ func TestOptionsRefuse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOptionsConditions checks conditions against what RFC 9110 says of them (§13.1.1,
+// §13.1.2, §13.2.2), at every version.
+func TestOptionsConditions(t *testing.T) {
+	t.Parallel()
+	tag := rapid.SampledFrom([]string{`"0"`, `"1"`, `"2"`, `W/"1"`, `"one"`, `"01"`, `""`, `"a,b"`, `"é"`, `"9007199254740992"`, `"-1"`})
+	list := rapid.OneOf(rapid.Just([]string{"*"}), rapid.SliceOfN(tag, 0, 3))
+	rapid.Check(t, func(t *rapid.T) {
+		version := rapid.IntRange(0, 3).Draw(t, "version")
+		counters := newCounters()
+		for range version {
+			if _, err := counters.Handle(context.Background(), "c-1", add(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, want := request(), true
+		current := strconv.Quote(strconv.Itoa(version))
+		if rapid.Bool().Draw(t, "with If-Match") {
+			tags := list.Draw(t, "If-Match")
+			send(t, r, "If-Match", tags)
+			want = slices.Contains(tags, current) || version > 0 && slices.Contains(tags, "*")
+		}
+		if rapid.Bool().Draw(t, "with If-None-Match") {
+			tags := list.Draw(t, "If-None-Match")
+			send(t, r, "If-None-Match", tags)
+			want = want && !slices.Contains(tags, current) && !slices.Contains(tags, "W/"+current) &&
+				(version == 0 || !slices.Contains(tags, "*"))
+		}
+		opts, err := runnerhttp.Options(r)
+		if err != nil {
+			t.Fatalf("Options of %q: %v", r.Header, err)
+		}
+		_, err = counters.Handle(context.Background(), "c-1", add(1), opts...)
+		if want && err != nil || !want && !errors.Is(err, store.ErrConflict) {
+			t.Fatalf("at version %d, with %q: %v, want it done: %t", version, r.Header, err, want)
+		}
+		if w := httptest.NewRecorder(); err != nil && runnerhttp.WriteProblem(w, r, err) != http.StatusPreconditionFailed {
+			t.Fatalf("with %q: status %d, want 412", r.Header, w.Code)
+		}
+	})
+}
+
+// send adds a list of tags to r, in one line or in several, with spaces and empty
+// elements that the grammar allows.
+func send(t *rapid.T, r *http.Request, name string, tags []string) {
+	if len(tags) > 1 && rapid.Bool().Draw(t, "in lines") {
+		r.Header[name] = tags
+		return
+	}
+	comma := rapid.SampledFrom([]string{",", ", ", " ,\t", ",, ,"}).Draw(t, "comma")
+	r.Header[name] = []string{strings.Join(tags, comma)}
 }
 
 // TestOptionsTag checks that the tag which SetETag writes is the version that
@@ -134,6 +182,85 @@ func TestOptionsKey(t *testing.T) {
 	}
 }
 
+// TestOptionsReusedKey checks that a key which comes with another request does nothing,
+// that the same request is answered as before, and that its body can still be read.
+func TestOptionsReusedKey(t *testing.T) {
+	t.Parallel()
+	counters := newCounters()
+	handle := func(method, url, body string) (runner.Outcome[int, added], error) {
+		r := httptest.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		r.Header.Set("Idempotency-Key", "k-1")
+		opts, err := runnerhttp.Options(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r.Body); err != nil || string(got) != body {
+			t.Errorf("the body reads %q, %v after Options, want %q", got, err, body)
+		}
+		n, _ := strconv.Atoi(body)
+		return counters.Handle(t.Context(), "c-1", add(n), opts...)
+	}
+	if out, err := handle("POST", "/up", "5"); err != nil || out.State != 5 {
+		t.Fatalf("Handle = %+v, %v", out, err)
+	}
+	if out, err := handle("POST", "/up", "5"); err != nil || !out.Replayed {
+		t.Errorf("the same request again = %+v, %v, want it replayed", out, err)
+	}
+	for name, r := range map[string][3]string{
+		"another body": {"POST", "/up", "6"}, "another path": {"POST", "/down", "5"},
+		"another query": {"POST", "/up?twice", "5"}, "another method": {"PUT", "/up", "5"},
+		"text that moved": {"POST", "/u", "p5"},
+	} {
+		var reused *runner.ReusedError
+		_, err := handle(r[0], r[1], r[2])
+		if !errors.As(err, &reused) || reused.CommandID != "k-1" || reused.Version != 1 || !errors.Is(err, runner.ErrReused) || errors.Is(err, runner.ErrUnknownOutcome) {
+			t.Errorf("%s = %v, want a *ReusedError", name, err)
+		}
+	}
+	if got, err := counters.Load(t.Context(), "c-1"); err != nil || got.State != 5 {
+		t.Errorf("the counter is %v, %v, want 5", got, err)
+	}
+}
+
+// TestOptionsBody checks what Options does with a body that it cannot take.
+func TestOptionsBody(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body   io.Reader
+		status int
+	}{
+		"too large":          {io.LimitReader(zeros{}, 4<<20+1), http.StatusRequestEntityTooLarge},
+		"too large for mux":  {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("four")), 3), http.StatusRequestEntityTooLarge},
+		"as large as may be": {io.LimitReader(zeros{}, 4<<20), 0},
+		"broken":             {io.MultiReader(strings.NewReader("{"), broken{}), http.StatusBadRequest},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", tt.body)
+		if _, err := runnerhttp.Options(r); err != nil {
+			t.Errorf("%s: Options without a key = %v: it must not read the body", name, err)
+		}
+		r.Header.Set("Idempotency-Key", "k-1")
+		opts, err := runnerhttp.Options(r)
+		if tt.status == 0 {
+			if err != nil || len(opts) != 2 {
+				t.Errorf("%s: Options = %v, %v", name, opts, err)
+			}
+			continue
+		}
+		var body *runnerhttp.BodyError
+		if !errors.As(err, &body) || body.HTTPStatus() != tt.status || opts != nil {
+			t.Errorf("%s: Options = %v, %v, want a *BodyError of status %d", name, opts, err, tt.status)
+		}
+	}
+}
+
+type (
+	zeros  struct{}
+	broken struct{}
+)
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (broken) Read([]byte) (int, error)  { return 0, io.ErrUnexpectedEOF }
+
 // teapotError is an error with a status of its own.
 type teapotError struct{}
 
@@ -155,8 +282,12 @@ func TestWriteProblem(t *testing.T) {
 		"unhandled":          {&runner.RejectedError{Err: decider.ErrUnhandled}, nil, 400, "decider: unhandled command", ""},
 		"bad header":         {&runnerhttp.HeaderError{Header: "If-Match", Reason: "is odd"}, nil, 400, "runnerhttp: bad header If-Match: is odd", ""},
 		"invalid id":         {&store.InvalidError{Field: "stream.id", Reason: "is empty"}, nil, 400, "store: invalid argument: stream.id is empty", ""},
-		"If-Match":           {conflict, []string{"If-Match", `"7"`}, 412, "expected version 7, found version 9", ""},
-		"If-None-Match":      {conflict, []string{"If-None-Match", "*"}, 412, "expected version 7, found version 9", ""},
+		"If-Match":           {conflict, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
+		"If-None-Match":      {conflict, []string{"If-None-Match", "*"}, 412, "it is at version 9", ""},
+		"nothing to match":   {&store.ConflictError{Expected: store.Exists}, []string{"If-Match", ""}, 412, "it does not exist", ""},
+		"reused key":         {&runner.ReusedError{CommandID: "k"}, nil, 422, "this Idempotency-Key is that of another request: send a new one", ""},
+		"large body":         {&runnerhttp.BodyError{Err: &http.MaxBytesError{Limit: 5}}, nil, 413, "runnerhttp: body: http: request body too large", ""},
+		"broken body":        {&runnerhttp.BodyError{Err: io.ErrUnexpectedEOF}, nil, 400, "runnerhttp: body: unexpected EOF", ""},
 		"exhausted":          {&runner.ExhaustedError{Attempts: 10, Err: conflict}, nil, 409, "too many others change this: send it again", "1"},
 		"unknown outcome":    {&runner.UnknownOutcomeError{Err: io.EOF}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
 		"unknown under ctx":  {&runner.UnknownOutcomeError{Err: context.Canceled}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
@@ -164,7 +295,7 @@ func TestWriteProblem(t *testing.T) {
 		"canceled":           {fmt.Errorf("read: %w", context.Canceled), nil, 503, "this took too long and did not happen: send it again", "1"},
 		"taken key":          {&store.ClaimedError{Key: "email:a@b", Holder: conflict.Stream}, nil, 409, `"email:a@b" is taken`, ""},
 		"fault":              {errors.New("password is hunter2"), nil, 500, "", ""},
-		"conflict under tag": {&runner.ExhaustedError{Attempts: 1, Err: conflict}, []string{"If-Match", `"7"`}, 412, "expected version 7, found version 9", ""},
+		"conflict under tag": {&runner.ExhaustedError{Attempts: 1, Err: conflict}, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -89,19 +89,21 @@ func confirmed(conn *pgx.Conn, do func(conn *pgx.Conn) error) error {
 // reading calls do with a connection, and with another one if the first turns out to be
 // lost or of a server that cannot serve.
 func (b *backend) reading(ctx context.Context, do func(ctx context.Context, q querier) error) error {
-	return b.serving(ctx, func(err error) bool { return isUnfit(err) || lost(err) }, do)
+	return b.serving(ctx, func(err error) bool { return isUnfit(err) || lost(err) },
+		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
 // writing is reading of what must not be done twice: it calls do again only if the server
 // has refused it, or never got it.
 func (b *backend) writing(ctx context.Context, do func(ctx context.Context, q querier) error) error {
-	return b.serving(ctx, func(err error) bool { return isUnfit(err) && isRefusal(err) || pgconn.SafeToRetry(err) }, do)
+	return b.serving(ctx, func(err error) bool { return isUnfit(err) && isRefusal(err) || pgconn.SafeToRetry(err) },
+		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
 // serving gives up each connection that turns out to be unfit. As long as the connection
 // was made before the call, another one may lead to a server that serves.
 func (b *backend) serving(
-	ctx context.Context, again func(error) bool, do func(ctx context.Context, q querier) error,
+	ctx context.Context, again func(error) bool, do func(ctx context.Context, conn *pgx.Conn) error,
 ) error {
 	began := time.Now() //nolint:forbidigo // of the server
 	for {

@@ -90,7 +90,7 @@ func TestKilledWhileWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+	if _, err := st.WithTx(ctx, tx).Append(stream(1), store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
 	failed := make(chan error)
@@ -172,7 +172,7 @@ func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := st.WithTx(tx).Append(ctx, store.Stream{Type: "Lock", ID: "1"}, store.Any, batch(1)); err != nil {
+	if _, err := st.WithTx(ctx, tx).Append(store.Stream{Type: "Lock", ID: "1"}, store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
 	var appending sync.WaitGroup

@@ -63,7 +63,7 @@ func ExampleStore_WithTx() {
 		if _, err := tx.Exec(ctx, "INSERT INTO balance VALUES ('acc-1', 500)"); err != nil {
 			return err
 		}
-		_, err := st.WithTx(tx).Append(ctx, store.Stream{Type: "Account", ID: "acc-1"}, store.NoStream, []store.Event{
+		_, err := st.WithTx(ctx, tx).Append(store.Stream{Type: "Account", ID: "acc-1"}, store.NoStream, []store.Event{
 			{ID: store.NewID(), Type: "Deposited", Data: []byte(`{"cents":500}`)},
 		})
 		return err

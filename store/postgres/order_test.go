@@ -37,7 +37,7 @@ func TestLateCommits(t *testing.T) {
 						return err
 					}
 					time.Sleep(rand.N(5 * time.Millisecond))
-					if _, err := st.WithTx(tx).Append(ctx, stream(i), store.Any, batch(2)); err != nil {
+					if _, err := st.WithTx(ctx, tx).Append(stream(i), store.Any, batch(2)); err != nil {
 						return err
 					}
 					time.Sleep(rand.N(5 * time.Millisecond))

@@ -16,24 +16,31 @@ const (
 
 // Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
 // after 32 MiB of data.
-func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (page store.Page, err error) {
+	b := s.backend
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		page, err = b.readStream(ctx, q, s.tenant, stream, o)
+		return err
+	})
+	return page, err
+}
+
+func (b *backend) readStream(
+	ctx context.Context, q querier, tenant string, stream store.Stream, o store.ReadOptions,
+) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
 	}
 	if err := stream.Validate(); err != nil {
 		return store.Page{}, err
 	}
-	b := s.backend
 	p := newPager(o.From, o.Limit, o.Backward)
 	p.stream = stream
 	query := b.sql.read
 	if o.Backward {
 		query = b.sql.readBackward
 	}
-	err := b.read(ctx, func(ctx context.Context, q querier) error {
-		return p.read(ctx, q, query, s.tenant, stream.Type, stream.ID, p.from, p.limit)
-	})
-	if err != nil {
+	if err := p.read(ctx, q, query, tenant, stream.Type, stream.ID, p.from, p.limit); err != nil {
 		return store.Page{}, err
 	}
 	return p.page(), nil

@@ -16,6 +16,9 @@ type statements struct {
 	loadCheckpoint, newCheckpoint, moveCheckpoint string
 	acquireLease, heldLease, releaseLease         string
 	holder                                        string
+
+	loadDocuments, scanDocuments, scanDocumentsTo string
+	saveDocuments, removeDocuments                string
 }
 
 // eventColumns are those that a row begins with.
@@ -65,6 +68,15 @@ func newStatements(schema, channel string) *statements {
 			"WHERE tenant = $1 AND name = $2 AND owner = $3 AND fence = $4",
 		holder: "SELECT stream_type, stream_id FROM " + schema + ".claim WHERE tenant = $1 AND key = $2",
 	}
+	const documents = "SELECT id, data FROM %s.document WHERE tenant = $1 AND kind = $2 AND "
+	s.loadDocuments = fmt.Sprintf(documents+"id = ANY ($3::text[])", schema)
+	s.scanDocuments = fmt.Sprintf(documents+"id >= $3 ORDER BY id LIMIT $4", schema)
+	s.scanDocumentsTo = fmt.Sprintf(documents+"id >= $3 AND id < $5 ORDER BY id LIMIT $4", schema)
+	s.saveDocuments = "INSERT INTO " + schema + ".document (tenant, kind, id, data) " +
+		"SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]) " +
+		"ON CONFLICT (tenant, kind, id) DO UPDATE SET data = excluded.data"
+	s.removeDocuments = "DELETE FROM " + schema + ".document d USING unnest($2::text[], $3::text[]) r (kind, id) " +
+		"WHERE d.tenant = $1 AND d.kind = r.kind AND d.id = r.id"
 	event += " "
 	s.read, s.log, s.filtered = readStatements(event, false)
 	s.readBackward, s.logBackward, s.filteredBackward = readStatements(event, true)

@@ -19,18 +19,18 @@ var errUndo = errors.New("roll back")
 
 // everything writes all that a TxStore can, and a row of the caller's.
 func everything(ctx context.Context, st *postgres.Store, tx pgx.Tx) error {
-	in := st.WithTx(tx)
+	in := st.WithTx(ctx, tx)
 	if _, err := tx.Exec(ctx, "INSERT INTO mine VALUES (1)"); err != nil {
 		return err
 	}
-	got, err := in.AppendClaiming(ctx, stream(1), store.NoStream, batch(2), []store.Claim{{Key: "seat"}})
+	got, err := in.AppendClaiming(stream(1), store.NoStream, batch(2), []store.Claim{{Key: "seat"}})
 	if err != nil {
 		return err
 	}
-	if err := in.SaveSnapshot(ctx, store.Snapshot{Stream: stream(1), Schema: "v1", Version: 2, Data: []byte("state")}); err != nil {
+	if err := in.SaveSnapshot(store.Snapshot{Stream: stream(1), Schema: "v1", Version: 2, Data: []byte("state")}); err != nil {
 		return err
 	}
-	return in.SaveCheckpoint(ctx, "consumer", store.Checkpoint{}, store.Checkpoint{Position: got.Position, EventID: "e"})
+	return in.SaveCheckpoint("consumer", store.Checkpoint{}, store.Checkpoint{Position: got.Position, EventID: "e"})
 }
 
 func TestWithTx(t *testing.T) {
@@ -105,26 +105,26 @@ func TestWithTxRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		in := st.WithTx(tx)
-		if _, err := in.Append(ctx, stream(1), store.NoStream, batch(1)); !isConflict(err, 1) {
+		in := st.WithTx(ctx, tx)
+		if _, err := in.Append(stream(1), store.NoStream, batch(1)); !isConflict(err, 1) {
 			t.Errorf("Append of what exists = %v, want a conflict", err)
 		}
-		if _, err := in.Append(ctx, stream(2), store.Any, taken); !errors.Is(err, store.ErrDuplicate) {
+		if _, err := in.Append(stream(2), store.Any, taken); !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("Append of a taken id = %v, want ErrDuplicate", err)
 		}
-		if _, err := in.AppendClaiming(ctx, stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}}); !errors.Is(err, store.ErrClaimed) {
+		if _, err := in.AppendClaiming(stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}}); !errors.Is(err, store.ErrClaimed) {
 			t.Errorf("AppendClaiming of a key that is held = %v, want ErrClaimed", err)
 		}
-		if got, err := in.Append(ctx, stream(1), store.NoStream, taken); err != nil || !got.Replayed {
+		if got, err := in.Append(stream(1), store.NoStream, taken); err != nil || !got.Replayed {
 			t.Errorf("Append again = %+v, %v; want a replay", got, err)
 		}
-		if err := in.SaveCheckpoint(ctx, "c", store.Checkpoint{Position: 1}, store.Checkpoint{Position: 2}); !errors.Is(err, store.ErrConflict) {
+		if err := in.SaveCheckpoint("c", store.Checkpoint{Position: 1}, store.Checkpoint{Position: 2}); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("SaveCheckpoint from what it is not = %v, want ErrConflict", err)
 		}
-		if _, err := in.Append(ctx, stream(1), store.Any, nil); !errors.Is(err, store.ErrInvalid) {
+		if _, err := in.Append(stream(1), store.Any, nil); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("Append of nothing = %v, want ErrInvalid", err)
 		}
-		_, err := in.Append(ctx, stream(1), store.Exactly(1), batch(1))
+		_, err := in.Append(stream(1), store.Exactly(1), batch(1))
 		return err
 	})
 	if head, e := st.Head(ctx); err != nil || e != nil || head != 2 {
@@ -147,7 +147,7 @@ func TestBehindTx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+	if _, err := st.WithTx(ctx, tx).Append(stream(1), store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
 	events := batch(1)
@@ -176,7 +176,7 @@ func TestGrace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+		if _, err := st.WithTx(ctx, tx).Append(stream(1), store.Any, batch(1)); err != nil {
 			t.Fatal(err)
 		}
 		short, cancel := context.WithCancel(ctx)
@@ -219,7 +219,7 @@ func TestLockTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.Any, batch(1)); err != nil {
+	if _, err := st.WithTx(ctx, tx).Append(stream(1), store.Any, batch(1)); err != nil {
 		t.Fatal(err)
 	}
 	_, err1 := st.Append(ctx, stream(2), store.Any, batch(1))
@@ -252,7 +252,7 @@ func TestIsolation(t *testing.T) {
 		t.Fatal(err)
 	}
 	appendTo(t, st, stream(1), 1)
-	if _, err := st.WithTx(tx).Append(ctx, stream(1), store.NoStream, batch(1)); !errors.Is(err, postgres.ErrBusy) {
+	if _, err := st.WithTx(ctx, tx).Append(stream(1), store.NoStream, batch(1)); !errors.Is(err, postgres.ErrBusy) {
 		t.Errorf("Append on an old snapshot = %v, want ErrBusy", err)
 	}
 }

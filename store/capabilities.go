@@ -31,6 +31,12 @@ type Checkpoint struct {
 	EventID  string // of that event, so that a log that is another one is noticed
 }
 
+// NamedCheckpoint is the checkpoint of the consumer called Name.
+type NamedCheckpoint struct {
+	Name string
+	Checkpoint
+}
+
 // Checkpoints is a store that keeps the checkpoints of named consumers. It is
 // safe for concurrent use.
 type Checkpoints interface {
@@ -47,4 +53,11 @@ type Checkpoints interface {
 	// an *InvalidError if name is not a name, or to is not after from, from or
 	// zero.
 	SaveCheckpoint(ctx context.Context, name string, from, to Checkpoint) error
+
+	// ListCheckpoints returns the checkpoints that are not zero of the consumers
+	// whose names are from or after it, in the byte order of their names; an
+	// empty from is the first. It returns at most limit, and fewer only if there
+	// are no more; a limit of 0 is [DefaultLimit]. It is an *InvalidError if the
+	// arguments break a rule of [ValidateListCheckpoints].
+	ListCheckpoints(ctx context.Context, from string, limit int) ([]NamedCheckpoint, error)
 }

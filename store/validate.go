@@ -65,6 +65,15 @@ func ValidateCheckpoint(name string, from, to Checkpoint) error {
 	return nil
 }
 
+// ValidateListCheckpoints returns an *InvalidError if checkpoints cannot be listed with
+// these arguments: from must be empty or the name of a consumer, and limit not negative.
+func ValidateListCheckpoints(from string, limit int) error {
+	if err := checkText("from", from, MaxName); err != nil {
+		return err
+	}
+	return validateLimit(limit)
+}
+
 // ValidateClaims returns an *InvalidError if no append can make these claims:
 // there must be at most [MaxClaims], with different keys that [ValidateKey]
 // accepts. No claims are valid.

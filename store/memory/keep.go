@@ -2,7 +2,10 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/evolvego/evolve/store"
@@ -87,6 +90,26 @@ func (m *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 	}
 	c, _ := m.checkpoints.load(name)
 	return c, nil
+}
+
+// ListCheckpoints is [store.Checkpoints.ListCheckpoints].
+func (m *Store) ListCheckpoints(ctx context.Context, from string, limit int) ([]store.NamedCheckpoint, error) {
+	if err := store.ValidateListCheckpoints(from, limit); err != nil {
+		return nil, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return nil, err
+	}
+	var list []store.NamedCheckpoint
+	m.checkpoints.mu.Lock()
+	for name, c := range m.checkpoints.values {
+		if name >= from && c != (store.Checkpoint{}) {
+			list = append(list, store.NamedCheckpoint{Name: name, Checkpoint: c})
+		}
+	}
+	m.checkpoints.mu.Unlock()
+	slices.SortFunc(list, func(a, b store.NamedCheckpoint) int { return strings.Compare(a.Name, b.Name) })
+	return list[:min(cmp.Or(limit, store.DefaultLimit), len(list))], nil
 }
 
 // SaveCheckpoint is [store.Checkpoints.SaveCheckpoint].

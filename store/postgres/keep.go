@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,28 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (c store.Checkp
 		return err
 	})
 	return c, err
+}
+
+// ListCheckpoints is [store.Checkpoints.ListCheckpoints].
+func (s *Store) ListCheckpoints(ctx context.Context, from string, limit int) (list []store.NamedCheckpoint, err error) {
+	if err := store.ValidateListCheckpoints(from, limit); err != nil {
+		return nil, err
+	}
+	b := s.backend
+	err = b.read(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, b.sql.listCheckpoints, s.tenant, from, cmp.Or(limit, store.DefaultLimit))
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c store.NamedCheckpoint, err error) {
+			return c, row.Scan(&c.Name, &c.Position, &c.EventID)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 func (b *backend) checkpoint(ctx context.Context, q querier, tenant, name string) (c store.Checkpoint, err error) {

@@ -14,6 +14,7 @@ type statements struct {
 
 	saveSnapshot, loadSnapshot                    string
 	loadCheckpoint, newCheckpoint, moveCheckpoint string
+	listCheckpoints                               string
 	acquireLease, heldLease, releaseLease         string
 	holder                                        string
 
@@ -51,6 +52,8 @@ func newStatements(schema, channel string) *statements {
 			"DO UPDATE SET version = excluded.version, data = excluded.data WHERE excluded.version >= s.version",
 		loadSnapshot: "SELECT version, data FROM " + schema + ".snapshot " +
 			"WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3 AND schema = $4",
+		listCheckpoints: "SELECT name, position, event FROM " + schema + ".checkpoint " +
+			"WHERE tenant = $1 AND name >= $2 AND (position > 0 OR event <> '') ORDER BY name LIMIT $3",
 		loadCheckpoint: "SELECT position, event FROM " + schema + ".checkpoint WHERE tenant = $1 AND name = $2",
 		newCheckpoint: "INSERT INTO " + schema + ".checkpoint AS c (tenant, name, position, event) VALUES ($1, $2, $3, $4) " +
 			"ON CONFLICT (tenant, name) DO UPDATE SET position = excluded.position, event = excluded.event " +

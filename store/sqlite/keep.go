@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 
@@ -137,6 +138,23 @@ WHERE t.name = ? AND c.name = ?`,
 		return err
 	})
 	return c, err
+}
+
+// ListCheckpoints is [store.Checkpoints.ListCheckpoints].
+func (s *Store) ListCheckpoints(ctx context.Context, from string, limit int) (list []store.NamedCheckpoint, err error) {
+	if err := store.ValidateListCheckpoints(from, limit); err != nil {
+		return nil, err
+	}
+	err = s.backend.reading(ctx, func(r *reader) error {
+		return r.each(`SELECT c.name, c.position, c.event FROM tenant t CROSS JOIN checkpoint c ON c.tenant = t.id
+WHERE t.name = ? AND c.name >= ? AND (c.position > 0 OR c.event <> '') ORDER BY c.name LIMIT ? + 0`,
+			func(s *stmt) (bool, error) {
+				c := store.Checkpoint{Position: s.uint(1), EventID: s.text(2)}
+				list = append(list, store.NamedCheckpoint{Name: s.text(0), Checkpoint: c})
+				return true, nil
+			}, text(s.tenant), text(from), number(int64(cmp.Or(limit, store.DefaultLimit))))
+	})
+	return list, err
 }
 
 // SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. A position above

@@ -181,8 +181,12 @@ func storeBugs() map[string][]string {
 		"Checkpoints/a save of what it is changes nothing":                      {"holding is refused", "holding checks nothing", "holding moves it"},
 		"Checkpoints/a save of zero resets it":                                  {"resetting is refused", "resetting checks nothing", "resetting keeps it"},
 		"Checkpoints/names are apart, to the letter":                            letters("checkpoint names"),
-		"Checkpoints/of concurrent saves exactly one wins each step":            {"checkpoint checked before"},
-		"Checkpoints/under a context that has ended nothing is saved":           {"context ignored"},
+		"Checkpoints/they are listed in the byte order of their names": {
+			"reset checkpoints are listed", "lists begin after from", "lists are in any order", "no limit lists nothing", "lists ignore their limit",
+			"lists say no event", "checkpoint unchecked", "context ignored", "tenants share checkpoints",
+		},
+		"Checkpoints/of concurrent saves exactly one wins each step":  {"checkpoint checked before"},
+		"Checkpoints/under a context that has ended nothing is saved": {"context ignored"},
 
 		"Claims/a key that was taken has its holder, one that was not has none":   {"claims forgotten", "a free key is an error"},
 		"Claims/the append is one as every other":                                 {"a claiming append has one event", "a claiming append tells no position"},

@@ -3,7 +3,9 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -22,6 +24,7 @@ func checkpointClauses() []clause {
 		{"a save of what it is changes nothing", checkpointHolds},
 		{"a save of zero resets it", checkpointResets},
 		{"names are apart, to the letter", checkpointNames},
+		{"they are listed in the byte order of their names", checkpointList},
 		{"of concurrent saves exactly one wins each step", checkpointContention},
 		{"under a context that has ended nothing is saved", checkpointEnded},
 	}
@@ -164,6 +167,59 @@ func checkpointNames(t *check) {
 		t.wantCheckpoint(st, name, want)
 	}
 }
+
+func checkpointList(t *check) {
+	st := as[store.Checkpoints](t, t.open())
+	call := func(from string, limit int) string { return fmt.Sprintf("ListCheckpoints(%+.80q, %d)", from, limit) }
+	list := func(from string, limit int, want []store.NamedCheckpoint) {
+		t.Helper()
+		got, err := st.ListCheckpoints(t.ctx, from, limit)
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s = %d checkpoints, %s; want %d\n got %+.200q\nwant %+.200q", call(from, limit), len(got), answer(err), len(want), fmt.Sprint(got), fmt.Sprint(want))
+		}
+	}
+	list("", 0, nil)
+	var all []store.NamedCheckpoint
+	for i, name := range alike() {
+		if len(name) > store.MaxName {
+			continue
+		}
+		c := store.NamedCheckpoint{Name: name, Checkpoint: store.Checkpoint{Position: uint64(1000 - i), EventID: name}}
+		t.saveCheckpoint(st, name, store.Checkpoint{}, c.Checkpoint)
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b store.NamedCheckpoint) int { return strings.Compare(a.Name, b.Name) })
+	n := len(all)
+	list("", 0, all)
+	list("", n-1, all[:n-1])
+	list(all[3].Name, 2, all[3:5])
+	list(all[3].Name+"\x01", 1, all[4:5])
+	list(all[n-1].Name, 0, all[n-1:])
+	t.saveCheckpoint(st, all[1].Name, all[1].Checkpoint, store.Checkpoint{})
+	list("", 2, []store.NamedCheckpoint{all[0], all[2]})
+	for field, err := range map[string]error{
+		"from":  second(st.ListCheckpoints(t.ctx, "a\x00", 1)),
+		"limit": second(st.ListCheckpoints(t.ctx, "", -1)),
+	} {
+		t.wantInvalid("ListCheckpoints with a bad "+field, err, field)
+	}
+	for cause, ctx := range t.ended() {
+		if _, err := st.ListCheckpoints(ctx, "", 0); !errors.Is(err, cause) {
+			t.Fatalf("ListCheckpoints under a context that has ended = %s, want %v", answer(err), cause)
+		}
+	}
+	if !hasTenants(t.store) {
+		return
+	}
+	a, b := t.newTenants()
+	t.saveCheckpoint(as[store.Checkpoints](t, a), "of a", store.Checkpoint{}, all[0].Checkpoint)
+	if got, err := as[store.Checkpoints](t, b).ListCheckpoints(t.ctx, "", 0); err != nil || len(got) != 0 {
+		t.Fatalf("ListCheckpoints of a tenant without any = %+v, %s; another tenant has one", got, answer(err))
+	}
+}
+
+// second returns the error of a call.
+func second[T any](_ T, err error) error { return err }
 
 func checkpointContention(t *check) {
 	const savers = 8

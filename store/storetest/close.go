@@ -68,6 +68,7 @@ func closeRefuses(t *check) {
 		calls["SaveCheckpoint"] = func() error {
 			return checkpoints.SaveCheckpoint(t.ctx, "c", store.Checkpoint{}, store.Checkpoint{Position: 1})
 		}
+		calls["ListCheckpoints"] = func() error { _, err := checkpoints.ListCheckpoints(t.ctx, "", 0); return err }
 		calls["LoadCheckpoint"] = func() error { _, err := checkpoints.LoadCheckpoint(t.ctx, "c"); return err }
 	}
 	if claims, ok := st.(store.Claims); ok {

@@ -212,6 +212,41 @@ func (p *plain) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 	return c, nil
 }
 
+func (p *plain) ListCheckpoints(ctx context.Context, from string, limit int) ([]store.NamedCheckpoint, error) {
+	if err := store.ValidateListCheckpoints(from, limit); err != nil && !p.is("checkpoint unchecked") {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
+	var list []store.NamedCheckpoint
+	for name, c := range p.checkpoints {
+		if (c != store.Checkpoint{} || p.is("reset checkpoints are listed")) && (name > from || name == from && !p.is("lists begin after from")) {
+			list = append(list, store.NamedCheckpoint{Name: name, Checkpoint: c})
+		}
+	}
+	slices.SortFunc(list, func(a, b store.NamedCheckpoint) int {
+		if p.is("lists are in any order") {
+			return int(a.Position) - int(b.Position)
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	if limit == 0 && !p.is("no limit lists nothing") {
+		limit = store.DefaultLimit
+	}
+	if p.is("lists ignore their limit") {
+		limit = len(list)
+	}
+	if p.is("lists say no event") {
+		for i := range list {
+			list[i].EventID = ""
+		}
+	}
+	return list[:min(max(limit, 0), len(list))], nil
+}
+
 func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	err := store.ValidateTenant(name)
 	holds, resets := to == from && !p.is("holding is refused"), to == (store.Checkpoint{}) && !p.is("resetting is refused")

@@ -94,6 +94,12 @@ func (c *faultyCheckpoints) LoadCheckpoint(ctx context.Context, name string) (st
 	})
 }
 
+func (c *faultyCheckpoints) ListCheckpoints(ctx context.Context, from string, limit int) ([]store.NamedCheckpoint, error) {
+	return reading(ctx, c.faults, func() ([]store.NamedCheckpoint, error) {
+		return c.checkpoints.ListCheckpoints(ctx, from, limit)
+	})
+}
+
 func (c *faultyCheckpoints) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	return c.faults.saving(ctx, func() error { return c.checkpoints.SaveCheckpoint(ctx, name, from, to) })
 }

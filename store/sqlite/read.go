@@ -41,6 +41,14 @@ func remember[K comparable, V any](names map[K]V, key K, value V) {
 	names[key] = value
 }
 
+// newReader returns a reader by c that has met no name.
+func newReader(c *conn) *reader {
+	return &reader{
+		conn: c, tenants: make(map[string]int64), streams: make(map[streamName]int64),
+		names: make(map[int64]store.Stream), kinds: make(map[int64]kind),
+	}
+}
+
 // readers are the connections that read. The one that was used last is used next: it
 // knows the most of the file.
 type readers struct {
@@ -105,10 +113,7 @@ func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 		if err != nil {
 			return fileError(b.path, err)
 		}
-		r = &reader{
-			conn: c, tenants: make(map[string]int64), streams: make(map[streamName]int64),
-			names: make(map[int64]store.Stream), kinds: make(map[int64]kind),
-		}
+		r = newReader(c)
 	}
 	err := do(r)
 	if err == nil {
@@ -150,24 +155,29 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 		return store.Page{}, err
 	}
 	var page store.Page
-	err := s.backend.reading(ctx, func(r *reader) error {
-		id, head, err := r.stream(streamName{s.tenant, stream})
-		if err != nil {
-			return err
-		}
-		// What is at or below head never changes, so the page needs no
-		// transaction to be of one moment.
-		p := newPager(o.From, o.Limit, o.Backward, head)
-		if !p.empty() {
-			err = r.readStream(stream, id, p)
-		}
-		page = p.page()
+	err := s.backend.reading(ctx, func(r *reader) (err error) {
+		page, err = r.streamPage(streamName{s.tenant, stream}, o)
 		return err
 	})
 	if err != nil {
 		return store.Page{}, err
 	}
 	return page, nil
+}
+
+// streamPage returns a page of the stream called name.
+func (r *reader) streamPage(name streamName, o store.ReadOptions) (store.Page, error) {
+	id, head, err := r.stream(name)
+	if err != nil {
+		return store.Page{}, err
+	}
+	// What is at or below head never changes, so the page needs no transaction to be of
+	// one moment.
+	p := newPager(o.From, o.Limit, o.Backward, head)
+	if !p.empty() {
+		err = r.readStream(name.stream, id, p)
+	}
+	return p.page(), err
 }
 
 // readStream reads what there is of p in the stream with this id.

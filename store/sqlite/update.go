@@ -174,6 +174,25 @@ func (t *Tx) AppendClaiming(
 	return a.appended, a.refused
 }
 
+// Read is [Store.Read] in the transaction. It sees what the transaction has appended.
+func (t *Tx) Read(stream store.Stream, o store.ReadOptions) (page store.Page, err error) {
+	if err := o.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	if err := stream.Validate(); err != nil {
+		return store.Page{}, err
+	}
+	err = t.do(func(w *writer) (err error) {
+		// Names that are met here may never be committed, so they are not kept.
+		page, err = newReader(w.conn).streamPage(streamName{t.store.tenant, stream}, o)
+		return err
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	return page, nil
+}
+
 // SaveSnapshot is [Store.SaveSnapshot] in the transaction.
 func (t *Tx) SaveSnapshot(snap store.Snapshot) error {
 	save, err := t.store.saveSnapshot(snap)

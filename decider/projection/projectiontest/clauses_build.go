@@ -19,7 +19,7 @@ func (f *fixture[T]) grows() {
 		return f.into(f.Target, name, reads(additions()))
 	}
 	f.reach(f.projection("clean"), f.append("a", "Happened").Position)
-	f.reach(f.projection("missing"), f.append("a", "Happened", "Added").Position)
+	f.reach(f.projection("missing"), f.append("a", "Added", "Happened").Position)
 	clean, missing := wide("clean"), wide("missing")
 	if err := f.end(missing); !errors.Is(err, projection.ErrFilterGrew) {
 		f.Fatalf("Run of a projection that newly reads a type that is behind its checkpoint = %v, want ErrFilterGrew", err)

@@ -1,7 +1,9 @@
 package runnertest
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/evolvego/evolve/decider"
@@ -79,6 +81,62 @@ func readFails(t *trial) {
 	t.wantLoaded(s)
 }
 
+// A read that fails, the first one or that of a later page, is an error of Load, or is
+// done again. Nothing that was read half is taken for the whole.
+func loadFails(t *trial) {
+	const events = 5
+	for fails := 1; fails <= events; fails++ {
+		t.at(fmt.Sprintf("read %d fails", fails), func(t *trial) {
+			t.given(acc, do(doOpen, 0, "given"))
+			for range events - 1 {
+				t.given(acc, do(doDeposit, 1, "given"))
+			}
+			t.probe.pageSize = 1
+			t.probe.onRead = func(_ context.Context, n int) error {
+				if n == fails {
+					return faults.ErrInjected
+				}
+				return nil
+			}
+			s := t.system()
+			state, version, err := t.load(s)
+			t.probe.onRead = nil
+			if err == nil && version != events {
+				t.Errorf("Load() = %+v at version %d, no error, though a read failed", state, version)
+			}
+			if err != nil && !errors.Is(err, faults.ErrInjected) {
+				t.Errorf("Load() = %v, want the error of the store", err)
+			}
+			t.wantLoaded(s)
+		})
+	}
+}
+
+func manyPages(t *trial) {
+	t.given(acc, do(doOpen, 0, "given"))
+	for range 6 {
+		t.given(acc, do(doDeposit, 1, "given"))
+	}
+	for _, size := range []int{1, 3, 7} {
+		t.probe.pageSize = size
+		s := t.system()
+		t.wantLoaded(s)
+		before := len(t.stream(acc))
+		if out := t.must(s, Call{ID: acc, Command: do(doWithdraw, 1, "mine")}); out.Version != uint64(before)+1 {
+			t.Errorf("in pages of %d a command led to version %d, want %d", size, out.Version, before+1)
+		}
+		t.wantLoaded(s)
+	}
+	c := Call{ID: "acc-2", Command: do(doCredit, 1, "mine"), CommandID: "command-1"} // two events: more than a page
+	t.probe.pageSize = 1
+	s, batch := t.lands(c)
+	for range 3 {
+		t.must(s, Call{ID: "acc-2", Command: do(doDeposit, 1, "other")})
+	}
+	t.wantReplay(s, c, batch)
+	t.wantReplay(t.system(), c, batch)
+}
+
 func othersAreSeen(t *trial) {
 	s := t.system()
 	t.must(s, Call{ID: acc, Command: do(doCredit, 5, "mine")})
@@ -142,4 +200,30 @@ func callerOwns(t *trial) {
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
 	t.wantLoaded(s)
 	t.wantLoaded(t.system())
+}
+
+// Callers who are served at once, by one load or in one batch, do not share what they
+// get: what one does to it, and what comes later, changes nothing for the others.
+func callersOwn(t *trial) {
+	t.given(acc, do(doCredit, 5, "given"))
+	t.probe.latency = time.Millisecond
+	s := t.system()
+	for range 2 { // the second time from what the first left behind
+		const n = 6
+		outs := make([]Outcome, n)
+		t.together(n, func(i int) {
+			c := do(doEnsure, 0, "mine")
+			if i%3 == 2 {
+				c = do(doDeposit, 1, "mine")
+			}
+			outs[i], _ = s.Handle(t.ctx, Call{ID: acc, Command: c, Attempts: n})
+		})
+		for i := range outs {
+			for j := i; j < n; j++ { // those that are not spoilt yet
+				t.wantFold(acc, outs[j].State, outs[j].Version, "Handle")
+			}
+			outs[i].spoil()
+		}
+		t.wantLoaded(s)
+	}
 }

@@ -19,6 +19,7 @@ type probe struct {
 
 	tb          TB
 	inner       store.Store
+	pageSize    int                                               // the most events in a page; 0: as many as the store likes
 	latency     time.Duration                                     // of every call
 	onRead      func(ctx context.Context, n int) error            // before the n-th read; its error is the answer
 	onAppend    func(ctx context.Context, n int) error            // before the n-th append; its error is the answer
@@ -88,6 +89,9 @@ func (p *probe) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	p.mu.Unlock()
 	if err := p.before(ctx, call+1, p.onRead); err != nil {
 		return store.Page{}, err
+	}
+	if p.pageSize > 0 {
+		o.Limit = p.pageSize
 	}
 	page, err := p.inner.Read(ctx, s, o)
 	p.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -367,7 +368,7 @@ func (r *reference) outcome(c *call, events []event) runnertest.Outcome {
 }
 
 func (r *reference) copied(s state) state {
-	if r.bug == "hands out what it caches" {
+	if r.bug == "hands out what it caches" || r.bug == "lets callers share what they load" {
 		return s
 	}
 	r.call("Clone")
@@ -406,7 +407,7 @@ func (r *reference) load(ctx context.Context, c *call) error {
 			}
 		}
 	}
-	if r.bug == "loads once for all, until the first gives up" {
+	if r.bug == "loads once for all, until the first gives up" || r.bug == "lets callers share what they load" {
 		return r.loadShared(ctx, c)
 	}
 	return r.read(ctx, c)
@@ -446,14 +447,21 @@ func (r *reference) loadShared(ctx context.Context, c *call) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c.at = loaded{loading.at.State.Clone(), loading.at.Version}
+	c.at = loading.at
+	if r.bug != "lets callers share what they load" {
+		c.at.State = c.at.State.Clone()
+	}
 	return loading.err
 }
 
 // read folds what comes after c.at and looks for the events of c in it.
 func (r *reference) read(ctx context.Context, c *call) error {
+	n := 0
 	for e, err := range store.Events(ctx, r.store, streamOf(c.ID), c.at.Version+1) {
-		if err != nil && r.bug == "takes a failed read for the end" {
+		if err != nil && (r.bug == "takes a failed read for the end" || r.bug == "takes a failed load for an empty one" && c.key == "load") {
+			return nil
+		}
+		if n++; n > 3 && r.bug == "reads no more than three events" {
 			return nil
 		}
 		if err != nil {
@@ -502,6 +510,12 @@ func (r *reference) keepCached(id string, at loaded) {
 
 func (r *reference) newKey(c runnertest.Call) string {
 	switch {
+	case r.bug == "compares command ids without case" && c.CommandID != "":
+		return strings.ToLower(c.CommandID)
+	case r.bug == "cuts command ids" && len(c.CommandID) > 100:
+		return c.CommandID[:100]
+	case r.bug == "trims command ids" && c.CommandID != "":
+		return strings.TrimSpace(c.CommandID)
 	case c.CommandID != "":
 		return c.CommandID
 	case r.bug == "takes equal commands for one":
@@ -514,7 +528,10 @@ func (r *reference) id(c *call, index int) string {
 	if r.bug == "leaves the stream out of the event ids" {
 		return fmt.Sprintf("%s/%d", c.key, index)
 	}
-	return fmt.Sprintf("%s/%s/%d", c.ID, c.key, index)
+	if r.bug == "runs ids together" {
+		return fmt.Sprintf("%s%s%d", c.ID, c.key, index)
+	}
+	return fmt.Sprintf("%q/%q/%d", c.ID, c.key, index)
 }
 
 func streamOf(id string) store.Stream {

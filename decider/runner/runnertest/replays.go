@@ -1,6 +1,10 @@
 package runnertest
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // wantReplay handles c again, which has landed already, and checks that it is
 // recognised.
@@ -89,6 +93,26 @@ func commandIDOfStream(t *trial) {
 	for _, id := range []string{"acc-1", "acc-2"} {
 		t.must(s, Call{ID: id, Command: do(doCredit, 5, "mine"), CommandID: "command-1"})
 		t.wantTags(id, "mine", "mine")
+	}
+}
+
+// Ids that are nearly equal, or that give the same text when they are run together with
+// that of their stream, are different ids.
+func commandIDToTheByte(t *trial) {
+	long := strings.Repeat("command-", 30)
+	ids := []string{
+		"command", "Command", "COMMAND", "command ", " command", "command\t", "commänd", "comma\u0308nd",
+		long + "1", long + "2", "0", "10", "010", "1/0", "acc-1", "%", "command-1", "1-command",
+	}
+	for _, id := range []string{acc, "acc-11", "ACC-1", "acc-1/1", "acc"} {
+		t.probe.reset()
+		s := t.system()
+		for n, command := range ids {
+			out := t.must(s, Call{ID: id, Command: do(doCredit, 1, fmt.Sprint(n)), CommandID: command})
+			if out.Replayed || len(out.Events) == 0 {
+				t.Errorf("the command %q of %q was taken for another one: the outcome is %+v", command, id, out)
+			}
+		}
 	}
 }
 

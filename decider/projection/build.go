@@ -132,7 +132,7 @@ func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 	if r.about.Ready || r.overtaken || !r.end || now.Before(r.tryReady) {
 		return nil
 	}
-	r.tryReady = now.Add(saveEvery)
+	r.tryReady = now.Add(readyPoll)
 	r.at = later(r.at, p.live.inlined())
 	var done, switched bool
 	err := p.target.Update(ctx, func(tx T) (err error) {
@@ -143,6 +143,7 @@ func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 	case err != nil && (errors.Is(err, ErrFenced) || ctx.Err() != nil || final(err)):
 		return err
 	case err != nil: // the projection goes on; it is tried again
+		r.tryReady = now.Add(saveEvery)
 		_, attempt := p.live.failing(err)
 		p.notify(ctx, Notice{Kind: RunFailed, Position: r.at.Position, Err: err, Attempt: attempt})
 		return nil

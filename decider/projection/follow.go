@@ -19,6 +19,9 @@ const (
 	// saveEvery is how often, at most, the checkpoint is moved over events that do
 	// not concern the projection, and parked keys are looked at again.
 	saveEvery = time.Second
+	// readyPoll is how often a build that has caught up, but not with the one that is
+	// active, looks whether it has.
+	readyPoll = 20 * time.Millisecond
 )
 
 // run is what an owner works with. It belongs to one goroutine.

@@ -36,7 +36,7 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 	var pauses backoff
 	for {
 		err := p.owning(ctx, func(ctx context.Context) error {
-			r := &run[T, E]{p: p, size: firstSize, worked: func() { pauses.failures = 0 }}
+			r := &run[T, E]{p: p, size: min(firstSize, p.batch), worked: func() { pauses.failures = 0 }}
 			return r.work(ctx)
 		})
 		var pause time.Duration

@@ -149,7 +149,7 @@ func (b *backend) checkServes(ctx context.Context) {
 	if !b.writable || now-last < int64(b.silence) || !b.looked.CompareAndSwap(last, now) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.silence)
+	ctx, cancel := context.WithTimeout(ctx, b.bound)
 	defer cancel()
 	_ = onConn(ctx, b.pool, func(conn *pgx.Conn) error {
 		if serves, err := isWritable(ctx, conn); err == nil && !serves {

@@ -104,7 +104,7 @@ func (t *Tx) end() {
 	t.rollback()
 }
 
-func (t *Tx) rollback() {
+func (t *Tx) rollback() { //nolint:contextcheck // it is that of Update
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), grace)
 	defer cancel()
 	_ = t.Tx.Rollback(ctx) // of what has ended it does nothing; if it fails, the connection is closed
@@ -206,7 +206,7 @@ func (e *QueueError) Unwrap() error { return e.Err }
 func (t *Tx) Queued() int { return t.sent + t.queue.Len() }
 
 // Flush sends what is queued. If a statement fails, the transaction is rolled back.
-func (t *Tx) Flush() error {
+func (t *Tx) Flush() error { //nolint:contextcheck // it is that of Update
 	if t.failed != nil || t.queue.Len() == 0 {
 		return t.failed
 	}
@@ -216,8 +216,7 @@ func (t *Tx) Flush() error {
 	for i, queued := range batch.QueuedQueries {
 		if _, err := results.Exec(); err != nil {
 			failed := &QueueError{Index: first + i, SQL: queued.SQL, Err: err}
-			var unprepared pgx.ErrPreprocessingBatch
-			if errors.As(err, &unprepared) { // before any was sent
+			if unprepared, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok { // before any was sent
 				failed.Index, failed.SQL = first+firstOf(batch.QueuedQueries, unprepared.SQL()), unprepared.SQL()
 			}
 			_ = results.Close() // with the same error

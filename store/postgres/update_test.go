@@ -106,7 +106,7 @@ func TestQueueFails(t *testing.T) {
 			"nothing":     func(*postgres.Tx) error { return nil },
 			"Flush":       (*postgres.Tx).Flush,
 			"Exec":        func(tx *postgres.Tx) error { _, err := tx.Exec(ctx, "SELECT 1"); return err },
-			"Query":       func(tx *postgres.Tx) error { _, err := tx.Query(ctx, "SELECT 1"); return err },
+			"Query":       func(tx *postgres.Tx) error { rows, err := tx.Query(ctx, "SELECT 1"); return closed(rows, err) },
 			"QueryRow":    func(tx *postgres.Tx) error { return tx.QueryRow(ctx, "SELECT 1").Scan(new(int)) },
 			"Begin":       func(tx *postgres.Tx) error { _, err := tx.Begin(ctx); return err },
 			"SendBatch":   func(tx *postgres.Tx) error { return tx.SendBatch(ctx, &pgx.Batch{}).Close() },
@@ -141,6 +141,14 @@ func TestQueueFails(t *testing.T) {
 	if err := (&postgres.QueueError{Index: 2, SQL: strings.Repeat("x", 1000), Err: errUndo}).Error(); len(err) > 200 || !strings.Contains(err, "statement 2") {
 		t.Errorf("the error of a long statement is %q", err)
 	}
+}
+
+// closed closes rows, if there are any, and returns err.
+func closed(rows pgx.Rows, err error) error {
+	if rows != nil {
+		rows.Close()
+	}
+	return err
 }
 
 // TestUpdateAborted: an Update whose function hides that a statement has failed is not

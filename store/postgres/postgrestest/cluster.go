@@ -64,17 +64,27 @@ func (s *Server) Promote(tb testing.TB) {
 // Received returns how far a replica has received the log of its primary, in bytes.
 func (s *Server) Received(tb testing.TB) (bytes int64) {
 	tb.Helper()
+	return s.number(tb, "SELECT coalesce(pg_last_wal_receive_lsn() - '0/0', 0)::bigint")
+}
+
+// Sent returns how far a primary has written its log, in bytes.
+func (s *Server) Sent(tb testing.TB) (bytes int64) {
+	tb.Helper()
+	return s.number(tb, "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint")
+}
+
+func (s *Server) number(tb testing.TB, query string) (n int64) {
+	tb.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, s.url())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	const query = "SELECT coalesce(pg_last_wal_receive_lsn() - '0/0', 0)::bigint"
-	if err := conn.QueryRow(ctx, query).Scan(&bytes); err != nil {
+	if err := conn.QueryRow(ctx, query).Scan(&n); err != nil {
 		tb.Fatal(err)
 	}
-	return bytes
+	return n
 }
 
 // Kill ends the server with kill -9, as if its machine were gone.

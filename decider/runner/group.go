@@ -28,15 +28,10 @@ import (
 type Group[C, S, E any] struct {
 	r      *Runner[C, S, E]
 	values func(callers []context.Context) context.Context // nil: none
-	*queues[S, E]
-}
-
-// queues is what a group and its copies share.
-type queues[S, E any] struct {
-	done   sync.WaitGroup // of the batches
+	done   sync.WaitGroup                                  // of the batches
 	mu     sync.Mutex
 	closed bool                    // guarded by mu
-	byID   map[string]*queue[S, E] // guarded by mu; of the streams that have a batch
+	queues map[string]*queue[S, E] // guarded by mu; by id, of the streams that have a batch
 }
 
 // queue is a stream that has a batch under way.
@@ -99,22 +94,24 @@ func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 		mustShare("NewGroup", Cache[S]{})
 		r = r.WithCache(Cache[S]{Size: groupCache})
 	}
-	return &Group[C, S, E]{r: r, queues: &queues[S, E]{byID: make(map[string]*queue[S, E])}}
+	return &Group[C, S, E]{r: r, queues: make(map[string]*queue[S, E])}
 }
 
-// WithContext returns g with a context for its batches: values is called with the
-// contexts of the callers of a batch, in the order in which they queued, and what the
-// store and the observer get has the values of the context that it returns. Neither its
-// end nor that of a caller ends a batch. Values must not be nil; if it panics, the
-// callers of the batch are handled one by one.
+// WithContext returns a group like g, to be used in its place, whose batches have a
+// context with values: it is called with the contexts of the callers of a batch, in the
+// order in which they queued, and the store and the observer get one that has the
+// values of what it returns. Neither the end of that nor the end of a caller's context
+// ends a batch. If it panics, the callers of the batch are handled one by one.
 //
-// What values returns is used for the commands of all callers. Take from one caller
-// only what is right for all, such as the credentials of the program itself.
+// What it returns is used for the commands of all callers, so take from a caller only
+// what is right for all of them. WithContext panics if values is nil.
 func (g *Group[C, S, E]) WithContext(values func(callers []context.Context) context.Context) *Group[C, S, E] {
 	if values == nil {
 		panic("runner: WithContext: values must not be nil")
 	}
-	return &Group[C, S, E]{r: g.r, values: values, queues: g.queues}
+	with := NewGroup(g.r)
+	with.values = values
+	return with
 }
 
 // batchContext returns the context for the work of jobs, which ends with ctx.
@@ -182,10 +179,10 @@ func (g *Group[C, S, E]) join(id string, j *job[S, E]) error {
 	if len(j.answer) > 0 {
 		return nil
 	}
-	q, busy := g.byID[id]
+	q, busy := g.queues[id]
 	if !busy {
 		q = &queue[S, E]{}
-		g.byID[id] = q
+		g.queues[id] = q
 	}
 	q.waiting = append(q.waiting, j)
 	if !busy {
@@ -209,7 +206,7 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	b.live, q.waiting = len(jobs), nil
 	if len(jobs) == 0 {
 		cancel()
-		delete(g.byID, id)
+		delete(g.queues, id)
 		return
 	}
 	g.done.Go(func() {

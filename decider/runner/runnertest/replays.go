@@ -1,8 +1,8 @@
 package runnertest
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -108,7 +108,7 @@ func commandIDToTheByte(t *trial) {
 		t.probe.reset()
 		s := t.system()
 		for n, command := range ids {
-			out := t.must(s, Call{ID: id, Command: do(doCredit, 1, fmt.Sprint(n)), CommandID: command})
+			out := t.must(s, Call{ID: id, Command: do(doCredit, 1, strconv.Itoa(n)), CommandID: command})
 			if out.Replayed || len(out.Events) == 0 {
 				t.Errorf("the command %q of %q was taken for another one: the outcome is %+v", command, id, out)
 			}

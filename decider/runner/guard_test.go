@@ -1,0 +1,392 @@
+package runner_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// touchy is a runner all of whose functions call touch with their name first.
+func touchy(st *memory.Store, touch func(function string)) *accounts {
+	d := decider.Decider[command, account, event]{
+		Decide:  func(c command, a account) ([]event, error) { touch("Decide"); return decide(c, a) },
+		Evolve:  func(a account, e event) account { touch("Evolve"); return evolve(a, e) },
+		Initial: func() account { touch("Initial"); return account{} },
+	}
+	return runner.New("Account", d, store.Store(st), codec.Codec[event](touchyCodec{touch: touch})).
+		WithClaims(func(id string, before account, e event, after account) []store.Claim {
+			touch("claims")
+			if _, ok := e.(opened); ok {
+				return []store.Claim{{Key: "owner:" + id}}
+			}
+			return nil
+		}).
+		WithCache(runner.Cache[account]{Clone: func(a account) account { touch("Clone"); return a }}).
+		WithSnapshots(snapshots{
+			Store: touchySnapshots{st, touch}, Schema: "1",
+			When:   func(outcome) bool { touch("When"); return true },
+			Encode: func(a account) ([]byte, error) { touch("Snapshots.Encode"); return json.Marshal(a) },
+			Decode: func(data []byte) (a account, err error) {
+				touch("Snapshots.Decode")
+				return a, json.Unmarshal(data, &a)
+			},
+		}).
+		WithMetadata(func(context.Context) store.Metadata { touch("Metadata"); return store.Metadata{} })
+}
+
+type touchyCodec struct {
+	textCodec
+
+	touch func(function string)
+}
+
+func (c touchyCodec) Encode(e event) (store.Event, error) {
+	c.touch("Encode")
+	return c.textCodec.Encode(e)
+}
+
+func (c touchyCodec) Decode(dst []event, recorded []store.Recorded) ([]event, error) {
+	c.touch("Decode")
+	return c.textCodec.Decode(dst, recorded)
+}
+
+type touchySnapshots struct {
+	*memory.Store
+
+	touch func(function string)
+}
+
+func (s touchySnapshots) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
+	s.touch("SaveSnapshot")
+	return s.Store.SaveSnapshot(ctx, snap)
+}
+
+// told is an observer that panics where it is told to, and keeps the rest.
+type told struct {
+	notices
+
+	panics func(n runner.Notice) bool
+}
+
+func (o *told) Observe(ctx context.Context, n runner.Notice) {
+	if o.panics != nil && o.panics(n) {
+		panic("observed " + n.Kind.String())
+	}
+	o.notices.Observe(ctx, n)
+}
+
+// Once the events are with the store, no function of the user's runs that could fail the
+// command: not one, but for the saving of the snapshot.
+func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error){
+		"runner": func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error) {
+			return r.Handle
+		},
+		"group": func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error) {
+			return runner.NewGroup(r).Handle
+		},
+	} {
+		var appended atomic.Bool
+		var mu sync.Mutex
+		var late []string
+		seen := map[string]bool{}
+		o := observerFunc(func(n runner.Notice) {
+			if n.Kind == runner.EventsAppended {
+				appended.Store(true)
+			}
+		})
+		r := touchy(memory.New(), func(function string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if seen[function] = true; appended.Load() && function != "SaveSnapshot" {
+				late = append(late, function)
+			}
+		}).WithObserver(o)
+		handle := handler(r)
+		for _, c := range []command{open{"ann"}, deposit{1}, withdraw{0, 3}} {
+			appended.Store(false)
+			if _, err := handle(t.Context(), "a", c); err != nil || !appended.Load() {
+				t.Fatalf("%s: Handle = %v, appended %t", name, err, appended.Load())
+			}
+		}
+		if len(late) > 0 {
+			t.Errorf("%s: after the append ran %v", name, late)
+		}
+		for _, function := range []string{"Decide", "Evolve", "Encode", "Decode", "claims", "Clone", "When", "Snapshots.Encode", "SaveSnapshot", "Metadata"} {
+			if !seen[function] {
+				t.Errorf("%s: %s did not run at all", name, function)
+			}
+		}
+	}
+}
+
+type observerFunc func(n runner.Notice)
+
+func (f observerFunc) Observe(_ context.Context, n runner.Notice) { f(n) }
+
+// A snapshot that fails, by an error or a panic, fails no command; the observer is told
+// of it, once.
+func TestSnapshotsThatPanicAreTold(t *testing.T) {
+	t.Parallel()
+	for _, function := range []string{"When", "Snapshots.Encode", "SaveSnapshot"} {
+		for _, grouped := range []bool{false, true} {
+			o := &told{}
+			r := touchy(memory.New(), func(f string) {
+				if f == function {
+					panic(errDown)
+				}
+			}).WithObserver(o)
+			handle := r.Handle
+			var g *group
+			if grouped {
+				g = runner.NewGroup(r)
+				handle = g.Handle
+			}
+			if out, err := handle(t.Context(), "a", open{"ann"}); err != nil || out.Version != 1 {
+				t.Errorf("%s: Handle = %+v, %v, want version 1", function, out, err)
+			}
+			if grouped {
+				g.Close() // which waits for the batch
+			}
+			saved := o.of(runner.SnapshotSaved)
+			if len(saved) != 1 {
+				t.Errorf("%s: told %d times of the snapshot, want once: %+v", function, len(saved), saved)
+				continue
+			}
+			if p, ok := errors.AsType[*runner.PanicError](saved[0].Err); !ok || !errors.Is(p, errDown) || len(p.Stack) == 0 {
+				t.Errorf("%s: told %v, want a *PanicError", function, saved[0].Err)
+			}
+		}
+	}
+	st := memory.New()
+	must(t, touchy(st, func(string) {}), "a", open{"ann"})
+	o := &told{}
+	r := touchy(st, func(f string) {
+		if f == "Snapshots.Decode" {
+			panic("decode")
+		}
+	}).WithObserver(o)
+	if at, err := r.Load(t.Context(), "a"); err != nil || at.Version != 1 || len(o.of(runner.SnapshotMissed)) != 1 {
+		t.Errorf("Load beside a Decode that panics = %+v, %v, told %+v", at, err, o.all)
+	}
+}
+
+// What an observer does, and whenever it does it, is not the caller's matter. It is told
+// of its panic, once for each.
+func TestObserverThatPanicsChangesNothing(t *testing.T) {
+	t.Parallel()
+	for kind := runner.StreamLoaded; kind <= runner.BatchHandled; kind++ {
+		for _, grouped := range []bool{false, true} {
+			st, panicked := newSpy(), 0
+			o := &told{panics: func(n runner.Notice) bool {
+				if n.Kind == kind {
+					panicked++
+				}
+				return n.Kind == kind
+			}}
+			rival(t, st, 1)
+			r := newAccounts(st).WithObserver(o).WithSnapshots(snapshots{Store: memory.New(), Schema: "1", Every: 1})
+			handle := r.Handle
+			var g *group
+			if grouped {
+				g = runner.NewGroup(r)
+				handle = g.Handle
+			}
+			out, err := handle(t.Context(), "a", withdraw{0, 2})
+			if err != nil || out.Version != 4 {
+				t.Errorf("%s: Handle = %+v, %v, want version 4", kind, out, err)
+			}
+			if grouped {
+				g.Close()
+			}
+			failed := o.of(runner.ObserverFailed)
+			if len(failed) != panicked || panicked == 0 && kind != runner.BatchHandled && kind != runner.SnapshotMissed {
+				t.Errorf("%s: told of %d panics, want each of %d", kind, len(failed), panicked)
+			}
+			for _, n := range failed {
+				p, ok := errors.AsType[*runner.PanicError](n.Err)
+				if !ok || p.In != "Observer.Observe" || p.Value != "observed "+kind.String() || n.Stream != stream("a") {
+					t.Errorf("%s: told %+v", kind, n)
+				}
+			}
+		}
+	}
+}
+
+// A panic when nothing is recorded reaches the caller as it is; when events may be, it is
+// an unknown outcome.
+func TestPanicInDoubt(t *testing.T) {
+	t.Parallel()
+	jitter := runner.Retry{Jitter: func(time.Duration) time.Duration { panic("jitter") }}
+	t.Run("after conflicts", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		rival(t, st, 3)
+		if text := panics(t, func() { _, _ = newAccounts(st).WithRetry(jitter).Handle(t.Context(), "a", deposit{5}) }); text != "jitter" {
+			t.Errorf("panic %q, want that of Jitter", text)
+		}
+	})
+	for name, grouped := range map[string]bool{"after lost answers": false, "after lost answers in a group": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := newSpy()
+			must(t, newAccounts(st), "a", open{"ann"})
+			st.calls()
+			st.onAppend = down(1000)
+			r := newAccounts(st).WithRetry(jitter)
+			handle := r.Handle
+			if grouped {
+				handle = runner.NewGroup(r).Handle
+			}
+			out, err := handle(t.Context(), "a", deposit{5}, runner.CommandID("c"))
+			unknown, ok := errors.AsType[*runner.UnknownOutcomeError](err)
+			p, isPanic := errors.AsType[*runner.PanicError](err)
+			if !ok || unknown.CommandID != "c" || !isPanic || p.Value != "jitter" || out.Version != 0 {
+				t.Errorf("Handle = %+v, %v, want an unknown outcome by a panic", out, err)
+			}
+		})
+	}
+}
+
+// beginner is an observer that is told before, too.
+type beginner struct {
+	told
+
+	begun []runner.Notice
+}
+
+type spanKey struct{}
+
+func (b *beginner) Begin(ctx context.Context, n runner.Notice) context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun = append(b.begun, n)
+	if n.Command == "runner_test.touch" {
+		panic("begin")
+	}
+	return context.WithValue(ctx, spanKey{}, fmt.Sprint(n.Kind, " ", len(b.begun)))
+}
+
+func (b *beginner) Observe(ctx context.Context, n runner.Notice) {
+	if span, _ := ctx.Value(spanKey{}).(string); span != "" {
+		n.CommandID = span
+	}
+	b.told.Observe(ctx, n)
+}
+
+// What Begin returns is the context of the store, of the metadata and of all that is
+// observed until the call ends.
+func TestBeginner(t *testing.T) {
+	t.Parallel()
+	st, b := newSpy(), &beginner{}
+	span := func(ctx context.Context) string { s, _ := ctx.Value(spanKey{}).(string); return s }
+	var spans []string
+	note := func(ctx context.Context) { spans = append(spans, span(ctx)) }
+	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+		note(ctx)
+		return do()
+	}
+	st.onRead = func(ctx context.Context, _ int, do func() (store.Page, error)) (store.Page, error) {
+		note(ctx)
+		return do()
+	}
+	r := newAccounts(st).WithObserver(b).WithMetadata(func(ctx context.Context) store.Metadata {
+		return store.Metadata{ActorID: span(ctx)}
+	})
+	must(t, r, "a", open{"ann"}, runner.CommandID("c"))
+	load(t, r, "a")
+	if _, err := r.Handle(t.Context(), "a", touch{}); err != nil {
+		t.Errorf("Handle beside a Begin that panics: %v", err)
+	}
+	if want := []string{"command handled 1", "command handled 1", "stream loaded 2", ""}; !slices.Equal(spans, want) {
+		t.Errorf("the store was called in %q, want %q", spans, want)
+	}
+	if got := b.begun[0]; got.Stream != stream("a") || got.Command != "runner_test.open" || got.CommandID != "c" || got.Kind != runner.CommandHandled {
+		t.Errorf("begun with %+v", got)
+	}
+	if got := b.of(runner.CommandHandled)[0]; got.CommandID != "command handled 1" {
+		t.Errorf("observed in the context %q", got.CommandID)
+	}
+	if failed := b.of(runner.ObserverFailed); len(failed) != 1 {
+		t.Errorf("told %d times of the Begin that panics, want once", len(failed))
+	}
+	_, recorded := history(t, st.Store, "a")
+	if got := recorded[0].Meta.ActorID; got != "command handled 1" {
+		t.Errorf("the metadata is of %q", got)
+	}
+}
+
+// The metadata of the context is under what the option sets, header by header.
+func TestWithMetadata(t *testing.T) {
+	t.Parallel()
+	st, calls := newSpy(), 0
+	shared := map[string]string{"a": "context", "b": "context"}
+	r := newAccounts(st).WithMetadata(func(context.Context) store.Metadata {
+		calls++
+		return store.Metadata{CorrelationID: "context", CausationID: "context", ActorID: "context", Headers: shared}
+	})
+	rival(t, st, 2)
+	must(t, r, "a", deposit{1}, runner.Metadata(store.Metadata{CausationID: "option", Headers: map[string]string{"b": "option", "c": "option"}}))
+	_, recorded := history(t, st.Store, "a")
+	got := recorded[len(recorded)-1].Meta
+	if got.CorrelationID != "context" || got.CausationID != "option" || got.ActorID != "context" ||
+		fmt.Sprint(got.Headers) != "map[a:context b:option c:option]" {
+		t.Errorf("metadata %+v", got)
+	}
+	if calls != 1 || fmt.Sprint(shared) != "map[a:context b:context]" {
+		t.Errorf("asked %d times, and the caller's headers are now %v", calls, shared)
+	}
+}
+
+// A group's batch is done in a context of its own, with the values that WithContext
+// gives it and nobody's end.
+func TestGroupWithContext(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	type tenant struct{}
+	var seen []string
+	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+		value, _ := ctx.Value(tenant{}).(string)
+		seen = append(seen, fmt.Sprint(value, " ", ctx.Err()))
+		return do()
+	}
+	plain := runner.NewGroup(newAccounts(st))
+	defer plain.Close()
+	ctx := context.WithValue(t.Context(), tenant{}, "acme")
+	if _, err := plain.Handle(ctx, "a", open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	g := plain.WithContext(func(callers []context.Context) context.Context {
+		return context.WithValue(ended, tenant{}, fmt.Sprint(callers[0].Value(tenant{}), len(callers)))
+	})
+	if _, err := g.Handle(ctx, "a", deposit{1}); err != nil {
+		t.Fatal(err)
+	}
+	broken := plain.WithContext(func([]context.Context) context.Context { panic("context") })
+	if _, err := broken.Handle(ctx, "a", deposit{1}); err != nil {
+		t.Errorf("Handle beside a WithContext that panics = %v, want it done alone", err)
+	}
+	g.Close()
+	broken.Close()
+	if want := []string{" <nil>", "acme1 <nil>", "acme <nil>"}; !slices.Equal(seen, want) {
+		t.Errorf("the store was called in %q, want %q", seen, want)
+	}
+	if text := panics(t, func() { plain.WithContext(nil) }); text != "runner: WithContext: values must not be nil" {
+		t.Errorf("panic %q", text)
+	}
+}

@@ -28,7 +28,7 @@ func (s *Store) Holder(ctx context.Context, key string) (store.Stream, bool, err
 	}
 	var holder store.Stream
 	var ok bool
-	err := s.backend.reading(ctx, func(r *reader) (err error) {
+	err := s.backend.soon(ctx, func(r *reader, _ uint64) (err error) {
 		ok, err = r.one(`SELECT s.type, s.name FROM tenant t
 CROSS JOIN claim c ON c.tenant = t.id CROSS JOIN stream s ON s.id = c.stream
 WHERE t.name = ? AND c.key = ?`, func(s *stmt) { holder = store.Stream{Type: s.text(0), ID: s.text(1)} }, text(s.tenant), text(key))

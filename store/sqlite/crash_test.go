@@ -24,12 +24,16 @@ const (
 	childEnv    = "EVOLVE_SQLITE_CHILD"
 	updatesEnv  = "EVOLVE_SQLITE_UPDATES"
 	upgradesEnv = "EVOLVE_SQLITE_UPGRADES"
+	locksEnv    = "EVOLVE_SQLITE_LOCKS" // to say whether the file can be written
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
 		if os.Getenv(updatesEnv) != "" {
 			updateForever(path)
+		}
+		if os.Getenv(locksEnv) != "" {
+			tryLock(path)
 		}
 		if os.Getenv(upgradesEnv) != "" {
 			if _, err := sqlite.Open(path); err != nil {
@@ -272,4 +276,21 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 	checkFile(t, path, acked)
+}
+
+// tryLock says whether another process has the lock for writing.
+func tryLock(path string) {
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(0)")
+	if err == nil {
+		_, err = db.ExecContext(context.Background(), "BEGIN IMMEDIATE; ROLLBACK")
+	}
+	switch {
+	case err == nil:
+		fmt.Println("free")
+	case strings.Contains(err.Error(), "locked"):
+		fmt.Println("busy")
+	default:
+		fmt.Println(err)
+	}
+	os.Exit(0)
 }

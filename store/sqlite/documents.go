@@ -58,7 +58,10 @@ func (s *Store) LoadDocuments(ctx context.Context, kind string, ids []string) (d
 	if err := store.ValidateLoad(kind, ids); err != nil {
 		return nil, err
 	}
-	err = s.backend.reading(ctx, func(r *reader) (err error) {
+	err = s.backend.soon(ctx, func(r *reader, most uint64) (err error) {
+		if uint64(len(ids)) > most {
+			return errLong
+		}
 		docs, err = loadAll(r.conn, s.tenant, kind, ids)
 		return err
 	})

@@ -122,6 +122,15 @@ func (c *conn) changed() (last, rows int64) {
 	return lib.Xsqlite3_last_insert_rowid(c.tls, c.db), lib.Xsqlite3_changes64(c.tls, c.db)
 }
 
+// version returns a number that is another one when another connection has committed,
+// as the transaction that is open sees it.
+func (c *conn) version() (uint32, error) {
+	if rc := lib.Xsqlite3_file_control(c.tls, c.db, 0, lib.SQLITE_FCNTL_DATA_VERSION, c.out); rc != lib.SQLITE_OK {
+		return 0, c.fail(rc)
+	}
+	return *(*uint32)(pointer(c.out)), nil
+}
+
 // readFile reads the first bytes of the file itself, not of the log, into to, and
 // returns false if there are fewer. It goes through the connection, because a file that
 // is opened and closed by anybody else in the process loses its locks.

@@ -3,9 +3,14 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"database/sql/driver"
+	"encoding/json"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
+
+	"github.com/evolvego/evolve/store"
 )
 
 // script is SQL as a write, for tests.
@@ -94,9 +99,9 @@ func Hold(st *Store) (release func()) {
 	return func() { close(h); <-done }
 }
 
-// WaitQueued waits until n writes are in the queue.
+// WaitQueued waits until n writes wait for one that is made: all but one in the queue.
 func WaitQueued(st *Store, n int) {
-	for len(st.backend.writer.queue) < n {
+	for len(st.backend.writer.queue) < n-1 || st.backend.writer.waiting.Load() < int64(n) {
 		runtime.Gosched()
 	}
 }
@@ -137,4 +142,74 @@ func ParseWAL(log, header []byte, size int64) error {
 		w.doubts(header, size)
 	}
 	return err
+}
+
+// Engine is a connection to a database in memory.
+type Engine struct{ theirs theirs }
+
+// NewEngine opens one.
+func NewEngine() (*Engine, error) {
+	c, err := openConn(":memory:", 6)
+	return &Engine{theirs{conn: c}}, err
+}
+
+// Close closes it.
+func (e *Engine) Close() error {
+	e.theirs.close()
+	return e.theirs.conn.close()
+}
+
+// Same binds args to a statement, which is prepared once for each number of them, and
+// returns what comes out.
+func (e *Engine) Same(args []any) ([]driver.Value, error) {
+	query := "SELECT ?" + strings.Repeat(", ?", len(args)-1)
+	s, release, err := e.theirs.prepare(query, true)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	values, err := s.values(args)
+	if err == nil {
+		err = s.bind(values)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := rows{stmt: s}
+	r.names, r.types = s.columns()
+	got := make([]driver.Value, len(args))
+	return got, r.Next(got)
+}
+
+// Run executes SQL of any kind, and reads all rows.
+func (e *Engine) Run(query string) error {
+	if err := e.theirs.conn.script(query); err != nil {
+		return err
+	}
+	_, err := e.theirs.exec(query, nil)
+	return err
+}
+
+// SameMeta encodes and decodes metadata.
+func SameMeta(m store.Metadata) (got store.Metadata, err error) {
+	text, err := encodeMeta(&m)
+	if err == nil && text != "" {
+		err = decodeMeta(&got, []byte(text), new(arena))
+	}
+	return got, err
+}
+
+// DecodeMeta decodes metadata by itself, and by encoding/json alone.
+func DecodeMeta(text []byte) (got, want store.Metadata, gotErr, wantErr error) {
+	gotErr = decodeMeta(&got, text, new(arena))
+	var m metadata
+	wantErr = json.Unmarshal(text, &m)
+	return got, store.Metadata(m), gotErr, wantErr
+}
+
+// SameID is what an id is when it was in the file.
+func SameID(e *Engine, id string) (got string, blob bool, err error) {
+	v := idValue(id, new([16]byte))
+	_, err = e.theirs.conn.one("SELECT ?", func(s *stmt) { got = s.id(0, new(arena)) }, v)
+	return got, v.kind == 4, err
 }

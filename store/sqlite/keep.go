@@ -57,7 +57,7 @@ func (s *Store) LoadSnapshot(
 		return store.Snapshot{}, false, err
 	}
 	snap = store.Snapshot{Stream: stream, Schema: name}
-	err = s.backend.reading(ctx, func(r *reader) (err error) {
+	err = s.backend.soon(ctx, func(r *reader, _ uint64) (err error) {
 		ok, err = r.one(`SELECT p.version, p.data FROM tenant t CROSS JOIN snapshot p ON p.tenant = t.id
 WHERE t.name = ? AND p.type = ? AND p.name = ? AND p.schema = ?`,
 			func(s *stmt) { snap.Version, snap.Data = s.uint(0), s.blob(1) },
@@ -131,7 +131,7 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 		return store.Checkpoint{}, err
 	}
 	var c store.Checkpoint
-	err := s.backend.reading(ctx, func(r *reader) error {
+	err := s.backend.soon(ctx, func(r *reader, _ uint64) error {
 		_, err := r.one(`SELECT c.position, c.event FROM tenant t CROSS JOIN checkpoint c ON c.tenant = t.id
 WHERE t.name = ? AND c.name = ?`,
 			func(s *stmt) { c = store.Checkpoint{Position: s.uint(0), EventID: s.text(1)} }, text(s.tenant), text(name))

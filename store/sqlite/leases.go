@@ -12,6 +12,7 @@ type acquireLease struct {
 	tenant string
 	lease  store.Lease
 	ttl    time.Duration
+	now    time.Time
 
 	refused error
 }
@@ -32,8 +33,7 @@ func (l *acquireLease) do(w *writer) error {
 	if err != nil {
 		return err
 	}
-	now := w.backend.config.now()
-	held := owner != "" && now.Before(time.UnixMicro(until))
+	held := owner != "" && l.now.Before(time.UnixMicro(until))
 	if held && owner != l.lease.Owner {
 		l.refused = &store.LeaseHeldError{Name: l.lease.Name, Owner: owner, Until: time.UnixMicro(until).UTC()}
 		return nil
@@ -42,7 +42,7 @@ func (l *acquireLease) do(w *writer) error {
 	if !held {
 		l.lease.Fence++
 	}
-	l.lease.Until = time.UnixMicro(now.Add(l.ttl + time.Microsecond - 1).UnixMicro()).UTC()
+	l.lease.Until = time.UnixMicro(l.now.Add(l.ttl + time.Microsecond - 1).UnixMicro()).UTC()
 	return w.exec(`INSERT INTO lease (tenant, name, owner, fence, until) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET owner = excluded.owner, fence = excluded.fence, until = excluded.until`,
 		number(t.id), text(l.lease.Name), text(l.lease.Owner), number(l.lease.Fence), number(l.lease.Until.UnixMicro()))
@@ -68,7 +68,7 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err
 	}
-	l := &acquireLease{tenant: s.tenant, lease: store.Lease{Name: name, Owner: owner}, ttl: ttl}
+	l := &acquireLease{tenant: s.tenant, lease: store.Lease{Name: name, Owner: owner}, ttl: ttl, now: s.backend.config.now()}
 	if err := s.backend.submit(ctx, l); err != nil {
 		return store.Lease{}, err
 	}

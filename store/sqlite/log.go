@@ -26,7 +26,7 @@ const (
 // Head is [store.Log.Head].
 func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	err = s.backend.reading(ctx, func(r *reader) error {
-		_, head, err = r.tenant(s.tenant)
+		_, head, err = r.log(s.tenant)
 		return err
 	})
 	return head, err
@@ -41,7 +41,7 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	}
 	var page store.Page
 	err := s.backend.reading(ctx, func(r *reader) error {
-		tenant, head, err := r.tenant(s.tenant)
+		tenant, head, err := r.log(s.tenant)
 		if err != nil {
 			return err
 		}
@@ -87,18 +87,25 @@ func (r *reader) readLog(tenant int64, p *pager, f *store.Filter) error {
 	}, number(seq(tenant, p.low)), number(seq(tenant, p.high)))
 }
 
-// tenant returns the id of the tenant called name and the head of its log, zeros if there
+// log returns the id of the tenant called name and the head of its log, zeros if there
 // is none.
-func (r *reader) tenant(name string) (id int64, head uint64, err error) {
-	id, known := r.tenants[name]
-	if !known {
-		if id, err = r.number(findTenant, text(name)); err != nil || id == 0 {
-			return 0, 0, err
-		}
-		remember(r.tenants, name, id)
+func (r *reader) log(name string) (id int64, head uint64, err error) {
+	if id, err = r.tenant(name); err != nil || id == 0 {
+		return 0, 0, err
 	}
 	head, err = r.head(id)
 	return id, head, err
+}
+
+// tenant returns the id of the tenant called name, 0 if there is none.
+func (r *reader) tenant(name string) (id int64, err error) {
+	id, known := r.tenants[name]
+	if !known {
+		if id, err = r.number(findTenant, text(name)); err == nil && id != 0 {
+			remember(r.tenants, name, id)
+		}
+	}
+	return id, err
 }
 
 // head returns the last position of the log of a tenant.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/evolvego/evolve/store"
@@ -23,14 +24,17 @@ const (
 type reader struct {
 	*conn
 	tenants map[string]int64
-	streams map[streamName]int64
+	streams map[streamKey]int64
 	names   map[int64]store.Stream // the other way around
 	kinds   map[int64]kind
 }
 
-type streamName struct {
-	tenant string
-	stream store.Stream
+// newReader returns a reader by c that has met no name.
+func newReader(c *conn) *reader {
+	return &reader{
+		conn: c, tenants: make(map[string]int64), streams: make(map[streamKey]int64),
+		names: make(map[int64]store.Stream), kinds: make(map[int64]kind),
+	}
 }
 
 // remember adds to a map of names.
@@ -39,14 +43,6 @@ func remember[K comparable, V any](names map[K]V, key K, value V) {
 		clear(names)
 	}
 	names[key] = value
-}
-
-// newReader returns a reader by c that has met no name.
-func newReader(c *conn) *reader {
-	return &reader{
-		conn: c, tenants: make(map[string]int64), streams: make(map[streamName]int64),
-		names: make(map[int64]store.Stream), kinds: make(map[int64]kind),
-	}
 }
 
 // readers are the connections that read. The one that was used last is used next: it
@@ -125,6 +121,51 @@ func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	return nil
 }
 
+// soonMost is how many events a short read has at most.
+const soonMost = 128
+
+// errLong is what a read returns that finds that it is not short.
+var errLong = errors.New("long read")
+
+// soon is reading for what is mostly short, which may be no more than most events. If
+// nobody writes, it reads by the connection of the writer: that has the pages at hand that
+// it has written, and another connection drops all that it has after each commit.
+func (b *backend) soon(ctx context.Context, do func(r *reader, most uint64) error) error {
+	all := func(r *reader) error { return do(r, math.MaxUint64) }
+	w := b.writer
+	if w == nil || w.waiting.Load() > 0 {
+		return b.reading(ctx, all)
+	}
+	if err := b.ready(ctx); err != nil {
+		return err
+	}
+	if !w.turn.TryLock() {
+		return b.reading(ctx, all)
+	}
+	err := w.read(do)
+	if errors.Is(err, errLong) || isBusy(err) { // the connection of the writer waits for nobody
+		return b.reading(ctx, all)
+	}
+	return err
+}
+
+// read is a short read. Its caller has the turn, which it gives back.
+func (w *writer) read(do func(r *reader, most uint64) error) error {
+	defer w.turn.Unlock()
+	b := w.backend
+	if b.closed() {
+		return store.ErrClosed
+	}
+	err := do(w.reader, soonMost)
+	if err == nil {
+		err = b.placeOfReads()
+	}
+	if err != nil && !errors.Is(err, errLong) {
+		return fileError(b.path, err)
+	}
+	return err
+}
+
 // placeOfReads returns an error if what has been read may be of another file than the
 // one at the path. It looks at the main file only, and leaves the two beside it to the
 // poll and to writes.
@@ -138,11 +179,11 @@ func (b *backend) placeOfReads() error {
 // SQLite prepares a statement anew for each value that is bound to its LIMIT, but not
 // for an expression.
 const (
-	findTenant       = `SELECT id FROM tenant WHERE name = ?`
-	findStreamByName = `SELECT s.id FROM tenant t CROSS JOIN stream s ON s.tenant = t.id WHERE t.name = ? AND s.type = ? AND s.name = ?`
-	findHead         = `SELECT coalesce(max(version), 0) FROM event WHERE stream = ?`
-	readForward      = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version LIMIT ? + 0`
-	readBackward     = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version DESC LIMIT ? + 0`
+	findTenant   = `SELECT id FROM tenant WHERE name = ?`
+	findStreamID = `SELECT id FROM stream WHERE tenant = ? AND type = ? AND name = ?`
+	findVersion  = `SELECT coalesce(max(version), 0) FROM event WHERE stream = ?`
+	readForward  = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version LIMIT ? + 0`
+	readBackward = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version DESC LIMIT ? + 0`
 )
 
 // Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
@@ -155,8 +196,8 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 		return store.Page{}, err
 	}
 	var page store.Page
-	err := s.backend.reading(ctx, func(r *reader) (err error) {
-		page, err = r.streamPage(streamName{s.tenant, stream}, o)
+	err := s.backend.soon(ctx, func(r *reader, most uint64) (err error) {
+		page, err = r.streamPage(s.tenant, stream, o, most)
 		return err
 	})
 	if err != nil {
@@ -165,9 +206,9 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	return page, nil
 }
 
-// streamPage returns a page of the stream called name.
-func (r *reader) streamPage(name streamName, o store.ReadOptions) (store.Page, error) {
-	id, head, err := r.stream(name)
+// streamPage returns a page of a stream, or errLong if it is one of more than most events.
+func (r *reader) streamPage(tenant string, stream store.Stream, o store.ReadOptions, most uint64) (store.Page, error) {
+	id, head, err := r.stream(tenant, stream)
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -175,7 +216,10 @@ func (r *reader) streamPage(name streamName, o store.ReadOptions) (store.Page, e
 	// one moment.
 	p := newPager(o.From, o.Limit, o.Backward, head)
 	if !p.empty() {
-		err = r.readStream(name.stream, id, p)
+		if min(p.high-p.low, uint64(p.limit)) > most { //nolint:gosec // limit is not negative
+			return store.Page{}, errLong
+		}
+		err = r.readStream(stream, id, p)
 	}
 	return p.page(), err
 }
@@ -199,18 +243,23 @@ func (r *reader) readStream(stream store.Stream, id int64, p *pager) error {
 	}, number(id), number(p.low), number(p.high), number(p.limit))
 }
 
-// stream returns the id and the version of the stream called name, zeros if there is
-// none. To find it by its name takes pages of two indexes that nobody else needs.
-func (r *reader) stream(name streamName) (id int64, version uint64, err error) {
-	id, known := r.streams[name]
+// stream returns the id and the version of a stream, zeros if there is none. To find it
+// by its name takes pages of an index that nobody else needs.
+func (r *reader) stream(tenant string, stream store.Stream) (id int64, version uint64, err error) {
+	t, err := r.tenant(tenant)
+	if err != nil || t == 0 {
+		return 0, 0, err
+	}
+	key := streamKey{t, stream}
+	id, known := r.streams[key]
 	if !known {
-		id, err = r.number(findStreamByName, text(name.tenant), text(name.stream.Type), text(name.stream.ID))
+		id, err = r.number(findStreamID, number(t), text(stream.Type), text(stream.ID))
 		if err != nil || id == 0 {
 			return 0, 0, err
 		}
-		remember(r.streams, name, id)
+		remember(r.streams, key, id)
 	}
-	_, err = r.one(findHead, func(s *stmt) { version = s.uint(0) }, number(id))
+	_, err = r.one(findVersion, func(s *stmt) { version = s.uint(0) }, number(id))
 	return id, version, err
 }
 

@@ -110,6 +110,8 @@ func (b *backend) shut() error {
 	}
 	err := b.readers.close()
 	if b.writer != nil {
+		b.writer.turn.Lock() // of who writes alone
+		defer b.writer.turn.Unlock()
 		b.writer.theirs.close()
 		err = errors.Join(err, b.writer.close())
 	}

@@ -32,26 +32,20 @@ func (t *theirs) prepare(query string, hasArgs bool) (s *stmt, release func(), e
 		return s, s.reset, nil
 	}
 	s, rest, err := t.conn.prepare(query)
-	for err == nil && strings.TrimSpace(rest) != "" {
-		var next *stmt
-		if next, rest, err = t.conn.prepare(rest); err != nil || next == nil {
-			break
-		}
-		if hasArgs {
-			err = errors.New("several statements with arguments: execute them one by one")
-			next.finalize()
-			break
-		}
+	for err == nil && !blank(rest) {
 		if s != nil {
-			err = s.run(nil, func() (bool, error) { return true, nil })
+			if hasArgs {
+				err = errors.New("several statements with arguments: execute them one by one")
+			} else {
+				err = s.run(nil, func() (bool, error) { return true, nil })
+			}
 			s.finalize()
 		}
-		s = next
+		if err == nil {
+			s, rest, err = t.conn.prepare(rest)
+		}
 	}
 	if err != nil {
-		if s != nil {
-			s.finalize()
-		}
 		return nil, nil, err
 	}
 	if s == nil {
@@ -68,6 +62,27 @@ func (t *theirs) prepare(query string, hasArgs bool) (s *stmt, release func(), e
 	}
 	t.stmts[query] = s
 	return s, s.reset, nil
+}
+
+// blank reports whether there is no statement in query.
+func blank(query string) bool {
+	for {
+		query = strings.TrimLeft(query, "; \t\n\f\r")
+		var rest string
+		var found bool
+		switch {
+		case strings.HasPrefix(query, "--"):
+			_, rest, found = strings.Cut(query, "\n")
+		case strings.HasPrefix(query, "/*"):
+			_, rest, found = strings.Cut(query[2:], "*/")
+		default:
+			return query == ""
+		}
+		if !found {
+			return true
+		}
+		query = rest
+	}
 }
 
 // drop finalizes the statements that are not in use.

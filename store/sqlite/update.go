@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -30,6 +31,8 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 	u := &update{enter: make(chan *writer), leave: make(chan bool), gone: make(chan struct{})}
 	w := s.backend.writer
+	w.waiting.Add(1)
+	defer w.waiting.Add(-1)
 	r, err := w.enqueue(ctx, u)
 	if err != nil {
 		return err
@@ -184,7 +187,7 @@ func (t *Tx) Read(stream store.Stream, o store.ReadOptions) (page store.Page, er
 	}
 	err = t.do(func(w *writer) (err error) {
 		// Names that are met here may never be committed, so they are not kept.
-		page, err = newReader(w.conn).streamPage(streamName{t.store.tenant, stream}, o)
+		page, err = newReader(w.conn).streamPage(t.store.tenant, stream, o, math.MaxUint64)
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,9 +39,13 @@ type request struct {
 	failure error
 }
 
-// writer makes all writes of a backend, on one connection.
+// writer makes all writes of a backend, on one connection. Whoever holds its turn does: the
+// goroutine of run for all who wait in the queue, or a caller who finds nobody there.
 type writer struct {
+	turn    sync.Mutex   // guards what is not a channel
+	waiting atomic.Int64 // how many use the queue
 	*conn
+	reader  *reader // by the same connection, for short reads
 	backend *backend
 	queue   chan *request
 	held    *request      // that was taken out of the queue, and is for the next group
@@ -49,7 +54,7 @@ type writer struct {
 
 	// What is in the file, as long as nobody else has written to it: the
 	// version says whether.
-	version    int64
+	version    uint32
 	tenants    map[string]*tenantHead
 	streams    map[streamKey]streamHead
 	kinds      map[kind]int64
@@ -85,6 +90,7 @@ func newWriter(b *backend, c *config) (*writer, error) {
 		stopped: make(chan struct{}),
 	}
 	w.theirs.conn = conn
+	w.reader = newReader(conn)
 	w.forget()
 	if err := conn.script("PRAGMA busy_timeout=5"); err != nil { // see begin
 		return nil, errors.Join(err, conn.close())
@@ -115,6 +121,11 @@ func (b *backend) writable(ctx context.Context) error {
 // submit has the writer make a write and returns when it is committed. If ctx
 // ends before it was begun, it is never made.
 func (w *writer) submit(ctx context.Context, job write) error {
+	if done, err := w.alone(job); done {
+		return err
+	}
+	w.waiting.Add(1)
+	defer w.waiting.Add(-1)
 	r, err := w.enqueue(ctx, job)
 	if err != nil {
 		return err
@@ -133,6 +144,28 @@ func (w *writer) submit(ctx context.Context, job write) error {
 	default:
 		return store.ErrClosed // it is left in the queue
 	}
+}
+
+// alone makes a write here and now if nobody else writes, and reports whether it has.
+// Nobody else is kept waiting for a goroutine to wake up, which costs more than the rest
+// of a small append. Where another process writes, it leaves the write to the queue.
+func (w *writer) alone(job write) (done bool, err error) {
+	if w.waiting.Load() > 0 || !w.turn.TryLock() {
+		return false, nil
+	}
+	defer w.turn.Unlock()
+	if w.backend.closed() {
+		return true, store.ErrClosed
+	}
+	err = w.begin(0)
+	if isBusy(err) {
+		return false, nil
+	}
+	err = w.finish([]*request{{write: job}}, err)
+	if err == nil {
+		w.backend.news.tell()
+	}
+	return true, err
 }
 
 // enqueue asks the writer to make a write.
@@ -158,8 +191,10 @@ func (w *writer) run() {
 		if r == nil {
 			return
 		}
+		w.turn.Lock()
 		group = w.pending(group[:0], r)
 		err := w.commit(group)
+		w.turn.Unlock()
 		if err == nil {
 			w.backend.news.tell()
 		}
@@ -216,9 +251,16 @@ func (w *writer) commit(group []*request) error {
 	if len(group) == 0 {
 		return nil
 	}
-	begun := w.transact(group)
-	err := begun
-	if begun == nil {
+	return w.finish(group, w.begin(busyTimeout))
+}
+
+// finish is the rest of commit after begin has returned err.
+func (w *writer) finish(group []*request, err error) error {
+	if err == nil {
+		err = w.transact(group)
+	}
+	begun := err
+	if err == nil {
 		err = w.exec("COMMIT")
 	}
 	if err == nil {
@@ -238,11 +280,8 @@ func (w *writer) commit(group []*request) error {
 	return err
 }
 
-// transact begins a transaction and makes the writes of group in it.
+// transact makes the writes of group in the transaction that has begun.
 func (w *writer) transact(group []*request) error {
-	if err := w.begin(); err != nil {
-		return err
-	}
 	if err := w.refresh(); err != nil {
 		return err
 	}
@@ -258,19 +297,20 @@ func (w *writer) transact(group []*request) error {
 // begin begins a transaction that writes. SQLite looks for a lock that is taken less
 // and less often, and beside a process that commits without pause may not find it
 // free for long; so it gives up soon and is asked anew, which begins with many looks.
-func (w *writer) begin() error {
-	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
-	for {
-		err := w.exec("BEGIN IMMEDIATE")
-		if !isBusy(err) || time.Now().After(deadline) { //nolint:forbidigo // as above
-			return err
-		}
+func (w *writer) begin(patience time.Duration) error {
+	err := w.exec("BEGIN IMMEDIATE")
+	if !isBusy(err) || patience == 0 {
+		return err
 	}
+	for deadline := time.Now().Add(patience); isBusy(err) && time.Now().Before(deadline); { //nolint:forbidigo // of another process's work
+		err = w.exec("BEGIN IMMEDIATE")
+	}
+	return err
 }
 
 // refresh forgets what is remembered of the file if somebody else has written.
 func (w *writer) refresh() error {
-	version, err := w.number("PRAGMA data_version")
+	version, err := w.conn.version()
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,19 @@ func (b *backend) shut() {
 	b.kill()
 	b.news.listeners.Wait()
 	if b.ownsPool {
-		b.pool.Close()
+		b.closePool()
+	}
+}
+
+// closePool closes the pool, and does not wait for connections to a server that is silent.
+func (b *backend) closePool() {
+	closed := make(chan struct{})
+	go func() { b.pool.Close(); close(closed) }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
 	}
 }
 

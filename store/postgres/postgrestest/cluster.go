@@ -19,10 +19,7 @@ import (
 // It has settings, as those of [Start].
 func (s *Server) Standby(tb testing.TB, name string, settings ...string) *Server {
 	tb.Helper()
-	standby, err := startWith(settings, func(r *Server) *exec.Cmd {
-		return r.command(filepath.Join(r.bin, "pg_basebackup"), "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
-			"--dbname", s.conninfo(name), "--pgdata", r.data())
-	})
+	standby, err := startWith(settings, func(r *Server) *exec.Cmd { return r.backup(s, name) })
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -30,9 +27,34 @@ func (s *Server) Standby(tb testing.TB, name string, settings ...string) *Server
 	return standby
 }
 
+// backup returns the command that makes s a replica of primary, called name.
+func (s *Server) backup(primary *Server, name string) *exec.Cmd {
+	return s.command(filepath.Join(s.bin, "pg_basebackup"), "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
+		"--dbname", primary.conninfo(name), "--pgdata", s.data())
+}
+
+// Rejoin starts a server that was killed again, at the same address, as a replica of
+// primary called name. What it had is gone.
+func (s *Server) Rejoin(tb testing.TB, name string, primary *Server) {
+	tb.Helper()
+	if err := os.RemoveAll(s.data()); err != nil {
+		tb.Fatal(err)
+	}
+	if out, err := s.backup(primary, name).CombinedOutput(); err != nil {
+		tb.Fatalf("pg_basebackup: %v: %s", err, out)
+	}
+	s.Restart(tb)
+}
+
 // conninfo returns how a replica called name connects to s.
 func (s *Server) conninfo(name string) string {
 	return "host=" + s.dir + " user=postgres application_name=" + name
+}
+
+// Cut has s, a replica, replicate from nobody.
+func (s *Server) Cut(tb testing.TB) {
+	tb.Helper()
+	s.Set(tb, "primary_conninfo", "")
 }
 
 // Follow has s, a replica called name, replicate from another primary.

@@ -1,0 +1,235 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+	"github.com/evolvego/evolve/store/storetest/history"
+)
+
+// failoversEnv is how often TestFailover kills the primary; once without it.
+const failoversEnv = "EVOLVE_FAILOVERS"
+
+// cluster is three servers of which one is the primary.
+type cluster struct {
+	servers map[string]*postgrestest.Server
+	primary string
+	dbURL   string // of the database at the first primary
+}
+
+// newCluster starts a cluster in which a commit waits for one standby, or, without sync, for
+// none.
+func newCluster(t *testing.T, sync bool) *cluster {
+	t.Helper()
+	a := postgrestest.Start(t)
+	c := &cluster{servers: map[string]*postgrestest.Server{"a": a}, primary: "a", dbURL: a.URL(t)}
+	if sync { // the replicas inherit it, for when they are promoted
+		a.Set(t, "synchronous_standby_names", "ANY 1 (a, b, c)")
+	}
+	for _, name := range []string{"b", "c"} {
+		c.servers[name] = a.Standby(t, name)
+	}
+	return c
+}
+
+// url returns the URL by which clients find the primary.
+func (c *cluster) url(t *testing.T) string {
+	t.Helper()
+	return postgrestest.At(t, c.dbURL, c.servers["a"], c.servers["b"], c.servers["c"]) +
+		"&target_session_attrs=read-write&connect_timeout=2"
+}
+
+// failover kills the primary, promotes the standby that has received more, and has the others
+// follow it, the killed one as a new replica. With cut the replicas are cut off before, until
+// the primary has acknowledged more, if it does.
+func (c *cluster) failover(t *testing.T, cut bool, acknowledged *atomic.Int64) {
+	t.Helper()
+	old := c.servers[c.primary]
+	var standbys []string
+	for name, s := range c.servers {
+		if name != c.primary {
+			standbys = append(standbys, name)
+			if cut {
+				s.Cut(t)
+			}
+		}
+	}
+	if cut {
+		const more = 20
+		for before, deadline := acknowledged.Load(), time.Now().Add(3*time.Second); acknowledged.Load() < before+more && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	old.Kill(t)
+	slices.SortFunc(standbys, func(a, b string) int {
+		return int(c.servers[b].Received(t) - c.servers[a].Received(t))
+	})
+	killed, next := c.primary, standbys[0]
+	c.servers[next].Promote(t)
+	c.primary = next
+	c.servers[standbys[1]].Follow(t, standbys[1], c.servers[next])
+	c.servers[killed].Rejoin(t, killed, c.servers[next])
+}
+
+// workload is eight writers on four streams, and a subscription.
+type workload struct {
+	st           *postgres.Store
+	recorder     *history.Recorder
+	acknowledged atomic.Int64
+	unknown      atomic.Int64 // outcomes, each settled by sending the append again
+	writing      sync.WaitGroup
+	stop         chan struct{}
+	seen         chan []string
+}
+
+const clusterStreams = 4
+
+func newWorkload(ctx context.Context, st *postgres.Store) *workload {
+	w := &workload{st: st, recorder: history.Record(st), stop: make(chan struct{}), seen: make(chan []string, 1)}
+	go func() { w.seen <- followedIDs(ctx, st) }()
+	for i := range 2 * clusterStreams {
+		w.writing.Go(func() { w.write(history.WithClient(ctx, i), stream(i%clusterStreams)) })
+	}
+	return w
+}
+
+// write appends to s what nobody else does, and sends it again until its outcome is known.
+func (w *workload) write(ctx context.Context, s store.Stream) {
+	version := uint64(0)
+	for {
+		events := batch(1)
+		for settled := false; !settled; {
+			select {
+			case <-w.stop:
+				return
+			default:
+			}
+			short, cancel := context.WithTimeout(ctx, 2*time.Second)
+			got, err := w.recorder.Append(short, s, store.Exactly(version), events)
+			cancel()
+			var conflict *store.ConflictError
+			switch {
+			case err == nil:
+				version, settled = got.Version, true
+				w.acknowledged.Add(1)
+			case errors.As(err, &conflict):
+				version, settled = conflict.Actual, true
+			case errors.Is(err, store.ErrRefused): // not made, so again
+			default:
+				w.unknown.Add(1)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+	}
+}
+
+// check ends the workload, and returns why what it was told cannot be, if it cannot.
+func (w *workload) check(t *testing.T) error {
+	t.Helper()
+	ctx := within(t)
+	close(w.stop)
+	w.writing.Wait()
+	if _, err := w.st.Append(ctx, store.Stream{Type: "End", ID: "1"}, store.NoStream, batch(1)); err != nil {
+		return err
+	}
+	for i := range clusterStreams {
+		h, err := w.recorder.History(ctx, w.st, stream(i))
+		if err != nil {
+			return err
+		}
+		if err := history.Check(h); err != nil {
+			return err
+		}
+	}
+	log := followedIDs(ctx, w.st)
+	if seen := <-w.seen; !slices.Equal(seen, log) {
+		return fmt.Errorf("a subscription yielded %d events, and the log has %d others", len(seen), len(log))
+	}
+	t.Logf("%d appends, %d unknown outcomes", w.acknowledged.Load(), w.unknown.Load())
+	return nil
+}
+
+// followedIDs returns the positions and ids of the log, up to the event of type End.
+func followedIDs(ctx context.Context, st *postgres.Store) (ids []string) {
+	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+		if err != nil {
+			return append(ids, err.Error())
+		}
+		for i := range page.Events {
+			e := &page.Events[i]
+			ids = append(ids, fmt.Sprint(e.Position, " ", e.ID))
+			if e.Stream.Type == "End" {
+				return ids
+			}
+		}
+	}
+	return ids
+}
+
+// failovers returns how often the primary is killed.
+func failovers() int {
+	if n, err := strconv.Atoi(os.Getenv(failoversEnv)); err == nil {
+		return n
+	}
+	return 1
+}
+
+// TestFailover: where each commit waits for one of two standbys, nothing that was acknowledged
+// is lost when the primary is killed and the standby that has more is promoted, whatever its
+// clients were doing; and an append whose outcome is unknown is settled by sending it again.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, true)
+	st := open(t, c.url(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	w := newWorkload(ctx, st)
+	for n := range failovers() {
+		w.await(t, 50)
+		c.failover(t, n%2 == 1, &w.acknowledged)
+	}
+	w.await(t, 50)
+	if err := w.check(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// await returns when n more appends were acknowledged.
+func (w *workload) await(t *testing.T, n int64) {
+	t.Helper()
+	before := w.acknowledged.Load()
+	for deadline := time.Now().Add(2 * time.Minute); w.acknowledged.Load() < before+n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d appends in two minutes, want %d", w.acknowledged.Load()-before, n)
+		}
+	}
+}
+
+// TestFailoverWithoutQuorum: the same finds what is lost where no commit waits for a standby.
+func TestFailoverWithoutQuorum(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, false)
+	st := open(t, c.url(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	w := newWorkload(ctx, st)
+	w.await(t, 50)
+	c.failover(t, true, &w.acknowledged)
+	w.await(t, 50)
+	if err := w.check(t); err == nil {
+		t.Error("acknowledged appends were lost, and the checks have not found that")
+	} else {
+		t.Logf("found: %.200s", err)
+	}
+}

@@ -1,0 +1,197 @@
+package projectiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/faults"
+)
+
+// Append is events that are appended to a stream together.
+type Append struct {
+	Stream store.Stream
+	Events []store.Event
+}
+
+// Given returns the Append of events to a stream. It encodes them with c, and fails the
+// test if that is not possible.
+func Given[E any](t testing.TB, c codec.Codec[E], stream store.Stream, events ...E) Append {
+	t.Helper()
+	a := Append{Stream: stream}
+	for _, event := range events {
+		e, err := c.Encode(event)
+		if err != nil {
+			t.Fatalf("encode %v: %v", event, err)
+		}
+		e.ID = store.NewID()
+		a.Events = append(a.Events, e)
+	}
+	return a
+}
+
+// Subject is a projection that [Fold] checks.
+type Subject[T projection.Tx, E any] struct {
+	// New returns the projection of the log and into the target of a World.
+	New func(w World[T]) *projection.Projection[T, E]
+	// Read returns what the read model has, to be compared by reflect.DeepEqual.
+	Read func(ctx context.Context, w World[T]) (any, error)
+	// Want returns what it should have after a history, such as the fold of a view.
+	// Nil compares with what the projection does one event at a time.
+	Want func(history []Append) any
+}
+
+// Fold checks that the read model of a projection depends on the history only: not on how
+// the log is cut into transactions, on crashes and lost answers, on restarts, or on a
+// second owner. It runs history that often in new Worlds of open, with other accidents
+// each time, and compares. With -short it does so 5 times, otherwise 25 times.
+//
+// What it finds in practice: a handler that keeps something between two calls, that reads
+// the clock, or that writes elsewhere than in its transaction.
+func Fold[T projection.Tx, E any](
+	t *testing.T, open func(t *testing.T) World[T], subject Subject[T, E], history []Append,
+) {
+	t.Helper()
+	trials := 25
+	if testing.Short() {
+		trials = 5
+	}
+	var want any
+	known := subject.Want != nil
+	if known {
+		want = subject.Want(history)
+	}
+	for trial := range trials + 1 {
+		seed := uint64(trial) //nolint:gosec // small
+		inWorld(t, open, func(t *testing.T, w World[T]) {
+			t.Helper()
+			got := folded(t, w, subject, history, seed)
+			switch {
+			case !known:
+				want, known = got, true
+			case !reflect.DeepEqual(got, want):
+				t.Errorf("the read model is not what the history makes of it, with the accidents of seed %d:\n got %+v\nwant %+v", seed, got, want)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// inWorld calls do with a new World, in virtual time if it is virtual.
+func inWorld[T projection.Tx](t *testing.T, open func(t *testing.T) World[T], do func(t *testing.T, w World[T])) {
+	t.Helper()
+	w := open(t)
+	if !w.Virtual {
+		do(t, w)
+		return
+	}
+	synctest.Test(t, func(t *testing.T) {
+		t.Helper()
+		do(t, open(t))
+	})
+}
+
+// folded returns the read model of history after the accidents of a seed; of seed 0, after
+// none, and one event at a time.
+func folded[T projection.Tx, E any](t *testing.T, w World[T], subject Subject[T, E], history []Append, seed uint64) any {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	random := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // no secret
+	rate := faults.Rate{Down: 0.1, Undone: 0.1, Lost: 0.1}
+	if seed == 0 {
+		rate = faults.Rate{}
+	}
+	flaky := w
+	flaky.Target = faults.WrapTarget(faults.Wrap(nil, seed, rate), w.Target)
+	owner := func() *projection.Projection[T, E] {
+		size := 1
+		if seed > 0 {
+			size = 1 + random.IntN(9)
+		}
+		return subject.New(flaky).WithoutLease().WithRetry(quick()).WithBatch(size, time.Hour)
+	}
+	for len(history) > 0 {
+		n := 1
+		if seed > 0 {
+			n = 1 + random.IntN(len(history))
+		}
+		var last store.Appended
+		for _, a := range history[:n] {
+			var err error
+			if last, err = w.Store.Append(ctx, a.Stream, store.Any, a.Events); err != nil {
+				t.Fatalf("append to %s: %v", a.Stream, err)
+			}
+		}
+		history = history[n:]
+		owners := []*projection.Projection[T, E]{owner()}
+		if seed > 0 && random.IntN(2) == 0 {
+			owners = append(owners, owner())
+		}
+		runAll(ctx, t, owners, last.Position)
+	}
+	got, err := subject.Read(ctx, w)
+	if err != nil {
+		t.Fatalf("read the read model: %v", err)
+	}
+	return got
+}
+
+// runAll runs owners at once until each has come to position.
+func runAll[T projection.Tx, E any](ctx context.Context, t *testing.T, owners []*projection.Projection[T, E], position uint64) {
+	t.Helper()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, len(owners))
+	for _, p := range owners {
+		go func() { done <- p.Run(ctx) }()
+	}
+	for _, p := range owners {
+		waiting, cancel := context.WithTimeout(ctx, 20*time.Second)
+		err := p.WaitFor(waiting, position)
+		cancel()
+		if err != nil {
+			t.Fatalf("wait for position %d: %v", position, err)
+		}
+	}
+	stop()
+	for range owners {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Fatalf("Run = %v", err)
+		}
+	}
+}
+
+// Documents returns a Read for projections into documents with states S: a map of the
+// states by their keys.
+func Documents[S any, T projection.Tx, E any](
+	build func(w World[T]) *projection.Projection[T, E],
+) func(ctx context.Context, w World[T]) (any, error) {
+	return func(ctx context.Context, w World[T]) (any, error) {
+		p := build(w)
+		states := map[string]S{}
+		for from := ""; ; {
+			page, err := projection.Scan[S](ctx, p, from, "", store.DefaultLimit)
+			if err != nil {
+				return nil, fmt.Errorf("scan: %w", err)
+			}
+			for _, e := range page {
+				states[e.Key] = e.State
+				from = e.Key + "\x01"
+			}
+			if len(page) < store.DefaultLimit {
+				return states, nil
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // place is a file of the store that is open, with the two that SQLite keeps beside
@@ -16,6 +17,11 @@ type place struct {
 	path  string // absolute, as the caller knows it
 	real  string // without symbolic links: SQLite names the other two after it
 	files [3]fs.FileInfo
+
+	// What checkSoon goes by. Only the writer uses it.
+	dirs    [2]string // of path and real
+	quiet   [2]fs.FileInfo
+	checked time.Time
 }
 
 // ends are what the names of the three files end with.
@@ -36,7 +42,7 @@ func newPlace(path string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &place{path: full, real: actual}, nil
+	return &place{path: full, real: actual, dirs: [2]string{filepath.Dir(full), filepath.Dir(actual)}}, nil
 }
 
 // note notes the files that are there. They must be open, so that they are the ones that
@@ -69,6 +75,40 @@ func (p *place) check() error {
 		}
 	}
 	return nil
+}
+
+// checkEvery is how long checkSoon may go by the directories.
+const checkEvery = time.Second
+
+// checkSoon is check for a caller who asks all the time. To rename, delete or create a
+// file changes the time of its directory. So if that has not changed since the files were
+// looked at, they are the same. A time that is not old says nothing, because several
+// changes may have the same one. What leaves the directory as it is, such as a mount, is
+// found after checkEvery.
+func (p *place) checkSoon() error {
+	now := time.Now() //nolint:forbidigo // that of the file system
+	dirs := p.dirs[:]
+	if dirs[0] == dirs[1] {
+		dirs = dirs[:1]
+	}
+	same := now.Sub(p.checked) < checkEvery
+	for i := 0; i < len(dirs); i++ {
+		info, err := os.Stat(dirs[i])
+		if err != nil {
+			return p.gone(0, err)
+		}
+		was := p.quiet[i]
+		same = same && was != nil && info.ModTime().Equal(was.ModTime()) && os.SameFile(info, was)
+		p.quiet[i] = nil
+		if now.Sub(info.ModTime()) > checkEvery {
+			p.quiet[i] = info
+		}
+	}
+	if same {
+		return nil
+	}
+	p.checked = now
+	return p.check()
 }
 
 // checkMain is check of the main file, without those beside it.

@@ -65,43 +65,69 @@ func TestMoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
-			dir := filepath.Join(t.TempDir(), "data")
-			if err := os.Mkdir(dir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(dir, "events.db")
-			st := open(t, path)
-			if _, err := st.Append(ctx, s, store.NoStream, batch(1)); err != nil {
-				t.Fatal(err)
-			}
+			path, st := movable(t)
 			tt.change(t, path)
-			_, err := st.Append(ctx, s, store.Exactly(1), batch(1))
-			var file *sqlite.FileError
-			if !errors.As(err, &file) || file.Path != path || !errors.Is(err, sqlite.ErrMoved) {
-				t.Errorf("Append = %v, want a *FileError that is ErrMoved", err)
+			wantMoved(t, path, st, tt.main)
+		})
+		t.Run(name+", in a directory that was quiet", func(t *testing.T) {
+			t.Parallel()
+			path, st := movable(t)
+			quiet := time.Now().Add(-time.Hour)
+			if err := os.Chtimes(filepath.Dir(path), quiet, quiet); err != nil {
+				t.Fatal(err)
 			}
-			if !errors.Is(err, store.ErrRefused) {
-				t.Errorf("Append = %v, want ErrRefused, as nothing was written", err)
-			}
-			err = st.Update(ctx, func(tx *sqlite.Tx) error {
-				return tx.SaveCheckpoint("c", store.Checkpoint{}, store.Checkpoint{Position: 1})
-			})
-			if !errors.Is(err, sqlite.ErrMoved) {
-				t.Errorf("Update = %v, want ErrMoved", err)
-			}
-			if _, err := st.Read(ctx, s, store.ReadOptions{}); errors.Is(err, sqlite.ErrMoved) != tt.main {
-				t.Errorf("Read = %v, want ErrMoved: %t", err, tt.main)
-			}
-			for _, err := range st.Subscribe(ctx, store.LogOptions{}) { // and does not go on for ever
-				if err != nil {
-					if !errors.Is(err, sqlite.ErrMoved) {
-						t.Errorf("Subscribe = %v, want ErrMoved", err)
-					}
-					break
+			for range 2 { // the second goes by the first
+				if _, err := st.Append(t.Context(), store.Stream{Type: "A", ID: "2"}, store.Any, batch(1)); err != nil {
+					t.Fatal(err)
 				}
 			}
+			tt.change(t, path)
+			wantMoved(t, path, st, tt.main)
 		})
+	}
+}
+
+// movable returns a store with an event in a directory of its own.
+func movable(t *testing.T) (path string, st *sqlite.Store) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(dir, "events.db")
+	st = open(t, path)
+	if _, err := st.Append(t.Context(), store.Stream{Type: "A", ID: "1"}, store.NoStream, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	return path, st
+}
+
+// wantMoved fails unless every write is refused, subscriptions end, and reads too if the
+// main file is another one.
+func wantMoved(t *testing.T, path string, st *sqlite.Store, main bool) {
+	t.Helper()
+	ctx, s := t.Context(), store.Stream{Type: "A", ID: "1"}
+	_, err := st.Append(ctx, s, store.Exactly(1), batch(1))
+	var file *sqlite.FileError
+	if !errors.As(err, &file) || file.Path != path || !errors.Is(err, sqlite.ErrMoved) || !errors.Is(err, store.ErrRefused) {
+		t.Errorf("Append = %v, want a *FileError that is ErrMoved, and ErrRefused, as nothing was written", err)
+	}
+	err = st.Update(ctx, func(tx *sqlite.Tx) error {
+		return tx.SaveCheckpoint("c", store.Checkpoint{}, store.Checkpoint{Position: 1})
+	})
+	if !errors.Is(err, sqlite.ErrMoved) {
+		t.Errorf("Update = %v, want ErrMoved", err)
+	}
+	if _, err := st.Read(ctx, s, store.ReadOptions{}); errors.Is(err, sqlite.ErrMoved) != main {
+		t.Errorf("Read = %v, want ErrMoved: %t", err, main)
+	}
+	for _, err := range st.Subscribe(ctx, store.LogOptions{}) { // and does not go on for ever
+		if err != nil {
+			if !errors.Is(err, sqlite.ErrMoved) {
+				t.Errorf("Subscribe = %v, want ErrMoved", err)
+			}
+			break
+		}
 	}
 }
 

@@ -291,7 +291,7 @@ func (w *writer) transact(group []*request) error {
 		}
 	}
 	// As late as possible: what is committed to a file that has lost its name is lost.
-	return w.backend.place.check()
+	return w.backend.place.checkSoon()
 }
 
 // begin begins a transaction that writes. SQLite looks for a lock that is taken less

@@ -137,6 +137,26 @@ func TestNewID(t *testing.T) {
 	})
 }
 
+// TestNewIDs checks that the ids of a batch are ids as those of NewID, and do not repeat.
+func TestNewIDs(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	seen := map[string]bool{}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 50).Draw(t, "n")
+		ids := store.NewIDs(n)
+		if len(ids) != n {
+			t.Fatalf("NewIDs(%d) returned %d ids", n, len(ids))
+		}
+		for i, id := range ids {
+			if !form.MatchString(id) || seen[id] || id[:13] != ids[0][:13] {
+				t.Fatalf("NewIDs(%d)[%d] = %q, seen before: %v; the first is %q", n, i, id, seen[id], ids[0])
+			}
+			seen[id] = true
+		}
+	})
+}
+
 // TestFilter checks Matches against a filter with each field set or not.
 func TestFilter(t *testing.T) {
 	t.Parallel()

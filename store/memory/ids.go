@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -12,82 +13,133 @@ import (
 // locks, of plain numbers that the garbage collector need not look at: a map of
 // strings to events would take three times the memory.
 type ids struct {
-	seed   maphash.Seed
-	shards [shards]idShard
+	seed  maphash.Seed
+	table atomic.Pointer[idTable] // replaced once, by spread
+}
+
+// idTable is the ids over one lock, or over many.
+type idTable struct {
+	shards []idShard // one, or as many as shards
+	mask   uint64    // of the bits of a hash that say which
 }
 
 type idShard struct {
 	mu    sync.Mutex
 	slots []uint64 // guarded by mu; 0, or the top bits of a hash and a position
 	used  int      // guarded by mu; how many are not 0, at most 3/4
-	_     [24]byte // a cache line for each shard
+	moved bool     // guarded by mu; the ids are in another table
+	_     [16]byte // a cache line for each shard
 }
+
+// fewIDs is how many ids a tenant keeps behind one lock, because many tenants have no
+// more.
+const fewIDs = 64
 
 // positionBits is how much of a slot is the position: enough for more events
 // than fit any memory. The rest is of the hash, and says where to look.
 const positionBits = 40
 
 func newIDs() *ids {
-	return &ids{seed: maphash.MakeSeed()}
+	x := &ids{seed: maphash.MakeSeed()}
+	x.table.Store(&idTable{make([]idShard, 1), 0})
+	return x
 }
+
+func (x *ids) hash(id string) uint64 { return maphash.String(x.seed, id) }
 
 // hashes appends the hash of the id of each event to buf.
 func (x *ids) hashes(buf []uint64, events []store.Event) []uint64 {
 	for i := range events {
-		buf = append(buf, maphash.String(x.seed, events[i].ID))
+		buf = append(buf, x.hash(events[i].ID))
 	}
 	return buf
 }
 
-func (x *ids) of(hash uint64) *idShard { return &x.shards[hash%shards] }
+func (t *idTable) shard(hash uint64) uint64 { return hash & t.mask }
 
-// lock locks the shards of hashes, upwards so that no two callers wait for each
-// other, and returns which.
-func (x *ids) lock(hashes []uint64) (locked uint64) {
-	for _, hash := range hashes {
-		locked |= 1 << (hash % shards)
+// lockedIDs is some shards of a table, whose locks are held.
+type lockedIDs struct {
+	table *idTable
+	set   uint64
+}
+
+// lock locks the shards of hashes, of which there must be one.
+func (x *ids) lock(hashes []uint64, l *log) lockedIDs {
+	for {
+		locked := lockedIDs{table: x.table.Load()}
+		for _, hash := range hashes {
+			locked.set |= 1 << locked.table.shard(hash)
+		}
+		locked.lock()
+		first := &locked.table.shards[bits.TrailingZeros64(locked.set)]
+		if !first.moved && !x.spread(locked.table, first, l) {
+			return locked
+		}
+		locked.unlock()
 	}
-	x.lockSet(locked)
-	return locked
 }
 
 // lockAll locks all shards.
-func (x *ids) lockAll() (locked uint64) {
-	locked = 1<<shards - 1
-	x.lockSet(locked)
-	return locked
-}
-
-func (x *ids) lockSet(set uint64) {
-	for ; set != 0; set &= set - 1 {
-		x.shards[bits.TrailingZeros64(set)].mu.Lock()
+func (x *ids) lockAll() lockedIDs {
+	for {
+		locked := lockedIDs{table: x.table.Load()}
+		locked.set = 1<<len(locked.table.shards) - 1
+		locked.lock()
+		if !locked.table.shards[0].moved {
+			return locked
+		}
+		locked.unlock()
 	}
 }
 
-func (x *ids) unlock(locked uint64) {
-	for ; locked != 0; locked &= locked - 1 {
-		x.shards[bits.TrailingZeros64(locked)].mu.Unlock()
+// spread moves the ids of the only shard of t, whose lock the caller holds, into a table
+// of many shards, if they are too many for one. If it does, the caller must lock again.
+func (x *ids) spread(t *idTable, shard *idShard, l *log) bool {
+	if len(t.shards) > 1 || shard.used < fewIDs {
+		return false
+	}
+	many := &idTable{make([]idShard, shards), shards - 1}
+	for _, slot := range shard.slots {
+		if position := slot & (1<<positionBits - 1); position > 0 {
+			hash := x.hash(l.at(position).ID)
+			many.shards[many.shard(hash)].add(hash, position)
+		}
+	}
+	shard.slots, shard.moved = nil, true
+	x.table.Store(many)
+	return true
+}
+
+// lock locks the shards upwards, so that no two callers wait for each other.
+func (k lockedIDs) lock() {
+	for set := k.set; set != 0; set &= set - 1 {
+		k.table.shards[bits.TrailingZeros64(set)].mu.Lock()
+	}
+}
+
+func (k lockedIDs) unlock() {
+	for set := k.set; set != 0; set &= set - 1 {
+		k.table.shards[bits.TrailingZeros64(set)].mu.Unlock()
 	}
 }
 
 // taken returns the event that has the first id of events that is taken, nil if
-// none is. The caller holds the locks of their hashes.
-func (x *ids) taken(hashes []uint64, events []store.Event, l *log) *store.Recorded {
+// none is.
+func (k lockedIDs) taken(hashes []uint64, events []store.Event, l *log) *store.Recorded {
 	for i, hash := range hashes {
-		if r := x.of(hash).find(hash, events[i].ID, l); r != nil {
+		if r := k.table.shards[k.table.shard(hash)].find(hash, events[i].ID, l); r != nil {
 			return r
 		}
 	}
 	return nil
 }
 
-// add takes the ids with hashes, of the events up to position. The caller holds
-// their locks.
-func (x *ids) add(hashes []uint64, position uint64) {
+// add takes the ids with hashes, of the events up to position.
+func (k lockedIDs) add(hashes []uint64, position uint64) {
 	position -= uint64(len(hashes))
 	for _, hash := range hashes {
 		position++
-		x.of(hash).add(hash, position)
+		k.table.shards[k.table.shard(hash)].add(hash, position)
 	}
 }
 

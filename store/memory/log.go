@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// blockSize is how many events a block of the log refers to.
-	blockSize = 1024
+	// blockSize is how many events a block of the log refers to. The first one
+	// begins with firstBlock and grows, because many logs are short.
+	blockSize  = 1024
+	firstBlock = 16
 	// maxScan is how many events of the log a page looks at, at most, so that
 	// a filter that matches little ends in bounded time.
 	maxScan = 16 * blockSize
@@ -23,10 +25,10 @@ const (
 // log is all events of a tenant in the order of their positions, which have no
 // gap. Those up to head never change and are read without a lock.
 type log struct {
-	mu     sync.Mutex                                    // for appending
-	head   atomic.Uint64                                 // stored under mu
-	blocks atomic.Pointer[[]*[blockSize]*store.Recorded] // stored under mu, before head
-	wake   atomic.Pointer[chan struct{}]                 // nil if nobody waits
+	mu     sync.Mutex                          // for appending
+	head   atomic.Uint64                       // stored under mu
+	blocks atomic.Pointer[[][]*store.Recorded] // stored under mu, before head
+	wake   atomic.Pointer[chan struct{}]       // nil if nobody waits
 }
 
 // publish puts the events of st after version first at the end of the log, and
@@ -34,9 +36,9 @@ type log struct {
 func (l *log) publish(st *stream, first uint64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := l.view()
-	for version := first + 1; version <= st.version; version++ {
-		l.put(&v, st.at(version))
+	v, events := l.view(), st.view()
+	for version := first + 1; version <= events.version; version++ {
+		l.put(&v, events.at(version))
 	}
 	l.head.Store(v.head)
 	return v.head
@@ -46,20 +48,30 @@ func (l *log) publish(st *stream, first uint64) uint64 {
 // mu.
 func (l *log) put(v *view, r *store.Recorded) {
 	block, index := v.head/blockSize, v.head%blockSize
-	if block == uint64(len(v.blocks)) {
-		v.blocks = append(v.blocks, new([blockSize]*store.Recorded))
-		blocks := v.blocks
-		l.blocks.Store(&blocks)
+	switch {
+	case v.head == 0:
+		v.blocks = [][]*store.Recorded{make([]*store.Recorded, firstBlock)}
+		l.keep(v.blocks)
+	case block == uint64(len(v.blocks)):
+		v.blocks = append(v.blocks, make([]*store.Recorded, blockSize))
+		l.keep(v.blocks)
+	case index == uint64(len(v.blocks[block])): // of the first block: those who read have the old one
+		longer := make([]*store.Recorded, 4*index)
+		copy(longer, v.blocks[0])
+		v.blocks = [][]*store.Recorded{longer}
+		l.keep(v.blocks)
 	}
 	v.head++
 	r.Position = v.head
 	v.blocks[block][index] = r
 }
 
+func (l *log) keep(blocks [][]*store.Recorded) { l.blocks.Store(&blocks) }
+
 // view is the log as it was at one moment.
 type view struct {
 	head   uint64
-	blocks []*[blockSize]*store.Recorded
+	blocks [][]*store.Recorded
 }
 
 func (l *log) view() view {

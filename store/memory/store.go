@@ -155,16 +155,16 @@ func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	var few [16]uint64
 	hashes := m.ids.hashes(few[:0], b.events)
 	name := m.streams.hash(b.stream)
-	shard := m.streams.of(name)
-	if err := m.enter(ctx, shard); err != nil {
+	shard, err := m.enter(ctx, name)
+	if err != nil {
 		return store.Appended{}, err
 	}
 	defer shard.mu.Unlock()
-	locked := m.ids.lock(hashes)
-	defer m.ids.unlock(locked)
+	locked := m.ids.lock(hashes, &m.log)
+	defer locked.unlock()
 
 	st := shard.find(name, b.stream)
-	if taken := m.ids.taken(hashes, b.events, &m.log); taken != nil {
+	if taken := locked.taken(hashes, b.events, &m.log); taken != nil {
 		return m.replay(b, st, taken)
 	}
 	if actual := st.head(); !b.expected.Matches(actual) {
@@ -184,25 +184,29 @@ func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	first := st.version
 	st.fill(b)
 	position := m.log.publish(st, first)
-	m.ids.add(hashes, position)
+	locked.add(hashes, position)
 	return store.Appended{Version: st.version, Position: position}, nil
 }
 
-// enter locks shard to append to one of its streams.
-func (m *Store) enter(ctx context.Context, shard *streamShard) error {
+// enter locks the shard of the streams with this hash, to append to one of them.
+func (m *Store) enter(ctx context.Context, hash uint64) (*streamShard, error) {
 	for {
-		shard.mu.Lock()
+		shard := m.streams.enter(hash)
 		held := shard.held
-		if held == nil {
-			return nil
+		spread := held == nil && m.streams.spread(shard)
+		if held == nil && !spread {
+			return shard, nil
 		}
 		shard.mu.Unlock()
+		if spread {
+			continue
+		}
 		select {
 		case <-held:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-m.backend.done:
-			return store.ErrClosed
+			return nil, store.ErrClosed
 		}
 	}
 }
@@ -211,15 +215,17 @@ func (m *Store) enter(ctx context.Context, shard *streamShard) error {
 // It is a *store.DuplicateError if it is not; taken has the first id of b that
 // is recorded.
 func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appended, error) {
-	last := taken
+	duplicate := &store.DuplicateError{Stream: b.stream, EventID: taken.ID, In: taken.Stream, Version: taken.Version}
+	if taken.Stream != b.stream {
+		return store.Appended{}, duplicate
+	}
+	last, view := taken, st.view()
 	for i := range b.events {
 		version := taken.Version + uint64(i)
-		if taken.Stream != b.stream || version > st.version || !st.at(version).Same(&b.events[i]) {
-			return store.Appended{}, &store.DuplicateError{
-				Stream: b.stream, EventID: taken.ID, In: taken.Stream, Version: taken.Version,
-			}
+		if version > view.version || !view.at(version).Same(&b.events[i]) {
+			return store.Appended{}, duplicate
 		}
-		last = st.at(version)
+		last = view.at(version)
 	}
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
 }

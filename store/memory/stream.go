@@ -3,77 +3,133 @@ package memory
 import (
 	"hash/maphash"
 	"maps"
+	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
 )
 
-// shards is over how many locks the streams, and the ids, of a tenant are
-// spread. A set of shards of the ids is a uint64.
+// shards is over how many locks the streams, and the ids, of a tenant are spread once it
+// has more than a few of them. A set of shards of the ids is a uint64.
 const shards = 64
+
+// fewStreams is how many streams a tenant keeps behind one lock, because many tenants
+// have no more.
+const fewStreams = 8
 
 // streams are the streams of a tenant.
 type streams struct {
-	seed   maphash.Seed
-	shards [shards]streamShard
+	seed  maphash.Seed
+	table atomic.Pointer[streamTable] // replaced once, by spread
 }
 
-// streamShard is some of the streams, by the hash of their names: a hash that is
-// made once, and compared as a number, is half the price of a look-up.
+// streamTable is the streams over one lock, or over many.
+type streamTable struct {
+	shards []streamShard // one, or as many as shards
+	mask   uint64        // of the bits of a hash that say which
+}
+
+// streamShard is some of the streams, by the hash of their ids: a hash that is made
+// once, and compared as a number, is half the price of a look-up.
 type streamShard struct {
 	mu      sync.Mutex
 	streams map[uint64]*stream // guarded by mu, as are the streams
 	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil: none does
-	_       [40]byte           // a cache line for each shard
+	moved   bool               // guarded by mu; the streams are in another table
+	_       [32]byte           // a cache line for each shard
 }
 
 func newStreams() *streams {
-	return &streams{seed: maphash.MakeSeed()}
+	x := &streams{seed: maphash.MakeSeed()}
+	x.table.Store(&streamTable{make([]streamShard, 1), 0})
+	return x
 }
 
-func (x *streams) hash(name store.Stream) uint64 { return maphash.Comparable(x.seed, name) }
+// hash is that of the id, because few streams of different types share one.
+func (x *streams) hash(name store.Stream) uint64 { return maphash.String(x.seed, name.ID) }
 
-func (x *streams) of(hash uint64) *streamShard { return &x.shards[hash%shards] }
+func (t *streamTable) of(hash uint64) *streamShard { return &t.shards[hash&t.mask] }
+
+// enter locks the shard of the streams with this hash, and returns it.
+func (x *streams) enter(hash uint64) *streamShard {
+	for {
+		shard := x.table.Load().of(hash)
+		shard.mu.Lock()
+		if !shard.moved {
+			return shard
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// spread moves the streams of shard, whose lock the caller holds, into a table of many
+// shards, if they are too many for one. If it does, the caller must enter again.
+func (x *streams) spread(shard *streamShard) bool {
+	if len(x.table.Load().shards) > 1 || len(shard.streams) < fewStreams {
+		return false
+	}
+	t := &streamTable{make([]streamShard, shards), shards - 1}
+	for i := range t.shards {
+		t.shards[i].held = shard.held
+	}
+	for hash, st := range shard.streams {
+		t.of(hash).put(hash, st)
+	}
+	shard.streams, shard.moved = nil, true
+	x.table.Store(t)
+	return true
+}
 
 // hold keeps everybody but a transaction from appending until held is closed; nil ends
 // that. When it returns, no other append is under way.
 func (x *streams) hold(held chan struct{}) {
-	for i := range x.shards {
-		x.shards[i].mu.Lock()
-		x.shards[i].held = held
-		x.shards[i].mu.Unlock()
+	t := x.lock()
+	defer t.unlock()
+	for i := range t.shards {
+		t.shards[i].held = held
 	}
 }
 
-func (x *streams) lock() {
-	for i := range x.shards {
-		x.shards[i].mu.Lock()
+// lock locks all shards, and returns their table.
+func (x *streams) lock() *streamTable {
+	for {
+		t := x.table.Load()
+		for i := range t.shards {
+			t.shards[i].mu.Lock()
+		}
+		if !t.shards[0].moved {
+			return t
+		}
+		t.unlock()
 	}
 }
 
-func (x *streams) unlock() {
-	for i := range x.shards {
-		x.shards[i].mu.Unlock()
+func (t *streamTable) unlock() {
+	for i := range t.shards {
+		t.shards[i].mu.Unlock()
 	}
 }
 
 // view returns the stream called name as it is now, and false, with one that has
 // no events, if there is none.
-func (x *streams) view(name store.Stream) (stream, bool) {
+func (x *streams) view(name store.Stream) (streamView, bool) {
 	hash := x.hash(name)
-	shard := x.of(hash)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if st := shard.find(hash, name); st != nil {
-		return *st, true
+	shard := x.enter(hash)
+	st := shard.find(hash, name)
+	if st == nil {
+		shard.mu.Unlock()
+		return streamView{}, false
 	}
-	return stream{}, false
+	view := st.view()
+	shard.mu.Unlock()
+	return view, true
 }
 
 // find returns the stream called name, nil if there is none. The caller holds mu.
 func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 	st := x.streams[hash]
-	for st != nil && st.name != name {
+	for st != nil && st.first[0].Stream != name {
 		st = st.next
 	}
 	return st
@@ -81,72 +137,105 @@ func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 
 // add puts a new stream into the shard. The caller holds mu and will append.
 func (x *streamShard) add(hash uint64, name store.Stream) *stream {
-	if x.streams == nil {
-		x.streams = make(map[uint64]*stream)
-	}
-	st := &stream{name: name, next: x.streams[hash]}
-	x.streams[hash] = st
+	st := &stream{next: x.streams[hash]}
+	st.first[0].Stream = name
+	x.put(hash, st)
 	return st
 }
 
-// stream is the events of one stream. They never change once version covers them,
-// nor do chunks that are full, so a copy of the struct, taken under the shard's lock,
-// is a view that can be read without.
-type stream struct {
-	name    store.Stream
-	next    *stream // whose name has the same hash
-	version uint64
-	chunks  [][]store.Recorded // filled up to version
+func (x *streamShard) put(hash uint64, st *stream) {
+	if x.streams == nil {
+		x.streams = make(map[uint64]*stream)
+	}
+	x.streams[hash] = st
 }
 
-// A page that is lent ends at the end of a chunk, so chunks are long; but most
-// streams are short, and memory is most of the price of an append, so the first
-// ones are not. A stream that is longer than those has its events moved into a
-// long chunk.
+// stream is the events of one stream. They never change once version covers them.
+// While there is one only, it is in the stream itself, because many streams have no
+// more; its Stream is the name.
+type stream struct {
+	next    *stream // whose id has the same hash
+	version uint64
+	chunks  [][]store.Recorded // filled up to version; nil: the only event is first
+	first   [1]store.Recorded
+}
+
+// streamView is a stream as it was at one moment, which can be read without a lock.
+type streamView struct {
+	version uint64
+	chunks  [][]store.Recorded
+	first   []store.Recorded
+}
+
+// view returns st as it is now. The caller holds the shard's lock.
+func (st *stream) view() streamView {
+	return streamView{st.version, st.chunks, st.first[:]}
+}
+
+// A page that is lent ends at the end of a chunk, so chunks should be long; but most
+// streams are short, and memory is most of the price of an append. So the first chunk is
+// short, each of the next makes the stream four times as long, up to 1024 events, and
+// those after that have as many events as a page by default. Chunks are never moved.
 const (
-	shortChunks = 4
-	shortEvents = 256 // in all shortChunks
-	chunkSize   = 1024
+	shortChunks = 5
+	shortEvents = 1 << (2 * shortChunks) // in all of them
+	chunkSize   = store.DefaultLimit
 )
 
-// chunkSizes returns the sizes of the short chunks.
-func chunkSizes() [shortChunks]uint64 { return [shortChunks]uint64{4, 12, 48, 192} }
-
 // locate returns the chunk, and the index in it, of the event after version.
-func (x *stream) locate(version uint64) (chunk, index uint64) {
-	if x.version > shortEvents {
-		return version / chunkSize, version % chunkSize
+func locate(version uint64) (chunk, index uint64) {
+	if version >= shortEvents {
+		version -= shortEvents
+		return shortChunks + version/chunkSize, version % chunkSize
 	}
-	sizes := chunkSizes()
-	for version >= sizes[chunk] {
-		version -= sizes[chunk]
-		chunk++
+	if version < 4 {
+		return 0, version
 	}
-	return chunk, version
+	chunk = uint64(bits.Len64(version)-1) / 2 //nolint:gosec // 0 to 63
+	return chunk, version - 1<<(2*chunk)
+}
+
+// sizeOf returns how many events chunk has room for.
+func sizeOf(chunk uint64) uint64 {
+	switch {
+	case chunk >= shortChunks:
+		return chunkSize
+	case chunk == 0:
+		return 4
+	}
+	return 3 << (2 * chunk)
 }
 
 // head returns the version of the stream, 0 if there is none.
-func (x *stream) head() uint64 {
-	if x == nil {
+func (st *stream) head() uint64 {
+	if st == nil {
 		return 0
 	}
-	return x.version
+	return st.version
+}
+
+// chunk returns chunk n.
+func (v *streamView) chunk(n uint64) []store.Recorded {
+	if v.chunks == nil {
+		return v.first
+	}
+	return v.chunks[n]
 }
 
 // at returns the event with version, which must be there.
-func (x *stream) at(version uint64) *store.Recorded {
-	chunk, index := x.locate(version - 1)
-	return &x.chunks[chunk][index]
+func (v *streamView) at(version uint64) *store.Recorded {
+	chunk, index := locate(version - 1)
+	return &v.chunk(chunk)[index]
 }
 
 // fill adds the events of b. The caller holds the shard's lock, and assigns the
 // positions before it lets it go.
-func (x *stream) fill(b *batch) {
+func (st *stream) fill(b *batch) {
 	data := b.data
 	for i := range b.events {
-		r := x.grow()
+		r := st.grow()
 		r.Event = b.events[i]
-		r.Stream, r.Version, r.RecordedAt = x.name, x.version, b.at
+		r.Stream, r.Version, r.RecordedAt = st.first[0].Stream, st.version, b.at
 		n := len(r.Data)
 		r.Data, data = data[:n:n], data[n:]
 		complete(&r.Event, b)
@@ -154,30 +243,19 @@ func (x *stream) fill(b *batch) {
 }
 
 // grow adds an event, which is to be filled in.
-func (x *stream) grow() *store.Recorded {
-	if x.version == shortEvents {
-		x.join()
+func (st *stream) grow() *store.Recorded {
+	chunk, index := locate(st.version)
+	st.version++
+	if st.version == 1 {
+		return &st.first[0]
 	}
-	x.version++
-	chunk, index := x.locate(x.version - 1)
-	if chunk == uint64(len(x.chunks)) {
-		size := uint64(chunkSize)
-		if x.version <= shortEvents {
-			size = chunkSizes()[chunk]
-		}
-		x.chunks = append(x.chunks, make([]store.Recorded, size))
+	if chunk == uint64(len(st.chunks)) {
+		st.chunks = append(st.chunks, make([]store.Recorded, sizeOf(chunk)))
 	}
-	return &x.chunks[chunk][index]
-}
-
-// join moves the events of the short chunks into a long one. Views, pages and the
-// log keep those that they have.
-func (x *stream) join() {
-	long := make([]store.Recorded, 0, chunkSize)
-	for _, short := range x.chunks {
-		long = append(long, short...)
+	if st.version == 2 {
+		st.chunks[0][0] = st.first[0]
 	}
-	x.chunks = [][]store.Recorded{long[:chunkSize]}
+	return &st.chunks[chunk][index]
 }
 
 // complete fills in what e leaves to the store, and copies its headers.
@@ -202,42 +280,42 @@ func complete(e *store.Event, b *batch) {
 
 // lend returns the page from version from on, at most up to the end of its
 // chunk, without a copy.
-func (x *stream) lend(from, limit uint64) store.Page {
-	if from > x.version {
-		return x.forward(nil, from)
+func (v *streamView) lend(from, limit uint64) store.Page {
+	if from > v.version {
+		return v.forward(nil, from)
 	}
-	chunk, index := x.locate(from - 1)
-	events := x.chunks[chunk]
-	end := min(index+min(limit, x.version-from+1), uint64(len(events)))
-	return x.forward(events[index:end:end], from+end-index)
+	chunk, index := locate(from - 1)
+	events := v.chunk(chunk)
+	end := min(index+min(limit, v.version-from+1), uint64(len(events)))
+	return v.forward(events[index:end:end], from+end-index)
 }
 
 // read returns a copy of the page from version from on.
-func (x *stream) read(from, limit uint64) store.Page {
-	if from > x.version {
-		return x.forward(nil, from)
+func (v *streamView) read(from, limit uint64) store.Page {
+	if from > v.version {
+		return v.forward(nil, from)
 	}
-	events := make([]*store.Recorded, min(limit, x.version-from+1))
+	events := make([]*store.Recorded, min(limit, v.version-from+1))
 	for i := range events {
-		events[i] = x.at(from + uint64(i))
+		events[i] = v.at(from + uint64(i))
 	}
-	return x.forward(copies(events), from+uint64(len(events)))
+	return v.forward(copies(events), from+uint64(len(events)))
 }
 
 // forward returns the page of events, which are those before next.
-func (x *stream) forward(events []store.Recorded, next uint64) store.Page {
-	return store.Page{Events: events, Head: x.version, Next: next, End: next > x.version}
+func (v *streamView) forward(events []store.Recorded, next uint64) store.Page {
+	return store.Page{Events: events, Head: v.version, Next: next, End: next > v.version}
 }
 
 // readBackward returns a copy of the page from version from down; 0 is the last.
-func (x *stream) readBackward(from, limit uint64) store.Page {
-	if from == 0 || from > x.version {
-		from = x.version
+func (v *streamView) readBackward(from, limit uint64) store.Page {
+	if from == 0 || from > v.version {
+		from = v.version
 	}
 	events := make([]*store.Recorded, min(limit, from))
 	for i := range events {
-		events[i] = x.at(from - uint64(i))
+		events[i] = v.at(from - uint64(i))
 	}
 	next := from - uint64(len(events))
-	return store.Page{Events: copies(events), Head: x.version, Next: next, End: next == 0}
+	return store.Page{Events: copies(events), Head: v.version, Next: next, End: next == 0}
 }

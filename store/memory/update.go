@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/maphash"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -120,10 +119,10 @@ func (t *Tx) commit() {
 // commitEvents records the events of t as record does, under the same locks in the same
 // order, but all of them before anybody sees the first.
 func (m *Store) commitEvents(t *Tx) {
-	m.streams.lock()
-	defer m.streams.unlock()
+	table := m.streams.lock()
+	defer table.unlock()
 	locked := m.ids.lockAll()
-	defer m.ids.unlock(locked)
+	defer locked.unlock()
 	m.claims.mu.Lock()
 	defer m.claims.mu.Unlock()
 	m.log.mu.Lock()
@@ -132,7 +131,7 @@ func (m *Store) commitEvents(t *Tx) {
 	v := m.log.view()
 	for _, r := range t.events {
 		name := m.streams.hash(r.Stream)
-		shard := m.streams.of(name)
+		shard := table.of(name)
 		st := shard.find(name, r.Stream)
 		if st == nil {
 			st = shard.add(name, r.Stream)
@@ -140,8 +139,7 @@ func (m *Store) commitEvents(t *Tx) {
 		slot := st.grow()
 		*slot = *r
 		m.log.put(&v, slot)
-		hash := maphash.String(m.ids.seed, r.ID)
-		m.ids.of(hash).add(hash, slot.Position)
+		locked.add([]uint64{m.ids.hash(r.ID)}, slot.Position)
 	}
 	for key, holder := range t.claims {
 		m.claims.set(key, holder)
@@ -204,7 +202,7 @@ func (t *Tx) Read(s store.Stream, o store.ReadOptions) (store.Page, error) {
 			next = head
 		}
 	}
-	for ; next > 0 && next <= head && uint64(len(events)) < pageLimit(o.Limit); next += uint64(step) { //nolint:gosec // one up or down
+	for ; next > 0 && next <= head && uint64(len(events)) < pageLimit(o.Limit); next += uint64(step) {
 		events = append(events, t.at(s, next))
 	}
 	return store.Page{Events: copies(events), Head: head, Next: next, End: next == 0 || next > head}, nil
@@ -257,10 +255,10 @@ func (t *Tx) taken(events []store.Event) *store.Recorded {
 		if r := t.ids[events[i].ID]; r != nil {
 			return r
 		}
-		hashes := []uint64{maphash.String(x.seed, events[i].ID)}
-		locked := x.lock(hashes)
-		r := x.taken(hashes, events[i:i+1], &t.store.log)
-		x.unlock(locked)
+		hashes := []uint64{x.hash(events[i].ID)}
+		locked := x.lock(hashes, &t.store.log)
+		r := locked.taken(hashes, events[i:i+1], &t.store.log)
+		locked.unlock()
 		if r != nil {
 			return r
 		}

@@ -148,9 +148,10 @@ func newEvent(data string) store.Event {
 
 // newEvents returns n events with new ids and the data 1 to n.
 func newEvents(n int) []store.Event {
-	events := make([]store.Event, n)
+	events, ids := make([]store.Event, n), store.NewIDs(n)
 	for i := range events {
 		events[i] = newEvent(strconv.Itoa(i + 1))
+		events[i].ID = ids[i]
 	}
 	return events
 }

@@ -1,0 +1,49 @@
+package memory_test
+
+import (
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// perItem returns how many bytes of memory each of n items takes that make keeps.
+func perItem(n int, keep func(i int)) int64 {
+	size := func() int64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what the first one has only marked
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	before := size()
+	for i := range n {
+		keep(i)
+	}
+	return (size() - before) / int64(n)
+}
+
+// TestFootprint bounds what little costs: a stream of one event, and a tenant in which
+// nothing happens.
+func TestFootprint(t *testing.T) { //nolint:paralleltest // it counts all of the process
+	const n = 20_000
+	m := memory.New()
+	ids, names := store.NewIDs(n), make([]string, n)
+	for i := range names {
+		names[i] = "name " + strconv.Itoa(i)
+	}
+	data := []byte(`{"cents":500}`)
+	if size := perItem(n, func(i int) {
+		mustAppend(t, m, account(names[i]), store.Event{ID: ids[i], Type: "Opened", Data: data})
+	}); size > 450 {
+		t.Errorf("a stream of one event takes %d bytes, want 450 at most", size)
+	}
+	tenants := make([]store.Store, n)
+	if size := perItem(n, func(i int) { tenants[i] = mustTenant(t, m, names[i]) }); size > 1000 {
+		t.Errorf("an idle tenant takes %d bytes, want 1000 at most", size)
+	}
+	runtime.KeepAlive(m)
+	runtime.KeepAlive(tenants)
+}

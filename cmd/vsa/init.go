@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evolvego/evolve/cmd/vsa/internal/model"
+	"github.com/evolvego/evolve/cmd/vsa/internal/scaffold"
+)
+
+func newInit(_ *options) *cobra.Command {
+	var language, root string
+	var framework, dryRun, force bool
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "write vsa.yaml and the package that lists the contexts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if language != "go" {
+				return usagef("--language is %q, and this vsa knows only go", language)
+			}
+			plan, err := scaffold.Init(".", root, framework, force)
+			if err != nil {
+				return err
+			}
+			if err := apply(cmd, plan, "", dryRun, "text"); err != nil || dryRun {
+				return err
+			}
+			return existing(cmd, plan.Dir)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&language, "language", "go", "the `LANGUAGE` of the slices; only go is known")
+	f.StringVarP(&root, "root", "r", "contexts", "the `DIR` of the bounded contexts")
+	f.BoolVar(&framework, "with-framework", false, "also write a main.go that serves the contexts over HTTP")
+	f.BoolVar(&dryRun, "dry-run", false, "print the changes as a diff, and write nothing")
+	f.BoolVar(&force, "force", false, "replace files that are there")
+	return cmd
+}
+
+// existing names the deciders that are in the module already, outside of the contexts.
+func existing(cmd *cobra.Command, dir string) error {
+	p, err := model.Load(dir, ".", nil)
+	if _, ok := errors.AsType[*model.TypesError](err); ok {
+		return nil // go mod tidy comes first
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range p.Aggregates {
+		fmt.Fprintf(cmd.OutOrStdout(), "found  %s: the decider of %s; move its package below a context to have it validated\n", p.At(a.Pos), path.Base(a.Pkg.PkgPath))
+	}
+	return nil
+}

@@ -1,0 +1,352 @@
+// Package model reads from the types of a module what its vertical slices are: which
+// aggregates there are, with their commands and events, what each command may lead to,
+// what views and processes react to, which routes lead where, and which slice uses
+// another. Nothing is read from comments, and from names only what a slice is called.
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// The packages of evolve whose types say what a piece of code is.
+const (
+	EvolvePath  = "github.com/evolvego/evolve"
+	DeciderPath = EvolvePath + "/decider"
+	CodecPath   = DeciderPath + "/codec"
+	RunnerPath  = DeciderPath + "/runner"
+	PropsPath   = EvolvePath + "/props"
+)
+
+// Project is what is known of the packages of a module under a root.
+type Project struct {
+	Dir    string // absolute; all file names are relative to it
+	Root   string // the directory of the contexts, relative to Dir, with slashes
+	Module string
+	Fset   *token.FileSet
+
+	Packages   []*packages.Package // without tests, sorted by path
+	Tests      []*packages.Package
+	Contexts   []*Context // sorted by name
+	Aggregates []*Aggregate
+	Readers    []*Reader
+	Routes     []*Route
+	Codecs     []*Codec
+
+	decls map[*types.Func]*decl
+	names map[*types.TypeName]string // the stored names of events
+}
+
+// Context is a bounded context: a directory under the root.
+type Context struct {
+	Name     string
+	Packages []*packages.Package
+	API      *packages.Package // the package of the directory itself, or nil
+	Imports  []Import          // of other contexts
+}
+
+// Import is what one context imports of another.
+type Import struct {
+	To     string // the other context
+	Path   string
+	Pkg    *packages.Package // the package that imports
+	Pos    token.Pos
+	Events bool // it uses nothing of it but published events, their codec and stream type
+}
+
+// Aggregate is a decider: the command and event types that it has, and its state.
+type Aggregate struct {
+	Pkg            *packages.Package
+	Command, Event *types.Named
+	State          types.Type
+	Pos            token.Pos
+	Commands       []*Message
+	Events         []*Message
+	StreamType     string // "" if it is not a constant
+}
+
+// Message is a command or an event.
+type Message struct {
+	Obj     *types.TypeName
+	Emits   []*types.TypeName // of a command: the events that deciding it may lead to
+	Errors  []*types.Var      // of a command: the rejections that deciding it names
+	Handled token.Pos         // where it is decided or evolved; NoPos if nowhere
+	Sent    []token.Pos       // of a command: where other packages make one
+	Tested  bool
+}
+
+// Reader is a view or a process.
+type Reader struct {
+	Process bool
+	Pkg     *packages.Package
+	Pos     token.Pos
+	State   types.Type
+	Event   types.Type
+	Events  []*types.TypeName // that it does something on
+	Cases   int               // for how many events it has a case, empty ones too
+	Sends   []*types.TypeName
+	Has     map[string]bool // the fields of the process that are set
+	Tested  bool
+	Used    bool // by another package, or by another function of its own that is exported
+}
+
+// Route is a pattern that is given to a mux.
+type Route struct {
+	Pattern string
+	Pos     token.Pos
+	Pkg     *packages.Package
+	Func    *ast.FuncDecl // the function that it stands in
+	Handler ast.Expr
+	Sends   []*types.TypeName
+	Readers []*Reader
+}
+
+// Codec is a call of codec.JSON or codec.Proto.
+type Codec struct {
+	Pkg       *packages.Package
+	Call      *ast.CallExpr
+	Event     types.Type
+	Names     []Name
+	Literal   bool // its names are a literal map
+	Upcasters []Upcaster
+}
+
+// Name is the stored name of an event.
+type Name struct {
+	Name string
+	Obj  *types.TypeName
+	Pos  token.Pos
+}
+
+// Upcaster is a call of codec.Up, UpMany or Drop.
+type Upcaster struct {
+	Name   string
+	Schema int
+	Old    types.Type // nil for Drop
+	Pos    token.Pos
+}
+
+type decl struct {
+	pkg  *packages.Package
+	node *ast.FuncDecl
+}
+
+// TypesError is code that does not type-check, which nothing can be read from.
+type TypesError struct{ Errors []packages.Error }
+
+// Error says what is wrong first, and where.
+func (e *TypesError) Error() string { return Explain(e.Errors, nil) }
+
+// Explain returns the first error that is not among known, with its place if it has one,
+// and how many more there are.
+func Explain(all []packages.Error, known *TypesError) string {
+	var left []packages.Error
+	for _, e := range all {
+		again := func(k packages.Error) bool { return k.Msg == e.Msg }
+		if (known == nil || !slices.ContainsFunc(known.Errors, again)) && !slices.ContainsFunc(left, again) {
+			left = append(left, e)
+		}
+	}
+	// The go command reports what it compiled as one text, without a place.
+	slices.SortStableFunc(left, func(a, b packages.Error) int { return cmp.Compare(b.Kind, a.Kind) })
+	text := strings.TrimPrefix(left[0].Pos+": "+left[0].Msg, ": ")
+	if n := len(left) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
+	return text
+}
+
+// Load reads the packages under root of the module in dir, as if files were as in
+// overlay, whose keys are absolute paths. It returns a *[TypesError] if the code does
+// not type-check.
+func Load(dir, root string, overlay map[string][]byte) (*Project, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{Dir: dir, Root: path.Clean(filepath.ToSlash(root)), Fset: token.NewFileSet(), decls: map[*types.Func]*decl{}, names: map[*types.TypeName]string{}}
+	all, err := packages.Load(&packages.Config{
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
+			packages.NeedTypes | packages.NeedTypesInfo | packages.NeedSyntax | packages.NeedModule | packages.NeedForTest,
+		Dir: dir, Fset: p.Fset, Tests: true, Overlay: overlay,
+	}, "./"+p.Root+"/...")
+	if err != nil {
+		return nil, fmt.Errorf("load the packages under %s: %w", p.Root, err)
+	}
+	if err := p.sort(all); err != nil {
+		return nil, err
+	}
+	p.index()
+	p.findContexts()
+	for _, pkg := range p.Packages {
+		p.findCodecs(pkg)
+		p.findAggregates(pkg)
+	}
+	for _, pkg := range p.Packages {
+		p.findReaders(pkg)
+	}
+	for _, pkg := range p.Packages {
+		p.findRoutes(pkg)
+		p.findSenders(pkg)
+	}
+	p.findTests()
+	p.findImports()
+	return p, nil
+}
+
+// sort tells packages from tests, and refuses what does not type-check.
+func (p *Project) sort(all []*packages.Package) error {
+	var broken TypesError
+	for _, pkg := range all {
+		for _, e := range pkg.Errors {
+			if !strings.Contains(e.Msg, "matched no packages") {
+				broken.Errors = append(broken.Errors, e)
+			}
+		}
+		if pkg.Module != nil {
+			p.Module = pkg.Module.Path
+		}
+		switch {
+		case strings.HasSuffix(pkg.ID, ".test"), len(pkg.Syntax) == 0:
+		case pkg.ForTest != "":
+			p.Tests = append(p.Tests, pkg)
+		default:
+			p.Packages = append(p.Packages, pkg)
+		}
+	}
+	if len(broken.Errors) > 0 {
+		return &broken
+	}
+	byPath := func(a, b *packages.Package) int {
+		return cmp.Or(strings.Compare(a.PkgPath, b.PkgPath), strings.Compare(a.ID, b.ID))
+	}
+	slices.SortFunc(p.Packages, byPath)
+	slices.SortFunc(p.Tests, byPath)
+	return nil
+}
+
+// index finds the declarations of functions.
+func (p *Project) index() {
+	for _, pkg := range p.Packages {
+		for _, file := range pkg.Syntax {
+			for _, d := range file.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+					if obj, ok := pkg.TypesInfo.Defs[fn.Name].(*types.Func); ok {
+						p.decls[obj] = &decl{pkg, fn}
+					}
+				}
+			}
+		}
+	}
+}
+
+// At returns where pos is: a file relative to Dir with slashes, line and column.
+func (p *Project) At(pos token.Pos) token.Position {
+	at := p.Fset.Position(pos)
+	if rel, err := filepath.Rel(p.Dir, at.Filename); err == nil {
+		at.Filename = filepath.ToSlash(rel)
+	}
+	return at
+}
+
+// Slice returns the name of the slice that pos is in: that of open_account.go is
+// open-account.
+func (p *Project) Slice(pos token.Pos) string {
+	name := strings.TrimSuffix(path.Base(p.At(pos).Filename), ".go")
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+// ContextOf returns the name of the context that a package is in, or "".
+func (p *Project) ContextOf(pkgPath string) string {
+	prefix := p.Module + "/"
+	if p.Root != "." {
+		prefix += p.Root + "/"
+	}
+	rest, ok := strings.CutPrefix(pkgPath, prefix)
+	if !ok {
+		return ""
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	return first
+}
+
+// Inner returns the path of a package inside its context, "" for the context's own.
+func (p *Project) Inner(pkgPath string) string {
+	_, inner, _ := strings.Cut(pkgPath, "/"+p.ContextOf(pkgPath)+"/")
+	return inner
+}
+
+// Name returns the name of an event as it is stored, or that of its type.
+func (p *Project) Name(event *types.TypeName) string {
+	return cmp.Or(p.names[event], event.Name())
+}
+
+// Stored reports whether a codec names the event.
+func (p *Project) Stored(event *types.TypeName) bool { return p.names[event] != "" }
+
+// AggregateOf returns the aggregate that has t as a command or an event.
+func (p *Project) AggregateOf(t *types.TypeName) (aggregate *Aggregate, event bool) {
+	for _, a := range p.Aggregates {
+		if a.command(t) != nil {
+			return a, false
+		}
+		if a.event(t) != nil {
+			return a, true
+		}
+	}
+	return nil, false
+}
+
+func (a *Aggregate) command(t *types.TypeName) *Message { return find(a.Commands, t) }
+func (a *Aggregate) event(t *types.TypeName) *Message   { return find(a.Events, t) }
+
+func find(all []*Message, t *types.TypeName) *Message {
+	for _, m := range all {
+		if m.Obj == t {
+			return m
+		}
+	}
+	return nil
+}
+
+// SliceFiles returns the files of a's package that are slices: those that declare a
+// command, if no file declares two and none is the one of the command interface.
+func (p *Project) SliceFiles(a *Aggregate) map[string]*Message {
+	found := map[string]*Message{}
+	for _, c := range a.Commands {
+		file := p.At(c.Obj.Pos()).Filename
+		if file == p.At(a.Command.Obj().Pos()).Filename || found[file] != nil {
+			return nil
+		}
+		found[file] = c
+	}
+	return found
+}
+
+// CommandName is the unique name of a command: that of its slice, or where a file has
+// several, that of its type and aggregate.
+func (p *Project) CommandName(command *types.TypeName) string {
+	a, _ := p.AggregateOf(command)
+	if a != nil && p.SliceFiles(a) == nil {
+		return command.Name() + Pascal(a.Pkg.Types.Name())
+	}
+	return Pascal(p.Slice(command.Pos()))
+}
+
+// Pascal turns open-account and open_account into OpenAccount.
+func Pascal(s string) string {
+	var b strings.Builder
+	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return r == '-' || r == '_' }) {
+		b.WriteString(strings.ToUpper(w[:1]) + w[1:])
+	}
+	return b.String()
+}

@@ -1,0 +1,236 @@
+// Package scaffold plans what generate and init write: new files, and insertions at
+// places that the types of the project give. A plan is type-checked as a whole before
+// anything is written.
+package scaffold
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"go/format"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"golang.org/x/tools/go/packages"
+
+	"github.com/evolvego/evolve/cmd/vsa/internal/config"
+	"github.com/evolvego/evolve/cmd/vsa/internal/edit"
+	"github.com/evolvego/evolve/cmd/vsa/internal/model"
+)
+
+//go:embed templates
+var builtin embed.FS
+
+// Plan is what is to be written below a directory.
+type Plan struct {
+	Dir     string
+	Files   []File        // new ones
+	Inserts []edit.Insert // into files that are there
+	Notes   []string      // what a person is to look at next
+	ByHand  []string      // lines that have no clear place, each with where to add it
+}
+
+// File is a file that a plan creates. Its path is relative, with slashes.
+type File struct {
+	Path string
+	Text []byte
+}
+
+// Empty reports whether there is nothing to write.
+func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Inserts) == 0 }
+
+// Change is a file before and after.
+type Change struct {
+	Path          string
+	Before, After []byte // Before is nil for a new file
+	Lines         []int  // of After, where something is inserted
+}
+
+// Changes returns what the plan makes of each file, sorted by path.
+func (p *Plan) Changes() ([]Change, error) {
+	byFile := map[string][]edit.Insert{}
+	for _, i := range p.Inserts {
+		byFile[i.File] = append(byFile[i.File], i)
+	}
+	var all []Change
+	for _, f := range p.Files {
+		before, err := os.ReadFile(filepath.Join(p.Dir, filepath.FromSlash(f.Path)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		all = append(all, Change{Path: f.Path, Before: before, After: f.Text})
+	}
+	for name, inserts := range byFile {
+		before, err := os.ReadFile(filepath.Join(p.Dir, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		after, err := edit.Apply(name, before, inserts)
+		if err != nil {
+			return nil, err
+		}
+		c := Change{Path: name, Before: before, After: after}
+		for _, i := range inserts {
+			c.Lines = append(c.Lines, lineOf(after, i.Text))
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
+	return all, nil
+}
+
+// lineOf returns the line of text in which the first line of an insertion stands.
+func lineOf(text []byte, inserted string) int {
+	first, _, _ := strings.Cut(strings.TrimLeft(inserted, ", \t\n"), "\n")
+	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	for n, line := range strings.Split(string(text), "\n") {
+		if strings.Contains(squeeze(line), squeeze(strings.TrimRight(first, ", "))) {
+			return n + 1
+		}
+	}
+	return 1
+}
+
+// Check type-checks the project as the plan would leave it, and returns the first error
+// that is not there today.
+func (p *Plan) Check(root string) error {
+	changes, err := p.Changes()
+	if err != nil {
+		return err
+	}
+	overlay := map[string][]byte{}
+	for _, c := range changes {
+		if path.Ext(c.Path) == ".go" {
+			overlay[filepath.Join(p.Dir, filepath.FromSlash(c.Path))] = c.After
+		}
+	}
+	if _, err = model.Load(p.Dir, root, overlay); err == nil {
+		return nil
+	}
+	var broken *model.TypesError
+	if !errors.As(err, &broken) {
+		return err
+	}
+	_, before := model.Load(p.Dir, root, nil)
+	var known *model.TypesError
+	errors.As(before, &known)
+	for _, e := range broken.Errors {
+		if known == nil || !slices.ContainsFunc(known.Errors, func(k packages.Error) bool { return k.Msg == e.Msg }) {
+			return fmt.Errorf("nothing was written, because the result would not compile: %s", model.Explain(broken.Errors, known))
+		}
+	}
+	return nil
+}
+
+// Write writes the plan. Each file is written under a temporary name and renamed, so an
+// interrupted run leaves the old file or the new one. The files that others need come
+// first, and those that use them last.
+func (p *Plan) Write() error {
+	changes, err := p.Changes()
+	if err != nil {
+		return err
+	}
+	for _, isNew := range []bool{true, false} {
+		for _, c := range changes {
+			if (c.Before == nil) != isNew {
+				continue
+			}
+			if err := WriteFile(filepath.Join(p.Dir, filepath.FromSlash(c.Path)), c.After); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// WriteFile replaces or creates a file whole.
+func WriteFile(name string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // source code is for everybody
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(name); err == nil {
+		mode = info.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".vsa-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// Templates returns the names and texts of the templates.
+func Templates() map[string]string {
+	all := map[string]string{}
+	entries, _ := builtin.ReadDir("templates")
+	for _, e := range entries {
+		text, _ := builtin.ReadFile("templates/" + e.Name())
+		all[e.Name()] = string(text)
+	}
+	return all
+}
+
+// render fills a template, the user's own if there is one of this name.
+func render(c *config.Config, name string, data any) ([]byte, error) {
+	text := Templates()[name]
+	if c.Templates != "" {
+		own, err := os.ReadFile(filepath.Join(c.Dir, filepath.FromSlash(c.Templates), name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil {
+			text = string(own)
+		}
+	}
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"a": a, "quote": strconv.Quote, "samples": samples, "others": others,
+		"zero": func(f Field) string { return f.zero("c") },
+		"join": func(s []string) string { return strings.Join(s, ", ") },
+	}).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("template: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, data); err != nil {
+		return nil, fmt.Errorf("template: %w", err)
+	}
+	if !strings.HasSuffix(strings.TrimSuffix(name, ".tmpl"), ".go") {
+		return b.Bytes(), nil
+	}
+	out, err := format.Source(b.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("template %s does not make Go: %w\n%s", name, err, b.Bytes())
+	}
+	return out, nil
+}
+
+// samples returns a literal of the fields that have a simple example.
+func samples(fields []Field) string {
+	var all []string
+	for _, f := range fields {
+		if s := f.Sample(); s != "" {
+			all = append(all, f.Name+": "+s)
+		}
+	}
+	return "{" + strings.Join(all, ", ") + "}"
+}
+
+// others returns fields without one.
+func others(fields []Field, without Field) []Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return f.Name == without.Name })
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/cmd/vsa/internal/vsatest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// binary returns the path of vsa, which is built once. It is a program of its own and
+// not the test, because vsa gives itself to go vet as a tool.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "vsa-test-*")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return filepath.Join(dir, "vsa"), nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// TestScript runs the transcripts: what a person types, and what vsa answers.
+func TestScript(t *testing.T) { //nolint:paralleltest // testscript.Run makes its subtests parallel
+	root := vsatest.Root(t)
+	goenv := func(name string) string {
+		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name + "=" + strings.TrimSpace(string(out))
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PATH=" + filepath.Dir(path) + string(filepath.ListSeparator) + os.Getenv("PATH"), goenv("GOCACHE"), goenv("GOMODCACHE"), goenv("GOPROXY"), goenv("GOSUMDB"), "GOFLAGS=", "EVOLVE=" + root}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, env...)
+			work := "go 1.26.0\n\nuse (\n\t.\n\t" + root + "\n)\n\nreplace github.com/evolvego/evolve v0.0.0 => " + root + "\n"
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "go.work"), []byte(work), 0o600); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(e.WorkDir, "go.mod"), []byte("module example.com/bank\n\ngo 1.26.0\n\nrequire github.com/evolvego/evolve v0.0.0\n"), 0o600)
+		},
+	})
+}
+
+// vsa runs vsa in dir and returns its status and output.
+func vsa(t *testing.T, dir, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	var out, errs bytes.Buffer
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(stdin), &out, &errs
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// must runs vsa and fails the test unless it succeeds.
+func must(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	status, stdout, stderr := vsa(t, dir, "", args...)
+	if status != 0 {
+		t.Fatalf("vsa %s: status %d\n%s%s", strings.Join(args, " "), status, stdout, stderr)
+	}
+	return stdout
+}
+
+// gocmd runs the go command in dir.
+func gocmd(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// TestSteps writes a service step by step. What each command would write is compared
+// with a golden diff, byte for byte; then it is written, and the module must build, pass
+// its tests and its validation. The steps by hand are what a person would write.
+func TestSteps(t *testing.T) {
+	t.Parallel()
+	steps, err := filepath.Glob("testdata/steps/*.diff")
+	if err != nil || len(steps) < 10 {
+		t.Fatalf("testdata/steps has %d diffs, %v", len(steps), err)
+	}
+	dir := vsatest.Module(t, "example.com/bank")
+	for _, step := range steps {
+		text, err := os.ReadFile(step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, diff, _ := strings.Cut(string(text), "\n")
+		args, made := strings.CutPrefix(first, "vsa ")
+		if !made {
+			cmd := exec.CommandContext(t.Context(), "git", "apply", "-")
+			cmd.Dir, cmd.Stdin = dir, strings.NewReader(diff)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", step, err, out)
+			}
+		} else {
+			got := must(t, dir, append(strings.Fields(args), "--dry-run")...)
+			if *update {
+				if err := os.WriteFile(step, []byte(first+"\n"+got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			} else if got != diff {
+				t.Errorf("%s: vsa %s would write\n%s\nwant\n%s", step, args, got, diff)
+			}
+			must(t, dir, strings.Fields(args)...)
+			if again := must(t, dir, strings.Fields(args)...); !strings.HasPrefix(again, "nothing to do\n") && !strings.Contains(args, "init") {
+				t.Errorf("%s: the second time, vsa %s says\n%s", step, args, again)
+			}
+		}
+		gocmd(t, dir, "build", "./...")
+		if step != steps[0] {
+			if out := must(t, dir, "validate", "--strict", "--vet=false"); !strings.Contains(out, ": 0 errors, 0 warnings, 0 known") {
+				t.Errorf("%s: %s", step, out)
+			}
+		}
+	}
+	gocmd(t, dir, "vet", "./...")
+	gocmd(t, dir, "test", "-short", "./...")
+	must(t, dir, "validate", "--strict")
+	compare(t, dir, filepath.Join(vsatest.Root(t), "examples", "slices"))
+}
+
+// compare checks that an example of the repository is what the steps give.
+func compare(t *testing.T, dir, example string) {
+	t.Helper()
+	read := func(root string) map[string]string {
+		all := map[string]string{}
+		_ = filepath.WalkDir(root, func(name string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(name) != ".go" && filepath.Base(name) != "vsa.yaml" {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			rel, _ := filepath.Rel(root, name)
+			all[rel] = strings.ReplaceAll(string(text), "github.com/evolvego/evolve/examples/slices", "example.com/bank")
+			return err
+		})
+		return all
+	}
+	want, got := read(dir), read(example)
+	if *update {
+		for name, text := range want {
+			file := filepath.Join(example, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			text = strings.ReplaceAll(text, "example.com/bank", "github.com/evolvego/evolve/examples/slices")
+			text = strings.ReplaceAll(text, "Command bank ", "Command slices ")
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+	squeeze := func(s string) string { // imports are in other groups there
+		return strings.Join(strings.Fields(strings.ReplaceAll(s, "slices", "bank")), " ")
+	}
+	for name, text := range want {
+		if squeeze(got[name]) != squeeze(text) {
+			t.Errorf("examples/slices/%s is not what vsa and the steps by hand give: go test ./cmd/vsa -run TestSteps -update", name)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("examples/slices has %d files, want %d", len(got), len(want))
+	}
+}
+
+// TestAnyFeature generates features of random names, fields and order, in both styles of
+// aggregates, and checks that the result validates, and that doing it again changes
+// nothing. RAPID_CHECKS=1000 tries fifty.
+func TestAnyFeature(t *testing.T) {
+	t.Parallel()
+	checks := 3
+	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil {
+		checks = n / 20
+	}
+	for seed := range checks {
+		f := rapid.Custom(drawFeatures).Example(seed)
+		t.Run(strings.ReplaceAll(fmt.Sprint(f), " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			f.check(t)
+		})
+	}
+}
+
+// features are commands for vsa, and the style of the aggregate that is there first.
+type features struct {
+	Switches bool
+	Commands [][]string
+}
+
+func drawFeatures(t *rapid.T) features {
+	verbs := []string{"open", "credit", "withdraw", "change-owner", "carry-over", "ship", "freeze", "set-limit", "mark-as-test", "move-windows", "approve", "re-open"}
+	types := []string{"string", "int64", "bool", "time.Time", "[]string", "map[string]int", "float64", "string[]", "Date"}
+	f := features{Switches: rapid.Bool().Draw(t, "switches")}
+	for range rapid.IntRange(1, 4).Draw(t, "features") {
+		args := []string{"generate", "accounts", rapid.SampledFrom(verbs).Draw(t, "verb") + "-account"}
+		for n := range rapid.IntRange(0, 3).Draw(t, "fields") {
+			field := "f" + string(rune('a'+n)) + ":" + rapid.SampledFrom(types).Draw(t, "type")
+			if rapid.Bool().Draw(t, "required") && !strings.Contains(field, "bool") {
+				field += ",required"
+			}
+			args = append(args, "--field", field)
+		}
+		f.Commands = append(f.Commands, args)
+	}
+	if rapid.Bool().Draw(t, "query") {
+		f.Commands = append(f.Commands, []string{"generate", "accounts", "get-total", "--feature-type", "query", "--aggregate", "account", "--field", "fa:string"})
+	}
+	return f
+}
+
+func (f features) check(t *testing.T) {
+	t.Helper()
+	dir := vsatest.Module(t, "example.com/bank")
+	if f.Switches {
+		vsatest.Switches(t, dir)
+	}
+	must(t, dir, "init")
+	for _, args := range f.Commands {
+		must(t, dir, args...)
+	}
+	for _, args := range f.Commands {
+		if out := must(t, dir, args...); !strings.HasPrefix(out, "nothing to do\n") {
+			t.Fatalf("the second time, vsa %s says\n%s", strings.Join(args, " "), out)
+		}
+	}
+	must(t, dir, "validate", "--vet=false")
+	gocmd(t, dir, "vet", "./...")
+}
+
+// TestRefusedPlan checks that a plan which would not compile writes nothing.
+func TestRefusedPlan(t *testing.T) {
+	t.Parallel()
+	dir := vsatest.Module(t, "example.com/bank")
+	must(t, dir, "init")
+	must(t, dir, "generate", "accounts", "open-account")
+	before := snapshot(t, dir)
+	status, stdout, stderr := vsa(t, dir, "", "generate", "accounts", "credit-account", "--field", "amount:Money")
+	if status != 1 || !strings.Contains(stderr, "nothing was written, because the result would not compile") || !strings.Contains(stderr, "undefined: Money") {
+		t.Errorf("status %d\n%s%s", status, stdout, stderr)
+	}
+	if !slices.Equal(before, snapshot(t, dir)) {
+		t.Error("something was written")
+	}
+}
+
+// snapshot returns the names and texts of all files below dir.
+func snapshot(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		all = append(all, name+"\n"+string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

@@ -1,0 +1,15 @@
+package accounts
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/evolvego/evolve/decider/runner/runnerhttp"
+)
+
+// problem tells the client what err means. It logs err if the fault is ours.
+func problem(log *slog.Logger, w http.ResponseWriter, r *http.Request, err error) {
+	if status := runnerhttp.WriteProblem(w, r, err); status >= http.StatusInternalServerError {
+		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	}
+}

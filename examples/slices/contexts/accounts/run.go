@@ -1,0 +1,31 @@
+package accounts
+
+import (
+	"context"
+	"sync"
+
+	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/welcomebonus"
+)
+
+// Run runs what reacts to events until ctx ends. If nothing does, it returns at once.
+func (a *Accounts) Run(ctx context.Context) error {
+	return together(ctx,
+		func(ctx context.Context) error { return welcomebonus.Run(ctx, a.store, a.accounts) },
+	)
+}
+
+// together runs all of runs until ctx ends or one of them fails.
+func together(ctx context.Context, runs ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	for _, run := range runs {
+		group.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	group.Wait()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,36 @@
+// Package contexts puts the bounded contexts of the program together.
+package contexts
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/evolvego/evolve/store"
+
+	"github.com/evolvego/evolve/examples/slices/contexts/accounts"
+	"github.com/evolvego/evolve/examples/slices/contexts/reports"
+)
+
+// Store is what the contexts need of a store.
+type Store interface {
+	store.Store
+	store.Log
+}
+
+// Context is a bounded context at work.
+type Context interface {
+	// Routes adds the routes of the context to mux.
+	Routes(mux *http.ServeMux)
+	// Run runs what reacts to events until ctx ends. If nothing does, it returns at
+	// once.
+	Run(ctx context.Context) error
+}
+
+// All returns the contexts. Their events are in st.
+func All(st Store, log *slog.Logger) []Context {
+	return []Context{
+		accounts.New(st, log),
+		reports.New(st, log),
+	}
+}

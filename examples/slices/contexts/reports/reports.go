@@ -1,0 +1,34 @@
+// Package reports is the context of reports: what the rest of the program may use
+// of it.
+package reports
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/evolvego/evolve/store"
+
+	"github.com/evolvego/evolve/examples/slices/contexts/reports/internal/listowners"
+)
+
+// Store is what the context needs of a store.
+type Store interface {
+	store.Store
+	store.Log
+}
+
+// Reports is the context at work. It is safe for concurrent use.
+type Reports struct {
+	store Store
+	log   *slog.Logger
+}
+
+// New returns the context. Its events are in st.
+func New(st Store, log *slog.Logger) *Reports {
+	return &Reports{store: st, log: log}
+}
+
+// Routes adds the routes of the context to mux.
+func (r *Reports) Routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /reports/owners", list(r.log, r.store, listowners.Load))
+}

@@ -1,0 +1,27 @@
+package reports
+
+import (
+	"context"
+	"sync"
+)
+
+// Run runs what reacts to events until ctx ends. If nothing does, it returns at once.
+func (r *Reports) Run(ctx context.Context) error {
+	return together(ctx)
+}
+
+// together runs all of runs until ctx ends or one of them fails.
+func together(ctx context.Context, runs ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	for _, run := range runs {
+		group.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	group.Wait()
+	return context.Cause(ctx)
+}

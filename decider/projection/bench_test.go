@@ -26,9 +26,9 @@ func filled(tb testing.TB) *memory.Store {
 	return st
 }
 
-// runner is a projection or an image.
-type runner interface {
-	Run(ctx context.Context) error
+// image is an image, or a projection as one.
+type image interface {
+	runner
 	WaitFor(ctx context.Context, position uint64) error
 }
 
@@ -44,14 +44,15 @@ func (w waiting[T, E]) WaitFor(ctx context.Context, position uint64) error {
 func BenchmarkCatchUp(b *testing.B) {
 	st := filled(b)
 	builds := 0
-	catchUp := func(build func(name string) runner) func(b *testing.B) {
+	catchUp := func(build func(name string) image) func(b *testing.B) {
 		return func(b *testing.B) {
+			b.Helper()
 			for b.Loop() {
 				builds++
 				p := build(fmt.Sprint("build ", builds))
 				ctx, cancel := context.WithCancel(b.Context())
-				done := make(chan error, 1)
-				go func() { done <- p.Run(ctx) }()
+				done := make(chan struct{})
+				go func() { defer close(done); _ = p.Run(ctx) }()
 				if err := p.WaitFor(ctx, backlog); err != nil {
 					b.Fatal(err)
 				}
@@ -81,11 +82,11 @@ func BenchmarkCatchUp(b *testing.B) {
 		}
 		b.ReportMetric(float64(backlog)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	})
-	b.Run("image", catchUp(func(string) runner { return projection.NewImage(st, moves(), sum) }))
-	b.Run("documents", catchUp(func(name string) runner {
+	b.Run("image", catchUp(func(string) image { return projection.NewImage(st, moves(), sum) }))
+	b.Run("documents", catchUp(func(name string) image {
 		return waiting[*memory.Tx, move]{projection.Documents(st, st, name, moves(), sum, byAccount).WithoutLease()}
 	}))
-	b.Run("empty handler", catchUp(func(name string) runner {
+	b.Run("empty handler", catchUp(func(name string) image {
 		return waiting[*memory.Tx, move]{projection.New(st, st, name, moves(),
 			func(context.Context, *memory.Tx, projection.Event[move]) error { return nil }).WithoutLease()}
 	}))
@@ -98,8 +99,8 @@ func BenchmarkLive(b *testing.B) {
 			st := memory.New()
 			p := projection.Documents(st, st, "live", moves(), sum, byAccount).WithoutLease()
 			ctx, cancel := context.WithCancel(b.Context())
-			done := make(chan error, 1)
-			go func() { done <- p.Run(ctx) }()
+			done := make(chan struct{})
+			go func() { defer close(done); _ = p.Run(ctx) }()
 			if err := p.WaitFor(ctx, deposit(b, st, "a", 1).Position); err != nil {
 				b.Fatal(err)
 			}
@@ -156,8 +157,8 @@ func BenchmarkBehind(b *testing.B) {
 			return nil
 		}).WithoutLease()
 		ctx, cancel := context.WithCancel(b.Context())
-		done := make(chan error, 1)
-		go func() { done <- p.Run(ctx) }()
+		done := make(chan struct{})
+		go func() { defer close(done); _ = p.Run(ctx) }()
 		<-reached
 		b.ReportMetric((heap()-before)/(1<<20), "MiB")
 		cancel()

@@ -50,7 +50,7 @@ func (r race) scene(t *testing.T) func(s *schedule.Sim) {
 			deposit(t, st, fmt.Sprint("a", i%2), 1)
 		}
 		target := r.wrap(schedule.AddTarget(s, faults.Updater[projection.Tx](anyTx{st})))
-		last := uint64(1 + r.events) //nolint:gosec // small
+		last := uint64(1 + r.events)
 		for range r.owners {
 			s.Client(func(ctx context.Context) {
 				p := projection.New(st, target, "race", moves(), appendPosition).WithoutLease().WithBatch(2, time.Hour)
@@ -73,10 +73,11 @@ func (r race) scene(t *testing.T) func(s *schedule.Sim) {
 func prepareAll(t *testing.T, p *projection.Projection[projection.Tx, move]) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	ready := make(chan struct{})
 	go func() {
-		done <- p.WithObserver(observe(func(n projection.Notice) {
+		defer close(done)
+		_ = p.WithObserver(observe(func(n projection.Notice) {
 			if n.Kind == projection.BuildReady {
 				close(ready)
 			}
@@ -96,7 +97,7 @@ func (o observe) Observe(_ context.Context, n projection.Notice) { o(n) }
 func (r race) check(s *schedule.Sim, st *memory.Store) {
 	ctx := context.Background()
 	at, err := st.LoadCheckpoint(ctx, "race@1")
-	if err != nil || at.Position != uint64(1+r.events) { //nolint:gosec // small
+	if err != nil || at.Position != uint64(1+r.events) {
 		s.Errorf("the checkpoint is %+v, %v; want position %d", at, err, 1+r.events)
 	}
 	want := map[string]string{}

@@ -24,13 +24,13 @@ type Append struct {
 
 // Given returns the Append of events to a stream. It encodes them with c, and fails the
 // test if that is not possible.
-func Given[E any](t testing.TB, c codec.Codec[E], stream store.Stream, events ...E) Append {
-	t.Helper()
+func Given[E any](tb testing.TB, c codec.Codec[E], stream store.Stream, events ...E) Append {
+	tb.Helper()
 	a := Append{Stream: stream}
 	for _, event := range events {
 		e, err := c.Encode(event)
 		if err != nil {
-			t.Fatalf("encode %v: %v", event, err)
+			tb.Fatalf("encode %v: %v", event, err)
 		}
 		e.ID = store.NewID()
 		a.Events = append(a.Events, e)
@@ -70,7 +70,7 @@ func Fold[T projection.Tx, E any](
 		want = subject.Want(history)
 	}
 	for trial := range trials + 1 {
-		seed := uint64(trial) //nolint:gosec // small
+		seed := uint64(trial)
 		inWorld(t, open, func(t *testing.T, w World[T]) {
 			t.Helper()
 			got := folded(t, w, subject, history, seed)
@@ -107,7 +107,7 @@ func folded[T projection.Tx, E any](t *testing.T, w World[T], subject Subject[T,
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	random := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // no secret
+	random := rand.New(rand.NewPCG(seed, 4))
 	rate := faults.Rate{Down: 0.1, Undone: 0.1, Lost: 0.1}
 	if seed == 0 {
 		rate = faults.Rate{}

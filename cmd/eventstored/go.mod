@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/store/open v0.0.0
+	github.com/evolvego/evolve/store/postgres v0.0.0
 	github.com/prometheus/client_golang v1.24.0
 	google.golang.org/grpc v1.79.3
 	pgregory.net/rapid v1.2.0
@@ -14,7 +15,6 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
-	github.com/evolvego/evolve/store/postgres v0.0.0 // indirect
 	github.com/evolvego/evolve/store/sqlite v0.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

@@ -17,13 +17,13 @@ import (
 
 // healthcheck asks a server whether it serves.
 func healthcheck(ctx context.Context, args []string, e env) error {
-	f := flags(e, "healthcheck", "")
-	address := f.String("address", reachable(orDefault(e.getenv("BIND_ADDR"), defaultListen)), "ask the server at this `address`")
-	ca := f.String("tls-ca", "", "over TLS, the server having a certificate of an authority in `FILE`")
-	cert := f.String("tls-cert", "", "the certificate to show, `FILE`, if the server asks for one")
-	key := f.String("tls-key", "", "the key of the certificate, `FILE`")
-	timeout := f.Duration("timeout", 5*time.Second, "how long the answer may take")
-	if _, err := parseFlags(f, args, 0); err != nil {
+	f := flags("healthcheck")
+	address := f.String("address", reachable(orDefault(e.getenv("BIND_ADDR"), defaultListen)), "the `address` of the server")
+	ca := f.String("tls-ca", "", "connect with TLS, and trust server certificates signed by a CA in `FILE`")
+	cert := f.String("tls-cert", "", "the client certificate to present, in `FILE` (PEM)")
+	key := f.String("tls-key", "", "the private key of -tls-cert, in `FILE` (PEM)")
+	timeout := f.Duration("timeout", 5*time.Second, "how long to wait for the answer")
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
 	creds, err := clientCredentials(*ca, *cert, *key)

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -50,7 +53,7 @@ func lineOf(r *store.Recorded) line {
 
 // staysAsIs reports whether data comes out of a line as it went in.
 func staysAsIs(data []byte) bool {
-	if len(data) == 0 || bytes.Equal(data, []byte("null")) { // a null is no data
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // a null is no data
 		return false
 	}
 	var compact bytes.Buffer
@@ -102,8 +105,8 @@ func (w *lineWriter) write(events []store.Recorded) error {
 	return w.buffer.Flush()
 }
 
-// readLines calls use with each line of r that is not blank, and its number. What
-// is wrong with a line is an error that says which.
+// readLines calls use with each line of r that is not blank, and its number. What is
+// wrong with a line is an error that says which.
 func readLines(r io.Reader, use func(number int, l *line) error) error {
 	reader := bufio.NewReaderSize(r, 1<<16)
 	for number := 1; ; number++ {
@@ -113,12 +116,12 @@ func readLines(r io.Reader, use func(number int, l *line) error) error {
 			return fmt.Errorf("line %d: %w", number, err)
 		}
 		if len(bytes.TrimSpace(text)) > 0 {
-			l, bad := parse(text)
-			if bad == nil {
-				bad = use(number, l)
+			l, err := parse(text)
+			if err != nil {
+				return fmt.Errorf("line %d: %w", number, err)
 			}
-			if bad != nil {
-				return fmt.Errorf("line %d: %w", number, bad)
+			if err := use(number, l); err != nil {
+				return err
 			}
 		}
 		if end {
@@ -127,22 +130,97 @@ func readLines(r io.Reader, use func(number int, l *line) error) error {
 	}
 }
 
-// parse returns the line that text is. A field that is not known is an error, for
-// it would be lost.
+// parse returns the line that text is. It is an error if something of text would be lost
+// or changed: a field that is not known or comes twice, more text after the object, text
+// that is not UTF-8.
 func parse(text []byte) (*line, error) {
+	if !utf8.Valid(text) {
+		return nil, errors.New("is not UTF-8")
+	}
+	fields, err := fieldsOf(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"stream_type", "stream_id", "id", "type", "content_type", "correlation_id", "causation_id", "actor_id", "headers"} {
+		if loneSurrogate(fields[name]) {
+			return nil, fmt.Errorf("%s has half of a surrogate pair", name)
+		}
+	}
+	if headers := fields["headers"]; len(headers) > 0 && headers[0] == '{' {
+		if _, err := fieldsOf(headers); err != nil {
+			return nil, fmt.Errorf("headers: %w", err)
+		}
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	l := &line{}
 	if err := decoder.Decode(l); err != nil {
 		return nil, err
 	}
-	if decoder.More() {
-		return nil, errors.New("more than one value")
+	for name := range fields { // the decoder takes them in any case
+		if !slices.Contains(lineFields(), name) {
+			return nil, fmt.Errorf("unknown field %q", name)
+		}
 	}
 	if string(l.Data) == "null" {
 		l.Data = nil
 	}
 	return l, nil
+}
+
+// lineFields returns the names of the fields of a line.
+func lineFields() []string {
+	return []string{
+		"position", "stream_type", "stream_id", "version", "id", "type", "schema", "content_type", "time", "recorded_at",
+		"correlation_id", "causation_id", "actor_id", "headers", "data", "data_base64",
+	}
+}
+
+// fieldsOf returns the fields of the JSON object that text is, and nothing else.
+func fieldsOf(text []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if open, err := decoder.Token(); err != nil {
+		return nil, err
+	} else if open != json.Delim('{') {
+		return nil, errors.New("is not a JSON object")
+	}
+	fields := make(map[string]json.RawMessage)
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		key, _ := name.(string) // between the braces nothing else comes first
+		if _, ok := fields[key]; ok {
+			return nil, fmt.Errorf("field %q comes twice", key)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		fields[key] = value
+	}
+	if _, err := decoder.Token(); err != nil { // the brace
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("has more text after the JSON object")
+	}
+	return fields, nil
+}
+
+// surrogate is an escaped pair of surrogates, or a half of one, or a backslash.
+var surrogate = regexp.MustCompile(`\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}`)
+
+// loneSurrogate reports whether text, which is JSON, has half of a surrogate pair, which
+// is decoded to something else.
+func loneSurrogate(text []byte) bool {
+	for _, match := range surrogate.FindAll(text, -1) {
+		if len(match) == len(`\ud800`) {
+			return true
+		}
+	}
+	return false
 }
 
 // parseStream returns the stream that text names: its type, a slash, its id, in
@@ -151,7 +229,7 @@ func parseStream(text string) (store.Stream, error) {
 	streamType, id, _ := strings.Cut(text, "/")
 	s := store.Stream{Type: streamType, ID: id}
 	if err := s.Validate(); err != nil {
-		return s, fmt.Errorf("%w: stream %q, which is to be TYPE/ID: %w", errUsage, text, err)
+		return s, fmt.Errorf("%w: a stream is named TYPE/ID, not %s: %w", errUsage, shown(text), err)
 	}
 	return s, nil
 }

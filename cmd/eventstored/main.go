@@ -1,20 +1,33 @@
-// Command eventstored serves the events of a store over the eventstore.v1 protocol,
-// and has the tools to look into one.
+// Command eventstored serves the events of a store over the eventstore.v1 protocol, and
+// inspects a store.
 //
-//	eventstored                          serve a file, events.db, on 127.0.0.1:50051
-//	eventstored serve -store URL …       serve another store; -h says what else there is
-//	eventstored healthcheck              exit with 0 if the server answers and serves
+//	eventstored                          serve the file events.db on 127.0.0.1:50051
+//	eventstored serve -store URL …       serve another store; -h lists the flags
+//	eventstored check -store URL …       check the settings of serve, and serve nothing
+//	eventstored healthcheck              exit with 0 if a server answers and serves
+//	eventstored hash-token NAME TENANTS  print the line of a -tokens file for a token
 //
-//	eventstored read Account/acc-1       print a stream, an event a line, as JSON
-//	eventstored tail -f                  print the last events of all streams, and each new one
-//	eventstored append Account/acc-1     append the events that standard input has, a line each
-//	eventstored streams                  print a line for each stream
-//	eventstored stats                    print how much there is of what
+//	eventstored read Account/acc-1       print a stream, one JSON object per event
+//	eventstored tail -f                  print the last events of the log, then new ones
+//	eventstored append Account/acc-1     append the events on standard input
+//	eventstored streams                  list the streams
+//	eventstored stats                    count events, streams and types
 //	eventstored export > FILE            print all events, oldest first
 //	eventstored import < FILE            append what export printed
 //
-// The tools work on a store that -store URL names: sqlite:FILE, postgres://…, or
-// a running server, grpc://HOST:PORT. With -tenant they see another tenant's.
+//	eventstored checkpoints              list the checkpoints of consumers, or set one back
+//
+// The tools work on the store at -store URL: sqlite:FILE, postgres://…, or a running
+// server, grpc://HOST:PORT. With -tenant they use another tenant's. Those that only read
+// open the store read-only, and create nothing.
+//
+// # Signals
+//
+// On SIGTERM and SIGINT a server drains: it ends subscriptions with a status that lets
+// them resume elsewhere, gives calls ten seconds, and exits. On SIGHUP it reads its
+// tokens and certificates again, and serves on; it also does so by itself, within ten
+// seconds, when one of these files has changed. A file that cannot be read is logged, and
+// what was read before stays in force.
 package main
 
 import (
@@ -36,7 +49,7 @@ import (
 // errUsage is a mistake on the command line or in a setting.
 var errUsage = errors.New("usage")
 
-// defaultStore is the store of one who has not said which.
+// defaultStore is the store if none is given.
 const defaultStore = "sqlite:events.db"
 
 // env is what a command has of the process.
@@ -61,104 +74,190 @@ func main() {
 	}
 }
 
-// commands returns what run does for each name.
-func commands() map[string]func(context.Context, []string, env) error {
-	return map[string]func(context.Context, []string, env) error{
-		"serve":       serve,
-		"healthcheck": healthcheck,
-		"read":        read,
-		"tail":        tail,
-		"append":      appendEvents,
-		"streams":     streams,
-		"stats":       stats,
-		"export":      export,
-		"import":      importEvents,
+// command is a command of the program.
+type command struct {
+	name, operands string
+	help           string // one line
+	run            func(context.Context, []string, env) error
+}
+
+// commands returns the commands, in groups.
+func commands() [][]command {
+	return [][]command{
+		{
+			{"serve", "", "serve a store over eventstore.v1 (the default)", serve},
+			{"check", "", "check the settings of serve, and serve nothing", check},
+			{"healthcheck", "", "exit with 0 if a server answers and serves", healthcheck},
+			{"hash-token", "NAME TENANTS", "print the line of a -tokens file for the token on standard input", hashToken},
+			{"version", "", "print the version", version},
+		},
+		{
+			{"read", "TYPE/ID", "print a stream, one JSON object per event", read},
+			{"tail", "", "print the last events of the log; with -f also new ones as they come", tail},
+			{"append", "TYPE/ID", "append the events on standard input, one JSON object per line", appendEvents},
+			{"streams", "", "list the streams", streams},
+			{"stats", "", "count events, streams and types", stats},
+			{"export", "", "print all events, oldest first", export},
+			{"import", "", "append what export printed", importEvents},
+		},
+		{
+			{"checkpoints", "[NAME]", "list the checkpoints of consumers, or set one back", checkpoints},
+		},
 	}
+}
+
+// find returns the command called name.
+func find(name string) (command, bool) {
+	for _, group := range commands() {
+		if i := slices.IndexFunc(group, func(c command) bool { return c.name == name }); i >= 0 {
+			return group[i], true
+		}
+	}
+	return command{}, false
 }
 
 // run is main on the given arguments.
 func run(ctx context.Context, args []string, e env) error {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]) {
-		args = append([]string{"serve"}, args...)
-	}
-	if isHelp(args[0]) {
-		fmt.Fprint(e.stdout, help)
+	if len(args) > 0 && isHelp(args[0]) {
+		if c, ok := find(strings.Join(args[1:], " ")); ok {
+			return c.run(ctx, []string{"-h"}, e)
+		}
+		printHelp(e.stdout)
 		return nil
 	}
-	command, ok := commands()[args[0]]
-	if !ok {
-		return fmt.Errorf("%w: there is no command %q: eventstored help says which there are", errUsage, args[0])
+	if len(args) == 1 && (args[0] == "-version" || args[0] == "--version") {
+		args = []string{"version"}
 	}
-	return command(ctx, args[1:], e)
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		args = append([]string{"serve"}, args...)
+	}
+	c, ok := find(args[0])
+	if !ok {
+		return fmt.Errorf("%w: unknown command %s: run eventstored help for a list", errUsage, shown(args[0]))
+	}
+	return c.run(ctx, args[1:], e)
 }
 
 func isHelp(arg string) bool {
 	return slices.Contains([]string{"help", "-h", "-help", "--help"}, arg)
 }
 
-// help is what help prints.
-const help = `usage: eventstored COMMAND [FLAGS]
+// printHelp prints what help prints.
+func printHelp(w io.Writer) {
+	fmt.Fprint(w, "Eventstored serves the events of a store over eventstore.v1, and inspects a store.\n\n"+
+		"Usage:\n\n  eventstored [serve] [flags]\n  eventstored COMMAND [flags] [arguments]\n\nCommands:\n")
+	for _, group := range commands() {
+		fmt.Fprintln(w)
+		for _, c := range group {
+			fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(c.name+" "+c.operands), c.help)
+		}
+	}
+	fmt.Fprint(w, "\nRun \"eventstored COMMAND -h\" for the flags of a command.\n")
+}
 
-  serve                serve the events of a store over eventstore.v1 (the default)
-  healthcheck          exit with 0 if a server answers and serves
-
-  read TYPE/ID         print a stream, an event a line, as JSON
-  tail [-f]            print the last events of all streams; -f: and each new one
-  append TYPE/ID       append the events that standard input has, a line each
-  streams              print a line for each stream
-  stats                print how much there is of what
-  export               print all events, oldest first
-  import               append what export printed
-
-eventstored COMMAND -h says more.
-`
-
-// flags returns the flags of the command called name, whose operands are those
-// that usage names.
-func flags(e env, name, usage string) *flag.FlagSet {
+// flags returns the flags of the command called name.
+func flags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard) // main says what is wrong
-	f.Usage = func() {
-		f.SetOutput(e.stderr)
-		fmt.Fprintf(e.stderr, "usage: eventstored %s [FLAGS] %s\n\n", name, usage)
-		f.PrintDefaults()
-	}
+	f.Usage = func() {}
 	return f
 }
 
-// parseFlags parses args and returns what is no flag, which are to be as many as
-// operands. They may stand before flags.
-func parseFlags(f *flag.FlagSet, args []string, operands int) ([]string, error) {
+// printUsage prints what -h prints.
+func printUsage(w io.Writer, f *flag.FlagSet) {
+	c, _ := find(f.Name())
+	fmt.Fprintf(w, "Usage: eventstored %s\n\n%s%s.\n\nFlags:\n", strings.TrimSpace(c.name+" [flags] "+c.operands), strings.ToUpper(c.help[:1]), c.help[1:])
+	f.SetOutput(w)
+	f.PrintDefaults()
+}
+
+// parseFlags parses args and returns the operands, of which there must be at least and
+// at most so many. They may come before flags. With -h it prints the usage, and returns
+// [flag.ErrHelp].
+func parseFlags(e env, f *flag.FlagSet, args []string, least, most int) ([]string, error) {
 	var got []string
+	rest := args
 	for {
-		switch err := f.Parse(args); {
+		switch err := f.Parse(rest); {
 		case errors.Is(err, flag.ErrHelp):
+			printUsage(e.stdout, f)
 			return nil, err
 		case err != nil:
-			return nil, fmt.Errorf("%w: %s: %w", errUsage, f.Name(), err)
+			return nil, fmt.Errorf("%w: %s: %s", errUsage, f.Name(), withoutURLs(err.Error(), args))
 		}
 		if f.NArg() == 0 {
 			break
 		}
-		got, args = append(got, f.Arg(0)), f.Args()[1:]
+		got, rest = append(got, f.Arg(0)), f.Args()[1:]
 	}
-	if len(got) != operands {
-		return nil, fmt.Errorf("%w: %s takes %d arguments, not %q", errUsage, f.Name(), operands, got)
+	if len(got) < least || len(got) > most {
+		c, _ := find(f.Name())
+		list := make([]string, len(got))
+		for i, arg := range got {
+			list[i] = shown(arg)
+		}
+		return nil, fmt.Errorf("%w: the arguments of %s are %q, not %s", errUsage, f.Name(), c.operands, "["+strings.Join(list, " ")+"]")
 	}
 	return got, nil
+}
+
+// mayBeURL reports whether arg may be the URL of a store, or have one in it, which can
+// have a password.
+func mayBeURL(arg string) bool { return strings.ContainsAny(arg, ":@=") }
+
+// shown returns arg as an error shows it.
+func shown(arg string) string {
+	if mayBeURL(arg) {
+		return open.Redacted(arg)
+	}
+	return fmt.Sprintf("%q", arg)
+}
+
+// withoutURLs returns text, an error about args, without what may be a URL.
+func withoutURLs(text string, args []string) string {
+	for _, arg := range args {
+		if !mayBeURL(arg) {
+			continue
+		}
+		values := []string{arg}
+		if _, value, found := strings.Cut(arg, "="); found && strings.HasPrefix(arg, "-") {
+			values = []string{value}
+		}
+		for _, value := range values {
+			if mayBeURL(value) {
+				text = strings.ReplaceAll(text, fmt.Sprintf("%q", value), open.Redacted(value))
+				text = strings.ReplaceAll(text, value, open.Redacted(value))
+			}
+		}
+	}
+	return text
 }
 
 // source is the flags that say where the events are.
 type source struct{ url, tenant string }
 
 func (s *source) add(f *flag.FlagSet) {
-	f.StringVar(&s.url, "store", defaultStore, "the store, at `URL`")
-	f.StringVar(&s.tenant, "tenant", "", "the tenant, `ID`, in place of that of the URL")
+	f.StringVar(&s.url, "store", defaultStore, "the `URL` of the store: sqlite:FILE, postgres://… or grpc://HOST:PORT")
+	f.StringVar(&s.tenant, "tenant", "", "the `ID` of the tenant; overrides that of the URL")
 }
 
-// with calls use with the store.
-func (s *source) with(ctx context.Context, use func(open.Backend) error) error {
-	st, err := open.Store(ctx, s.url)
+// reading calls use with the store, which is opened to be read.
+func (s *source) reading(ctx context.Context, use func(open.Backend) error) error {
+	return s.with(ctx, open.ReadOnly, use)
+}
+
+// writing calls use with the store, which is created if it does not exist.
+func (s *source) writing(ctx context.Context, use func(open.Backend) error) error {
+	return s.with(ctx, open.Store, use)
+}
+
+func (s *source) with(ctx context.Context, opened func(context.Context, string) (open.Backend, error), use func(open.Backend) error) error {
+	if s.tenant != "" {
+		if err := store.ValidateTenant(s.tenant); err != nil {
+			return fmt.Errorf("%w: -tenant: %w", errUsage, err)
+		}
+	}
+	st, err := opened(ctx, s.url)
 	if err != nil {
 		return err
 	}

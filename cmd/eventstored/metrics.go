@@ -3,47 +3,73 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/http/pprof"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
 
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// metrics counts what the server does, for Prometheus. Tenants are not told apart:
+// metrics counts what the server does, for Prometheus. It does not tell tenants apart:
 // there may be too many of them.
 type metrics struct {
 	registry *prometheus.Registry
 	running  *prometheus.GaugeVec
 	calls    *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
+	duration *prometheus.HistogramVec
 	events   *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
+	appends  prometheus.Histogram
+	replayed prometheus.Counter
 }
 
-func newMetrics() *metrics {
+func newMetrics(backend store.Log) *metrics {
 	method := []string{"method"}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "eventstored_calls_running", Help: "Calls that are being handled.",
+			Name: "eventstored_calls_running", Help: "Calls in progress.",
 		}, method),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "eventstored_calls_total", Help: "Calls that were handled, by how they ended.",
+			Name: "eventstored_calls_total", Help: "Calls that have ended, by their status code.",
 		}, []string{"method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "eventstored_call_seconds", Help: "How long calls took.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "eventstored_call_duration_seconds", Help: "Durations of calls.",
+			Buckets: []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, method),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "eventstored_events_total", Help: "Events that were recorded, by Append, or sent.",
 		}, method),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "eventstored_payload_bytes_total", Help: "Bytes of the payloads of those events.",
+			Name: "eventstored_payload_bytes_total", Help: "Bytes in the payloads of those events.",
 		}, method),
+		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "eventstored_append_events", Help: "Events in an append.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000},
+		}),
+		replayed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "eventstored_replayed_total", Help: "Appends whose events were recorded before.",
+		}),
 	}
-	m.registry.MustRegister(m.running, m.calls, m.seconds, m.events, m.bytes,
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "eventstored_build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": buildVersion(), "go": runtime.Version()},
+	}, func() float64 { return 1 })
+	up := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "eventstored_backend_up", Help: "1 if the store answers within a second, else 0.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+		defer cancel()
+		if _, err := backend.Head(ctx); err != nil {
+			return 0
+		}
+		return 1
+	})
+	m.registry.MustRegister(m.running, m.calls, m.duration, m.events, m.bytes, m.appends, m.replayed, build, up,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -57,19 +83,19 @@ func (m *metrics) Begin(_ context.Context, c server.Call) {
 func (m *metrics) End(_ context.Context, c server.Call) {
 	m.running.WithLabelValues(c.Method).Dec()
 	m.calls.WithLabelValues(c.Method, c.Code.String()).Inc()
-	m.seconds.WithLabelValues(c.Method).Observe(c.Duration.Seconds())
+	m.duration.WithLabelValues(c.Method).Observe(c.Duration.Seconds())
+	if c.Replayed { // nothing was recorded
+		m.replayed.Inc()
+		return
+	}
 	m.events.WithLabelValues(c.Method).Add(float64(c.Events))
 	m.bytes.WithLabelValues(c.Method).Add(float64(c.Bytes))
+	if c.Method == "Append" && c.Code == codes.OK {
+		m.appends.Observe(float64(c.Events))
+	}
 }
 
-// handler serves /metrics, and profiles under /debug/pprof/.
+// handler serves the metrics.
 func (m *metrics) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return mux
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

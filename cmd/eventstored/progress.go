@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// progress shows on a terminal how far a long piece of work is, once it has lasted
-// over a second.
+// progress shows on a terminal how many events a long piece of work has handled, once it
+// has lasted over a second.
 type progress struct {
 	to           io.Writer // nil: not a terminal
-	what         string
 	done         int
 	began, shown time.Time
 }
 
-// newProgress begins to count what. It shows nothing if w is not a terminal.
-func newProgress(w io.Writer, what string) *progress {
-	p := &progress{what: what, began: time.Now()}
+// newProgress begins to count. It shows nothing if w is not a terminal.
+func newProgress(w io.Writer) *progress {
+	p := &progress{began: time.Now()}
 	if file, ok := w.(*os.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			p.to = w
@@ -35,7 +34,7 @@ func (p *progress) add(n int) {
 		return
 	}
 	p.shown = now
-	fmt.Fprintf(p.to, "\r%d %s, %.0f a second\x1b[K", p.done, p.what, float64(p.done)/now.Sub(p.began).Seconds())
+	fmt.Fprintf(p.to, "\r%d events, %.0f a second\x1b[K", p.done, float64(p.done)/now.Sub(p.began).Seconds())
 }
 
 // end takes what was shown away.

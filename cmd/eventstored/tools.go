@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,12 +18,12 @@ import (
 // read prints a stream.
 func read(ctx context.Context, args []string, e env) error {
 	var from source
-	f := flags(e, "read", "TYPE/ID")
+	f := flags("read")
 	from.add(f)
-	first := f.Uint64("from", 0, "begin with this `version`; 0 is the first, or with -backward the last one")
-	limit := f.Int("limit", 0, "print at most `N` events; 0 is all")
-	backward := f.Bool("backward", false, "print the newest first")
-	operands, err := parseFlags(f, args, 1)
+	first := f.Uint64("from", 0, "start at this `version`; 0 is the first, or with -backward the last")
+	limit := f.Int("limit", 0, "print at most `N` events; 0 prints all")
+	backward := f.Bool("backward", false, "print the newest event first")
+	operands, err := parseFlags(e, f, args, 1, 1)
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,7 @@ func read(ctx context.Context, args []string, e env) error {
 	if *limit < 0 {
 		return fmt.Errorf("%w: -limit %d is negative", errUsage, *limit)
 	}
-	return from.with(ctx, func(st open.Backend) error {
+	return from.reading(ctx, func(st open.Backend) error {
 		out, left := newLineWriter(e.stdout), *limit
 		o := store.ReadOptions{From: *first, Backward: *backward}
 		for {
@@ -59,17 +58,17 @@ func read(ctx context.Context, args []string, e env) error {
 // tail prints the last events of the log, and then those that come.
 func tail(ctx context.Context, args []string, e env) error {
 	var from source
-	f := flags(e, "tail", "")
+	f := flags("tail")
 	from.add(f)
-	last := f.Int("n", 10, "begin with the last `N` events")
-	follow := f.Bool("f", false, "go on with each new one, until interrupted")
-	if _, err := parseFlags(f, args, 0); err != nil {
+	last := f.Int("n", 10, "start with the last `N` events")
+	follow := f.Bool("f", false, "then print new events as they come, until interrupted")
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
 	if *last < 0 {
 		return fmt.Errorf("%w: -n %d is negative", errUsage, *last)
 	}
-	return from.with(ctx, func(st open.Backend) error {
+	return from.reading(ctx, func(st open.Backend) error {
 		out := newLineWriter(e.stdout)
 		head, err := st.Head(ctx)
 		if err != nil {
@@ -120,10 +119,10 @@ func lastEvents(ctx context.Context, st store.Log, head uint64, n int) ([]store.
 // appendEvents appends the events of standard input to a stream, all or none.
 func appendEvents(ctx context.Context, args []string, e env) error {
 	var to source
-	f := flags(e, "append", "TYPE/ID")
+	f := flags("append")
 	to.add(f)
-	expect := f.String("expect", "any", "append only if the stream is at this `version`: a number, none, exists or any")
-	operands, err := parseFlags(f, args, 1)
+	expect := f.String("expect", "any", "append only if the stream is at this `version`: a number, none (it must not exist), exists or any")
+	operands, err := parseFlags(e, f, args, 1, 1)
 	if err != nil {
 		return err
 	}
@@ -136,18 +135,21 @@ func appendEvents(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	var events []store.Event
-	err = readLines(e.stdin, func(_ int, l *line) error {
+	err = readLines(e.stdin, func(number int, l *line) error {
 		event, err := l.event()
+		if err != nil {
+			return fmt.Errorf("line %d: %w", number, err)
+		}
 		if event.ID == "" {
 			event.ID = store.NewID()
 		}
 		events = append(events, event)
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return to.with(ctx, func(st open.Backend) error {
+	return to.writing(ctx, func(st open.Backend) error {
 		appended, err := st.Append(ctx, stream, expected, events)
 		if err != nil {
 			return err
@@ -182,7 +184,7 @@ func parseExpected(text string) (store.Expected, error) {
 
 // scan calls use with every event of the log, in order, and shows how it goes.
 func scan(ctx context.Context, st store.Log, e env, use func([]store.Recorded) error) error {
-	shown := newProgress(e.stderr, "events")
+	shown := newProgress(e.stderr)
 	defer shown.end()
 	o := store.LogOptions{}
 	for {
@@ -204,12 +206,12 @@ func scan(ctx context.Context, st store.Log, e env, use func([]store.Recorded) e
 // streams prints a line for each stream.
 func streams(ctx context.Context, args []string, e env) error {
 	var from source
-	f := flags(e, "streams", "")
+	f := flags("streams")
 	from.add(f)
-	if _, err := parseFlags(f, args, 0); err != nil {
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
-	return from.with(ctx, func(st open.Backend) error {
+	return from.reading(ctx, func(st open.Backend) error {
 		last := map[store.Stream]store.Recorded{}
 		err := scan(ctx, st, e, func(events []store.Recorded) error {
 			for i := range events {
@@ -236,12 +238,12 @@ func streams(ctx context.Context, args []string, e env) error {
 // stats prints how much there is of what.
 func stats(ctx context.Context, args []string, e env) error {
 	var from source
-	f := flags(e, "stats", "")
+	f := flags("stats")
 	from.add(f)
-	if _, err := parseFlags(f, args, 0); err != nil {
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
-	return from.with(ctx, func(st open.Backend) error {
+	return from.reading(ctx, func(st open.Backend) error {
 		c := counts{streams: map[store.Stream]struct{}{}, types: map[string]int{}}
 		err := scan(ctx, st, e, func(events []store.Recorded) error {
 			for i := range events {
@@ -284,115 +286,4 @@ func (c *counts) print(to io.Writer) error {
 		fmt.Fprintf(w, "%s\t%d\n", name, c.types[name])
 	}
 	return w.Flush()
-}
-
-// export prints the log.
-func export(ctx context.Context, args []string, e env) error {
-	var from source
-	f := flags(e, "export", "")
-	from.add(f)
-	if _, err := parseFlags(f, args, 0); err != nil {
-		return err
-	}
-	return from.with(ctx, func(st open.Backend) error {
-		return scan(ctx, st, e, newLineWriter(e.stdout).write)
-	})
-}
-
-// importBatch is how many events of one stream, next to each other, are appended
-// at once.
-const importBatch = 500
-
-// importEvents appends what export printed, under the same ids and versions. What
-// is there already is passed over, so it can be done again after it was stopped.
-func importEvents(ctx context.Context, args []string, e env) error {
-	var to source
-	f := flags(e, "import", "")
-	to.add(f)
-	if _, err := parseFlags(f, args, 0); err != nil {
-		return err
-	}
-	return to.with(ctx, func(st open.Backend) error {
-		shown := newProgress(e.stderr, "events")
-		defer shown.end()
-		b := importing{st: st, shown: shown}
-		err := readLines(e.stdin, func(_ int, l *line) error { return b.add(ctx, l) })
-		if err == nil {
-			err = b.flush(ctx)
-		}
-		fmt.Fprintf(e.stderr, "imported %d events, %d were there before\n", b.appended, b.replayed)
-		return err
-	})
-}
-
-// importing is the events of one stream that are to be appended next.
-type importing struct {
-	st       store.Store
-	shown    *progress
-	stream   store.Stream
-	first    uint64 // the version of the first of events
-	events   []store.Event
-	appended int
-	replayed int
-}
-
-func (b *importing) add(ctx context.Context, l *line) error {
-	event, err := l.event()
-	if err != nil {
-		return err
-	}
-	if l.Version == 0 || l.ID == "" {
-		return errors.New("has no version or no id: it was not exported")
-	}
-	if l.stream() != b.stream || l.Version != b.first+uint64(len(b.events)) || len(b.events) == importBatch {
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-		b.stream, b.first = l.stream(), l.Version
-	}
-	b.events = append(b.events, event)
-	return nil
-}
-
-// flush appends the events.
-func (b *importing) flush(ctx context.Context) error {
-	if len(b.events) == 0 {
-		return nil
-	}
-	expected := store.NoStream
-	if b.first > 1 {
-		expected = store.Exactly(b.first - 1)
-	}
-	appended, err := b.st.Append(ctx, b.stream, expected, b.events)
-	if errors.Is(err, store.ErrDuplicate) && len(b.events) > 1 {
-		return b.oneByOne(ctx) // some are there, and the rest is to follow
-	}
-	if err != nil {
-		return err
-	}
-	b.count(appended, len(b.events))
-	b.events = b.events[:0]
-	return nil
-}
-
-// oneByOne appends the events, each by itself.
-func (b *importing) oneByOne(ctx context.Context) error {
-	events, first := b.events, b.first
-	for i := range events {
-		b.events, b.first = events[i:i+1], first+uint64(i)
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-	}
-	b.events = events[:0]
-	return nil
-}
-
-func (b *importing) count(a store.Appended, n int) {
-	if a.Replayed {
-		b.replayed += n
-	} else {
-		b.appended += n
-	}
-	b.shown.add(n)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -100,19 +101,19 @@ func TestUsage(t *testing.T) {
 		stdin string
 		want  string
 	}{
-		{[]string{"reed"}, "", `there is no command "reed"`},
-		{[]string{"read"}, "", "read takes 1 arguments"},
-		{[]string{"read", "Account", "-store", url}, "", `stream "Account", which is to be TYPE/ID`},
+		{[]string{"reed"}, "", `unknown command "reed"`},
+		{[]string{"read"}, "", "the arguments of read are \"TYPE/ID\", not []"},
+		{[]string{"read", "Account", "-store", url}, "", `a stream is named TYPE/ID, not "Account"`},
 		{[]string{"read", "Account/a", "-limit", "-1"}, "", "-limit -1 is negative"},
 		{[]string{"read", "Account/a", "-from", "x"}, "", "invalid value"},
 		{[]string{"tail", "-n", "-1"}, "", "-n -1 is negative"},
-		{[]string{"tail", "x"}, "", "tail takes 0 arguments"},
+		{[]string{"tail", "x"}, "", "the arguments of tail are"},
 		{[]string{"append", "Account/a", "-expect", "some"}, "", `-expect "some" is neither`},
 		{[]string{"stats", "-store", "disk:x"}, "", "not the URL of a store"},
 		{[]string{"stats", "-store", url, "-tenant", "a\x00"}, "", "tenant"},
-		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"}` + "\n{", "line 2: unexpected EOF"},
+		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"}` + "\n{", "line 2: EOF"},
 		{[]string{"append", "Account/a", "-store", url}, `{"type":"A","colour":"red"}`, `line 1: json: unknown field "colour"`},
-		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"} {"type":"B"}`, "line 1: more than one value"},
+		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"} {"type":"B"}`, "line 1: has more text after the JSON object"},
 		{[]string{"append", "Account/a", "-store", url}, `{"type":"A","data":1,"data_base64":"AA=="}`, "both data and data_base64"},
 		{[]string{"append", "Account/a", "-store", url}, ``, "events"},
 		{[]string{"import", "-store", url}, `{"type":"A"}`, "line 1: has no version or no id"},
@@ -122,8 +123,8 @@ func TestUsage(t *testing.T) {
 			t.Errorf("eventstored %q = %v, %q; want an error with %q", tt.args, got.err, got.stdout, tt.want)
 		}
 	}
-	if lines := must(t, "", "export", "-store", url); lines[0] != "" {
-		t.Errorf("something was appended: %s", lines)
+	if got := do(t, "", "export", "-store", url); !errors.Is(got.err, fs.ErrNotExist) && got.stdout != "" {
+		t.Errorf("something was appended: %+v", got)
 	}
 }
 
@@ -179,8 +180,8 @@ func TestImportIsExport(t *testing.T) {
 		}
 		lines := strings.SplitAfter(file.String(), "\n")
 		load := func(text string) {
-			b := importing{st: to, shown: newProgress(&stderr, "events")}
-			if err := readLines(strings.NewReader(text), func(_ int, l *line) error { return b.add(ctx, l) }); err != nil {
+			b := importing{st: to, shown: newProgress(&stderr)}
+			if err := readLines(strings.NewReader(text), func(n int, l *line) error { return b.add(ctx, n, l) }); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.flush(ctx); err != nil {

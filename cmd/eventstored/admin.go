@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/open"
+)
+
+// answerWithin is how long the store has to say where its log ends.
+const answerWithin = time.Second
+
+// admin is what people and machines that look after the server ask it, over HTTP.
+type admin struct {
+	*settings
+
+	keeper   *keeper
+	metrics  *metrics
+	backend  open.Backend
+	logger   *slog.Logger
+	draining atomic.Bool
+}
+
+// serve serves lis. It is draining when ctx has ended, and ends with ended: until then
+// probes see that it drains.
+func (a *admin) serve(ctx context.Context, lis net.Listener, ended <-chan struct{}) {
+	address := lis.Addr().String()
+	s := &http.Server{Handler: a.handler(address), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if a.cert != "" && !isLoopback(address) {
+			s.TLSConfig = a.keeper.serverTLS("h2", "http/1.1")
+			_ = s.ServeTLS(lis, "", "") // it ends by Close
+			return
+		}
+		_ = s.Serve(lis)
+	}()
+	a.logger.InfoContext(ctx, "admin", "address", address)
+	<-ctx.Done()
+	a.draining.Store(true)
+	<-ended
+	_ = s.Close()
+	<-done
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopback(host)
+}
+
+// handler returns what is served on address.
+func (a *admin) handler(address string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	local := isLoopback(address)
+	guarded := func(pattern string, all bool, h http.Handler) {
+		if !local && !a.open() {
+			h = a.authenticated(all, h)
+		}
+		mux.Handle(pattern, h)
+	}
+	guarded("GET /metrics", false, a.metrics.handler())
+	guarded("GET /healthz", true, http.HandlerFunc(a.healthz))
+	if local || a.pprof {
+		guarded("GET /debug/pprof/", true, http.HandlerFunc(pprof.Index))
+		guarded("GET /debug/pprof/cmdline", true, http.HandlerFunc(cmdline))
+		guarded("GET /debug/pprof/profile", true, http.HandlerFunc(pprof.Profile))
+		guarded("GET /debug/pprof/symbol", true, http.HandlerFunc(pprof.Symbol))
+		guarded("GET /debug/pprof/trace", true, http.HandlerFunc(pprof.Trace))
+	}
+	return mux
+}
+
+// cmdline is that of the profiles, without the arguments: they may have a password.
+func cmdline(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "eventstored") }
+
+func say(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// authenticated lets to h whom the server would, and if all is set only those who may use
+// every tenant.
+func (a *admin) authenticated(all bool, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := metadata.NewIncomingContext(r.Context(), metadata.MD{"authorization": r.Header.Values("Authorization")})
+		if r.TLS != nil {
+			ctx = peer.NewContext(ctx, &peer.Peer{AuthInfo: credentials.TLSInfo{State: *r.TLS}})
+		}
+		identity, err := a.keeper.Authenticate(ctx)
+		switch {
+		case err != nil:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			say(w, http.StatusUnauthorized, "the credentials are missing or not valid")
+		case all && !identity.AnyTenant:
+			say(w, http.StatusForbidden, "this is for clients that may use every tenant")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+var errDraining = errors.New("draining")
+
+// ready returns the head of the default tenant's log, or why the server is not ready.
+func (a *admin) ready(ctx context.Context) (head uint64, err error) {
+	if a.draining.Load() {
+		return 0, errDraining
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if head, err = a.backend.Head(ctx); err != nil {
+		a.logger.WarnContext(ctx, "the store does not answer", "error", err)
+		return 0, errors.New("the store does not answer")
+	}
+	return head, nil
+}
+
+func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
+	if _, err := a.ready(r.Context()); err != nil {
+		say(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	say(w, http.StatusOK, "ok")
+}
+
+// health is what /healthz says.
+type health struct {
+	Status  string `json:"status"` // "ok", or why it is not
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	Store   string `json:"store"`
+	Head    uint64 `json:"head"` // of the default tenant's log
+}
+
+func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
+	h := health{Status: "ok", Version: buildVersion(), Go: runtime.Version(), Store: a.shownStore()}
+	code := http.StatusOK
+	var err error
+	if h.Head, err = a.ready(r.Context()); err != nil {
+		h.Status, code = err.Error(), http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(h) //nolint:errchkjson // of plain fields
+}
+
+var _ server.Authenticator = (*keeper)(nil)

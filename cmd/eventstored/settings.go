@@ -1,0 +1,149 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/evolvego/evolve/store/open"
+)
+
+// defaultListen is the address of the server if none is given.
+const defaultListen = "127.0.0.1:50051"
+
+// settings are those of serve.
+type settings struct {
+	listen, url, admin  string
+	listenBy            string // the setting that listen is from
+	cert, key, clientCA string
+	tokens              string
+	trustTenants        bool
+	largeEvents         bool
+	pprof               bool
+	logLevel            slog.Level
+}
+
+func (s *settings) add(f *flag.FlagSet) {
+	f.StringVar(&s.listen, "listen", defaultListen, "the `address` to serve on (env BIND_ADDR)")
+	f.StringVar(&s.url, "store", "", "the `URL` of the store to serve (env BACKEND and DATABASE_URL; default "+defaultStore+")")
+	f.StringVar(&s.cert, "tls-cert", "", "serve TLS with the certificate chain in `FILE` (PEM)")
+	f.StringVar(&s.key, "tls-key", "", "the private key of -tls-cert, in `FILE` (PEM)")
+	f.StringVar(&s.clientCA, "client-ca", "", "accept client certificates signed by a CA in `FILE`; the subject's O= values are the tenants the client may use")
+	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256; * means every tenant (see hash-token)")
+	f.BoolVar(&s.trustTenants, "trust-tenants", false, "accept every client for every tenant, even on an address that other machines can reach (env TRUST_TENANTS=true)")
+	f.BoolVar(&s.largeEvents, "large-events", false, "accept events that clients in other languages cannot receive: over 4 MiB, up to 16 MiB")
+	f.StringVar(&s.admin, "admin", "", "serve /metrics, /livez, /readyz and /healthz over HTTP on this `address`")
+	f.BoolVar(&s.pprof, "pprof", false, "serve profiles under /debug/pprof/ on any -admin address, not only on a loopback one; heap profiles contain event data")
+	f.TextVar(&s.logLevel, "log", slog.LevelInfo, "the lowest `level` to log: debug, info, warn or error; debug logs every call")
+}
+
+// serveSettings returns what the flags say and, where they do not, the environment.
+func serveSettings(command string, args []string, e env) (settings, error) {
+	var s settings
+	f := flags(command)
+	s.add(f)
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
+		return s, err
+	}
+	s.listenBy = "-listen"
+	if bind := e.getenv("BIND_ADDR"); bind != "" && !isSet(f, "listen") {
+		s.listen, s.listenBy = bind, "BIND_ADDR"
+	}
+	if trust := e.getenv("TRUST_TENANTS"); trust != "" && !isSet(f, "trust-tenants") {
+		var err error
+		if s.trustTenants, err = strconv.ParseBool(trust); err != nil {
+			return s, fmt.Errorf("%w: TRUST_TENANTS is %q: it can be true or false", errUsage, trust)
+		}
+	}
+	if s.url == "" {
+		var err error
+		if s.url, err = storeFromEnv(e.getenv("BACKEND"), e.getenv("DATABASE_URL")); err != nil {
+			return s, err
+		}
+	}
+	err := s.check()
+	return s, err
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// isSet reports whether the flag called name was given.
+func isSet(f *flag.FlagSet, name string) (set bool) {
+	f.Visit(func(given *flag.Flag) { set = set || given.Name == name })
+	return set
+}
+
+// storeFromEnv returns the URL of the store that the variables name.
+func storeFromEnv(backend, database string) (string, error) {
+	schemes := map[string][]string{"sqlite": {"sqlite:"}, "postgres": {"postgres:", "postgresql:"}}[backend]
+	switch {
+	case backend == "memory":
+		return "memory:", nil
+	case backend != "" && schemes == nil:
+		return "", fmt.Errorf("%w: BACKEND is %s: it can be memory, sqlite or postgres", errUsage, shown(backend))
+	case backend == "postgres" && database == "":
+		return "", fmt.Errorf("%w: BACKEND is postgres, but DATABASE_URL is not set", errUsage)
+	case backend != "" && database != "" && !slices.ContainsFunc(schemes, func(s string) bool { return strings.HasPrefix(database, s) }):
+		return "", fmt.Errorf("%w: BACKEND is %s, but DATABASE_URL does not begin with %s", errUsage, backend, strings.Join(schemes, " or "))
+	}
+	return orDefault(database, defaultStore), nil
+}
+
+// check returns which setting is wrong, and why.
+func (s *settings) check() error {
+	if err := s.checkAddress(s.listenBy, s.listen); err != nil {
+		return err
+	}
+	if s.admin != "" {
+		if err := s.checkAddress("-admin", s.admin); err != nil {
+			return err
+		}
+	}
+	switch {
+	case (s.cert == "") != (s.key == ""):
+		return fmt.Errorf("%w: -tls-cert and -tls-key go together", errUsage)
+	case s.clientCA != "" && s.cert == "":
+		return fmt.Errorf("%w: -client-ca needs -tls-cert and -tls-key", errUsage)
+	case s.pprof && s.admin == "":
+		return fmt.Errorf("%w: -pprof needs -admin", errUsage)
+	}
+	return nil
+}
+
+// checkAddress returns what is wrong with the address that is set by a setting.
+func (s *settings) checkAddress(by, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %s: %w", errUsage, by, err)
+	case loopback(host):
+		return nil
+	case s.tokens != "" && s.cert == "":
+		return fmt.Errorf("%w: -tokens without -tls-cert on %s, where others could read the tokens", errUsage, address)
+	case s.tokens == "" && s.clientCA == "" && !s.trustTenants:
+		return fmt.Errorf("%w: %s %s can be reached from other machines, and without -tokens or -client-ca every client may use every tenant: "+
+			"set one of them, or -trust-tenants", errUsage, by, address)
+	}
+	return nil
+}
+
+// loopback reports whether only this machine reaches host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// open reports whether clients are not asked who they are.
+func (s *settings) open() bool { return s.tokens == "" && s.clientCA == "" }
+
+// shownStore returns the URL of the store without its secrets.
+func (s *settings) shownStore() string { return open.Redacted(s.url) }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/evolvego/evolve/store/grpc/server"
+)
+
+// maxToken is how many bytes a token has at most.
+const maxToken = 4096
+
+// hashToken prints the line of a -tokens file that accepts the token on standard input.
+func hashToken(_ context.Context, args []string, e env) error {
+	operands, err := parseFlags(e, flags("hash-token"), args, 2, 2)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(e.stdin, maxToken+2))
+	if err != nil {
+		return fmt.Errorf("read the token: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	switch {
+	case token == "":
+		return fmt.Errorf("%w: hash-token: there is no token on standard input", errUsage)
+	case len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return fmt.Errorf("%w: hash-token: a token is one line of at most %d visible ASCII characters", errUsage, maxToken)
+	}
+	line := fmt.Sprintf("%s %s %x\n", operands[0], operands[1], sha256.Sum256([]byte(token)))
+	if strings.HasPrefix(line, "#") {
+		return fmt.Errorf("%w: hash-token: a line that begins with # is a comment", errUsage)
+	}
+	if _, err := server.ReadTokens(strings.NewReader(line)); err != nil {
+		return fmt.Errorf("%w: hash-token: %w", errUsage, err)
+	}
+	_, err = io.WriteString(e.stdout, line)
+	return err
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/open"
+)
+
+// export prints the log.
+func export(ctx context.Context, args []string, e env) error {
+	var from source
+	f := flags("export")
+	from.add(f)
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
+		return err
+	}
+	return from.reading(ctx, func(st open.Backend) error {
+		return scan(ctx, st, e, newLineWriter(e.stdout).write)
+	})
+}
+
+const (
+	// importBatch is how many events of one stream, next to each other, are appended at
+	// once, and importBytes how many bytes of them, unless it is a single event: servers
+	// of eventstore.v1 take requests of up to 4 MiB.
+	importBatch = 500
+	importBytes = 2 << 20
+)
+
+// importEvents appends what export printed, under the same ids and versions. It passes
+// over what is there already, so it can be repeated after it was stopped.
+func importEvents(ctx context.Context, args []string, e env) error {
+	var to source
+	f := flags("import")
+	to.add(f)
+	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
+		return err
+	}
+	return to.writing(ctx, func(st open.Backend) error {
+		shown := newProgress(e.stderr)
+		defer shown.end()
+		b := importing{st: st, shown: shown}
+		err := readLines(e.stdin, func(number int, l *line) error { return b.add(ctx, number, l) })
+		if err == nil {
+			err = b.flush(ctx)
+		}
+		fmt.Fprintf(e.stderr, "imported %d events, %d were there before\n", b.appended, b.replayed)
+		return err
+	})
+}
+
+// importing is the events of one stream that are to be appended next.
+type importing struct {
+	st       store.Store
+	shown    *progress
+	stream   store.Stream
+	first    uint64 // the version of the first of events
+	events   []store.Event
+	lines    []int // where events are
+	bytes    int   // of events
+	appended int
+	replayed int
+}
+
+func (b *importing) add(ctx context.Context, number int, l *line) error {
+	event, err := l.event()
+	if err != nil {
+		return fmt.Errorf("line %d: %w", number, err)
+	}
+	if l.Version == 0 || l.ID == "" {
+		return fmt.Errorf("line %d: has no version or no id: it was not exported", number)
+	}
+	size := len(event.Data) + store.MaxName
+	for key, value := range event.Meta.Headers {
+		size += len(key) + len(value)
+	}
+	if l.stream() != b.stream || l.Version != b.first+uint64(len(b.events)) || len(b.events) == importBatch || b.bytes+size > importBytes {
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		b.stream, b.first = l.stream(), l.Version
+	}
+	b.events, b.lines, b.bytes = append(b.events, event), append(b.lines, number), b.bytes+size
+	return nil
+}
+
+// flush appends the events.
+func (b *importing) flush(ctx context.Context) error {
+	if len(b.events) == 0 {
+		return nil
+	}
+	expected := store.NoStream
+	if b.first > 1 {
+		expected = store.Exactly(b.first - 1)
+	}
+	appended, err := b.st.Append(ctx, b.stream, expected, b.events)
+	if errors.Is(err, store.ErrDuplicate) && len(b.events) > 1 {
+		return b.oneByOne(ctx) // some are there, and the rest is to follow
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.where(), err)
+	}
+	b.count(appended, len(b.events))
+	b.events, b.lines, b.bytes = b.events[:0], b.lines[:0], 0
+	return nil
+}
+
+// where says on which lines the events are.
+func (b *importing) where() string {
+	first, last := b.lines[0], b.lines[len(b.lines)-1]
+	if first == last {
+		return fmt.Sprintf("line %d", first)
+	}
+	return fmt.Sprintf("lines %d to %d", first, last)
+}
+
+// oneByOne appends the events, each by itself.
+func (b *importing) oneByOne(ctx context.Context) error {
+	events, lines, first := b.events, b.lines, b.first
+	for i := range events {
+		b.events, b.lines, b.first = events[i:i+1], lines[i:i+1], first+uint64(i)
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	b.events, b.lines, b.bytes = events[:0], lines[:0], 0
+	return nil
+}
+
+func (b *importing) count(a store.Appended, n int) {
+	if a.Replayed {
+		b.replayed += n
+	} else {
+		b.appended += n
+	}
+	b.shown.add(n)
+}

@@ -109,9 +109,25 @@ func document(kind, id string, value any) (store.Document, error) {
 	return store.Document{Kind: kind, ID: id, Data: data}, err
 }
 
+// documents is where documents can be loaded.
+type documents interface {
+	LoadDocuments(kind string, ids []string) ([]store.Document, error)
+}
+
+// reading is documents outside of a transaction.
+type reading struct {
+	ctx  context.Context //nolint:containedctx // that of the one call it is for
+	from store.Documents
+}
+
+// LoadDocuments is that of [store.Documents].
+func (r reading) LoadDocuments(kind string, ids []string) ([]store.Document, error) {
+	return r.from.LoadDocuments(r.ctx, kind, ids)
+}
+
 // load reads what the target keeps of a process, or of a build, into value. It reports
 // whether there is anything.
-func load(tx store.DocumentTx, id string, value any) (bool, error) {
+func load(tx documents, id string, value any) (bool, error) {
 	docs, err := tx.LoadDocuments(builds, []string{id})
 	if err != nil || docs[0].Data == nil {
 		return false, err

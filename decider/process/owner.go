@@ -158,8 +158,9 @@ func (o *owner[T, E, S, C]) page(ctx context.Context, page store.Page) error {
 			return err
 		}
 	}
-	if broken != nil {
-		return broken // what is before it is done
+	if broken != nil { // what is before it is done
+		o.r.live.change(func(p *Progress) { p.Position = max(p.Position, page.Events[done].Position-1) })
+		return broken
 	}
 	o.handled, o.head = max(o.handled, page.Next-1), max(o.head, page.Head)
 	o.worked()

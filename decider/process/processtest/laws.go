@@ -243,7 +243,7 @@ func keepsItsOwn[T projection.Tx](w *world[T]) error {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
 		err = join(r.WaitFor(ctx, last.Position), r.WaitFor(ctx, last.Position, "b"))
 		if again := r.WaitFor(ctx, last.Position, "a"); !errors.Is(again, process.ErrWaiting) {
 			err = join(err, fmt.Errorf("wait for the job that fails: %w, want ErrWaiting", again))
@@ -296,7 +296,7 @@ func quarantine[T projection.Tx](w *world[T]) error {
 	if _, err := w.append(event{Job: "pure", Name: "1", Panic: true, Send: []string{"x"}}); err != nil {
 		return err
 	}
-	w.pass(time.Hour)
+	w.pass(2 * time.Minute)
 	if err := waits(w, r, "pure", true); err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func quarantine[T projection.Tx](w *world[T]) error {
 		return fmt.Errorf("the pauses do not grow: %v, and %v in the end", early, late)
 	}
 	n := w.receiver.count()
-	w.pass(time.Hour)
+	w.pass(2 * time.Minute)
 	if w.receiver.count() != n {
 		return errors.New("a quarantined instance is tried again")
 	}
@@ -360,7 +360,7 @@ func release[T projection.Tx](w *world[T]) error {
 			return err
 		}
 	}
-	w.pass(time.Hour)
+	w.pass(2 * time.Minute)
 	if p := r.Progress(); p.Quarantined != 3 {
 		return fmt.Errorf("%d instances are quarantined, want 3", p.Quarantined)
 	}

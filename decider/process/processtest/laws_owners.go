@@ -25,7 +25,7 @@ func rebuiltIsLive[T projection.Tx](w *world[T]) error {
 	}
 	w.pass(2 * time.Minute)
 	_, err := w.append(
-		event{Job: "c", Name: "1", Later: []later{{"t", time.Hour, &event{Name: "due", Dump: true}}, {"u", time.Hour, &event{Name: "never"}}}},
+		event{Job: "c", Name: "1", Later: []later{{"t", 3 * time.Minute, &event{Name: "due", Dump: true}}, {"u", 3 * time.Minute, &event{Name: "never"}}}},
 		event{Job: "c", Name: "2", Cancel: []string{"u"}, Send: []string{"c2"}},
 		event{Job: "d", Name: "1", End: true}, event{Job: "d", Name: "2"},
 		event{Job: "e", Name: "1", Panic: true}, event{Job: "e", Name: "2"})
@@ -59,7 +59,7 @@ func rebuiltIsLive[T projection.Tx](w *world[T]) error {
 			return err
 		}
 	}
-	w.pass(2 * time.Hour)
+	w.pass(4 * time.Minute)
 	return landed(w, map[string][]string{
 		"a": {"a1", "a2", "a3", "a4", "a-due", "seen 1 2 3 due z"}, "b": {"b1", "b2", "b2", "seen 1 2 3 z"}, "c": {"c2", "seen 1 2 due"},
 	})
@@ -102,7 +102,7 @@ func takesOver[T projection.Tx](w *world[T]) error {
 	}
 	first := w.run(w.process(w.target, version(1)))
 	do := func(n int) error {
-		_, err := w.append(event{Job: "a", Name: strconv.Itoa(n), Later: []later{{"t", time.Hour, &event{Name: "due", Dump: true}}}})
+		_, err := w.append(event{Job: "a", Name: strconv.Itoa(n), Later: []later{{"t", 3 * time.Minute, &event{Name: "due", Dump: true}}}})
 		return err
 	}
 	for n := range 3 {
@@ -146,7 +146,7 @@ func takesOver[T projection.Tx](w *world[T]) error {
 	if !slices.Equal(old, []string{"v1"}) {
 		return fmt.Errorf("what the version before had reacted to was reacted to by %v", old)
 	}
-	w.pass(2 * time.Hour)
+	w.pass(4 * time.Minute)
 	if got := w.receiver.all(); !slices.Contains(got, "seen 0 1 2 3 4 5 due") || !slices.Contains(got, "v2") {
 		return fmt.Errorf("the new version has sent %q, want what it has seen from the beginning", got)
 	}
@@ -180,7 +180,7 @@ func rejection[T projection.Tx](w *world[T]) error {
 	if _, err := w.append(asked...); err != nil {
 		return err
 	}
-	w.pass(time.Hour)
+	w.pass(time.Minute)
 	if n := len(w.receiver.of("no")); n != 1 {
 		return fmt.Errorf("a rejected command was sent %d times", n)
 	}
@@ -214,7 +214,7 @@ func rejection[T projection.Tx](w *world[T]) error {
 	w.pass(time.Minute)
 	own, err := w.own("b")
 	if err != nil || len(own) != 1 || own[0].Meta.CausationID == "" {
-		return fmt.Errorf("the answer to a rejection is recorded as %+v: %w", own, err)
+		return join(err, fmt.Errorf("the answer to a rejection is recorded as %+v", own))
 	}
 	if _, err := w.append(event{Job: "b", Name: "3", Dump: true}); err != nil {
 		return err
@@ -277,10 +277,10 @@ func causation[T projection.Tx](w *world[T]) error {
 	if err != nil {
 		return err
 	}
-	w.pass(time.Hour)
+	w.pass(time.Minute)
 	own, err := w.own("a")
 	if err != nil || len(own) != 1 {
-		return fmt.Errorf("%d timers fired: %w", len(own), err)
+		return join(err, fmt.Errorf("%d timers fired", len(own)))
 	}
 	for text, want := range map[string]store.Metadata{
 		"x": {CorrelationID: started.Meta.CorrelationID, CausationID: started.ID},
@@ -311,7 +311,10 @@ func (f *forgetful[T]) Update(ctx context.Context, do func(tx T) error) error {
 	f.n++
 	n := f.n
 	f.mu.Unlock()
-	time.Sleep(time.Duration(n%7) * 10 * time.Millisecond) // a paused owner
+	time.Sleep(time.Duration(n%7) * 5 * time.Millisecond)
+	if n%7 == 3 {
+		time.Sleep(time.Second) // a paused owner
+	}
 	err := f.Target.Update(ctx, do)
 	if n*7919%11 < 2 && err == nil {
 		return errCrash
@@ -319,7 +322,68 @@ func (f *forgetful[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return err
 }
 
+// paused is a target whose transactions wait, each for the gate that is next.
+type paused[T projection.Tx] struct {
+	projection.Target[T]
+	mu    sync.Mutex
+	gates []chan struct{} // guarded by mu; nil: go through
+}
+
+func (p *paused[T]) arm(gates ...chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gates = gates
+}
+
+// Update is that of the target, behind a gate.
+func (p *paused[T]) Update(ctx context.Context, do func(tx T) error) error {
+	p.mu.Lock()
+	var gate chan struct{}
+	if len(p.gates) > 0 {
+		gate, p.gates = p.gates[0], p.gates[1:]
+	}
+	p.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return p.Target.Update(ctx, do)
+}
+
+// pausedOwner pauses an owner before it commits, until another one is far ahead.
+func pausedOwner[T projection.Tx](w *world[T]) error {
+	target := &paused[T]{Target: w.target}
+	w.run(w.new(target, (*runtime[T]).WithoutLease))
+	w.settle()
+	commit, next := make(chan struct{}), make(chan struct{})
+	target.arm(nil, commit, next) // it loads, sends, and is paused
+	if _, err := w.append(event{Job: "p", Name: "1", Send: []string{"p1"}}); err != nil {
+		return err
+	}
+	w.settle()
+	w.run(w.new(w.target, (*runtime[T]).WithoutLease))
+	w.settle()
+	if _, err := w.append(event{Job: "p", Name: "2", Send: []string{"p2"}}, event{Job: "p", Name: "3"}); err != nil {
+		return err
+	}
+	w.settle()
+	close(commit)
+	w.settle()
+	if _, err := w.append(event{Job: "p", Name: "4", Dump: true}); err != nil {
+		return err
+	}
+	w.settle()
+	close(next)
+	w.pass(time.Minute)
+	return landed(w, map[string][]string{"p": {"p1", "p2", "seen 1 2 3 4"}})
+}
+
 func twoOwners[T projection.Tx](w *world[T]) error {
+	alone := newWorld(w.ctx, w.fresh, w.plant)
+	err := pausedOwner(alone)
+	alone.close()
+	if err != nil {
+		return fmt.Errorf("an owner that was paused: %w", err)
+	}
 	w.receiver.wait = func(_ context.Context, c command) {
 		time.Sleep(time.Duration(len(c.ID+c.Command)%5) * time.Millisecond)
 	}
@@ -338,11 +402,11 @@ func twoOwners[T projection.Tx](w *world[T]) error {
 				return err
 			}
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond)
 	}
 	for id := range want {
 		want[id] = append(want[id], "seen 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14")
 	}
-	w.pass(time.Hour)
+	w.pass(time.Minute)
 	return landed(w, want)
 }

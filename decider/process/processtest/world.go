@@ -31,9 +31,10 @@ type world[T projection.Tx] struct {
 	ctx    context.Context //nolint:containedctx // that of the test
 	log    process.Store
 	target projection.Target[T]
-	plant  Plant[T]
+	plant  plant[T]
 	fresh  func() Setup[T]
 
+	sparse   bool
 	receiver *receiver
 	running  []*running[T]
 	seen     *notices
@@ -140,10 +141,11 @@ func (o *notices) of(kind process.Kind) (found []process.Notice) {
 	return found
 }
 
-func newWorld[T projection.Tx](ctx context.Context, fresh func() Setup[T], plant Plant[T]) *world[T] {
-	w := &world[T]{ctx: ctx, plant: plant, fresh: fresh, receiver: &receiver{ids: map[string]bool{}}, seen: &notices{}}
+func newWorld[T projection.Tx](ctx context.Context, fresh func() Setup[T], bug plant[T]) *world[T] {
+	w := &world[T]{ctx: ctx, plant: bug, fresh: fresh, receiver: &receiver{ids: map[string]bool{}}, seen: &notices{}}
 	s := fresh()
-	w.log, w.target = plant.log(s.Log), plant.target(s.Target)
+	w.sparse = s.Sparse
+	w.log, w.target = bug.log(s.Log), bug.target(s.Target)
 	return w
 }
 
@@ -292,7 +294,11 @@ func (f fragile[T]) Update(ctx context.Context, do func(tx T) error) error {
 // everyCrash calls try with a crash at each place, one after the other, until there is no
 // such place.
 func everyCrash[T projection.Tx](w *world[T], try func(w *world[T], c *crash) error) error {
-	for n := 1; ; n++ {
+	step := 1
+	if w.sparse {
+		step = 11
+	}
+	for n := 1; ; n += step {
 		c := &crash{left: n}
 		again := newWorld(w.ctx, w.fresh, w.plant)
 		err := try(again, c)

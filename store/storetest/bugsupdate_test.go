@@ -30,6 +30,10 @@ func updateBugs() map[string][]string {
 			"an update does not see its checkpoints", "an update does not see its documents", "an update does not scan its documents",
 			"an update saves any checkpoint", "an update does not tell a replay", "positions of an update are void",
 		},
+		"Update/it reads streams as they are with what it has appended": {
+			"an update does not read what it appended", "an update reads unchecked", "negative limit accepted", "backward off by one", "beyond is the head",
+			"next is the last", "an update forgets events",
+		},
 		"Update/what a method refuses changes nothing, and it can go on": {
 			"a refused append ends the transaction", "a refused snapshot ends the transaction", "a refused checkpoint ends the transaction",
 			"a refused document ends the transaction", "refused documents are saved in part", "a refused append in an update is kept",

@@ -274,6 +274,19 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 	return got, tx.ends("append", err)
 }
 
+func (tx *plainTx) Read(s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := tx.ready("Read"); err != nil {
+		return store.Page{}, err
+	}
+	if err := s.Validate(); err != nil && !tx.of.is("an update reads unchecked") {
+		return store.Page{}, err
+	}
+	if tx.of.is("an update does not read what it appended") {
+		return tx.of.Read(context.Background(), s, o)
+	}
+	return tx.with.Read(context.Background(), s, o)
+}
+
 func (tx *plainTx) SaveSnapshot(snap store.Snapshot) error {
 	if err := tx.ready("SaveSnapshot"); err != nil {
 		return err

@@ -77,6 +77,7 @@ func updateClauses() []clause {
 		{"its transaction is done when it returns", updateTxIsDone},
 		{"nobody sees a part of it before it is committed", updateIsUnseen},
 		{"it sees what it has written", updateSeesItself},
+		{"it reads streams as they are with what it has appended", updateReads},
 		{"what a method refuses changes nothing, and it can go on", updateGoesOn},
 		{"an append in it that is sent again is replayed", updateReplays},
 		{"what it appends is in the log, in order, beside other appends", updateLog},

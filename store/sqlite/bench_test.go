@@ -3,70 +3,102 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// hand is a file of the store that is written without it.
+// hand is a file of the store that is written without it: the same rows in the same
+// tables, by database/sql.
 type hand struct {
-	insert  *sql.Stmt
-	version int64
+	insert, begin *sql.Stmt
+	position      int64
+	versions      map[int64]int64 // by stream
 }
 
-// append appends an event, if the version is still the one that it was.
-func (h *hand) append(ctx context.Context, b *testing.B) {
+// append appends an event to a stream if the version is still the one that it was.
+func (h *hand) append(ctx context.Context, b *testing.B, stream int64) {
 	b.Helper()
 	e := batch(1)[0]
-	got, err := h.insert.ExecContext(ctx, h.version+1, h.version+1, e.ID, e.Type, e.ContentType, e.Data, h.version)
+	id, err := hex.DecodeString(strings.ReplaceAll(e.ID, "-", ""))
+	if err != nil {
+		b.Fatal(err)
+	}
+	version := h.versions[stream]
+	got, err := h.insert.ExecContext(ctx, 1<<40|(h.position+1), stream, version+1, id, e.Data, stream, version)
 	if err != nil {
 		b.Fatal(err)
 	}
 	if n, err := got.RowsAffected(); n != 1 || err != nil {
 		b.Fatal(n, err)
 	}
-	h.version++
+	h.versions[stream]++
+	h.position++
 }
 
-const insertByHand = `INSERT INTO event (tenant, position, stream, version,
-id, type, schema, content_type, time, recorded_at, meta, data) SELECT 1, ?, 1, ?, ?, ?, 0, ?, 0, 0, '', ?
-WHERE (SELECT coalesce(max(version), 0) FROM event WHERE stream = 1) = ?`
+// open begins a stream with an event.
+func (h *hand) open(ctx context.Context, b *testing.B, conn *sql.Conn, stream int64) {
+	b.Helper()
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := h.begin.ExecContext(ctx, stream, "acc-"+strconv.FormatInt(stream, 10)); err != nil {
+		b.Fatal(err)
+	}
+	h.append(ctx, b, stream)
+	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+		b.Fatal(err)
+	}
+}
+
+const insertByHand = `INSERT INTO event (seq, tenant, stream, version, id, kind, time, recorded_at, meta, data)
+SELECT ?, 1, ?, ?, ?, 1, 0, 0, '', ? WHERE (SELECT coalesce(max(version), 0) FROM event WHERE stream = ?) = ?`
 
 // byHand returns the file at path, with tenant 1 and stream 1, on the driver and
 // the pragmas of the store.
-func byHand(b *testing.B, path string) *hand {
+func byHand(b *testing.B, path, synchronous string) (*hand, *sql.Conn) {
 	b.Helper()
 	if err := open(b, path).Close(); err != nil {
 		b.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", path+"?_pragma=synchronous(FULL)&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", path+"?_pragma=synchronous("+synchronous+")&_pragma=foreign_keys(1)")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
-	conn, err := db.Conn(context.Background())
+	conn, err := db.Conn(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, query := range []string{
 		"INSERT INTO tenant VALUES (1, 'default')", "INSERT INTO stream VALUES (1, 1, 'Account', 'acc-1')",
+		"INSERT INTO kind VALUES (1, 'Happened', 0, 'application/octet-stream')",
 	} {
-		if _, err := conn.ExecContext(context.Background(), query); err != nil {
+		if _, err := conn.ExecContext(b.Context(), query); err != nil {
 			b.Fatal(err)
 		}
 	}
-	insert, err := conn.PrepareContext(context.Background(), insertByHand)
-	if err != nil {
-		b.Fatal(err)
+	prepare := func(query string) *sql.Stmt {
+		stmt, err := conn.PrepareContext(b.Context(), query)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { stmt.Close() })
+		return stmt
 	}
-	b.Cleanup(func() { insert.Close() })
-	return &hand{insert: insert}
+	return &hand{
+		insert: prepare(insertByHand), begin: prepare("INSERT INTO stream (id, tenant, type, name) VALUES (?, 1, 'Account', ?)"),
+		versions: make(map[int64]int64),
+	}, conn
 }
 
 // sideBySide lets the store and what is done by hand take turns, so that what else the
@@ -91,17 +123,35 @@ func sideBySide(b *testing.B, ofStore, byHand func()) {
 	b.ReportMetric(0, "ns/op") // of both together
 }
 
-// BenchmarkAppend appends to one stream, and with 32 writers to one each.
+// BenchmarkAppend appends to one stream, to a new one each time, and with 32 writers to
+// one each. With normal sync, what the disk does is not in it.
 func BenchmarkAppend(b *testing.B) {
 	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
-	b.Run("1 event", func(b *testing.B) {
-		st, h := open(b, filepath.Join(b.TempDir(), "events.db")), byHand(b, filepath.Join(b.TempDir(), "hand.db"))
-		sideBySide(b, func() {
-			if _, err := st.Append(ctx, s, store.Any, batch(1)); err != nil {
-				b.Fatal(err)
-			}
-		}, func() { h.append(ctx, b) })
-	})
+	for synchronous, options := range map[string][]sqlite.Option{"FULL": nil, "NORMAL": {sqlite.WithNormalSync()}} {
+		b.Run("1 event, "+synchronous, func(b *testing.B) {
+			st := open(b, filepath.Join(b.TempDir(), "events.db"), options...)
+			h, _ := byHand(b, filepath.Join(b.TempDir(), "hand.db"), synchronous)
+			sideBySide(b, func() {
+				if _, err := st.Append(ctx, s, store.Any, batch(1)); err != nil {
+					b.Fatal(err)
+				}
+			}, func() { h.append(ctx, b, 1) })
+		})
+		b.Run("new stream, "+synchronous, func(b *testing.B) {
+			st := open(b, filepath.Join(b.TempDir(), "events.db"), options...)
+			h, conn := byHand(b, filepath.Join(b.TempDir(), "hand.db"), synchronous)
+			n, stream := 0, int64(1)
+			sideBySide(b, func() {
+				n++
+				if _, err := st.Append(ctx, store.Stream{Type: "Account", ID: "acc-" + strconv.Itoa(n)}, store.NoStream, batch(1)); err != nil {
+					b.Fatal(err)
+				}
+			}, func() {
+				stream++
+				h.open(ctx, b, conn, stream)
+			})
+		})
+	}
 	b.Run("32 writers", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetParallelism(16)
@@ -126,10 +176,10 @@ func BenchmarkCommand(b *testing.B) {
 	st := open(b, filepath.Join(b.TempDir(), "events.db"))
 	got, err := st.Append(ctx, s, store.NoStream, batch(100))
 	path := filepath.Join(b.TempDir(), "hand.db")
-	h := byHand(b, path)
+	h, _ := byHand(b, path, "FULL")
 	reads := readsByHand(b, path, "stream = 1 AND version >= ? ORDER BY version")
 	for range 100 {
-		h.append(ctx, b)
+		h.append(ctx, b, 1)
 	}
 	sideBySide(b, func() {
 		page, e := st.Read(ctx, s, store.ReadOptions{From: got.Version - 99, Limit: 100})
@@ -138,10 +188,10 @@ func BenchmarkCommand(b *testing.B) {
 		}
 		got, err = st.Append(ctx, s, store.Exactly(got.Version), batch(1))
 	}, func() {
-		if n := reads(h.version - 99); n != 100 {
+		if n := reads(h.versions[1] - 99); n != 100 {
 			b.Fatal(n)
 		}
-		h.append(ctx, b)
+		h.append(ctx, b, 1)
 	})
 }
 
@@ -191,7 +241,7 @@ func BenchmarkRead(b *testing.B) {
 		}
 		return read, nil
 	})
-	log := readsByHand(b, path, "tenant = 1 AND position >= ? ORDER BY position")
+	log := readsByHand(b, path, "seq >= (1 << 40) + ? ORDER BY seq")
 	run("log/by hand", func() (int, error) { return log(1), nil })
 }
 
@@ -204,8 +254,7 @@ func readsByHand(b *testing.B, path, where string) func(from int64) int {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
-	stmt, err := db.PrepareContext(context.Background(), `SELECT position, version, id, type, schema, content_type, time, recorded_at, meta, data
-FROM event WHERE `+where)
+	stmt, err := db.PrepareContext(context.Background(), `SELECT seq, version, id, kind, time, recorded_at, meta, data FROM event WHERE `+where)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -219,9 +268,9 @@ FROM event WHERE `+where)
 		read := 0
 		for ; rows.Next(); read++ {
 			var e store.Recorded
-			var at, recorded int64
+			var at, recorded, kind int64
 			var meta string
-			err := rows.Scan(&e.Position, &e.Version, &e.ID, &e.Type, &e.Schema, &e.ContentType, &at, &recorded, &meta, &e.Data)
+			err := rows.Scan(&e.Position, &e.Version, &e.ID, &kind, &at, &recorded, &meta, &e.Data)
 			if err != nil {
 				b.Fatal(err)
 			}

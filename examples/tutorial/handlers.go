@@ -1,0 +1,94 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/json"
+	"net/http"
+
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/decider/runner/runnerhttp"
+	"github.com/evolvego/evolve/examples/tutorial/order"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// service has what the handlers need.
+type service struct {
+	orders *runner.Runner[order.Command, order.State, order.Event]
+	open   *projection.Projection[*sqlite.Tx, change]
+	db     *sql.DB // the same file, for queries
+}
+
+func (s *service) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /orders/{id}", handle(s, func(c order.Place) order.Command { return c }))
+	mux.HandleFunc("POST /orders/{id}/payments", handle(s, func(c order.Pay) order.Command { return c }))
+	mux.HandleFunc("DELETE /orders/{id}", handle(s, func(c order.Cancel) order.Command { return c }))
+	mux.HandleFunc("GET /orders", s.list)
+	return mux
+}
+
+// handle returns a handler that reads a command from the body and runs it.
+func handle[B any](s *service, of func(body B) order.Command) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body B
+		opts, err := runnerhttp.Options(r)
+		if err == nil {
+			err = json.NewDecoder(r.Body).Decode(&body)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		out, err := s.orders.Handle(r.Context(), r.PathValue("id"), of(body), opts...)
+		if err != nil {
+			runnerhttp.WriteProblem(w, r, err)
+			return
+		}
+		runnerhttp.SetETag(w.Header(), out.Version)
+		runnerhttp.SetPosition(w.Header(), out.Position)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// openOrder is an answer of list.
+type openOrder struct {
+	ID       string `json:"id"`
+	Customer string `json:"customer"`
+	Due      int64  `json:"due"`
+}
+
+// list answers with the open orders. A client that sends At-Least reads what it wrote.
+func (s *service) list(w http.ResponseWriter, r *http.Request) {
+	position, err := runnerhttp.AtLeast(r)
+	if err == nil && position > 0 {
+		err = s.open.WaitFor(r.Context(), position)
+	}
+	if err != nil {
+		runnerhttp.WriteProblem(w, r, err)
+		return
+	}
+	rows, err := s.db.QueryContext(r.Context(), `SELECT id, customer, due FROM open_order ORDER BY id`)
+	if err != nil {
+		runnerhttp.WriteProblem(w, r, err)
+		return
+	}
+	defer rows.Close()
+	all := []openOrder{}
+	for rows.Next() {
+		var o openOrder
+		if err = rows.Scan(&o.ID, &o.Customer, &o.Due); err != nil {
+			break
+		}
+		all = append(all, o)
+	}
+	if err == nil {
+		err = rows.Err()
+	}
+	if err != nil {
+		runnerhttp.WriteProblem(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(all)
+}

@@ -19,16 +19,17 @@ func newAccounts(st store.Store) *accounts {
 	return runner.New("Account", account.Decider(), st, account.Codec())
 }
 
-// service is the handlers' common things.
+// service is what all handlers use.
 type service struct {
 	accounts *accounts
 	log      *slog.Logger
 }
 
 // newMux returns the routes of the service.
-func newMux(a *accounts, log *slog.Logger) http.Handler {
+func newMux(a *accounts, t *totals, log *slog.Logger) http.Handler {
 	s := &service{a, log}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /total", s.showTotal(t))
 	mux.HandleFunc("GET /accounts/{id}", s.show)
 	mux.HandleFunc("PUT /accounts/{id}", command(s, func(b struct{ Owner string }) account.Command { return account.Open{Owner: b.Owner} }))
 	mux.HandleFunc("POST /accounts/{id}/deposits", command(s, func(b amount) account.Command { return account.Deposit(b) }))
@@ -74,6 +75,7 @@ func command[B any](s *service, read func(body B) account.Command) http.HandlerF
 			s.problem(w, r, err)
 			return
 		}
+		runnerhttp.SetPosition(w.Header(), out.Position)
 		s.answer(w, out.Loaded)
 	}
 }
@@ -94,11 +96,15 @@ func (s *service) show(w http.ResponseWriter, r *http.Request) {
 // answer writes an account, with its version as ETag.
 func (s *service) answer(w http.ResponseWriter, loaded runner.Loaded[account.State]) {
 	runnerhttp.SetETag(w.Header(), loaded.Version)
-	w.Header().Set("Content-Type", "application/json")
-	err := json.NewEncoder(w).Encode(map[string]any{
+	s.write(w, map[string]any{
 		"owner": loaded.State.Owner, "cents": loaded.State.Balance, "closed": loaded.State.Status == account.Ended,
 	})
-	if err != nil {
+}
+
+// write writes body as JSON.
+func (s *service) write(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(body); err != nil {
 		s.log.Warn("write an answer", "error", err)
 	}
 }

@@ -1,5 +1,6 @@
-// Command http is a service as it may stand already, an ordinary mux with a middleware
-// of its own, whose handlers run commands on accounts.
+// Command http is a service with an ordinary mux and a middleware of its own. Its
+// handlers run commands on accounts, and answer a query from a read model that follows
+// the log: with the Position of its last command, a client reads what it wrote.
 //
 //	go run ./examples/http
 //
@@ -7,6 +8,7 @@
 //	curl -i -X POST localhost:8080/accounts/acc-1/deposits -H 'Idempotency-Key: k-1' -d '{"cents":500}'
 //	curl -i -X POST localhost:8080/accounts/acc-1/withdrawals -H 'If-Match: "2"' -d '{"cents":700}'
 //	curl -i localhost:8080/accounts/acc-1
+//	curl -i localhost:8080/total -H 'At-Least: 2'
 package main
 
 import (
@@ -19,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,7 +48,18 @@ func serve(ctx context.Context, address string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
-	server := &http.Server{Handler: newMux(newAccounts(memory.New()), log), ReadHeaderTimeout: 5 * time.Second}
+	st := memory.New()
+	totals := newTotals(st)
+	following, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	var follower sync.WaitGroup
+	follower.Go(func() {
+		if err := totals.Run(following); following.Err() == nil {
+			log.Error("the total is not kept any more", "error", err)
+		}
+	})
+	defer follower.Wait()
+	defer stopFollowing() // when the requests have ended, for they may wait for it
+	server := &http.Server{Handler: newMux(newAccounts(st), totals, log), ReadHeaderTimeout: 5 * time.Second}
 	log.Info("listening", "url", "http://"+listener.Addr().String())
 	drained := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {

@@ -160,3 +160,36 @@ func TestServiceCrowd(t *testing.T) {
 		t.Errorf("the account is %s (%v), want %d cents", end.body, err, clients*each/2+each/2)
 	}
 }
+
+// TestServiceReadsYourWrites lets many clients deposit and ask for the total at once:
+// each finds its own deposit in it, and those of others that it knows of.
+func TestServiceReadsYourWrites(t *testing.T) {
+	t.Parallel()
+	url := start(t)
+	const clients, each = 4, 10
+	var group sync.WaitGroup
+	for client := range clients {
+		group.Go(func() {
+			account := fmt.Sprint(url, "/accounts/acc-", client)
+			call(t, "PUT", account, `{"owner":"Ann"}`)
+			for i := range each {
+				done := call(t, "POST", account+"/deposits", `{"cents":1}`)
+				position := done.header.Get("Position")
+				got := call(t, "GET", url+"/total", "", "At-Least", position)
+				var total struct{ Accounts, Cents int }
+				if err := json.Unmarshal([]byte(got.body), &total); err != nil || got.status != http.StatusOK || total.Accounts < 1 || total.Cents < i+1 {
+					t.Errorf("after deposit %d, at position %s, the total is %d %s", i+1, position, got.status, got.body)
+				}
+			}
+		})
+	}
+	group.Wait()
+	last := call(t, "PUT", url+"/accounts/last", `{"owner":"Bob"}`).header.Get("Position")
+	want := fmt.Sprintf(`{"accounts":%d,"cents":%d}`, clients+1, clients*each)
+	if got := call(t, "GET", url+"/total", "", "At-Least", last); got.body != want {
+		t.Errorf("in the end the total is %d %s, want %s", got.status, got.body, want)
+	}
+	if got := call(t, "GET", url+"/total", "", "At-Least", "soon"); got.status != http.StatusBadRequest || !strings.Contains(got.body, "bad header At-Least") {
+		t.Errorf("with a bad header: %d %s", got.status, got.body)
+	}
+}

@@ -9,13 +9,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Where a batch is full, unless it is a single command that gives more.
+// The most that a batch has, unless it is a single command that gives more.
 const (
 	maxBatchEvents = 1000
 	maxBatchData   = 1 << 20
 )
 
-// plan is what the jobs of a batch give, one after the other.
+// plan is what the jobs of a batch decide, one after the other.
 type plan[S, E any] struct {
 	steps   []step[S, E]
 	encoded []store.Event
@@ -26,7 +26,7 @@ type plan[S, E any] struct {
 	save    savepoint
 }
 
-// step is what one job of a batch gives.
+// step is what one job of a batch decides.
 type step[S, E any] struct {
 	job     *job[S, E]
 	events  []E
@@ -113,9 +113,9 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 	return 0, err
 }
 
-// unchanged answers the jobs of p, which gives no events, once it is certain that
-// they were decided on the head of the stream. If they were not, p keeps its steps:
-// they are to be decided again.
+// unchanged answers the jobs of p, none of which decided any events, once it is certain
+// that they were decided on the head of the stream. If they were not, p keeps its steps,
+// and the jobs are to be decided again.
 func (g *Group[C, S, E]) unchanged(ctx context.Context, f *flight[S], p *plan[S, E]) error {
 	if !f.fresh && len(p.steps) > 0 {
 		if err := g.r.catchUp(ctx, f); err != nil || f.at.Version != p.at.Version {
@@ -162,10 +162,9 @@ func (p *plan[S, E]) full(encoded []store.Event) bool {
 	return len(p.encoded) > 0 && (len(p.encoded)+len(encoded) > maxBatchEvents || p.size > maxBatchData)
 }
 
-// step decides j on the state after p, and does all that users have a say in, so that
-// nothing of theirs is left to run once it is appended. It is not ok if j is to be run
-// alone: if it panics, which is its caller's to meet, or if its command may have landed
-// before.
+// step decides j on the state after p, and runs every function of the user, so that none
+// is left to run after the append. It is not ok if j is to be run alone: if it panics,
+// because its own caller is to meet that, or if its command may have landed before.
 func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step[S, E], ok bool) {
 	defer func() { _ = recover() }()
 	s = step[S, E]{job: j, own: g.r.own(p.at)} // the others never see what j does to it
@@ -183,7 +182,7 @@ func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step
 	return s, true
 }
 
-// draft makes s what it is to be appended with.
+// draft completes s with events.
 func (g *Group[C, S, E]) draft(p *plan[S, E], f *flight[S], s *step[S, E], events []E) error {
 	p.now = g.r.clock()
 	s.job.key = s.job.key.begun(p.now)
@@ -239,8 +238,8 @@ func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, 
 	g.r.save(ctx, f, &p.save, p.at.Version)
 }
 
-// turnOut lets the job of p alone whose event id is the taken one that err tells,
-// and reports false if there is none.
+// turnOut lets the job of p whose event id is taken, as err says, be run alone. It
+// reports false if there is none.
 func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	var taken *store.DuplicateError
 	if !errors.As(err, &taken) {
@@ -258,8 +257,8 @@ func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	return false
 }
 
-// failed answers p, whose append ended with err. What is not one job's own matter is
-// not answered: the job is run alone.
+// failed answers p, whose append ended with err. If it is not certain whose fault that
+// is, the jobs are not answered, and so are run alone.
 func (g *Group[C, S, E]) failed(p *plan[S, E], err error) {
 	writers := 0
 	for i := range p.steps {

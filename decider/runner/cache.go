@@ -8,27 +8,29 @@ import (
 	"time"
 )
 
-// Cache says how states are cached: the last used ones of a runner and its copies,
-// with their versions. A cached state saves folding again; that it is current is
-// still asked of the store, with a read of what came after it, unless the call
-// says [AllowStale] or [AnyCached]. The zero value is the defaults.
+// Cache configures the cache of a runner and its copies, which keeps the states that
+// were used last, with their versions. A cached state saves folding the stream again.
+// The runner still asks the store whether the state is current, by reading what came
+// after it, unless the call says [AllowStale] or [AnyCached]. The zero value is the
+// defaults.
 type Cache[S any] struct {
-	Size int // the most states to keep; 0: 10,000
+	Size int // how many states to keep at most; 0: 10,000
 
 	// Clone returns a copy of state that shares nothing that can change. It is
-	// called when a state is put in the cache and when it is taken out.
+	// called when a state is put into the cache, when it is taken out, and before
+	// events are folded that are not recorded yet.
 	Clone func(state S) S
 
-	// Shared vouches that nobody, Decide and Evolve and those who get a state
-	// from the runner, ever changes a state in place, so that one can be given
-	// to several calls at a time. States that are plain values need neither
-	// Clone nor Shared.
+	// Shared vouches that nobody ever changes a state in place: not Decide, not
+	// Evolve, and none of those who get a state from the runner. Several calls can
+	// then be given the same one. States that are plain values need neither Clone
+	// nor Shared.
 	Shared bool
 }
 
 // WithCache returns a copy of r that caches states as c says. It panics if c.Size is
-// negative, or if an S could be changed while it is cached, being no plain value,
-// and c has no Clone and does not say Shared.
+// negative, or if S is no plain value, so that a state could be changed while it is
+// cached, and c neither has a Clone nor says Shared.
 func (r *Runner[C, S, E]) WithCache(c Cache[S]) *Runner[C, S, E] {
 	if c.Size < 0 {
 		panic(fmt.Sprintf("runner: WithCache: negative Size %d", c.Size))
@@ -104,7 +106,7 @@ type shard[S any] struct {
 	mu      sync.Mutex
 	size    int
 	entries map[string]*entry[S] // guarded by mu
-	newest  entry[S]             // guarded by mu; the ring's anchor: next is the last used, prev the first to go
+	newest  entry[S]             // guarded by mu; the anchor of the ring: next was used last, prev goes first
 	_       [64]byte             // keeps the locks of two shards off one cache line
 }
 
@@ -134,7 +136,7 @@ func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
 		at, seen = e.at, e.seen
 	}
 	s.mu.Unlock()
-	if ok && c.clone != nil { // outside of the lock: what is cached never changes
+	if ok && c.clone != nil { // outside the lock: what is cached never changes
 		at.State = c.clone(at.State)
 	}
 	return at, seen, ok
@@ -170,8 +172,8 @@ func (c *cache[S]) drop(id string, version uint64) {
 	}
 }
 
-// room returns an entry for one more state: a new one, or if there are enough the
-// one that was not used for longest. The caller holds mu.
+// room returns an entry for one more state: a new one, or the least recently used one if
+// the shard is full. The caller holds mu.
 func (s *shard[S]) room() *entry[S] {
 	if len(s.entries) < s.size {
 		e := &entry[S]{}
@@ -183,7 +185,7 @@ func (s *shard[S]) room() *entry[S] {
 	return e
 }
 
-// use makes e the last used one. The caller holds mu.
+// use makes e the most recently used one. The caller holds mu.
 func (s *shard[S]) use(e *entry[S]) {
 	if s.newest.next == e {
 		return
@@ -207,7 +209,7 @@ func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
 }
 
-// own returns at for one more caller, who may do with it what the cache allows.
+// own returns at for one more user, who may do to it whatever Clone makes safe.
 func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
 	if r.cache != nil && r.cache.clone != nil {
 		at.State = r.cache.clone(at.State)
@@ -222,7 +224,7 @@ func (r *Runner[C, S, E]) keep(f *flight[S]) {
 	}
 }
 
-// put is keep of what nobody else has. It calls no code of the user's.
+// put is keep for a state that nobody else has. It calls no function of the user.
 func (r *Runner[C, S, E]) put(f *flight[S]) {
 	if r.cache != nil && f.fresh {
 		r.cache.put(f.stream.ID, f.at, f.seen)

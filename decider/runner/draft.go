@@ -30,9 +30,9 @@ func (r *Runner[C, S, E]) encode(
 	return dst, nil
 }
 
-// apply returns what events, which are encoded as that, lead to from at on. They are
-// folded as they will be read: what cannot be read, or makes Evolve panic, would make
-// the stream unreadable for good, and must not be appended.
+// apply returns what events, whose encoding is encoded, lead to from at on. They are
+// folded as they will be read: an event that cannot be read, or that Evolve panics on,
+// would make the stream unreadable for good, so it must not be appended.
 func (r *Runner[C, S, E]) apply(
 	scratch *scratch[E], s store.Stream, at Loaded[S], events []E, encoded []store.Event,
 ) (draft[S], error) {
@@ -72,7 +72,7 @@ func (r *Runner[C, S, E]) readBack(
 	return events, nil
 }
 
-// vouches reports whether c looks itself at whether it can read what it writes.
+// vouches reports whether c itself refuses what it could not read back.
 func vouches[E any](c codec.Codec[E]) bool {
 	_, ok := c.(*codec.Named[E])
 	return ok

@@ -8,13 +8,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an error of a runner matches by errors.Is.
+// What an error of a runner matches with errors.Is.
 var (
 	// ErrRejected: Decide returned an error. It is a *RejectedError.
 	ErrRejected = errors.New("runner: rejected")
 	// ErrExhausted: no attempt is left. It is an *ExhaustedError.
 	ErrExhausted = errors.New("runner: attempts exhausted")
-	// ErrUnknownOutcome: the events may be recorded, or may be still. It is an
+	// ErrUnknownOutcome: the events may be recorded, now or later. It is an
 	// *UnknownOutcomeError.
 	ErrUnknownOutcome = errors.New("runner: unknown outcome")
 	// ErrReused: the command id is that of another command. It is a *ReusedError.
@@ -76,13 +76,13 @@ func (e *ReusedError) Error() string {
 // Is reports whether target is ErrReused.
 func (e *ReusedError) Is(target error) bool { return target == ErrReused }
 
-// UnknownOutcomeError is a command whose events may be recorded, or may be still:
-// the answer of the store was lost, and it could not be found out, or what is
-// recorded could not be read. Calling again with the same command id is safe and
-// tells.
+// UnknownOutcomeError is a command whose events may be recorded, now or later: the
+// answer of the store was lost and what became of them could not be found out, or they
+// are recorded and could not be read. Call again with the same command id: that is safe,
+// and tells.
 type UnknownOutcomeError struct {
 	Stream    store.Stream
-	CommandID string // empty if the call had none: then only reading the stream tells
+	CommandID string // empty if the call had none: then only the stream tells
 	Err       error  // why it is unknown
 }
 
@@ -97,8 +97,8 @@ func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknow
 // Unwrap returns why the outcome is unknown.
 func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
-// ended returns the error of a call whose ctx has ended after last, which may be
-// nil: both what ctx says and its cause are in it.
+// ended returns the error of a call whose ctx has ended after the error last, which may
+// be nil. The error of ctx and its cause are both in it.
 func ended(ctx context.Context, last error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if !errors.Is(cause, err) {

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// flight is a call on its way: what it knows about its stream so far.
+// flight is a call under way, and what it knows about its stream so far.
 type flight[S any] struct {
 	stream  store.Stream
 	command string // its Go type, if anybody will look at it
@@ -18,9 +18,9 @@ type flight[S any] struct {
 	attempt int // beginning at 1
 	most    int // attempts
 
-	at    Loaded[S] // what is known; each change of it is whole
-	from  uint64    // the version that reading began after
-	fresh bool      // at was the stream's head during the call
+	at    Loaded[S] // what is known; always changed as a whole
+	from  uint64    // the version after which reading began
+	fresh bool      // at was the head of the stream during the call
 	seen  time.Time // when it was, for the cache
 
 	watch  string // the id of the call's first event, if it may be in the stream
@@ -119,9 +119,9 @@ func (r *Runner[C, S, E]) unknown(f *flight[S], err error) error {
 	return &UnknownOutcomeError{Stream: f.stream, CommandID: f.o.command, Err: err}
 }
 
-// look reads the tail for the call's own event after an append without an answer, and
-// with a command id all of the stream, for an earlier call may have appended it. That
-// it cannot be read is no news: then sending the events again will tell.
+// look reads the tail for the call's own event after an append without an answer. With
+// a command id it reads the whole stream, because an earlier call may have appended it.
+// If it cannot be read, nothing is lost: sending the events again will tell.
 func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
 	if ctx.Err() != nil || r.read(ctx, f, 0) != nil {
 		return

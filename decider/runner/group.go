@@ -9,19 +9,19 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Group is a runner for streams that many write to at once. Concurrent commands
-// on one stream queue behind one load and one append: each is decided on the state
-// after the one before it, and what they give is appended together. Between
-// processes the store's versions decide, as for a [Runner].
+// Group is a runner for streams that many write to at once. Concurrent commands on one
+// stream form a batch, with one load and one append: each command is decided on the
+// state after the one before it, and their events are appended together. Between
+// processes the versions of the store decide, as they do for a [Runner].
 //
-// A group does not read what it appended itself: it decides on the last state that it
-// knows and lets the append's version tell whether that is the head. So a stream that
-// only one group writes to costs one append a batch.
+// A group does not read what it appended itself. It decides on the last state that it
+// knows, and the version of the append tells whether that was the head. So a batch costs
+// one append while nobody else writes to the stream.
 //
-// What is done for several callers at once, loads, appends and snapshots, is done on
-// a context of the batch. It ends when the last of its callers is gone, and has none
-// of their values: a store that looks in the context for credentials, a tenant or a
-// trace finds them only if [Group.WithContext] puts them there.
+// A batch loads, appends and saves snapshots for all its callers, on a context of its
+// own. That context ends when the last of the callers is gone, and has none of their
+// values: a store that looks into it for credentials, a tenant or a trace finds them
+// only if [Group.WithContext] puts them there.
 //
 // A group keeps a goroutine only while a stream has commands queued. It is safe
 // for concurrent use.
@@ -71,7 +71,7 @@ type batch struct {
 	cancel context.CancelFunc
 }
 
-// less counts one caller less. The caller holds Group.mu.
+// less counts one caller less. Who calls it holds Group.mu.
 func (b *batch) less() {
 	if b.live--; b.live == 0 {
 		b.cancel()
@@ -84,11 +84,10 @@ const yields = 2
 // groupCache is how many states a group keeps whose runner has no cache.
 const groupCache = 1000
 
-// NewGroup returns a group over r, with r's retry, cache, snapshots and observer. A
-// group needs a cache: if r has none it makes one for a thousand streams. What one
-// command leads to is what the next one is decided on, so NewGroup panics if an S could
-// be changed in place by who gets it, being no plain value, and r has no cache with
-// Clone or Shared.
+// NewGroup returns a group over r, with its retry, cache, snapshots and observer. If r
+// has no cache, the group makes one, for a thousand streams. The state that one command
+// leads to is the one that the next is decided on, so NewGroup panics if S is no plain
+// value, which a caller could change in place, and r has no cache with Clone or Shared.
 func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 	if r.cache == nil {
 		mustShare("NewGroup", Cache[S]{})
@@ -132,13 +131,16 @@ func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) (c
 }
 
 // Handle is [Runner.Handle] with these differences. Each command keeps its own
-// rejection, events, version, command id and context: when its ctx ends the call
+// rejection, events, version, command id and context: when its ctx ends, the call
 // returns at once, with an *[UnknownOutcomeError] if its events were on their way,
 // and its neighbours go on. Outcome.Position may be that of a later event that was
 // appended together with the command's. Options that say how to load are not
-// needed and do nothing. With [ExpectVersion] the call does not queue, and one whose
-// event id is taken, that is rejected or has nothing to do under a [CommandID], or
-// that panics in Decide is run alone. After Close it returns ErrClosed.
+// needed and do nothing.
+//
+// Some commands are run alone, as by the runner: those that expect a version, those
+// whose event ids are taken, those with a [CommandID] that are rejected or have nothing
+// to do, and those that panic, whose panic reaches their own caller. After Close, Handle
+// returns ErrClosed.
 func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	f := g.r.newFlight(id, gather(opts))
 	f.command = g.r.named(cmd)
@@ -160,8 +162,8 @@ func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...O
 	})
 }
 
-// Close lets the commands that are queued end, and returns when they have. Further
-// calls of Handle return ErrClosed. Close may be called again.
+// Close waits until the commands that are queued have ended. Further calls of Handle
+// return ErrClosed. Close may be called again.
 func (g *Group[C, S, E]) Close() {
 	g.mu.Lock()
 	g.closed = true
@@ -216,9 +218,9 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	})
 }
 
-// next starts the batch after the one that has ended. It lets its callers go on first:
-// those who have another command at once are then in the next batch, and do not wait
-// for one to pass.
+// next starts the batch after the one that has ended. It lets the callers of that one go
+// on first: those who send another command at once are then in the next batch, and do
+// not wait for one to pass.
 func (g *Group[C, S, E]) next(id string, q *queue[S, E]) {
 	for range yields {
 		runtime.Gosched()
@@ -228,7 +230,7 @@ func (g *Group[C, S, E]) next(id string, q *queue[S, E]) {
 	g.start(id, q)
 }
 
-// await returns j's outcome, or what is known when ctx ends.
+// await returns the outcome of j, or what is known of it when ctx ends.
 func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) (Outcome[S, E], error) {
 	var a answer[S, E]
 	select {
@@ -249,8 +251,8 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 	return g.r.run(ctx, f, j.decide)
 }
 
-// leave takes j out, whose ctx has ended, and returns the answer it has by now, or
-// the one for that.
+// leave takes out j, whose ctx has ended, and returns its answer if it has one by now,
+// and otherwise an error.
 func (g *Group[C, S, E]) leave(ctx context.Context, f *flight[S], j *job[S, E]) answer[S, E] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -275,7 +277,7 @@ func (g *Group[C, S, E]) reply(j *job[S, E], a answer[S, E]) {
 	}
 }
 
-// end takes j out of its batch, which ends when nobody waits for it any more. The
+// end takes j out of its batch, which ends when nobody waits for it any longer. The
 // caller holds mu.
 func (g *Group[C, S, E]) end(j *job[S, E]) {
 	j.done = true

@@ -37,8 +37,8 @@ func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
 	return r.reading(ctx, f, func() error { return r.read(ctx, f, 0) })
 }
 
-// reading calls read, and again if it fails: if its error is transient, or if the
-// command has landed, so that there is no other way to tell its caller what it gave.
+// reading calls read. If that fails it calls it again, provided that the error is
+// transient, or that the command has landed and only the stream tells what came of it.
 func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func() error) error {
 	for {
 		err := read()
@@ -59,9 +59,9 @@ func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func()
 }
 
 // read moves f.at over the events after it, up to the head or, if to is not 0, to
-// that version. After an error f.at is the last page that could be folded. If the
-// stream does not reach up to f.at, what f began with was not of this stream: it
-// is dropped, and the stream read from its beginning.
+// that version. After an error f.at is at the last page that could be folded. If the
+// stream ends before f.at, what f began with was not of this stream: it is dropped, and
+// the stream is read from its beginning.
 func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) error {
 	seen := r.now()
 	start, more := f.at.Version, true

@@ -7,7 +7,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Option changes a single call. Where two contradict each other, the later one
+// Option changes a single call. If two options contradict each other, the later one
 // counts.
 type Option interface {
 	apply(o options) options
@@ -61,11 +61,11 @@ func (o options) refuse(field, reason string) options {
 	return o
 }
 
-// ExpectVersion makes the call go on only if the stream is at version v, 0 being
-// a stream without events. If it is not, when it is loaded or when it is appended
-// to, the call returns the *store.ConflictError, undecided or unwritten, and never
-// decides again: whoever names a version has decided on what they saw there. It is
-// not for Load.
+// ExpectVersion makes the call go on only if the stream is at version v; 0 is a stream
+// without events. Otherwise the call returns a *store.ConflictError: at once if the
+// stream is at another version when it is loaded, or after the append if somebody else
+// was faster. The command is never decided again, because whoever names a version has
+// decided on what they saw there. ExpectVersion is not for Load.
 func ExpectVersion(v uint64) Option { return ExpectOneOf(v) }
 
 // ExpectOneOf is [ExpectVersion] for any of versions; without any it never goes on. If
@@ -89,13 +89,13 @@ func expect(e *expectation) Option {
 }
 
 // CommandID names the command, so that it lands in its stream at most once however
-// often it is called: if its events are there already, from this process or another
-// one, the call returns them with [Outcome].Replayed, and not what would be decided
-// now. A command that gave no events or was rejected leaves no trace and is decided
-// again. An empty id is an *store.InvalidError.
+// often it is sent: if its events are there already, from this process or another one,
+// the call returns them with [Outcome].Replayed set, and does not decide. Ids are
+// compared byte by byte. A command that gave no events or was rejected leaves no trace
+// and is decided again. An empty id is a *store.InvalidError.
 //
-// The price: a load compares the id of each event it reads, and a call that would be
-// rejected, or has nothing to do, on a state from a cache, a snapshot or a memento
+// The price: a load compares the id of each event that it reads. And a call that would
+// be rejected, or has nothing to do, on a state from a cache, a snapshot or a memento
 // reads the whole stream for the id before it says so.
 func CommandID(id string) Option {
 	return option(func(o options) options {
@@ -143,9 +143,9 @@ func MaxAttempts(n int) Option {
 }
 
 // AllowStale takes a cached state that was current less than age ago as it is,
-// without reading the stream: a load or a rejection may be that much behind. What
-// is appended is not, for the store checks the version. Without a cache, or with an
-// older state, the call reads the stream as always.
+// without reading the stream: a load or a rejection may be that much behind. An append
+// is not, because the store checks the version. Without a cache, or with an older
+// state, the call reads the stream as usual.
 func AllowStale(age time.Duration) Option {
 	return option(func(o options) options {
 		o.source, o.age = fromRecent, age
@@ -161,10 +161,10 @@ func AnyCached() Option {
 	})
 }
 
-// AssumeEmpty begins with the initial state and reads nothing: right for a command
-// that begins a stream. The append expects that there is no stream; if there is
-// one it is loaded, and the command decided again. A rejection, or no events, is an
-// answer to the initial state.
+// AssumeEmpty begins with the initial state and reads nothing, which is right for a
+// command that begins a stream. The append expects that there is no stream; if there is
+// one, it is loaded and the command is decided again. A rejection, or an outcome without
+// events, is about the initial state.
 func AssumeEmpty() Option {
 	return option(func(o options) options {
 		o.source = fromNothing
@@ -172,10 +172,10 @@ func AssumeEmpty() Option {
 	})
 }
 
-// LoadFrom begins with m, the result of an earlier Load or the Loaded of an
-// Outcome of the same stream, and reads only what came after. A version beyond
-// the head of the stream is ignored. If S is not the state of the runner the call
-// returns an *store.InvalidError.
+// LoadFrom begins with m, the result of an earlier Load or the Loaded of an Outcome
+// of the same stream, and reads only what came after it. If m is beyond the head of the
+// stream, it is ignored. If S is not the state of the runner, the call returns a
+// *store.InvalidError.
 func LoadFrom[S any](m Loaded[S]) Option {
 	return option(func(o options) options {
 		o.source, o.memento = fromMemento, m
@@ -184,7 +184,7 @@ func LoadFrom[S any](m Loaded[S]) Option {
 }
 
 // AsOf makes Load return the state as it was at version; 0 is the initial state. A
-// version beyond the head of the stream is an *store.InvalidError. Only for Load.
+// version beyond the head of the stream is a *store.InvalidError. AsOf is only for Load.
 func AsOf(version uint64) Option {
 	return option(func(o options) options {
 		o.asOf, o.version, o.expect = true, version, nil

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Retry says how often and how fast a command is tried again after a conflict or
-// an append whose answer was lost. The zero value is the defaults. The second
-// attempt follows at once, the others after a random wait of at most Base, then
+// Retry says how often and how soon a command is tried again after a conflict, or after
+// an append whose answer was lost. The zero value is the defaults. The second attempt
+// follows at once, the third after a random wait of at most Base, the fourth of at most
 // twice that, and so on up to Cap ("full jitter", Marc Brooker, "Exponential
 // Backoff And Jitter", AWS Architecture Blog, 2015).
 type Retry struct {
 	Attempts int           // the first one included; 0: 10
 	Base     time.Duration // the longest wait before the third attempt; 0: 2 ms
-	Cap      time.Duration // the longest wait of all; 0: 250 ms
+	Cap      time.Duration // the longest wait before any attempt; 0: 250 ms
 
 	// Jitter returns how long to wait, at most ceiling. Nil: a random time.
 	// It must be safe for concurrent use.

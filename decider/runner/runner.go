@@ -22,17 +22,17 @@ type Loaded[S any] struct {
 
 // Outcome is what a command led to.
 type Outcome[S, E any] struct {
-	// Loaded is the state after the command's events; if Replayed, the
-	// current one. Without events it is what the command was decided on.
+	// Loaded is the state after the command's events; if Replayed is set, it is
+	// the current one. Without events it is what the command was decided on.
 	Loaded[S]
 	// Events are those of the command, in order, whether they were appended
-	// now or before.
+	// now or earlier.
 	Events []E
 	// Position is that of the last of Events in the log; 0 if there are none
 	// or the store has no log.
 	Position uint64
 	// Attempts counts how often the command was decided, or its events sent to
-	// the store, 1 being at the first go.
+	// the store; 1 means that the first attempt went well.
 	Attempts int
 	// Replayed says that the events were found in the stream: an earlier call
 	// with the same command id appended them, or an attempt of this call whose
@@ -41,8 +41,7 @@ type Outcome[S, E any] struct {
 }
 
 // Runner runs a decider on the streams of one type in a store. It is safe for
-// concurrent use, and changes nothing but its cache: the With… methods return
-// copies.
+// concurrent use. The With… methods return copies, which share its cache.
 type Runner[C, S, E any] struct {
 	streamType string
 	decider    decider.Decider[C, S, E]
@@ -72,9 +71,9 @@ type scratch[E any] struct {
 // maxScratch is the most events that scratch keeps room for.
 const maxScratch = 4 * store.DefaultLimit
 
-// New returns a runner of d for the streams of streamType in st, whose events are
-// stored with c. It panics if streamType cannot be a stream's, or if Decide, Evolve,
-// st or c is nil.
+// New returns a runner of d for the streams of type streamType in st, whose events are
+// stored with c. It panics if no stream can have that type, or if Decide, Evolve, st or c
+// is nil.
 func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.Store, c codec.Codec[E]) *Runner[C, S, E] {
 	if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil {
 		panic(fmt.Sprintf("runner: New: %v", err))
@@ -102,8 +101,9 @@ func (r *Runner[C, S, E]) WithRetry(retry Retry) *Runner[C, S, E] {
 	return &c
 }
 
-// WithClock returns a copy of r that takes the time of events and of their ids, and the age of what
-// is cached, from now in place of time.Now. It must be safe for concurrent use.
+// WithClock returns a copy of r that calls now in place of time.Now for the time of
+// events and of their ids, and for the age of what is cached. Now must be safe for
+// concurrent use.
 func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 	c := *r
 	c.clock = now
@@ -137,10 +137,10 @@ func (r *Runner[C, S, E]) named(cmd C) string {
 	return fmt.Sprintf("%T", cmd)
 }
 
-// Transact is Handle with decide in place of a command, for decisions that have a
-// result too. The result is decide's, of the attempt whose events were appended. It
-// is the zero R if Transact returns an error, and if the events were there before
-// the call decided (see [Outcome].Replayed).
+// Transact is Handle with decide in place of a command, for decisions that also have a
+// result. The result is that of the attempt whose events were appended. It is the zero R
+// if Transact returns an error, or if the events were there before the call decided
+// (see [Outcome].Replayed).
 func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
 ) (R, Outcome[S, E], error) {
@@ -180,7 +180,7 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 	return f.at, nil
 }
 
-// handle is run with what every call has around it.
+// handle calls run, with what is around every call: metadata and the observer.
 func (r *Runner[C, S, E]) handle(
 	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (Outcome[S, E], error) {
@@ -246,8 +246,8 @@ func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) 
 	}
 }
 
-// try decides once, on the state that f has, and appends the events. If moved, err
-// is the conflict because of which the command is to be decided again.
+// try decides once, on the state that f has, and appends the events. If moved is set, err
+// is a conflict after which the command is to be decided again.
 func (r *Runner[C, S, E]) try(
 	ctx context.Context, f *flight[S], decide func(S) ([]E, error),
 ) (out Outcome[S, E], moved bool, err error) {
@@ -276,8 +276,8 @@ func (r *Runner[C, S, E]) try(
 	return r.record(ctx, f, events)
 }
 
-// record appends events, which were decided on the state that f has. All that users
-// have a say in is done before, so that its failure leaves nothing behind.
+// record appends events, which were decided on the state that f has. Every function of
+// the user runs before the append, so that its failure leaves nothing behind.
 func (r *Runner[C, S, E]) record(
 	ctx context.Context, f *flight[S], events []E,
 ) (out Outcome[S, E], moved bool, err error) {
@@ -319,8 +319,9 @@ func (r *Runner[C, S, E]) record(
 	return Outcome[S, E]{}, false, err
 }
 
-// settle returns the outcome of a call that appends nothing, because of err or, if
-// err is nil, because there was nothing to do; unless its command has landed before.
+// settle returns the outcome of a call that appends nothing: because of err or, if err
+// is nil, because there was nothing to do. If its command has landed before, it returns
+// that outcome.
 func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (Outcome[S, E], error) {
 	if f.watch != "" && f.landed == 0 && (!f.whole() || errors.Is(err, store.ErrDuplicate) || errors.Is(err, store.ErrConflict)) {
 		if lost := r.reading(ctx, f, func() error { return r.search(ctx, f) }); lost != nil {
@@ -336,7 +337,7 @@ func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (
 }
 
 // replayed returns the outcome of a command whose first event is version f.landed.
-// If it cannot be read the caller must not believe that nothing has happened.
+// If it cannot be read, the caller must not believe that nothing has happened.
 func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S, E], error) {
 	f.doubt = true
 	out := Outcome[S, E]{Replayed: true}
@@ -359,8 +360,8 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 	return out, nil
 }
 
-// borrow returns scratch that nobody else has; giveBack gets it back. One that is
-// lost in a panic is not missed.
+// borrow returns scratch that nobody else has; giveBack takes it back. If a panic loses
+// one, nothing is missing.
 func (r *Runner[C, S, E]) borrow() *scratch[E] {
 	return r.scratch.Get().(*scratch[E]) //nolint:errcheck // nothing else is in the pool
 }

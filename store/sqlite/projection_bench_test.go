@@ -118,9 +118,9 @@ func BenchmarkProjection(b *testing.B) {
 func reach(b *testing.B, p *projection.Projection[*sqlite.Tx, move]) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	p = p.WithoutLease()
-	go func() { done <- p.Run(ctx) }()
+	go func() { defer close(done); _ = p.Run(ctx) }()
 	defer func() { cancel(); <-done }()
 	if err := p.WaitFor(ctx, backlog); err != nil {
 		b.Fatal(err)
@@ -178,8 +178,8 @@ func BenchmarkProjectionLive(b *testing.B) {
 			to := store.Store(st)
 			if way != "append alone" {
 				ctx, cancel := context.WithCancel(b.Context())
-				done := make(chan error, 1)
-				go func() { done <- p.Run(ctx) }()
+				done := make(chan struct{})
+				go func() { defer close(done); _ = p.Run(ctx) }()
 				defer func() { cancel(); <-done }()
 			}
 			if way == "inline" {

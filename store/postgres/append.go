@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync/atomic"
 
@@ -34,7 +33,7 @@ func (s *Store) AppendClaiming(
 	if err := b.ready(ctx); err != nil {
 		return store.Appended{}, err
 	}
-	if err := b.laneOf(s.tenant, stream).submit(ctx, a); err != nil {
+	if err := b.lane.submit(ctx, a); err != nil {
 		return store.Appended{}, err
 	}
 	return a.appended, a.refused
@@ -56,14 +55,6 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	return nil
 }
 
-// seed makes the hash of a stream; it differs between processes, which is fine.
-var seed = maphash.MakeSeed() //nolint:gochecknoglobals // never changes
-
-// laneOf returns the lane of a stream, always the same one.
-func (b *backend) laneOf(tenant string, s store.Stream) *lane {
-	return b.lanes[maphash.Comparable(seed, streamKey{tenant, s})%lanes]
-}
-
 // streamKey is a stream of a tenant.
 type streamKey struct {
 	tenant string
@@ -83,6 +74,7 @@ type appending struct {
 	done  chan struct{} // closed when the rest is set
 
 	failure  error // of the transaction
+	settled  bool  // what follows is set
 	appended store.Appended
 	refused  error // why it was not made, if it was not
 }
@@ -159,6 +151,7 @@ func (r *answer) columns() []any {
 
 // settle sets what became of a.
 func (a *appending) settle(r *answer) {
+	a.settled = true
 	switch r.outcome {
 	case wasAppended, wasReplayed:
 		a.appended = store.Appended{Version: positive(r.version), Position: positive(r.position), Replayed: r.outcome == wasReplayed}

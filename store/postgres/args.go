@@ -120,6 +120,28 @@ func quickArguments(perTenant bool, a *appending) []any {
 	return append(args, most)
 }
 
+// quickGroupArguments returns the arguments of a quick append of members.
+func quickGroupArguments(perTenant bool, members []*appending) []any {
+	tenants := tenantsOf(members)
+	g := &arguments{}
+	log := ""
+	if perTenant {
+		log = tenants[0]
+	}
+	n := len(members)
+	least, most, firsts := make([]int64, n), make([]int64, n), make([]string, n)
+	for i, a := range members {
+		g.addStream(a.key, 1)
+		g.add(a, 0)
+		least[i], most[i] = bounds(a.expected)
+		firsts[i] = a.events[0].event.ID
+	}
+	args := append(make([]any, 0, 24),
+		log, newsOf(tenants), g.sTenant, g.sType, g.sID, least)
+	args = g.events.list(args)
+	return append(args, most, g.aCount, firsts, g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID)
+}
+
 // bounds returns between which versions a stream is as expected.
 func bounds(expected store.Expected) (least, most int64) {
 	switch expected {

@@ -80,7 +80,7 @@ func confirmed(conn *pgx.Conn, do func(conn *pgx.Conn) error) error {
 	}
 	s.unconfirmed = false
 	err := do(conn)
-	if err == nil && s.unconfirmed {
+	if s.unconfirmed { // also if something has failed since
 		return errUnconfirmed
 	}
 	return err

@@ -129,7 +129,7 @@ func TestTooManyConnections(t *testing.T) {
 	pool := newPool(t, url, func(config *pgxpool.Config) { config.ConnConfig.User = role })
 	var typed *postgres.Error
 	_, err := postgres.New(within(t), pool)
-	if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "53300" {
+	if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "53300" || store.Definite(err) {
 		t.Errorf("New without a connection left = %v, want ErrUnavailable by 53300", err)
 	}
 }

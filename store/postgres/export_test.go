@@ -1,6 +1,10 @@
 package postgres
 
-import "time"
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
 
 // NeverPoll makes the subscriptions of st rely on news alone.
 func NeverPoll(st *Store) { st.backend.poll = time.Hour }
@@ -13,8 +17,11 @@ func Hurry(st *Store, silence, bound time.Duration) {
 
 // Queued returns how many appends wait to be taken into a group.
 func Queued(st *Store) (n int) {
-	for _, l := range st.backend.lanes {
-		n += len(l.queue)
-	}
-	return n
+	l := st.backend.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
 }
+
+// PoolConfig returns the config of the pool of st.
+func PoolConfig(st *Store) *pgxpool.Config { return st.backend.pool.Config() }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +28,9 @@ const (
 	attempts = 3
 )
 
+// groups is how many groups are under way at once.
+const groups = 2
+
 // The states of an appending.
 const (
 	waiting = iota
@@ -33,46 +38,33 @@ const (
 	abandoned
 )
 
-// lane commits appends in groups, one group at a time. An append that finds nobody
-// before it is committed by its caller, which spares two switches of goroutines.
+// lane commits appends in groups, of which up to two are under way: one waits for the lock on
+// the log while the other commits and travels back. An append that finds nobody before it
+// is committed by its caller, which spares two switches of goroutines.
 type lane struct {
 	backend *backend
-	turn    chan struct{} // holds one while there is a group under way
-	queue   chan *appending
-	wake    chan struct{} // holds one when something was put in the queue
-	held    []*appending  // to go before the queue; only run uses it
-	stopped chan struct{} // closed when run has returned
-}
+	running sync.WaitGroup // the groups under way but for those of one
 
-func newLane(b *backend) *lane {
-	return &lane{
-		backend: b, turn: make(chan struct{}, 1), queue: make(chan *appending, maxGroup), wake: make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-	}
+	mu      sync.Mutex
+	queue   []*appending // guarded by mu
+	busy    int          // groups under way; guarded by mu
+	largest int          // of the groups under way; guarded by mu
+	usual   int          // about the size of the larger groups; guarded by mu
 }
 
 // submit makes an append and returns when it is committed. If ctx ends before it was
 // begun, it is never made.
 func (l *lane) submit(ctx context.Context, a *appending) error {
-	if len(l.queue) == 0 {
-		select {
-		case l.turn <- struct{}{}:
-			defer func() { <-l.turn }()
-			return l.backend.commitOne(ctx, a)
-		default:
-		}
+	l.mu.Lock()
+	if l.busy == 0 && len(l.queue) == 0 {
+		l.begin(1)
+		l.mu.Unlock()
+		defer l.end()
+		return l.backend.commitOne(ctx, a)
 	}
-	select {
-	case l.queue <- a:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.backend.done:
-		return store.ErrClosed
-	}
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.queue = append(l.queue, a)
+	l.start()
+	l.mu.Unlock()
 	select {
 	case <-a.done:
 		return a.failure
@@ -81,75 +73,81 @@ func (l *lane) submit(ctx context.Context, a *appending) error {
 			a.group.Load().leave()
 		}
 		return ctx.Err()
-	case <-l.stopped:
+	case <-l.backend.done:
 	}
-	select {
+	if a.state.CompareAndSwap(waiting, abandoned) {
+		return store.ErrClosed
+	}
+	select { // it is under way
 	case <-a.done:
 		return a.failure
-	default:
-		return store.ErrClosed // it is left in the queue
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-// run commits what is pending, as one group, until the backend is closed. It never
-// waits for a group to grow: it does that by itself during a commit.
-func (l *lane) run() {
-	defer close(l.stopped)
-	for {
-		select {
-		case <-l.backend.done:
+// begin notes that a group is under way; mu is held.
+func (l *lane) begin(size int) {
+	l.busy++
+	l.largest = max(l.largest, size)
+	l.usual = max(size, l.usual*3/4)
+}
+
+// end notes that a group is done, and begins the next ones.
+func (l *lane) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy--
+	if l.busy == 0 {
+		l.largest = 0
+	}
+	l.start()
+}
+
+// start begins groups of what waits; mu is held. The first one never waits for more. A
+// second one begins when it is worth a commit of its own: when it has about as many as a
+// group usually has.
+func (l *lane) start() {
+	for l.busy < groups && len(l.queue) > 0 && !l.backend.isClosed() {
+		if l.busy > 0 && len(l.queue) < max(l.largest, l.usual/2) {
 			return
-		case <-l.wake:
 		}
-		l.turn <- struct{}{}
-		for more := true; more && !l.backend.isClosed(); {
-			more = l.commitNext()
+		ctx, cancel := context.WithCancel(l.backend.life)
+		g := &group{cancel: cancel}
+		l.gather(g)
+		if len(g.members) == 0 {
+			cancel()
+			continue
 		}
-		<-l.turn
+		l.begin(len(g.members))
+		l.running.Go(func() {
+			defer l.end()
+			defer cancel()
+			l.backend.commit(ctx, g.members)
+			runtime.Gosched() // those who were told may have more, for one group
+		})
 	}
 }
 
-// commitNext commits a group, and returns false if there is nothing to commit.
-func (l *lane) commitNext() bool {
-	ctx, cancel := context.WithCancel(l.backend.life)
-	defer cancel()
-	g := &group{cancel: cancel}
-	l.gather(g)
-	if len(g.members) == 0 {
-		return false
-	}
-	l.backend.commit(ctx, g.members)
-	return true
-}
-
-// gather fills g with what is held and what is in the queue.
+// gather moves what can be in g, and is still wanted, from the queue to g; mu is held.
 func (l *lane) gather(g *group) {
-	held := l.held
-	l.held = nil
-	for _, a := range held {
-		l.join(g, a)
-	}
-	for !g.full() && len(l.held) < maxGroup {
-		select {
-		case a := <-l.queue:
-			l.join(g, a)
-		default:
-			return
+	kept := l.queue[:0]
+	for i, a := range l.queue {
+		if g.full() {
+			kept = append(kept, l.queue[i:]...)
+			break
+		}
+		if g.excludes(a) {
+			kept = append(kept, a)
+			continue
+		}
+		a.group.Store(g)
+		if a.state.CompareAndSwap(waiting, taken) {
+			g.add(a)
 		}
 	}
-}
-
-// join puts a in g if it is still wanted; if it cannot be in g, it is held for the next
-// group.
-func (l *lane) join(g *group, a *appending) {
-	if g.full() || g.excludes(a) {
-		l.held = append(l.held, a)
-		return
-	}
-	a.group.Store(g)
-	if a.state.CompareAndSwap(waiting, taken) {
-		g.add(a)
-	}
+	clear(l.queue[len(kept):])
+	l.queue = kept
 }
 
 // group is appends that are committed together. It is given up when nobody waits for
@@ -252,18 +250,29 @@ func (b *backend) commitOne(ctx context.Context, a *appending) error {
 // database refuses them together, and tells those who wait.
 func (b *backend) commit(ctx context.Context, members []*appending) {
 	err := b.tryCommit(ctx, members)
-	if n := len(members) / 2; n > 0 && isBadValue(err) {
-		b.commit(ctx, members[:n])
-		b.commit(ctx, members[n:])
-		return
+	if rest := unsettled(members); len(rest) > 1 && isBadValue(err) {
+		n := len(rest) / 2
+		b.commit(ctx, rest[:n])
+		b.commit(ctx, rest[n:])
+		err = nil
 	}
-	if err == nil {
-		b.news.tell(tenantsOf(members))
-	}
+	b.news.tell(tenantsOf(members))
 	for _, a := range members {
-		a.failure = typed(err)
+		select {
+		case <-a.done: // with its half
+			continue
+		default:
+		}
+		if !a.settled || errors.Is(err, ErrUnconfirmed) {
+			a.failure = typed(err)
+		}
 		close(a.done)
 	}
+}
+
+// unsettled returns those of members of which it is not known what became of them.
+func unsettled(members []*appending) []*appending {
+	return slices.DeleteFunc(slices.Clone(members), func(a *appending) bool { return a.settled })
 }
 
 // tryCommit is one transaction, and again if others were in its way.
@@ -277,43 +286,96 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	return err
 }
 
+// transact makes the appends of members by one statement if that can do it, and those that it
+// cannot do by the function in the database.
 func (b *backend) transact(ctx context.Context, q querier, members []*appending) error {
-	if b.quickly && len(members) == 1 && len(members[0].claims) == 0 {
-		if done, err := b.quick(ctx, q, members[0]); done || err != nil && !isAborted(err) && !isBadValue(err) {
+	if rest := unsettled(members); b.isQuick(rest) { // all of them, unless it is called again
+		quick := b.quickAppend
+		if len(rest) > 1 {
+			quick = b.quickAppends
+		}
+		if err := quick(ctx, q, rest); err != nil && !isAborted(err) && !isBadValue(err) {
 			return err
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		err := b.call(ctx, q, members)
-		if attempt == attempts || !isAborted(err) && (!isBadValue(err) || len(members) > 1) {
+		rest := unsettled(members)
+		if len(rest) == 0 {
+			return nil
+		}
+		err := b.call(ctx, q, rest)
+		if attempt == attempts || !isAborted(err) && (!isBadValue(err) || len(rest) > 1) {
 			return err
 		}
 	}
 }
 
-// quick makes an append, by one statement in place of the function in the database, and
-// settles it, or returns false if that has to have a look: at what is taken, and at
-// a log that is new.
-func (b *backend) quick(ctx context.Context, q querier, a *appending) (done bool, err error) {
-	query := b.sql.quickOne
+// isQuick reports whether one statement can make the appends of members: they claim nothing,
+// are to streams of their own, and in one log.
+func (b *backend) isQuick(members []*appending) bool {
+	if !b.quickly {
+		return false
+	}
+	var streams map[streamKey]struct{}
+	if len(members) > 1 {
+		streams = make(map[streamKey]struct{}, len(members))
+	}
+	for _, a := range members {
+		if len(a.claims) > 0 || b.logPerTenant && a.key.tenant != members[0].key.tenant {
+			return false
+		}
+		if streams != nil {
+			streams[a.key] = struct{}{}
+		}
+	}
+	return streams == nil || len(streams) == len(members)
+}
+
+// quickAppend makes an append, and settles it, unless the function has to have a look: at an id
+// that is taken, or at a log that is new.
+func (b *backend) quickAppend(ctx context.Context, q querier, members []*appending) error {
+	a, query := members[0], b.sql.quickOne
 	if len(a.events) > 1 {
 		query = b.sql.quickSeveral
 	}
 	var version, head int64
 	var taken bool
 	if err := q.QueryRow(ctx, query, quickArguments(b.logPerTenant, a)...).Scan(&version, &head, &taken); err != nil {
-		return false, err
+		return err
 	}
 	least, most := bounds(a.expected)
 	switch {
 	case head > 0:
-		a.appended = store.Appended{Version: uint64(version) + uint64(len(a.events)), Position: uint64(head)} //nolint:gosec // not negative
+		a.append(version+int64(len(a.events)), head)
 	case !taken && (version < least || version > most):
+		a.settled = true
 		a.refused = &store.ConflictError{Stream: a.key.stream, Expected: a.expected, Actual: uint64(version)} //nolint:gosec // not negative
-	default:
-		return false, nil
 	}
-	return true, nil
+	return nil
+}
+
+// quickAppends makes the appends of members whose streams are as expected, and settles those.
+func (b *backend) quickAppends(ctx context.Context, q querier, members []*appending) error {
+	var before int64
+	var versions, positions []int64
+	var made []bool
+	err := q.QueryRow(ctx, b.sql.quickGroup, quickGroupArguments(b.logPerTenant, members)...).
+		Scan(&before, &versions, &positions, &made)
+	if err != nil || before < 0 { // the log is new
+		return err
+	}
+	for i, a := range members {
+		if n := int64(len(a.events)); made[i] {
+			a.append(versions[i]+n, before+positions[i]+n)
+		}
+	}
+	return nil
+}
+
+// append settles a as appended.
+func (a *appending) append(version, position int64) {
+	a.settled = true
+	a.appended = store.Appended{Version: uint64(version), Position: uint64(position)} //nolint:gosec // not negative
 }
 
 // call has the database make the appends of members and settles them.

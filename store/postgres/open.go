@@ -124,11 +124,12 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 // moment would have all its clients connect anew, and be slower.
 const grace = 100 * time.Millisecond
 
-// What pgx has as defaults, and Open has instead.
+// The defaults of Open; without them pgx waits for two minutes, keeps a connection for
+// pgxLifetime, and waits for a ping without end.
 const (
-	pgxConnectTimeout, connectTimeout = 2 * time.Minute, 10 * time.Second
-	pgxLifetime, lifetime             = time.Hour, 5 * time.Minute
-	pingTimeout                       = 5 * time.Second
+	connectTimeout        = 10 * time.Second
+	pgxLifetime, lifetime = time.Hour, 5 * time.Minute
+	pingTimeout           = 5 * time.Second
 )
 
 // parse returns the settings that text names.
@@ -137,7 +138,7 @@ func parse(text string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, &Error{Kind: ErrSettings, Err: urlError(text, err)}
 	}
-	if settings.ConnConfig.ConnectTimeout == pgxConnectTimeout {
+	if settings.ConnConfig.ConnectTimeout == 0 {
 		settings.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if settings.MaxConnLifetime == pgxLifetime {

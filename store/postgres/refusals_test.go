@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
@@ -214,6 +217,7 @@ func TestDatabaseSettings(t *testing.T) {
 		"repeatable read, pool":   {alter: "default_transaction_isolation = 'repeatable read'", pool: true, want: `is "repeatable read"`},
 		"old strings":             {alter: "standard_conforming_strings = off"},
 		"old strings, poll only":  {alter: "standard_conforming_strings = off", options: []postgres.Option{poll}, want: "standard_conforming_strings is off"},
+		"another encoding":        {alter: "client_encoding = 'LATIN1'", want: "client_encoding is LATIN1, not UTF8"},
 		"odd formats":             {alter: "datestyle = 'SQL, DMY'; intervalstyle = 'iso_8601'; bytea_output = 'escape'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -326,5 +330,64 @@ func TestSecrets(t *testing.T) {
 	_, err := postgres.Open(within(t), "postgres://u:hunter2@127.0.0.1:1/db?sslmode=wrong")
 	if !strings.Contains(err.Error(), "sslmode") {
 		t.Errorf("Open with a wrong sslmode = %v, want what is wrong", err)
+	}
+}
+
+// TestConnectionsEnd: connections are not kept for long, nor waited for, unless the URL says so.
+func TestConnectionsEnd(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	c := postgres.PoolConfig(open(t, url))
+	if c.MaxConnLifetime != 5*time.Minute || c.MaxConnLifetimeJitter != time.Minute || c.ConnConfig.ConnectTimeout != 10*time.Second || c.PingTimeout != 5*time.Second {
+		t.Errorf("connections live for %s and %s, are waited for %s, and answer within %s", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.PingTimeout)
+	}
+	c = postgres.PoolConfig(open(t, url+"&pool_max_conn_lifetime=7m&connect_timeout=3&pool_max_conns=9"))
+	if c.MaxConnLifetime != 7*time.Minute || c.MaxConnLifetimeJitter != 0 || c.ConnConfig.ConnectTimeout != 3*time.Second || c.MaxConns != 9 {
+		t.Errorf("connections live for %s and %s, are waited for %s, and are %d; want what the URL says", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.MaxConns)
+	}
+}
+
+// TestConfigureKeeps: Configure calls what the config had.
+func TestConfigureKeeps(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	var connected, noticed atomic.Int64
+	pool := newPool(t, url, func(c *pgxpool.Config) {
+		c.AfterConnect = func(context.Context, *pgx.Conn) error { connected.Add(1); return nil }
+		c.ConnConfig.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) { noticed.Add(1) }
+	})
+	if _, err := pool.Exec(ctx, "DO $$ BEGIN RAISE WARNING 'hear'; END $$"); err != nil {
+		t.Fatal(err)
+	}
+	if connected.Load() != 1 || noticed.Load() != 1 {
+		t.Errorf("AfterConnect and OnNotice were called %d and %d times, want 1 and 1", connected.Load(), noticed.Load())
+	}
+	st, err := postgres.New(ctx, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	execute(t, url, "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'mine'; RETURN NEW; END $$; "+
+		"CREATE TRIGGER warn BEFORE INSERT ON evolve.event FOR EACH ROW EXECUTE FUNCTION warn()")
+	appendTo(t, st, stream(1), 1) // a warning of somebody else is none of ours
+}
+
+// TestSubscribeEnds: a subscription ends at once where trying again cannot help.
+func TestSubscribeEnds(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st := open(t, url, postgres.WithPollOnly(5*time.Millisecond))
+	postgres.Hurry(st, time.Hour, time.Hour)
+	for page, err := range st.Subscribe(within(t), store.LogOptions{}) {
+		if err != nil {
+			if !errors.Is(err, postgres.ErrNoSchema) {
+				t.Errorf("Subscribe without a schema ended with %v, want ErrNoSchema", err)
+			}
+			return
+		}
+		if len(page.Events) > 0 {
+			t.Fatalf("Subscribe yielded %+v", page)
+		}
+		execute(t, url, "DROP SCHEMA evolve CASCADE")
 	}
 }

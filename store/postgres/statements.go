@@ -1,11 +1,15 @@
 package postgres
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // statements are the queries of a schema.
 type statements struct {
 	append                 string
 	quickOne, quickSeveral string
+	quickGroup             string
 
 	read, readBackward string
 	head               string
@@ -46,6 +50,7 @@ func newStatements(schema, channel string) *statements {
 			"$25::int[], $26::int[], $27::text[], $28::boolean[])",
 		quickOne:     quickStatement(schema, channel, quickEvent, "1", "($7::text)", "taken"),
 		quickSeveral: quickStatement(schema, channel, quickEvents, "cardinality($7::text[])", "($7::text[])[1]", quickTaken(schema)),
+		quickGroup:   quickGroupStatement(schema, channel),
 		head:         "SELECT coalesce((SELECT position FROM " + event + " WHERE tenant = $1 ORDER BY position DESC LIMIT 1), 0)",
 		saveSnapshot: "INSERT INTO " + schema + ".snapshot AS s (tenant, stream_type, stream_id, schema, version, data) " +
 			"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, stream_type, stream_id, schema) " +
@@ -128,6 +133,37 @@ func quickStatement(schema, channel, events, count, first, anyTaken string) stri
 		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + events + ") e) " +
 		"SELECT v.version, coalesce(l.head, 0), " + anyTaken + " FROM v LEFT JOIN l ON true"
 }
+
+// quickGroupStatement is quickStatement for a group of appends to streams of their own, as
+// arrays: those whose stream is as expected are made. It returns the head before them, -1 if
+// the log is new, and of each append the version of its stream, its place after the head, and
+// whether it was made. Of an append that would be made again, at any version, it looks at the
+// first id; any other id that is taken the constraints refuse.
+func quickGroupStatement(schema, channel string) string {
+	event := schema + ".event"
+	const list = "unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $17::bigint[], $18::int[], $19::text[]) " +
+		"WITH ORDINALITY u (tenant, stream_type, stream_id, least, most, count, first, n)"
+	return "WITH a AS MATERIALIZED (SELECT n, version, count, version BETWEEN least AND most AND NOT taken AS made FROM (" +
+		"SELECT u.n, u.count, u.least, u.most, " + number("SELECT x.version FROM "+event+" x WHERE x.tenant = u.tenant AND "+
+		"x.stream_type = u.stream_type AND x.stream_id = u.stream_id ORDER BY x.version DESC LIMIT 1") + " AS version, " +
+		"u.least < u.most AND " + strings.ReplaceAll(isTaken(event, "u.first"), "$3", "u.tenant") + " AS taken FROM " + list + " OFFSET 0) a), " +
+		"v AS MATERIALIZED (SELECT array_agg(version ORDER BY n) AS versions, array_agg(made ORDER BY n) AS made, " +
+		"array_agg(upto - count ORDER BY n) AS places, max(upto) AS total FROM (" +
+		"SELECT n, version, made, count, sum(CASE WHEN made THEN count ELSE 0 END) OVER (ORDER BY n) AS upto FROM a) a), " +
+		"l AS (UPDATE " + schema + ".log l SET head = l.head + v.total FROM v WHERE l.name = $1::text AND v.total > 0 " +
+		"RETURNING l.head - v.total AS head, v.versions, v.made, v.places, clock_timestamp() AS now, pg_notify('" + channel + "', $2::text)), " +
+		"e AS (INSERT INTO " + event + " SELECT e.tenant, l.head + l.places[e.append] + e.place, e.stream_type, e.stream_id, " +
+		"l.versions[e.append] + e.place, e.id, e.type, e.schema, e.content_type, coalesce(e.time, l.now), l.now, " +
+		"e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data FROM l, (SELECT " + groupEvents + ") e WHERE l.made[e.append]) " +
+		"SELECT coalesce(l.head, CASE WHEN v.total > 0 THEN -1 ELSE 0 END), v.versions, v.places::bigint[], v.made FROM v LEFT JOIN l ON true"
+}
+
+// groupEvents are the events of a quick group, with the places of their appends.
+const groupEvents = "unnest($20::int[]) AS append, unnest($21::int[]) AS place, unnest($22::text[]) AS tenant, " +
+	"unnest($23::text[]) AS stream_type, unnest($24::text[]) AS stream_id, " +
+	"unnest($7::text[]) AS id, unnest($8::text[]) AS type, unnest($9::bigint[]) AS schema, unnest($10::text[]) AS content_type, " +
+	"unnest($11::timestamptz[]) AS time, unnest($12::text[]) AS correlation, unnest($13::text[]) AS causation, " +
+	"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
 
 // readStatements returns the queries for a page of a stream, of a log, and of what of a
 // log a filter matches. Each is one statement, so that a page is of one moment. In a

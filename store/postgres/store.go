@@ -25,9 +25,6 @@ var (
 )
 
 const (
-	// lanes is how many groups of appends are under way at once: one waits for the
-	// lock on the log while the other commits and travels back.
-	lanes = 2
 	// patience is how long Close waits for what is under way, and how long an append
 	// goes on that nobody waits for any more.
 	patience = 5 * time.Second
@@ -49,10 +46,10 @@ type Store struct {
 // backend is what the stores of all tenants share.
 type backend struct {
 	config
-	pool  *pgxpool.Pool
-	sql   *statements
-	lanes [lanes]*lane
-	news  news
+	pool *pgxpool.Pool
+	sql  *statements
+	lane *lane
+	news news
 
 	silence time.Duration // after how much of it a server is asked whether it serves
 	bound   time.Duration // see the constant
@@ -73,10 +70,7 @@ func newBackend(pool *pgxpool.Pool, c *config) *Store {
 	b := &backend{config: *c, pool: pool, sql: newStatements(c.schema.quoted(), c.schema.channel()), done: make(chan struct{}), silence: silence, bound: bound}
 	b.life, b.kill = context.WithCancel(context.Background())
 	b.close = sync.OnceFunc(b.shut)
-	for i := range b.lanes {
-		b.lanes[i] = newLane(b)
-		go b.lanes[i].run() // shut waits for it
-	}
+	b.lane = &lane{backend: b}
 	return &Store{backend: b, tenant: store.DefaultTenant}
 }
 
@@ -108,9 +102,9 @@ func (b *backend) shut() {
 	b.mu.Unlock()
 	close(b.done)
 	timer := time.AfterFunc(patience, b.kill)
-	for _, l := range b.lanes {
-		<-l.stopped
-	}
+	b.lane.mu.Lock() // no group begins any more
+	b.lane.mu.Unlock()
+	b.lane.running.Wait()
 	b.calls.Wait()
 	timer.Stop()
 	b.kill()

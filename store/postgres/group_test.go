@@ -1,0 +1,113 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+)
+
+// TestGroupOfAllKinds: in a group of appends to streams of their own each gets its own answer:
+// those that conflict, replay, or have an id that is taken, at an exact version or at any, leave
+// the others as they are; and positions and versions have no gap.
+func TestGroupOfAllKinds(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]postgres.Option{"one log": nil, "a log per tenant": {postgres.WithLogPerTenant()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, url := within(t), postgrestest.URL(t)
+			st := open(t, url, options...)
+			const n = 60
+			before := make([][]store.Event, n)
+			for i := range before {
+				before[i] = batch(1 + i%3)
+				if _, err := st.Append(ctx, stream(i), store.NoStream, before[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var appends []func()
+			var made atomic.Int64
+			for i := range n {
+				size, v := 1+i%4, uint64(len(before[i]))
+				appends = append(appends, func() {
+					if err := oneOfAllKinds(ctx, st, i, v, size, before); err != nil {
+						t.Errorf("append %d of kind %d: %v", i, i%6, err)
+					}
+					if i%6 < 2 {
+						made.Add(int64(size))
+					}
+				})
+			}
+			grouped(t, st, url, appends...)
+			all := positions(t, st)
+			if !slices.Equal(all, upTo(len(all))) {
+				t.Errorf("the log has the positions %v", all)
+			}
+			total := 0
+			for i := range n {
+				page, err := st.Read(ctx, stream(i), store.ReadOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k, e := range page.Events {
+					if e.Version != uint64(k)+1 || string(e.Data) != `{"n":1}` || e.Meta.CorrelationID != "request" {
+						t.Fatalf("event %d of stream %d is %+v", k, i, e)
+					}
+				}
+				total += len(page.Events) - len(before[i])
+			}
+			if int64(total) != made.Load() {
+				t.Errorf("%d events were appended, want %d", total, made.Load())
+			}
+		})
+	}
+}
+
+// oneOfAllKinds appends to stream i, which is at version v and has the events before, in one of
+// six ways, and returns why the answer is wrong, if it is.
+func oneOfAllKinds(ctx context.Context, st *postgres.Store, i int, v uint64, size int, before [][]store.Event) error {
+	wrong := func(got store.Appended, err error) error {
+		return fmt.Errorf("%+v, %w", got, errors.Join(err, errUndo))
+	}
+	taken := batch(size)
+	taken[size-1].ID = before[(i+1)%len(before)][0].ID
+	switch i % 6 {
+	case 0:
+		got, err := st.Append(ctx, stream(i), store.Exactly(v), batch(size))
+		if err != nil || got.Version != v+uint64(size) || got.Replayed {
+			return wrong(got, err)
+		}
+	case 1:
+		got, err := st.Append(ctx, stream(i), store.Any, batch(size))
+		if err != nil || got.Version != v+uint64(size) || got.Replayed {
+			return wrong(got, err)
+		}
+	case 2:
+		got, err := st.Append(ctx, stream(i), store.Exactly(v+1), batch(size))
+		if !isConflict(err, v) {
+			return wrong(got, err)
+		}
+	case 3:
+		got, err := st.Append(ctx, stream(i), store.NoStream, before[i])
+		if err != nil || !got.Replayed || got.Version != v {
+			return wrong(got, err)
+		}
+	case 4:
+		got, err := st.Append(ctx, stream(i), store.Exists, before[i])
+		if err != nil || !got.Replayed || got.Version != v {
+			return wrong(got, err)
+		}
+	case 5:
+		got, err := st.Append(ctx, stream(i), store.Exactly(v), taken)
+		if duplicate, ok := errors.AsType[*store.DuplicateError](err); !ok || duplicate.EventID != taken[size-1].ID || duplicate.Version != 1 {
+			return wrong(got, err)
+		}
+	}
+	return nil
+}

@@ -53,7 +53,7 @@ func balances2(log, target *sqlite.Store) *projection.Projection[*sqlite.Tx, Mov
 			return err
 		}).
 		WithReady(func(_ context.Context, tx *sqlite.Tx) error {
-			_, err := tx.Exec(`DROP VIEW IF EXISTS balance_now; CREATE VIEW balance_now AS SELECT id, cents, payments FROM balance_2 WHERE id = 'ann'`)
+			_, err := tx.Exec(`DROP VIEW IF EXISTS balance_now; CREATE VIEW balance_now AS SELECT id, cents, payments FROM balance_2`)
 			return err
 		})
 }

@@ -179,7 +179,7 @@ func inspectFile(p *place, c *config) error {
 	// To read beside a writer, SQLite needs the two other files, and creates them.
 	// Where it cannot, and there is no log, nobody writes.
 	if kind := kindOf(err); (kind == ErrNoAccess || kind == ErrReadOnly) && p.logSize() == 0 { //nolint:errorlint // as it is
-		c.immutable = true
+		c.immutable, p.frozen = true, true
 		err = inspect(p, c)
 	}
 	return err

@@ -17,6 +17,8 @@ type place struct {
 	path  string // absolute, as the caller knows it
 	real  string // without symbolic links: SQLite names the other two after it
 	files [3]fs.FileInfo
+	// frozen says that the file is read without locks, and must not change.
+	frozen bool
 
 	// What checkSoon goes by. Only the writer uses it.
 	dirs    [2]string // of path and real
@@ -122,10 +124,16 @@ func (p *place) compare(i int, info fs.FileInfo, err error) error {
 	switch was := p.files[i]; {
 	case err != nil && (was != nil || !errors.Is(err, fs.ErrNotExist)):
 		return p.gone(i, err)
-	case err == nil && was == nil:
-		return p.moved(i, errors.New("it was not there when the store was opened"))
-	case err == nil && !os.SameFile(was, info):
+	case err != nil:
+		return nil
+	case was == nil && p.frozen:
+		return p.moved(i, errors.New("somebody has begun to write to a file that was opened without locks, in a directory that cannot be written"))
+	case was == nil:
+		return nil // of a file that had none, and is read only: SQLite opens it when it is there
+	case !os.SameFile(was, info):
 		return p.moved(i, errors.New("another file has its name now"))
+	case i == 0 && p.frozen && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())):
+		return p.moved(i, errors.New("somebody has written to a file that was opened without locks, in a directory that cannot be written"))
 	}
 	return nil
 }

@@ -235,6 +235,32 @@ func TestOpenReadOnly(t *testing.T) {
 		}
 		wantReadOnly(t, ro)
 	})
+	t.Run("follows what a writer makes of a backup", func(t *testing.T) {
+		t.Parallel()
+		path := filepath.Join(t.TempDir(), "backup.db")
+		execute(t, filled(t, 2), "VACUUM INTO '"+path+"'")
+		ro, err := sqlite.OpenReadOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ro.Close()
+		var st *sqlite.Store
+		seen := 0
+		for page, err := range ro.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				t.Fatalf("Subscribe, after %d events = %v", seen, err)
+			}
+			if seen += len(page.Events); seen == 4 {
+				break
+			}
+			if st == nil {
+				st = open(t, path)
+			}
+			if _, err := st.Append(ctx, s, store.Any, batch(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 // wantReadOnly fails unless everything that writes is refused.

@@ -173,6 +173,9 @@ func (b *backend) placeOfReads() error {
 	if moved := b.moved.Load(); moved != nil && *moved != nil {
 		return *moved
 	}
+	if b.place.frozen {
+		return b.place.check()
+	}
 	return b.place.checkMain()
 }
 

@@ -145,3 +145,48 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("Append when there is space again = %+v, %v; want version %d", got, err, version+1)
 	}
 }
+
+// TestOpenReadOnlyWithoutRights: a file in a directory that may not be written can be
+// read, and nothing is left beside it. When somebody else writes to it, reads fail rather
+// than be of two moments.
+func TestOpenReadOnlyWithoutRights(t *testing.T) {
+	t.Parallel()
+	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
+	path := restricted(t, 0o444, 0o555)
+	if os.Geteuid() != 0 {
+		t.Skip("needs to be root, to write to it all the same")
+	}
+	var st *sqlite.Store
+	asNobody(t, func() {
+		var err error
+		if st, err = sqlite.OpenReadOnly(path); err != nil {
+			t.Errorf("OpenReadOnly = %v", err)
+			return
+		}
+		if page, err := st.Read(ctx, s, store.ReadOptions{}); err != nil || page.Head != 1 || len(page.Events) != 1 {
+			t.Errorf("Read = %+v, %v, want the event", page, err)
+		}
+		if files, _ := filepath.Glob(path + "*"); len(files) != 1 {
+			t.Errorf("there is %q now", files)
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	defer st.Close()
+	other, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Append(ctx, s, store.Exactly(1), batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"while another program writes", "after another program has written"} {
+		if _, err := st.Read(ctx, s, store.ReadOptions{}); !errors.Is(err, sqlite.ErrMoved) {
+			t.Errorf("Read %s = %v, want ErrMoved", when, err)
+		}
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

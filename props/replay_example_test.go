@@ -95,13 +95,13 @@ func ExampleWriteLines() {
 		fmt.Println(text[:45], "…")
 	}
 	// Output:
-	// {"stream":"Seat","id":"12a","version":1,"posi …
-	// {"stream":"Seat","id":"12a","version":2,"posi …
+	// {"position":1,"stream_type":"Seat","stream_id …
+	// {"position":2,"stream_type":"Seat","stream_id …
 }
 
 // Lines reads what WriteLines wrote.
 func ExampleLines() {
-	file := strings.NewReader(`{"stream":"Seat","id":"12a","version":1,"type":"Reserved","schema":1,"json":{"Name":"ann"}}`)
+	file := strings.NewReader(`{"stream_type":"Seat","stream_id":"12a","version":1,"type":"Reserved","schema":1,"data":{"Name":"ann"}}`)
 	for r, err := range props.Lines(file) {
 		events, _ := seatCodec().Decode(nil, []store.Recorded{r})
 		fmt.Println(r.Stream, r.Version, events, err)

@@ -247,3 +247,28 @@ func TestLinesErrors(t *testing.T) {
 		t.Errorf("Lines went on after the loop ended")
 	}
 }
+
+// TestLinesAreStrict reads lines of which something would be lost or changed.
+func TestLinesAreStrict(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"another brace":     `{"type":"E"}}`,
+		"another object":    `{"type":"E"}{}`,
+		"another case":      `{"Type":"E"}`,
+		"a field twice":     `{"type":"E","type":"F"}`,
+		"a header twice":    `{"type":"E","headers":{"k":"1","k":"2"}}`,
+		"an unknown field":  `{"type":"E","colour":"red"}`,
+		"not UTF-8":         "{\"type\":\"caf\xe9\"}",
+		"data of two kinds": `{"type":"E","data":1,"data_base64":"AA=="}`,
+		"an array":          `[]`,
+	} {
+		var last error
+		events := 0
+		for _, err := range props.Lines(strings.NewReader(`{"type":"E"}` + "\n" + text)) {
+			events, last = events+1, err
+		}
+		if events != 2 || last == nil || !strings.Contains(last.Error(), "line 2") {
+			t.Errorf("%s: %d events, and last %v; want an error about line 2", name, events, last)
+		}
+	}
+}

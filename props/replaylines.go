@@ -4,33 +4,45 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evolvego/evolve/store"
 )
 
-// line is a recorded event in a file, a JSON object on a line of its own.
+// line is a recorded event in a file, a JSON object on a line of its own, as
+// "eventstored export" prints it.
 type line struct {
-	Stream      string            `json:"stream"` // its type
-	ID          string            `json:"id"`     // of the stream
-	Version     uint64            `json:"version"`
 	Position    uint64            `json:"position,omitempty"`
-	EventID     string            `json:"eventId,omitempty"`
+	StreamType  string            `json:"stream_type,omitempty"`
+	StreamID    string            `json:"stream_id,omitempty"`
+	Version     uint64            `json:"version,omitempty"`
+	ID          string            `json:"id,omitempty"`
 	Type        string            `json:"type"`
 	Schema      uint32            `json:"schema,omitempty"`
-	ContentType string            `json:"contentType,omitempty"`
-	JSON        json.RawMessage   `json:"json,omitempty"` // the data, if it is JSON to the letter
-	Data        []byte            `json:"data,omitempty"` // the data, otherwise
-	Correlation string            `json:"correlationId,omitempty"`
-	Causation   string            `json:"causationId,omitempty"`
-	Actor       string            `json:"actorId,omitempty"`
+	ContentType string            `json:"content_type,omitempty"`
+	Time        time.Time         `json:"time,omitzero"`
+	RecordedAt  time.Time         `json:"recorded_at,omitzero"`
+	Correlation string            `json:"correlation_id,omitempty"`
+	Causation   string            `json:"causation_id,omitempty"`
+	Actor       string            `json:"actor_id,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"`
-	Time        *time.Time        `json:"time,omitempty"`
-	RecordedAt  *time.Time        `json:"recordedAt,omitempty"`
-	Golden      *meaning          `json:"golden,omitempty"` // see [Golden]
+	Data        json.RawMessage   `json:"data,omitempty"`        // if it is JSON without spaces
+	Base64      []byte            `json:"data_base64,omitempty"` // any other
+	Golden      *meaning          `json:"golden,omitempty"`      // see [Golden]
+}
+
+// lineFields returns the names of the fields of a line.
+func lineFields() []string {
+	return []string{
+		"position", "stream_type", "stream_id", "version", "id", "type", "schema", "content_type", "time", "recorded_at",
+		"correlation_id", "causation_id", "actor_id", "headers", "data", "data_base64", "golden",
+	}
 }
 
 // meaning is what a recorded event was last seen to mean.
@@ -39,10 +51,10 @@ type meaning struct {
 	State  string `json:"state"` // after it
 }
 
-// WriteLines writes recorded events to w, such as those of store.Events, for
-// [Lines] to read: each as a JSON object on its own line, with all that a store
-// keeps. It stops at the first error, of events or of w. An event that is kept as
-// a Value, and not as data, is an error.
+// WriteLines writes recorded events to w, such as those of store.Events, for [Lines] to
+// read: each as a JSON object on its own line, with all that a store keeps, as
+// "eventstored export" prints it and "eventstored import" takes it. It stops at the first
+// error, of events or of w. An event that is kept as a Value, and not as data, is an error.
 func WriteLines(w io.Writer, events iter.Seq2[store.Recorded, error]) error {
 	for r, err := range events {
 		if err != nil {
@@ -62,8 +74,10 @@ func WriteLines(w io.Writer, events iter.Seq2[store.Recorded, error]) error {
 	return nil
 }
 
-// Lines yields the events that [WriteLines] wrote. An error, of r or of a line, is
-// yielded last.
+// Lines yields the events that [WriteLines] wrote, or "eventstored export" printed. An
+// error, of r or of a line, is yielded last. A line is an error if something of it would
+// be lost or changed: a field that is not known or comes twice, more text after the
+// object, text that is not UTF-8.
 func Lines(r io.Reader) iter.Seq2[store.Recorded, error] {
 	return func(yield func(store.Recorded, error) bool) {
 		for l, err := range lines(r) {
@@ -85,8 +99,8 @@ func lines(r io.Reader) iter.Seq2[line, error] {
 				return
 			}
 			if data = bytes.TrimSpace(data); len(data) > 0 {
-				var l line
-				if err := json.Unmarshal(data, &l); err != nil {
+				l, err := parseLine(data)
+				if err != nil {
 					yield(line{}, fmt.Errorf("props: line %d: %w", n, err))
 					return
 				}
@@ -101,55 +115,103 @@ func lines(r io.Reader) iter.Seq2[line, error] {
 	}
 }
 
+// parseLine returns the line that text is.
+func parseLine(text []byte) (l line, err error) {
+	if !utf8.Valid(text) {
+		return l, errors.New("is not UTF-8")
+	}
+	fields, err := objectFields(text)
+	if err != nil {
+		return l, err
+	}
+	for name := range fields {
+		if !slices.Contains(lineFields(), name) {
+			return l, fmt.Errorf("unknown field %q", name)
+		}
+	}
+	if headers := fields["headers"]; len(headers) > 0 && headers[0] == '{' {
+		if _, err := objectFields(headers); err != nil {
+			return l, fmt.Errorf("headers: %w", err)
+		}
+	}
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, err
+	}
+	if string(l.Data) == "null" {
+		l.Data = nil
+	}
+	if l.Data != nil && l.Base64 != nil {
+		return l, errors.New("has both data and data_base64")
+	}
+	return l, nil
+}
+
+// objectFields returns the fields of the JSON object that text is, and nothing else.
+func objectFields(text []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if open, err := decoder.Token(); err != nil {
+		return nil, err
+	} else if open != json.Delim('{') {
+		return nil, errors.New("is not a JSON object")
+	}
+	fields := make(map[string]json.RawMessage)
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		key, _ := name.(string) // between the braces nothing else comes first
+		if _, ok := fields[key]; ok {
+			return nil, fmt.Errorf("field %q comes twice", key)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		fields[key] = value
+	}
+	if _, err := decoder.Token(); err != nil { // the brace
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("has more text after the JSON object")
+	}
+	return fields, nil
+}
+
 func lineOf(r store.Recorded) *line {
 	l := &line{
-		Stream: r.Stream.Type, ID: r.Stream.ID, Version: r.Version, Position: r.Position,
-		EventID: r.ID, Type: r.Type, Schema: r.Schema, ContentType: r.ContentType, Data: r.Data,
+		Position: r.Position, StreamType: r.Stream.Type, StreamID: r.Stream.ID, Version: r.Version, ID: r.ID,
+		Type: r.Type, Schema: r.Schema, ContentType: r.ContentType, Time: r.Time, RecordedAt: r.RecordedAt,
 		Correlation: r.Meta.CorrelationID, Causation: r.Meta.CausationID, Actor: r.Meta.ActorID, Headers: r.Meta.Headers,
 	}
-	if !r.Time.IsZero() {
-		l.Time = &r.Time
+	if staysAsIs(r.Data) {
+		l.Data = r.Data
+	} else {
+		l.Base64 = r.Data
 	}
-	if !r.RecordedAt.IsZero() {
-		l.RecordedAt = &r.RecordedAt
-	}
-	l.asJSON()
 	return l
 }
 
-// asJSON moves the data of l to where it can be read, if it would come back the
-// same to the letter.
-func (l *line) asJSON() {
-	if len(l.Data) == 0 || !json.Valid(l.Data) {
-		return
+// staysAsIs reports whether data comes out of a line as it went in.
+func staysAsIs(data []byte) bool {
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // a null is no data
+		return false
 	}
-	try := line{JSON: l.Data}
-	data, err := try.encode()
-	if err != nil {
-		return
-	}
-	var back line
-	if err := json.Unmarshal(data, &back); err == nil && bytes.Equal(back.JSON, l.Data) {
-		l.JSON, l.Data = l.Data, nil
-	}
+	var compact bytes.Buffer
+	return json.Compact(&compact, data) == nil && bytes.Equal(compact.Bytes(), data)
 }
 
 func (l *line) recorded() store.Recorded {
 	r := store.Recorded{
 		Event: store.Event{
-			ID: l.EventID, Type: l.Type, Schema: l.Schema, ContentType: l.ContentType, Data: l.Data,
+			ID: l.ID, Type: l.Type, Schema: l.Schema, ContentType: l.ContentType, Data: l.Data, Time: l.Time,
 			Meta: store.Metadata{CorrelationID: l.Correlation, CausationID: l.Causation, ActorID: l.Actor, Headers: l.Headers},
 		},
-		Stream: store.Stream{Type: l.Stream, ID: l.ID}, Version: l.Version, Position: l.Position,
+		Stream: store.Stream{Type: l.StreamType, ID: l.StreamID}, Version: l.Version, Position: l.Position, RecordedAt: l.RecordedAt,
 	}
-	if l.JSON != nil {
-		r.Data = l.JSON
-	}
-	if l.Time != nil {
-		r.Time = *l.Time
-	}
-	if l.RecordedAt != nil {
-		r.RecordedAt = *l.RecordedAt
+	if l.Base64 != nil {
+		r.Data = l.Base64
 	}
 	return r
 }

@@ -79,7 +79,7 @@ func TestLinesOfProps(t *testing.T) {
 	})
 }
 
-type added struct{ N int }
+type increased struct{ N int }
 
 // TestExportIsReplayed exports what a runner has recorded, and replays it.
 func TestExportIsReplayed(t *testing.T) {
@@ -90,9 +90,9 @@ func TestExportIsReplayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	counter := decider.New(
-		func(n, sum int) ([]added, error) { return []added{{n}}, nil },
-		func(sum int, e added) int { return sum + e.N })
-	events := codec.JSON(map[string]added{"Counted": {}})
+		func(n, sum int) ([]increased, error) { return []increased{{n}}, nil },
+		func(sum int, e increased) int { return sum + e.N })
+	events := codec.JSON(map[string]increased{"Counted": {}})
 	counters := runner.New("Counter", counter, st, events)
 	for i := range 20 {
 		if _, err := counters.Handle(t.Context(), fmt.Sprint("c-", i%3), i); err != nil {
@@ -103,7 +103,7 @@ func TestExportIsReplayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(must(t, "", "export", "-store", url), "\n")
-	props.Replay(counter, codec.Codec[added](events)).
+	props.Replay(counter, codec.Codec[increased](events)).
 		Invariant("never negative", func(sum int) error {
 			if sum < 0 {
 				return fmt.Errorf("the sum is %d", sum)

@@ -7,25 +7,24 @@
 //
 // A stream holds the events of one aggregate. Their versions are 1, 2, 3, …
 // without a gap. A store with a [Log] also has all events of a tenant in one
-// order, by position: positions strictly increase, may have gaps, and are
-// gap-safe: whoever has seen position p will never find a new event at p or
-// below.
+// order, by position. Positions strictly increase and may have gaps. They are
+// gap-safe: after you have seen position p, no new event appears at or below p.
 //
 // # Appending
 //
-// An append names the version that it expects the stream to have, as an
-// [Expected]; this is a condition of the append, checked atomically with it.
-// All events of an append are recorded or none. Event ids are unique in a
-// tenant, which makes appends idempotent: see [Store].
+// An append names the version that it expects the stream to have, as an [Expected].
+// The store checks this condition atomically with the append. It records all events
+// of an append or none. Event ids are unique in a tenant, which makes appends
+// idempotent: see [Store].
 //
 // # Transactions
 //
 // A store with transactions has a method Update, whose [Tx] writes events,
 // checkpoints, documents and, where there is a database, the caller's own tables in
-// one commit. A read model and its checkpoint that are written so have each event
-// exactly once.
+// one commit. If you write a read model and its checkpoint in this way, the read model
+// has each event exactly once.
 //
 // # What a store must do
 //
-// Package storetest is the definition: a store is what passes storetest.Run.
+// Package storetest defines it: a store is what passes storetest.Run.
 package store

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// What an error of a store matches by errors.Is.
+// The errors of a store match these with errors.Is.
 var (
 	// ErrConflict: the stream is not at the version that was expected. The
 	// error is a *ConflictError.
 	ErrConflict = errors.New("store: conflict")
-	// ErrDuplicate: an event id is taken. The error is a *DuplicateError.
+	// ErrDuplicate: another event has an event id. The error is a *DuplicateError.
 	ErrDuplicate = errors.New("store: duplicate event id")
-	// ErrInvalid: an argument is not possible. The error is an *InvalidError.
+	// ErrInvalid: an argument is not valid. The error is an *InvalidError.
 	ErrInvalid = errors.New("store: invalid argument")
-	// ErrClosed: the store was closed.
+	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrClaimed: another stream holds a key. The error is a *ClaimedError.
 	ErrClaimed = errors.New("store: key is held by another stream")
@@ -26,8 +26,8 @@ var (
 	// not free in time. The error of the store says why. Writing again later
 	// may succeed.
 	ErrRefused = errors.New("store: refused")
-	// ErrLogDiverged: the log is not the one that was read before. The error
-	// is a *DivergedError.
+	// ErrLogDiverged: this is not the log that the consumer read before. The
+	// error is a *DivergedError.
 	ErrLogDiverged = errors.New("store: log diverged")
 )
 
@@ -40,7 +40,7 @@ func Definite(err error) bool {
 		errors.Is(err, ErrInvalid) || errors.Is(err, ErrRefused) || errors.Is(err, ErrClosed)
 }
 
-// ConflictError is an append that was refused because its stream was not at the
+// ConflictError reports an append that was refused because its stream was not at the
 // expected version.
 type ConflictError struct {
 	Stream   Stream
@@ -64,8 +64,9 @@ func (e *ConflictError) Error() string {
 // Is reports whether target is ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// DuplicateError is an append that was refused because an event id is taken by
-// an event that is not the same, or not all of the batch is recorded.
+// DuplicateError reports an append that was refused because one of its event ids belongs
+// to a recorded event, and the batch as a whole is not recorded: the event differs, is in
+// another stream, or only a part of the batch is recorded.
 type DuplicateError struct {
 	Stream  Stream // that was appended to
 	EventID string // the first id of the batch that is taken
@@ -82,7 +83,7 @@ func (e *DuplicateError) Error() string {
 // Is reports whether target is ErrDuplicate.
 func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
 
-// InvalidError is an argument that no store, or not this one, accepts.
+// InvalidError reports an argument that no store accepts, or that this store does not.
 type InvalidError struct {
 	Field  string // what is wrong, such as "stream.id" or "events[2].type"
 	Reason string // why, such as "is empty"

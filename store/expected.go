@@ -2,9 +2,9 @@ package store
 
 import "strconv"
 
-// Expected is the condition that an append puts on the version of its stream:
-// [NoStream], [Exists], [Any] or [Exactly] a version. The zero value is none of
-// them and is refused as invalid, so that nobody appends unchecked by oversight.
+// Expected is a condition on the version of a stream, for an append: [NoStream],
+// [Exists], [Any], or [Exactly] a version. The zero value is invalid, so that nobody
+// appends without a check by mistake.
 type Expected int64
 
 const (
@@ -16,12 +16,12 @@ const (
 	Any Expected = -3
 )
 
-// MaxVersion is the largest version and position: 2⁵³−1, which every client of
-// every language can hold.
+// MaxVersion is the largest version and the largest position: 2⁵³−1, which every
+// language can represent.
 const MaxVersion uint64 = 1<<53 - 1
 
-// Exactly expects a stream whose last event has this version; 0 is [NoStream].
-// The result is invalid if version is above [MaxVersion].
+// Exactly expects a stream whose last event has this version. Exactly(0) is
+// [NoStream]. The result is invalid if version is above [MaxVersion].
 func Exactly(version uint64) Expected {
 	switch {
 	case version == 0:
@@ -32,8 +32,8 @@ func Exactly(version uint64) Expected {
 	return Expected(version)
 }
 
-// Matches reports whether a stream at version satisfies e; 0 is a stream without
-// events. An invalid e matches nothing.
+// Matches reports whether a stream at version satisfies e. Version 0 is a stream
+// without events. An invalid e matches nothing.
 func (e Expected) Matches(version uint64) bool {
 	switch e {
 	case Any:
@@ -46,8 +46,8 @@ func (e Expected) Matches(version uint64) bool {
 	return e > 0 && uint64(e) == version
 }
 
-// Version returns the one version that e matches, and false if there is none or
-// more than one. That of [NoStream] is 0.
+// Version returns the only version that e matches, which is 0 for [NoStream]. It
+// returns false if e matches no version, or more than one.
 func (e Expected) Version() (version uint64, ok bool) {
 	switch {
 	case e == NoStream:

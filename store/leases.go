@@ -6,44 +6,45 @@ import (
 	"time"
 )
 
-// Lease is the right to do, alone, what it is called after, until a time.
+// Lease is the exclusive right to do what its name says, until a certain time.
 type Lease struct {
 	Name  string
 	Owner string
-	// Fence numbers those who held the lease of this name, beginning at 1. A
-	// later holder has a higher one, always.
+	// Fence numbers the holders of the lease of this name, beginning at 1. A
+	// later holder always has a higher number.
 	Fence uint64
-	// Until is when it runs out, by the store's clock.
+	// Until is when the lease expires, by the store's clock.
 	Until time.Time
 }
 
 // Leases is a store that grants leases, each to one owner at a time. It is safe
 // for concurrent use.
 //
-// A lease alone does not keep a holder that was paused from going on when it has
-// run out: it cannot know yet. What it writes elsewhere is to carry Fence, and be
-// refused where a higher one was seen (as in Gray and Cheriton, "Leases", SOSP
-// 1989, with the fencing that Chubby calls sequencers, Burrows, OSDI 2006). For
-// the checkpoint of a consumer the from of [Checkpoints.SaveCheckpoint] does it.
-// A holder that looks at its own clock counts ttl from before it asked.
+// A lease alone does not stop a holder that was paused and goes on after the lease has
+// expired, because the holder does not know yet. So whatever a holder writes elsewhere
+// should carry Fence, and whoever receives it should refuse it after a higher Fence (see
+// Gray and Cheriton, "Leases", SOSP 1989, and the sequencers of Chubby, Burrows, OSDI
+// 2006). For the checkpoint of a consumer, the argument from of
+// [Checkpoints.SaveCheckpoint] does this. A holder that uses its own clock must count
+// ttl from before it asked for the lease.
 type Leases interface {
-	// AcquireLease takes the lease called name for owner, for ttl from now on
-	// the store's clock. If it is free or has run out, Fence is one more than
-	// it ever was. If owner holds it, it lasts until ttl from now, be that
-	// later or earlier than before, and Fence stays. If another holds it, it
-	// is a *LeaseHeldError.
+	// AcquireLease grants the lease called name to owner, for ttl from now by the
+	// store's clock. If the lease is free or has expired, Fence is one more than
+	// it ever was. If owner holds it, it now ends ttl from now, whether that is
+	// later or earlier than before, and Fence stays. If another owner holds it,
+	// AcquireLease returns a *LeaseHeldError.
 	//
-	// It is an *InvalidError if an argument breaks a rule of [ValidateLease].
-	// After another error owner may have it, or not.
+	// It returns an *InvalidError if an argument breaks a rule of
+	// [ValidateLease]. After any other error, owner may have the lease or not.
 	AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (Lease, error)
 
-	// ReleaseLease makes lease free if it is still held: by this owner, with
-	// this fence. Else it changes nothing, and is no error. It is an
-	// *InvalidError if name or owner cannot be those of a lease.
+	// ReleaseLease makes the lease free if its owner still holds it with its
+	// fence. Otherwise it changes nothing and returns nil. It returns an
+	// *InvalidError if the name or the owner cannot be those of a lease.
 	ReleaseLease(ctx context.Context, lease Lease) error
 }
 
-// LeaseHeldError is a lease that was not granted because another owner has it.
+// LeaseHeldError reports a lease that was not granted because another owner has it.
 type LeaseHeldError struct {
 	Name  string
 	Owner string    // who has it

@@ -5,14 +5,13 @@ import (
 	"fmt"
 )
 
-// Resume returns the position from which a consumer whose checkpoint is c goes on
-// in log, to be the From of [LogOptions]: the one after c.Position, or 0 if that
-// is 0.
+// Resume returns the position at which a consumer with checkpoint c goes on in log: the
+// one after c.Position, or 0 if c.Position is 0. Use it as the From of [LogOptions].
 //
-// Before, it looks whether log is the one that c was made on, by reading the
-// event at c.Position. If there is none, or it has another id, the log is another
-// one: a backup was restored, or a replica promoted that had not got the last
-// events. To go on would skip events, so it is a *DivergedError.
+// First it checks that c was made on this log, by reading the event at c.Position. If
+// there is none, or it has another id, this is another log: somebody has restored a
+// backup, or promoted a replica that lacked the last events. To go on would skip events,
+// so Resume returns a *DivergedError.
 func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error) {
 	if c.Position == 0 {
 		return 0, nil
@@ -31,7 +30,7 @@ func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error)
 	return c.Position + 1, nil
 }
 
-// DivergedError is a checkpoint that was made on another log.
+// DivergedError reports a checkpoint that was made on another log.
 type DivergedError struct {
 	Checkpoint Checkpoint
 	Found      string // the id of the event at that position; "" if there is none

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// DefaultTenant is the tenant of a store that was not asked for another.
+// DefaultTenant is the tenant of a store until you ask it for another one.
 const DefaultTenant = "default"
 
 // DefaultLimit is how many events a page holds at most where Limit is zero.
@@ -22,49 +22,49 @@ type Store interface {
 	// Append records events, in order, at the end of stream s if the version
 	// of s matches expected. It records all of them or none.
 	//
-	// Appending events that are recorded already, all of them, one after the
-	// other in s and the same by [Event.Same], records nothing and returns
-	// where they are with Replayed set, whatever is expected. A *ConflictError
-	// says that s is at another version, a *DuplicateError that an event id is
-	// taken otherwise, an *InvalidError that an argument breaks a rule of
-	// [ValidateAppend] or a limit of this store. These, and ErrClosed, are
+	// If all the events are recorded already, one after the other in s and the
+	// same by [Event.Same], Append records nothing, whatever is expected, and
+	// returns where they are with Replayed set. It returns a *ConflictError if s
+	// is at another version, a *DuplicateError if an event id belongs to another
+	// event, and an *InvalidError if an argument breaks a rule of
+	// [ValidateAppend] or a limit of this store. These errors and ErrClosed are
 	// definite (see [Definite]): nothing was recorded, and nothing will be.
-	// After any other error, that of an ended ctx included, the events may have
-	// been recorded, or may be still.
+	// After any other error, which includes the error of an ended ctx, the
+	// events may have been recorded, or may still be recorded later.
 	//
 	// The store keeps no reference to events or what they point to, except to
 	// Value, and changes nothing of it.
 	Append(ctx context.Context, s Stream, expected Expected, events []Event) (Appended, error)
 
-	// Read returns a page of stream s. A stream without events is an empty
-	// page, not an error. Only the page's caller holds it, unless o.ReadOnly.
-	// An s or o that is not valid is an *InvalidError.
+	// Read returns a page of stream s. For a stream without events it returns an
+	// empty page, not an error. The caller owns the page, unless o.ReadOnly is
+	// set. Read returns an *InvalidError if s or o is not valid.
 	Read(ctx context.Context, s Stream, o ReadOptions) (Page, error)
 }
 
 // Log is a store that also has the events of all its streams in one order. It is
 // safe for concurrent use.
 type Log interface {
-	// ReadAll returns a page of the log. Only the page's caller holds it.
+	// ReadAll returns a page of the log. The caller owns the page.
 	ReadAll(ctx context.Context, o LogOptions) (Page, error)
 
-	// Subscribe yields the log from o.From on, page by page, and when it is
-	// read waits for what comes, until the loop breaks or ctx ends. The end of
-	// ctx, and any other error, is yielded last. Backward is not possible.
+	// Subscribe yields the log from o.From on, page by page. At the end of the
+	// log it waits for more, until the loop breaks or ctx ends. It yields the
+	// error of ctx, or any other error, last. Backward is not possible.
 	//
-	// Every event that o.Filter matches is yielded once, in order, with no gap.
-	// Pages are at most o.Limit events long and may be empty, to tell about
-	// Next; one whose End is set has caught up with the log. To go on later,
-	// subscribe from the Next of the last page that was handled. A slow loop
-	// slows only itself.
+	// Subscribe yields every event that o.Filter matches once, in order, without
+	// a gap. A page has at most o.Limit events, and may have none, to report
+	// Next. A page whose End is set has caught up with the log. To go on later,
+	// subscribe from the Next of the last page that you have handled. A slow
+	// loop slows down only itself.
 	Subscribe(ctx context.Context, o LogOptions) iter.Seq2[Page, error]
 
 	// Head returns the position of the last event in the log, 0 if it is empty.
 	Head(ctx context.Context) (uint64, error)
 }
 
-// Tenants is a backend that keeps several tenants apart. No call on the store of
-// one tenant reads, changes or tells anything of another. It is safe for
+// Tenants is a backend that keeps several tenants apart. No call on the store of one
+// tenant reads, changes or reveals anything of another tenant. It is safe for
 // concurrent use.
 type Tenants interface {
 	// Tenant returns the store of tenant id. The id must pass [ValidateTenant].
@@ -110,8 +110,8 @@ type Event struct {
 	// Data is the event, encoded. It may be empty.
 	Data []byte
 	// Value is the event itself in place of Data, for codecs that do not
-	// encode. Only a store in the same process can keep it, and then every
-	// reader gets the same value; the others return an *InvalidError.
+	// encode. Only a store in the same process can keep it, and every reader
+	// then gets the same value. Other stores return an *InvalidError.
 	Value any
 	// Meta says where the event came from.
 	Meta Metadata
@@ -120,9 +120,9 @@ type Event struct {
 	Time time.Time
 }
 
-// Same reports whether e and o are one event: they have the same ID, Type,
-// Schema, ContentType and Data. What may differ when an append is sent again
-// (Meta, Time) does not count, nor does Value, which cannot always be compared.
+// Same reports whether e and o are the same event: whether they have the same ID,
+// Type, Schema, ContentType and Data. It ignores Meta and Time, which may differ when
+// an append is sent again, and Value, which cannot always be compared.
 func (e *Event) Same(o *Event) bool {
 	return e.ID == o.ID && e.Type == o.Type && e.Schema == o.Schema &&
 		contentType(e.ContentType) == contentType(o.ContentType) && bytes.Equal(e.Data, o.Data)
@@ -195,7 +195,7 @@ type LogOptions struct {
 // Filter chooses events of a log. An event must match every field that is set.
 type Filter struct {
 	StreamTypes []string // the type of its stream is one of these
-	IDPrefix    string   // the id of its stream begins with this, to the letter
+	IDPrefix    string   // the id of its stream begins with these bytes
 	EventTypes  []string // its type is one of these
 }
 
@@ -208,24 +208,24 @@ func (f *Filter) Matches(event *Recorded) bool {
 
 // Page is a part of a stream or of the log.
 type Page struct {
-	// Events is the part, in the order it was asked for. Without a filter it
+	// Events is the part, in the order that you asked for. Without a filter it
 	// is empty only at the end.
 	Events []Recorded
 	// Head is the stream's version, or the log's last position, when the page
 	// was read; 0 if there are no events.
 	Head uint64
-	// Next is the From of the page that follows. With a filter it is beyond
-	// what was looked at. After the last page it is where to go on when there
-	// is more: one after Head, or From if that is beyond. Backward, the last
-	// page's is 0 and of no use.
+	// Next is the From of the page that follows. With a filter it is beyond the
+	// events that the filter was tried on. After the last page it is where to
+	// go on when there is more: one after Head, or From if that is larger. Going
+	// backward, Next of the last page is 0 and of no use.
 	Next uint64
 	// End says that nothing more matched when the page was read.
 	End bool
 }
 
-// Events yields the events of stream s from version from on (0 is the first),
-// reading page by page up to the head as it is when the last page is read. An
-// error is yielded last.
+// Events yields the events of stream s from version from on; 0 is the first version.
+// It reads page by page, up to the head of the stream when it reads the last page. It
+// yields an error last.
 func Events(ctx context.Context, st Store, s Stream, from uint64) iter.Seq2[Recorded, error] {
 	return func(yield func(Recorded, error) bool) {
 		for {

@@ -1,7 +1,7 @@
 // Package capability takes a store apart into its optional capabilities and puts it
-// together again. It is for wrappers: one that is written by hand hides the capabilities
-// that it does not know, or has methods for some that the wrapped store lacks, and both
-// mislead whoever looks for a capability by type assertion.
+// together again. Use it to write a wrapper. A wrapper that is written by hand hides the
+// capabilities that it does not know, or has methods for capabilities that the wrapped
+// store lacks; both mislead code that finds a capability by type assertion.
 //
 //	set := capability.Of(st)
 //	set.Store = counting{set.Store}
@@ -9,6 +9,9 @@
 //		set.Log = countingLog{set.Log}
 //	}
 //	return set.Compose()
+//
+// The method Update of a store with transactions is not among the capabilities, because its
+// type is different for each store. Wrap it separately.
 package capability
 
 import (
@@ -17,8 +20,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Set is a store in parts: what every store does, and the capabilities that this one has.
-// A capability that is nil is one that it lacks. Store must not be nil.
+// Set is the parts of a store: what every store does, and its capabilities. A capability is
+// nil if the store lacks it. Store must not be nil.
 type Set struct {
 	Store       store.Store
 	Log         store.Log
@@ -31,7 +34,7 @@ type Set struct {
 	Closer      io.Closer
 }
 
-// Of returns the parts of st: each of the capabilities that it has by type assertion.
+// Of returns the parts of st. It finds the capabilities by type assertion.
 func Of(st store.Store) Set {
 	set := Set{Store: st}
 	set.Log, _ = st.(store.Log)
@@ -45,8 +48,8 @@ func Of(st store.Store) Set {
 	return set
 }
 
-// Compose returns a store that has exactly the capabilities of s that are not nil. Other
-// methods of Store, such as those of a capability that was set to nil, it hides.
+// Compose returns a store with exactly the capabilities of s that are not nil. It hides all
+// other methods of Store, such as those of a capability that you have set to nil.
 func (s Set) Compose() store.Store {
 	has := 0
 	for i, present := range []bool{

@@ -1,14 +1,12 @@
-// Package memory is a store that keeps everything in the memory of its process:
-// for tests, for programs that need nothing to outlive them, and as the plain
-// reading of the contract of package store that the durable stores are compared
-// with. It has every capability there is: [store.Log], [store.Tenants],
+// Package memory is a store that keeps everything in the memory of its process. Use it
+// for tests, and for programs whose events need not outlive them. It is also the
+// reference for the durable stores. It has every capability: [store.Log], [store.Tenants],
 // [store.Snapshots], [store.Checkpoints], [store.Documents], [store.Claims] and
 // [store.Leases], and transactions by [Store.Update].
 //
-// It keeps values ([store.Event.Value]) as they are, and lends what it keeps to
-// those who read with ReadOnly: such a page costs the same however long it is,
-// and no allocation.
+// It keeps values ([store.Event.Value]) as they are. A read with ReadOnly gets a view of
+// what the store keeps: such a page costs the same however long it is, and no allocation.
 //
-// Nothing is ever removed. When a program is done with a [Store], it can drop it
-// without [Store.Close], which is for ending its subscriptions.
+// The store never removes events. When you are done with a [Store], you can drop it
+// without [Store.Close], which only ends its subscriptions.
 package memory

@@ -120,8 +120,8 @@ func (m *Store) Head(ctx context.Context) (uint64, error) {
 	return m.log.head.Load(), nil
 }
 
-// ReadAll is [store.Log.ReadAll]. No page is longer than 1,024 events, and none
-// comes from more than 16,384 events that the filter was tried on.
+// ReadAll is [store.Log.ReadAll]. No page has more than 1,024 events, and for no page is
+// the filter tried on more than 16,384 events.
 func (m *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -164,10 +164,10 @@ func (v view) readBackward(o store.LogOptions) store.Page {
 	return store.Page{Events: copies(events), Head: v.head, Next: next, End: next == 0}
 }
 
-// Subscribe is [store.Log.Subscribe]. The loop runs where it is: the store has
-// no goroutine for it, and keeps nothing for it between pages. Pages have at
-// most 256 events. An empty one comes first, if there is nothing yet, and where
-// Next moved over what the filter left out.
+// Subscribe is [store.Log.Subscribe]. The loop runs in the caller's goroutine, and the
+// store keeps nothing for it between pages. A page has at most 256 events. An empty page
+// comes first if there is nothing yet, and whenever Next moves past events that the filter
+// leaves out.
 func (m *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {

@@ -24,8 +24,8 @@ var (
 	_ store.Leases      = (*Store)(nil)
 )
 
-// Store is the store of one tenant; [New] returns that of [store.DefaultTenant],
-// and [Store.Tenant] those of the others in the same backend. It is safe for
+// Store is the store of one tenant. [New] returns the store of [store.DefaultTenant], and
+// [Store.Tenant] returns the stores of other tenants of the same backend. It is safe for
 // concurrent use. The zero Store is not usable.
 type Store struct {
 	backend     *backend
@@ -56,8 +56,8 @@ type clock func() time.Time
 
 func (c clock) apply(b *backend) { b.now = c }
 
-// WithClock sets the clock that says when events are recorded and leases run
-// out. It must be safe for concurrent use and not nil. The default is time.Now.
+// WithClock sets the clock for the time of recording and for leases. It must be safe for
+// concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return clock(now) }
 
 // New returns the store of [store.DefaultTenant] in a new, empty backend.
@@ -85,9 +85,8 @@ func (b *backend) tenant(id string) *Store {
 	return m
 }
 
-// Tenant returns the store of tenant id, the same one each time. It is an
-// *[store.InvalidError] if id cannot be a tenant's, and [store.ErrClosed] after
-// Close.
+// Tenant returns the store of tenant id, the same one each time. It returns an
+// *[store.InvalidError] if id is not a valid tenant, and [store.ErrClosed] after Close.
 func (m *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -98,9 +97,9 @@ func (m *Store) Tenant(id string) (store.Store, error) {
 	return m.backend.tenant(id), nil
 }
 
-// Close ends the stores of all tenants in the backend: the subscriptions yield
-// [store.ErrClosed] last, and so ends every later call. It does not wait for the
-// loops over subscriptions. It can be called again, and always returns nil.
+// Close ends the stores of all tenants of the backend. Subscriptions yield
+// [store.ErrClosed] last, and every later call returns it. Close does not wait for the
+// loops over subscriptions. It always returns nil, and you can call it again.
 func (m *Store) Close() error {
 	if m.backend.closed.CompareAndSwap(false, true) {
 		close(m.backend.done)
@@ -230,8 +229,8 @@ func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appen
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
 }
 
-// Read is [store.Store.Read]. Forward and with ReadOnly it allocates nothing and
-// copies nothing: the page is lent. No page is longer than 1,024 events.
+// Read is [store.Store.Read]. A forward read with ReadOnly allocates nothing and copies
+// nothing: the page is a view of the store's memory. No page has more than 1,024 events.
 func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err

@@ -11,10 +11,10 @@ import (
 
 func aliasClauses() []clause {
 	return []clause{
-		{"what was appended can be changed", inputsAreNotKept},
-		{"what was refused can be changed and appended", refusedIsNotKept},
+		{"the caller can change the events after Append", inputsAreNotKept},
+		{"the caller can change refused events and append them", refusedIsNotKept},
 		{"Append changes none of its arguments", inputsAreNotChanged},
-		{"a page can be changed", pagesAreNotKept},
+		{"the caller can change a page", pagesAreNotKept},
 		{"a page with ReadOnly is the same", readOnlyIsTheSame},
 	}
 }

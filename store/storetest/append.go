@@ -18,8 +18,8 @@ func appendClauses() []clause {
 		{"Exists accepts what exists and creates nothing", existsNeverCreates},
 		{"Any accepts everything", anyAcceptsAll},
 		{"a refused batch leaves nothing and reserves no id", refusalLeavesNothing},
-		{"streams are apart", streamsAreApart},
-		{"streams are apart, to the letter", streamsToTheLetter},
+		{"streams are kept apart", streamsAreApart},
+		{"streams are kept apart, byte for byte", streamsToTheLetter},
 	}
 }
 

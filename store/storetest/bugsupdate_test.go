@@ -11,12 +11,12 @@ func updateBugs() map[string][]string {
 			"events of a failed update are kept", "snapshots of a failed update are kept", "checkpoints of a failed update are kept",
 			"claims of a failed update are kept", "documents of a failed update are kept", "an update wraps its error",
 		},
-		"Update/a panic leaves nothing, and reaches the caller as it is": {"a panic commits", "a panic becomes an error"},
-		"Update/under a context that has ended it is not called":         {"an ended update is called", "context ignored", "context hidden"},
-		"Update/under a context that ends meanwhile all is written or nothing": {
+		"Update/a panic leaves nothing, and reaches the caller as it is":   {"a panic commits", "a panic becomes an error"},
+		"Update/its function is not called under a context that has ended": {"an ended update is called", "context ignored", "context hidden"},
+		"Update/a context that ends meanwhile leaves all of it or nothing": {
 			"an ended update is kept in part", "an ended update is said to be kept", "an ended update fails untyped",
 		},
-		"Update/its transaction is done when it returns": {
+		"Update/its transaction is of no use after it returns": {
 			"Append goes on after the update", "AppendClaiming goes on after the update", "LoadDocuments goes on after the update",
 			"ScanDocuments goes on after the update", "LoadCheckpoint goes on after the update", "SaveCheckpoint goes on after the update",
 			"SaveDocuments goes on after the update", "SaveSnapshot goes on after the update", "a done transaction writes",
@@ -34,29 +34,29 @@ func updateBugs() map[string][]string {
 			"an update does not read what it appended", "an update reads unchecked", "negative limit accepted", "backward off by one", "beyond is the head",
 			"next is the last", "an update forgets events",
 		},
-		"Update/what a method refuses changes nothing, and it can go on": {
+		"Update/a refused call changes nothing, and the transaction can go on": {
 			"a refused append ends the transaction", "a refused snapshot ends the transaction", "a refused checkpoint ends the transaction",
 			"a refused document ends the transaction", "refused documents are saved in part", "a refused append in an update is kept",
 			"an update saves any checkpoint", "documents unchecked", "claims made one by one",
 		},
-		"Update/an append in it that is sent again is replayed":                            {"ids of an update are forgotten", "an update does not replay"},
+		"Update/an append in it is replayed when it is sent again":                         {"ids of an update are forgotten", "an update does not replay"},
 		"Update/what it appends is in the log, in order, beside other appends":             {"updates take no turns", "half an update is seen", "an update is not in the log"},
 		"Update/a checkpoint that is saved keeps others waiting, who then find a conflict": {"updates take no turns", "a checkpoint that is held is saved", "an update saves any checkpoint"},
-		"Update/of concurrent ones that read and write a document none is lost":            {"updates take no turns", "half an update is seen"},
-		"Update/one of a tenant writes nothing of another":                                 {"an update of any tenant is the default's", "tenants share documents", "tenants share checkpoints"},
+		"Update/none of several concurrent ones is lost":                                   {"updates take no turns", "half an update is seen"},
+		"Update/a transaction of a tenant writes nothing of another tenant":                {"an update of any tenant is the default's", "tenants share documents", "tenants share checkpoints"},
 
 		"Documents/what was saved is loaded, byte for byte, in the order that was asked for": {
 			"document data as text", "documents in any order", "missing documents left out", "a document asked for twice comes once",
 			"a document is never replaced",
 		},
-		"Documents/a document of 1 MiB comes back":         {"document cut", "document ids cut"},
-		"Documents/kinds and ids are apart, to the letter": append(letters("document kinds", "document ids"), "kind and id run together", "all kinds are one"),
-		"Documents/the last of equal names wins":           {"the first of equal names wins", "removals come first", "removals come last"},
-		"Documents/nil removes, and empty is a document": {
+		"Documents/a document of 1 MiB comes back":              {"document cut", "document ids cut"},
+		"Documents/kinds and ids are kept apart, byte for byte": append(letters("document kinds", "document ids"), "kind and id run together", "all kinds are one"),
+		"Documents/the last of equal names wins":                {"the first of equal names wins", "removals come first", "removals come last"},
+		"Documents/nil removes a document, and empty data does not": {
 			"nil is empty", "empty is nil", "removing what is missing is an error", "documents are never removed", "a document is never replaced",
 		},
 		"Documents/a scan is in byte order": {"a scan ignores case", "a scan is in the order of UTF-16", "a scan is of all kinds", "document ids folded"},
-		"Documents/a scan is from its first to before its last, at most its limit": {
+		"Documents/a scan keeps to its bounds and its limit": {
 			"a scan begins after its first", "a scan ends with its last", "a scan ignores its end", "a scan of limit zero is all",
 			"a scan ignores its limit", "a scan is cut", "a scan is of all kinds",
 		},

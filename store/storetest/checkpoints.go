@@ -18,14 +18,14 @@ func hasCheckpoints(st store.Store) bool {
 func checkpointClauses() []clause {
 	return []clause{
 		{"a consumer without one has the zero checkpoint", checkpointMissing},
-		{"what was saved is loaded, to the letter", checkpointFidelity},
-		{"a save from what it is not is a conflict and changes nothing", checkpointConflicts},
-		{"forward, or not at all, or to zero, and only under a name", checkpointRefuses},
-		{"a save of what it is changes nothing", checkpointHolds},
-		{"a save of zero resets it", checkpointResets},
-		{"names are apart, to the letter", checkpointNames},
+		{"what was saved is loaded, byte for byte", checkpointFidelity},
+		{"a save from another checkpoint is a conflict and changes nothing", checkpointConflicts},
+		{"it moves forward, or to itself, or to zero, under a valid name", checkpointRefuses},
+		{"a save to the same checkpoint changes nothing", checkpointHolds},
+		{"a save to zero resets it", checkpointResets},
+		{"names are kept apart, byte for byte", checkpointNames},
 		{"they are listed in the byte order of their names", checkpointList},
-		{"of concurrent saves exactly one wins each step", checkpointContention},
+		{"exactly one of several concurrent saves wins each step", checkpointContention},
 		{"under a context that has ended nothing is saved", checkpointEnded},
 	}
 }

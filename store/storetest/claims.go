@@ -17,23 +17,23 @@ func hasClaims(st store.Store) bool {
 
 func claimClauses() []clause {
 	return []clause{
-		{"a key that was taken has its holder, one that was not has none", claimHolder},
-		{"the append is one as every other", claimAppends},
+		{"a claimed key has its holder, and another key has none", claimHolder},
+		{"the append is like any other", claimAppends},
 		{"a refused claim leaves no event and no other claim", claimRefused},
 		{"a refused append leaves no claim", claimOfRefused},
 		{"a holder takes its key again, and nobody else does", claimAgain},
 		{"a key that was given back can be taken", claimRelease},
 		{"only its holder gives a key back", claimReleaseByOthers},
-		{"an append that is sent again is replayed, whoever holds the keys", claimReplay},
-		{"a duplicate and a conflict are told before a claim", claimOrder},
-		{"keys are apart, to the letter", claimKeys},
+		{"an append is replayed when it is sent again, whoever holds the keys", claimReplay},
+		{"a duplicate and a conflict are reported before a claim", claimOrder},
+		{"keys are kept apart, byte for byte", claimKeys},
 		{"as many claims as are allowed", claimMany},
 		{"invalid claims are refused", claimInvalid},
-		{"of 8 concurrent claimers exactly one wins", claimContention},
+		{"exactly one of 8 concurrent claimers wins", claimContention},
 		{"no two streams ever hold a key at once", claimExclusion},
 		{"events and claims are seen together", claimTogether},
 		{"under a context that has ended nothing is claimed", claimEnded},
-		{"under a context that ends at any moment both are made or neither", claimEndsAtAnyMoment},
+		{"an append whose context ends at any moment makes both or neither", claimEndsAtAnyMoment},
 	}
 }
 

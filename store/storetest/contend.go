@@ -13,14 +13,14 @@ import (
 
 func contentionClauses() []clause {
 	return []clause{
-		{"of 8 concurrent creates exactly one wins", oneCreateWins},
+		{"exactly one of 8 concurrent creates wins", oneCreateWins},
 		{"200 concurrent increments all survive", incrementsSurvive},
-		{"every refusal is a conflict that says the truth", refusalsAreTrue},
+		{"every refusal is a conflict with the actual version", refusalsAreTrue},
 		{"appends to different streams never conflict", disjointNeverConflict},
 		{"appends that expect Any never conflict, and their batches never mix", anyNeverConflicts},
-		{"a reader never sees a part of a batch", batchesAreWhole},
-		{"a reader never sees a part of a large batch", largeBatchesAreWhole},
-		{"no read is older than what was known before it", readsAreFresh},
+		{"a reader never sees part of a batch", batchesAreWhole},
+		{"a reader never sees part of a large batch", largeBatchesAreWhole},
+		{"no read is older than what its caller knew", readsAreFresh},
 	}
 }
 

@@ -1,6 +1,5 @@
-// Package storetest is the definition of a store, as a suite of tests: a store is
-// what passes [Run]. It is for everybody who writes a store, in this module or
-// not:
+// Package storetest defines what a store is, as a suite of tests: a store is what passes
+// [Run]. Use it for every store that you write:
 //
 //	func TestStore(t *testing.T) {
 //		t.Parallel()
@@ -14,9 +13,13 @@
 //		})
 //	}
 //
-// A store that keeps events where they outlive it passes [RunDurable] too.
+// A store whose events outlive it passes [RunDurable] too.
 //
-// Every sentence of the contract in package store is a clause, and every clause a
-// subtest that is named by what it demands, such as
-// "Contention/of 8 concurrent creates exactly one wins".
+// Each sentence of the contract in package store is a clause, and each clause is a subtest
+// whose name says what it demands, such as
+// "Contention/exactly one of 8 concurrent creates wins".
+//
+// The packages below are the instruments of such tests: faults makes a store fail, history
+// records calls and checks their answers, schedule tries every order of the calls of several
+// clients, and wire breaks connections.
 package storetest

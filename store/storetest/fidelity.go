@@ -14,9 +14,9 @@ import (
 func fidelityClauses() []clause {
 	return []clause{
 		{"data comes back byte for byte", keepsData},
-		{"a data of 1 MiB comes back", keepsLargeData},
-		{"names come back to the letter", keepsNames},
-		{"metadata comes back to the letter", keepsMetadata},
+		{"1 MiB of data comes back", keepsLargeData},
+		{"names come back byte for byte", keepsNames},
+		{"metadata comes back byte for byte", keepsMetadata},
 		{"metadata comes back up to its limit", keepsLargeMetadata},
 		{"every schema number comes back", keepsSchema},
 		{"an empty content type is stored as application octet-stream", emptyContentType},

@@ -12,16 +12,16 @@ import (
 
 func idClauses() []clause {
 	return []clause{
-		{"the same batch again is replayed, whatever is expected", sameBatchIsReplayed},
+		{"the same batch is replayed when it is sent again, whatever it expects", sameBatchIsReplayed},
 		{"events of several appends are replayed when they stand one after the other", neighboursAreReplayed},
 		{"a replay ignores metadata and time, and keeps the first", replayIgnoresMeta},
 		{"a taken id is a duplicate, and nothing is written", takenIDIsDuplicate},
-		{"a taken id is told before a conflict", duplicateBeforeConflict},
+		{"a taken id is reported before a conflict", duplicateBeforeConflict},
 		{"a duplicate reserves no other id of its batch", duplicateReservesNothing},
-		{"ids are compared to the letter", idsToTheLetter},
+		{"ids are compared byte for byte", idsToTheLetter},
 		{"ids are taken wherever they are in a large batch", largeBatchIDs},
-		{"of concurrent appends of one batch exactly one records it", oneRecordsTheBatch},
-		{"of concurrent appends of one id to several streams exactly one records it", oneStreamGetsTheID},
+		{"exactly one of several concurrent appends of a batch records it", oneRecordsTheBatch},
+		{"exactly one of several streams gets an id that is appended to all at once", oneStreamGetsTheID},
 	}
 }
 

@@ -17,20 +17,20 @@ func hasLeases(st store.Store) bool {
 
 func leaseClauses() []clause {
 	return []clause{
-		{"a lease is told as it was granted", leaseFidelity},
+		{"the answer describes the lease that was granted", leaseFidelity},
 		{"only one owner has it", leaseExclusive},
-		{"its owner extends it, and the fence stays", leaseExtends},
-		{"it runs out", leaseRunsOut},
+		{"its owner can extend it, and the fence stays", leaseExtends},
+		{"it expires", leaseRunsOut},
 		{"its owner can make it shorter", leaseShortens},
-		{"what has run out is granted anew, to the same owner too", leaseAnew},
-		{"what was released is free at once", leaseReleased},
+		{"a lease that has run out is granted anew, even to the same owner", leaseAnew},
+		{"a released lease is free at once", leaseReleased},
 		{"the fence rises over every handover", leaseFences},
-		{"only who holds it releases it", leaseReleasedByOthers},
-		{"who held it and wakes up late releases nothing", leaseReleasedLate},
-		{"names and owners are apart, to the letter", leaseNames},
+		{"only its holder can release it", leaseReleasedByOthers},
+		{"a former holder who wakes up late releases nothing", leaseReleasedLate},
+		{"names and owners are kept apart, byte for byte", leaseNames},
 		{"invalid ones are refused", leaseInvalid},
-		{"of concurrent owners one has it at a time", leaseContention},
-		{"of concurrent owners one gets what has run out", leaseTakeover},
+		{"one of several concurrent owners has it at a time", leaseContention},
+		{"one of several concurrent owners gets a lease that has run out", leaseTakeover},
 		{"under a context that has ended nothing is granted or released", leaseEnded},
 	}
 }

@@ -38,12 +38,12 @@ func logClauses() []clause {
 		{"going on from the last Next finds exactly what is new", logGoesOn},
 		{"a filter chooses exactly what matches", logFilters},
 		{"a filter finds few events among many", logFiltersFar},
-		{"a filter tells names apart, to the letter", logFiltersNames},
+		{"a filter tells names apart, byte for byte", logFiltersNames},
 		{"events of more bytes than a page can have are read to the end", largeLogPages},
-		{"a page can be changed", logPagesAreNotKept},
+		{"the caller can change a page", logPagesAreNotKept},
 		{"a read under a context that has ended fails with what ended it", logEnded},
-		{"who has seen a position never finds a new event at or below it", logIsGapSafe},
-		{"a reader never sees a part of a batch", logBatchesAreWhole},
+		{"a reader who has seen a position never finds a new event at or below it", logIsGapSafe},
+		{"a reader never sees part of a batch", logBatchesAreWhole},
 		{"the events of one append have consecutive positions", logBatchesAreConsecutive},
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// RunDurable checks that a store which is closed and opened again is as it was, each
-// clause in a subtest of its own, beside those of [Run].
+// RunDurable checks that a store keeps what it had when it is closed and opened again. Run
+// it beside [Run].
 //
-// Each call of open must return a function that opens one new store without events. It
-// is called again each time that what it returned has been closed, and then opens the
-// same. The store must be an [io.Closer]; the optional capabilities are those of Run.
+// Each call of open must return a function that opens one new store without events.
+// RunDurable calls that function again when it has closed the store, and then it must open
+// the same store. The store must be an [io.Closer]. The optional capabilities are those of
+// Run.
 func RunDurable(t *testing.T, open func(t *testing.T) (reopen func() store.Store)) {
 	t.Helper()
 	runSuites(t, durableSuites(), open(t)(), open)
@@ -41,10 +42,10 @@ func durableSuites() []suite {
 			{"they are as they were", reopenedDocuments},
 		}},
 		{name: "Reopened claims", needs: hasClaims, lacking: "store.Claims", clauses: []clause{
-			{"who had a key has it, and what was released is free", reopenedClaims},
+			{"a held key has its holder, and a released one is free", reopenedClaims},
 		}},
 		{name: "Reopened leases", needs: hasLeases, lacking: "store.Leases", clauses: []clause{
-			{"who had one has it, and the fence goes on", reopenedLeases},
+			{"a lease has its owner, and the fence goes on", reopenedLeases},
 		}},
 	}
 }

@@ -12,7 +12,7 @@ func resumeClauses() []clause {
 		{"goes on right after the checkpoint", resumeGoesOn},
 		{"a log that was restored from before the checkpoint has diverged", resumeRestored},
 		{"a log of other events has diverged", resumeOther},
-		{"that the log cannot be read is no divergence", resumeFails},
+		{"a log that cannot be read has not diverged", resumeFails},
 	}
 }
 

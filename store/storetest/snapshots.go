@@ -19,11 +19,11 @@ func snapshotClauses() []clause {
 		{"a missing snapshot is not found", snapshotMissing},
 		{"what was saved is loaded, byte for byte", snapshotFidelity},
 		{"the newest one stays", snapshotNewest},
-		{"streams and schemas are apart, to the letter", snapshotKeys},
+		{"streams and schemas are kept apart, byte for byte", snapshotKeys},
 		{"snapshots are never in the streams", snapshotsAreBeside},
 		{"invalid ones are refused", snapshotRefuses},
 		{"what was saved and what was loaded can be changed", snapshotAliases},
-		{"of concurrent saves the newest stays", snapshotContention},
+		{"the newest of several concurrent saves stays", snapshotContention},
 		{"under a context that has ended nothing is saved", snapshotEnded},
 	}
 }

@@ -8,17 +8,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Run checks that what open returns is a store, each clause of the contract in a
-// subtest of its own that runs in parallel with the others. With -short it
-// repeats less.
+// Run checks that open returns stores. Each clause of the contract is a subtest that runs
+// in parallel with the others. With -short, Run repeats less.
 //
-// Each call of open must return a new store without events, of
-// [store.DefaultTenant] where there are tenants; what it must release, it leaves
-// to t.Cleanup. The optional capabilities are those that the store has by type
-// assertion: [store.Log], [store.Tenants], [store.Snapshots],
+// Each call of open must return a new store without events; if the store has tenants, it is
+// the store of [store.DefaultTenant]. Open releases resources with t.Cleanup. Run finds the
+// optional capabilities of the store by type assertion: [store.Log], [store.Tenants], [store.Snapshots],
 // [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents] and
-// [io.Closer], and the method Update that [store.Tx] describes. The suite of one
-// that it lacks is skipped and says so.
+// [io.Closer], and the method Update that [store.Tx] describes. It skips
+// the clauses of a capability that the store lacks, and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	runSuites(t, suites(), open(t), func(t *testing.T) func() store.Store {

@@ -15,18 +15,18 @@ import (
 func subscribeClauses() []clause {
 	return []clause{
 		{"yields the log from a position on, and then says that it has caught up", subscribeReplays},
-		{"an empty log is caught up with at once", subscribeEmpty},
-		{"what comes later arrives, one by one", subscribeLive},
+		{"it catches up with an empty log at once", subscribeEmpty},
+		{"later events arrive one by one", subscribeLive},
 		{"whatever appends wakes it", subscribeWakes},
-		{"from beyond the head only what comes there arrives", subscribeBeyond},
+		{"from beyond the head, only events from there on arrive", subscribeBeyond},
 		{"a filter chooses exactly what matches, replayed and live", subscribeFilters},
 		{"going on from any Next yields exactly the rest", subscribeResumes},
 		{"no event is lost, repeated or out of order where replay ends", subscribeSeam},
 		{"a slow loop gets everything, and slows nobody else", subscribeSlow},
 		{"the loop can call the store", subscribeCallsBack},
-		{"the end of its context ends it, and is told last", subscribeEnds},
+		{"the end of its context ends it, and is the last error", subscribeEnds},
 		{"break ends it", subscribeBreaks},
-		{"a page can be changed", subscribePagesAreNotKept},
+		{"the caller can change a page", subscribePagesAreNotKept},
 		{"backward and negative limits are refused", subscribeRefuses},
 	}
 }

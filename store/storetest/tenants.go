@@ -27,7 +27,7 @@ func tenantClauses() []clause {
 		{"checkpoints are apart", tenantCheckpoints},
 		{"claims are apart", tenantClaims},
 		{"leases are apart", tenantLeases},
-		{"tenants are told apart to the letter", tenantNames},
+		{"tenants are kept apart, byte for byte", tenantNames},
 		{"invalid ids are refused", tenantRefuses},
 	}
 }

@@ -1,5 +1,5 @@
-// Package faults makes a store fail in the ways that real ones do: it is down, an answer is
-// lost, an append lands late, a rival is faster.
+// Package faults makes a store fail in the ways that real stores do: the store is down, an
+// answer is lost, an append lands late, or somebody else is faster.
 package faults
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// ErrInjected is matched by the error of every call that a [Faulty] made fail.
-// It is not definite: after it nobody knows what an append has done.
+// ErrInjected matches the error of every call that a [Faulty] or a [Target] failed. It is
+// not definite: the caller cannot know whether the append happened.
 var ErrInjected = errors.New("faults: injected fault")
 
 // Fault is what can go wrong with one call of a store.
@@ -25,19 +25,19 @@ type Fault int
 const (
 	// None lets the call pass.
 	None Fault = iota
-	// Down fails the call; it does not happen.
+	// Down fails the call, and nothing happens.
 	Down
 	// Lost lets the call happen and loses its answer: the caller gets an error.
 	Lost
-	// Late fails the call, and it happens later: see [Faulty.Land].
+	// Late fails the call and lets it happen later; see [Faulty.Land].
 	Late
-	// Slow lets the call happen after some time, or answers it after some time.
-	// It fails with the ctx if that ends first.
+	// Slow delays the call, or its answer. The call fails with the error of ctx if
+	// ctx ends first.
 	Slow
-	// Refuse lets somebody else append to the stream first, so that an append
-	// that expects a version has a true conflict.
+	// Refuse lets somebody else append to the stream first, so that an append that
+	// expects a version gets a real conflict.
 	Refuse
-	// Undone lets a transaction run and fails its commit: nothing that it wrote
+	// Undone runs the transaction and fails its commit: nothing that it wrote
 	// stays.
 	Undone
 )
@@ -51,25 +51,24 @@ func (f Fault) String() string {
 	return names[f]
 }
 
-// Rate says how often which fault happens: each is a probability from 0 to 1,
-// and their sum must not be above 1. An append, claiming or not, can have all of
-// them; a save of a snapshot or checkpoint, and what is done with a lease, Down,
-// Lost and Slow; whatever reads Down and Slow; a transaction Down, Undone, Lost and
-// Slow. The zero Rate has no faults other than those of [Faulty.Next].
+// Rate gives each fault a probability from 0 to 1. Their sum must not be above 1. An
+// append, with or without claims, can have every fault except Undone. A save of a
+// snapshot or a checkpoint, and a call about a lease, can be Down, Lost or Slow. A call
+// that reads can be Down or Slow. A transaction can be Down, Undone, Lost or Slow. The
+// zero Rate has only the faults that you queue with [Faulty.Next] and its siblings.
 type Rate struct {
 	Down, Lost, Late, Slow, Refuse, Undone float64
 
-	// Delay is the longest time that Slow takes; zero is 10 ms.
+	// Delay is the longest delay of Slow. Zero is 10 ms.
 	Delay time.Duration
-	// Rival makes the append of Refuse, and should not go through the Faulty.
-	// Its error is that of the call. Nil appends the first of the refused
-	// events once more, under another id.
+	// Rival makes the append of Refuse. It should not use the Faulty. If it returns
+	// an error, the call returns that error. Nil appends the first of the refused
+	// events again, with another id.
 	Rival func(ctx context.Context, s store.Stream) error
 }
 
-// Faulty is a store that fails in ways that real ones do, made by [Wrap]. It is
-// as safe for concurrent use as the store that it wraps. Given the seed and the
-// order of the calls, its faults are always the same.
+// Faulty is a store with faults; [Wrap] makes it. It is as safe for concurrent use as the
+// store that it wraps. The same seed and the same order of calls give the same faults.
 type Faulty struct {
 	inner store.Store
 	rate  Rate
@@ -97,8 +96,8 @@ type landing struct {
 // first perhaps.
 type appending func(ctx context.Context, events []store.Event) (store.Appended, error)
 
-// Wrap returns s with faults of a rate, chosen by seed. The Faulty has the
-// methods of store.Store only; [Faulty.Store] returns it with the other
+// Wrap returns s with random faults at a rate. The seed decides which calls fail. The
+// Faulty has the methods of store.Store only; [Faulty.Store] returns it with the other
 // capabilities of s.
 func Wrap(s store.Store, seed uint64, rate Rate) *Faulty {
 	if rate.Delay == 0 {
@@ -112,16 +111,16 @@ func Wrap(s store.Store, seed uint64, rate Rate) *Faulty {
 	}
 }
 
-// Next queues the faults of the next appends, one each, ahead of what the rate
-// says. [None] is an append that goes well.
+// Next queues faults for the next appends, one for each. They come before random faults.
+// [None] lets an append succeed.
 func (f *Faulty) Next(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.appends = append(f.appends, faults...)
 }
 
-// NextRead queues the faults of the next calls that read, as [Faulty.Next] does.
-// It panics if one is other than None, Down or Slow.
+// NextRead queues faults for the next calls that read, one for each. It panics if one of
+// them is not None, Down or Slow.
 func (f *Faulty) NextRead(faults ...Fault) {
 	for _, fault := range faults {
 		if fault != None && fault != Down && fault != Slow {
@@ -133,10 +132,9 @@ func (f *Faulty) NextRead(faults ...Fault) {
 	f.reads = append(f.reads, faults...)
 }
 
-// Land makes all appends happen that are Late and have not happened yet, in the
-// order in which they were called, and returns when they have. Without it, one
-// that comes from the rate happens right before one of the next four calls, and
-// one from [Faulty.Next] never.
+// Land makes all late appends happen now, in the order of their calls, and returns when
+// they have. Without Land, a late append of the rate happens right before one of the next
+// four calls, and a late append of [Faulty.Next] never happens.
 func (f *Faulty) Land() {
 	f.mu.Lock()
 	due := f.late
@@ -145,8 +143,8 @@ func (f *Faulty) Land() {
 	f.land(due)
 }
 
-// Count returns how often fault has happened: for a test to see that it has
-// tested something.
+// Count returns how often fault has happened, so that a test can check that it has tested
+// something.
 func (f *Faulty) Count(fault Fault) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

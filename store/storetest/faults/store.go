@@ -10,10 +10,10 @@ import (
 	"github.com/evolvego/evolve/store/capability"
 )
 
-// Store returns f with those capabilities that the wrapped store has, for code that looks
-// for them by type assertion. All of them fail at the rate of f but [store.Tenants] and
+// Store returns f with exactly the capabilities of the wrapped store, for code that finds
+// them by type assertion. All of them fail at the rate of f, except [store.Tenants] and
 // [io.Closer], which are those of the wrapped store. A subscription that is Down ends with
-// the error between two pages.
+// an error between two pages.
 func (f *Faulty) Store() store.Store {
 	set := capability.Of(f.inner)
 	set.Store = f

@@ -13,8 +13,8 @@ type Updater[T any] interface {
 	Update(ctx context.Context, do func(tx T) error) error
 }
 
-// Target is a store whose transactions fail in ways that real ones do, made by
-// [WrapTarget]. It is as safe for concurrent use as the store that it wraps.
+// Target is a store whose transactions have faults; [WrapTarget] makes it. It is as safe
+// for concurrent use as the store that it wraps.
 type Target[T any] struct {
 	faults *Faulty
 	inner  Updater[T]
@@ -22,9 +22,9 @@ type Target[T any] struct {
 
 var _ Updater[store.Tx] = (*Target[store.Tx])(nil)
 
-// WrapTarget returns target with the faults of f: those of [Faulty.NextUpdate], and those
-// of its rate. A transaction can be [Down], [Undone], [Lost] and [Slow]. The Faulty need
-// not wrap target.
+// WrapTarget returns target with the faults of f: those that you queue with
+// [Faulty.NextUpdate], and random ones at its rate. A transaction can be [Down],
+// [Undone], [Lost] or [Slow]. The Faulty can wrap another store, or none.
 func WrapTarget[T any](f *Faulty, target Updater[T]) *Target[T] {
 	return &Target[T]{faults: f, inner: target}
 }
@@ -48,9 +48,8 @@ func undo[T any](ctx context.Context, target Updater[T], do func(tx T) error) er
 	})
 }
 
-// NextUpdate queues the faults of the next transactions of every [Target] of f, one each,
-// ahead of what the rate says. It panics if one is other than None, Down, Undone, Lost or
-// Slow.
+// NextUpdate queues faults for the next transactions of all targets of f, one for each.
+// It panics if one of them is not None, Down, Undone, Lost or Slow.
 func (f *Faulty) NextUpdate(faults ...Fault) {
 	for _, fault := range faults {
 		switch fault {

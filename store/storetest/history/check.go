@@ -12,24 +12,23 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// History is what was asked of a stream and what came of it.
+// History is the calls about a stream, and the events that the stream has in the end.
 type History struct {
 	Stream store.Stream
 	Ops    []Op     // in any order; those of other streams do not count
 	Final  []string // the ids of the stream's events, from version 1 on, when all was over
 }
 
-// Check returns an error unless the answers in h are possible in a store,
-// that is, unless h is linearizable: each call takes effect in one moment between
-// its beginning and its end, and in the order of these moments the answers are
-// those of a store that makes one call at a time. An append with an unknown
-// outcome may take effect at any moment after it began, or never.
+// Check returns an error unless h is linearizable: each call takes effect at one moment
+// between its beginning and its end, and a store that executes the calls one at a time, in
+// the order of these moments, gives the same answers. An append with an unknown outcome may
+// take effect at any moment after it began, or never.
 //
-// The error names the two calls that contradict each other, and shows those that
-// matter between them. The time it takes is linear in the calls and the events.
+// The error names two calls that contradict each other, and shows the calls between them
+// that matter. Check takes time that is linear in the number of calls and events.
 //
-// A batch of events that is appended more than once must be the same each time;
-// nothing must append to the stream that is not in h.
+// A batch that is appended more than once must be the same each time, and h must contain
+// every append to the stream.
 //
 // # Why looking at two calls is enough
 //

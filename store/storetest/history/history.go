@@ -1,5 +1,5 @@
-// Package history records the calls of a store, and checks that their answers are those of
-// a store that makes one call at a time.
+// Package history records the calls of a store, and checks whether a store that executes
+// one call at a time could have given the same answers.
 package history
 
 import (
@@ -77,13 +77,13 @@ func ClientName(client int) string {
 
 type clientKey struct{}
 
-// WithClient returns a context under which calls are those of a client, counted
-// from 0. Calls under other contexts are nobody's, which is client −1.
+// WithClient returns a context for the calls of a client. Clients are numbered from 0. Calls
+// under other contexts belong to nobody, which is client −1.
 func WithClient(ctx context.Context, client int) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
-// ClientOf returns whose calls are those under ctx: -1 is nobody.
+// ClientOf returns the client of the calls under ctx, and −1 for nobody.
 func ClientOf(ctx context.Context) int {
 	if client, ok := ctx.Value(clientKey{}).(int); ok {
 		return client
@@ -91,8 +91,8 @@ func ClientOf(ctx context.Context) int {
 	return -1
 }
 
-// Recorder is a store that keeps what it is asked and what it answers, made by
-// [Record]. It is as safe for concurrent use as the store that it wraps.
+// Recorder is a store that records its calls and their answers; [Record] makes it. It is
+// as safe for concurrent use as the store that it wraps.
 type Recorder struct {
 	inner store.Store
 	told  func(op Op) // knows of each outcome; or nil
@@ -104,11 +104,11 @@ type Recorder struct {
 
 var _ store.Store = (*Recorder)(nil)
 
-// Record returns st with a record of its calls.
+// Record returns st as a store that records its calls.
 func Record(st store.Store) *Recorder { return &Recorder{inner: st} }
 
-// OnReturn has told called with each call that returns from now on. It must be called
-// before the first call, and once.
+// OnReturn makes the Recorder call told after each call. Call OnReturn at most once, before
+// the first call.
 func (r *Recorder) OnReturn(told func(op Op)) { r.told = told }
 
 // Append is store.Store.Append, recorded.
@@ -159,8 +159,8 @@ func (r *Recorder) end(i int, outcome func(op *Op)) {
 	}
 }
 
-// Ops returns the calls so far, in the order in which they began. One that is
-// under way has no Return.
+// Ops returns the calls so far, in the order in which they began. A call that has not
+// returned yet has a Return of 0.
 func (r *Recorder) Ops() []Op {
 	r.mu.Lock()
 	defer r.mu.Unlock()

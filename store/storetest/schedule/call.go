@@ -8,10 +8,10 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// Call makes a call of something that is no store, such as the sending of a message, when
-// it is the turn of the client of ctx. The call may be [faults.Down], and then do is not
-// called, or [faults.Lost], and then do is called and its answer lost. What is a verb for
-// the story, such as "sends the invoice".
+// Call waits for the turn of the client of ctx and calls do. Use it for a call of something
+// other than a store, such as the sending of a message. The call may be [faults.Down],
+// which does not call do, or [faults.Lost], which calls do and loses its answer. The text
+// what appears in the story, such as "sends the invoice".
 func (s *Sim) Call(ctx context.Context, what string, do func() error) error {
 	fault, err := s.turn(ctx, calling)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Sim) Call(ctx context.Context, what string, do func() error) error {
 	return err
 }
 
-// Target is a store with transactions in a [Sim], made by [AddTarget]. It is safe for
+// Target is a store with transactions in a [Sim]; [AddTarget] makes it. It is safe for
 // concurrent use.
 type Target[T any] struct {
 	sim    *Sim
@@ -39,9 +39,10 @@ type Target[T any] struct {
 
 var _ faults.Updater[int] = (*Target[int])(nil)
 
-// AddTarget returns target as one whose transactions wait for their turn. They may be
-// [faults.Down], [faults.Undone] and [faults.Lost]. Transactions while the scene is set do
-// not wait. Other calls of the store do not wait unless they go through [Sim.Store].
+// AddTarget returns target as a store whose transactions wait for their turn. A
+// transaction may be [faults.Down], [faults.Undone] or [faults.Lost]. Transactions that
+// scene makes do not wait. Other calls of the store wait only if they go through
+// [Sim.Store].
 func AddTarget[T any](s *Sim, target faults.Updater[T]) *Target[T] {
 	f := faults.Wrap(nil, 1, faults.Rate{})
 	return &Target[T]{sim: s, faults: f, target: faults.WrapTarget(f, target)}

@@ -1,5 +1,5 @@
-// Package schedule tries the schedules of a scenario with several clients: every order of
-// their calls and every fault, or random ones.
+// Package schedule runs a scenario with several clients under many schedules: under every
+// order of their calls and every fault, or under random ones.
 package schedule
 
 import (
@@ -17,22 +17,23 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// Limits says how far a search goes. The zero Limits is a search without faults.
+// Limits bounds a search. The zero Limits searches without faults.
 type Limits struct {
-	// Faults is the most that goes wrong in one schedule.
+	// Faults is the largest number of faults in one schedule.
 	Faults int
-	// Kinds is what can go wrong: any call can be [faults.Down], any that changes
-	// something [faults.Lost], an append [faults.Late], and a transaction
-	// [faults.Undone]; nil is all of them. The fewer, the fewer schedules there are.
+	// Kinds says which faults are tried: [faults.Down] for any call, [faults.Lost]
+	// for a call that changes something, [faults.Late] for an append, and
+	// [faults.Undone] for a transaction. Nil is all of them. Fewer kinds mean fewer
+	// schedules.
 	Kinds []faults.Fault
-	// Schedules is how many are tried at most; zero is all for [Explore] and 100
-	// for [Simulate].
+	// Schedules is the largest number of schedules to run. Zero is all of them for
+	// [Explore], and 100 for [Simulate].
 	Schedules int
-	// Seed is that of the first schedule of Simulate, and each of the next is one
-	// more; zero is that of the flag -rapid.seed, or else another one each time.
+	// Seed is the seed of the first schedule of Simulate. Each further schedule
+	// adds one. Zero takes the flag -rapid.seed, or a random seed without it.
 	Seed uint64
 
-	every bool // order is tried, also those which are another one again
+	every bool // also run schedules that no client can tell from an earlier one
 }
 
 func (l Limits) kinds() []faults.Fault {
@@ -42,20 +43,18 @@ func (l Limits) kinds() []faults.Fault {
 	return l.Kinds
 }
 
-// Explore tries every schedule of a scenario: every order of the calls that its
-// clients make of a store, and every fault at every call. Of orders between which
-// nobody can see a difference it tries one: see [Sim.Client] and [Sim.Alike]. It
-// returns how many there were, and as an error the first that fails, as short as it can
-// be made.
+// Explore runs a scenario under every schedule: every order of the calls that its
+// clients make, and every fault at every call. It tries only one of several orders that
+// no client can tell apart; see [Sim.Client] and [Sim.Alike]. It returns the number of
+// schedules, and the first one that fails as an error, made as short as possible.
 //
-// The scenario is set anew for each schedule by scene, which must always do the
-// same: what is random in it comes from [Sim.Random]. It runs in a bubble of
-// testing/synctest, in which time passes only when everybody waits. No mutex may
-// be held around a call of the store, and on Go 1.25.0 nobody may wait by a
-// sync.WaitGroup.
+// Explore calls scene once for each schedule to set the scenario up. Scene must do the
+// same each time, and take what is random from [Sim.Random]. The scenario runs in a
+// bubble of testing/synctest, where time passes only while all goroutines wait. Nobody
+// may hold a mutex around a call.
 //
-// A schedule fails if the scenario calls Errorf or Fatalf of the Sim, or if a
-// history of a stream is not linearizable (see [history.Check]).
+// A schedule fails if the scenario calls Errorf or Fatalf of the Sim, or if the history
+// of a stream is not linearizable (see [history.Check]).
 func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, err error) {
 	t.Helper()
 	for x := (&explorer{}); limits.Schedules == 0 || schedules < limits.Schedules; {
@@ -74,9 +73,9 @@ func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, er
 	return schedules, nil
 }
 
-// Simulate tries random schedules of a scenario, as Explore tries all. It returns
-// the first that fails as an error, which says the seed to see it again with: by the
-// flag -rapid.seed, as with pgregory.net/rapid, or as Limits.Seed.
+// Simulate runs a scenario under random schedules. It returns the first one that fails as
+// an error, which names its seed. To see that schedule again, pass the seed as the flag
+// -rapid.seed, as with pgregory.net/rapid, or as Limits.Seed.
 func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 	t.Helper()
 	seed, most := limits.Seed, uint64(100)
@@ -191,17 +190,17 @@ func (s *Sim) report() string {
 	return strings.Join(s.failures, "\n") + "\n" + s.Story()
 }
 
-// Helper does nothing: a Sim knows no lines.
+// Helper does nothing. It makes a Sim usable where a testing.TB is.
 func (*Sim) Helper() {}
 
-// Errorf says that something is wrong with this schedule.
+// Errorf reports that this schedule fails.
 func (s *Sim) Errorf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures = append(s.failures, fmt.Sprintf(format, args...))
 }
 
-// Fatalf is Errorf and ends the goroutine.
+// Fatalf calls Errorf and ends the goroutine.
 func (s *Sim) Fatalf(format string, args ...any) {
 	s.Errorf(format, args...)
 	runtime.Goexit()

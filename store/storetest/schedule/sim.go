@@ -15,9 +15,9 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// Sim is one schedule of a scenario: clients whose calls of stores are made one at a
-// time. Which is next, and what goes wrong with it, is chosen by [Explore] or
-// [Simulate]. It is safe for concurrent use.
+// Sim runs one schedule of a scenario. It lets the calls of the clients through one at a
+// time; [Explore] or [Simulate] chooses which call is next, and what goes wrong with it.
+// It is safe for concurrent use.
 type Sim struct {
 	choose chooser
 	seed   uint64
@@ -109,8 +109,9 @@ const everybody = -2
 // maxSteps is when a schedule does not end.
 const maxSteps = 2000
 
-// Store returns st as a store whose calls wait for their turn. They may be [faults.Down],
-// and appends [faults.Lost] and [faults.Late]. Calls while the scene is set do not wait.
+// Store returns st as a store whose calls wait for their turn. Any call may be
+// [faults.Down], and an append also [faults.Lost] or [faults.Late]. Calls that scene
+// makes do not wait.
 func (s *Sim) Store(st store.Store) *Store {
 	f := faults.Wrap(watched{st, s}, 1, faults.Rate{})
 	w := &Store{sim: s, inner: st, faults: f, recorder: history.Record(f)}
@@ -119,15 +120,15 @@ func (s *Sim) Store(st store.Store) *Store {
 	return w
 }
 
-// Client adds a client, which begins when the scene is set. Its calls are those
-// under ctx or a context made from it; see [history.WithClient]. The first is client 0.
+// Client adds a client, which begins when scene has returned. A call belongs to the
+// client if its context is ctx, or is made from it; see [history.WithClient]. The first
+// client has number 0.
 //
-// What it shares with the clients of other calls of Client are the stores of the Sim
-// and nothing else, and reading those changes nothing: so [Explore] tries two reads in
-// one order only, whoever makes them. Clients that share memory, such as a runner with a
-// cache, are added by one call; where they pause until the same moment, or have goroutines
-// of their own, who goes on first is not the Sim's to say, and of what then differs
-// Explore sees one.
+// Clients that are added by different calls of Client must share nothing but the stores
+// of the Sim. Reading a store changes nothing, so [Explore] tries two reads in one order
+// only. Add clients that share memory, such as a runner with a cache, by one call. If such
+// clients wake up at the same moment, or start goroutines of their own, the Sim does not
+// control which of them goes on first, and Explore sees only one of the outcomes.
 func (s *Sim) Client(do ...func(ctx context.Context)) {
 	for _, do := range do {
 		s.clients = append(s.clients, simClient{do: do, group: s.groups, after: -1})
@@ -135,8 +136,8 @@ func (s *Sim) Client(do ...func(ctx context.Context)) {
 	s.groups++
 }
 
-// Alike adds n clients that do the same, each as by a call of Client. [Explore] does
-// not try what differs from another schedule by their names only.
+// Alike adds n clients that do the same, each as by a call of Client of its own. [Explore]
+// skips a schedule that differs from another one only by the names of these clients.
 func (s *Sim) Alike(n int, do func(ctx context.Context)) {
 	for i := range n {
 		s.Client(do)
@@ -146,23 +147,23 @@ func (s *Sim) Alike(n int, do func(ctx context.Context)) {
 	}
 }
 
-// Then adds what is done when all clients are done, and what is late has landed, such as
-// looking for what is wrong with the outcome. Calls of stores do not wait then.
+// Then adds a function that runs when all clients are done and all late appends have
+// landed, to check the outcome. Its calls do not wait.
 func (s *Sim) Then(do func()) { s.then = append(s.then, do) }
 
-// Random returns random numbers to set the scene with: each seed of [Simulate] has its
-// own, and they are the same for all schedules of [Explore].
+// Random returns random numbers for scene. They depend on the seed of [Simulate], and are
+// the same for all schedules of [Explore].
 func (s *Sim) Random() *rand.Rand { return s.random }
 
-// Faulted returns how much has gone wrong so far.
+// Faulted returns the number of faults so far.
 func (s *Sim) Faulted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.faulted
 }
 
-// Patience returns a context that may be canceled, as a fault, until end is called,
-// which must be: a client of ctx can have one at a time.
+// Patience returns a context that the Sim may cancel, as a fault, until you call end.
+// You must call end. The client of ctx can have one such context at a time.
 func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()) {
 	patient, cancel := context.WithCancel(ctx)
 	i := history.ClientOf(ctx)
@@ -181,7 +182,7 @@ func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()
 	}
 }
 
-// Sayf adds to the story what the client of ctx has come to.
+// Sayf adds a remark of the client of ctx to the story.
 func (s *Sim) Sayf(ctx context.Context, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s.mu.Lock()
@@ -208,7 +209,7 @@ func (s *Sim) told(op history.Op) {
 	}
 }
 
-// Story says what has happened so far, a line for each step.
+// Story returns what has happened so far, with a line for each step.
 func (s *Sim) Story() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

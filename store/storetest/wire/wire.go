@@ -1,5 +1,5 @@
-// Package wire is a line over TCP between a client and a server that fails when a test wants
-// it to.
+// Package wire is a TCP connection between a client and a server that breaks when a test
+// tells it to.
 package wire
 
 import (
@@ -11,13 +11,12 @@ import (
 	"sync"
 )
 
-// Wire is a line over TCP that can fail, between a client and a server in a test:
-// the client is told [Wire.Addr] in place of the server's address. It passes
-// everything on until it is told otherwise. It is safe for concurrent use.
+// Wire forwards TCP connections to a server, and breaks them when you tell it to. Give the
+// client [Wire.Addr] in place of the server's address. It is safe for concurrent use.
 //
-// To lose the answer of a request that has surely been dealt with, call
-// [Wire.StallAnswers], send the request, wait until the server has dealt with it,
-// and call [Wire.Drop].
+// To lose the answer to a request that the server has certainly handled, call
+// [Wire.StallAnswers], send the request, wait until the server has handled it, and call
+// [Wire.Drop].
 type Wire struct {
 	target   string
 	listener net.Listener
@@ -58,8 +57,8 @@ type line struct {
 	silent         bool              // the client is cut off, and the target does not know; guarded by Wire.mu
 }
 
-// New returns a wire to the server at target, an address for [net.Dial] with
-// "tcp". It must be closed.
+// New returns a wire to the server at target, which is an address for [net.Dial] with the
+// network "tcp". Close it when you are done.
 func New(target string) (*Wire, error) {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,8 +76,8 @@ func New(target string) (*Wire, error) {
 // Addr returns the address that clients connect to, such as "127.0.0.1:40123".
 func (w *Wire) Addr() string { return w.listener.Addr().String() }
 
-// Resume passes everything on again, first what was stalled. Connections that were
-// cut stay so, and now the target learns of it.
+// Resume forwards everything again, and first what was held back. Connections that were cut
+// stay cut, and the server learns of it now.
 func (w *Wire) Resume() {
 	w.set(pass)
 	for _, l := range w.up() {
@@ -91,24 +90,24 @@ func (w *Wire) Resume() {
 	}
 }
 
-// Stall holds back everything in both directions, as a line does that is down for
-// a while, until the next call of another method.
+// Stall holds back everything in both directions until you call another method, as if the
+// network were down for a while.
 func (w *Wire) Stall() { w.set(stall) }
 
-// StallAnswers holds back everything that the target sends.
+// StallAnswers holds back everything that the server sends.
 func (w *Wire) StallAnswers() { w.set(stallAnswers) }
 
-// CutRequests ends every connection on which a client sends something; the target
-// does not get it.
+// CutRequests ends every connection on which a client sends something. The server does not
+// get it.
 func (w *Wire) CutRequests() { w.set(cutRequests) }
 
-// CutAnswers ends every connection on which the target sends something; the client
-// does not get it. What the client sent before has got through, and the target
-// does not learn of the end before [Wire.Resume], so that it goes on with it.
+// CutAnswers ends every connection on which the server sends something. The client does
+// not get it. The server has got what the client sent before, and does not learn that the
+// connection has ended until you call [Wire.Resume], so it goes on with its work.
 func (w *Wire) CutAnswers() { w.set(cutAnswers) }
 
-// Chaos ends every connection that is made from now on when more bytes are sent in one
-// direction than seed says, from 0 to most; those get through. It ends with Resume.
+// Chaos ends each new connection after a random number of bytes, from 0 to most, in one
+// direction. These bytes get through. The seed decides the numbers. Resume ends the chaos.
 func (w *Wire) Chaos(seed uint64, most int) {
 	w.set(pass)
 	w.mu.Lock()
@@ -116,23 +115,23 @@ func (w *Wire) Chaos(seed uint64, most int) {
 	w.random, w.most = rand.New(rand.NewPCG(seed, 0)), most
 }
 
-// Drop ends all connections at once. New ones can be made.
+// Drop ends all connections now. Clients can connect again.
 func (w *Wire) Drop() {
 	for _, l := range w.up() {
 		l.close()
 	}
 }
 
-// Cuts returns how many connections were cut while their client sent something, and
-// how many while their target did: for a test to see that it has tested something.
+// Cuts returns how many connections were cut while the client was sending, and how many
+// while the server was, so that a test can check that it has tested something.
 func (w *Wire) Cuts() (requests, answers int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.count[request], w.count[reply]
 }
 
-// Close ends the wire and all its connections, and returns when nothing of it runs
-// any more. It can be called again.
+// Close ends the wire and all its connections, and returns when its last goroutine has
+// ended. You can call it again.
 func (w *Wire) Close() error {
 	w.stop()
 	err := w.listener.Close()

@@ -45,6 +45,7 @@ func TestOptionsRefuse(t *testing.T) {
 		"a semicolon":            {[]string{"If-Match", `"7"; "8"`}, "If-Match"},
 		"lower-case weak tag":    {[]string{"If-Match", `w/"7"`}, "If-Match"},
 		"a space in a tag":       {[]string{"If-Match", `"7 8"`}, "If-Match"},
+		"DEL in a tag":           {[]string{"If-Match", "\"7\x7f\""}, "If-Match"},
 		"half a tag of none":     {[]string{"If-None-Match", `7"`}, "If-None-Match"},
 		"empty key":              {[]string{"Idempotency-Key", ""}, "Idempotency-Key"},
 		"empty quoted key":       {[]string{"Idempotency-Key", `""`}, "Idempotency-Key"},
@@ -105,6 +106,46 @@ func TestOptionsConditions(t *testing.T) {
 			t.Fatalf("with %q: status %d, want 412", r.Header, w.Code)
 		}
 	})
+}
+
+// TestOptionsConditionsAtOne checks, at version 1, conditions that are easily got wrong.
+func TestOptionsConditionsAtOne(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		match, none string // "-": not sent
+		want        bool
+	}{
+		"it exists and does not":         {"*", "*", false},
+		"it exists, but not at that":     {"*", `"1"`, false},
+		"it exists, not at others":       {"*", `"0", "2"`, true},
+		"at one of them, not at that":    {`"1", "2"`, `"1"`, false},
+		"at one of them, not at others":  {`"1", "2"`, `"2"`, true},
+		"another spelling":               {`"01"`, "-", false},
+		"a weak tag":                     {`W/"1"`, "-", false},
+		"a weak tag beside a strong one": {`W/"1", "1"`, "-", true},
+		"not a weak tag":                 {"-", `W/"1"`, false},
+		"nothing listed":                 {"", "-", false},
+		"none of nothing":                {"-", "", true},
+		"a tag with a comma":             {`"1,2"`, "-", false},
+	} {
+		counters, r := newCounters(), request()
+		if _, err := counters.Handle(t.Context(), "c-1", add(1)); err != nil {
+			t.Fatal(err)
+		}
+		if tt.match != "-" {
+			r.Header.Set("If-Match", tt.match)
+		}
+		if tt.none != "-" {
+			r.Header.Set("If-None-Match", tt.none)
+		}
+		opts, err := runnerhttp.Options(r)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err = counters.Handle(t.Context(), "c-1", add(1), opts...); (err == nil) != tt.want || err != nil && !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: %v, want it done: %t", name, err, tt.want)
+		}
+	}
 }
 
 // send adds a list of tags to r, in one line or in several, with spaces and empty

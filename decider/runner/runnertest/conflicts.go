@@ -68,17 +68,18 @@ func decidedAgain(t *trial) {
 	t.refused(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "late")}, ErrRejected)
 	t.wantTags(acc, "given", "given", "rival")
 
-	t.probe.reset()
-	t.given(acc, do(doDeposit, 10, "given"))
-	t.rival(do(doWithdraw, 3, "rival"), do(doWithdraw, 2, "rival"))
-	out := t.must(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")})
-	if len(out.Events) != 1 || out.Events[0].Left != 0 {
-		t.Errorf("after two conflicts the outcome has the events %+v, want a withdrawal that leaves 0", out.Events)
-	}
-	events := t.stream(acc)
-	if last := events[len(events)-1]; last.Tag != "mine" || last.Left != 0 {
-		t.Errorf("after two conflicts %+v was appended, want a withdrawal that leaves 0", last)
-	}
+	t.at("twice", func(t *trial) {
+		t.given(acc, do(doCredit, 10, "given"))
+		t.rival(do(doWithdraw, 3, "rival"), do(doWithdraw, 2, "rival"))
+		out := t.must(t.system(), Call{ID: acc, Command: do(doWithdraw, 5, "mine")})
+		if len(out.Events) != 1 || out.Events[0].Left != 0 {
+			t.Errorf("after two conflicts the outcome has the events %+v, want a withdrawal that leaves 0", out.Events)
+		}
+		events := t.stream(acc)
+		if last := events[len(events)-1]; last.Tag != "mine" || last.Left != 0 {
+			t.Errorf("after two conflicts %+v was appended, want a withdrawal that leaves 0", last)
+		}
+	})
 }
 
 func conflictLosesNothing(t *trial) {

@@ -1,0 +1,164 @@
+package runnertest_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner/runnertest"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest/faults"
+)
+
+// liar is the reference behind a system that tells, or does, one thing wrong.
+type liar struct {
+	runnertest.System
+	*hooks
+
+	bug   bug
+	store store.Store
+	codec codec.Codec[event]
+
+	mu    sync.Mutex
+	calls int     // guarded by mu
+	last  state   // that was handed out; guarded by mu
+	done  []event // of the call before; guarded by mu
+}
+
+var errBusy = errors.New("reference: busy")
+
+func openLiar(b bug) runnertest.Open {
+	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
+		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}}
+		switch b {
+		case "sends each append that fails twice":
+			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open says that it is one
+		case "sends each append that goes well twice":
+			st = twice{st, st.(store.Snapshots), false} //nolint:errcheck // as above
+		}
+		l.System = openReference("", true, true)(d, st, c)
+		return l
+	}
+}
+
+// twice is a store whose appends that fail, or go well, are sent once more.
+type twice struct {
+	store.Store
+	store.Snapshots
+
+	failed bool
+}
+
+func (s twice) Append(ctx context.Context, name store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	appended, err := s.Store.Append(ctx, name, expected, events)
+	switch {
+	case ctx.Err() != nil || s.failed != (err != nil):
+	case err != nil:
+		return s.Store.Append(ctx, name, expected, events)
+	default:
+		_, _ = s.Store.Append(ctx, name, expected, events)
+	}
+	return appended, err
+}
+
+// append appends events to the aggregate whatever there is.
+func (l *liar) append(ctx context.Context, id string, events ...event) {
+	for _, e := range events {
+		encoded, err := l.codec.Encode(e)
+		if encoded.ID = store.NewID(); err == nil {
+			_, _ = l.store.Append(context.WithoutCancel(ctx), streamOf(id), store.Any, []store.Event{encoded})
+		}
+	}
+}
+
+func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
+	s, version, err := l.System.Load(ctx, id)
+	switch {
+	case l.bug == "cannot load":
+		return state{}, 0, errBusy
+	case l.bug == "hides the error of the store" && err != nil:
+		err = errBusy
+	}
+	return s, version, err
+}
+
+// Close fails, if that is the bug.
+func (l *liar) Close() error {
+	if l.bug == "fails to close" {
+		return errBusy
+	}
+	return nil
+}
+
+func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcome, error) {
+	if l.bug == "ignores command ids" {
+		c.CommandID = ""
+	}
+	l.mu.Lock()
+	l.calls++
+	fails := l.bug == "fails now and then" && l.calls%2 == 0
+	if l.bug == "changes what it handed out" && len(l.last.Tags) > 0 {
+		l.last.Tags[0] = "changed"
+	}
+	l.mu.Unlock()
+	if fails {
+		return runnertest.Outcome{}, errBusy
+	}
+	out, err := l.System.Handle(ctx, c)
+	l.mu.Lock()
+	before := l.done
+	l.last, l.done = out.State, slices.Clone(out.Events)
+	l.mu.Unlock()
+	if err != nil {
+		return out, l.fail(ctx, c, err)
+	}
+	if l.bug == "does all again later" {
+		l.append(ctx, c.ID, before...)
+	}
+	return l.lie(out)
+}
+
+// fail returns what a call that fails with err is told, and does what it should not.
+func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
+	mine := event{What: "deposited", Tag: c.Command.Tag}
+	switch {
+	case l.bug == "takes a rejection for a conflict" && errors.Is(err, runnertest.ErrRejected):
+		return &store.ConflictError{Stream: streamOf(c.ID)}
+	case l.bug == "appends when it has given up" && errors.Is(err, store.ErrConflict),
+		l.bug == "appends in spite of a failed read" && errors.Is(err, faults.ErrInjected):
+		l.append(ctx, c.ID, mine)
+	case l.bug == "says something else when the context ends" && ctx.Err() != nil:
+		return errBusy
+	case l.bug == "appends behind the caller's back" && ctx.Err() != nil:
+		go l.append(ctx, c.ID, mine, mine)
+	}
+	return err
+}
+
+// lie returns what a call that went well is told.
+func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
+	switch {
+	case l.bug == "returns the version before":
+		out.Version -= uint64(min(len(out.Events), 1))
+	case l.bug == "returns the next version without events" && len(out.Events) == 0:
+		out.Version++
+	case l.bug == "returns other events for what had landed" && out.Replayed:
+		out.Events = slices.Clone(out.Events)
+		for i := range out.Events {
+			out.Events[i].N++
+		}
+	case l.bug == "does not say that it had landed":
+		out.Replayed = false
+	case l.bug == "says that a new command had landed":
+		out.Replayed = true
+	case l.bug == "says nothing of what had landed" && out.Replayed:
+		out.Replayed, out.Events = false, nil
+	case l.bug == "returns a conflict for what it appended" && len(out.Events) > 0:
+		return runnertest.Outcome{}, store.ErrConflict
+	case l.bug == "returns an error for what it appended" && len(out.Events) > 0:
+		return runnertest.Outcome{}, errBusy
+	}
+	return out, nil
+}

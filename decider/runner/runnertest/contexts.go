@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// until blocks until ctx ends, like a store that does not answer; or until nobody
-// can be waiting any more.
+// until blocks until ctx ends, like a store that does not answer, or until nobody can
+// be waiting any longer.
 func until(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()

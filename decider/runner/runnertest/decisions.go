@@ -81,8 +81,8 @@ func readFails(t *trial) {
 	t.wantLoaded(s)
 }
 
-// A read that fails, the first one or that of a later page, is an error of Load, or is
-// done again. Nothing that was read half is taken for the whole.
+// If a read fails, the first one or that of a later page, Load returns an error, or reads
+// again. It never takes a part for the whole.
 func loadFails(t *trial) {
 	const events = 5
 	for fails := 1; fails <= events; fails++ {
@@ -167,8 +167,8 @@ func snapshotBeyond(t *trial) {
 	t.wantTags(acc, "given", "mine")
 }
 
-// What one caller does to its states changes nothing for anybody else, nor does
-// what anybody does later change them.
+// Nothing that a caller does to its states changes anything for somebody else, and nothing
+// that anybody does later changes them.
 func callerOwns(t *trial) {
 	s := t.system()
 	var kept []State
@@ -202,8 +202,8 @@ func callerOwns(t *trial) {
 	t.wantLoaded(t.system())
 }
 
-// Callers who are served at once, by one load or in one batch, do not share what they
-// get: what one does to it, and what comes later, changes nothing for the others.
+// Callers who are served together, by one load or in one batch, do not share what they
+// get: nothing that one of them does to it changes anything for the others.
 func callersOwn(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.probe.latency = time.Millisecond

@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ErrRejected is matched by every rejection of the suite's deciders.
+// ErrRejected is what every rejection of the suite's deciders matches.
 var ErrRejected = errors.New("runnertest: rejected")
 
 // errUnencodable is what the codec says of an event that it cannot encode.
@@ -46,8 +46,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// spoil writes to all that s points to, and has room for, as a careless caller
-// would.
+// spoil overwrites all that s points to, and the room behind it, as a careless caller
+// might.
 func (s State) spoil() {
 	tags := s.Tags[:cap(s.Tags)]
 	for i := range tags {
@@ -55,7 +55,7 @@ func (s State) spoil() {
 	}
 }
 
-// equal reports whether s and o are one state.
+// equal reports whether s and o are the same state.
 func (s State) equal(o State) bool {
 	return s.Open == o.Open && s.Balance == o.Balance && slices.Equal(s.Tags, o.Tags)
 }
@@ -129,8 +129,8 @@ func evolveAccount(s State, e Event) State {
 	return s
 }
 
-// table is a decider by a table: in a state, a command gives so many events, or
-// is rejected below zero; an event leads from a state to the next.
+// table is a decider in the form of a table: how many events a command gives in a state,
+// or a rejection if that is below zero, and where an event leads from a state.
 type table struct {
 	decide [][]int // by state and command
 	evolve [][]int // by state and event, which is the number of the command

@@ -68,9 +68,9 @@ func (s *simulation) wantHistory() {
 }
 
 // wantAttempts checks what a call has asked of the store: it appends no more often
-// than it may, on what is as new as the last conflict, once if it expects a version;
-// and as each conflict is another call that went well, it gets through if it may try
-// as often as there are calls.
+// than it may, at a version that is as new as the last conflict, and only once if it
+// expects a version. Because each conflict is another call that went well, a call that
+// may try as often as there are calls gets through.
 func (s *simulation) wantAttempts(h *handled) {
 	s.Helper()
 	appends, told := 0, uint64(0)
@@ -98,8 +98,8 @@ func (s *simulation) wantAttempts(h *handled) {
 	}
 }
 
-// wantDecisions checks that each run of events of one command is what the command
-// decides on the state before it, and that there is one run at most.
+// wantDecisions checks that each run of events of a command is what the command decides
+// on the state before it, and that each command has one run at most.
 func (s *simulation) wantDecisions(events []Event) {
 	s.Helper()
 	commands, seen := map[string]Command{}, map[string]bool{}
@@ -123,7 +123,7 @@ func (s *simulation) wantDecisions(events []Event) {
 	}
 }
 
-// end returns where the run of events of one command ends that begins at from.
+// end returns where the run of events of one command that begins at from ends.
 func end(events []Event, from int) int {
 	to := from
 	for to < len(events) && events[to].Tag == events[from].Tag {
@@ -168,5 +168,5 @@ func (s *simulation) wantJustified(
 			return
 		}
 	}
-	s.Errorf("%s: %s; but at no version from %d to %d is it so, without it in the stream", h.about(), what, h.first, h.last)
+	s.Errorf("%s: %s; but that is so at no version from %d to %d at which it is not in the stream", h.about(), what, h.first, h.last)
 }

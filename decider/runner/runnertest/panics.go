@@ -186,9 +186,9 @@ func (t *trial) wantServed(s System) {
 	}
 }
 
-// A function of the user's that panics once, at any of its calls, costs at most the
-// call that it was called for. What is recorded is answered as recorded, and the stream
-// and the system are as good as before.
+// A function of the user that panics once, in any of its calls, costs at most one command.
+// What is recorded is answered as recorded, and the stream and the system are as good as
+// before.
 func panicsOnce(t *trial) {
 	var count map[string]int
 	t.at("without a panic", func(t *trial) {
@@ -237,7 +237,7 @@ func (t *trial) touchyCrowd(c *calls) (System, map[string]int) {
 }
 
 // An event that Evolve or the codec cannot take would make its stream unreadable for
-// good. It is not recorded, its caller is told, and the others are served.
+// good. It is not recorded, its caller is told, and the other callers are served.
 func poisonous(t *trial) {
 	fails := func(error) error { return errPoison }
 	panics := func(err error) error { panic(err) }

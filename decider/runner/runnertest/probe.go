@@ -8,12 +8,12 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// enough is how many calls a clause lets a system make: one that makes more will
+// enough is how many calls of the store a clause allows: a system that makes more will
 // not end by itself.
 const enough = 150
 
-// probe is a store that keeps what it is asked, and can do something before or
-// after a call, counted from 1. Its fields are set while nothing runs.
+// probe is a store that notes its calls, and can do something before or after the n-th
+// call, counted from 1. Its fields are set while nothing runs.
 type probe struct {
 	store.Snapshots
 

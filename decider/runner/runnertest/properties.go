@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// schedules are the plans of which every schedule is tried: two clients and what can go
-// wrong between them, or three between whom nothing goes wrong.
+// schedules returns the plans whose every schedule is tried: two clients and what can go
+// wrong between them, or three clients when nothing goes wrong.
 func schedules() map[string]plan {
 	opens := func(i int) Call {
 		return Call{ID: acc, Command: do(doCredit, 5, strconv.Itoa(i)), CommandID: strconv.Itoa(i)}
@@ -65,8 +65,8 @@ func usual() search {
 	return search{checks: 50}
 }
 
-// most is how many schedules of a plan there can be. A system that does not do the same
-// every time has no end of them.
+// most is how many schedules a plan can have. With a system that does something else
+// each time there is no end of them.
 const most = 10_000
 
 // explore tries all schedules of p, and returns what is wrong with the first that fails.
@@ -83,8 +83,8 @@ func failure(err error) []string {
 	return []string{err.Error()}
 }
 
-// simulate tries random schedules of random plans: small ones before larger ones, so
-// that what is wrong is found in a small one.
+// simulate tries random schedules of random plans, small ones before larger ones, so
+// that a fault is found in a small one.
 func simulate(t *testing.T, open Open, far search) []string {
 	t.Helper()
 	for size := 1; size <= 3; size++ {

@@ -13,13 +13,13 @@ func (t *trial) wantReplay(s System, c Call, batch []Event) {
 	before := len(t.stream(c.ID))
 	out := t.must(s, c)
 	if !out.Replayed {
-		t.Errorf("a command that had landed, handled again: the outcome %+v does not say so", out)
+		t.Errorf("a command that had landed was handled again: the outcome %+v does not say so", out)
 	}
 	if len(out.Events) > 0 && !slices.Equal(out.Events, batch) {
-		t.Errorf("a command that had landed, handled again: the outcome has the events %+v, want %+v", out.Events, batch)
+		t.Errorf("a command that had landed was handled again: the outcome has the events %+v, want %+v", out.Events, batch)
 	}
 	if after := len(t.stream(c.ID)); after != before {
-		t.Errorf("a command that had landed, handled again: the stream has %d events more, want none", after-before)
+		t.Errorf("a command that had landed was handled again: the stream has %d more events, want none", after-before)
 	}
 }
 
@@ -96,8 +96,8 @@ func commandIDOfStream(t *trial) {
 	}
 }
 
-// Ids that are nearly equal, or that give the same text when they are run together with
-// that of their stream, are different ids.
+// Ids that are nearly equal are different ids, and so are those that give the same text
+// when they are joined to the id of their stream.
 func commandIDToTheByte(t *trial) {
 	long := strings.Repeat("command-", 30)
 	ids := []string{

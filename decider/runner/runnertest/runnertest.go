@@ -5,20 +5,23 @@ import (
 	"testing/synctest"
 )
 
-// Run checks that what open returns is a runner, each clause and each property in
-// a subtest of its own. They run in parallel, in virtual time.
+// Run checks that what open returns is a runner. Each clause and each property is a
+// subtest of its own; they run in parallel, in virtual time.
 //
-// The properties are about simulations, in which all histories of the store are
-// linear too: every schedule of two clients with a fault, of one with two and of three
-// without any, and random ones of more clients, deciders and faults. They check that each command is in the stream at most once,
-// as what it decides on the state before it; that every outcome is true, and every
-// rejection was at a moment of the call; and that nobody appends on what is older than
-// the last conflict, tries more often than it may, or gives up before. What fails is
-// shown as a short schedule, with the seed of it: run the test again with -rapid.seed
-// to see the same one first.
+// A clause is a story with faults, conflicts, late answers or panics at exact points.
+// The properties are about schedules: all of those of two clients with one fault, of one
+// client with two faults and of three clients without any, and random ones of more
+// clients, deciders and faults. They check that
 //
-// There are 50 random schedules of each size, 10 with -short, or as many as RAPID_CHECKS
-// says.
+//   - each command is in the stream at most once, as what it decides on the state
+//     before it,
+//   - every outcome is true, and every rejection was right at some moment of the call,
+//   - nobody appends at a version that is older than the last conflict, tries more
+//     often than it may, or gives up earlier.
+//
+// A failure is shown as a short schedule with its seed: run the test again with
+// -rapid.seed to see the same one first. There are 50 random schedules of each size, 10
+// with -short, or as many as RAPID_CHECKS says.
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	for _, p := range parts() {

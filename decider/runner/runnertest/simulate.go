@@ -21,8 +21,8 @@ type plan struct {
 	Faults  int // the most there are
 }
 
-// client makes calls in a process, one after the other. A call with a command id
-// whose outcome is not known is made again.
+// client makes calls in a process, one after the other. If it has a command id and does
+// not know the outcome, it makes the call again.
 type client struct {
 	Process int
 	Calls   []Call
@@ -39,8 +39,8 @@ type handled struct {
 	shared      bool         // the plan has more calls of the same command
 }
 
-// simulation lets the clients of a plan run on one store, of whose calls one is
-// made at a time.
+// simulation lets the clients of a plan run on one store, which makes one call at a
+// time.
 type simulation struct {
 	*trial
 	plan

@@ -13,10 +13,10 @@ import (
 const StreamType = "Account"
 
 // System is the runner that is checked. It is safe for concurrent use. If it has
-// the method Close() error, that is called when nothing else uses it any more.
+// the method Close() error, that is called when nothing else uses it any longer.
 //
-// An error of Decide, of the codec, of the store and of a context must be found
-// in what is returned by errors.Is.
+// Errors of Decide, of the codec, of the store and of a context must be visible to
+// errors.Is in what is returned.
 type System interface {
 	// Handle loads the aggregate, decides the command on its state and appends
 	// the events, and tries again where that is right.
@@ -26,11 +26,11 @@ type System interface {
 	Load(ctx context.Context, id string) (State, uint64, error)
 }
 
-// Hooked is a [System] that is given functions besides those that [Open] is: a clone,
-// an observer, an encoding of snapshots. If it has none it need not be Hooked.
+// Hooked is a [System] with functions of its user beside those that [Open] gets: a
+// clone, an observer, an encoding of snapshots. A system without any need not be Hooked.
 type Hooked interface {
-	// Hook makes each of these functions call f with its name before it does
-	// anything else. F may panic, as any function may that users give.
+	// Hook makes each of these functions call f with its own name before it does
+	// anything else. F may panic, as any function of a user may.
 	Hook(f func(function string))
 }
 
@@ -65,8 +65,8 @@ func (o Outcome) spoil() {
 	}
 }
 
-// Open returns a runner of d on st as a new process would: it knows only what is
-// in st, which is a store.Snapshots too. It leaves nothing running that its Close
-// does not end, and holds no mutex while it calls the store (time would stand
-// still; see testing/synctest).
+// Open returns a runner of d on st, as a new process would: it knows only what is
+// in st, which is also a store.Snapshots. It leaves nothing running that its Close
+// does not end, and holds no mutex while it calls the store, because time would stand
+// still (see testing/synctest).
 type Open func(d decider.Decider[Command, State, Event], st store.Store, c codec.Codec[Event]) System

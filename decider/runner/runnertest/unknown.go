@@ -115,7 +115,7 @@ func staysDown(t *trial) {
 	t.wantTags(acc, "given")
 }
 
-// A timed-out append lands at any point of what comes after it.
+// An append that timed out lands at any point of what comes after it.
 func lateOnce(t *trial) {
 	rival := func(t *trial) { t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival")) }
 	points := map[string]func(t *trial){
@@ -147,8 +147,8 @@ func lateOnce(t *trial) {
 	}
 }
 
-// An append timed out, somebody else made the command impossible, and the call
-// said so: then it must not land any more.
+// An append timed out, somebody else made the command impossible, and the call said so.
+// After that, the append must not land.
 func lateAfterRejection(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.faults.Next(faults.Late)

@@ -35,6 +35,77 @@ func Example() {
 	// 2 Deposited {"cents":500} <nil>
 }
 
+// With several servers the URL names them all, and the store finds the primary.
+func ExampleOpen_cluster() {
+	ctx := context.Background()
+	st, err := postgres.Open(ctx, "postgres://app@a,b,c:5432/events?target_session_attrs=read-write")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+}
+
+// token returns a password that is valid for some minutes.
+func token(context.Context) (string, error) { return "", nil }
+
+// A pool of your own can ask for a new password for each connection.
+func ExampleConfigure() {
+	ctx, url := context.Background(), exampleURL()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	config.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) (err error) {
+		c.Password, err = token(ctx)
+		return err
+	}
+	postgres.Configure(config)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pool.Close()
+	st, err := postgres.New(ctx, pool)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	head, err := st.Head(ctx)
+	fmt.Println("head", head, err)
+	// Output: head 0 <nil>
+}
+
+// A read model and its checkpoint are one commit, and many statements one round trip.
+func ExampleStore_Update() {
+	ctx := context.Background()
+	st, err := postgres.Open(ctx, exampleURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	cents := 0
+	err = st.Update(ctx, func(tx *postgres.Tx) error {
+		if err := tx.SaveCheckpoint("balances", store.Checkpoint{}, store.Checkpoint{Position: 2, EventID: "e2"}); err != nil {
+			return err // another process was faster
+		}
+		tx.Queue("CREATE TABLE balance (account text PRIMARY KEY, cents int)")
+		if err := tx.Flush(); err != nil {
+			return err
+		}
+		for _, amount := range []int{500, -200} {
+			tx.Queue("INSERT INTO balance VALUES ($1, $2) ON CONFLICT (account) DO UPDATE SET cents = balance.cents + excluded.cents", "acc-1", amount)
+		}
+		return tx.QueryRow(ctx, "SELECT cents FROM balance").Scan(&cents)
+	})
+	fmt.Println(cents, err)
+	// Output: 300 <nil>
+}
+
 func ExampleStore_WithTx() {
 	ctx := context.Background()
 	config, err := pgxpool.ParseConfig(exampleURL())

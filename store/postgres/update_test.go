@@ -205,8 +205,9 @@ func TestUpdateOnLostConnections(t *testing.T) {
 	if err != nil || called != 1 {
 		t.Errorf("Update after all connections were ended = %v, called %d times; want 1", err, called)
 	}
+	execute(t, url, kill)
 	if _, err := st.Head(ctx); err != nil {
-		t.Errorf("Head = %v", err)
+		t.Errorf("Head after all connections were ended = %v", err)
 	}
 	called = 0
 	err = st.Update(ctx, func(tx *postgres.Tx) error {

@@ -6,17 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
 
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts"
 	"github.com/evolvego/evolve/examples/slices/contexts/reports"
 )
 
-// Store is what the contexts need of a store.
-type Store interface {
-	store.Store
-	store.Log
-}
+// Store is the store of the program.
+type Store = *memory.Store
 
 // Context is a bounded context at work.
 type Context interface {

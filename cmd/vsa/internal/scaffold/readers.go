@@ -334,7 +334,11 @@ func (g *generator) reactor() error {
 		return err
 	}
 	if !there || g.req.Force {
-		for name, tmpl := range map[string]string{strings.TrimSuffix(file, ".go") + "_test.go": "process_test.go.tmpl", "run.go": "processrun.go.tmpl"} {
+		run := "processrun.go.tmpl"
+		if !g.target() { // its store cannot keep the instances
+			run = "processfold.go.tmpl"
+		}
+		for name, tmpl := range map[string]string{strings.TrimSuffix(file, ".go") + "_test.go": "process_test.go.tmpl", "run.go": run} {
 			if err := g.create(path.Join(dir, name), tmpl); err != nil {
 				return err
 			}
@@ -342,6 +346,16 @@ func (g *generator) reactor() error {
 		g.plan.Notes = append(g.plan.Notes, fmt.Sprintf("%s: say in pending what the %s holds", path.Join(dir, file), d.Send))
 	}
 	return g.running()
+}
+
+// target reports whether the store of the context has transactions, so that a process
+// can keep its instances there.
+func (g *generator) target() bool {
+	fn := g.p.RoutesOf(g.ctx)
+	return fn != nil && g.field(fn, func(t types.Type) bool {
+		update, _, _ := types.LookupFieldOrMethod(t, true, nil, "Update")
+		return isStore(t) && update != nil
+	}) != ""
 }
 
 func qualify(pkg, name string) string {
@@ -358,6 +372,9 @@ func (g *generator) running() error {
 		return nil
 	}
 	line := func(recv, st, run string) string {
+		if g.target() {
+			return fmt.Sprintf("func(ctx context.Context) error { return %[1]s.Run(ctx, %[2]s.%[3]s, %[2]s.%[3]s, %[2]s.%[4]s) }", d.Package, recv, st, run)
+		}
 		return fmt.Sprintf("func(ctx context.Context) error { return %s.Run(ctx, %s.%s, %s.%s) }", d.Package, recv, st, recv, run)
 	}
 	routes := g.p.RoutesOf(g.ctx)

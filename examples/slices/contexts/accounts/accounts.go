@@ -7,17 +7,15 @@ import (
 	"net/http"
 
 	"github.com/evolvego/evolve/decider/runner"
-	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
 
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/account"
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/getbalance"
 )
 
-// Store is what the context needs of a store.
-type Store interface {
-	store.Store
-	store.Log
-}
+// Store is the store of the program. To keep events, make it *sqlite.Store or
+// *postgres.Store here, in the other contexts and in main.
+type Store = *memory.Store
 
 // Accounts is the context at work. It is safe for concurrent use.
 type Accounts struct {

@@ -10,7 +10,7 @@ import (
 // Run runs what reacts to events until ctx ends. If nothing does, it returns at once.
 func (a *Accounts) Run(ctx context.Context) error {
 	return together(ctx,
-		func(ctx context.Context) error { return welcomebonus.Run(ctx, a.store, a.accounts) },
+		func(ctx context.Context) error { return welcomebonus.Run(ctx, a.store, a.store, a.accounts) },
 	)
 }
 

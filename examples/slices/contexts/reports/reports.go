@@ -6,16 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
 
 	"github.com/evolvego/evolve/examples/slices/contexts/reports/internal/listowners"
 )
 
-// Store is what the context needs of a store.
-type Store interface {
-	store.Store
-	store.Log
-}
+// Store is the store of the program. To keep events, make it *sqlite.Store or
+// *postgres.Store here, in the other contexts and in main.
+type Store = *memory.Store
 
 // Reports is the context at work. It is safe for concurrent use.
 type Reports struct {

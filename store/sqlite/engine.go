@@ -131,10 +131,10 @@ func (c *conn) version() (uint32, error) {
 	return *(*uint32)(pointer(c.out)), nil
 }
 
-// readFile reads the first bytes of the file itself, not of the log, into to, and
-// returns false if there are fewer. It goes through the connection, because a file that
+// readFile reads bytes of the file itself, not of the log, into to, and returns false if
+// there are fewer. It goes through the connection, because a file that
 // is opened and closed by anybody else in the process loses its locks.
-func (c *conn) readFile(to []byte) (bool, error) {
+func (c *conn) readFile(to []byte, offset int64) (bool, error) {
 	if rc := lib.Xsqlite3_file_control(c.tls, c.db, 0, lib.SQLITE_FCNTL_FILE_POINTER, c.out); rc != lib.SQLITE_OK {
 		return false, c.fail(rc)
 	}
@@ -147,7 +147,7 @@ func (c *conn) readFile(to []byte) (bool, error) {
 	methods := (*lib.Tsqlite3_file)(pointer(file)).FpMethods
 	read := (*lib.Tsqlite3_io_methods)(pointer(methods)).FxRead
 	call := *(*func(*libc.TLS, uintptr, uintptr, int32, lib.Tsqlite_int64) int32)(unsafe.Pointer(&struct{ uintptr }{read})) //nolint:gosec // a function of C is called so
-	switch rc := call(c.tls, file, buffer, int32(len(to)), 0); rc {                                                         //nolint:gosec // a header
+	switch rc := call(c.tls, file, buffer, int32(len(to)), offset); rc {                                                    //nolint:gosec // a page
 	case lib.SQLITE_OK:
 		copy(to, view(buffer, len(to)))
 		return true, nil

@@ -124,7 +124,7 @@ func Doubts(path string) (reason string, err error) {
 		return "", err
 	}
 	var header [100]byte
-	if _, err := c.readFile(header[:]); err != nil {
+	if _, err := c.readFile(header[:], 0); err != nil {
 		return "", err
 	}
 	info, err := os.Stat(path)

@@ -180,6 +180,7 @@ func TestPragmas(t *testing.T) {
 				"busy_timeout":         {5, 30_000},
 				"journal_size_limit":   {64 << 20, whatever},
 				"page_size":            {4096, 4096},
+				"wal_autocheckpoint":   {4000, whatever},
 			} {
 				writer, readers := sqlite.Ask(st, "PRAGMA "+pragma, 8)
 				if writer != want.writer {

@@ -125,7 +125,7 @@ func (p *place) compare(i int, info fs.FileInfo, err error) error {
 	case err != nil && (was != nil || !errors.Is(err, fs.ErrNotExist)):
 		return p.gone(i, err)
 	case err != nil:
-		return nil
+		return nil //nolint:nilerr // there is none, and there was none
 	case was == nil && p.frozen:
 		return p.moved(i, errors.New("somebody has begun to write to a file that was opened without locks, in a directory that cannot be written"))
 	case was == nil:

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (p *place) checkLog(c *conn) error {
 		return err
 	}
 	var header [100]byte // of the file, and both after the log, which only grows
-	if whole, err := c.readFile(header[:]); err != nil || !whole {
+	if whole, err := c.readFile(header[:], 0); err != nil || !whole {
 		return err
 	}
 	info, err := os.Stat(p.real)
@@ -35,7 +36,11 @@ func (p *place) checkLog(c *conn) error {
 	}
 	reason, certain := log.doubts(header[:], info.Size())
 	if reason == "" {
-		return nil
+		reason, err = c.identify(log)
+		certain = true
+	}
+	if reason == "" || err != nil {
+		return err
 	}
 	if !certain {
 		damage, err := c.damage()
@@ -48,6 +53,57 @@ func (p *place) checkLog(c *conn) error {
 	return &FileError{p.path, ErrCorrupt, fmt.Errorf(
 		"%q is the log of another file: %s. If %q was restored from a backup, move %q and %q away, and open it again",
 		name+"-wal", reason, name, name+"-wal", name+"-shm")}
+}
+
+// identify returns why the log cannot be that of the file by their ids, "" if it can. The
+// log has the id that the first one who wrote to it gave the file, and the id that the
+// file had before. A file that has neither is another one, or of another time.
+func (c *conn) identify(log *wal) (reason string, err error) {
+	c.checkpointOnClose(false) // to read by SQL has the log opened
+	root, err := c.number("SELECT coalesce(max(rootpage), 0) FROM sqlite_schema WHERE type = 'table' AND name = 'file'")
+	if err != nil {
+		return "", err
+	}
+	if _, ok := log.pages[uint32(root)]; ok { //nolint:gosec // a page
+		var id, last []byte
+		if _, err := c.one("SELECT id, last FROM file", func(s *stmt) { id, last = s.blob(0), s.blob(1) }); err != nil {
+			return "", err
+		}
+		page := make([]byte, log.pageSize)
+		whole, err := c.readFile(page, (root-1)*int64(log.pageSize))
+		if err != nil {
+			return "", err
+		}
+		unwritten := !whole || len(bytes.Trim(page, "\x00")) == 0
+		// The row begins with the sizes of two blobs, before what they have.
+		is := func(id []byte) bool { return bytes.Contains(page, append([]byte{3, 44, 44}, id...)) }
+		if !unwritten && !is(id) && !is(last) {
+			return fmt.Sprintf("it is that of file %x, which was %x before, and the file is neither", id, last), nil
+		}
+	}
+	c.checkpointOnClose(true)
+	return "", nil
+}
+
+// mark gives the file another id if nobody has written to its log yet.
+func (w *writer) mark() error {
+	if w.backend.place.logSize() > 0 {
+		return nil
+	}
+	err := w.begin(busyTimeout)
+	if err == nil && w.backend.place.logSize() == 0 { // now that nobody else can write to it
+		err = w.exec("UPDATE file SET last = id, id = randomblob(16)")
+	}
+	if err == nil {
+		err = w.exec("COMMIT")
+	}
+	if !w.autocommit() {
+		err = errors.Join(err, w.exec("ROLLBACK"))
+	}
+	if kind := kindOf(err); kind == ErrReadOnly || kind == ErrFull { //nolint:errorlint // as it is
+		return nil // what is there can be read
+	}
+	return err
 }
 
 // damage returns what the check of SQLite finds, "" for nothing. The connection leaves

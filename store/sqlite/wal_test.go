@@ -58,6 +58,14 @@ func TestRestoreOverALog(t *testing.T) {
 			execute(t, path, fmt.Sprintf("VACUUM INTO '%s'", path+".backup"))
 			return path + ".backup"
 		},
+		"made by VACUUM INTO, and opened since": func(t *testing.T, path string, _ *sqlite.Store) string {
+			t.Helper()
+			execute(t, path, fmt.Sprintf("VACUUM INTO '%s'", path+".backup"))
+			if err := open(t, path+".backup").Close(); err != nil {
+				t.Fatal(err)
+			}
+			return path + ".backup"
+		},
 		"of another store": func(t *testing.T, _ string, _ *sqlite.Store) string {
 			t.Helper()
 			return filled(t, 10)
@@ -70,10 +78,16 @@ func TestRestoreOverALog(t *testing.T) {
 				st := open(t, path)
 				appendTo(t, st, 1)
 				file := backup(t, path, st)
-				appendTo(t, st, 500)
-				restored := crashed(t, path, t.TempDir())
-				copyFile(t, file, restored)
-				wantLogRefused(t, restored, readOnly, 10)
+				appendTo(t, st, 300)
+				for range 2 { // with all pages in the log, and then not
+					restored := crashed(t, path, t.TempDir())
+					copyFile(t, file, restored)
+					wantLogRefused(t, restored, readOnly, 10)
+					if err := sqlite.ByReader(st, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+						t.Fatal(err)
+					}
+					appendTo(t, st, 10)
+				}
 			})
 		}
 	}
@@ -90,7 +104,11 @@ func TestRestoreOverALog(t *testing.T) {
 		}
 		copyFile(t, path, path+".backup")
 		st = open(t, path)
-		appendTo(t, st, 500)
+		appendTo(t, st, 300)
+		if err := sqlite.ByReader(st, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			t.Fatal(err)
+		}
+		appendTo(t, st, 10)
 		restored := crashed(t, path, t.TempDir())
 		copyFile(t, path+".backup", restored)
 		wantLogRefused(t, restored, false, 10)

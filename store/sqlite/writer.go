@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,11 @@ const (
 	maxGroup = 512
 	// maxGroupEvents is at how many events a group is not joined any more.
 	maxGroupEvents = 4096
+	// checkpointPages is how many pages the log has when they are put into the file, which
+	// takes two syncs. What is written again and again meanwhile, such as the newest page of
+	// an index, is put there once. The index of a log has room for 4,062 pages before it
+	// gets a second part.
+	checkpointPages = 4000
 	// maxCached is how many heads of streams the writer remembers at most.
 	maxCached = 100_000
 )
@@ -78,7 +84,7 @@ type streamHead struct {
 }
 
 func newWriter(b *backend, c *config) (*writer, error) {
-	script := fmt.Sprintf("%s; PRAGMA synchronous=%s; PRAGMA journal_size_limit=67108864", settings, c.synchronous)
+	script := fmt.Sprintf("%s; PRAGMA synchronous=%s; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=%d", settings, c.synchronous, checkpointPages)
 	conn, err := openWith(b.place.real, lib.SQLITE_OPEN_READWRITE, script)
 	if err != nil {
 		return nil, err
@@ -92,7 +98,8 @@ func newWriter(b *backend, c *config) (*writer, error) {
 	w.theirs.conn = conn
 	w.reader = newReader(conn)
 	w.forget()
-	if err := conn.script("PRAGMA busy_timeout=5"); err != nil { // see begin
+	err = conn.script("PRAGMA busy_timeout=5") // see begin
+	if err = cmp.Or(err, w.mark()); err != nil {
 		return nil, errors.Join(err, conn.close())
 	}
 	return w, nil

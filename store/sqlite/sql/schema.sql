@@ -1,5 +1,12 @@
 -- The schema, version 3. Times are microseconds since 1970 in UTC.
 
+-- One row, by which a log is known to be that of the file. See wal.go.
+CREATE TABLE file (
+  id   BLOB NOT NULL, -- another one whenever a program begins a new log
+  last BLOB NOT NULL  -- the one before
+) STRICT;
+INSERT INTO file (id, last) VALUES (randomblob(16), randomblob(16));
+
 CREATE TABLE tenant (
   id   INTEGER PRIMARY KEY,
   name TEXT    NOT NULL UNIQUE

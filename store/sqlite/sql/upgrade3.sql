@@ -5,6 +5,13 @@
 DROP VIEW log;
 ALTER TABLE event RENAME TO old_event;
 
+-- One row, by which a log is known to be that of the file. See wal.go.
+CREATE TABLE file (
+  id   BLOB NOT NULL, -- another one whenever a program begins a new log
+  last BLOB NOT NULL  -- the one before
+) STRICT;
+INSERT INTO file (id, last) VALUES (randomblob(16), randomblob(16));
+
 -- What is the same in many events.
 CREATE TABLE kind (
   id           INTEGER PRIMARY KEY,

@@ -158,9 +158,9 @@ func sameAnswer(a, b history.Op) bool {
 		slices.EqualFunc(a.Page.Events, b.Page.Events, func(a, b store.Recorded) bool { return a.ID == b.ID })
 }
 
-// TestCheckStreamLegal checks that histories that are linearizable, for they were
+// TestCheckLegal checks that histories that are linearizable, for they were
 // made in a line, pass.
-func TestCheckStreamLegal(t *testing.T) {
+func TestCheckLegal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawOps(t, 40)
@@ -174,9 +174,9 @@ func TestCheckStreamLegal(t *testing.T) {
 	})
 }
 
-// TestCheckStreamExact spoils histories and checks that CheckStream says of each
+// TestCheckExact spoils histories and checks that CheckStream says of each
 // what trying every order says.
-func TestCheckStreamExact(t *testing.T) {
+func TestCheckExact(t *testing.T) {
 	t.Parallel()
 	legal, broken := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -277,9 +277,9 @@ func duplicate(version uint64, id string) error {
 	return &store.DuplicateError{Stream: account, EventID: id, In: account, Version: version}
 }
 
-// TestCheckStreamSays checks what is said of histories that are broken in each way
+// TestCheckSays checks what is said of histories that are broken in each way
 // that there is: why, and the calls that contradict each other.
-func TestCheckStreamSays(t *testing.T) {
+func TestCheckSays(t *testing.T) {
 	t.Parallel()
 	a, b := wrote(0, 1, 2, store.NoStream, 1, nil, "a"), wrote(1, 3, 4, store.Exactly(1), 2, nil, "b")
 	lost := func(e store.Expected, ids ...string) history.Op { return wrote(0, 1, 2, e, 0, errLost, ids...) }
@@ -355,6 +355,18 @@ func TestCheckStreamSays(t *testing.T) {
 		"a duplicate of nothing": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
 			`"b" was refused as a duplicate of version 2, which it is not`, "B appends",
 		}},
+		"a duplicate of another version": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(2, "a"), "a", "c")}, want: []string{
+			`"a" was refused as a duplicate of version 2, which it is not`, "C appends",
+		}},
+		"a duplicate of what was not appended": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(1, "a"), "c")}, want: []string{
+			`"a" was refused as a duplicate of version 1, which it is not`, "C appends",
+		}},
+		"a duplicate of version 0": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(0, "c"), "c")}, want: []string{
+			`"c" was refused as a duplicate of version 0, which it is not`, "B appends",
+		}},
+		"more events than versions": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 1, nil, "a", "c")}, want: []string{
+			"2 events were appended up to version 1, and in the end there are 1", "B appends",
+		}},
 		"a duplicate before": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
 			"the first call", "1-2    B appends 1 at any version: duplicate of version 1", "3-4    A",
 		}},
@@ -368,11 +380,11 @@ func TestCheckStreamSays(t *testing.T) {
 			}
 			err := history.Check(h)
 			if err == nil {
-				t.Fatalf("CheckStream found nothing wrong with\n%s", listed(h))
+				t.Fatalf("Check found nothing wrong with\n%s", listed(h))
 			}
 			lines := strings.Split(err.Error(), "\n")
 			if len(lines) != len(tt.want) {
-				t.Fatalf("CheckStream said\n%s\nwant %q", err, tt.want)
+				t.Fatalf("Check said\n%s\nwant %q", err, tt.want)
 			}
 			for i, want := range tt.want {
 				if !strings.Contains(lines[i], want) {

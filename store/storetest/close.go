@@ -53,6 +53,19 @@ func closeRefuses(t *check) {
 		},
 		"Read": func() error { _, err := st.Read(t.ctx, s, store.ReadOptions{}); return err },
 	}
+	t.optionalCalls(st, s, calls)
+	for name, call := range calls {
+		t.inTime(name+" after Close", func() error {
+			if err := call(); !errors.Is(err, store.ErrClosed) {
+				return fmt.Errorf("it ended with %s, want ErrClosed", answer(err))
+			}
+			return nil
+		})
+	}
+}
+
+// optionalCalls adds to calls those of the capabilities of st, by their names.
+func (t *check) optionalCalls(st store.Store, s store.Stream, calls map[string]func() error) {
 	if log, ok := st.(store.Log); ok {
 		calls["Head"] = func() error { _, err := log.Head(t.ctx); return err }
 		calls["ReadAll"] = func() error { _, err := log.ReadAll(t.ctx, store.LogOptions{}); return err }
@@ -78,6 +91,10 @@ func closeRefuses(t *check) {
 		}
 		calls["Holder"] = func() error { _, _, err := claims.Holder(t.ctx, newKey()); return err }
 	}
+	t.moreCalls(st, s, calls)
+}
+
+func (t *check) moreCalls(st store.Store, s store.Stream, calls map[string]func() error) {
 	if leases, ok := st.(store.Leases); ok {
 		calls["AcquireLease"] = func() error { _, err := leases.AcquireLease(t.ctx, newLease(), "a", long); return err }
 		calls["ReleaseLease"] = func() error {
@@ -99,14 +116,6 @@ func closeRefuses(t *check) {
 			}
 			return err
 		}
-	}
-	for name, call := range calls {
-		t.inTime(name+" after Close", func() error {
-			if err := call(); !errors.Is(err, store.ErrClosed) {
-				return fmt.Errorf("it ended with %s, want ErrClosed", answer(err))
-			}
-			return nil
-		})
 	}
 }
 

@@ -34,7 +34,8 @@ type failure struct {
 }
 
 // applyError is an event that was not put into the read model: the one with this index in
-// the batch, -1 if that is not known.
+// the batch, -1 if that is not known. Whatever err matches, it says nothing of the target,
+// the log or the lease.
 type applyError struct {
 	index int
 	err   error
@@ -112,7 +113,7 @@ func (r *run[T, E]) apply(ctx context.Context, recorded []store.Recorded) error 
 			items = items[done:]
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, ErrFenced), errors.Is(err, errFreed):
+		case fenced(err), errors.Is(err, errFreed):
 			r.parking = nil
 			if err := r.again(ctx); err != nil {
 				return err
@@ -263,7 +264,9 @@ func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 	err = eventError(r.p.build(), it.recorded, bad.err)
 	if !isPermanent(err) {
 		if _, down := r.look(ctx); down != nil {
-			r.failing = nil // it is the target that fails
+			if r.failing = nil; final(down) { // it is the target that fails
+				return down
+			}
 			return r.down(ctx, errors.Join(err, down))
 		}
 	}

@@ -42,7 +42,7 @@ func (r *run[T, E]) prepare(ctx context.Context) error {
 		}
 		r.at = at
 		err = r.p.target.Update(ctx, func(tx T) error { return r.begin(ctx, tx, start, known, about) })
-		if errors.Is(err, ErrFenced) && ctx.Err() == nil {
+		if fenced(err) && ctx.Err() == nil {
 			continue // look again
 		}
 		if err == nil && len(more) > 0 {
@@ -83,7 +83,7 @@ func (r *run[T, E]) begin(ctx context.Context, tx T, start store.Checkpoint, kno
 			if ctx.Err() != nil {
 				return err
 			}
-			return &setupError{err}
+			return &userError{inSetup, err}
 		}
 	}
 	about.Setup, about.Reads = true, p.source.Filters()
@@ -140,7 +140,7 @@ func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 		return err
 	})
 	switch {
-	case err != nil && (errors.Is(err, ErrFenced) || ctx.Err() != nil || final(err)):
+	case err != nil && (fenced(err) || ctx.Err() != nil || final(err)):
 		return err
 	case err != nil: // the projection goes on; it is tried again
 		r.tryReady = now.Add(saveEvery)
@@ -189,7 +189,7 @@ func (r *run[T, E]) switchTo(ctx context.Context, tx T) (done, switched bool, er
 	}
 	if p.ready != nil {
 		if err := guard("ready", func() error { return p.ready(ctx, tx) }); err != nil {
-			return false, false, fmt.Errorf("ready: %w", err)
+			return false, false, &userError{inReady, err}
 		}
 	}
 	about := r.about

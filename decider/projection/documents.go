@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/internal/exact"
 	"github.com/evolvego/evolve/store"
 )
 
@@ -16,7 +18,9 @@ import (
 // pure. Read the states with [Load] and [Scan].
 //
 // The key of an event is also what is parked as one; of an event that concerns nobody, it
-// is the stream. See [New] for what else holds, and for when Documents panics.
+// is the stream. See [New] for what else holds, and for when Documents panics. It also
+// panics if JSON would lose a part of S, such as an unexported field: a state is filled,
+// written, read and compared.
 func Documents[T Tx, S, E any](
 	log store.Log, target Target[T], name string, source codec.Source[E],
 	view decider.View[S, E], key func(E) (string, bool),
@@ -48,7 +52,13 @@ func Keyed[T Tx, S, E any](
 	if table.View.Evolve == nil || table.Key == nil || (table.Load == nil) != (table.Save == nil) {
 		panic(fmt.Sprintf("projection %q: a table needs a View, a Key, and both Load and Save or neither", name))
 	}
-	f := folder[T, S, E]{table}
+	f := folder[T, S, E]{table: table}
+	if table.Load == nil {
+		var err error
+		if f.json, err = exact.Of(reflect.TypeFor[S]()); err != nil {
+			panic(fmt.Sprintf("projection %q: the state is a %v: %v: give Load and Save", name, reflect.TypeFor[S](), err))
+		}
+	}
 	p := newProjection(log, target, name, source, f.apply)
 	p.key = func(e Event[E]) string {
 		if key, ok := table.Key(e.Event); ok {
@@ -60,7 +70,10 @@ func Keyed[T Tx, S, E any](
 }
 
 // folder is the applier of a Keyed projection.
-type folder[T Tx, S, E any] struct{ table Table[T, S, E] }
+type folder[T Tx, S, E any] struct {
+	table Table[T, S, E]
+	json  *exact.Type // of S, if the states are documents
+}
 
 func (f folder[T, S, E]) apply(ctx context.Context, c *config, tx T, events []Event[E]) (failed int, err error) {
 	i := 0
@@ -141,7 +154,7 @@ func (f folder[T, S, E]) save(ctx context.Context, c *config, tx T, keys []strin
 	}
 	docs := make([]store.Document, len(keys))
 	for i, key := range keys {
-		data, err := json.Marshal(states[key])
+		data, err := f.json.Marshal(states[key])
 		if err != nil {
 			return Permanent(fmt.Errorf("encode the state of %q: %w", key, err))
 		}

@@ -82,6 +82,18 @@ func guard(in string, do func() error) (err error) {
 	return do()
 }
 
+// userError is an error of setup or ready, as applyError is one of an event.
+type userError struct {
+	in  string
+	err error
+}
+
+const inSetup, inReady = "setup", "ready"
+
+func (e *userError) Error() string { return e.in + ": " + e.err.Error() }
+
+func (e *userError) Unwrap() error { return e.err }
+
 type permanentError struct{ err error }
 
 func (e *permanentError) Error() string { return e.err.Error() }

@@ -218,7 +218,7 @@ func (r *run[T, E]) chores(ctx context.Context) error {
 		switch {
 		case err == nil:
 			continue
-		case errors.Is(err, ErrFenced):
+		case fenced(err):
 			return r.again(ctx)
 		}
 		return err

@@ -315,7 +315,7 @@ func (p *Projection[T, E]) Unpark(ctx context.Context, key string) error {
 			return nil
 		case err == nil:
 			limit = pageSize
-		case errors.Is(err, store.ErrConflict) && ctx.Err() == nil:
+		case errors.Is(err, errBeaten) && ctx.Err() == nil:
 			// The owner was faster.
 		case n > 0 && limit > 1 && ctx.Err() == nil:
 			limit = max(n/2, 1) // events before the one that fails
@@ -370,7 +370,7 @@ func (p *Projection[T, E]) replay(
 		return false, nil, err
 	}
 	if err := tx.SaveCheckpoint(p.build(), at, at); err != nil {
-		return false, nil, err
+		return false, nil, beaten(err)
 	}
 	docs, err := tx.LoadDocuments(p.kindEvents(), ids)
 	if err != nil {
@@ -378,7 +378,7 @@ func (p *Projection[T, E]) replay(
 	}
 	for i := range docs {
 		if docs[i].Data == nil {
-			return false, nil, fmt.Errorf("another one unparks it: %w", store.ErrConflict)
+			return false, nil, errBeaten // another one unparks it
 		}
 		docs[i].Data = nil
 	}
@@ -395,6 +395,17 @@ func (p *Projection[T, E]) replay(
 		return false, nil, err
 	}
 	return true, nil, tx.SaveDocuments([]store.Document{{Kind: p.kindKeys(), ID: key}})
+}
+
+// errBeaten: another one has moved the checkpoint, or the parked events.
+var errBeaten = errors.New("projection: another one was faster")
+
+// beaten returns the error of a SaveCheckpoint.
+func beaten(err error) error {
+	if errors.Is(err, store.ErrConflict) {
+		return errBeaten
+	}
+	return err
 }
 
 // parkedIDs returns the ids of the first parked events of key.

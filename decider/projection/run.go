@@ -43,7 +43,7 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, ErrFenced), errors.Is(err, errMoved):
+		case fenced(err), errors.Is(err, errMoved):
 			continue // begin again with what there is now
 		case errors.Is(err, codec.ErrNewerSchema):
 			p.live.outdated(err)
@@ -65,15 +65,19 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 
 // final reports whether err ends Run.
 func final(err error) bool {
-	return errors.Is(err, store.ErrLogDiverged) || errors.Is(err, ErrFilterGrew) || errors.Is(err, ErrRetired) ||
-		errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrInvalid) || errors.As(err, new(*setupError))
+	var user *userError
+	if errors.As(err, &user) {
+		return user.in == inSetup
+	}
+	return !errors.As(err, new(*applyError)) &&
+		(errors.Is(err, store.ErrLogDiverged) || errors.Is(err, ErrFilterGrew) || errors.Is(err, ErrRetired) ||
+			errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrInvalid))
 }
 
-// setupError is an error of setup, which is the user's.
-type setupError struct{ err error }
-
-func (e *setupError) Error() string { return "setup: " + e.err.Error() }
-func (e *setupError) Unwrap() error { return e.err }
+// fenced reports whether err says that another owner has moved the checkpoint.
+func fenced(err error) bool {
+	return errors.Is(err, ErrFenced) && !errors.As(err, new(*userError)) && !errors.As(err, new(*applyError))
+}
 
 // errMoved: the checkpoint is behind where it was, so that reading begins again.
 var errMoved = errors.New("projection: the checkpoint was reset")

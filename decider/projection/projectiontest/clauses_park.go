@@ -12,7 +12,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-var errBroken = errors.New("the handler is broken")
+// errBroken is an error of a handler. It matches what errors of stores and projections do,
+// and says nothing of the projection that has the handler.
+var errBroken = fmt.Errorf("the handler is broken: %w, %w, %w, %w, %w", store.ErrInvalid, store.ErrClosed, store.ErrConflict,
+	projection.ErrFenced, store.ErrLogDiverged)
 
 // broken fails for all events of keys.
 func broken(err error, keys ...string) func(projection.Event[fact]) error {

@@ -84,6 +84,10 @@ func bugs() map[string]planted {
 			"an event that fails again leaves the rest parked", "park.go",
 			"			return false, err, nil\n", "			if !BUG {\n	return false, err, nil\n			}\n",
 		},
+		"an error of a handler is taken for one of the store": {
+			"a failing event blocks, visibly, until its handler works", "run.go",
+			"	return !errors.As(err, new(*applyError)) &&", "	return (BUG || !errors.As(err, new(*applyError))) &&",
+		},
 		"any number of keys is parked": {
 			"no more keys are parked than allowed", "park.go",
 			"|| p.live.parkedKeys() >= p.parking {", "|| !BUG && p.live.parkedKeys() >= p.parking {",
@@ -98,9 +102,9 @@ func bugs() map[string]planted {
 		},
 		"the end of the context is a failure": {
 			"the end of the context is no failure", "apply.go",
-			"		case ctx.Err() != nil:\n			return context.Cause(ctx)\n		case errors.Is(err, ErrFenced)",
+			"		case ctx.Err() != nil:\n			return context.Cause(ctx)\n		case fenced(err)",
 			"		case ctx.Err() != nil && !BUG:\n			return context.Cause(ctx)\n		case BUG && ctx.Err() != nil:\n			ctx = context.WithoutCancel(ctx)\n" +
-				"			_ = r.failed(ctx, items[:n], err)\n		case errors.Is(err, ErrFenced)",
+				"			_ = r.failed(ctx, items[:n], err)\n		case fenced(err)",
 		},
 		"progress stays at the last event that matched": {
 			"progress covers what does not concern the projection", "follow.go",
@@ -127,7 +131,7 @@ func bugs() map[string]planted {
 		},
 		"setup is committed before it has succeeded": {
 			"a setup that fails ends Run", "build.go",
-			"			return &setupError{err}", "			if BUG {\n				return nil\n			}\nOLD",
+			"			return &userError{inSetup, err}", "			if BUG {\n				return nil\n			}\nOLD",
 		},
 		"a version is ready at its first end": {
 			"a new version is ready once, and not before it has what readers see", "build.go",

@@ -64,6 +64,7 @@ func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func()
 // the stream is read from its beginning.
 func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) error {
 	seen := r.now()
+	ctx = r.begin(ctx, f, StreamLoaded)
 	start, more := f.at.Version, true
 	scratch := r.borrow()
 	var err error

@@ -19,13 +19,14 @@ type Observer interface {
 	Observe(ctx context.Context, n Notice)
 }
 
-// Beginner is an [Observer] that is told of a call before it begins, to put a span
-// into its context, say.
+// Beginner is an [Observer] that is also told when something begins, to put a span into
+// its context, say.
 type Beginner interface {
-	// Begin is told that what n is about begins: a command (CommandHandled), a
-	// call of Load (StreamLoaded) or a batch of a Group (BatchHandled). It returns
-	// the context that the store, [Runner.WithMetadata] and Observe get from then
-	// on, which must come from ctx. If it panics that is ctx.
+	// Begin is told that a command, the reading of a stream or a batch of a Group
+	// begins: n is of the kind CommandHandled, StreamLoaded or BatchHandled, and
+	// Observe is told a notice of that kind when it ends. Begin returns the context
+	// that the store, [Runner.WithMetadata] and Observe get until then, which must
+	// come from ctx. If Begin panics, that is ctx.
 	Begin(ctx context.Context, n Notice) context.Context
 }
 

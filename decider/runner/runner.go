@@ -169,7 +169,6 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 		return Loaded[S]{}, o.err
 	}
 	f := r.newFlight(id, o)
-	ctx = r.begin(ctx, &f, StreamLoaded)
 	if o.asOf {
 		return r.loadAsOf(ctx, &f)
 	}

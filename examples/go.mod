@@ -6,12 +6,12 @@ require (
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/store/open v0.0.0
 	github.com/evolvego/evolve/store/postgres v0.0.0
+	github.com/evolvego/evolve/store/sqlite v0.0.0
 	pgregory.net/rapid v1.2.0
 )
 
 require (
 	github.com/dustin/go-humanize v1.1.0 // indirect
-	github.com/evolvego/evolve/store/sqlite v0.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect

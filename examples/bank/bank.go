@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/examples/bank/account"
 	"github.com/evolvego/evolve/store"
-	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -21,7 +22,7 @@ type accounts = runner.Runner[account.Command, account.State, account.Event]
 // bank is a store with what runs on it.
 type bank struct {
 	store    open.Backend
-	marks    store.Checkpoints // of the courier
+	patience time.Duration // how long a transfer waits for an account to be opened
 	codec    codec.Codec[account.Event]
 	accounts *accounts // with a cache of states
 	uncached *accounts // without
@@ -32,11 +33,7 @@ func newBank(st open.Backend) *bank {
 	c := account.Codec()
 	uncached := runner.New(streamType, account.Decider(), st, c)
 	shared := runner.Cache[account.State]{Shared: true} // Evolve copies its map, as a property test proves
-	marks, ok := st.(store.Checkpoints)
-	if !ok { // without one the transfers are gone through again at each start, which changes nothing
-		marks = memory.New()
-	}
-	return &bank{store: st, marks: marks, codec: c, accounts: uncached.WithCache(shared), uncached: uncached}
+	return &bank{store: st, codec: c, accounts: uncached.WithCache(shared), uncached: uncached}
 }
 
 // recorded is an event of an account as it stands in the log.
@@ -83,4 +80,23 @@ func (b *bank) log(ctx context.Context, use func(recorded)) error {
 		}
 		o.From = page.Next
 	}
+}
+
+// until returns when an event of an account comes, after position from, that is one to
+// wait for.
+func (b *bank) until(ctx context.Context, from uint64, is func(recorded) bool) error {
+	o := store.LogOptions{From: from + 1, Filter: store.Filter{StreamTypes: []string{streamType}}}
+	for page, err := range b.store.Subscribe(ctx, o) {
+		if err != nil {
+			return err
+		}
+		events, err := b.decode(page)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(events, is) {
+			return nil
+		}
+	}
+	return ctx.Err()
 }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -21,51 +22,63 @@ import (
 var errCrash = errors.New("crash")
 
 // fragile is a store that fails a courier at a chosen call: before an append, after
-// one, or before a checkpoint.
+// one, or before or after a transaction.
 type fragile struct {
 	*memory.Store
-	calls atomic.Int64
-	crash int64 // the call that fails; 0: none
-	after bool  // fail after the append
+	calls   atomic.Int64
+	crash   int64 // the call that fails; 0: none
+	after   bool  // fail after the call
+	crashed atomic.Bool
+	stop    context.CancelFunc // ends the courier when it crashes
+}
+
+// here reports whether the courier crashes now.
+func (f *fragile) here() bool {
+	if f.calls.Add(1) != f.crash {
+		return false
+	}
+	f.crashed.Store(true)
+	f.stop()
+	return true
 }
 
 func (f *fragile) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
-	crash := f.calls.Add(1) == f.crash
+	crash := f.here()
 	if crash && !f.after {
-		return store.Appended{}, store.ErrClosed // nothing was written
+		return store.Appended{}, errCrash
 	}
-	appended, err := f.Store.Append(ctx, s, e, events)
+	appended, err := f.Store.Append(context.WithoutCancel(ctx), s, e, events)
 	if crash {
-		panic(errCrash) // it was written, and the courier never knows
+		err = errCrash // it was written, and the courier never knows
 	}
 	return appended, err
 }
 
-func (f *fragile) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
-	if f.calls.Add(1) == f.crash {
+// Update is that of the store, with a crash before it or after it.
+func (f *fragile) Update(ctx context.Context, do func(tx *memory.Tx) error) error {
+	crash := f.here()
+	if crash && !f.after {
 		return errCrash
 	}
-	return f.Store.SaveCheckpoint(ctx, name, from, to)
+	err := f.Store.Update(context.WithoutCancel(ctx), do)
+	if crash {
+		return errCrash
+	}
+	return err
 }
 
-// carryUntilCrash runs a courier on f from the checkpoint on until it crashes, or until
-// all is settled. It reports whether it is.
-func carryUntilCrash(f *fragile) (settled bool) {
+// carryUntilCrash runs a courier on f until it crashes, or until all is settled. It
+// reports whether it is.
+func carryUntilCrash(f *fragile, remembers bool) (settled bool) {
 	ctx, stop := context.WithCancel(context.Background())
-	c := newCourier(newBank(f))
-	var running sync.WaitGroup
-	running.Go(func() {
-		defer func() {
-			if recover() != nil {
-				c.tell(0, errCrash)
-			}
-		}()
-		_ = c.run(ctx) // settle returns its error
-	})
-	err := c.settle(ctx)
-	stop()
-	running.Wait()
-	return err == nil
+	defer stop()
+	f.stop = stop
+	b := newBank(f)
+	c := newCourier(b) // which forgets
+	if remembers {
+		c = courierOf(b, transfersOn(b, f))
+	}
+	return c.during(ctx, func(*courier) error { return nil }) == nil && !f.crashed.Load()
 }
 
 // TestTransfersSurviveCrashes checks that, whenever the courier is stopped and started
@@ -75,6 +88,7 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, st := context.Background(), memory.New()
 		b := newBank(st)
+		remembers := rapid.Bool().Draw(t, "remembers")
 		do := func(id string, cmd account.Command) bool {
 			_, err := b.uncached.Handle(ctx, id, cmd)
 			if err != nil && !errors.Is(err, runner.ErrRejected) {
@@ -111,11 +125,11 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			case 5:
 				do(at, account.Open{Owner: "y"}) // what was declined before a crash stays so
 			case 3, 4:
-				f := &fragile{Store: st, crash: rapid.Int64Range(1, 6).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
-				carryUntilCrash(f)
+				f := &fragile{Store: st, crash: rapid.Int64Range(1, 12).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
+				carryUntilCrash(f, remembers)
 			}
 		}
-		if !carryUntilCrash(&fragile{Store: st}) {
+		if !carryUntilCrash(&fragile{Store: st}, remembers) {
 			t.Fatal("the courier does not settle")
 		}
 		var balance int64
@@ -160,11 +174,11 @@ func TestDeclinedStaysDeclined(t *testing.T) {
 	do("ann", account.Open{Owner: "Ann"})
 	do("ann", account.Deposit{Cents: 100})
 	do("ann", account.Send{Transfer: "gift", From: "ann", To: "bob", Cents: 40})
-	if carryUntilCrash(&fragile{Store: st, crash: 1, after: true}) {
+	if carryUntilCrash(&fragile{Store: st, crash: 1, after: true}, false) {
 		t.Fatal("the courier did not crash")
 	}
 	do("bob", account.Open{Owner: "Bob"})
-	if !carryUntilCrash(&fragile{Store: st}) {
+	if !carryUntilCrash(&fragile{Store: st}, false) {
 		t.Fatal("the courier does not settle")
 	}
 	all, err := b.statements(ctx)
@@ -298,30 +312,64 @@ func TestLines(t *testing.T) {
 // another one: commands for what happened since the backup would never be sent.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
-	before, backup := newBank(memory.New()), newBank(memory.New())
-	for _, b := range []*bank{before, before, backup} {
-		if _, err := b.accounts.Handle(t.Context(), store.NewID(), account.Open{Owner: "ann"}); err != nil {
+	before, backup := memory.New(), memory.New()
+	for _, st := range []*memory.Store{before, before, backup} {
+		if _, err := newBank(st).accounts.Handle(t.Context(), store.NewID(), account.Open{Owner: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := newCourier(before).carryOnce(t.Context()); err != nil {
+	nothing := func(*courier) error { return nil }
+	b := newBank(before)
+	send := account.Send{Transfer: "t", From: "ann", To: "bob", Cents: 1}
+	for _, cmd := range []account.Command{account.Open{Owner: "ann"}, account.Deposit{Cents: 1}, send} {
+		if _, err := b.accounts.Handle(t.Context(), "ann", cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := newCourier(b).during(t.Context(), nothing); err != nil {
 		t.Fatal(err)
 	}
-	backup.marks = before.marks
-	if err := newCourier(backup).carryOnce(t.Context()); !errors.Is(err, store.ErrLogDiverged) {
+	b = newBank(backup)
+	stopped := func(c *courier) error {
+		<-c.stopped
+		return c.err
+	}
+	if err := courierOf(b, transfersOn(b, before)).during(t.Context(), stopped); !errors.Is(err, store.ErrLogDiverged) {
 		t.Errorf("on a backup: %v, want store.ErrLogDiverged", err)
 	}
 }
 
-// carryOnce runs the courier until all is settled.
-func (c *courier) carryOnce(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- c.run(ctx) }()
-	err := c.settle(ctx)
-	stop()
-	if ran := <-ended; !errors.Is(ran, context.Canceled) {
-		err = errors.Join(err, ran)
-	}
-	return err
+// TestPatience checks that a transfer waits for its account to be opened, and goes back
+// when it was not.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBank(memory.New())
+		b.patience = time.Hour
+		do := func(id string, cmd account.Command) {
+			if _, err := b.accounts.Handle(t.Context(), id, cmd); err != nil {
+				t.Fatal(err)
+			}
+		}
+		do("ann", account.Open{Owner: "Ann"})
+		do("ann", account.Deposit{Cents: 100})
+		err := newCourier(b).during(t.Context(), func(*courier) error {
+			do("ann", account.Send{Transfer: "rent", From: "ann", To: "bob", Cents: 40})
+			do("ann", account.Send{Transfer: "gift", From: "ann", To: "nobody", Cents: 50})
+			time.Sleep(30 * time.Minute)
+			do("bob", account.Open{Owner: "Bob"})
+			time.Sleep(29 * time.Minute)
+			if all, err := b.statements(t.Context()); err != nil || all["bob"].Received != 40 || all["ann"].Refunded != 0 {
+				t.Errorf("after 59 minutes: %+v, %v", all, err)
+			}
+			time.Sleep(2 * time.Minute)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err := b.statements(t.Context()); err != nil || all["ann"].Refunded != 50 || all["ann"].Delivered != 1 || all["ann"].balance() != 60 {
+			t.Errorf("after an hour: %+v, %v", all, err)
+		}
+	})
 }

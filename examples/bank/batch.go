@@ -77,18 +77,19 @@ func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writ
 // withCourier calls use while a courier runs, and waits until all transfers are
 // settled.
 func withCourier(ctx context.Context, b *bank, use func(*courier) error) error {
+	return newCourier(b).during(ctx, use)
+}
+
+// during calls use while c runs, and waits until all transfers are settled.
+func (c *courier) during(ctx context.Context, use func(*courier) error) error {
 	ctx, stop := context.WithCancel(ctx)
-	c, stopped := newCourier(b), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = c.run(ctx) // settle returns its error
-	}()
+	go c.run(ctx)
 	err := use(c)
 	if err == nil {
 		err = c.settle(ctx)
 	}
 	stop()
-	<-stopped
+	<-c.stopped
 	return err
 }
 

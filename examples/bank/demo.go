@@ -114,8 +114,8 @@ func (d *show) transfers(ctx context.Context) error {
 	}
 	err = withCourier(ctx, d.bank, func(c *courier) error {
 		for _, send := range []account.Send{
-			{Transfer: "rent", From: "ann", To: "bob", Cents: 40_00},
-			{Transfer: "gift", From: "ann", To: "nobody", Cents: 10_00},
+			{Transfer: once("rent", from), From: "ann", To: "bob", Cents: 40_00},
+			{Transfer: once("gift", from), From: "ann", To: "nobody", Cents: 10_00},
 		} {
 			if err := d.do(ctx, "ann", send); err != nil {
 				return err
@@ -129,11 +129,60 @@ func (d *show) transfers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.patience(ctx, once("start", from)); err != nil {
+		return err
+	}
 	fmt.Fprintln(d.w, "\nWhat the process made of them:")
 	return d.bank.log(ctx, func(r recorded) {
 		if r.Position > from {
 			fmt.Fprintf(d.w, "%4d  %-6s %s\n", r.Position, r.Account, name(r.Event))
 		}
+	})
+}
+
+// firstHead is the position of the log when the first demo on a store comes to transfers.
+const firstHead = 5
+
+// once returns an id for a transfer that no earlier demo on this store has used: the id
+// of a transfer is for ever.
+func once(id string, head uint64) string {
+	if head == firstHead {
+		return id
+	}
+	return fmt.Sprintf("%s-%d", id, head)
+}
+
+// patience shows timers: a transfer waits until its account is opened.
+func (d *show) patience(ctx context.Context, start string) error {
+	fmt.Fprintln(d.w, "\nWith patience, a transfer waits for its account to be opened:")
+	patient := *d.bank
+	patient.patience = 2 * time.Second
+	head, err := d.bank.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return withCourier(ctx, &patient, func(c *courier) error {
+		if err := d.do(ctx, "ann", account.Send{Transfer: start, From: "ann", To: "eve", Cents: 5_00}); err != nil {
+			return err
+		}
+		if err := c.settle(ctx); err != nil {
+			return err
+		}
+		ann, err := d.bank.accounts.Load(ctx, "ann")
+		if err != nil {
+			return err
+		}
+		if _, waits := ann.State.Underway[start]; !waits {
+			return nil // eve is there from another time
+		}
+		if err := d.do(ctx, "eve", account.Open{Owner: "Eve"}); err != nil {
+			return err
+		}
+		return d.bank.until(ctx, head, func(r recorded) bool {
+			delivered, ok := r.Event.(account.Delivered)
+			refunded, back := r.Event.(account.Refunded)
+			return ok && delivered.Transfer == start || back && refunded.Transfer == start
+		})
 	})
 }
 

@@ -1,10 +1,11 @@
 // Command bank runs a bank on evolve: accounts as deciders, transfers between them
-// as a process, events in a store.
+// as a process, statements as a projection, events in a store.
 //
 //	go run ./examples/bank                 watch it work
 //	go run ./examples/bank FILE            process a file of commands; - is standard input
 //	go run ./examples/bank < FILE          the same
 //	go run ./examples/bank -store URL …    keep the events there: sqlite:bank.db, say; memory: is the default
+//	go run ./examples/bank -patience 5m …  wait so long for an account to be opened before a transfer goes back
 //
 // A file has one command a line, as a JSON object:
 //
@@ -57,12 +58,13 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	flags.SetOutput(io.Discard) // main says what is wrong
 	flags.Usage = func() {
 		flags.SetOutput(stderr)
-		fmt.Fprint(stderr, "usage: bank [-store URL] [FILE]\n\n"+
+		fmt.Fprint(stderr, "usage: bank [-store URL] [-patience D] [FILE]\n\n"+
 			"Without FILE, and with nothing on standard input, bank shows itself at work.\n"+
 			"FILE has one command a line, as a JSON object; - is standard input.\n\n")
 		flags.PrintDefaults()
 	}
 	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, sqlite:FILE, postgres://… or grpc://…")
+	patience := flags.Duration("patience", 0, "try a transfer to an account that is not open for as long as `D`, such as 5m, before it goes back")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return err
@@ -71,6 +73,9 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	case flags.NArg() > 1:
 		return fmt.Errorf("%w: one file at most, not %q", errUsage, flags.Args())
 	}
+	if *patience < 0 {
+		return fmt.Errorf("%w: -patience must not be negative", errUsage)
+	}
 	st, err := open.Store(ctx, *url)
 	if errors.Is(err, open.ErrURL) {
 		return fmt.Errorf("%w: %w", errUsage, err)
@@ -78,7 +83,9 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(ctx, newBank(st), flags.Arg(0), stdin, stdout, stderr), st.Close())
+	b := newBank(st)
+	b.patience = *patience
+	return errors.Join(work(ctx, b, flags.Arg(0), stdin, stdout, stderr), st.Close())
 }
 
 // work processes the commands there are, or shows the bank if there are none.

@@ -89,11 +89,12 @@ func TestProgram(t *testing.T) {
 		status int
 		stderr string
 	}{
-		"unknown store": {[]string{"-store", "disk:bank"}, 2, `not the URL of a store: "disk:bank": begin it with one of `},
+		"unknown store": {[]string{"-store", "disk:bank"}, 2, `not the URL of a store: disk:…: begin it with one of `},
 		"unknown flag":  {[]string{"-speed", "11"}, 2, "flag provided but not defined: -speed"},
+		"no patience":   {[]string{"-patience", "-1s"}, 2, "-patience must not be negative"},
 		"two files":     {[]string{"a", "b"}, 2, "one file at most"},
 		"missing file":  {[]string{"testdata/none.jsonl"}, 1, "testdata/none.jsonl: no such file"},
-		"help":          {[]string{"-h"}, 0, "usage: bank [-store URL] [FILE]"},
+		"help":          {[]string{"-h"}, 0, "usage: bank [-store URL] [-patience D] [FILE]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,8 @@ import (
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/examples/bank/account"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/sqlite"
 )
 
 // statement is what an account has seen, in cents.
@@ -69,8 +71,15 @@ func entry(s statement, event account.Event) statement {
 	return s
 }
 
-// statements reads the statements of all accounts.
+// statements returns the statements of all accounts: those of a table, where the store
+// has tables, or else folded from the log.
 func (b *bank) statements(ctx context.Context) (map[string]statement, error) {
+	switch st := b.store.(type) {
+	case *sqlite.Store:
+		return sqliteStatements(ctx, st)
+	case *postgres.Store:
+		return postgresStatements(ctx, st)
+	}
 	view := statements()
 	all := view.Start()
 	err := b.log(ctx, func(r recorded) { all = view.Evolve(all, r) })

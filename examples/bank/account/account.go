@@ -18,7 +18,9 @@ type (
 	Deposit struct{ Cents int64 }
 	// Withdraw pays money out.
 	Withdraw struct{ Cents int64 }
-	// Send takes money out, on its way from this account to another one.
+	// Send takes money out, on its way from this account to another one. Transfer
+	// must be an id that no transfer from this account has had: one that is over is
+	// over for ever.
 	Send struct {
 		Transfer string
 		From, To string

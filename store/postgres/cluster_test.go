@@ -196,18 +196,19 @@ func TestFailover(t *testing.T) {
 	defer cancel()
 	w := newWorkload(ctx, st)
 	for n := range failovers() {
-		w.await(t, 50)
+		w.await(t)
 		c.failover(t, n%2 == 1, &w.acknowledged)
 	}
-	w.await(t, 50)
+	w.await(t)
 	if err := w.check(t); err != nil {
 		t.Error(err)
 	}
 }
 
-// await returns when n more appends were acknowledged.
-func (w *workload) await(t *testing.T, n int64) {
+// await returns when 50 more appends were acknowledged.
+func (w *workload) await(t *testing.T) {
 	t.Helper()
+	const n = 50
 	before := w.acknowledged.Load()
 	for deadline := time.Now().Add(2 * time.Minute); w.acknowledged.Load() < before+n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -224,9 +225,9 @@ func TestFailoverWithoutQuorum(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	w := newWorkload(ctx, st)
-	w.await(t, 50)
+	w.await(t)
 	c.failover(t, true, &w.acknowledged)
-	w.await(t, 50)
+	w.await(t)
 	if err := w.check(t); err == nil {
 		t.Error("acknowledged appends were lost, and the checks have not found that")
 	} else {

@@ -35,17 +35,6 @@ func Example() {
 	// 2 Deposited {"cents":500} <nil>
 }
 
-// With several servers the URL names them all, and the store finds the primary.
-func ExampleOpen_cluster() {
-	ctx := context.Background()
-	st, err := postgres.Open(ctx, "postgres://app@a,b,c:5432/events?target_session_attrs=read-write")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer st.Close()
-}
-
 // token returns a password that is valid for some minutes.
 func token(context.Context) (string, error) { return "", nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -110,4 +111,37 @@ func oneOfAllKinds(ctx context.Context, st *postgres.Store, i int, v uint64, siz
 		}
 	}
 	return nil
+}
+
+// TestAbandoned: an append whose context ends while it waits for a group is never made, and
+// leaves the others as they are.
+func TestAbandoned(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st := open(t, url)
+	ctx, cancel := context.WithCancel(within(t))
+	gone := make(chan error, 1)
+	grouped(t, st, url, func() {
+		_, err := st.Append(ctx, stream(1), store.NoStream, batch(1))
+		gone <- err
+	}, func() {
+		if _, err := st.Append(within(t), stream(2), store.NoStream, batch(1)); err != nil {
+			t.Errorf("Append beside an abandoned one = %v", err)
+		}
+	}, func() {
+		for postgres.Queued(st) < 2 {
+			runtime.Gosched()
+		}
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("Append whose context ended in the queue = %v, want Canceled", err)
+		}
+		appendTo(t, st, stream(3), 1)
+	})
+	for i, want := range []int{1: 0, 2: 1, 3: 1} {
+		page, err := st.Read(within(t), stream(i), store.ReadOptions{})
+		if err != nil || len(page.Events) != want {
+			t.Errorf("stream %d has %d events, %v; want %d", i, len(page.Events), err, want)
+		}
+	}
 }

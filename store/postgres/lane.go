@@ -50,6 +50,15 @@ type lane struct {
 	busy    int          // groups under way; guarded by mu
 	largest int          // of the groups under way; guarded by mu
 	usual   int          // about the size of the larger groups; guarded by mu
+	closed  bool         // guarded by mu
+}
+
+// close begins no group any more, and returns when those under way are done.
+func (l *lane) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.running.Wait()
 }
 
 // submit makes an append and returns when it is committed. If ctx ends before it was
@@ -59,11 +68,11 @@ func (l *lane) submit(ctx context.Context, a *appending) error {
 	if l.busy == 0 && len(l.queue) == 0 {
 		l.begin(1)
 		l.mu.Unlock()
-		defer l.end()
+		defer l.end() //nolint:contextcheck // the next groups are not the caller's
 		return l.backend.commitOne(ctx, a)
 	}
 	l.queue = append(l.queue, a)
-	l.start()
+	l.start() //nolint:contextcheck // the group is not only the caller's
 	l.mu.Unlock()
 	select {
 	case <-a.done:
@@ -108,7 +117,7 @@ func (l *lane) end() {
 // second one begins when it is worth a commit of its own: when it has about as many as a
 // group usually has.
 func (l *lane) start() {
-	for l.busy < groups && len(l.queue) > 0 && !l.backend.isClosed() {
+	for l.busy < groups && len(l.queue) > 0 && !l.closed {
 		if l.busy > 0 && len(l.queue) < max(l.largest, l.usual/2) {
 			return
 		}
@@ -121,7 +130,7 @@ func (l *lane) start() {
 		}
 		l.begin(len(g.members))
 		l.running.Go(func() {
-			defer l.end()
+			defer l.end() //nolint:contextcheck // the next groups have contexts of their own
 			defer cancel()
 			l.backend.commit(ctx, g.members)
 			runtime.Gosched() // those who were told may have more, for one group

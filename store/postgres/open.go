@@ -213,5 +213,5 @@ func open(ctx context.Context, pool *pgxpool.Pool, c *config) (*Store, error) {
 		}
 		return nil, typed(err)
 	}
-	return newBackend(pool, c), nil //nolint:contextcheck // it outlives ctx
+	return newBackend(pool, c), nil
 }

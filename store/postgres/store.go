@@ -102,9 +102,7 @@ func (b *backend) shut() {
 	b.mu.Unlock()
 	close(b.done)
 	timer := time.AfterFunc(patience, b.kill)
-	b.lane.mu.Lock() // no group begins any more
-	b.lane.mu.Unlock()
-	b.lane.running.Wait()
+	b.lane.close()
 	b.calls.Wait()
 	timer.Stop()
 	b.kill()

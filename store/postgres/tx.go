@@ -66,7 +66,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 			}
 			called = true
 			t := s.WithTx(ctx, tx)
-			defer t.end()
+			defer t.end(ctx)
 			failure = do(t)
 			if t.failed != nil && (failure == nil || errors.Is(failure, pgx.ErrTxClosed)) {
 				failure = t.failed // what do saw was only its consequence
@@ -99,13 +99,13 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 func (s *Store) WithTx(ctx context.Context, tx pgx.Tx) *Tx { return &Tx{Tx: tx, store: s, ctx: ctx} }
 
 // end rolls back what was not committed.
-func (t *Tx) end() {
+func (t *Tx) end(ctx context.Context) {
 	t.done = true
-	t.rollback()
+	t.rollback(ctx)
 }
 
-func (t *Tx) rollback() { //nolint:contextcheck // it is that of Update
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), grace)
+func (t *Tx) rollback(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	_ = t.Tx.Rollback(ctx) // of what has ended it does nothing; if it fails, the connection is closed
 }
@@ -206,7 +206,7 @@ func (e *QueueError) Unwrap() error { return e.Err }
 func (t *Tx) Queued() int { return t.sent + t.queue.Len() }
 
 // Flush sends what is queued. If a statement fails, the transaction is rolled back.
-func (t *Tx) Flush() error { //nolint:contextcheck // it is that of Update
+func (t *Tx) Flush() error {
 	if t.failed != nil || t.queue.Len() == 0 {
 		return t.failed
 	}
@@ -221,7 +221,7 @@ func (t *Tx) Flush() error { //nolint:contextcheck // it is that of Update
 			}
 			_ = results.Close() // with the same error
 			t.failed = failed
-			t.rollback()
+			t.rollback(t.ctx)
 			return failed
 		}
 	}

@@ -10,18 +10,18 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Append is [store.Store.Append]. An event with a Value, or whose Time is not in
-// the years 0 to 9999, is an *[store.InvalidError]. Times are kept to the
-// microsecond. While a transaction of [Store.WithTx] has the log, an append waits
-// for at most ten seconds, or the lock_timeout of the connections, and is then an
-// *[Error] that is ErrBusy.
+// Append is [store.Store.Append]. It is an *[store.InvalidError] if an event has a Value,
+// or a Time outside the years 0 to 9999. Times are stored to the microsecond. While the
+// transaction of an [Store.Update] holds the log, an append waits for at most ten
+// seconds, or for the lock_timeout of the connections, and then returns an *[Error] that
+// is [ErrBusy].
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
 	return s.AppendClaiming(ctx, stream, expected, events, nil)
 }
 
-// AppendClaiming is [store.Claims.AppendClaiming], and as Append.
+// AppendClaiming is [store.Claims.AppendClaiming], with the limits of [Store.Append].
 func (s *Store) AppendClaiming(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
@@ -61,7 +61,7 @@ type streamKey struct {
 	stream store.Stream
 }
 
-// appending is an append that somebody waits for.
+// appending is an append that a caller waits for.
 type appending struct {
 	key      streamKey
 	expected store.Expected
@@ -79,8 +79,8 @@ type appending struct {
 	refused  error // why it was not made, if it was not
 }
 
-// record is what the columns of an event get, other than where it is. It shares
-// nothing with the event that it was made of.
+// record holds the columns of an event, except for its place. It shares no memory with
+// the event that it was made from.
 type record struct {
 	event   store.Event // without the headers
 	headers string      // as JSON; empty for none
@@ -108,7 +108,7 @@ func newAppending(
 	return a, nil
 }
 
-// encode copies e.
+// encode sets r to a copy of e.
 func (r *record) encode(e *store.Event) error {
 	r.event = *e
 	r.event.Data = append([]byte{}, e.Data...) // not nil, which would be NULL
@@ -127,7 +127,7 @@ func (r *record) encode(e *store.Event) error {
 	return nil
 }
 
-// What became of an append, as the function in the database answers.
+// The outcomes of an append, as the function in the database numbers them.
 const (
 	wasAppended = iota
 	wasReplayed
@@ -149,7 +149,7 @@ func (r *answer) columns() []any {
 	return []any{&r.outcome, &r.version, &r.position, &r.name, &r.inType, &r.inID}
 }
 
-// settle sets what became of a.
+// settle sets the outcome of a.
 func (a *appending) settle(r *answer) {
 	a.settled = true
 	switch r.outcome {
@@ -164,7 +164,7 @@ func (a *appending) settle(r *answer) {
 	}
 }
 
-// positive returns n, which is not negative, 0 for NULL.
+// positive returns n, which must not be negative, and 0 for NULL.
 func positive(n *int64) uint64 {
 	if n == nil {
 		return 0

@@ -10,34 +10,34 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// arguments are those of the function in the database, column by column.
+// arguments are the arguments of the function in the database, column by column.
 type arguments struct {
 	logs []string // sorted: those of the tenants, or the one of all
 	news string
 
-	// The streams, each once, and the places of their logs.
+	// The streams, each once, and the index of the log of each, from 1.
 	sLog       []int32
 	sTenant    []string
 	sType, sID []string
 
-	// The appends, and the places of their streams.
+	// The appends, and the index of the stream of each, from 1.
 	aStream   []int32
 	aExpected []int64
 	aCount    []int32
 
-	// The events, and the places of their appends.
+	// The events, the index of the append of each, and the place in it, from 1.
 	eAppend, ePlace        []int32
 	eTenant                []string
 	eStreamType, eStreamID []string
 	events                 columns
 
-	// The claims, and the places of their appends and streams.
+	// The claims, and the indexes of the append and the stream of each, from 1.
 	cAppend, cStream []int32
 	cKey             []string
 	cRelease         []bool
 }
 
-// newArguments returns those for the appends of members.
+// newArguments returns the arguments for members.
 func newArguments(perTenant bool, members []*appending) *arguments {
 	tenants := tenantsOf(members)
 	g := &arguments{logs: []string{""}, news: newsOf(tenants)}
@@ -68,7 +68,7 @@ func (g *arguments) addStream(key streamKey, log int32) {
 	g.sID = append(g.sID, key.stream.ID)
 }
 
-// add adds a, whose stream has this place.
+// add adds a, whose stream has this index.
 func (g *arguments) add(a *appending, stream int32) {
 	g.aStream = append(g.aStream, stream)
 	g.aExpected = append(g.aExpected, int64(a.expected))
@@ -90,7 +90,7 @@ func (g *arguments) add(a *appending, stream int32) {
 	}
 }
 
-// list returns them in the order of the function.
+// list returns the arguments in the order of the parameters of the function.
 func (g *arguments) list() []any {
 	args := append(make([]any, 0, 28),
 		g.logs, g.news, g.sLog, g.sTenant, g.sType, g.sID,
@@ -99,7 +99,7 @@ func (g *arguments) list() []any {
 	return append(g.events.list(args), g.cAppend, g.cStream, g.cKey, g.cRelease)
 }
 
-// quickArguments returns the arguments of a quick append of a.
+// quickArguments returns the arguments of the statement for one append.
 func quickArguments(perTenant bool, a *appending) []any {
 	log, key := "", &a.key
 	if perTenant {
@@ -120,7 +120,7 @@ func quickArguments(perTenant bool, a *appending) []any {
 	return append(args, most)
 }
 
-// quickGroupArguments returns the arguments of a quick append of members.
+// quickGroupArguments returns the arguments of the statement for a group.
 func quickGroupArguments(perTenant bool, members []*appending) []any {
 	tenants := tenantsOf(members)
 	g := &arguments{}
@@ -142,7 +142,7 @@ func quickGroupArguments(perTenant bool, members []*appending) []any {
 	return append(args, most, g.aCount, firsts, g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID)
 }
 
-// bounds returns between which versions a stream is as expected.
+// bounds returns the least and the highest version that expected allows.
 func bounds(expected store.Expected) (least, most int64) {
 	switch expected {
 	case store.NoStream:
@@ -155,7 +155,7 @@ func bounds(expected store.Expected) (least, most int64) {
 	return int64(expected), int64(expected)
 }
 
-// timestamp returns t as it is kept, NULL for the zero time.
+// timestamp returns t as it is stored: NULL for the zero time.
 func timestamp(t time.Time) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t.Truncate(time.Microsecond), Valid: !t.IsZero()}
 }

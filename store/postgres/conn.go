@@ -35,7 +35,7 @@ func Configure(config *pgxpool.Config) {
 	}
 }
 
-// session is what the store notes about a connection. Whoever has the connection has it.
+// session is what the store notes about a connection. Only the holder of the connection uses it.
 type session struct {
 	born        time.Time
 	unconfirmed bool // the server stopped waiting for a standby
@@ -43,7 +43,7 @@ type session struct {
 
 const sessionKey = "github.com/evolvego/evolve/store/postgres"
 
-// sessionOf returns nil if the pool of conn was not configured.
+// sessionOf returns the notes about conn, nil if its pool was not configured.
 func sessionOf(conn *pgx.Conn) *session {
 	s, _ := conn.PgConn().CustomData()[sessionKey].(*session)
 	return s
@@ -72,7 +72,7 @@ func onConn(ctx context.Context, pool *pgxpool.Pool, do func(conn *pgx.Conn) err
 	return confirmed(conn.Conn(), do)
 }
 
-// confirmed calls do, and fails if what do committed was not confirmed.
+// confirmed calls do, and returns errUnconfirmed if a commit of do was not confirmed.
 func confirmed(conn *pgx.Conn, do func(conn *pgx.Conn) error) error {
 	s := sessionOf(conn)
 	if s == nil {
@@ -86,22 +86,23 @@ func confirmed(conn *pgx.Conn, do func(conn *pgx.Conn) error) error {
 	return err
 }
 
-// reading calls do with a connection, and with another one if the first turns out to be
-// lost or of a server that cannot serve.
+// reading calls do with a connection, and with another one if the first is lost or leads to
+// a server that cannot serve.
 func (b *backend) reading(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.serving(ctx, func(err error) bool { return isUnfit(err) || lost(err) },
 		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
-// writing is reading of what must not be done twice: it calls do again only if the server
-// has refused it, or never got it.
+// writing is like reading, for what must not happen twice: it calls do again only if the
+// server has refused the statement, or never got it.
 func (b *backend) writing(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.serving(ctx, func(err error) bool { return isUnfit(err) && isRefusal(err) || pgconn.SafeToRetry(err) },
 		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
-// serving gives up each connection that turns out to be unfit. As long as the connection
-// was made before the call, another one may lead to a server that serves.
+// serving calls do, and gives up a connection whose server cannot serve. It calls do again,
+// if again allows it, while the connection was made before the call: a new one may lead to
+// another server.
 func (b *backend) serving(
 	ctx context.Context, again func(error) bool, do func(ctx context.Context, conn *pgx.Conn) error,
 ) error {
@@ -123,8 +124,8 @@ func (b *backend) serving(
 	}
 }
 
-// giveUp closes a connection whose server cannot serve, and soon those of the pool that were
-// made when it was: the name may lead to another server by now.
+// giveUp closes a connection whose server cannot serve, and renews the others: the name may
+// lead to another server by now.
 func (b *backend) giveUp(ctx context.Context, conn *pgx.Conn) {
 	ended, cancel := context.WithCancel(ctx)
 	cancel() // do not wait for the server
@@ -132,7 +133,7 @@ func (b *backend) giveUp(ctx context.Context, conn *pgx.Conn) {
 	b.renew()
 }
 
-// renew has all connections made anew, at most once a second.
+// renew replaces all connections, at most once a second.
 func (b *backend) renew() {
 	now, last := time.Now().UnixNano(), b.renewed.Load() //nolint:forbidigo // of the server
 	if now-last < int64(time.Second) || !b.renewed.CompareAndSwap(last, now) {
@@ -142,8 +143,9 @@ func (b *backend) renew() {
 	b.news.hangUp()
 }
 
-// checkServes gives up the connections if the server has become read-only: the old primary
-// of a failover answers reads for as long as it is up, and has no news.
+// checkServes asks, at most once in a silence, whether the server still takes writes, and
+// gives up the connections if it does not. After a failover the old primary may go on to
+// answer reads, and never has news.
 func (b *backend) checkServes(ctx context.Context) {
 	now, last := time.Now().UnixNano(), b.looked.Load() //nolint:forbidigo // of the server
 	if !b.writable || now-last < int64(b.silence) || !b.looked.CompareAndSwap(last, now) {
@@ -159,7 +161,8 @@ func (b *backend) checkServes(ctx context.Context) {
 	})
 }
 
-// isWritable reports whether the server takes writes: it is no replica, nor made read-only.
+// isWritable reports whether the server takes writes, that is, whether it is neither a
+// replica nor set to be read-only.
 func isWritable(ctx context.Context, q querier) (writable bool, err error) {
 	err = q.QueryRow(ctx, "SELECT current_setting('transaction_read_only') = 'off'").Scan(&writable)
 	return writable, err

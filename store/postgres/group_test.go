@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/postgres"
@@ -143,5 +144,23 @@ func TestAbandoned(t *testing.T) {
 		if err != nil || len(page.Events) != want {
 			t.Errorf("stream %d has %d events, %v; want %d", i, len(page.Events), err, want)
 		}
+	}
+}
+
+// TestGroupIsTold: subscriptions of the store learn at once of what a group has appended.
+func TestGroupIsTold(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	st := open(t, url, postgres.WithPollOnly(time.Hour))
+	seen := make(chan []uint64, 1)
+	go func() { seen <- followed(within(t), st, "End") }()
+	appendTo(t, st, stream(1), 1)
+	grouped(t, st, url, func() { appendTo(t, st, stream(2), 1) }, func() { appendTo(t, st, store.Stream{Type: "End", ID: "1"}, 1) })
+	page, err := st.Read(within(t), store.Stream{Type: "End", ID: "1"}, store.ReadOptions{})
+	if err != nil || len(page.Events) != 1 {
+		t.Fatalf("Read = %d events, %v", len(page.Events), err)
+	}
+	if got := <-seen; !slices.Equal(got, upTo(int(page.Events[0].Position))) {
+		t.Errorf("Subscribe yielded %v, want 1 to %d", got, page.Events[0].Position)
 	}
 }

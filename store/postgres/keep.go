@@ -13,15 +13,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// querier is a pool or a transaction.
+// querier is a connection or a transaction.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// SaveSnapshot is [store.Snapshots.SaveSnapshot]. A version above
-// [store.MaxVersion] is an *[store.InvalidError].
+// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It is an *[store.InvalidError] if the
+// version is above [store.MaxVersion].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	b := s.backend
 	return b.write(ctx, func(ctx context.Context, q querier) error { return b.saveSnapshot(ctx, q, s.tenant, snap) })
@@ -65,7 +65,7 @@ func (s *Store) LoadSnapshot(
 	return snap, true, nil
 }
 
-// one scans a row, and reports whether there is one.
+// one scans a row, and reports whether there was one.
 func one(row pgx.Row, to ...any) (bool, error) {
 	err := row.Scan(to...)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -114,8 +114,8 @@ func (b *backend) checkpoint(ctx context.Context, q querier, tenant, name string
 	return c, err
 }
 
-// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. A position above
-// [store.MaxVersion] is an *[store.InvalidError].
+// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It is an *[store.InvalidError] if
+// the position is above [store.MaxVersion].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	b := s.backend
 	return b.write(ctx, func(ctx context.Context, q querier) error {
@@ -148,7 +148,7 @@ func (b *backend) saveCheckpoint(
 		name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. The clock is that of the server.
+// AcquireLease is [store.Leases.AcquireLease]. Leases run by the clock of the server.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err

@@ -15,16 +15,15 @@ import (
 )
 
 const (
-	// maxGroup is how many appends one transaction commits at most.
+	// maxGroup is the most appends of a group.
 	maxGroup = 512
-	// maxGroupEvents and maxGroupData are at how many events and bytes of data a
-	// group is not joined any more.
+	// maxGroupEvents and maxGroupData are the numbers of events and of bytes of data
+	// from which a group takes no more appends.
 	maxGroupEvents = 4096
 	maxGroupData   = 8 << 20
-	// maxNews is how long the news of a group can be; the server takes less than 8000.
+	// maxNews is the most bytes of a notification; the server takes less than 8000.
 	maxNews = 7000
-	// attempts is how often an append is tried that other transactions got in the
-	// way of.
+	// attempts is how often an append is tried when other transactions get in its way.
 	attempts = 3
 )
 
@@ -38,9 +37,9 @@ const (
 	abandoned
 )
 
-// lane commits appends in groups, of which up to two are under way: one waits for the lock on
-// the log while the other commits and travels back. An append that finds nobody before it
-// is committed by its caller, which spares two switches of goroutines.
+// lane commits appends in groups. Up to two groups are under way: one waits for the lock on
+// the log while the other commits. An append that finds no other is committed by its caller,
+// which saves two switches of goroutines.
 type lane struct {
 	backend *backend
 	running sync.WaitGroup // the groups under way but for those of one
@@ -53,7 +52,7 @@ type lane struct {
 	closed  bool         // guarded by mu
 }
 
-// close begins no group any more, and returns when those under way are done.
+// close makes sure that no more groups begin, and returns when those under way are done.
 func (l *lane) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -61,8 +60,8 @@ func (l *lane) close() {
 	l.running.Wait()
 }
 
-// submit makes an append and returns when it is committed. If ctx ends before it was
-// begun, it is never made.
+// submit makes an append and returns when it is committed. If ctx ends before the append
+// is in a group, it is never made.
 func (l *lane) submit(ctx context.Context, a *appending) error {
 	l.mu.Lock()
 	if l.busy == 0 && len(l.queue) == 0 {
@@ -113,9 +112,9 @@ func (l *lane) end() {
 	l.start()
 }
 
-// start begins groups of what waits; mu is held. The first one never waits for more. A
-// second one begins when it is worth a commit of its own: when it has about as many as a
-// group usually has.
+// start begins groups with the appends that wait; mu is held. The first group never waits
+// for more of them. A second one begins when it is worth a commit of its own, that is, when
+// it is about as large as groups usually are.
 func (l *lane) start() {
 	for l.busy < groups && len(l.queue) > 0 && !l.closed {
 		if l.busy > 0 && len(l.queue) < max(l.largest, l.usual/2) {
@@ -138,7 +137,7 @@ func (l *lane) start() {
 	}
 }
 
-// gather moves what can be in g, and is still wanted, from the queue to g; mu is held.
+// gather moves appends from the queue to g, and drops those that were abandoned; mu is held.
 func (l *lane) gather(g *group) {
 	kept := l.queue[:0]
 	for i, a := range l.queue {
@@ -159,8 +158,8 @@ func (l *lane) gather(g *group) {
 	l.queue = kept
 }
 
-// group is appends that are committed together. It is given up when nobody waits for
-// any of them any more.
+// group is the appends that are committed together. It is given up when no caller waits
+// for any of them.
 type group struct {
 	members      []*appending
 	claimers     []*appending      // those of members with claims
@@ -174,8 +173,8 @@ func (g *group) full() bool {
 	return len(g.members) == maxGroup || g.events >= maxGroupEvents || g.size >= maxGroupData
 }
 
-// excludes reports whether a has to wait for the outcome of one in g: it has an event
-// id or a key in common, or one of them claims and they are of the same stream.
+// excludes reports whether a has to wait for the outcome of an append in g: both have an
+// event id or a key in common, or both are of one stream and one of them has claims.
 func (g *group) excludes(a *appending) bool {
 	if len(g.members) == 0 {
 		return false
@@ -237,14 +236,14 @@ func (a *appending) names() iter.Seq[name] {
 	}
 }
 
-// leave is called by each who does not wait any more.
+// leave is called by a caller that waits no longer.
 func (g *group) leave() {
 	if g.waiting.Add(-1) == 0 {
 		time.AfterFunc(patience, g.cancel) // most end soon, and the connection is worth it
 	}
 }
 
-// commitOne makes the append of a caller that waits for it here, and tells the others.
+// commitOne makes one append in the goroutine of its caller.
 func (b *backend) commitOne(ctx context.Context, a *appending) error {
 	return b.calling(ctx, func(ctx context.Context) error {
 		err := b.tryCommit(ctx, []*appending{a})
@@ -255,8 +254,8 @@ func (b *backend) commitOne(ctx context.Context, a *appending) error {
 	})
 }
 
-// commit makes the appends of members in one transaction, or each half in its own if the
-// database refuses them together, and tells those who wait.
+// commit makes the appends of members in one transaction, and wakes their callers. If the
+// database refuses them together, it commits each half on its own.
 func (b *backend) commit(ctx context.Context, members []*appending) {
 	err := b.tryCommit(ctx, members)
 	if rest := unsettled(members); len(rest) > 1 && isBadValue(err) {
@@ -279,12 +278,12 @@ func (b *backend) commit(ctx context.Context, members []*appending) {
 	}
 }
 
-// unsettled returns those of members of which it is not known what became of them.
+// unsettled returns those of members whose outcome is not known.
 func unsettled(members []*appending) []*appending {
 	return slices.DeleteFunc(slices.Clone(members), func(a *appending) bool { return a.settled })
 }
 
-// tryCommit is one transaction, and again if others were in its way.
+// tryCommit is transact with a connection, and within bounded time.
 func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	inner, cancel := context.WithTimeoutCause(ctx, 4*b.bound, errSilent)
 	defer cancel()
@@ -295,8 +294,8 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	return err
 }
 
-// transact makes the appends of members by one statement if that can do it, and those that it
-// cannot do by the function in the database.
+// transact makes the appends of members: by one statement if it can, and the others by the
+// function in the database, again if other transactions got in the way.
 func (b *backend) transact(ctx context.Context, q querier, members []*appending) error {
 	if rest := unsettled(members); b.isQuick(rest) { // all of them, unless it is called again
 		quick := b.quickAppend
@@ -319,8 +318,8 @@ func (b *backend) transact(ctx context.Context, q querier, members []*appending)
 	}
 }
 
-// isQuick reports whether one statement can make the appends of members: they claim nothing,
-// are to streams of their own, and in one log.
+// isQuick reports whether one statement can make the appends of members: none has claims,
+// each has a stream of its own, and all are in one log.
 func (b *backend) isQuick(members []*appending) bool {
 	if !b.quickly {
 		return false
@@ -340,8 +339,8 @@ func (b *backend) isQuick(members []*appending) bool {
 	return streams == nil || len(streams) == len(members)
 }
 
-// quickAppend makes an append, and settles it, unless the function has to have a look: at an id
-// that is taken, or at a log that is new.
+// quickAppend makes one append by a statement, and settles it. If an id is taken or the log
+// is new, it does neither, and leaves the append to the function.
 func (b *backend) quickAppend(ctx context.Context, q querier, members []*appending) error {
 	a, query := members[0], b.sql.quickOne
 	if len(a.events) > 1 {
@@ -363,7 +362,8 @@ func (b *backend) quickAppend(ctx context.Context, q querier, members []*appendi
 	return nil
 }
 
-// quickAppends makes the appends of members whose streams are as expected, and settles those.
+// quickAppends makes the appends whose streams are at a version that they expect, by one
+// statement, and settles those.
 func (b *backend) quickAppends(ctx context.Context, q querier, members []*appending) error {
 	var before int64
 	var versions, positions []int64
@@ -381,13 +381,13 @@ func (b *backend) quickAppends(ctx context.Context, q querier, members []*append
 	return nil
 }
 
-// append settles a as appended.
+// append sets the outcome of a: it was appended.
 func (a *appending) append(version, position int64) {
 	a.settled = true
 	a.appended = store.Appended{Version: uint64(version), Position: uint64(position)} //nolint:gosec // not negative
 }
 
-// call has the database make the appends of members and settles them.
+// call makes the appends of members by the function in the database, and settles them.
 func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
 	rows, err := q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
 	if err != nil {
@@ -411,7 +411,7 @@ func (b *backend) call(ctx context.Context, q querier, members []*appending) err
 
 var errShort = errors.New("the answer to an append is too short")
 
-// tenantsOf returns the tenants of members, each once.
+// tenantsOf returns the tenants of members, sorted, each once.
 func tenantsOf(members []*appending) []string {
 	tenants := make([]string, 0, 4)
 	for _, a := range members {
@@ -423,8 +423,8 @@ func tenantsOf(members []*appending) []string {
 	return slices.Compact(tenants)
 }
 
-// newsOf returns what to tell those who listen: the tenants as JSON, or nothing if
-// they are too many, which stands for all.
+// newsOf returns the text of a notification: the tenants as JSON, or nothing, which stands
+// for all, if they are too many.
 func newsOf(tenants []string) string {
 	text, err := json.Marshal(tenants)
 	if err != nil || len(text) > maxNews {

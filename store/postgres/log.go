@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxScan is how many events of the log a filter is tried on for one page, so that
-	// one that matches little ends in bounded time.
+	// maxScan is how many events of the log are looked at for a page with a filter, so
+	// that a filter that matches little ends in bounded time.
 	maxScan = 8192
 	// maxSubscribed is how many events a page of a subscription has at most.
 	maxSubscribed = 256
@@ -29,9 +29,8 @@ func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	return head, err
 }
 
-// ReadAll is [store.Log.ReadAll]. No page is longer than 1,000 events, goes on
-// after 32 MiB of data, or comes from more than 8,192 events that the filter was
-// tried on.
+// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events, ends after 32 MiB of
+// data, and with a filter is taken from at most 8,192 events.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	p, err := s.readLog(ctx, o, 0, nil)
 	if err != nil {
@@ -40,8 +39,8 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return p.page(), nil
 }
 
-// readLog reads a page, and the id of the event at position last. It calls progress, if
-// that is not nil, with each row that comes.
+// readLog reads a page, and the id of the event at position last. It calls progress for
+// each row, unless progress is nil.
 func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64, progress func()) (*pager, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -67,7 +66,7 @@ func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64, pr
 	return p, err
 }
 
-// names returns those of names that anything can have, nil if there are no names.
+// names returns those of names that the database can hold, nil if names is empty.
 func names(names []string) []string {
 	if len(names) == 0 {
 		return nil
@@ -75,7 +74,7 @@ func names(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return storable(name) != name })
 }
 
-// storable returns what of s, from its beginning on, the database can take as text.
+// storable returns the longest beginning of s that the database takes as text.
 func storable(s string) string {
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		s = s[:i]
@@ -90,12 +89,13 @@ func storable(s string) string {
 	return s
 }
 
-// Subscribe is [store.Log.Subscribe]. The loop runs where it is, and holds no
-// connection while the page is handled. Pages have at most 256 events. It outlives
-// the connections: when the server is away it tries again, for up to a minute, and
-// goes on where it was. If the log is not the one that it has read any more, since a
-// backup was restored or a replica without the last events was promoted, it ends
-// with an error that is [store.ErrLogDiverged].
+// Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop, and holds no
+// connection while the loop handles a page. Pages have at most 256 events.
+//
+// If the server does not answer, or refuses a read, Subscribe tries again for about a
+// minute and then continues where it was, or yields the error. If the log is no longer
+// the one that was read, because a backup was restored or a replica without the last
+// events was promoted, it ends with an error that is [store.ErrLogDiverged].
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {
@@ -111,7 +111,7 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 	}
 }
 
-// subscription is where a loop over Subscribe is.
+// subscription is the state of a loop over Subscribe.
 type subscription struct {
 	store *Store
 	o     store.LogOptions
@@ -141,7 +141,7 @@ func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bo
 	}
 }
 
-// wait returns when ctx or the backend ends, on news, or, with false, after a time.
+// wait returns true on news, or when ctx or the backend ends, and false after a time.
 func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -155,7 +155,7 @@ func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{
 	return true
 }
 
-// next reads the next page, however often it takes while the server is away.
+// next reads the next page, and tries again while the server is away.
 func (s *subscription) next(ctx context.Context) (store.Page, error) {
 	b := s.store.backend
 	giveUp := time.Now().Add(3 * b.bound) //nolint:forbidigo // of the server
@@ -174,7 +174,7 @@ func (s *subscription) next(ctx context.Context) (store.Page, error) {
 	}
 }
 
-// try reads the next page, unless the server is silent for too long.
+// try reads the next page, and gives up if the server is silent for too long.
 func (s *subscription) try(ctx context.Context) (*pager, error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -188,10 +188,11 @@ func (s *subscription) try(ctx context.Context) (*pager, error) {
 	return p, err
 }
 
-// errSilent is a read in the background, or an append, that nothing comes back of.
+// errSilent is the answer to a read in the background, or an append, that the server has not
+// answered in time.
 var errSilent error = &Error{Kind: ErrUnavailable, Err: errors.New("the server does not answer")}
 
-// verify checks that the last event that was yielded is still the one at its position.
+// verify checks that the last event that was yielded is still at its position.
 func (s *subscription) verify(p *pager) error {
 	if p.last == s.last.EventID {
 		return nil

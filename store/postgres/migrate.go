@@ -12,11 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Migrations are the files that make the schema, migrations/001_init.sql and so on,
-// for those who run them with a tool of their own: in order, each in a transaction,
-// in a database that has the schema "evolve". Each records itself in
-// evolve.migration, so that [Open] knows what was run. For another schema, replace
-// each "evolve." in them.
+// Migrations are the files that make the schema, migrations/001_init.sql and so on. If
+// you run them with a tool of your own, run them in order, each in a transaction, in a
+// database that has the schema "evolve". Each file records itself in evolve.migration,
+// so that [Open] knows which were run. For another schema, replace each "evolve." in
+// them, by the quoted name outside of string literals.
 //
 //go:embed migrations
 var Migrations embed.FS

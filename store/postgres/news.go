@@ -9,12 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// maxPause is the longest pause before listening is tried again.
+// maxPause is the longest pause before the store tries to listen again.
 const maxPause = 5 * time.Second
 
-// news tells those who wait that the log of their tenant may have something new. It
-// is a hint: what is told is read, and what is not told is found by looking now and
-// then.
+// news wakes the subscriptions of a tenant when its log may have new events. It is a
+// hint: a subscription that is woken reads, and one that is not reads now and then.
 type news struct {
 	listeners sync.WaitGroup // the goroutine that listens
 
@@ -25,7 +24,7 @@ type news struct {
 	drop  context.CancelFunc       // ends the connection that listens; guarded by mu
 }
 
-// next returns what is closed at the next news of tenant.
+// next returns a channel that is closed at the next news of tenant.
 func (n *news) next(tenant string) <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -40,7 +39,7 @@ func (n *news) next(tenant string) <-chan struct{} {
 	return wake
 }
 
-// tell wakes those who wait for news of one of tenants, or all if there are none.
+// tell wakes the subscriptions of tenants, or all of them if tenants is empty.
 func (n *news) tell(tenants []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -59,8 +58,7 @@ func (n *news) tell(tenants []string) {
 	}
 }
 
-// listen has somebody listen to the server until the function that it returns is
-// called.
+// listen makes sure that a goroutine listens to the server until end is called.
 func (b *backend) listen() (end func()) {
 	n := &b.news
 	if b.pollOnly {
@@ -85,8 +83,8 @@ func (b *backend) listen() (end func()) {
 	}
 }
 
-// keepListening listens, on a new connection when one is lost, until ctx or the
-// backend ends.
+// keepListening listens until ctx or the backend ends, on a new connection whenever one
+// is lost.
 func (b *backend) keepListening(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -116,8 +114,8 @@ func (n *news) hangUp() {
 	}
 }
 
-// listenOnce listens on one connection until it is lost, or as old as the pool lets its
-// connections get.
+// listenOnce listens on one connection until it is lost, or older than the connections of
+// the pool may get.
 func (b *backend) listenOnce(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -141,7 +139,8 @@ func (b *backend) listenOnce(ctx context.Context) {
 	}
 }
 
-// takeOut takes a connection out of the pool that listens, and is not to be lent to others.
+// takeOut takes a connection out of the pool, so that it is not lent to others, and has it
+// listen.
 func (b *backend) takeOut(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.bound)
 	defer cancel()
@@ -159,8 +158,8 @@ func (b *backend) takeOut(ctx context.Context) (*pgx.Conn, error) {
 	return pooled.Hijack(), nil
 }
 
-// hear waits for one notification, or asks after a silence whether the server is there
-// and still takes writes, and reports whether it does.
+// hear waits for one notification. After a silence it asks whether the server still takes
+// writes, and returns false if it does not.
 func (b *backend) hear(ctx context.Context, conn *pgx.Conn) bool {
 	quiet, cancel := context.WithTimeout(ctx, b.silence)
 	defer cancel()

@@ -10,12 +10,12 @@ import (
 const (
 	// maxPage is how many events a page holds at most.
 	maxPage = 1000
-	// maxPageData is at how many bytes of data a page ends.
+	// maxPageData is the number of bytes of data after which a page ends.
 	maxPageData = 32 << 20
 )
 
-// Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
-// after 32 MiB of data.
+// Read is [store.Store.Read]. A page has at most 1,000 events, and ends after 32 MiB of
+// data.
 func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (page store.Page, err error) {
 	b := s.backend
 	err = b.read(ctx, func(ctx context.Context, q querier) error {
@@ -46,7 +46,7 @@ func (b *backend) readStream(
 	return p.page(), nil
 }
 
-// pager makes a page of a stream or a log, of what is numbered from from on.
+// pager makes a page of a stream or of a log.
 type pager struct {
 	asked    uint64 // from
 	from     int64  // as a query takes it
@@ -81,8 +81,8 @@ func newPager(from uint64, limit int, backward bool) *pager {
 	return p
 }
 
-// read reads the page by a query whose rows are those of row. It begins anew if it is
-// called again.
+// read reads the page with a query that returns rows like row. A second call begins
+// again.
 func (p *pager) read(ctx context.Context, q querier, query string, args ...any) error {
 	p.events, p.seen, p.data, p.full = nil, 0, 0, false
 	rows, err := q.Query(ctx, query, args...)
@@ -114,13 +114,13 @@ func (p *pager) read(ctx context.Context, q querier, query string, args ...any) 
 	return rows.Err()
 }
 
-// begin takes the row that is no event.
+// begin takes the first row, which is no event.
 func (p *pager) begin(r *row) {
 	p.head, p.bound, p.first, p.last = uint64(r.position), uint64(-r.version), uint64(r.schema), string(r.id) //nolint:gosec // not negative
 }
 
-// add adds the event of r, or only counts it if the filter does not match: the query
-// may let through too much.
+// add adds the event of r. If the filter does not match, which the query cannot always
+// tell, add only counts the event.
 func (p *pager) add(r *row) error {
 	p.seen++
 	if p.events == nil {
@@ -144,7 +144,7 @@ func (p *pager) add(r *row) error {
 	return nil
 }
 
-// page returns the page, after read.
+// page returns the page that was read.
 func (p *pager) page() store.Page {
 	page := store.Page{Events: p.events, Head: p.head}
 	if p.backward {
@@ -157,7 +157,7 @@ func (p *pager) page() store.Page {
 	return page
 }
 
-// after returns where the next page begins, forward.
+// after returns where the next page forward begins.
 func (p *pager) after() uint64 {
 	switch {
 	case p.full:
@@ -168,7 +168,7 @@ func (p *pager) after() uint64 {
 	return max(p.asked, 1, p.head+1)
 }
 
-// before returns where the next page begins, backward; 0 if there is none.
+// before returns where the next page backward begins, and 0 if there is none.
 func (p *pager) before() uint64 {
 	switch {
 	case p.full && p.number <= p.first:

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// row is a row of a page: an event, or, where the version is not above 0, what
-// headRow tells. It is scanned into again and again.
+// row is a row of a page: an event, or, if the version is 0 or less, what headRow
+// returns. It is reused for the next row.
 type row struct {
 	position, version             int64
 	streamType, streamID          text
@@ -24,11 +24,11 @@ type row struct {
 	columns                       []any
 }
 
-// text is a column of text that is often the same as in the row before, and then shares
-// its memory.
+// text is a column that often has the same text as in the row before, whose memory it
+// then shares.
 type text string
 
-// ScanBytes is how pgx scans into it.
+// ScanBytes is called by pgx with the text of a row.
 func (t *text) ScanBytes(v []byte) error {
 	if string(*t) != string(v) {
 		*t = text(v)
@@ -36,7 +36,7 @@ func (t *text) ScanBytes(v []byte) error {
 	return nil
 }
 
-// newRow returns a row of eventColumns, and those of the stream if it is of a log.
+// newRow returns a row for eventColumns, and for those of the stream if it is of a log.
 func newRow(log bool) *row {
 	r := new(row)
 	r.columns = []any{
@@ -49,7 +49,7 @@ func newRow(log bool) *row {
 	return r
 }
 
-// scan reads the next row; what was read before is not changed.
+// scan reads the next row. It does not change events that were read before.
 func (r *row) scan(rows pgx.Rows) error {
 	r.headers, r.data = nil, nil
 	return rows.Scan(r.columns...)

@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// setUp has a connection read by the indexes, in their order, and plan each statement once:
-// what it has planned while there were few events it keeps when there are many. It also
-// sets what a role or a database may have set otherwise. Behind a pooler it changes
-// nothing: the session may be lent to another program next.
+// setUp makes a session use the indexes, and plan each statement once: a plan that was made
+// while there were few events is kept when there are many. It also sets what the role or
+// the database may have set otherwise. Behind a pooler it changes nothing, because the
+// session may be lent to another program next.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	const set = `SELECT set_config(name, value, false) FROM (VALUES
 ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('plan_cache_mode', 'force_generic_plan'),
@@ -23,8 +23,8 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// check makes sure that the server and the connections are what a store needs, and notes
-// in c what they are.
+// check makes sure that a store can work with the server and the connections, and sets
+// what of c depends on them.
 func check(ctx context.Context, pool *pgxpool.Pool, c *config) error {
 	return onConn(ctx, pool, func(conn *pgx.Conn) error {
 		if sessionOf(conn) == nil {
@@ -70,9 +70,10 @@ current_setting('plan_cache_mode') = 'force_generic_plan' AND current_setting('l
 	return nil
 }
 
-// checkPooler fails if conn is lent by a pooler for single transactions. Such a pooler
-// answers with a process id of its own, as others do, and two of its clients can meet
-// the same session one after the other, though neither has left.
+// checkPooler returns ErrPooler if conn belongs to a pooler that lends sessions for single
+// transactions. Every pooler tells its clients a process id that is not the server's. Only
+// behind such a pooler can two clients have the same session in turns, or one client have
+// two sessions.
 func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error {
 	first, err := processID(ctx, conn)
 	if err != nil || first == conn.PgConn().PID() {
@@ -97,8 +98,8 @@ func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error 
 	return nil
 }
 
-// meet reports whether other gets the session that conn has just had, or conn another one
-// than it had.
+// meet reports whether other gets the session that conn had, or conn another one than
+// before.
 func meet(ctx context.Context, conn, other *pgx.Conn) (met bool, err error) {
 	first, err := processID(ctx, conn)
 	if err != nil {
@@ -119,7 +120,7 @@ func meet(ctx context.Context, conn, other *pgx.Conn) (met bool, err error) {
 	return again != first, err
 }
 
-// processID returns that of the session that answers.
+// processID returns the process id of the session that answers.
 func processID(ctx context.Context, conn *pgx.Conn) (id uint32, err error) {
 	results, err := conn.PgConn().Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
 	if err != nil {

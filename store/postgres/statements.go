@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// statements are the queries of a schema.
+// statements holds the SQL for a schema.
 type statements struct {
 	append                 string
 	quickOne, quickSeveral string
@@ -13,7 +13,7 @@ type statements struct {
 
 	read, readBackward string
 	head               string
-	// The log, with or without a filter.
+	// Pages of the log, with and without a filter.
 	log, logBackward, filtered, filteredBackward string
 
 	saveSnapshot, loadSnapshot                    string
@@ -26,12 +26,13 @@ type statements struct {
 	saveDocuments, removeDocuments                string
 }
 
-// eventColumns are those that a row begins with.
+// eventColumns are the columns that each row of a page begins with.
 const eventColumns = `position, version, id, type, schema, content_type, time, recorded_at,
   correlation, causation, actor, headers, data`
 
-// headRow returns a row of eventColumns that is no event, but tells what a pager has
-// to know: the version is minus a bound, and the schema the first number there is.
+// headRow returns a query for a row with eventColumns that is no event, but what a pager
+// has to know: the position is the head, the version is minus a bound, the id is that of
+// an event, and the schema is the first number that exists.
 func headRow(head, bound, id, first string) string {
 	return "SELECT " + head + ", -" + bound + ", " + id + ", '', " + first +
 		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, '', '', '', NULL::jsonb, ''::bytea"
@@ -91,8 +92,8 @@ func newStatements(schema, channel string) *statements {
 	return s
 }
 
-// The events of a quick append, of one event or several: not in FROM, which would copy
-// each array.
+// The events of a quick append, one or several. They are not unnested in FROM, because
+// that would copy each array.
 const (
 	quickEvent = "1 AS place, $7::text AS id, $8::text AS type, $9::bigint AS schema, $10::text AS content_type, " +
 		"$11::timestamptz AS time, $12::text AS correlation, $13::text AS causation, $14::text AS actor, " +
@@ -103,23 +104,23 @@ const (
 		"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
 )
 
-// quickTaken tells of several ids whether one is taken, with a look at all but the first
-// only if nothing was appended.
+// quickTaken returns the expression for whether one of several ids is taken. It looks at
+// all but the first only if nothing was appended.
 func quickTaken(schema string) string {
 	return "taken OR head IS NULL AND EXISTS (SELECT FROM unnest($7::text[]) u (id) WHERE " + isTaken(schema+".event", "u.id") + ")"
 }
 
-// isTaken returns whether an id is taken. It looks for the first that is not less, since the
-// order leaves one index to do that by: for the id alone, a table that was never
-// analyzed lets the planner take any index that begins with the tenant.
+// isTaken returns the expression for whether an id is taken. It looks for the first id that
+// is not less, because only one index has that order. To look for the id alone, on a table
+// that was never analyzed, the planner may choose any index that begins with the tenant.
 func isTaken(event, id string) string {
 	return "coalesce((SELECT x.id FROM " + event + " x WHERE x.tenant = $3 AND x.id >= " + id + " ORDER BY x.id LIMIT 1) = " + id + ", false)"
 }
 
-// quickStatement returns the statement for a [backend.quick] append of count events. It sees
-// what was committed before it began, and so may take the stream for older than it is
-// when the log is locked, or an id for free: then the constraints refuse it, as no
-// version is there twice. The head is what the lock has waited for.
+// quickStatement returns the statement for an append of count events. It sees what was
+// committed before it began, so while it waits for the lock on the log, the stream may move
+// on and an id may be taken without its notice. Then the constraints refuse it. The head is
+// the one after the wait, because an UPDATE reads its row again.
 func quickStatement(schema, channel, events, count, first, anyTaken string) string {
 	event := schema + ".event"
 	return "WITH v AS MATERIALIZED (SELECT " + number("SELECT version FROM "+event+
@@ -134,11 +135,12 @@ func quickStatement(schema, channel, events, count, first, anyTaken string) stri
 		"SELECT v.version, coalesce(l.head, 0), " + anyTaken + " FROM v LEFT JOIN l ON true"
 }
 
-// quickGroupStatement is quickStatement for a group of appends to streams of their own, as
-// arrays: those whose stream is as expected are made. It returns the head before them, -1 if
-// the log is new, and of each append the version of its stream, its place after the head, and
-// whether it was made. Of an append that would be made again, at any version, it looks at the
-// first id; any other id that is taken the constraints refuse.
+// quickGroupStatement is quickStatement for a group of appends, each to a stream of its own.
+// It makes the appends whose streams are at a version that they expect. It returns the head
+// before them, or -1 if the log is new, and for each append the version of its stream, its
+// place after the head, and whether it was made. For an append that expects no exact version
+// it also looks whether the first id is taken. The constraints refuse any other id that is
+// taken, and with it the group.
 func quickGroupStatement(schema, channel string) string {
 	event := schema + ".event"
 	const list = "unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $17::bigint[], $18::int[], $19::text[]) " +
@@ -158,16 +160,16 @@ func quickGroupStatement(schema, channel string) string {
 		"SELECT coalesce(l.head, CASE WHEN v.total > 0 THEN -1 ELSE 0 END), v.versions, v.places::bigint[], v.made FROM v LEFT JOIN l ON true"
 }
 
-// groupEvents are the events of a quick group, with the places of their appends.
+// groupEvents are the events of a group, each with the index of its append and its place in it.
 const groupEvents = "unnest($20::int[]) AS append, unnest($21::int[]) AS place, unnest($22::text[]) AS tenant, " +
 	"unnest($23::text[]) AS stream_type, unnest($24::text[]) AS stream_id, " +
 	"unnest($7::text[]) AS id, unnest($8::text[]) AS type, unnest($9::bigint[]) AS schema, unnest($10::text[]) AS content_type, " +
 	"unnest($11::timestamptz[]) AS time, unnest($12::text[]) AS correlation, unnest($13::text[]) AS causation, " +
 	"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
 
-// readStatements returns the queries for a page of a stream, of a log, and of what of a
-// log a filter matches. Each is one statement, so that a page is of one moment. In a
-// log, the row of the head also has the id of the event at a position.
+// readStatements returns the queries for a page of a stream, of a log, and of the events of
+// a log that a filter matches. Each is one statement, so that a page shows one moment. For a
+// log, the first row also has the id of the event at a position.
 func readStatements(event string, backward bool) (read, log, filtered string) {
 	order, beyond, upto := "", ">=", "<="
 	if backward {
@@ -188,7 +190,7 @@ func readStatements(event string, backward bool) (read, log, filtered string) {
 	events := " UNION ALL (SELECT " + eventColumns + ", stream_type, stream_id FROM " + event + ofLog + "AND position " + beyond + " $2 "
 	end := "ORDER BY position" + order + " LIMIT $3)"
 	log = headRow(head, "0::bigint", id, first) + ", '', ''" + events + end
-	// How far is looked, so that a filter that matches little ends in bounded time.
+	// The last position that is looked at, so that a filter that matches little ends in bounded time.
 	bound := fmt.Sprintf("SELECT position AS n FROM %s%sAND position %s $2 ORDER BY position%s OFFSET %d LIMIT 1",
 		event, ofLog, beyond, order, maxScan-1)
 	filtered = "WITH bound AS MATERIALIZED (" + bound + ") " +
@@ -199,5 +201,5 @@ func readStatements(event string, backward bool) (read, log, filtered string) {
 	return read, log, filtered
 }
 
-// number returns the expression of the one number of query, 0 if there is none.
+// number returns the expression for the number that query returns, 0 if it returns none.
 func number(query string) string { return "coalesce((" + query + "), 0)" }

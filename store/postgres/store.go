@@ -25,25 +25,26 @@ var (
 )
 
 const (
-	// patience is how long Close waits for what is under way, and how long an append
-	// goes on that nobody waits for any more.
+	// patience is how long Close waits for calls, and how long a group of appends goes
+	// on after its last caller has left.
 	patience = 5 * time.Second
-	// silence is after how much of it a server is asked whether it still serves.
+	// silence is how long no news may come before the server is asked whether it still
+	// takes writes.
 	silence = 5 * time.Second
-	// bound is how long a read in the background goes on without an answer, and a
-	// quarter of how long an append does, which may wait for the log for ten seconds.
+	// bound is how long a read in the background waits for an answer. An append, which
+	// may wait for the lock on the log for ten seconds, waits four times as long.
 	bound = 15 * time.Second
 )
 
-// Store is the store of one tenant; [Open] and [New] return that of
-// [store.DefaultTenant], and [Store.Tenant] those of the others in the same
-// schema. It is safe for concurrent use. The zero Store is not usable.
+// Store is the store of one tenant. [Open] and [New] return that of
+// [store.DefaultTenant], and [Store.Tenant] returns the others in the same schema. It is
+// safe for concurrent use. The zero Store cannot be used.
 type Store struct {
 	backend *backend
 	tenant  string
 }
 
-// backend is what the stores of all tenants share.
+// backend is shared by the stores of all tenants.
 type backend struct {
 	config
 	pool *pgxpool.Pool
@@ -74,8 +75,8 @@ func newBackend(pool *pgxpool.Pool, c *config) *Store {
 	return &Store{backend: b, tenant: store.DefaultTenant}
 }
 
-// Tenant returns the store of tenant id. It is an *[store.InvalidError] if id
-// cannot be a tenant's, and [store.ErrClosed] after Close.
+// Tenant returns the store of tenant id. It is an *[store.InvalidError] if id cannot name
+// a tenant, and [store.ErrClosed] after Close.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -86,11 +87,10 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{backend: s.backend, tenant: id}, nil
 }
 
-// Close ends the stores of all tenants: it waits for the calls that are under way,
-// though not much longer than five seconds, the subscriptions yield
-// [store.ErrClosed] last, and so ends every later call. It closes the pool that
-// [Open] made, and not the one that [New] was given. It can be called again, and
-// always returns nil.
+// Close closes the stores of all tenants. It waits for calls that are under way, but not
+// much longer than five seconds. Subscriptions yield [store.ErrClosed] and end, and later
+// calls return it. Close closes the pool that [Open] made, but not one that was passed to
+// [New]. You can call it again. It always returns nil.
 func (s *Store) Close() error {
 	s.backend.close()
 	return nil
@@ -124,7 +124,7 @@ func (b *backend) closePool() {
 	}
 }
 
-// errGivenUp is what is left under way when Close has waited enough.
+// errGivenUp is the answer to a call that Close no longer waits for.
 var errGivenUp = &Error{Kind: ErrUnavailable, Err: errors.New("closed before the server answered")}
 
 func (b *backend) isClosed() bool {
@@ -136,8 +136,7 @@ func (b *backend) isClosed() bool {
 	}
 }
 
-// ready returns why nothing can be done: what ctx ended with, or the store is
-// closed.
+// ready returns what ctx ended with, if it has, and ErrClosed if the store is closed.
 func (b *backend) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -148,8 +147,8 @@ func (b *backend) ready(ctx context.Context) error {
 	return nil
 }
 
-// calling calls do, which Close waits for. Its context is ctx, and ends too when
-// Close has waited enough.
+// calling calls do, and Close waits for it. The context that do gets ends with ctx, and
+// when Close waits no longer.
 func (b *backend) calling(ctx context.Context, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -178,12 +177,12 @@ func (b *backend) calling(ctx context.Context, do func(ctx context.Context) erro
 	return typed(err)
 }
 
-// read calls do with a connection; see reading.
+// read is reading, and Close waits for it.
 func (b *backend) read(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.calling(ctx, func(ctx context.Context) error { return b.reading(ctx, do) })
 }
 
-// write calls do with a connection; see writing.
+// write is writing, and Close waits for it.
 func (b *backend) write(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.calling(ctx, func(ctx context.Context) error { return b.writing(ctx, do) })
 }

@@ -1,5 +1,41 @@
-// Package projection keeps read models up to date with a log: it follows the log,
-// and writes what you make of the events into a target, together with the position up
-// to which it has come. So each event is in the read model exactly once, whatever
-// crashes, restarts or runs twice.
+// Package projection keeps read models up to date with a log.
+//
+// A [Projection] follows a log, and writes what you make of the events into a [Target]: a
+// store with transactions, such as *sqlite.Store or *postgres.Store, or one of your own.
+//
+//	balances := projection.New(st, st, "balances", moves,
+//		func(ctx context.Context, tx *sqlite.Tx, e projection.Event[Move]) error {
+//			_, err := tx.Exec(upsert, e.Event.Account, e.Event.Cents)
+//			return err
+//		})
+//	err := balances.Run(ctx) // blocks
+//
+// [New] takes a handler, with SQL of your own. [Documents] and [Keyed] fold a view for each
+// key, [NewImage] folds one into memory, and [Deliver] calls others.
+//
+// # What it promises
+//
+// Each event of the source is in the read model exactly once, in the order of the log,
+// whatever crashes, restarts or runs twice. A transaction moves the checkpoint first, from
+// where it was, and then calls the handler. If another owner has moved the checkpoint,
+// nothing of the transaction stays. A commit whose answer is lost is settled by the
+// checkpoint.
+//
+// Nothing is skipped. An event that fails is tried again until it succeeds, or parked with
+// all later events of its key ([Projection.WithParking]) until you call
+// [Projection.Unpark].
+//
+// [Projection.WaitFor] lets those who write read what they wrote, and [Inline] applies a
+// projection in the transaction of the append.
+//
+// # Versions
+//
+// A read model is not changed in place. Another version ([Projection.WithVersion]) is
+// another read model, which is built beside the old one. When it has caught up,
+// [Projection.WithReady] leads readers to it, who never see an older state than before.
+//
+// # Other programs
+//
+// Any number of programs may run the same projection. One at a time works, if the target
+// has leases; correctness does not depend on that.
 package projection

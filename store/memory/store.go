@@ -36,6 +36,7 @@ type Store struct {
 	checkpoints kept[string, store.Checkpoint]
 	documents   documents
 	turn        chan struct{} // has one while a transaction runs, or a checkpoint is saved
+	updating    atomic.Uint64 // the goroutine of the Update that runs, 0 if none does
 	claims      claims
 	leases      leases
 }
@@ -199,6 +200,9 @@ func (m *Store) enter(ctx context.Context, hash uint64) (*streamShard, error) {
 		shard.mu.Unlock()
 		if spread {
 			continue
+		}
+		if m.inUpdate() {
+			return nil, ErrInUpdate
 		}
 		select {
 		case <-held:

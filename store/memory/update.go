@@ -22,12 +22,14 @@ var (
 // its turn until ctx ends, and then does not call do. Appends outside wait only from
 // the first append of tx on. So do must be short. It must not call Update or
 // SaveCheckpoint of the store, nor append other than with tx, because those wait for
-// do. Reading is fine, and does not see what tx has written.
+// do; where the goroutine of do makes such a call, also through a runner, it fails at
+// once with [ErrInUpdate]. Reading is fine, and does not see what tx has written.
 func (m *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	if err := m.takeTurn(ctx); err != nil {
 		return err
 	}
 	t := &Tx{store: m}
+	m.updating.Store(goroutine())
 	defer t.end()
 	if err := do(t); err != nil {
 		return err
@@ -41,6 +43,14 @@ func (m *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 func (m *Store) takeTurn(ctx context.Context) error {
 	if err := m.ready(ctx); err != nil {
 		return err
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	if m.inUpdate() {
+		return ErrInUpdate
 	}
 	select {
 	case m.turn <- struct{}{}:
@@ -75,6 +85,7 @@ type Tx struct {
 // end lets the others go on.
 func (t *Tx) end() {
 	t.done = true
+	t.store.updating.Store(0)
 	if t.held != nil {
 		t.store.streams.hold(nil)
 		close(t.held)

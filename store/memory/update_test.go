@@ -175,6 +175,34 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
+// TestInUpdate checks that a write within an Update that would wait for itself fails.
+func TestInUpdate(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	ctx := t.Context()
+	err := m.Update(ctx, func(tx *memory.Tx) error {
+		mustAppend(t, m, account("outside"), some("outside", 1)...) // the transaction has not appended yet
+		if err := writeAll(tx); err != nil {
+			return err
+		}
+		_, appending := m.Append(ctx, account("x"), store.Any, some("x", 1))
+		for name, err := range map[string]error{
+			"Append":         appending,
+			"Update":         m.Update(ctx, func(*memory.Tx) error { return nil }),
+			"SaveCheckpoint": m.SaveCheckpoint(ctx, "x", store.Checkpoint{}, store.Checkpoint{Position: 1}),
+		} {
+			if !errors.Is(err, memory.ErrInUpdate) || !store.Definite(err) {
+				t.Errorf("%s within an Update = %v, want ErrInUpdate", name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	mustAppend(t, m, account("x"), some("x", 1)...)
+}
+
 // reference is a store that has two events of writeAll.
 type reference struct{ *memory.Store }
 

@@ -164,6 +164,9 @@ func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, 
 	p.setHead(s.client, trailer)
 	p.end = resp.GetIsEnd()
 	p.events, err = decode(resp.GetEvents(), from, limit, forward, versionOf)
+	if len(resp.GetEvents()) > limit { // decode has left some out
+		p.end = false
+	}
 	for i := range p.events {
 		e := &p.events[i]
 		switch {

@@ -28,6 +28,8 @@ GENERATE  := $(firstword $(PROTO)) generate store/grpc --template '{"version": "
 BENCH     ?= .
 COUNT     ?= 1
 FUZZTIME  ?= 20s
+VERSION   ?= v0.0.0-ci
+UPDATE    ?=
 
 .PHONY: help
 help: ## Show this help
@@ -50,7 +52,7 @@ test-all: ## Run the tests with ten times the histories (rapid reads RAPID_CHECK
 	RAPID_CHECKS=1000 go test -race -timeout 60m work
 
 .PHONY: check
-check: lint deps generated test ## Everything CI requires: format, lint, vet, dependencies, generated code, tests
+check: lint deps generated documented test ## Everything CI requires: format, lint, vet, dependencies, generated code, tests
 
 .PHONY: lint
 lint: $(LINT) ## Vet, lint and check the format of every module
@@ -71,6 +73,14 @@ generated: $(PROTO) ## Prove that the generated code is that of the protocol
 	$(GENERATE) -o $(BIN)/generated
 	@for f in $$(cd $(BIN)/generated && find . -name '*.go'); do diff -u $$f $(BIN)/generated/$$f || \
 		{ echo "$$f is out of date: make generate" >&2; exit 1; }; done
+
+.PHONY: docs
+docs: ## Write llms.txt, the index of the documentation for coding assistants
+	cd .ci/release && GOWORK=off go run . docs
+
+.PHONY: documented
+documented: ## Prove that llms.txt is up to date
+	cd .ci/release && GOWORK=off go run . documented
 
 .PHONY: bench
 bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp COUNT=n)
@@ -105,6 +115,23 @@ tidy: ## Tidy every module
 	GOWORK=off go mod tidy
 	@for m in $(NESTED); do (cd $$m && go mod edit $(LOCAL) && \
 		{ rc=0; GOWORK=off go mod tidy || rc=$$?; go mod edit $(REMOTE); exit $$rc; }); done
+
+.PHONY: stranger
+stranger: ## Get, build and install every module as a stranger would (the last commit; VERSION=v0.0.0-ci)
+	cd .ci/release && GOWORK=off go vet . && GOWORK=off go run . stranger -version $(VERSION) $(UPDATE)
+
+.PHONY: portable
+portable: ## Vet every module for the systems and processors it is to run on
+	@for p in linux/amd64 linux/arm64 linux/386 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386; do \
+		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet work || exit 1; done
+
+.PHONY: release-check
+release-check: portable ## What must hold before a release (VERSION=v0.1.0)
+	cd .ci/release && GOWORK=off go run . check -version $(VERSION)
+
+.PHONY: release
+release: ## Write VERSION everywhere, commit and tag it; nothing is pushed (VERSION=v0.1.0)
+	cd .ci/release && GOWORK=off go run . write -version $(VERSION)
 
 .PHONY: deps
 deps: ## Prove what imports what and which modules are required

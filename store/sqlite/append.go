@@ -8,16 +8,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Append is [store.Store.Append]. An event with a Value, or whose Time is not in
-// the years 0 to 9999, is an *[store.InvalidError]. Times are kept to the
-// microsecond.
+// Append is [store.Store.Append]. It returns an *[store.InvalidError] if an event has a
+// Value, or a Time outside the years 0 to 9999. It keeps times to the microsecond.
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
 	return s.AppendClaiming(ctx, stream, expected, events, nil)
 }
 
-// appending returns the append of events that are valid, as they are kept.
+// appending returns an append of these events, encoded, or an error if they are invalid.
 func (s *Store) appending(
 	stream store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (*appending, error) {
@@ -56,7 +55,7 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	return nil
 }
 
-// appending is an append; refused says why it was not made, if it was not.
+// appending is an append. If it was not made, refused says why.
 type appending struct {
 	tenant   string
 	stream   store.Stream
@@ -69,8 +68,8 @@ type appending struct {
 
 func (a *appending) count() int { return len(a.events) + len(a.claims) }
 
-// do makes the append, or sets why it is refused or that it was made before. The ids of
-// its events are not looked for: an INSERT of one that is taken fails.
+// do makes the append, or sets refused, or finds that it was made before. It does not look
+// for the ids of its events first, because the INSERT of an id that is taken fails.
 func (a *appending) do(w *writer) error {
 	t, err := w.tenant(a.tenant, false)
 	if err != nil {
@@ -78,7 +77,7 @@ func (a *appending) do(w *writer) error {
 	}
 	key := streamKey{t.id, a.stream}
 	if _, known := w.streams[key]; !known && a.expected == store.NoStream && len(a.claims) == 0 {
-		// Most likely there is none, so it is not looked for either.
+		// The stream most likely does not exist, so it is not looked for either.
 		if done, err := a.record(w, streamHead{}); err != nil || done {
 			return err
 		}
@@ -110,9 +109,9 @@ func (a *appending) do(w *writer) error {
 	return err
 }
 
-// record inserts the events after head, makes the claims, and returns true. If the
-// stream, where head has none, or an id is there already, it changes nothing and returns
-// false.
+// record inserts the events after head, makes the claims, and returns true. If head has no
+// stream, it inserts that too. If the stream or an id of the events exists already, record
+// leaves everything as it was and returns false.
 func (a *appending) record(w *writer, head streamHead) (bool, error) {
 	t, err := w.tenant(a.tenant, true)
 	if err != nil {
@@ -151,8 +150,8 @@ func (a *appending) record(w *writer, head streamHead) (bool, error) {
 	return true, a.claim(w, t.id, head.id)
 }
 
-// undo removes what record has inserted: the events before position, and the stream if it
-// has begun it. What other appends of the group have made stays.
+// undo removes what record has inserted: the events before position, and the stream if begun
+// is set. What other appends of the group have inserted stays.
 func (a *appending) undo(w *writer, t *tenantHead, begun bool, stream int64, position uint64) error {
 	if position > t.head+1 {
 		err := w.exec("DELETE FROM event WHERE seq > ? AND seq < ?", number(seq(t.id, t.head)), number(seq(t.id, position)))
@@ -167,8 +166,8 @@ func (a *appending) undo(w *writer, t *tenantHead, begun bool, stream int64, pos
 	return w.exec("DELETE FROM stream WHERE id = ?", number(stream))
 }
 
-// taken reports whether an id of a is taken, and then sets what the outcome is:
-// the append was made before, or it is a *store.DuplicateError.
+// taken reports whether an id of a is taken. If so, it sets the outcome: the append was
+// made before, or it is refused with a *store.DuplicateError.
 func (a *appending) taken(w *writer, tenant int64) (bool, error) {
 	if tenant == 0 {
 		return false, nil
@@ -192,7 +191,7 @@ type found struct {
 	event             store.Event
 }
 
-// find returns the event that has an id, nil if there is none.
+// find returns the event with this id, or nil if there is none.
 func (w *writer) find(tenant int64, id string) (*found, error) {
 	var f *found
 	_, err := w.one(findEvent, func(s *stmt) {
@@ -210,7 +209,8 @@ func (w *writer) find(tenant int64, id string) (*found, error) {
 const findEvent = `SELECT s.type, s.name, e.version, e.seq, k.type, k.schema, k.content_type, e.data
 FROM event e CROSS JOIN stream s ON s.id = e.stream CROSS JOIN kind k ON k.id = e.kind WHERE e.tenant = ? AND e.id = ?`
 
-// replay sets the outcome of a, where first has the first id of it that is taken.
+// replay sets the outcome of a. First is the event that has the first of its ids that is
+// taken.
 func (a *appending) replay(w *writer, tenant int64, first *found) error {
 	last := first
 	for i := range a.events {

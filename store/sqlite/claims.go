@@ -37,8 +37,7 @@ WHERE t.name = ? AND c.key = ?`, func(s *stmt) { holder = store.Stream{Type: s.t
 	return holder, ok, err
 }
 
-// claimed reports whether a claim of a cannot be made, and then sets that this is
-// the outcome.
+// claimed reports whether another stream holds a key of a. If so, it sets refused.
 func (a *appending) claimed(w *writer, tenant int64) (bool, error) {
 	for _, c := range a.claims {
 		var holder store.Stream
@@ -56,7 +55,7 @@ WHERE c.tenant = ? AND c.key = ?`, func(s *stmt) { holder = store.Stream{Type: s
 	return false, nil
 }
 
-// claim makes the claims of a, for the stream with this id.
+// claim makes the claims of a for the stream with this id.
 func (a *appending) claim(w *writer, tenant, stream int64) error {
 	for _, c := range a.claims {
 		query, args := "INSERT INTO claim (tenant, key, stream) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", []value{number(tenant), text(c.Key), number(stream)}

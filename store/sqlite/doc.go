@@ -1,46 +1,53 @@
-// Package sqlite is the embedded durable store: one file, no server, no cgo. It
-// has every capability there is: [store.Log], [store.Tenants],
-// [store.Snapshots], [store.Checkpoints], [store.Claims] and [store.Leases].
+// Package sqlite is the embedded durable store: one file, no server, no cgo. It has
+// every capability of a store: [store.Log], [store.Tenants], [store.Snapshots],
+// [store.Checkpoints], [store.Documents], [store.Claims] and [store.Leases], and
+// transactions with your own SQL, [Store.Update].
 //
 // # Durability
 //
-// An append that has returned is on the disk: the file is in WAL mode with
-// synchronous=FULL, and one writer commits what is pending together, so that
-// many callers share one fsync and none waits for a timer. See [WithNormalSync]
-// for what less than that costs. A crash loses nothing that was acknowledged
-// and leaves no half of an append.
+// When an append returns without an error, it is on the disk: the file is in WAL mode
+// with synchronous=FULL. Appends that wait at the same time share one commit, so many
+// callers share one fsync, and none waits for a timer. [WithNormalSync] leaves the fsync
+// out and says what that costs. A crash loses nothing that was acknowledged and leaves no
+// half of an append.
 //
-// Several processes on one machine can use the file at once; one that writes waits
-// for another at most 30 seconds. The file must not be on a network file system.
-// Next to it are the files PATH-wal and PATH-shm, which belong to it: copy a file
-// in use with VACUUM INTO, never with cp.
+// An append that fails with an error that matches [store.ErrRefused] was not recorded:
+// the disk is full, the file cannot be written, or another process has held the lock for
+// 30 seconds. After a [*FileError] that does not match it, nobody knows.
 //
-// # Own tables
+// # Your own tables
 //
-// The file can have tables of the application too, such as those of a projection,
-// which [Store.Update] writes together with appends and checkpoints: all of it is
-// one transaction of SQLite, committed with one fsync, so that after a crash there
-// is all of it or nothing. They are read by [Tx.Query], or by a connection of one's
-// own, sql.Open("sqlite", path), which need not wait for the writer.
+// The file can have tables of your application too, such as those of a projection.
+// [Store.Update] writes them together with appends, checkpoints and documents, in one
+// transaction and with one fsync, so after a crash all of it is there or nothing. Read
+// them with [Tx.Query], or with a connection of your own, sql.Open("sqlite", path), which
+// does not wait for the writer. Use this driver, modernc.org/sqlite, and no other SQLite
+// library in the same process: when two of them have one file open, the one that closes
+// it drops the locks of the other.
 //
 // # The file
 //
-// It can be read with the sqlite3 shell at any time; its application_id is
-// 0x45764c67 ("EvLg") and its user_version the version of the schema. The
-// tables are tenant (with the head of its log), stream, event, snapshot,
-// checkpoint, claim and lease; the view log has the events with all names spelled out:
+// Keep the file on a local disk, because several processes can use it at once and network
+// file systems do not keep their locks. Next to it are PATH-wal and PATH-shm, which belong
+// to it. The store notices when one of the three is renamed, deleted or replaced while it
+// is open, and refuses to write ([ErrMoved]). To copy a file in use, run VACUUM INTO, and
+// never cp. docs/production.md in the repository has more on backups and restores.
+//
+// You can read the file with the sqlite3 shell at any time. Its application_id is
+// 0x45764c67 ("EvLg"), and its user_version is the version of the schema, 3. The view log
+// has the events with all names spelled out:
 //
 //	SELECT * FROM log WHERE stream_type = 'Account' AND stream_id = 'acc-1' ORDER BY version;
 //
-// Each tenant has its own positions, from 1 without a gap. Times are
-// microseconds since 1970, metadata is JSON. [Open] brings a file of an older
-// schema up to date, refuses one of another application or of a newer schema, and
-// never repairs one that is damaged.
+// The tables are tenant, stream, kind, event, snapshot, checkpoint, document, claim, lease
+// and file. Each tenant has its own positions, from 1 without a gap. Times are
+// microseconds since 1970, metadata is JSON. [Open] brings a file of an older schema up
+// to date, refuses one of another application or of a newer schema, and never repairs
+// one that is damaged.
 //
-// # Why this driver
+// # The engine
 //
-// modernc.org/sqlite is well kept and has a recent engine, with the fix of the
-// bug of SQLite before 3.51.3 that could damage a file when its WAL was reset.
-// Package zombiezen.com/go/sqlite reads faster, since it does without
-// database/sql, but its releases come late; here reads are the slower for it.
+// The engine is SQLite itself, as modernc.org/sqlite translates it to Go. The store calls
+// it directly and without database/sql, which took most of the time of a read.
+// docs/decisions/sqlite-driver.md in the repository has the measurements.
 package sqlite

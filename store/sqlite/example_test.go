@@ -2,7 +2,9 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -87,4 +89,84 @@ func ExampleStore_Update() {
 	// <nil>
 	// <nil>
 	// {1 e-1} <nil>
+}
+
+// What only reads opens the file so that nothing is written, not even a file for a name
+// that is misspelt.
+func ExampleOpenReadOnly() {
+	dir, err := os.MkdirTemp("", "events")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "events.db")
+	_, err = sqlite.OpenReadOnly(path)
+	fmt.Println(errors.Is(err, fs.ErrNotExist))
+
+	st, err := sqlite.Open(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	reader, err := sqlite.OpenReadOnly(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer reader.Close()
+	opened := []store.Event{{ID: store.NewID(), Type: "AccountOpened"}}
+	_, err = reader.Append(context.Background(), store.Stream{Type: "Account", ID: "acc-1"}, store.NoStream, opened)
+	fmt.Println(errors.Is(err, sqlite.ErrReadOnly), errors.Is(err, store.ErrRefused))
+	// Output:
+	// true
+	// true true
+}
+
+// A file of another application is refused, and left as it is.
+func ExampleFileError() {
+	dir, err := os.MkdirTemp("", "events")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(path, []byte("These are notes, and they are not events at all."), 0o600); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = sqlite.Open(path)
+	if file, ok := errors.AsType[*sqlite.FileError](err); ok {
+		fmt.Println(filepath.Base(file.Path), "is refused:", file.Kind)
+	}
+	// Output: notes.txt is refused: not a file of this store
+}
+
+// An error of your own SQL has the code of SQLite, such as 1555 for a key that is taken.
+func ExampleSQLError() {
+	dir, err := os.MkdirTemp("", "events")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	st, err := sqlite.Open(filepath.Join(dir, "events.db"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	err = st.Update(context.Background(), func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec("CREATE TABLE bank_owner (name TEXT PRIMARY KEY)"); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT INTO bank_owner VALUES (?), (?)", "Ada", "Ada")
+		return err
+	})
+	if failed, ok := errors.AsType[*sqlite.SQLError](err); ok {
+		fmt.Println(failed.Code, failed.Text)
+	}
+	// Output: 1555 UNIQUE constraint failed: bank_owner.name
 }

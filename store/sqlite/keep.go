@@ -27,8 +27,8 @@ ON CONFLICT DO UPDATE SET version = excluded.version, data = excluded.data WHERE
 		number(t.id), text(s.snap.Stream.Type), text(s.snap.Stream.ID), text(s.snap.Schema), number(s.snap.Version), blob(s.snap.Data))
 }
 
-// SaveSnapshot is [store.Snapshots.SaveSnapshot]. A version above
-// [store.MaxVersion] is an *[store.InvalidError].
+// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It returns an *[store.InvalidError] if
+// the version is above [store.MaxVersion].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	save, err := s.saveSnapshot(snap)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	return s.backend.submit(ctx, save)
 }
 
-// saveSnapshot returns the save of a snapshot that is valid.
+// saveSnapshot returns a save of snap, or an error if snap is invalid.
 func (s *Store) saveSnapshot(snap store.Snapshot) (*saveSnapshot, error) {
 	if err := snap.Validate(); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ WHERE t.name = ? AND p.type = ? AND p.name = ? AND p.schema = ?`,
 	return snap, true, nil
 }
 
-// saveCheckpoint is a save of a checkpoint; refused says that it is not from.
+// saveCheckpoint is a save of a checkpoint. If it was not made, refused says why.
 type saveCheckpoint struct {
 	tenant, name string
 	from, to     store.Checkpoint
@@ -157,8 +157,8 @@ WHERE t.name = ? AND c.name >= ? AND (c.position > 0 OR c.event <> '') ORDER BY 
 	return list, err
 }
 
-// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. A position above
-// [store.MaxVersion] is an *[store.InvalidError].
+// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It returns an
+// *[store.InvalidError] if the position is above [store.MaxVersion].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	save, err := s.saveCheckpoint(name, from, to)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	return save.refused
 }
 
-// saveCheckpoint returns the save of a checkpoint that is valid.
+// saveCheckpoint returns a save of a checkpoint, or an error if it is invalid.
 func (s *Store) saveCheckpoint(name string, from, to store.Checkpoint) (*saveCheckpoint, error) {
 	if err := store.ValidateCheckpoint(name, from, to); err != nil {
 		return nil, err

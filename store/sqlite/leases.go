@@ -7,7 +7,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// acquireLease is an AcquireLease; refused says who has it, if another has.
+// acquireLease is an AcquireLease. If another owner has the lease, refused says who.
 type acquireLease struct {
 	tenant string
 	lease  store.Lease
@@ -61,9 +61,9 @@ func (l *releaseLease) do(w *writer) error {
 AND tenant = (SELECT id FROM tenant WHERE name = ?)`, text(l.lease.Name), text(l.lease.Owner), number(l.lease.Fence), text(l.tenant))
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of
-// [WithClock], for several processes that of the machine. A lease lasts up to a
-// microsecond longer than ttl.
+// AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of [WithClock],
+// read before the call waits for its turn. Several processes share the clock of their
+// machine. A lease lasts up to a microsecond longer than ttl.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxScan is how many positions of the log a page looks at, at most, so
-	// that a filter that matches little ends in bounded time.
+	// maxScan is the largest number of positions that a page looks at, so that a filter
+	// that matches little ends in bounded time.
 	maxScan = 16_384
-	// maxSubscribed is how many events a page of a subscription has at most.
+	// maxSubscribed is the largest number of events in a page of a subscription.
 	maxSubscribed = 256
 )
 
@@ -32,9 +32,9 @@ func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	return head, err
 }
 
-// ReadAll is [store.Log.ReadAll]. No page is longer than 1,000 events, goes on
-// after 32 MiB of data, or comes from more than 16,384 events that the filter was
-// tried on.
+// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events, and ends after 32 MiB
+// of data or after 16,384 positions, so with a filter it may be empty without being the
+// last one.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -59,8 +59,8 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return page, nil
 }
 
-// readLog reads what there is of p. Of what the filter leaves out only the stream and the
-// kind are looked at, and their names are looked up once for each and not for each event.
+// readLog reads the events of p. Of those that the filter leaves out it reads only the ids
+// of stream and kind. It looks up the name of an id once, and not for each event.
 func (r *reader) readLog(tenant int64, p *pager, f *store.Filter) error {
 	query := readAll
 	if p.backward {
@@ -87,7 +87,7 @@ func (r *reader) readLog(tenant int64, p *pager, f *store.Filter) error {
 	}, number(seq(tenant, p.low)), number(seq(tenant, p.high)))
 }
 
-// log returns the id of the tenant called name and the head of its log, zeros if there
+// log returns the id of the tenant called name and the head of its log, or zeros if there
 // is none.
 func (r *reader) log(name string) (id int64, head uint64, err error) {
 	if id, err = r.tenant(name); err != nil || id == 0 {
@@ -97,7 +97,7 @@ func (r *reader) log(name string) (id int64, head uint64, err error) {
 	return id, head, err
 }
 
-// tenant returns the id of the tenant called name, 0 if there is none.
+// tenant returns the id of the tenant called name, or 0 if there is none.
 func (r *reader) tenant(name string) (id int64, err error) {
 	id, known := r.tenants[name]
 	if !known {
@@ -114,7 +114,7 @@ func (c *conn) head(tenant int64) (uint64, error) {
 	return uint64(last) & maxPosition, err //nolint:gosec // it is not negative
 }
 
-// name returns the name of the stream that has this id.
+// name returns the name of the stream with this id.
 func (r *reader) name(id int64) (store.Stream, error) {
 	if name, ok := r.names[id]; ok {
 		return name, nil
@@ -130,9 +130,9 @@ func (r *reader) name(id int64) (store.Stream, error) {
 	return name, err
 }
 
-// Subscribe is [store.Log.Subscribe]. The loop runs where it is, and holds no
-// connection while the page is handled. Pages have at most 256 events. What
-// another process appends comes some 20 ms later than what this one does.
+// Subscribe is [store.Log.Subscribe]. It uses no connection while the loop handles a page.
+// Pages have at most 256 events. Events of other processes come up to 20 ms later than
+// those of this one.
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {

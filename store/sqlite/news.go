@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// pollEvery is how often the file is looked at for what other processes write.
+// pollEvery is the time between two looks at the file for commits of other processes.
 const pollEvery = 20 * time.Millisecond
 
-// news tells those who wait that the file may have something new.
+// news wakes those who wait for events.
 type news struct {
 	wake     atomic.Pointer[chan struct{}] // nil if nobody waits
 	watchers sync.WaitGroup                // the goroutine that polls
@@ -20,7 +20,7 @@ type news struct {
 	stop  context.CancelFunc // ends the goroutine that polls; guarded by mu
 }
 
-// tell wakes all who wait. It costs one load if nobody does.
+// tell wakes all who wait. If nobody waits, it costs one load.
 func (n *news) tell() {
 	if n.wake.Load() == nil {
 		return
@@ -30,7 +30,7 @@ func (n *news) tell() {
 	}
 }
 
-// next returns what is closed at the next tell.
+// next returns a channel that the next tell closes.
 func (n *news) next() <-chan struct{} {
 	for {
 		if wake := n.wake.Load(); wake != nil {
@@ -43,7 +43,7 @@ func (n *news) next() <-chan struct{} {
 	}
 }
 
-// watch has the file polled until the function that it returns is called.
+// watch polls the file until the function that it returns is called.
 func (b *backend) watch() (end func()) {
 	n := &b.news
 	n.mu.Lock()
@@ -65,8 +65,8 @@ func (b *backend) watch() (end func()) {
 	}
 }
 
-// poll tells when another connection has committed, until ctx or the backend
-// ends. An error of a poll counts as news: whoever reads meets it too.
+// poll calls tell when another connection has committed, until ctx ends or the backend is
+// closed. An error counts as news, because whoever reads meets it too.
 func (b *backend) poll(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()

@@ -17,10 +17,10 @@ import (
 const (
 	// applicationID is "EvLg", in the header of each file of this store.
 	applicationID = 0x45764c67
-	// schemaVersion is the user_version of a file that is up to date.
+	// schemaVersion is the user_version of a file with the schema of today.
 	schemaVersion = 3
-	// busyTimeout is how long to wait for another process. SQLite does not wait in
-	// line but looks now and then, so beside a busy writer it may take long. See settings.
+	// busyTimeout is how long to wait for another process. SQLite does not wait in line
+	// but tries now and then, so beside a busy writer it can take long. See settings.
 	busyTimeout = 30 * time.Second
 )
 
@@ -48,14 +48,14 @@ type option func(*config)
 
 func (o option) apply(c *config) { o(c) }
 
-// WithClock sets the clock that says when events are recorded and leases run
-// out. It must be safe for concurrent use and not nil. The default is time.Now.
+// WithClock sets the clock that says when events are recorded and when leases run out. It
+// must be safe for concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return option(func(c *config) { c.now = now }) }
 
-// WithNormalSync leaves out the fsync of each commit. What was acknowledged
-// outlives the process, but if the machine crashes or loses power, the last
-// appends can be lost; what is left is wal. Consumers of the log may then have
-// seen events that are gone, and whose positions others take.
+// WithNormalSync leaves out the fsync of each commit. What was acknowledged survives a
+// crash of the process. But if the machine crashes or loses power, the last appends can be
+// lost. What is left is whole and in order. Consumers of the log may then have seen events
+// that are gone, and whose positions other events take.
 func WithNormalSync() Option { return option(func(c *config) { c.synchronous = "NORMAL" }) }
 
 // Open opens the store in the file at path, which it creates if there is none, and
@@ -140,8 +140,8 @@ func findFile(path string, mustExist bool) (*place, error) {
 	return p, err
 }
 
-// prepareFile checks that the file is one of this store and creates its schema,
-// trying again as long as another process is at it.
+// prepareFile checks that the file is one of this store, and creates or upgrades its schema.
+// It tries again while another process does the same.
 func prepareFile(p *place) error {
 	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
 	for {
@@ -168,12 +168,12 @@ func prepareOnce(p *place) (err error) {
 	return migrate(c, p)
 }
 
-// settings are those of all connections. Foreign keys are checked, and where the
-// system can tell a disk to write what is in its cache, it does.
+// settings are those of all connections: they check foreign keys, and flush the cache of
+// the disk where the system can.
 const settings = "PRAGMA busy_timeout=30000; PRAGMA foreign_keys=1; PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1"
 
-// inspectFile checks that the file is one of this store with the schema of today, and
-// finds out how it can be read.
+// inspectFile checks that the file is one of this store with the schema of today, and finds
+// out whether it can be read with locks.
 func inspectFile(p *place, c *config) error {
 	err := inspect(p, c)
 	// To read beside a writer, SQLite needs the two other files, and creates them.
@@ -234,8 +234,8 @@ func openWith(path string, flags int32, script string) (*conn, error) {
 	return c, nil
 }
 
-// migrate brings the file to schemaVersion. What is not of this store is left as
-// it is.
+// migrate brings the file to schemaVersion. It leaves a file of another application as it
+// is.
 func migrate(c *conn, p *place) (err error) {
 	if _, err := identify(c, p.path); err != nil {
 		return err

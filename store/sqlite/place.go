@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// place is a file of the store that is open, with the two that SQLite keeps beside
-// it: where they are, and which ones they were when they were opened. An operating
-// system lets a program write to a file that has no name any more, or another one, and
-// SQLite does not look: what is appended to it is gone with the process.
+// place is the file of a store that is open, with the two files that SQLite keeps beside
+// it: where they are, and which files they were when they were opened. An operating system
+// lets a program write to a file that was renamed or deleted, and SQLite does not look.
+// What is appended to such a file is not found again.
 type place struct {
 	path  string // absolute, as the caller knows it
 	real  string // without symbolic links: SQLite names the other two after it
@@ -47,8 +47,7 @@ func newPlace(path string) (*place, error) {
 	return &place{path: full, real: actual, dirs: [2]string{filepath.Dir(full), filepath.Dir(actual)}}, nil
 }
 
-// note notes the files that are there. They must be open, so that they are the ones that
-// SQLite uses. The main file is known already if note is called again.
+// note notes the files that exist. SQLite must have them open already.
 func (p *place) note() error {
 	for i, end := range ends() {
 		info, err := os.Stat(p.real + end)
@@ -62,7 +61,7 @@ func (p *place) note() error {
 	return p.checkMain()
 }
 
-// check returns an error if one of the files is not the one that was noted.
+// check returns an error if one of the files is not the one that note has noted.
 func (p *place) check() error {
 	if err := p.checkMain(); err != nil {
 		return err
@@ -79,14 +78,14 @@ func (p *place) check() error {
 	return nil
 }
 
-// checkEvery is how long checkSoon may go by the directories.
+// checkEvery is how long checkSoon may rely on the directories.
 const checkEvery = time.Second
 
-// checkSoon is check for a caller who asks all the time. To rename, delete or create a
-// file changes the time of its directory. So if that has not changed since the files were
-// looked at, they are the same. A time that is not old says nothing, because several
-// changes may have the same one. What leaves the directory as it is, such as a mount, is
-// found after checkEvery.
+// checkSoon is check for a caller who asks all the time. Whoever renames, deletes or creates
+// a file changes the time of its directory. So if the time of the directory is still the
+// same, so are the files. A recent time proves nothing, because several changes within one
+// tick of the clock have the same time. A change that leaves the directory as it is, such
+// as a mount, is noticed after checkEvery.
 func (p *place) checkSoon() error {
 	now := time.Now() //nolint:forbidigo // that of the file system
 	dirs := p.dirs[:]

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// maxPage is how many events a page holds at most.
+	// maxPage is the largest number of events in a page.
 	maxPage = 1000
-	// maxPageData is at how many bytes of data a page ends.
+	// maxPageData is the number of bytes of data at which a page ends.
 	maxPageData = 32 << 20
-	// maxReaders is how many read at once at most.
+	// maxReaders is the largest number of connections that read.
 	maxReaders = 8
 )
 
-// reader is a connection that reads, with the names that it has met, which never change.
-// Each map has maxCached at most.
+// reader is a connection that reads, with caches of names, which never change. Each has
+// maxCached entries at most.
 type reader struct {
 	*conn
 	tenants map[string]int64
@@ -29,7 +29,7 @@ type reader struct {
 	kinds   map[int64]kind
 }
 
-// newReader returns a reader by c that has met no name.
+// newReader returns a reader by c with empty caches.
 func newReader(c *conn) *reader {
 	return &reader{
 		conn: c, tenants: make(map[string]int64), streams: make(map[streamKey]int64),
@@ -37,7 +37,7 @@ func newReader(c *conn) *reader {
 	}
 }
 
-// remember adds to a map of names.
+// remember adds an entry to a cache.
 func remember[K comparable, V any](names map[K]V, key K, value V) {
 	if len(names) == maxCached {
 		clear(names)
@@ -45,16 +45,15 @@ func remember[K comparable, V any](names map[K]V, key K, value V) {
 	names[key] = value
 }
 
-// readers are the connections that read. The one that was used last is used next: it
-// knows the most of the file.
+// readers are the connections that read. The one that was used last is used next, because
+// its caches are the fullest.
 type readers struct {
 	busy chan struct{} // one for each that is in use
 	mu   sync.Mutex
 	idle []*reader // guarded by mu
 }
 
-// take returns one that is idle, or nil if there is none. There is a place in busy
-// for it.
+// take returns an idle reader, or nil if there is none. The caller has its place in busy.
 func (rs *readers) take() *reader {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -67,7 +66,7 @@ func (rs *readers) take() *reader {
 	return r
 }
 
-// put gives r back, if there is one, and its place.
+// put gives r back, if it is not nil, and the place in busy.
 func (rs *readers) put(r *reader) {
 	if r != nil {
 		rs.mu.Lock()
@@ -77,7 +76,7 @@ func (rs *readers) put(r *reader) {
 	<-rs.busy
 }
 
-// close closes those that are idle.
+// close closes the idle readers.
 func (rs *readers) close() error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -89,8 +88,8 @@ func (rs *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// reading calls do with a reader that nobody else has. The reads of do are not ended by
-// ctx, so they must be short.
+// reading calls do with a reader that nobody else uses. It waits for one until ctx ends.
+// Nothing interrupts do, so it must be short.
 func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	if err := b.ready(ctx); err != nil {
 		return err
@@ -121,15 +120,16 @@ func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	return nil
 }
 
-// soonMost is how many events a short read has at most.
+// soonMost is the largest number of events in a short read.
 const soonMost = 128
 
-// errLong is what a read returns that finds that it is not short.
+// errLong is what a read returns that turns out not to be short.
 var errLong = errors.New("long read")
 
-// soon is reading for what is mostly short, which may be no more than most events. If
-// nobody writes, it reads by the connection of the writer: that has the pages at hand that
-// it has written, and another connection drops all that it has after each commit.
+// soon is reading for reads that are mostly short. If nobody writes, it uses the connection
+// of the writer, which still has the pages that it has written; the other connections
+// drop all their pages after each commit. Then do may read at most that many events, and
+// otherwise returns errLong and is called again with another connection.
 func (b *backend) soon(ctx context.Context, do func(r *reader, most uint64) error) error {
 	all := func(r *reader) error { return do(r, math.MaxUint64) }
 	w := b.writer
@@ -149,7 +149,7 @@ func (b *backend) soon(ctx context.Context, do func(r *reader, most uint64) erro
 	return err
 }
 
-// read is a short read. Its caller has the turn, which it gives back.
+// read calls do with the connection of w. The caller has locked turn, and read unlocks it.
 func (w *writer) read(do func(r *reader, most uint64) error) error {
 	defer w.turn.Unlock()
 	b := w.backend
@@ -166,9 +166,8 @@ func (w *writer) read(do func(r *reader, most uint64) error) error {
 	return err
 }
 
-// placeOfReads returns an error if what has been read may be of another file than the
-// one at the path. It looks at the main file only, and leaves the two beside it to the
-// poll and to writes.
+// placeOfReads returns an error if the file that was read is not the one at the path. It
+// looks at the main file only. The poll and writes look at the two files beside it.
 func (b *backend) placeOfReads() error {
 	if moved := b.moved.Load(); moved != nil && *moved != nil {
 		return *moved
@@ -179,8 +178,8 @@ func (b *backend) placeOfReads() error {
 	return b.place.checkMain()
 }
 
-// SQLite prepares a statement anew for each value that is bound to its LIMIT, but not
-// for an expression.
+// SQLite prepares a statement again for each new value of its LIMIT, but not if the LIMIT
+// is an expression.
 const (
 	findTenant   = `SELECT id FROM tenant WHERE name = ?`
 	findStreamID = `SELECT id FROM stream WHERE tenant = ? AND type = ? AND name = ?`
@@ -189,8 +188,8 @@ const (
 	readBackward = `SELECT ` + eventColumns + ` FROM event WHERE stream = ? AND version BETWEEN ? AND ? ORDER BY version DESC LIMIT ? + 0`
 )
 
-// Read is [store.Store.Read]. No page is longer than 1,000 events, or goes on
-// after 32 MiB of data.
+// Read is [store.Store.Read]. A page has at most 1,000 events, and ends after 32 MiB of
+// data.
 func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -209,7 +208,7 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	return page, nil
 }
 
-// streamPage returns a page of a stream, or errLong if it is one of more than most events.
+// streamPage returns a page of a stream, or errLong if it would have more than most events.
 func (r *reader) streamPage(tenant string, stream store.Stream, o store.ReadOptions, most uint64) (store.Page, error) {
 	id, head, err := r.stream(tenant, stream)
 	if err != nil {
@@ -246,8 +245,8 @@ func (r *reader) readStream(stream store.Stream, id int64, p *pager) error {
 	}, number(id), number(p.low), number(p.high), number(p.limit))
 }
 
-// stream returns the id and the version of a stream, zeros if there is none. To find it
-// by its name takes pages of an index that nobody else needs.
+// stream returns the id and the version of a stream, or zeros if there is none. Ids are
+// cached, because the index of names is needed for nothing else.
 func (r *reader) stream(tenant string, stream store.Stream) (id int64, version uint64, err error) {
 	t, err := r.tenant(tenant)
 	if err != nil || t == 0 {
@@ -284,7 +283,7 @@ func (r *reader) kind(id int64) (kind, error) {
 	return k, err
 }
 
-// pager makes a page of a stream or log up to head, of what is numbered from low
+// pager makes a page of a stream or log whose last number is head, with the events from low
 // to high.
 type pager struct {
 	head, low, high uint64
@@ -310,7 +309,7 @@ func newPager(from uint64, limit int, backward bool, head uint64) *pager {
 	return p
 }
 
-// within narrows the page to what is looked at in n numbers.
+// within narrows the page to n numbers.
 func (p *pager) within(n uint64) {
 	switch {
 	case p.empty() || p.high-p.low < n:
@@ -325,7 +324,7 @@ func (p *pager) within(n uint64) {
 
 func (p *pager) empty() bool { return p.low > p.high }
 
-// grow returns where the next event of the page goes.
+// grow adds an event to the page and returns it, to be filled.
 func (p *pager) grow() *store.Recorded {
 	if p.events == nil {
 		p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
@@ -334,8 +333,8 @@ func (p *pager) grow() *store.Recorded {
 	return &p.events[len(p.events)-1]
 }
 
-// goesOn reports whether the page goes on after the event with this number and so many
-// bytes of data.
+// goesOn reports whether the page goes on after the event with this number and size of
+// data.
 func (p *pager) goesOn(number uint64, data int) bool {
 	p.data += data
 	if len(p.events) < p.limit && p.data < maxPageData {

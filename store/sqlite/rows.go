@@ -23,15 +23,15 @@ const (
 // seq returns the key of the event of a tenant at position.
 func seq(tenant int64, position uint64) int64 { return tenant<<positionBits | int64(position) } //nolint:gosec // at most maxPosition
 
-// kind is what the events of a row of table kind have in common.
+// kind is a row of table kind: what many events have in common.
 type kind struct {
 	name        string
 	schema      uint32
 	contentType string
 }
 
-// record is what the columns of an event get, other than where it is. It shares
-// nothing with the event that it was made of.
+// record is an event as its columns have it, without where it is. It shares no memory with
+// the event that it was made of.
 type record struct {
 	event      store.Event
 	meta       string
@@ -39,7 +39,7 @@ type record struct {
 	recordedAt int64
 }
 
-// encode copies e, recorded at at.
+// encode sets r to e, recorded at at.
 func (r *record) encode(e *store.Event, at time.Time) error {
 	r.event = *e
 	r.event.Data = bytes.Clone(e.Data)

@@ -23,15 +23,15 @@ var (
 	_ store.Tx          = (*Tx)(nil)
 )
 
-// Store is the store of one tenant; [Open] returns that of
-// [store.DefaultTenant], and [Store.Tenant] those of the others in the same
-// file. It is safe for concurrent use. The zero Store is not usable.
+// Store is the store of one tenant. [Open] returns the store of [store.DefaultTenant],
+// and [Store.Tenant] the stores of other tenants in the same file. It is safe for
+// concurrent use. The zero Store is not usable.
 type Store struct {
 	backend *backend
 	tenant  string
 }
 
-// backend is what the stores of all tenants share.
+// backend is what the stores of all tenants in a file share.
 type backend struct {
 	place    *place
 	path     string // of it, for messages
@@ -45,7 +45,7 @@ type backend struct {
 	close    func() error          // the rest of Close, once
 }
 
-// newBackend opens the connections to a file that is prepared.
+// newBackend opens the connections to a file that prepareFile or inspectFile has checked.
 func newBackend(p *place, c *config) (*Store, error) {
 	b := &backend{
 		place: p, path: p.path, config: *c,
@@ -65,7 +65,7 @@ func newBackend(p *place, c *config) (*Store, error) {
 	return &Store{backend: b, tenant: store.DefaultTenant}, nil
 }
 
-// openReads opens a connection that reads, and notes the files.
+// openReads opens the first connection that reads, and notes which files are open.
 func (b *backend) openReads() error {
 	return b.reading(context.Background(), func(r *reader) error {
 		if _, err := r.number("SELECT count(*) FROM tenant"); err != nil { // has all files opened
@@ -75,8 +75,8 @@ func (b *backend) openReads() error {
 	})
 }
 
-// Tenant returns the store of tenant id. It is an *[store.InvalidError] if id
-// cannot be a tenant's, and [store.ErrClosed] after Close.
+// Tenant returns the store of tenant id. It returns an *[store.InvalidError] if no tenant
+// can have this id, and [store.ErrClosed] after Close.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -87,11 +87,11 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{backend: s.backend, tenant: id}, nil
 }
 
-// Close ends the stores of all tenants in the file: it waits for the appends and
-// reads that are under way, the subscriptions yield [store.ErrClosed] last, and
-// so does every later call. It does not wait for the loops over subscriptions.
-// It can be called again, and returns the same. Within an [Store.Update] it closes
-// nothing and returns [ErrInUpdate].
+// Close closes the stores of all tenants in the file. It waits for the appends and reads
+// that have begun. Subscriptions yield [store.ErrClosed] and end, and every later call
+// returns it. Close does not wait for the loops over subscriptions. It can be called
+// again, and returns the same. Inside an [Store.Update] it closes nothing and returns
+// [ErrInUpdate].
 func (s *Store) Close() error {
 	if s.backend.inUpdate() {
 		return ErrInUpdate
@@ -130,7 +130,7 @@ func (b *backend) closed() bool {
 	}
 }
 
-// ready returns why nothing can be done: what ctx ended with, or the store is
+// ready returns an error if nothing can be done, because ctx has ended or the store is
 // closed.
 func (b *backend) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

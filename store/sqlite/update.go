@@ -10,21 +10,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Update calls do with a transaction of the file, in which do makes what belongs
-// together: its own tables by SQL, and appends, snapshots and checkpoints. If do
-// returns nil, all of it is committed, and on the disk when Update returns. If do
-// returns an error or panics, nothing of it was made, and Update returns that error
+// Update calls do with a transaction of the file. In it do can write its own tables by
+// SQL, append events, and save snapshots, documents and checkpoints. If do returns nil,
+// Update commits all of it, and it is on the disk when Update returns nil. If do returns
+// an error or panics, nothing was written, and the error or the panic reaches the caller
 // as it is.
 //
-// A projection that keeps its rows and its checkpoint so handles each event
-// exactly once: after a crash the file has both or neither.
+// A projection that saves its rows and its checkpoint in one Update handles each event
+// exactly once, because after a crash the file has both or neither.
 //
-// The transaction has the writer of the store for itself. Every other write waits
-// until do returns, so do must be short, and must not call what writes of the
-// store: it would wait for itself. Where the goroutine of do makes such a call, also
-// through a runner, it fails at once with [ErrInUpdate]. Update waits for its turn until
-// ctx ends, and then do is not called. After another error than that of do, nobody knows whether
-// it was committed.
+// All other writes of the file wait until do returns, so do must be short. It must not
+// write by the methods of the store, which would wait for this Update to end: if the
+// goroutine of do calls one, directly or through a runner, the call fails at once with
+// [ErrInUpdate]. Reads are fine, and do not see what the transaction has written.
+//
+// Update waits for its turn until ctx ends, and then does not call do. If it returns an
+// error that is not that of do and does not match [store.ErrRefused], nobody knows whether
+// the transaction was committed.
 func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	if err := s.backend.writable(ctx); err != nil {
 		return err
@@ -39,7 +41,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 	select {
 	case in := <-u.enter:
-		// Here and not by the writer, so that a panic is the caller's.
+		// The caller's goroutine calls do, so that a panic of do is the caller's.
 		if err := u.call(&Tx{store: s, writer: in, ctx: context.WithoutCancel(ctx)}, do); err != nil {
 			<-r.done
 			return err
@@ -57,14 +59,14 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 }
 
-// ErrInUpdate is what every write of a store, and Close, returns within the function of an
-// [Store.Update] of the same file. It would wait for that Update to end, and so for
-// itself. It matches [store.ErrInvalid]: nothing was written. Use the methods of the
-// [Tx] instead, or call after the Update.
+// ErrInUpdate is what a write of the store, or Close, returns if it is called inside an
+// [Store.Update] of the same file, by the same goroutine. The call would wait for that
+// Update to end, and so for itself. Use the methods of the [Tx] instead, or call after the
+// Update. It matches [store.ErrInvalid], because nothing was written.
 var ErrInUpdate = fmt.Errorf("%w: sqlite: a write of the store within its own Update would wait for itself: use the methods of the Tx, or write after the Update",
 	store.ErrInvalid)
 
-// inUpdate reports whether the goroutine that asks is that of an Update.
+// inUpdate reports whether the goroutine that calls it is inside an Update.
 func (b *backend) inUpdate() bool {
 	g := b.updating.Load()
 	return g != 0 && g == goroutine()
@@ -79,7 +81,7 @@ type update struct {
 
 func (*update) count() int { return 1 }
 
-// errGivenUp rolls back a transaction that is not wanted. Nobody sees it.
+// errGivenUp rolls back a transaction whose caller does not want it. No caller sees it.
 var errGivenUp = errors.New("given up")
 
 func (u *update) do(w *writer) error {
@@ -93,7 +95,7 @@ func (u *update) do(w *writer) error {
 	return errGivenUp
 }
 
-// call calls do with tx and tells the writer how it ended.
+// call calls do with tx, and tells the writer whether to commit.
 func (u *update) call(tx *Tx, do func(tx *Tx) error) (err error) {
 	commit := false
 	tx.store.backend.updating.Store(goroutine())
@@ -115,13 +117,12 @@ func (u *update) call(tx *Tx, do func(tx *Tx) error) (err error) {
 	return nil
 }
 
-// Tx is the transaction of an [Store.Update], for its store's tenant. It is not
-// safe for concurrent use, and of no use when the Update is done.
+// Tx is the transaction of an [Store.Update], for the tenant of its store. It is not safe
+// for concurrent use. After the Update its methods return [store.ErrTxDone].
 //
-// After a statement has failed, so does all that follows, and the Update: SQLite
-// may have ended the transaction with it. What a method refuses, such as an append
-// with a *[store.ConflictError], has changed nothing, and the transaction can go
-// on.
+// If a statement fails, every later call of the Tx fails too, and so does the Update,
+// because SQLite may have ended the transaction. What a method refuses, for example an
+// append with a *[store.ConflictError], changes nothing, and the transaction can go on.
 type Tx struct {
 	store  *Store
 	writer *writer
@@ -131,10 +132,11 @@ type Tx struct {
 	done   bool
 }
 
-// Exec executes SQL, one statement or several. It must leave the tables of the
-// store alone (see the package comment; what is named after the caller's own
-// application is safe), and must not begin, commit or roll back. A statement with
-// arguments is prepared once, and kept for the next call with the same text.
+// Exec executes SQL: one statement, or several without arguments. The SQL must not write
+// the tables of the store, and must not begin, commit or roll back. Name your own tables
+// after your application, so that later versions of this package need not use the same
+// names. A statement with arguments is prepared once and kept for the next call with the
+// same text. Errors of SQLite are *[SQLError]s.
 func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
@@ -143,9 +145,8 @@ func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	return result, t.fail(err)
 }
 
-// Query executes SQL that returns rows, and sees what the transaction has made. The
-// rows must be read to their end or closed before the next call, and are closed
-// after the Update.
+// Query executes SQL that returns rows. It sees what the transaction has written. Close
+// the rows when you are done; Update closes those that are left.
 func (t *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
@@ -232,7 +233,8 @@ func (t *Tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 // write makes a write of the store.
 func (t *Tx) write(job write) error { return t.do(job.do) }
 
-// do calls job with the writer. An error of it is one of SQLite.
+// do calls job with the writer. An error of job is an error of SQLite and ends the
+// transaction.
 func (t *Tx) do(job func(w *writer) error) error {
 	if err := t.ready(); err != nil {
 		return err
@@ -240,7 +242,7 @@ func (t *Tx) do(job func(w *writer) error) error {
 	return t.fail(job(t.writer))
 }
 
-// ready returns why nothing can be done. Where SQL of the caller has ended the
+// ready returns an error if nothing can be done. If SQL of the caller has ended the
 // transaction, each statement would be committed by itself.
 func (t *Tx) ready() error {
 	if t.done {
@@ -252,7 +254,7 @@ func (t *Tx) ready() error {
 	return t.failed
 }
 
-// fail keeps err, if there is one, for all that follows.
+// fail keeps err, if it is not nil, for all later calls, and returns it with the path.
 func (t *Tx) fail(err error) error {
 	if err == nil {
 		return nil
@@ -261,7 +263,7 @@ func (t *Tx) fail(err error) error {
 	return t.failed
 }
 
-// closeRows closes what do has left open, which would keep the connection.
+// closeRows closes the rows that do has left open, which would keep statements busy.
 func (t *Tx) closeRows() error {
 	for _, rows := range t.rows {
 		if err := rows.Close(); err != nil {

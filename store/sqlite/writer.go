@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	// maxGroup is how many writes one transaction commits at most.
+	// maxGroup is the largest number of writes that one transaction commits.
 	maxGroup = 512
-	// maxGroupEvents is at how many events a group is not joined any more.
+	// maxGroupEvents is the number of events from which no other write joins a group.
 	maxGroupEvents = 4096
-	// checkpointPages is how many pages the log has when they are put into the file, which
-	// takes two syncs. What is written again and again meanwhile, such as the newest page of
-	// an index, is put there once. The index of a log has room for 4,062 pages before it
-	// gets a second part.
+	// checkpointPages is the number of pages in the log from which SQLite copies them into
+	// the file, which takes two syncs. A page that is written many times until then, such
+	// as the last one of an index, is copied once. The index of the log has room for 4,062
+	// pages before it gets a second part.
 	checkpointPages = 4000
-	// maxCached is how many heads of streams the writer remembers at most.
+	// maxCached is the largest number of entries in each cache of names and heads.
 	maxCached = 100_000
 )
 
-// write is something to do in a transaction of the writer.
+// write is a piece of work in a transaction of the writer.
 type write interface {
-	// do writes with the statements of w. An error that it returns fails the
-	// whole transaction; a refusal is kept as an outcome instead.
+	// do writes by the connection of w. If it returns an error, the whole transaction
+	// fails. What concerns this write only, such as a conflict, it keeps as its outcome.
 	do(w *writer) error
-	// count is how many events are written.
+	// count returns how many events it writes, more or less.
 	count() int
 }
 
-// request is a write that somebody waits for.
+// request is a write whose caller waits for it.
 type request struct {
 	write
 	taken   atomic.Bool   // by the writer, or by the caller who gives up
@@ -45,11 +45,12 @@ type request struct {
 	failure error
 }
 
-// writer makes all writes of a backend, on one connection. Whoever holds its turn does: the
-// goroutine of run for all who wait in the queue, or a caller who finds nobody there.
+// writer makes all writes of a backend, by one connection. Whoever has locked turn may use
+// the connection: the goroutine of run, for all writes in the queue, or a caller who finds
+// that nobody else writes.
 type writer struct {
-	turn    sync.Mutex   // guards what is not a channel
-	waiting atomic.Int64 // how many use the queue
+	turn    sync.Mutex   // guards the connection and the caches
+	waiting atomic.Int64 // callers that wait in the queue, or for their write in it
 	*conn
 	reader  *reader // by the same connection, for short reads
 	backend *backend
@@ -58,8 +59,8 @@ type writer struct {
 	stopped chan struct{} // closed when run has returned
 	theirs  theirs        // the statements of the callers of Update
 
-	// What is in the file, as long as nobody else has written to it: the
-	// version says whether.
+	// Caches of what is in the file. They hold as long as no other connection has
+	// committed, which version tells.
 	version    uint32
 	tenants    map[string]*tenantHead
 	streams    map[streamKey]streamHead
@@ -105,7 +106,7 @@ func newWriter(b *backend, c *config) (*writer, error) {
 	return w, nil
 }
 
-// submit is that of the writer, if a write is possible.
+// submit has the writer make a write, if one is possible. See writer.submit.
 func (b *backend) submit(ctx context.Context, job write) error {
 	if err := b.writable(ctx); err != nil {
 		return err
@@ -113,8 +114,8 @@ func (b *backend) submit(ctx context.Context, job write) error {
 	return b.writer.submit(ctx, job)
 }
 
-// writable returns why nothing can be written, beside what ready returns: the store
-// is read-only, or the caller would wait for itself.
+// writable returns an error if nothing can be written: because of what ready checks, or
+// because the store is read-only, or because the caller would wait for itself.
 func (b *backend) writable(ctx context.Context) error {
 	switch {
 	case b.writer == nil:
@@ -125,8 +126,8 @@ func (b *backend) writable(ctx context.Context) error {
 	return b.ready(ctx)
 }
 
-// submit has the writer make a write and returns when it is committed. If ctx
-// ends before it was begun, it is never made.
+// submit makes a write and returns when it is committed. If ctx ends before the write has
+// begun, it is never made.
 func (w *writer) submit(ctx context.Context, job write) error {
 	if done, err := w.alone(job); done {
 		return err
@@ -153,9 +154,9 @@ func (w *writer) submit(ctx context.Context, job write) error {
 	}
 }
 
-// alone makes a write here and now if nobody else writes, and reports whether it has.
-// Nobody else is kept waiting for a goroutine to wake up, which costs more than the rest
-// of a small append. Where another process writes, it leaves the write to the queue.
+// alone makes a write in the goroutine of the caller if nobody else writes, and reports
+// whether it did. To wake the goroutine of run would cost more than the rest of a small
+// append. If another process writes, the queue is the place to wait.
 func (w *writer) alone(job write) (done bool, err error) {
 	if w.waiting.Load() > 0 || !w.turn.TryLock() {
 		return false, nil
@@ -175,7 +176,7 @@ func (w *writer) alone(job write) (done bool, err error) {
 	return true, err
 }
 
-// enqueue asks the writer to make a write.
+// enqueue puts a write into the queue.
 func (w *writer) enqueue(ctx context.Context, job write) (*request, error) {
 	r := &request{write: job, done: make(chan struct{})}
 	select {
@@ -188,8 +189,8 @@ func (w *writer) enqueue(ctx context.Context, job write) (*request, error) {
 	}
 }
 
-// run commits what is pending, as one group, until the backend is closed. It
-// never waits for a group to grow: it does that by itself during a commit.
+// run commits all writes in the queue as one group, again and again, until the backend is
+// closed. It never waits for a group to grow, because groups grow during commits.
 func (w *writer) run() {
 	defer close(w.stopped)
 	group := make([]*request, 0, maxGroup)
@@ -213,7 +214,7 @@ func (w *writer) run() {
 	}
 }
 
-// next returns what is pending first, or nil when the backend is closed.
+// next waits for the first write in the queue, and returns nil when the backend is closed.
 func (w *writer) next() *request {
 	if r := w.held; r != nil {
 		w.held = nil
@@ -227,8 +228,8 @@ func (w *writer) next() *request {
 	}
 }
 
-// pending appends to group what is in the queue after r and still wanted. An
-// update is alone, so that it fails and is rolled back alone.
+// pending appends to group r and the writes after it in the queue whose callers still wait.
+// An update gets a group of its own, so that it can fail without the others.
 func (w *writer) pending(group []*request, r *request) []*request {
 	events := 0
 	for {
@@ -252,8 +253,8 @@ func (w *writer) pending(group []*request, r *request) []*request {
 	}
 }
 
-// commit makes the writes of group in one transaction. If it returns an error, none of
-// them was made, if it matches store.ErrRefused, or nobody knows whether they were.
+// commit makes the writes of group in one transaction. If it returns an error that matches
+// store.ErrRefused, none of them was made. After another error nobody knows.
 func (w *writer) commit(group []*request) error {
 	if len(group) == 0 {
 		return nil
@@ -261,7 +262,7 @@ func (w *writer) commit(group []*request) error {
 	return w.finish(group, w.begin(busyTimeout))
 }
 
-// finish is the rest of commit after begin has returned err.
+// finish is the rest of commit, after begin has returned err.
 func (w *writer) finish(group []*request, err error) error {
 	if err == nil {
 		err = w.transact(group)
@@ -273,8 +274,8 @@ func (w *writer) finish(group []*request, err error) error {
 	if err == nil {
 		return nil
 	}
-	// The mark that makes a transaction is the last thing that a commit writes, before
-	// it syncs. So without space for it there is none.
+	// The last thing that a commit writes, before it syncs, is the mark that makes the
+	// transaction valid. So if there was no space to write, it is not valid.
 	if err = fileError(w.backend.path, err); begun != nil || errors.Is(err, ErrFull) {
 		err = refused{err}
 	}
@@ -297,13 +298,15 @@ func (w *writer) transact(group []*request) error {
 			return err
 		}
 	}
-	// As late as possible: what is committed to a file that has lost its name is lost.
+	// This comes as late as possible, because what is committed to a file without a name
+	// is lost.
 	return w.backend.place.checkSoon()
 }
 
-// begin begins a transaction that writes. SQLite looks for a lock that is taken less
-// and less often, and beside a process that commits without pause may not find it
-// free for long; so it gives up soon and is asked anew, which begins with many looks.
+// begin begins a transaction that writes, and waits for another process at most patience.
+// While SQLite waits for a lock, it tries less and less often. Beside a process that
+// commits without a pause it could wait for very long, so it gives up soon and starts
+// over, with frequent tries.
 func (w *writer) begin(patience time.Duration) error {
 	err := w.exec("BEGIN IMMEDIATE")
 	if !isBusy(err) || patience == 0 {
@@ -315,7 +318,7 @@ func (w *writer) begin(patience time.Duration) error {
 	return err
 }
 
-// refresh forgets what is remembered of the file if somebody else has written.
+// refresh empties the caches if another connection has committed, or if they are full.
 func (w *writer) refresh() error {
 	version, err := w.conn.version()
 	if err != nil {
@@ -336,7 +339,8 @@ func (w *writer) forget() {
 	w.lastStream = 0
 }
 
-// tenant returns the tenant called name, made if it is not there and create.
+// tenant returns the tenant called name. If there is none, it inserts one if create is set,
+// and otherwise returns one whose id is 0.
 func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	t, ok := w.tenants[name]
 	if !ok {
@@ -365,7 +369,7 @@ func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	return t, nil
 }
 
-// stream returns the head of a stream, the zero one if there is none.
+// stream returns the head of a stream, or a zero head if there is none.
 func (w *writer) stream(key streamKey) (head streamHead, err error) {
 	if head, ok := w.streams[key]; ok || key.tenant == 0 {
 		return head, nil
@@ -379,8 +383,8 @@ func (w *writer) stream(key streamKey) (head streamHead, err error) {
 const findStream = `SELECT id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM stream s WHERE tenant = ? AND type = ? AND name = ?`
 
-// newStream inserts a stream and returns its id. If it is there already, the error is
-// one that taken knows.
+// newStream inserts a stream and returns its id. If the stream exists, the error is one
+// for which taken returns the columns of its name.
 func (w *writer) newStream(tenant int64, stream store.Stream) (id int64, err error) {
 	if w.lastStream == 0 {
 		if w.lastStream, err = w.number("SELECT coalesce(max(id), 0) FROM stream"); err != nil {
@@ -396,7 +400,7 @@ func (w *writer) newStream(tenant int64, stream store.Stream) (id int64, err err
 	return id, err
 }
 
-// kind returns the id of a kind, which it inserts if it is not there.
+// kind returns the id of a kind, and inserts the kind if there is none.
 func (w *writer) kind(k kind) (int64, error) {
 	if id, ok := w.kinds[k]; ok {
 		return id, nil

@@ -166,6 +166,12 @@ func TestPoolInUse(t *testing.T) {
 // transaction keeps the log and both lanes wait for it.
 func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 	t.Helper()
+	groupedThen(t, st, url, func() {}, appends...)
+}
+
+// groupedThen is grouped, and calls do when all the appends wait.
+func groupedThen(t *testing.T, st *postgres.Store, url string, do func(), appends ...func()) {
+	t.Helper()
 	ctx, pool := within(t), newPool(t, url)
 	tx, err := pool.Begin(ctx)
 	if err != nil {
@@ -176,7 +182,7 @@ func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 		t.Fatal(err)
 	}
 	var appending sync.WaitGroup
-	for n := 0; waitingForLocks(t, pool) < 2; n++ {
+	for n := 0; waitingForLocks(ctx, t, pool) < 2; n++ {
 		appending.Go(func() { appendTo(t, st, store.Stream{Type: "Filler", ID: strconv.Itoa(n)}, 1) })
 	}
 	before := postgres.Queued(st)
@@ -184,8 +190,12 @@ func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 		appending.Go(do)
 	}
 	for postgres.Queued(st) < before+len(appends) {
+		if ctx.Err() != nil {
+			t.Fatalf("%d appends wait, want %d", postgres.Queued(st)-before, len(appends))
+		}
 		runtime.Gosched()
 	}
+	do()
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -193,10 +203,10 @@ func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 }
 
 // waitingForLocks returns how many connections to the database wait for a lock.
-func waitingForLocks(t *testing.T, pool *pgxpool.Pool) (n int) {
+func waitingForLocks(ctx context.Context, t *testing.T, pool *pgxpool.Pool) (n int) {
 	t.Helper()
 	const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-	if err := pool.QueryRow(context.Background(), query).Scan(&n); err != nil {
+	if err := pool.QueryRow(ctx, query).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -398,7 +399,7 @@ func (b *backend) call(ctx context.Context, q querier, members []*appending) err
 	columns := r.columns()
 	for _, a := range members {
 		if !rows.Next() {
-			return errors.Join(rows.Err(), errShort)
+			return cmp.Or(rows.Err(), errShort)
 		}
 		if err := rows.Scan(columns...); err != nil {
 			return err

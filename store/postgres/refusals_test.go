@@ -97,7 +97,10 @@ func withSync(t *testing.T) (*postgres.Store, string) {
 	appendTo(t, st, stream(0), 1)
 	execute(t, url, "CREATE TABLE mine (n int)")
 	server.Set(t, "synchronous_standby_names", "nobody")
-	for waits := false; !waits; { // until the server has noticed
+	for waits, n := false, 0; !waits; n++ { // until the server has noticed
+		if n == 1000 {
+			t.Fatal("the server does not wait for a standby")
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		_, err := st.Append(ctx, stream(0), store.Any, batch(1))
 		waits = err != nil
@@ -109,11 +112,11 @@ func withSync(t *testing.T) (*postgres.Store, string) {
 // cancelWaits cancels all that waits for a standby, until done is closed.
 func cancelWaits(t *testing.T, url string, done <-chan struct{}) {
 	t.Helper()
-	admin := connect(t, url)
+	admin, ctx := connect(t, url), within(t)
 	for {
 		const query = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-		if _, err := admin.Exec(context.Background(), query); err != nil {
-			t.Error(err)
+		if _, err := admin.Exec(ctx, query); err != nil {
+			t.Error(err) // such as that the calls do not end
 			return
 		}
 		select {

@@ -185,7 +185,7 @@ func TestGrace(t *testing.T) {
 			_, err := st.Append(short, stream(2), store.Any, batch(1))
 			ended <- err
 		}()
-		for waitingForLocks(t, pool) == 0 {
+		for waitingForLocks(ctx, t, pool) == 0 {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()

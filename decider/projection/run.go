@@ -65,8 +65,7 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 
 // final reports whether err ends Run.
 func final(err error) bool {
-	var user *userError
-	if errors.As(err, &user) {
+	if user, ok := errors.AsType[*userError](err); ok {
 		return user.in == inSetup
 	}
 	return !errors.As(err, new(*applyError)) &&

@@ -30,10 +30,10 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	return newNamed(format{
 		contentType: "application/json",
 		reads:       readsJSON,
-		writer: func(typ reflect.Type) (marshal, error) {
+		writer: func(typ reflect.Type) (w marshal, opaque bool, err error) {
 			t, err := exact.Of(typ)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			return func(event any) ([]byte, error) {
 				data, err := t.Marshal(event)
@@ -41,7 +41,7 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 					return nil, errors.New("it would be null, which cannot be told from nothing")
 				}
 				return data, err
-			}, nil
+			}, t.Opaque(), nil
 		},
 		reader: func() unmarshal { return new(jsonReader).unmarshal },
 	}, names, upcasters)

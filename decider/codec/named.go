@@ -16,6 +16,7 @@ import (
 type Named[E any] struct {
 	format format
 	strict bool
+	opaque bool                   // an event has parts that marshal themselves
 	skip   bool                   // unknown names
 	keep   func(store.Recorded) E // nil: unknown names are an error
 	byName map[string]*entry
@@ -38,7 +39,7 @@ type entry struct {
 type format struct {
 	contentType string
 	reads       func(contentType string) bool
-	writer      func(typ reflect.Type) (marshal, error) // an error: events of typ cannot be kept
+	writer      func(typ reflect.Type) (w marshal, opaque bool, err error) // an error: events of typ cannot be kept
 	reader      func() unmarshal
 }
 
@@ -75,7 +76,10 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 		}
 		e.typ, e.current = typ, uint32(len(e.old))+1 //nolint:gosec // small
 		var err error
-		if e.marshal, err = f.writer(typ); err != nil {
+		var opaque bool
+		e.marshal, opaque, err = f.writer(typ)
+		c.opaque = c.opaque || opaque
+		if err != nil {
 			panic(fmt.Sprintf("codec: %q is a %v: %v", name, typ, err))
 		}
 		e.folds = exact.FoldsOf(typ)
@@ -88,6 +92,11 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 	c.shops = &sync.Pool{New: func() any { return &workshop{unmarshal: f.reader(), benches: make([]workbench, number)} }}
 	return c
 }
+
+// Vouches reports whether c can read back everything that it writes. It cannot tell if
+// an event has parts, other than times, that marshal themselves: their code may write
+// what it cannot read. A runner then reads events back before it appends them.
+func (c *Named[E]) Vouches() bool { return !c.opaque }
 
 // Strict returns a copy of c that refuses data with fields that the event does
 // not have, at any depth. Otherwise they are ignored, as other writers and newer

@@ -36,7 +36,7 @@ func Proto[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	return newNamed(format{
 		contentType: "application/protobuf",
 		reads:       func(contentType string) bool { return contentType == store.OctetStream || contentType == "" },
-		writer:      func(reflect.Type) (marshal, error) { return marshalProto, nil },
+		writer:      func(reflect.Type) (marshal, bool, error) { return marshalProto, false, nil },
 		reader:      func() unmarshal { return unmarshalProto },
 	}, names, upcasters)
 }

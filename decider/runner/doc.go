@@ -31,8 +31,8 @@
 // # Your functions run before the append
 //
 // Everything that is yours runs before the events are sent to the store: the codec
-// encodes them, and reads them back unless it is one of package codec, which looks
-// itself; Evolve folds them; claims, Clone and the encoding of a snapshot follow. If one
+// encodes them, and reads them back unless it vouches that it can (see
+// codec.Named.Vouches); Evolve folds them; claims, Clone and the encoding of a snapshot follow. If one
 // of them panics, the panic reaches the caller of the command, nothing is recorded, the
 // stream can still be loaded, and other callers do not notice. So Evolve must be pure:
 // it sees events that are not recorded yet, and never will be if the append fails.

@@ -72,8 +72,8 @@ func (r *Runner[C, S, E]) readBack(
 	return events, nil
 }
 
-// vouches reports whether c itself refuses what it could not read back.
+// vouches reports whether c says that it can read back everything that it writes.
 func vouches[E any](c codec.Codec[E]) bool {
-	_, ok := c.(*codec.Named[E])
-	return ok
+	v, ok := c.(interface{ Vouches() bool })
+	return ok && v.Vouches()
 }

@@ -390,3 +390,41 @@ func TestGroupWithContext(t *testing.T) {
 		t.Errorf("panic %q", text)
 	}
 }
+
+// odd is a number whose text its own code cannot read if it is 13.
+type odd struct{ n int }
+
+func (o odd) MarshalText() ([]byte, error) { return fmt.Append(nil, o.n), nil }
+
+func (o *odd) UnmarshalText(text []byte) error {
+	if string(text) == "13" {
+		panic("thirteen")
+	}
+	_, err := fmt.Sscan(string(text), &o.n)
+	return err
+}
+
+// The codecs of package codec try what they write, but cannot try all values of a type
+// with code of its own. A runner reads those back.
+func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
+	t.Parallel()
+	type counted struct{ N odd }
+	events := codec.JSON(map[string]counted{"Counted": {}})
+	if events.Vouches() || !codec.JSON(map[string]deposited{"Deposited": {}}).Vouches() {
+		t.Error("Vouches: want no for a type that marshals itself, and yes for one that does not")
+	}
+	d := decider.New(
+		func(n int, _ int) ([]counted, error) { return []counted{{odd{n}}}, nil },
+		func(sum int, e counted) int { return sum + e.N.n },
+	)
+	r := runner.New("Counter", d, memory.New(), events)
+	if text := panics(t, func() { _, _ = r.Handle(t.Context(), "a", 13) }); text != "thirteen" {
+		t.Errorf("Handle panics with %q, want that of UnmarshalText", text)
+	}
+	if _, err := r.Handle(t.Context(), "a", 5); err != nil {
+		t.Error(err)
+	}
+	if at, err := r.Load(t.Context(), "a"); err != nil || at.State != 5 || at.Version != 1 {
+		t.Errorf("Load = %+v, %v, want 5 at version 1", at, err)
+	}
+}

@@ -65,6 +65,11 @@ func Of(typ reflect.Type) (*Type, error) {
 	return t, nil
 }
 
+// Opaque reports whether a value of t has parts, other than times, that marshal
+// themselves: what their code does with other values than the one that Of tried is not
+// known.
+func (t *Type) Opaque() bool { return t.opaque }
+
 // name returns what a path of fields is called in a message.
 func name(path string) string {
 	if path == "" {

@@ -1,5 +1,7 @@
 package storetest_test
 
+import "slices"
+
 // updateBugs are those that the clauses about transactions and documents must find.
 func updateBugs() map[string][]string {
 	return map[string][]string{
@@ -64,10 +66,12 @@ func updateBugs() map[string][]string {
 			"an update does not see its documents", "an update does not scan its documents", "documents are never removed",
 		},
 		"Documents/what was saved and what was loaded can be changed": {"documents aliased in", "a single document aliased in", "documents aliased out"},
-		"Documents/invalid ones are refused":                          {"documents unchecked", "loads unchecked", "scans unchecked", "refused documents are saved in part", "invalid untyped"},
-		"Documents/many are saved and loaded at once":                 {"many documents cut", "loads cut", "a scan is cut"},
-		"Documents/under a context that has ended nothing is loaded":  {"context ignored", "context hidden"},
-		"Documents/documents of tenants are apart":                    {"tenants share documents", "an update of any tenant is the default's"},
-		"Reopened documents/they are as they were":                    {"what is beside events is not kept"},
+		"Documents/invalid ones are refused": slices.Concat(
+			unchecked("load", "kind", "ids"), unchecked("scan", "kind", "from", "to", "limit"),
+			[]string{"documents unchecked", "loads unchecked", "scans unchecked", "refused documents are saved in part", "invalid untyped"}),
+		"Documents/many are saved and loaded at once":                {"many documents cut", "loads cut", "a scan is cut"},
+		"Documents/under a context that has ended nothing is loaded": {"context ignored", "context hidden"},
+		"Documents/documents of tenants are apart":                   {"tenants share documents", "an update of any tenant is the default's"},
+		"Reopened documents/they are as they were":                   {"what is beside events is not kept"},
 	}
 }

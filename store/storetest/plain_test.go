@@ -201,6 +201,11 @@ func (p *plain) Append(ctx context.Context, s store.Stream, expected store.Expec
 
 func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	if err := p.validate(s, expected, events); err != nil {
+		if p.is("an invalid append keeps the claims") {
+			p.mu.Lock()
+			p.makeClaims(s, claims)
+			p.mu.Unlock()
+		}
 		return store.Appended{}, err
 	}
 	p.turn.RLock()
@@ -230,7 +235,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 		}
 	}
 	if answered, got, err := p.known(s, expected, events); answered {
-		if p.is("a replay claims again") {
+		if p.is("a replay claims again") && err == nil || p.is("a duplicate keeps the claims") && err != nil {
 			p.makeClaims(s, claims)
 		}
 		return got, err

@@ -180,7 +180,6 @@ func TestPragmas(t *testing.T) {
 				"busy_timeout":         {5, 30_000},
 				"journal_size_limit":   {64 << 20, whatever},
 				"page_size":            {4096, 4096},
-				"wal_autocheckpoint":   {4000, whatever},
 			} {
 				writer, readers := sqlite.Ask(st, "PRAGMA "+pragma, 8)
 				if writer != want.writer {
@@ -202,5 +201,31 @@ func TestReadersCannotWrite(t *testing.T) {
 	st := open(t, filepath.Join(t.TempDir(), "events.db"))
 	if err := sqlite.ByReader(st, "INSERT INTO tenant (name) VALUES ('x')"); err == nil {
 		t.Error("a reader has written")
+	}
+}
+
+// TestRefusedLeavesNothing: an append that is refused after it has begun leaves no row.
+func TestRefusedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "events.db")
+	st := open(t, path)
+	first := batch(3)
+	if _, err := st.Append(ctx, store.Stream{Type: "A", ID: "1"}, store.NoStream, first); err != nil {
+		t.Fatal(err)
+	}
+	for _, expected := range []store.Expected{store.NoStream, store.Any} {
+		events := append(batch(5), first[1])
+		if _, err := st.Append(ctx, store.Stream{Type: "A", ID: "2"}, expected, events); !errors.Is(err, store.ErrDuplicate) {
+			t.Errorf("Append of an id that is taken = %v, want ErrDuplicate", err)
+		}
+		for table, want := range map[string]int{"stream": 1, "event": 3} {
+			if n, _ := sqlite.Ask(st, "SELECT count(*) FROM "+table, 0); n != want {
+				t.Errorf("after a refused append there are %d rows of %s, want %d", n, table, want)
+			}
+		}
+	}
+	got, err := st.Append(ctx, store.Stream{Type: "A", ID: "2"}, store.NoStream, batch(1))
+	if err != nil || got != (store.Appended{Version: 1, Position: 4}) {
+		t.Errorf("Append after a refused one = %+v, %v", got, err)
 	}
 }

@@ -87,6 +87,34 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestMovedUnnoticed: what leaves the directory as it is, as a mount does, is noticed
+// after a second.
+func TestMovedUnnoticed(t *testing.T) {
+	t.Parallel()
+	path, st := movable(t)
+	quiet := time.Now().Add(-time.Hour)
+	touch := func() {
+		if err := os.Chtimes(filepath.Dir(path), quiet, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i := 0; ; i++ {
+		_, err := st.Append(ctx, store.Stream{Type: "A", ID: "2"}, store.Any, batch(1))
+		switch {
+		case i == 2 && err == nil:
+			rename(t, path, path+"x")
+			touch()
+		case i > 2 && errors.Is(err, sqlite.ErrMoved):
+			return
+		case err != nil:
+			t.Fatalf("Append %d = %v, want ErrMoved in the end", i, err)
+		}
+	}
+}
+
 // movable returns a store with an event in a directory of its own.
 func movable(t *testing.T) (path string, st *sqlite.Store) {
 	t.Helper()

@@ -19,11 +19,6 @@ const (
 	maxGroup = 512
 	// maxGroupEvents is the number of events from which no other write joins a group.
 	maxGroupEvents = 4096
-	// checkpointPages is the number of pages in the log from which SQLite copies them into
-	// the file, which takes two syncs. A page that is written many times until then, such
-	// as the last one of an index, is copied once. The index of the log has room for 4,062
-	// pages before it gets a second part.
-	checkpointPages = 4000
 	// maxCached is the largest number of entries in each cache of names and heads.
 	maxCached = 100_000
 )
@@ -85,7 +80,7 @@ type streamHead struct {
 }
 
 func newWriter(b *backend, c *config) (*writer, error) {
-	script := fmt.Sprintf("%s; PRAGMA synchronous=%s; PRAGMA journal_size_limit=67108864; PRAGMA wal_autocheckpoint=%d", settings, c.synchronous, checkpointPages)
+	script := fmt.Sprintf("%s; PRAGMA synchronous=%s; PRAGMA journal_size_limit=67108864", settings, c.synchronous)
 	conn, err := openWith(b.place.real, lib.SQLITE_OPEN_READWRITE, script)
 	if err != nil {
 		return nil, err

@@ -117,18 +117,16 @@ func Example() {
 	go func() { done <- p.Run(ctx, (&mailer{sent: map[string]bool{}}).send) }()
 
 	placed := place(ctx, st, "o-1", "ann")
-	fmt.Println(p.WaitFor(ctx, placed.Position))
+	lo.Must0(p.WaitFor(ctx, placed.Position))
 	for lo.Must(st.Head(ctx)) == placed.Position { // until the timer has fired
 		time.Sleep(time.Millisecond)
 	}
-	fmt.Println(p.WaitFor(ctx, lo.Must(st.Head(ctx))))
+	lo.Must0(p.WaitFor(ctx, lo.Must(st.Head(ctx))))
 	stop()
 	fmt.Println(<-done)
 	// Output:
 	// to ann: your invoice
-	// <nil>
 	// to ann: a reminder
-	// <nil>
 	// context canceled
 }
 

@@ -34,9 +34,14 @@ func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error)
 	failures := 0
 	for {
 		err := r.owning(ctx, func(ctx context.Context) error {
-			o := newOwner(r, send)
-			defer o.stop()
-			return o.work(ctx, func() { failures = 0 })
+			for { // begin again with what there is now, as long as it is ours
+				o := newOwner(r, send)
+				err := o.work(ctx, func() { failures = 0 })
+				o.stop()
+				if !errors.Is(err, errFenced) || ctx.Err() != nil {
+					return err
+				}
+			}
 		})
 		var pause time.Duration
 		switch {

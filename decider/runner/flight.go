@@ -34,7 +34,7 @@ type flight[S any] struct {
 
 func (r *Runner[C, S, E]) newFlight(id string, o options) flight[S] {
 	f := flight[S]{
-		stream: store.Stream{Type: r.streamType, ID: id}, o: o, key: key{command: o.command},
+		stream: store.Stream{Type: r.streamType, ID: id}, o: o, key: key{command: o.command, first: r.firstType},
 		attempt: 1, most: r.retry.Attempts,
 	}
 	if o.attempts > 0 {

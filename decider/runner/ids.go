@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -18,6 +19,7 @@ const idLen = 36
 // one the time and a random number. It stays the same for all attempts of the call.
 type key struct {
 	command string
+	first   string // the type that the streams had at first, if it is not that of today
 	hi, lo  uint64 // if command is empty: 0, or milliseconds since 1970 in 48 bits, and random ones
 }
 
@@ -69,7 +71,7 @@ func (k key) text(s store.Stream, index int) [idLen]byte {
 func (k key) hash(s store.Stream, index int) (hi, lo uint64) {
 	var space [256]byte
 	b := space[:0]
-	for _, part := range [...]string{s.Type, s.ID, k.command} {
+	for _, part := range [...]string{cmp.Or(k.first, s.Type), s.ID, k.command} {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
 		b = append(b, part...)
 	}

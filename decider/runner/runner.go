@@ -44,6 +44,7 @@ type Outcome[S, E any] struct {
 // concurrent use. The With… methods return copies, which share its cache.
 type Runner[C, S, E any] struct {
 	streamType string
+	firstType  string // that the streams had at first, if it was another one
 	decider    decider.Decider[C, S, E]
 	store      store.Store
 	codec      codec.Codec[E]

@@ -1,0 +1,121 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Formerly returns a copy of r for a stream type that had other names before, the newest
+// first: what is recorded in streams of the former types is read as if it were of today's, and goes on
+// where it is. New streams get the name of today. A stream that was begun under two
+// names has only the events under today's name, so no program may begin streams under a
+// former name any more.
+//
+// It costs a read for each former type when a stream of today's type has no events, and
+// two appends where a stream has a former type.
+//
+// Formerly panics if a stream type is not valid or is today's, or if r has claims: call
+// it before [Runner.WithClaims].
+func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
+	for _, streamType := range streamTypes {
+		if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil || streamType == r.streamType {
+			panic(fmt.Sprintf("runner: Formerly(%q): needs names that streams of type %q had before", streamTypes, r.streamType))
+		}
+	}
+	if r.claims != nil {
+		panic("runner: Formerly after WithClaims: call it before")
+	}
+	c := *r
+	if len(streamTypes) > 0 {
+		c.firstType = streamTypes[len(streamTypes)-1]
+	}
+	f := &former{st: r.store, today: r.streamType, types: slices.Clone(streamTypes)}
+	c.store = f
+	if claims, ok := r.store.(store.Claims); ok {
+		c.store = &formerClaims{former: f, claims: claims}
+	}
+	return &c
+}
+
+// former is a store in which streams of some types are found under the type of today.
+type former struct {
+	st    store.Store
+	today string
+	types []string
+}
+
+// Read reads the stream, or the one of its id that has a former type.
+func (f *former) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := f.st.Read(ctx, s, o)
+	if err != nil || page.Head > 0 || s.Type != f.today {
+		return page, err
+	}
+	for _, streamType := range f.types {
+		was, err := f.st.Read(ctx, store.Stream{Type: streamType, ID: s.ID}, o)
+		if err != nil {
+			return was, err
+		}
+		if was.Head > 0 {
+			was.Events = slices.Clone(was.Events) // they may be lent
+			for i := range was.Events {
+				was.Events[i].Stream = s
+			}
+			return was, nil
+		}
+	}
+	return page, nil
+}
+
+// Append appends to the stream, or to the one of its id that has a former type.
+func (f *former) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	return f.where(ctx, s, func(s store.Stream) (store.Appended, error) { return f.st.Append(ctx, s, expected, events) })
+}
+
+// where calls do with the stream that has the events of s.
+func (f *former) where(ctx context.Context, s store.Stream, do func(store.Stream) (store.Appended, error)) (store.Appended, error) {
+	page, err := f.st.Read(ctx, s, store.ReadOptions{Limit: 1, ReadOnly: true})
+	if err != nil {
+		return store.Appended{}, err
+	}
+	if page.Head > 0 || s.Type != f.today {
+		return do(s)
+	}
+	for _, streamType := range f.types {
+		was := store.Stream{Type: streamType, ID: s.ID}
+		page, err := f.st.Read(ctx, was, store.ReadOptions{Limit: 1, ReadOnly: true})
+		if err != nil {
+			return store.Appended{}, err
+		}
+		if page.Head > 0 {
+			return do(was)
+		}
+	}
+	return do(s)
+}
+
+// formerClaims is a former that can claim keys.
+type formerClaims struct {
+	*former
+	claims store.Claims
+}
+
+// AppendClaiming is Append, with claims.
+func (f *formerClaims) AppendClaiming(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
+	return f.where(ctx, s, func(s store.Stream) (store.Appended, error) {
+		return f.claims.AppendClaiming(ctx, s, expected, events, claims)
+	})
+}
+
+// Holder is that of the store, with the stream under its type of today.
+func (f *formerClaims) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
+	s, ok, err := f.claims.Holder(ctx, key)
+	if slices.Contains(f.types, s.Type) {
+		s.Type = f.today
+	}
+	return s, ok, err
+}

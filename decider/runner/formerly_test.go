@@ -1,0 +1,151 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+func adder(streamType string, st store.Store) *runner.Runner[int, int, int] {
+	d := decider.New(func(n, _ int) ([]int, error) { return []int{n}, nil }, func(sum, n int) int { return sum + n })
+	return runner.New(streamType, d, st, codec.JSON(map[string]int{"Added": 0}))
+}
+
+// TestFormerly checks, with random commands before and after an aggregate was renamed,
+// that each stream goes on where it is, under its name of today, as if it had always had
+// it, and that a command that landed before is known.
+func TestFormerly(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ctx, st := context.Background(), memory.New()
+		runners := []*runner.Runner[int, int, int]{
+			adder("Counter", st), adder("Sum", st).Formerly("Counter"), adder("Total", st).Formerly("Sum", "Counter"),
+		}
+		sums, versions, commands := map[string]int{}, map[string]uint64{}, map[string]int{}
+		for now := range runners {
+			for range rapid.IntRange(0, 4).Draw(t, "commands") {
+				id := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "id")
+				cmd := rapid.IntRange(1, 9).Draw(t, "n")
+				name := rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "command")
+				out, err := runners[now].Handle(ctx, id, cmd, runner.CommandID(name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, landed := commands[id+name]
+				if !landed {
+					commands[id+name] = cmd
+					sums[id] += cmd
+					versions[id]++
+				}
+				if out.Replayed != landed {
+					t.Fatalf("replayed: %v, want %v", out.Replayed, landed)
+				}
+			}
+		}
+		for id, sum := range sums {
+			loaded, err := runners[2].Load(ctx, id)
+			if err != nil || loaded.State != sum || loaded.Version != versions[id] {
+				t.Fatalf("%s is %+v, %v, want %d at version %d", id, loaded, err, sum, versions[id])
+			}
+			found := 0
+			for _, streamType := range []string{"Counter", "Sum", "Total"} {
+				page, err := st.Read(ctx, store.Stream{Type: streamType, ID: id}, store.ReadOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page.Head > 0 {
+					found++
+				}
+			}
+			if found != 1 {
+				t.Fatalf("%s is in %d streams", id, found)
+			}
+		}
+	})
+}
+
+// TestFormerlyConflicts checks that two writers of a stream with a former name meet.
+func TestFormerlyConflicts(t *testing.T) {
+	t.Parallel()
+	ctx, st := t.Context(), memory.New()
+	if _, err := adder("Counter", st).Handle(ctx, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	r := adder("Sum", st).Formerly("Counter")
+	for expected, want := range map[uint64]error{0: store.ErrConflict, 2: store.ErrConflict} {
+		if _, err := r.Handle(ctx, "a", 1, runner.ExpectVersion(expected)); !errors.Is(err, want) {
+			t.Errorf("at version %d: %v, want %v", expected, err, want)
+		}
+	}
+	if out, err := r.Handle(ctx, "a", 1, runner.ExpectVersion(1)); err != nil || out.Version != 2 || out.State != 2 {
+		t.Errorf("at version 1: %+v, %v", out, err)
+	}
+	if out, err := r.Handle(ctx, "a", 5, runner.AssumeEmpty()); err != nil || out.Version != 3 || out.State != 7 {
+		t.Errorf("as if it were new: %+v, %v", out, err)
+	}
+}
+
+// TestFormerlyClaims checks that claims are made for the stream as it is called today.
+func TestFormerlyClaims(t *testing.T) {
+	t.Parallel()
+	ctx, st := t.Context(), memory.New()
+	claim := func(_ string, _, n, _ int) []store.Claim { return []store.Claim{{Key: fmt.Sprint(n)}} }
+	if _, err := adder("Counter", st).WithClaims(claim).Handle(ctx, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	r := adder("Sum", st).Formerly("Counter").WithClaims(claim)
+	for n := range 3 {
+		if _, err := r.Handle(ctx, "a", n); err != nil {
+			t.Errorf("a key that the stream has, or nobody: %v", err)
+		}
+	}
+	if _, err := r.Handle(ctx, "b", 1); !errors.Is(err, store.ErrClaimed) {
+		t.Errorf("a key of another stream: %v", err)
+	}
+	if page, err := st.Read(ctx, store.Stream{Type: "Counter", ID: "a"}, store.ReadOptions{}); err != nil || page.Head != 4 {
+		t.Errorf("the stream is at version %d, %v", page.Head, err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("Formerly after WithClaims does not panic")
+		}
+	}()
+	r.Formerly("Count")
+}
+
+func TestFormerlyPanics(t *testing.T) {
+	t.Parallel()
+	r := adder("Sum", memory.New())
+	for name, do := range map[string]func(){
+		"an empty name": func() { r.Formerly("") },
+		"the same name": func() { r.Formerly("Counter", "Sum") },
+	} {
+		if text := panics(t, do); !strings.HasPrefix(text, "runner: Formerly(") {
+			t.Errorf("%s: panic %q", name, text)
+		}
+	}
+}
+
+// An aggregate that was renamed: what its streams are called is not rewritten.
+func ExampleRunner_Formerly() {
+	ctx, st := context.Background(), memory.New()
+	out, err := adder("Counter", st).Handle(ctx, "a", 3)
+	fmt.Println(out.State, err)
+
+	sums := adder("Sum", st).Formerly("Counter")
+	out, err = sums.Handle(ctx, "a", 4)
+	fmt.Println(out.State, out.Version, err)
+	// Output:
+	// 3 <nil>
+	// 7 2 <nil>
+}

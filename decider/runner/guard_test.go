@@ -91,14 +91,7 @@ func (o *told) Observe(ctx context.Context, n runner.Notice) {
 // command: not one, but for the saving of the snapshot.
 func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 	t.Parallel()
-	for name, handler := range map[string]func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error){
-		"runner": func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error) {
-			return r.Handle
-		},
-		"group": func(r *accounts) func(context.Context, string, command, ...runner.Option) (outcome, error) {
-			return runner.NewGroup(r).Handle
-		},
-	} {
+	for name, grouped := range map[string]bool{"runner": false, "group": true} {
 		var appended atomic.Bool
 		var mu sync.Mutex
 		var late []string
@@ -115,13 +108,18 @@ func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 				late = append(late, function)
 			}
 		}).WithObserver(o)
-		handle := handler(r)
+		g := runner.NewGroup(r)
+		handle := r.Handle
+		if grouped {
+			handle = g.Handle
+		}
 		for _, c := range []command{open{"ann"}, deposit{1}, withdraw{0, 3}} {
 			appended.Store(false)
 			if _, err := handle(t.Context(), "a", c); err != nil || !appended.Load() {
 				t.Fatalf("%s: Handle = %v, appended %t", name, err, appended.Load())
 			}
 		}
+		g.Close() // which waits for the last snapshot
 		if len(late) > 0 {
 			t.Errorf("%s: after the append ran %v", name, late)
 		}
@@ -414,7 +412,7 @@ func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 		t.Error("Vouches: want no for a type that marshals itself, and yes for one that does not")
 	}
 	d := decider.New(
-		func(n int, _ int) ([]counted, error) { return []counted{{odd{n}}}, nil },
+		func(n, _ int) ([]counted, error) { return []counted{{odd{n}}}, nil },
 		func(sum int, e counted) int { return sum + e.N.n },
 	)
 	r := runner.New("Counter", d, memory.New(), events)

@@ -63,16 +63,14 @@ func (x *streams) enter(hash uint64) *streamShard {
 	}
 }
 
-// spread moves the streams of shard, whose lock the caller holds, into a table of many
-// shards, if they are too many for one. If it does, the caller must enter again.
+// spread moves the streams of shard, whose lock the caller holds and no transaction, into
+// a table of many shards, if they are too many for one. If it does, the caller must enter
+// again.
 func (x *streams) spread(shard *streamShard) bool {
 	if len(x.table.Load().shards) > 1 || len(shard.streams) < fewStreams {
 		return false
 	}
 	t := &streamTable{make([]streamShard, shards), shards - 1}
-	for i := range t.shards {
-		t.shards[i].held = shard.held
-	}
 	for hash, st := range shard.streams {
 		t.of(hash).put(hash, st)
 	}

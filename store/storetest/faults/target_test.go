@@ -102,3 +102,38 @@ func ExampleWrapTarget() {
 	// faults: injected fault: undone: ""
 	// faults: injected fault: lost: "saved"
 }
+
+// counted is a store that counts its appends.
+type counted struct {
+	store.Store
+	appends *int
+}
+
+func (c counted) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
+	*c.appends++
+	return c.Store.Append(ctx, s, e, events)
+}
+
+func TestLandLandsOnce(t *testing.T) {
+	t.Parallel()
+	appends := 0
+	f := faults.Wrap(counted{memory.New(), &appends}, 1, faults.Rate{})
+	f.Next(faults.Late)
+	_, err := f.Append(t.Context(), stream, store.Any, event("late"))
+	wantInjected(t, err)
+	for range 2 {
+		f.Land()
+	}
+	if appends != 1 {
+		t.Errorf("a late append has happened %d times, want once", appends)
+	}
+}
+
+func TestFaultString(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[faults.Fault]string{faults.None: "none", faults.Undone: "undone", faults.Undone + 1: "fault 7", faults.None - 1: "fault -1"} {
+		if got := fault.String(); got != want {
+			t.Errorf("Fault(%d).String() = %q, want %q", int(fault), got, want)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package props
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 
 	"github.com/evolvego/evolve/internal/show"
@@ -15,14 +14,18 @@ type blank[C any] struct {
 	fill   value.Fill
 }
 
-// blankOf returns the blank of sample. It panics if sample is not a struct or a
-// pointer to one.
-func blankOf[C any](sample C) blank[C] {
+// blankOf returns the blank of sample, which checkSample has let through.
+func blankOf[C any](sample C, f *value.Filler) blank[C] {
 	v := value.Struct(reflect.ValueOf(&sample).Elem())
-	if v.Kind() != reflect.Struct {
-		panic(fmt.Sprintf("props: Any(%s): a sample must be a struct or a pointer to one, not %s", show.Text(sample), kindName(v)))
+	return blank[C]{sample, f.Struct(v.Type(), v)}
+}
+
+// checkSample panics if sample is not a struct or a pointer to one. Method is the
+// one that was given it.
+func checkSample[C any](method string, sample C) {
+	if v := value.Struct(reflect.ValueOf(&sample).Elem()); v.Kind() != reflect.Struct {
+		panic(fmt.Sprintf("props: %s(%s): a sample must be a struct or a pointer to one, not %s", method, show.Text(sample), kindName(v)))
 	}
-	return blank[C]{sample, value.FillStruct(v.Type(), v)}
 }
 
 func kindName(v reflect.Value) string {
@@ -33,6 +36,6 @@ func kindName(v reflect.Value) string {
 }
 
 // draw returns a random command.
-func (b blank[C]) draw(r *rand.Rand) C {
-	return value.Edit(b.sample, func(v reflect.Value) { b.fill(r, v) })
+func (b blank[C]) draw(s *value.Source) C {
+	return value.Edit(b.sample, func(v reflect.Value) { b.fill(s, v) })
 }

@@ -60,7 +60,7 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*te
 		}
 		for _, l := range r.laws {
 			f, broken := r.failures[l.name]
-			if !broken {
+			if !broken || r.behind(l) {
 				found = append(found, finding{law: l.name})
 				continue
 			}
@@ -69,7 +69,7 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*te
 				return report(t, r, f)
 			}})
 		}
-		for _, v := range r.coverage.verdicts() {
+		for _, v := range r.verdicts() {
 			if v.missed {
 				found = append(found, told(v.name, v.text))
 			}

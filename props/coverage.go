@@ -5,20 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/internal/value"
 )
 
 const (
-	perCheck    = 10  // histories for each of rapid's checks
-	meaningful  = 100 // histories from which on what never happened is an error
-	maxOutcomes = 6   // shown for a kind of command
+	perCheck    = 10     // histories for each of rapid's checks
+	enough      = 10_000 // histories, at least, that are made to see what never came
+	further     = 10     // times as many as the laws are checked on, for the same
+	few         = 1_000  // histories that are not enough to say that it never comes
+	maxOutcomes = 6      // shown for a kind of command
+	seldom      = 10     // histories with what comes seldom, which are checked in any case
+	inspected   = 200    // histories whose commands are looked at for fields that are never set
+)
+
+// The subtests about what should come at times.
+const (
+	everyCommand = "every command leads to events at times"
+	everyEvent   = "every event is decided at times"
 )
 
 // coverage counts what the histories were made of.
@@ -30,16 +44,18 @@ type coverage[C, S, E any] struct {
 	codec                  codec.Codec[E]
 	events                 map[string]string // by kind: the names that the codec gives
 	decider                decider.Decider[C, S, E]
-	idle                   map[string]int // by kind: the events that changed nothing, if none did
-	rejections             []error        // declared
-	seen                   []bool         // of rejections
-	without                []string       // verdicts to leave out
+	idle                   map[string]int  // by kind: the events that changed nothing, if none did
+	rejections             []error         // declared
+	seen                   []bool          // of rejections
+	without                []string        // verdicts to leave out
+	missing                []string        // fields that Any cannot fill
+	unset                  map[string]bool // fields of commands: whether they were zero each time
 }
 
 // tally counts what came of a kind of command.
 type tally struct {
-	steps, accepted int
-	outcomes        map[string]int
+	steps, acted int
+	outcomes     map[string]int
 }
 
 func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
@@ -48,6 +64,7 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 		codec: s.codec, events: map[string]string{},
 		decider: s.decider, idle: map[string]int{},
 		rejections: s.rejections, seen: make([]bool, len(s.rejections)), without: s.without,
+		unset: map[string]bool{},
 	}
 	if c.goal == 0 {
 		c.goal = perCheck * setting[int]("rapid.checks")
@@ -55,11 +72,14 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 			c.goal = max(1, c.goal/5)
 		}
 	}
-	for _, b := range s.blanks {
-		c.tally(show.Kind(b.sample))
+	for _, sample := range s.samples {
+		c.tally(show.Kind(sample))
 	}
 	return c
 }
+
+// limit is how many histories are made to see what has never come.
+func (c *coverage[C, S, E]) limit() int { return max(enough, further*c.goal) }
 
 func (c *coverage[C, S, E]) tally(kind string) *tally {
 	t := c.kinds[kind]
@@ -70,16 +90,21 @@ func (c *coverage[C, S, E]) tally(kind string) *tally {
 	return t
 }
 
-func (c *coverage[C, S, E]) add(h History[C, S, E]) {
+// add counts h, and reports whether it has something that comes seldom.
+func (c *coverage[C, S, E]) add(h History[C, S, E]) (rare bool) {
 	c.histories++
 	c.steps += len(h.Steps)
 	for _, s := range h.Steps {
 		t := c.tally(show.Kind(s.Command))
 		t.steps++
-		if s.Err == nil {
-			t.accepted++
+		if s.acted() {
+			t.acted++
+			rare = rare || t.acted <= seldom
 		}
 		t.outcomes[s.label()]++
+		if c.histories <= inspected {
+			c.inspect(s.Command)
+		}
 		c.name(s)
 		c.effects(s)
 		for i, target := range c.rejections {
@@ -88,9 +113,54 @@ func (c *coverage[C, S, E]) add(h History[C, S, E]) {
 		for i, r := range c.reaches {
 			if r.hit(s) {
 				c.hits[i]++
+				rare = rare || c.hits[i] <= seldom
 			}
 		}
 	}
+	return rare
+}
+
+// inspect notes which fields of cmd are set.
+func (c *coverage[C, S, E]) inspect(cmd C) {
+	v := value.Struct(reflect.ValueOf(&cmd).Elem())
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for f, field := range v.Fields() {
+		if f.IsExported() {
+			name := show.TypeName(v.Type()) + "." + f.Name
+			was, known := c.unset[name]
+			c.unset[name] = (was || !known) && show.Empty(field)
+		}
+	}
+}
+
+// unfilled returns the fields of commands that were never set to anything.
+func (c *coverage[C, S, E]) unfilled() []string {
+	names := slices.Clone(c.missing)
+	for _, name := range slices.Sorted(maps.Keys(c.unset)) {
+		if c.unset[name] && !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, name+" ") }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// absent returns the kinds of commands that have led to no event, and whether
+// anything else that should come has not.
+func (c *coverage[C, S, E]) absent() (kinds []string, others bool) {
+	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {
+		if c.kinds[k].acted == 0 {
+			kinds = append(kinds, k)
+		}
+	}
+	if slices.Contains(c.without, everyCommand) {
+		kinds = nil
+	}
+	for i, r := range c.reaches {
+		others = others || c.hits[i] == 0 && !slices.Contains(c.without, r.name)
+	}
+	return kinds, others || len(c.undecided()) > 0 && !slices.Contains(c.without, everyEvent)
 }
 
 // effective marks a kind of events of which one has changed the state.
@@ -135,20 +205,14 @@ func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
 	}
 }
 
-// undecided returns the verdict on the events of the codec, false if it does not
-// tell their names.
-func (c *coverage[C, S, E]) undecided() (verdict, bool) {
+// undecided returns the names of events that the codec has and nobody decided.
+func (c *coverage[C, S, E]) undecided() []string {
 	names, ok := c.codec.(interface{ Names() []string })
 	if !ok {
-		return verdict{}, false
+		return nil
 	}
-	v := verdict{name: "every event is decided at times"}
 	decided := slices.Collect(maps.Values(c.events))
-	never := slices.DeleteFunc(slices.Clone(names.Names()), func(n string) bool { return slices.Contains(decided, n) })
-	if v.missed = len(never) > 0; v.missed {
-		v.text = fmt.Sprintf("never decided in %d histories, though the codec has it: %s", c.histories, strings.Join(never, ", "))
-	}
-	return v, true
+	return slices.DeleteFunc(slices.Clone(names.Names()), func(n string) bool { return slices.Contains(decided, n) })
 }
 
 // label returns the kinds of events that s decided, or why it was rejected.
@@ -188,6 +252,9 @@ func (c *coverage[C, S, E]) String() string {
 			fmt.Fprintf(&b, "\n\t%s never changed the state, %d times: does nobody need it?", k, n)
 		}
 	}
+	if names := c.unfilled(); len(names) > 0 {
+		fmt.Fprintf(&b, "\n\tnever filled: %s", strings.Join(names, ", "))
+	}
 	for i, err := range c.rejections {
 		if !c.seen[i] {
 			fmt.Fprintf(&b, "\n\tno command was rejected with %q", err)
@@ -220,37 +287,69 @@ func percent(part, whole int) float64 {
 type verdict struct {
 	name   string
 	missed bool
+	unsure bool // missed, but there was no time to look long enough
 	text   string
 }
 
 // verdicts returns one for the kinds of commands, one for those of events, and
-// one for each Reaches. Of few histories they say nothing.
+// one for each Reaches. What never came in all the histories that are made for it is
+// missed; if there were few, because the time was over, nobody knows.
 func (c *coverage[C, S, E]) verdicts() []verdict {
-	if c.histories < meaningful {
-		return nil
+	all := slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
+	for i, v := range all {
+		if v.missed && c.histories < few {
+			all[i].missed, all[i].unsure = false, true
+		}
 	}
-	return slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
+	return all
 }
 
 // all returns all verdicts, however many histories there were.
 func (c *coverage[C, S, E]) all() []verdict {
-	accepted := verdict{name: "every command is accepted at times"}
+	commands := verdict{name: everyCommand}
 	var lines []string
 	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {
-		if t := c.kinds[k]; t.accepted == 0 {
-			lines = append(lines, fmt.Sprintf("%s was never accepted: %s", k, t))
+		if t := c.kinds[k]; t.acted == 0 {
+			lines = append(lines, fmt.Sprintf("%s never led to an event, in %d tries: %s", k, t.steps, orElse(t.String(), "it was never drawn")))
+			for _, f := range c.unfilled() {
+				if strings.HasPrefix(f, k+".") {
+					lines = append(lines, "\t"+f+" is never filled: give Values")
+				}
+			}
 		}
 	}
-	if accepted.missed = len(lines) > 0; accepted.missed {
-		lines = append(lines, fmt.Sprintf("in %d histories; laws about it were not tested: give Any a sample that fits, or draw it with Commands", c.histories))
-		accepted.text = strings.Join(lines, "\n")
+	if commands.missed = len(lines) > 0; commands.missed {
+		lines = append(lines, c.odds(), "laws about it were not tested: give Any a sample that fits, or draw it with Commands")
+		commands.text = strings.Join(lines, "\n")
 	}
-	out := []verdict{accepted}
-	if v, ok := c.undecided(); ok {
-		out = append(out, v)
+	out := []verdict{commands}
+	if _, ok := c.codec.(interface{ Names() []string }); ok {
+		never := c.undecided()
+		out = append(out, verdict{name: everyEvent, missed: len(never) > 0, text: fmt.Sprintf(
+			"never decided, though the codec has it: %s\n%s", strings.Join(never, ", "), c.odds())})
 	}
 	for i, r := range c.reaches {
-		out = append(out, verdict{r.name, c.hits[i] == 0, fmt.Sprintf("%s: never in %d histories (%d steps)", r.name, c.histories, c.steps)})
+		out = append(out, verdict{name: r.name, missed: c.hits[i] == 0, text: fmt.Sprintf("%s: never\n%s", r.name, c.odds())})
 	}
 	return out
+}
+
+// odds says how many histories there were, and how likely it is that they miss what
+// comes seldom.
+func (c *coverage[C, S, E]) odds() string {
+	for _, every := range []int{10_000, 1_000, 100} {
+		if missed := math.Exp(-float64(c.histories) / float64(every)); missed < 0.05 || every == 100 {
+			return fmt.Sprintf("in %d histories, %d steps; what comes in one of %d is missed by so many with a probability of %s",
+				c.histories, c.steps, every, probability(missed))
+		}
+	}
+	panic("unreachable: the last is returned")
+}
+
+// probability returns p for people.
+func probability(p float64) string {
+	if p < 1e-6 {
+		return "less than one in a million"
+	}
+	return strconv.FormatFloat(p, 'g', 2, 64)
 }

@@ -4,7 +4,7 @@
 // A decider is a value of pure functions, so one line checks a good deal. From
 // samples of the commands, props makes histories, and on them checks that Decide
 // and Evolve are total, deterministic and pure, that they share no memory, that
-// replay gives the same state, and that every command is accepted at least once:
+// replay gives the same state, and that every command leads to events at least once:
 //
 //	func TestAccount(t *testing.T) {
 //		props.For(account.Decider).Any(Open{}, Deposit{}, Withdraw{}, Close{}).Check(t)
@@ -46,8 +46,23 @@
 // # How histories are made
 //
 // Most commands are chosen so that Decide accepts them, some as they come; half
-// of the histories do without some kinds of commands. All laws share the
-// histories, ten times as many as -rapid.checks says (a fifth of it with -short).
+// of the histories do without some kinds of commands, and a quarter prefer those that
+// came least, to get far. All laws share the histories, ten times as many as
+// -rapid.checks says (a fifth of it with -short). While a kind of command has never
+// led to an event, or something has not happened that [Suite.Reaches] wants, more
+// histories are made, which go on from where few have been: 10,000, or ten times as
+// many as before, for a minute at most. Only then is it a failure, which says how
+// likely chance is.
+//
+// [Suite.Any] says which values are drawn. Text that is not UTF-8 is among them: a
+// codec may refuse it, because formats have no place for it, but must not alter it. NaN
+// and the infinities are too. If Decide accepts them and the codec cannot write them,
+// that is a failure: let Decide reject them, or say with [Suite.Valid] that they
+// cannot come.
+//
+// A function that does not return for ten seconds is reported with its arguments and
+// its history.
+//
 // The flags of pgregory.net/rapid work as they do for rapid.Check: -rapid.seed
 // replays a failure, and a file in testdata/rapid replays it by itself until it
 // passes. The scenario lasts longer than both: it is the regression test.

@@ -14,8 +14,8 @@ import (
 // benchmarks and test data. It panics if the suite has no commands, or
 // cannot draw them.
 func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
-	if s.draw == nil && len(s.blanks) == 0 {
-		panic(noCommands)
+	if lacks := s.missing(); lacks != "" {
+		panic(lacks)
 	}
 	cmds, err := s.generator().commands(seed)
 	if err != nil {

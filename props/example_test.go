@@ -55,9 +55,9 @@ func Example() {
 	suite := props.For(seat).Any(Reserve{}, Reserve{By: "ann"}, Release{})
 	fmt.Println(suite.Example(8))
 	// Output:
-	// 1  Reserve{By: "ann"}              Reserved{By: "ann"}              "" → "ann"
-	// 2  Release{}                       Released{}                       "ann" → ""
-	// 3  Reserve{By: "O'Neil \"x\"\n"}   Reserved{By: "O'Neil \"x\"\n"}   "" → "O'Neil \"x\"\n"
+	// 1  Reserve{By: "ann"}              Reserved{By: "ann"}           "" → "ann"
+	// 2  Reserve{By: "a"}                ✗ seat: not yours to change
+	// 3  Reserve{By: "O'Neil \"x\"\n"}   ✗ seat: not yours to change
 	// 4  Reserve{By: "ann"}              ✗ seat: not yours to change
 }
 

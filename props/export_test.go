@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -37,7 +38,7 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 			out = append(out, Failure{l.name, p.steps, p.text, page.String()})
 		}
 	}
-	for _, v := range r.coverage.verdicts() {
+	for _, v := range r.verdicts() {
 		if v.missed {
 			out = append(out, Failure{v.name, 0, v.text, ""})
 		}
@@ -50,6 +51,20 @@ func Text[T any](v T) string                { return show.Text(v) }
 func Code[T any](v T) string                { return show.Code(v) }
 func Changes[T any](before, after T) string { return show.Changes(before, after) }
 func Clone[T any](v T) T                    { return value.Clone(v) }
+
+// Timed returns s with a clock that shows a second for each value of seconds.
+func Timed[C, S, E any](s Suite[C, S, E], seconds <-chan time.Time) Suite[C, S, E] {
+	s.seconds = seconds
+	return s
+}
+
+// Problem returns why p cannot be checked, after the seconds of the clock.
+func Problem[E, S, C any](t *testing.T, p ProcessSuite[E, S, C], seconds <-chan time.Time) string {
+	t.Helper()
+	p.suite.seconds = seconds
+	_, problem := p.inquiry()(t)
+	return problem
+}
 
 // Laws returns the names of the laws that s checks.
 func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {

@@ -3,6 +3,8 @@ package props
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -12,22 +14,28 @@ import (
 )
 
 const (
-	maxLength     = 40 // commands in a history
-	maxIdle       = 12 // commands without events that end one
-	maxAfter      = 3  // the same, at a terminal state
-	maxCandidates = 8  // commands tried for a step
+	maxLength     = 40  // commands in most histories
+	longest       = 160 // in one of sixteen
+	farthestAway  = 400 // when looking for what never came
+	maxIdle       = 12  // commands without events that end one
+	maxAfter      = 3   // the same, at a terminal state
+	maxCandidates = 8   // commands tried for a step
+	recent        = 8   // steps whose values come again
 )
 
 // generator makes lists of commands; the same seed gives the same list.
 type generator[C, S, E any] struct {
 	decider decider.Decider[C, S, E]
 	blanks  []blank[C]
+	missing []string                    // fields that are never filled
 	draw    func(t *rapid.T, state S) C // nil: blanks only
 	valid   func(state S, cmd C) bool   // nil: all are
+	watch   *watch                      // nil: nobody watches
 }
 
 func (s Suite[C, S, E]) generator() generator[C, S, E] {
-	return generator[C, S, E]{s.decider, s.blanks, s.draw, s.valid}
+	blanks, missing := s.blanks()
+	return generator[C, S, E]{decider: s.decider, blanks: blanks, missing: missing, draw: s.draw, valid: s.valid}
 }
 
 // permits reports whether cmd can come in state.
@@ -35,11 +43,27 @@ func (g generator[C, S, E]) permits(state S, cmd C) bool {
 	return g.valid == nil || g.valid(state, cmd)
 }
 
-// choice is how a history is being made.
-type choice struct {
-	rand  *rand.Rand
-	swarm bool   // do without some kinds of commands
-	salt  uint64 // says which
+// strategy is how the commands of a history are chosen.
+type strategy int
+
+const (
+	plain  strategy = iota // what is accepted, as it comes
+	swarm                  // without some kinds of commands
+	driven                 // what has come least so far first, so that it gets far
+)
+
+// choice is a history that is being made.
+type choice[C, S, E any] struct {
+	rand     *rand.Rand
+	strategy strategy
+	salt     uint64         // says which kinds a swarm does without, and which are first when driven
+	wanted   []blank[C]     // kinds that have never come, which are tried first
+	prefix   []C            // what the history begins with
+	used     map[string]int // by kind, how often it did something
+	steps    []Step[C, S, E]
+	source   *value.Source
+	known    value.Known
+	looked   bool // whether known is of the step that is being chosen
 }
 
 // commands returns the list of seed. Where the decider panics it ends, and where
@@ -51,13 +75,105 @@ func (g generator[C, S, E]) commands(seed uint64) (cmds []C, err error) {
 // from returns the list of commands that source makes.
 func (g generator[C, S, E]) from(source rand.Source) (cmds []C, err error) {
 	r := rand.New(source) //nolint:gosec // repeatable on purpose
-	ch := choice{rand: r, swarm: r.IntN(2) == 0, salt: r.Uint64()}
+	ch := &choice[C, S, E]{rand: r, salt: r.Uint64(), used: map[string]int{}}
+	switch r.IntN(8) {
+	case 0, 1, 2, 3:
+		ch.strategy = swarm
+	case 4, 5:
+		ch.strategy = driven
+	}
 	length := 1 + r.IntN(maxLength)
+	if r.IntN(16) == 0 {
+		length = 1 + r.IntN(longest)
+	}
+	return g.make(ch, length, maxIdle)
+}
+
+// seek returns a list of commands that begins with those of a history which got far,
+// in which those of the kinds wanted are tried first, and which may be long.
+func (g generator[C, S, E]) seek(seed uint64, wanted []string, far *frontier[C]) (cmds []C, err error) {
+	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable on purpose
+	ch := &choice[C, S, E]{rand: r, salt: r.Uint64(), used: map[string]int{}, strategy: strategy(r.IntN(3))}
+	if r.IntN(2) == 0 {
+		for _, b := range g.blanks {
+			if slices.Contains(wanted, show.Kind(b.sample)) {
+				ch.wanted = append(ch.wanted, b)
+			}
+		}
+	}
+	length := maxLength
+	if r.IntN(8) == 0 {
+		length = farthestAway
+	}
+	if r.IntN(4) > 0 {
+		ch.prefix = far.pick(r)
+	}
+	return g.make(ch, len(ch.prefix)+1+r.IntN(length), 2*maxIdle)
+}
+
+const (
+	perPlace  = 4 // ways that are kept to each place
+	maxRepeat = 5 // times that a kind of command makes another place of it
+	compared  = 4 // places of which the least known is gone on from
+)
+
+// frontier is how far histories got: the ways to each place, which is what a command
+// led to, and for how many times in its history. One goes on most often from where
+// few have been.
+type frontier[C any] struct {
+	names []string // of the places, in the order in which they were found
+	ways  map[string][][]C
+	seen  map[string]int
+}
+
+// explore adds the places of h to far.
+func explore[C, S, E any](far *frontier[C], h History[C, S, E], r *rand.Rand) {
+	times := map[string]int{}
+	cmds := make([]C, len(h.Steps))
+	for i, s := range h.Steps {
+		if cmds[i] = s.Command; !s.acted() {
+			continue
+		}
+		k := show.Kind(s.Command) + " " + s.label()
+		times[k]++
+		name := fmt.Sprint(k, min(times[k], maxRepeat))
+		if far.seen[name]++; far.seen[name] == 1 {
+			far.names = append(far.names, name)
+		}
+		way := cmds[: i+1 : i+1]
+		if known := far.ways[name]; len(known) < perPlace {
+			far.ways[name] = append(known, way)
+		} else if n := r.IntN(perPlace); len(known[n]) >= len(way) || r.IntN(8) == 0 {
+			known[n] = way
+		}
+	}
+}
+
+// pick returns a way to go on from, nil if there is none.
+func (f *frontier[C]) pick(r *rand.Rand) []C {
+	if len(f.names) == 0 {
+		return nil
+	}
+	best := f.names[r.IntN(len(f.names))]
+	for range compared - 1 {
+		if name := f.names[r.IntN(len(f.names))]; f.seen[name] < f.seen[best] {
+			best = name
+		}
+	}
+	return f.ways[best][r.IntN(len(f.ways[best]))]
+}
+
+// make returns at most length commands, as ch has it.
+func (g generator[C, S, E]) make(ch *choice[C, S, E], length, maxIdle int) (cmds []C, err error) {
+	ch.source = &value.Source{Rand: ch.rand, Odd: ch.rand.IntN(8) == 0}
+	g.watch.history(func() string { return section(columns, History[C, S, E]{Steps: ch.steps}.table(-1)) })
 	state, idle := g.decider.Start(), 0
 	for len(cmds) < length && idle < maxIdle && (idle < maxAfter || !g.decider.IsTerminal(state)) {
+		ch.looked = false
+		ch.source.Known = func() *value.Known { return ch.seen(state) }
 		var s Step[C, S, E]
 		var found, ok bool
-		if err := catch(func() { s, found, ok = g.next(ch, state) }); err != nil {
+		if err := catch(func() { s, found, ok = g.prefixed(ch, state, len(cmds)) }); err != nil {
 			return cmds, fmt.Errorf("props: Commands cannot draw on the state %s: %w", show.Text(state), err)
 		}
 		if found {
@@ -66,74 +182,130 @@ func (g generator[C, S, E]) from(source rand.Source) (cmds []C, err error) {
 		if !ok {
 			return cmds, nil
 		}
+		ch.steps = append(ch.steps, s)
 		state = s.After
 		idle++
-		if len(s.Events) > 0 && s.Err == nil {
+		if s.acted() {
 			idle = 0
+			ch.used[show.Kind(s.Command)]++
 		}
 	}
 	return cmds, nil
 }
 
+// prefixed returns step n: the one of the prefix, or the next one.
+func (g generator[C, S, E]) prefixed(ch *choice[C, S, E], state S, n int) (s Step[C, S, E], found, ok bool) {
+	if n >= len(ch.prefix) {
+		return g.next(ch, state)
+	}
+	s, err := g.try(ch.prefix[n], state)
+	return s, true, err == nil
+}
+
+// acted reports whether the command of s was accepted and led to events.
+func (s Step[C, S, E]) acted() bool { return s.Err == nil && len(s.Events) > 0 }
+
+// seen returns the values in state, and in the last commands and their events.
+func (ch *choice[C, S, E]) seen(state S) *value.Known {
+	if ch.looked {
+		return &ch.known
+	}
+	ch.looked = true
+	ch.known.Forget()
+	for _, s := range ch.steps[max(0, len(ch.steps)-recent):] {
+		ch.known.See(reflect.ValueOf(&s.Command).Elem())
+		for i := range s.Events {
+			ch.known.See(reflect.ValueOf(&s.Events[i]).Elem())
+		}
+	}
+	ch.known.See(reflect.ValueOf(&state).Elem())
+	return &ch.known
+}
+
 // next returns the next step on state, found if there is a valid command, ok
 // unless the decider panicked. Most often it is the first candidate that is
-// accepted and does something.
-func (g generator[C, S, E]) next(ch choice, state S) (s Step[C, S, E], found, ok bool) {
+// accepted and does something; when driven, the one of the kind that did least.
+func (g generator[C, S, E]) next(ch *choice[C, S, E], state S) (best Step[C, S, E], found, ok bool) {
 	tries := maxCandidates
-	if ch.rand.IntN(8) == 0 {
+	switch {
+	case ch.rand.IntN(8) == 0:
 		tries = 1
+	case ch.strategy == driven:
+		tries = max(tries, 2*len(g.blanks))
 	}
-	for range tries {
-		cmd, valid := g.candidate(ch, state)
+	for n := range tries + len(ch.wanted) {
+		cmd, valid := g.candidate(ch, state, n)
 		if !valid {
 			continue
 		}
-		found = true
-		if err := catch(func() { s = step(g.decider, value.Clone(cmd), state) }); err != nil {
-			s.Command = cmd
+		s, err := g.try(cmd, state)
+		if err != nil {
 			return s, true, false
 		}
-		s.Command = cmd
-		if s.Err == nil && len(s.Events) > 0 {
+		if !found || !best.acted() || s.acted() && ch.before(s, best) {
+			best = s
+		}
+		found = true
+		if best.acted() && (ch.strategy != driven || n < len(ch.wanted)) {
 			break
 		}
 	}
-	return s, found, found
+	return best, found, found
 }
 
-// candidate returns a command that is valid, of a kind that is not off if one is
-// soon found.
-func (g generator[C, S, E]) candidate(ch choice, state S) (cmd C, valid bool) {
+// try decides cmd on state; the error is a panic of the decider.
+func (g generator[C, S, E]) try(cmd C, state S) (s Step[C, S, E], err error) {
+	err = catch(func() { s = step(g.decider, value.Clone(cmd), state) })
+	s.Command = cmd
+	return s, err
+}
+
+// before reports whether a driven history takes a rather than b.
+func (ch *choice[C, S, E]) before(a, b Step[C, S, E]) bool {
+	ka, kb := show.Kind(a.Command), show.Kind(b.Command)
+	if ch.used[ka] != ch.used[kb] {
+		return ch.used[ka] < ch.used[kb]
+	}
+	return ch.hash(ka) < ch.hash(kb)
+}
+
+// candidate returns command n that is tried for a step: first one of each kind that
+// is wanted, then of a kind that is not off if one is soon found. It may not be valid.
+func (g generator[C, S, E]) candidate(ch *choice[C, S, E], state S, n int) (cmd C, valid bool) {
+	if n < len(ch.wanted) {
+		cmd = ch.wanted[n].draw(ch.source)
+		return cmd, g.permits(state, cmd)
+	}
 	for range maxCandidates {
-		drawn := g.one(ch.rand, state)
+		drawn := g.one(ch, state)
 		if !g.permits(state, drawn) {
 			continue
 		}
 		cmd, valid = drawn, true
-		if !ch.swarm || !ch.off(show.Kind(cmd)) {
+		if ch.strategy != swarm || ch.hash(show.Kind(cmd))&1 == 1 {
 			break
 		}
 	}
 	return cmd, valid
 }
 
-func (g generator[C, S, E]) one(r *rand.Rand, state S) C {
-	if g.draw == nil || len(g.blanks) > 0 && r.IntN(4) == 0 {
-		return g.blanks[r.IntN(len(g.blanks))].draw(r)
+func (g generator[C, S, E]) one(ch *choice[C, S, E], state S) C {
+	if g.draw == nil || len(g.blanks) > 0 && ch.rand.IntN(4) == 0 {
+		return g.blanks[ch.rand.IntN(len(g.blanks))].draw(ch.source)
 	}
 	return rapid.Custom(func(t *rapid.T) C {
 		rapid.Bool().Draw(t, "any") // rapid wants at least one draw
 		return g.draw(t, state)
-	}).Example(int(r.Uint64() >> 1))
+	}).Example(int(ch.rand.Uint64() >> 1))
 }
 
-// off reports whether a swarm does without commands of kind.
-func (ch choice) off(kind string) bool {
+// hash returns a number for kind, another one in each history.
+func (ch *choice[C, S, E]) hash(kind string) uint64 {
 	h := ch.salt
 	for _, b := range []byte(kind) {
 		h = mix(h ^ uint64(b))
 	}
-	return h&1 == 0
+	return h
 }
 
 // mix returns a number that looks random, another one for each x (splitmix64).

@@ -10,9 +10,11 @@ import (
 // law is a promise, and how to see whether a list of commands breaks it.
 type law[C, S, E any] struct {
 	name   string
-	spec   bool // whether a Spec can say what should happen instead
-	domain bool // whether it is about the domain, and not about every decider
-	late   bool // checked at the end, if all others hold, see verdict
+	spec   bool     // whether a Spec can say what should happen instead
+	domain bool     // whether it is about the domain, and not about every decider
+	late   bool     // checked at the end, if all others hold, see verdict
+	codec  bool     // whether it is about the codec
+	behind []string // laws which, if they are broken, say what this one would
 	check  func(r *run[C, S, E], cmds []C) *breach
 }
 
@@ -40,7 +42,7 @@ func laws[C, S, E any]() []law[C, S, E] {
 		{name: "evolve shares no memory", check: fork[C, S, E]},
 		{name: "the past does not change", check: past[C, S, E]},
 		{name: "start is fresh", check: fresh[C, S, E]},
-		{name: "replay gives the same state", check: replay[C, S, E]},
+		{name: "replay gives the same state", behind: []string{"the past does not change"}, check: replay[C, S, E]},
 		{name: "a terminal state stays", spec: true, check: terminal[C, S, E]},
 		{name: "sharing is safe", late: true, check: sharing[C, S, E]},
 	}

@@ -1,7 +1,9 @@
 package props
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,8 +15,10 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// judged is how many histories each mutant is judged on.
-const judged = meaningful
+const (
+	judged = 100 // histories that each mutant is judged on
+	often  = 10  // times in them that the decider does what a mutant is killed for not doing
+)
 
 // MutantScore sets the part of the mutants, from 0 to 1, that [Suite.Mutants]
 // wants to see killed. The default is 0: it reports only. It panics if least is
@@ -36,10 +40,11 @@ func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
 //
 // Killers are what the suite says of the domain (invariants, rules, what must be
 // possible or reached), the laws that mutants can break, and more: each gets a
-// mutant, and fails the test that it gets, as scenarios do.
+// mutant, and fails the test that it gets, as scenarios do. What the decider itself
+// reaches too seldom to be missed kills nothing, and is named.
 //
-// Mutants fails if the decider itself is killed, or fewer than [Suite.MutantScore]
-// are. It takes the same histories each time.
+// Mutants fails if the decider itself breaks a law, or fewer mutants than
+// [Suite.MutantScore] says are killed. It takes the same histories each time.
 func (s Suite[C, S, E]) Mutants(t *testing.T, more ...func(t rapid.TB, d decider.Decider[C, S, E])) {
 	t.Helper()
 	report, problem := s.mutation(t, more)
@@ -60,28 +65,48 @@ type fate struct {
 
 // mutation is what became of all mutants.
 type mutation struct {
-	fates []fate
-	same  int // that make no difference
+	fates  []fate
+	same   int      // that make no difference
+	seldom []string // what the decider reaches too seldom to kill
 }
 
 func (s Suite[C, S, E]) mutation(t *testing.T, more []func(rapid.TB, decider.Decider[C, S, E])) (out mutation, problem string) {
 	t.Helper()
-	if s.draw == nil && len(s.blanks) == 0 {
-		return out, noCommands
+	if lacks := s.missing(); lacks != "" {
+		return out, lacks
 	}
-	if killer := s.killer(t, s.decider, more); killer != "" {
-		return out, fmt.Sprintf("props: the decider itself breaks %q: Check tells more", killer)
+	base := s.judge(t, s.decider)
+	killer, problem := base.killer()
+	if killer == "" {
+		killer = failing(t, s.decider, more)
+	}
+	if problem != "" || killer != "" {
+		return out, orElse(problem, fmt.Sprintf("props: the decider itself breaks %q: Check tells more", killer))
+	}
+	expected := base.coverage.comes(often)
+	for _, v := range base.coverage.all() {
+		if !slices.Contains(expected, v.name) {
+			out.seldom = append(out.seldom, v.name)
+		}
 	}
 	histories := make([]History[C, S, E], judged)
 	for i := range histories {
 		histories[i] = s.Example(uint64(i))
 	}
 	for _, m := range mutants(s.decider, histories) {
-		if !slices.ContainsFunc(histories, func(h History[C, S, E]) bool { return otherwise(m.decider, h) }) {
+		w, differs := &watch{seconds: s.seconds}, false
+		d := watched(w, m.decider, s.decides, s.evolves)
+		hung := w.guard(func() {
+			differs = slices.ContainsFunc(histories, func(h History[C, S, E]) bool { return otherwise(d, h) })
+		})
+		switch {
+		case hung != "":
+			out.fates = append(out.fates, fate{m.name, "it hangs"})
+		case !differs:
 			out.same++
-			continue
+		default:
+			out.fates = append(out.fates, fate{m.name, s.killer(t, m.decider, more, expected)})
 		}
-		out.fates = append(out.fates, fate{m.name, s.killer(t, m.decider, more)})
 	}
 	return out, ""
 }
@@ -100,29 +125,74 @@ func otherwise[C, S, E any](d decider.Decider[C, S, E], h History[C, S, E]) bool
 	})
 }
 
-// killer returns the name of a law that d breaks, "" if there is none.
-func (s Suite[C, S, E]) killer(t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E])) string {
+// killer returns the name of what tells d from a right decider, "" if nothing does.
+// Expected are the verdicts that a right decider passes.
+func (s Suite[C, S, E]) killer(t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E]), expected []string) string {
+	t.Helper()
+	r := s.judge(t, d)
+	killer, problem := r.killer()
+	if killer = orElse(killer, problem); killer != "" {
+		return killer
+	}
+	comes := r.coverage.comes(1)
+	for _, name := range expected {
+		if !slices.Contains(comes, name) {
+			return name
+		}
+	}
+	return failing(t, d, more)
+}
+
+// judge checks the laws that mutants can break on d, until one is broken.
+func (s Suite[C, S, E]) judge(t *testing.T, d decider.Decider[C, S, E]) *run[C, S, E] {
 	t.Helper()
 	s.decider, s.checks = d, judged
 	r := s.run(t)
 	r.laws = slices.DeleteFunc(r.laws, func(l law[C, S, E]) bool {
 		return !l.domain && !slices.Contains([]string{"decide is total", "evolve is total", "a terminal state stays", "a rejection has no events"}, l.name)
 	})
-	for seed := uint64(0); r.try(seed); seed++ {
-		for _, l := range r.laws {
-			if _, ok := r.failures[l.name]; ok {
-				return l.name
-			}
+	if hung := r.watch.guard(func() {
+		for seed := uint64(0); len(r.failures) == 0 && r.try(seed); {
+			seed++
+		}
+	}); hung != "" {
+		r.problem = errors.New(hung)
+	}
+	return r
+}
+
+// killer returns the name of a law that is broken, and why none could be tried.
+func (r *run[C, S, E]) killer() (law, problem string) {
+	for _, l := range r.laws {
+		if _, ok := r.failures[l.name]; ok {
+			return l.name, ""
 		}
 	}
 	if r.problem != nil {
-		return r.problem.Error()
+		return "", r.problem.Error()
 	}
-	for _, v := range r.coverage.verdicts() {
-		if v.missed {
-			return v.name
+	return "", ""
+}
+
+// comes returns the names of the verdicts on what has come at least n times.
+func (c *coverage[C, S, E]) comes(n int) (names []string) {
+	for _, v := range c.all() {
+		if !v.missed && !slices.Contains(c.without, v.name) {
+			names = append(names, v.name)
 		}
 	}
+	few := func(name string) bool {
+		if i := slices.IndexFunc(c.reaches, func(r reach[C, S, E]) bool { return r.name == name }); i >= 0 {
+			return c.hits[i] < n
+		}
+		return name == everyCommand && slices.ContainsFunc(slices.Collect(maps.Values(c.kinds)), func(t *tally) bool { return t.acted < n })
+	}
+	return slices.DeleteFunc(names, few)
+}
+
+// failing returns the name of the first of more that fails on d.
+func failing[C, S, E any](t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E])) string {
+	t.Helper()
 	for i, test := range more {
 		if fails(t, func(t rapid.TB) { test(t, d) }) {
 			return fmt.Sprintf("scenarios %d", i+1)
@@ -194,6 +264,9 @@ func (m mutation) String() string {
 			continue
 		}
 		fmt.Fprintf(&killed, "\n\tkilled    %s, by %q", f.mutant, f.killer)
+	}
+	for _, name := range m.seldom {
+		fmt.Fprintf(&killed, "\n\tkills nothing, as the decider itself seldom does it: %q", name)
 	}
 	return fmt.Sprintf("%d of %d mutants killed, %d make no difference%s%s", m.killed(), len(m.fates), m.same, survived.String(), killed.String())
 }

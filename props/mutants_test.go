@@ -26,7 +26,7 @@ func TestMutants(t *testing.T) {
 	t.Parallel()
 	one := samples(account()).Invariant("balance is never negative", solvent)
 	text, few, all, problem := props.Mutation(t, one)
-	if problem != "" || few == 0 || few > all/2 {
+	if problem != "" || few == 0 || few > all*2/3 {
 		t.Fatalf("one rule kills %d of %d mutants: %s\n%s", few, all, problem, text)
 	}
 	text, more, all, _ := props.Mutation(t, suite())

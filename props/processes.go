@@ -56,7 +56,9 @@ var (
 //
 // It needs events: add [ProcessSuite.Any] or [ProcessSuite.Events].
 func Process[E, S, C any](p decider.Process[E, S, C]) ProcessSuite[E, S, C] {
-	return ProcessSuite[E, S, C]{process: p, suite: For(following(p))}
+	s := For(following(p))
+	s.decides, s.evolves, s.empty = "Key", "Evolve", "props: the suite has no events: add Any or Events"
+	return ProcessSuite[E, S, C]{process: p, suite: s}
 }
 
 // following returns p as a decider, which decides that what happens happens.
@@ -159,6 +161,11 @@ func (s ProcessSuite[E, S, C]) Check(t *testing.T) {
 func (s ProcessSuite[E, S, C]) inquiry() inquiry {
 	return func(t *testing.T) (found []finding, problem string) {
 		t.Helper()
+		if problem := s.missing(); problem != "" {
+			return nil, problem
+		}
+		s.suite.watch = &watch{seconds: s.suite.seconds}
+		s.process = watchedProcess(s.suite.watch, s.process)
 		book := &timerBook{started: map[string]bool{}, cancelled: map[string]bool{}}
 		laws := append(s.all(), reacting(s.process, book.name(), func(_ int, r Reacted[E, S, C]) *breach {
 			for _, t := range r.Reaction.Later {
@@ -175,12 +182,25 @@ func (s ProcessSuite[E, S, C]) inquiry() inquiry {
 			switch f.law {
 			case book.name():
 				found[i] = told(f.law, book.verdict())
-			case "every command is accepted at times":
+			case everyCommand:
 				found[i].law = "every event is handled at times"
 			}
 		}
 		return found, problem
 	}
+}
+
+// missing says which function of the process is nil, "" if none.
+func (s ProcessSuite[E, S, C]) missing() string {
+	switch {
+	case s.process.Key == nil:
+		return "props: Key is nil"
+	case s.process.Evolve == nil:
+		return "props: Evolve is nil"
+	case s.process.React == nil:
+		return "props: React is nil"
+	}
+	return ""
 }
 
 // quietly returns laws that say nothing of a history in which Key, React or

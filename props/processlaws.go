@@ -127,7 +127,7 @@ func reactDeterministic[E, S, C any](p decider.Process[E, S, C]) func(*run[E, ma
 				}
 				return nil
 			})
-			return repeat(r.thorough, calls, func(a, b string) bool { return a == b }, func(s string) string { return s })
+			return repeat(r.thorough, r.times, calls, func(a, b string) bool { return a == b }, func(s string) string { return s })
 		})
 	}
 }

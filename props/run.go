@@ -2,7 +2,10 @@ package props
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,17 +23,24 @@ type run[C, S, E any] struct {
 	generator generator[C, S, E]
 	laws      []law[C, S, E]
 	thorough  bool   // take the time to be sure: a failure is being shrunk
+	times     int    // how often to make a call again at once
 	start     string // how Start() printed first
 	coverage  *coverage[C, S, E]
 	failures  map[string]failure[C, S, E] // by law
 	unknown   string                      // what to leave out, and is no law
+	missing   string                      // what the suite lacks
 	stuck     bool                        // no command could be drawn
 	problem   error                       // why, if no law is broken
 	replay    string                      // rapid's flag to see them again
 	sample    [][]C                       // histories for the late laws
 	began     time.Time
 	until     time.Time // when to stop
+	watch     *watch
+	unwatched decider.Decider[C, S, E] // for several goroutines at once
 }
+
+// seekBudget is how long to look for what never came.
+const seekBudget = time.Minute
 
 const noCommands = "props: the suite has no commands: add Any or Commands"
 
@@ -53,7 +63,19 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 		began:     now(),
 		coverage:  newCoverage(s),
 		unknown:   s.unknown(),
+		watch:     s.watch,
+		unwatched: s.decider,
 	}
+	if r.watch == nil {
+		r.watch = &watch{seconds: s.seconds}
+	}
+	r.times = min(max(minTimes, atOnceInAll/r.coverage.goal), atOnce)
+	if r.missing = s.missing(); r.missing != "" {
+		return r
+	}
+	r.coverage.missing = r.generator.missing
+	r.decider = watched(r.watch, s.decider, s.decides, s.evolves)
+	r.generator.decider, r.generator.watch, r.coverage.decider = r.decider, r.watch, r.decider
 	r.until = r.began.Add(24 * time.Hour)
 	if d, ok := t.Deadline(); ok {
 		r.until = r.began.Add(d.Sub(r.began) / 2)
@@ -68,6 +90,14 @@ func (r *run[C, S, E]) search() string {
 	if problem := r.unfit(); problem != "" {
 		return problem
 	}
+	var problem string
+	if hung := r.watch.guard(func() { problem = r.searched() }); hung != "" {
+		return hung
+	}
+	return problem
+}
+
+func (r *run[C, S, E]) searched() string {
 	goal := r.coverage.goal
 	each := uint64(1)
 	if checks := rapidChecks(); checks > 0 {
@@ -79,6 +109,9 @@ func (r *run[C, S, E]) search() string {
 		seed := drawSeed(t)
 		for i := uint64(0); culprit == nil && i < each; i++ {
 			r.try(mix(seed + i))
+		}
+		if culprit == nil && len(r.failures) == 0 && r.coverage.histories >= goal {
+			r.seek(seed)
 		}
 		if culprit == nil && len(r.failures) > 0 {
 			culprit = &seed // and all the rest in its turn, for the other laws
@@ -100,12 +133,49 @@ func (r *run[C, S, E]) search() string {
 	return ""
 }
 
+// seek goes on making histories, as long as something has never come that should, up
+// to the limit. The laws are checked on those that have it.
+func (r *run[C, S, E]) seek(seed uint64) {
+	until := now().Add(seekBudget)
+	far := &frontier[C]{ways: map[string][][]C{}, seen: map[string]int{}}
+	chance := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // repeatable on purpose
+	for _, cmds := range r.sample {
+		explore(far, play(r.decider, cmds), chance)
+	}
+	for i := uint64(0); !r.stuck && r.coverage.histories < r.coverage.limit() && now().Before(until) && now().Before(r.until); i++ {
+		wanted, others := r.coverage.absent()
+		if len(wanted) == 0 && !others {
+			return
+		}
+		cmds, err := r.generator.seek(mix(seed^^i), wanted, far)
+		r.stuck = err != nil
+		h := play(r.decider, cmds)
+		explore(far, h, chance)
+		if r.coverage.add(h) || panics(h) {
+			r.check(cmds)
+		}
+	}
+}
+
 // unfit says why the suite cannot be checked, "" if it can.
 func (r *run[C, S, E]) unfit() string {
-	if r.generator.draw == nil && len(r.generator.blanks) == 0 {
-		return noCommands
+	if r.missing != "" {
+		return r.missing
 	}
 	return r.unknown
+}
+
+// missing says what s lacks to be checked, "" if nothing.
+func (s Suite[C, S, E]) missing() string {
+	switch {
+	case s.decider.Decide == nil:
+		return "props: " + s.decides + " is nil"
+	case s.decider.Evolve == nil:
+		return "props: " + s.evolves + " is nil"
+	case s.draw == nil && len(s.samples) == 0:
+		return s.empty
+	}
+	return ""
 }
 
 // rapidChecks returns how often rapid calls a property.
@@ -144,6 +214,12 @@ func (r *run[C, S, E]) try(seed uint64) bool {
 func (r *run[C, S, E]) judge(cmds []C) {
 	r.coverage.add(play(r.decider, cmds))
 	r.keep(cmds)
+	r.check(cmds)
+}
+
+// check checks the laws that hold so far on cmds, which are counted.
+func (r *run[C, S, E]) check(cmds []C) {
+	r.watch.history(func() string { return "\non the way of these commands:\n" + show.Indent(listed(cmds), "\t") })
 	for _, l := range r.laws {
 		if _, failed := r.failures[l.name]; failed || l.late {
 			continue
@@ -152,6 +228,15 @@ func (r *run[C, S, E]) judge(cmds []C) {
 			r.fail(l, cmds)
 		}
 	}
+}
+
+// listed returns a line for each of all.
+func listed[T any](all []T) string {
+	out := make([]string, len(all))
+	for i, v := range all {
+		out[i] = fmt.Sprintf("%*d  %s", len(strconv.Itoa(len(all))), i+1, show.Text(v))
+	}
+	return strings.Join(out, "\n")
 }
 
 func (r *run[C, S, E]) fail(l law[C, S, E], cmds []C) {
@@ -170,7 +255,15 @@ func (r *run[C, S, E]) keep(cmds []C) {
 
 // verdict returns the report of how l is broken, nil if it holds. Late laws are
 // checked now, if all others hold: an impure decider could end the process.
-func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) *report[C, S, E] {
+func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) (p *report[C, S, E]) {
+	t.Helper()
+	if hung := r.watch.guard(func() { p = r.explained(t, l) }); hung != "" {
+		return &report[C, S, E]{law: l, test: t.Name(), text: l.name + ": " + hung, breach: &breach{-1, hung}}
+	}
+	return p
+}
+
+func (r *run[C, S, E]) explained(t *testing.T, l law[C, S, E]) *report[C, S, E] {
 	t.Helper()
 	for _, cmds := range r.sample {
 		if l.late && len(r.failures) == 0 && r.broken(l, cmds) != nil {
@@ -178,10 +271,31 @@ func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) *report[C, S, E] {
 		}
 	}
 	f, ok := r.failures[l.name]
-	if !ok {
+	if !ok || r.behind(l) {
 		return nil
 	}
 	return r.explain(t, f)
+}
+
+// verdicts returns those on what should come at times, but for what a broken law says
+// already.
+func (r *run[C, S, E]) verdicts() []verdict {
+	return slices.DeleteFunc(r.coverage.verdicts(), func(v verdict) bool {
+		for _, f := range r.failures {
+			if v.name == everyEvent && f.law.codec || v.name == everyCommand && strings.HasSuffix(f.law.name, " is total") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// behind reports whether l is broken because another law is.
+func (r *run[C, S, E]) behind(l law[C, S, E]) bool {
+	return slices.ContainsFunc(l.behind, func(name string) bool {
+		_, broken := r.failures[name]
+		return broken
+	})
 }
 
 // broken returns the breach of l by cmds, nil if there is none. Where Decide or

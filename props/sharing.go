@@ -1,89 +1,128 @@
 package props
 
 import (
-	"runtime"
+	"reflect"
 	"sync"
+	"time"
 
 	"github.com/evolvego/evolve/internal/show"
-	"github.com/evolvego/evolve/internal/value"
 )
 
 const (
-	sharers      = 4  // goroutines that use one state
-	sharedCalls  = 12 // decisions and evolutions that they make
-	sharedRounds = 64 // how often, to be sure
+	sharers     = 4  // goroutines that use one state
+	sharedCalls = 12 // decisions and evolutions that they make
+	burst       = 64 // calls that each makes without looking at what comes of them
+
+	// sharedTime is how long the calls of a history are made, and sharedLong how long
+	// to be sure: calls must meet, which they do seldom on a machine that is busy.
+	sharedTime = 16 * time.Millisecond
+	sharedLong = 200 * time.Millisecond
 )
+
+// sharedCall is a call that several goroutines make at once.
+type sharedCall struct {
+	step  int
+	call  func() any
+	what  string
+	alone any    // what it returns
+	want  string // as text
+}
 
 // sharing makes the calls of a history in several goroutines at once, each call
 // on one state for all of them, and wants the results that they have alone. Run
 // with -race it finds more.
 func sharing[C, S, E any](r *run[C, S, E], cmds []C) *breach {
-	h := play(r.decider, cmds)
-	calls, rounds := r.shared(h), 4
+	calls := r.shared(play(r.decider, cmds))
+	if len(calls) == 0 {
+		return nil
+	}
+	until := now().Add(sharedTime)
 	if r.thorough {
-		rounds = sharedRounds
+		until = now().Add(sharedLong)
 	}
-	wrong := make([]string, len(calls))
-	var mu sync.Mutex // guards wrong
-	var ready, done sync.WaitGroup
-	ready.Add(sharers)
-	for g := range sharers {
-		done.Go(func() {
-			ready.Done()
-			ready.Wait()
-			for n := range rounds * len(calls) {
-				i := (n + g) % len(calls)
-				if got := calls[i].call(); got != calls[i].want {
-					mu.Lock()
-					wrong[i] = got
-					mu.Unlock()
-				}
-				runtime.Gosched()
-			}
-		})
-	}
-	done.Wait()
-	for i, got := range wrong {
-		if got != "" {
+	for n := 0; n == 0 || now().Before(until); n++ {
+		if i, got := together(calls, n); got != "" {
 			return breachf(calls[i].step, "%s on one state, in several goroutines:\n  alone     %s\n  together  %s   ← is there a buffer or a cache beside the arguments?",
-				calls[i].what(), calls[i].want, got)
+				calls[i].what, calls[i].want, got)
 		}
 	}
 	return nil
 }
 
-// shared returns some of the decisions and evolutions of h, with their results as
-// text.
-func (r *run[C, S, E]) shared(h History[C, S, E]) []again[string] {
-	var all []again[string]
-	for i, s := range h.Steps {
-		all = append(all, again[string]{
-			step: i,
-			call: func() string {
-				events, err := r.decider.Decide(value.Clone(s.Command), s.Before)
-				return decision[E]{events, err}.String()
-			},
-			what: func() string { return show.Text(s.Command) + " decided" },
+// together makes a burst of calls in each of the goroutines at once. It returns the
+// index of one that has another result than alone, and that result.
+func together(calls []sharedCall, round int) (i int, wrong string) {
+	var ready, done sync.WaitGroup
+	ready.Add(sharers)
+	var mu sync.Mutex // guards i and wrong
+	for g := range sharers {
+		done.Go(func() {
+			var results [burst]any
+			ready.Done()
+			ready.Wait()
+			at := func(n int) int { return (n + n/len(calls)*g + g + round) % len(calls) }
+			for n := range burst {
+				results[n] = calls[at(n)].call()
+			}
+			for n, got := range results[:] {
+				c := calls[at(n)]
+				if reflect.DeepEqual(got, c.alone) {
+					continue
+				}
+				if text := sharedText(got); text != c.want {
+					mu.Lock()
+					i, wrong = at(n), text
+					mu.Unlock()
+				}
+			}
 		})
-		if s.Err == nil && len(s.Events) > 0 {
-			all = append(all, again[string]{
+	}
+	done.Wait()
+	return i, wrong
+}
+
+// shared returns some of the decisions and evolutions of h.
+func (r *run[C, S, E]) shared(h History[C, S, E]) []sharedCall {
+	var all []sharedCall
+	for i, s := range h.Steps {
+		all = append(all, sharedCall{
+			step: i,
+			call: func() any {
+				events, err := r.unwatched.Decide(s.Command, s.Before)
+				return decision[E]{events, err}
+			},
+			what: show.Text(s.Command) + " decided",
+		})
+		if s.acted() {
+			all = append(all, sharedCall{
 				step: i,
-				call: func() string { return show.Text(r.decider.Evolve(s.Before, s.Events[0])) },
-				what: func() string { return show.Text(s.Events[0]) + " evolved" },
+				call: func() any { return r.unwatched.Evolve(s.Before, s.Events[0]) },
+				what: show.Text(s.Events[0]) + " evolved",
 			})
 		}
 	}
 	some := all[:0:0]
 	for i := 0; i < len(all); i += 1 + len(all)/sharedCalls {
-		all[i].want = calmly(all[i].call)
-		all[i].call = func(call func() string) func() string { return func() string { return calmly(call) } }(all[i].call)
-		some = append(some, all[i])
+		c := all[i]
+		call := c.call
+		c.call = func() any { return calmly(call) }
+		c.alone = c.call()
+		c.want = sharedText(c.alone)
+		some = append(some, c)
 	}
 	return some
 }
 
+// sharedText returns a result as text.
+func sharedText(result any) string {
+	if d, ok := result.(interface{ decided() string }); ok {
+		return d.decided()
+	}
+	return show.Text(result)
+}
+
 // calmly returns the result of call, or its panic.
-func calmly(call func() string) (result string) {
+func calmly(call func() any) (result any) {
 	if err := catch(func() { result = call() }); err != nil {
 		return err.Error()
 	}

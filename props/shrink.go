@@ -31,7 +31,10 @@ func (s *shrinker[C]) shrink() {
 		changed = s.chunks()
 		changed = s.pairs() || changed
 		changed = s.fields() || changed
-		changed = changed || s.runs() || s.both() || s.together()
+		for s.together() {
+			changed = true
+		}
+		changed = changed || s.runs() || s.both()
 	}
 }
 

@@ -22,6 +22,10 @@ const (
 	// of two entries has the same order seven times of eight.
 	atOnce = 32
 
+	// minTimes is how often they are made again to see, and atOnceInAll in all
+	// histories together, if there are few.
+	minTimes, atOnceInAll = 2, 3000
+
 	chance = "at once: is there chance, the order of a map, or hidden memory?"
 )
 
@@ -54,6 +58,8 @@ func (d decision[E]) String() string {
 	return fmt.Sprintf("%s (error %v, a %T)", show.Text(d.events), d.err, d.err)
 }
 
+func (d decision[E]) decided() string { return d.String() }
+
 // same reports whether d and o have the same events, and errors of the same type
 // and text.
 func (d decision[E]) same(o decision[E]) bool {
@@ -78,7 +84,7 @@ func decideDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			})
 			return nil
 		})
-		return repeat(r.thorough, calls, decision[E].same, decision[E].String)
+		return repeat(r.thorough, r.times, calls, decision[E].same, decision[E].String)
 	}))
 }
 
@@ -90,7 +96,7 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 			calls = append(calls, again[S]{i, evolve(), evolve, func() string { return show.Text(e) + " evolved" }})
 			return nil
 		})
-		return repeat(r.thorough, calls, show.Same[S], show.Text[S])
+		return repeat(r.thorough, r.times, calls, show.Same[S], show.Text[S])
 	}))
 }
 
@@ -108,8 +114,8 @@ func inBubble(t *testing.T, check func() *breach) (b *breach) {
 // repeat makes calls again, at once and later, and wants the same results. Unless
 // it is thorough it makes some of them at some moments: in other histories it is
 // others.
-func repeat[R any](thorough bool, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
-	began, times, stride := now(), 2, 4
+func repeat[R any](thorough bool, times int, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
+	began, stride := now(), 4
 	if thorough {
 		times, stride = atOnce, 1
 	}

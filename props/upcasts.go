@@ -58,16 +58,32 @@ func Released[O any](c codec.Codec[O], samples ...O) Release {
 			return recordedAs(stored...), nil
 		},
 	}
+	f := value.NewFiller()
 	for _, sample := range samples {
-		b := blankOf(sample)
+		checkSample("Released", sample)
+		b := blankOf(sample, f)
 		rel.samples = append(rel.samples, func(r *rand.Rand) (store.Event, string, error) {
-			old := b.draw(r)
-			stored, err := c.Encode(old)
+			old, stored, err := written(c, b, r)
 			return stored, show.Text(old), err
 		})
 		rel.kinds = append(rel.kinds, oldKind{show.Kind(sample), oldFields(c, b)})
 	}
 	return rel
+}
+
+// refusals is how many events a codec may refuse, one after the other.
+const refusals = 100
+
+// written returns a random event that c has written, its error if there seems to be
+// none. What is not UTF-8, or no number to the format, never was.
+func written[O any](c codec.Codec[O], b blank[O], r *rand.Rand) (old O, stored store.Event, err error) {
+	for range refusals {
+		old = b.draw(&value.Source{Rand: r})
+		if stored, err = c.Encode(old); err == nil && value.UTF8(old) {
+			break
+		}
+	}
+	return old, stored, err
 }
 
 // Forgets says of fields of old events, such as "Deposited.Note", that they mean
@@ -82,10 +98,10 @@ func oldFields[O any](c codec.Codec[O], b blank[O]) (all []oldField) {
 	v := value.Struct(reflect.ValueOf(&b.sample).Elem())
 	for n := range v.NumField() {
 		f := v.Type().Field(n)
-		if of := value.FillOf(f.Type); f.IsExported() && of != nil && show.Empty(v.Field(n)) {
+		if of := value.NewFiller().Of(f.Name, f.Type); f.IsExported() && of != nil && show.Empty(v.Field(n)) {
 			all = append(all, oldField{f.Name, func(r *rand.Rand) (x, y store.Event, ok bool) {
-				old := b.draw(r)
-				other := value.Edit(old, func(v reflect.Value) { of(r, v.Field(n)) })
+				old, _, _ := written(c, b, r)
+				other := value.Edit(old, func(v reflect.Value) { of(&value.Source{Rand: r}, v.Field(n)) })
 				x, errX := c.Encode(old)
 				y, errY := c.Encode(other)
 				return x, y, errX == nil && errY == nil && !bytes.Equal(x.Data, y.Data)

@@ -134,7 +134,7 @@ func viewing[V, E any](v decider.View[V, E]) decider.Decider[E, V, E] {
 func viewLaw[V, C, S, E any](l ViewSuite[V, C, S, E], name string, check func(*run[E, V, E], []E) *breach) law[C, S, E] {
 	return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
 		h := play(r.decider, cmds)
-		sub := &run[E, V, E]{t: r.t, decider: viewing(l.view), thorough: r.thorough}
+		sub := &run[E, V, E]{t: r.t, decider: viewing(l.view), thorough: r.thorough, times: r.times}
 		b := check(sub, h.events())
 		if b != nil {
 			b.step = h.stepOf(b.step)

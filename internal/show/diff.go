@@ -59,14 +59,14 @@ func diffEntries(out []string, path string, a, b reflect.Value, depth int) []str
 	before, after := p.entries(a, depth), p.entries(b, depth)
 	for len(before)+len(after) > 0 {
 		switch {
-		case len(after) == 0 || len(before) > 0 && before[0].key < after[0].key:
-			out = append(out, path+"["+before[0].key+"] "+Value(before[0].value)+" → gone")
+		case len(after) == 0 || len(before) > 0 && before[0].text < after[0].text:
+			out = append(out, path+"["+before[0].text+"] "+Value(before[0].Value)+" → gone")
 			before = before[1:]
-		case len(before) == 0 || after[0].key < before[0].key:
-			out = append(out, path+"["+after[0].key+"] new → "+Value(after[0].value))
+		case len(before) == 0 || after[0].text < before[0].text:
+			out = append(out, path+"["+after[0].text+"] new → "+Value(after[0].Value))
 			after = after[1:]
 		default:
-			out = diff(out, path+"["+before[0].key+"]", before[0].value, after[0].value, depth+1)
+			out = diff(out, path+"["+before[0].text+"]", before[0].Value, after[0].Value, depth+1)
 			before, after = before[1:], after[1:]
 		}
 	}

@@ -2,10 +2,12 @@
 //
 // A value has one text: unexported fields count, nil and empty slices and maps
 // print the same, times print as instants, and maps print in the order of their
-// keys. Two values are the same if their texts are.
+// keys. What has no exported fields, but a MarshalText, prints as that: a decimal,
+// an address. Two values are the same if their texts are.
 package show
 
 import (
+	"encoding"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // maxDepth is where values that contain themselves are cut.
@@ -31,6 +34,7 @@ type shape struct {
 	name   string   // without the package
 	fields []string // "": not part of the value
 	time   bool
+	text   bool // it says as text what it is, and nothing of it can be seen
 }
 
 var shapes sync.Map //nolint:gochecknoglobals // a cache of reflect.Type → *shape, which cannot go stale
@@ -59,8 +63,39 @@ func shapeOf(t reflect.Type) *shape {
 			}
 		}
 	}
+	s.text = t.NumField() > 0 && tellsText(t) && !slices.ContainsFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.IsExported() })
 	shapes.Store(t, s)
 	return s
+}
+
+// tellsText reports whether values of type t, or pointers to them, have MarshalText.
+func tellsText(t reflect.Type) bool {
+	return t.Name() != "" && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+// marshaled returns what v says as text, false if it does not, or cannot be asked.
+func marshaled(v reflect.Value) (text string, ok bool) {
+	if v.CanAddr() { // also if the field is not exported
+		v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())) //nolint:gosec // it is only read
+	} else {
+		if !v.CanInterface() {
+			return "", false
+		}
+		c := reflect.New(v.Type())
+		c.Elem().Set(v)
+		v = c
+	}
+	m, ok := reflect.TypeAssert[encoding.TextMarshaler](v)
+	if !ok {
+		return "", false
+	}
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	data, err := m.MarshalText()
+	return string(data), err == nil
 }
 
 // TypeName returns the name of t without its package, those of type arguments
@@ -204,6 +239,12 @@ func (p *printer) structure(v reflect.Value, depth int) {
 		p.time(v)
 		return
 	}
+	if s.text && !p.code {
+		if t, ok := marshaled(v); ok {
+			p.add(s.name + "(" + t + ")")
+			return
+		}
+	}
 	if p.code {
 		p.add(v.Type().String())
 	} else {
@@ -233,10 +274,19 @@ func Empty(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
-		if shapeOf(v.Type()).time {
-			return instant(v).IsZero()
+		s := shapeOf(v.Type())
+		switch {
+		case s.time:
+			return Instant(v).IsZero()
+		case v.IsZero():
+			return true
+		case s.text: // there may be several zeros: 0 and 0.00
+			if text, ok := marshaled(v); ok {
+				zero, ok := marshaled(reflect.Zero(v.Type()))
+				return ok && text == zero
+			}
 		}
-		for i, name := range shapeOf(v.Type()).fields {
+		for i, name := range s.fields {
 			if name != "" && !Empty(v.Field(i)) {
 				return false
 			}
@@ -247,10 +297,10 @@ func Empty(v reflect.Value) bool {
 	}
 }
 
-// instant returns the time that v is, in UTC. Reflection does not hand out the
+// Instant returns the time that v is, in UTC. Reflection does not hand out the
 // value of an unexported field, but its numbers; a test holds this against
 // package time.
-func instant(v reflect.Value) time.Time {
+func Instant(v reflect.Value) time.Time {
 	const (
 		monotonic  = 1 << 63
 		nanoBits   = 30
@@ -266,7 +316,7 @@ func instant(v reflect.Value) time.Time {
 }
 
 func (p *printer) time(v reflect.Value) {
-	t := instant(v)
+	t := Instant(v)
 	if !p.code {
 		p.buf = t.AppendFormat(p.buf, time.RFC3339Nano)
 		return
@@ -279,6 +329,12 @@ func (p *printer) time(v reflect.Value) {
 }
 
 func (p *printer) list(v reflect.Value, depth int) {
+	if v.Kind() == reflect.Array && !p.code && tellsText(v.Type()) {
+		if t, ok := marshaled(v); ok {
+			p.add(TypeName(v.Type()) + "(" + t + ")")
+			return
+		}
+	}
 	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 && v.Len() > 0 && utf8.Valid(v.Bytes()) {
 		p.typeName(v.Type())
 		p.add("(")
@@ -309,27 +365,31 @@ func (p *printer) mapping(v reflect.Value, depth int) {
 		if i > 0 {
 			p.add(", ")
 		}
-		p.add(e.key)
+		p.add(e.text)
 		p.add(": ")
-		p.value(e.value, depth+1)
+		p.value(e.Value, depth+1)
 	}
 	p.add("}")
 }
 
-type entry struct {
-	key   string
-	value reflect.Value
+// Entry is a key of a map and its value.
+type Entry struct {
+	Key, Value reflect.Value
+	text       string // of the key
 }
 
+// Entries returns those of v, a map, in the order of the texts of their keys.
+func Entries(v reflect.Value) []Entry { return (&printer{}).entries(v, 0) }
+
 // entries returns those of map v in the order of the text of their keys.
-func (p *printer) entries(v reflect.Value, depth int) []entry {
-	all := make([]entry, 0, v.Len())
+func (p *printer) entries(v reflect.Value, depth int) []Entry {
+	all := make([]Entry, 0, v.Len())
 	for it := v.MapRange(); it.Next(); {
 		k := &printer{code: p.code}
 		k.value(it.Key(), depth)
-		all = append(all, entry{string(k.buf), it.Value()})
+		all = append(all, Entry{it.Key(), it.Value(), string(k.buf)})
 	}
-	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.text, b.text) })
 	return all
 }
 

@@ -1,9 +1,10 @@
 package value
 
 import (
-	"math"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/evolvego/evolve/internal/show"
@@ -12,176 +13,242 @@ import (
 // maxNesting is how deep random values go: a list of trees ends.
 const maxNesting = 3
 
+// Source is where random values come from.
+type Source struct {
+	Rand *rand.Rand
+	// Known returns values that have been seen, some of which come again. Nil
+	// means none.
+	Known func() *Known
+	Odd   bool // more of what programs forget
+}
+
+// known returns what has been seen, which may be nothing.
+func (s *Source) known() *Known {
+	if s.Known == nil {
+		return &Known{}
+	}
+	return s.Known()
+}
+
 // Fill sets a settable value to a random one.
-type Fill func(r *rand.Rand, v reflect.Value)
+type Fill func(s *Source, v reflect.Value)
 
-// FillStruct returns what fills the fields of t, a struct, that are exported, and
+// Filler makes what fills values. It notes what it cannot fill.
+type Filler struct {
+	told    []reflect.Value
+	missing []string
+}
+
+// NewFiller returns a filler that takes values for types which it cannot make: each
+// is for its own type, and for the interfaces that it has.
+func NewFiller(values ...any) *Filler {
+	f := &Filler{}
+	for _, v := range values {
+		if v != nil {
+			f.told = append(f.told, reflect.ValueOf(v))
+		}
+	}
+	return f
+}
+
+// Missing returns the fields that are never filled, such as "Deposit.Fee (Money)".
+func (f *Filler) Missing() []string { return slices.Clone(f.missing) }
+
+// Struct returns what fills the fields of t, a struct, that are exported, and
 // empty in sample if that is valid.
-func FillStruct(t reflect.Type, sample reflect.Value) Fill { return fillStruct(t, sample, 0) }
+func (f *Filler) Struct(t reflect.Type, sample reflect.Value) Fill {
+	return f.fields(show.TypeName(t), t, sample, 0)
+}
 
-// FillOf returns what fills a value of type t, nil if it stays as it is.
-func FillOf(t reflect.Type) Fill { return fillOf(t, 1) }
+// Of returns what fills a value of type t, nil if it stays as it is. Name is what
+// Missing calls it.
+func (f *Filler) Of(name string, t reflect.Type) Fill { return f.of(name, t, 1) }
 
-func fillStruct(t reflect.Type, sample reflect.Value, nesting int) Fill {
+func (f *Filler) fields(path string, t reflect.Type, sample reflect.Value, nesting int) Fill {
 	type field struct {
 		index int
 		fill  Fill
 	}
 	var fields []field
 	for i := range t.NumField() {
-		f := t.Field(i)
-		if !f.IsExported() && (!f.Anonymous || f.Type.Kind() != reflect.Struct) {
+		sf := t.Field(i)
+		embedded := sf.Anonymous && sf.Type.Kind() == reflect.Struct && sf.Type != reflect.TypeFor[time.Time]()
+		if !sf.IsExported() && !embedded || show.Fields(t)[i] == "" {
 			continue
 		}
 		var inner reflect.Value
 		if sample.IsValid() {
 			inner = sample.Field(i)
-			if !show.Empty(inner) && (!f.Anonymous || inner.Kind() != reflect.Struct) {
+			if !show.Empty(inner) && !embedded {
 				continue
 			}
 		}
-		if f.Anonymous && f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Time]() {
-			fields = append(fields, field{i, fillStruct(f.Type, inner, nesting)})
+		name := path + "." + sf.Name
+		if embedded {
+			if fill := f.fields(name, sf.Type, inner, nesting); fill != nil {
+				fields = append(fields, field{i, fill})
+			}
 			continue
 		}
-		if of := fillOf(f.Type, nesting+1); of != nil {
-			fields = append(fields, field{i, of})
+		if fill := f.of(name, sf.Type, nesting+1); fill != nil {
+			fields = append(fields, field{i, fill})
 		}
 	}
-	return func(r *rand.Rand, v reflect.Value) {
-		for _, f := range fields {
-			f.fill(r, v.Field(f.index))
+	return func(s *Source, v reflect.Value) {
+		for _, sf := range fields {
+			sf.fill(s, v.Field(sf.index))
 		}
 	}
 }
 
-// fillOf returns what fills a value of type t, nil if it stays as it is.
-func fillOf(t reflect.Type, nesting int) Fill {
-	switch t.Kind() { //nolint:exhaustive // the rest stays empty: interfaces, functions, channels
-	case reflect.Bool:
-		return func(r *rand.Rand, v reflect.Value) { v.SetBool(r.IntN(2) == 0) }
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return func(r *rand.Rand, v reflect.Value) { v.SetInt(integer(r, t.Bits())) }
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return func(r *rand.Rand, v reflect.Value) { v.SetUint(natural(r, t.Bits())) }
-	case reflect.Float32, reflect.Float64:
-		return func(r *rand.Rand, v reflect.Value) { v.SetFloat(float64(integer(r, 16)) / float64(int(1)<<r.IntN(3))) }
-	case reflect.String:
-		return func(r *rand.Rand, v reflect.Value) { v.SetString(word(r)) }
+// of returns what fills a value of type t, nil if it stays as it is.
+func (f *Filler) of(path string, t reflect.Type, nesting int) Fill {
+	if told := f.toldOf(t); told != nil {
+		return repeating(t, told)
+	}
+	if parsed := parsedOf(t); parsed != nil {
+		return repeating(t, parsed)
+	}
+	switch t.Kind() { //nolint:exhaustive // the default has the rest
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
-			return func(r *rand.Rand, v reflect.Value) { v.Set(reflect.ValueOf(instantOf(r))) }
+			return func(s *Source, v reflect.Value) { v.Set(reflect.ValueOf(instant(s))) }
 		}
 		if nesting > maxNesting {
 			return nil
 		}
-		return fillStruct(t, reflect.Value{}, nesting)
+		if opaque(t) {
+			break
+		}
+		return repeating(t, f.fields(path, t, reflect.Value{}, nesting))
 	case reflect.Slice, reflect.Array, reflect.Map, reflect.Pointer:
-		return fillMany(t, nesting)
+		return repeating(t, f.many(path, t, nesting))
+	case reflect.Interface, reflect.Func, reflect.Chan, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+	default:
+		return scalar(t)
+	}
+	if name := fmt.Sprintf("%s (%v)", path, t); !slices.Contains(f.missing, name) {
+		f.missing = append(f.missing, name)
 	}
 	return nil
 }
 
-// fillMany returns what fills a type that is made of others.
-func fillMany(t reflect.Type, nesting int) Fill {
+// scalar returns what fills a value of a kind that has no parts.
+func scalar(t reflect.Type) Fill {
+	switch t.Kind() { //nolint:exhaustive // those that of has left
+	case reflect.Bool:
+		return func(s *Source, v reflect.Value) { v.SetBool(s.Rand.IntN(2) == 0) }
+	case reflect.Float32, reflect.Float64:
+		return func(s *Source, v reflect.Value) { v.SetFloat(float(s, t.Bits())) }
+	case reflect.String:
+		return func(s *Source, v reflect.Value) { v.SetString(word(s)) }
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return func(s *Source, v reflect.Value) { v.SetUint(natural(s, t.Bits())) }
+	}
+	return func(s *Source, v reflect.Value) { v.SetInt(integer(s, t.Bits())) }
+}
+
+// opaque reports whether nothing of t, a struct, can be set from outside, though
+// there is something in it.
+func opaque(t reflect.Type) bool {
+	for f := range t.Fields() {
+		if f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct && !opaque(f.Type) {
+			return false
+		}
+	}
+	return t.NumField() > 0
+}
+
+// toldOf returns what fills a t with one of the values that were told, nil if none
+// fits.
+func (f *Filler) toldOf(t reflect.Type) Fill {
+	var fit []reflect.Value
+	for _, v := range f.told {
+		if v.Type() == t || t.Kind() == reflect.Interface && v.Type().Implements(t) {
+			fit = append(fit, v)
+		}
+	}
+	if len(fit) == 0 {
+		return nil
+	}
+	return func(s *Source, v reflect.Value) { assign(v, fit[s.Rand.IntN(len(fit))]) }
+}
+
+// assign sets v, which may be an interface, to a copy of what x holds.
+func assign(v, x reflect.Value) {
+	c := reflect.New(x.Type()).Elem()
+	copyInto(c, x, 0)
+	v.Set(c)
+}
+
+// repeating returns fill, which at times takes a whole value of t that has been
+// seen. A nil fill stays nil.
+func repeating(t reflect.Type, fill Fill) Fill {
+	if fill == nil {
+		return nil
+	}
+	return func(s *Source, v reflect.Value) {
+		if s.Rand.IntN(4) == 0 {
+			if seen := s.known().Of(t); len(seen) > 0 {
+				assign(v, seen[s.Rand.IntN(len(seen))])
+				return
+			}
+		}
+		fill(s, v)
+	}
+}
+
+// many returns what fills a type that is made of others.
+func (f *Filler) many(path string, t reflect.Type, nesting int) Fill {
 	if nesting > maxNesting {
 		return nil
 	}
-	of := fillOf(t.Elem(), nesting+1)
+	of := f.of(path, t.Elem(), nesting+1)
 	if of == nil {
 		return nil
 	}
-	switch t.Kind() { //nolint:exhaustive // the four kinds of fillOf
+	switch t.Kind() { //nolint:exhaustive // the four kinds of Of
 	case reflect.Pointer:
-		return func(r *rand.Rand, v reflect.Value) {
-			if r.IntN(3) > 0 {
+		return func(s *Source, v reflect.Value) {
+			v.SetZero()
+			if s.Rand.IntN(3) > 0 {
 				v.Set(reflect.New(t.Elem()))
-				of(r, v.Elem())
+				of(s, v.Elem())
 			}
 		}
 	case reflect.Map:
-		return fillMap(t, of, nesting)
+		return f.mapping(path, t, of, nesting)
 	case reflect.Slice:
-		return func(r *rand.Rand, v reflect.Value) {
-			n := r.IntN(4)
+		return func(s *Source, v reflect.Value) {
+			n := s.Rand.IntN(4)
 			v.Set(reflect.MakeSlice(t, n, n))
-			fillElements(r, v, of)
+			fillElements(s, v, of)
 		}
 	}
-	return func(r *rand.Rand, v reflect.Value) { fillElements(r, v, of) }
+	return func(s *Source, v reflect.Value) { fillElements(s, v, of) }
 }
 
-func fillElements(r *rand.Rand, v reflect.Value, of Fill) {
+func fillElements(s *Source, v reflect.Value, of Fill) {
 	for i := range v.Len() {
-		of(r, v.Index(i))
+		of(s, v.Index(i))
 	}
 }
 
-func fillMap(t reflect.Type, of Fill, nesting int) Fill {
-	key := fillOf(t.Key(), nesting+1)
+func (f *Filler) mapping(path string, t reflect.Type, of Fill, nesting int) Fill {
+	key := f.of(path, t.Key(), nesting+1)
 	if key == nil {
 		return nil
 	}
-	return func(r *rand.Rand, v reflect.Value) {
+	return func(s *Source, v reflect.Value) {
 		m := reflect.MakeMap(t)
-		for range r.IntN(4) {
+		for range s.Rand.IntN(4) {
 			k, e := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-			key(r, k)
-			of(r, e)
-			m.SetMapIndex(k, e)
+			key(s, k)
+			of(s, e)
+			if k.Comparable() && show.Value(k) != "NaN" { // which is never found again
+				m.SetMapIndex(k, e)
+			}
 		}
 		v.Set(m)
 	}
-}
-
-// integer returns a signed number of that many bits, most often a small one.
-func integer(r *rand.Rand, bits int) int64 {
-	largest := int64(math.MaxInt64) >> (64 - bits)
-	switch n := r.IntN(32); {
-	case n < 18:
-		return r.Int64N(6)
-	case n < 24:
-		return r.Int64N(101)
-	case n < 27:
-		return -r.Int64N(6)
-	case n < 29:
-		return r.Int64N(largest>>(bits/2)) - r.Int64N(largest>>(bits/2))
-	case n < 31:
-		return largest - r.Int64N(2)
-	}
-	return -largest - 1
-}
-
-// natural returns an unsigned number of that many bits, most often a small one.
-func natural(r *rand.Rand, bits int) uint64 {
-	largest := uint64(math.MaxUint64) >> (64 - bits)
-	switch n := r.IntN(32); {
-	case n < 20:
-		return r.Uint64N(6)
-	case n < 28:
-		return r.Uint64N(101)
-	case n < 30:
-		return r.Uint64N(largest >> (bits / 2))
-	}
-	return largest - r.Uint64N(2)
-}
-
-// word returns a text; there are few, so that two are often the same.
-func word(r *rand.Rand) string {
-	words := [...]string{"", "a", "a", "b", "b", "c", "ann", "bob", "a b", "é", "日本", "O'Neil \"x\"\n"}
-	return words[r.IntN(len(words))]
-}
-
-// instantOf returns a time near the beginning of 2000, at times the zero one.
-func instantOf(r *rand.Rand) time.Time {
-	t := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-	switch n := r.IntN(16); {
-	case n == 0:
-		return time.Time{}
-	case n < 6:
-		return t.AddDate(0, 0, r.IntN(40))
-	case n < 12:
-		return t.Add(time.Duration(r.IntN(48)) * time.Hour)
-	}
-	return t.Add(time.Duration(r.Int64N(int64(48 * time.Hour))))
 }

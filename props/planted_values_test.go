@@ -1,0 +1,272 @@
+package props_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
+)
+
+// mistaken are deciders with a fault that only values find which programs forget, or
+// histories that go far, each with the one law that says so.
+var mistaken = map[string]struct {
+	law   string
+	check func() checker
+}{
+	"a command that is ignored": {"every command leads to events at times", func() checker {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if _, ok := c.(Close); ok {
+				return nil, nil
+			}
+			return decide(c, s)
+		}
+		return checked(samples(d))
+	}},
+	"a stage that nothing leads to": {"every command leads to events at times", func() checker {
+		d := parcelDecider()
+		next := d.Decide
+		d.Decide = func(c parcelCmd, p parcel) ([]parcelEvent, error) {
+			if _, ok := c.(giveUp); ok && p.Retries < 1000 {
+				return nil, errStage
+			}
+			return next(c, p)
+		}
+		return checked(parcelSuiteOf(d))
+	}},
+	"a PIN in any case": {"a till opens with its PIN alone", func() checker {
+		decide := func(cmd any, s till) ([]any, error) {
+			if c, ok := cmd.(unlock); ok && strings.EqualFold(c.PIN, s.pin) {
+				cmd = unlock{s.pin}
+			}
+			return tillDecide(cmd, s)
+		}
+		return checked(tillSuiteOf(decide).Rule("a till opens with its PIN alone", func(s props.Step[any, till, any]) error {
+			if c, ok := s.Command.(unlock); ok && s.Err == nil && c.PIN != s.Before.pin {
+				return fmt.Errorf("%q opens what %q has locked", c.PIN, s.Before.pin)
+			}
+			return nil
+		}))
+	}},
+	"a sum of floats": {"the account is empty when all is paid back", func() checker {
+		s := floats(acceptable)
+		return checked(s.Rule("the account is empty when all is paid back", func(s props.Step[any, floating, any]) error {
+			p, ok := s.Command.(pour)
+			if ok && s.Err == nil && fmt.Sprintf("%.2f", p.Amount) == fmt.Sprintf("%.2f", s.Before.Balance) && s.After.Balance != 0 {
+				return fmt.Errorf("%v is left", s.After.Balance)
+			}
+			return nil
+		}))
+	}},
+	"NaN that is accepted, and cannot be stored": {"every event encodes", func() checker {
+		return checked(floats(func(x float64) bool { return !(x <= 0 || x > 1e12) }).Without("snapshots make no difference"))
+	}},
+	"a sign that is not checked, of a big number": {"the balance is not negative", func() checker {
+		return checked(bigs(func(x *big.Int) bool { return x != nil }))
+	}},
+	"times compared with ==": {"decisions on stored events are the same", func() checker {
+		return checked(bookings(func(a, b time.Time) bool { return any(a) == any(b) }))
+	}},
+	"names compared as they are written": {"names are taken once, in whatever case", func() checker {
+		return checked(names(func(s string) string { return s }))
+	}},
+	"names with spaces around them": {"names are taken once, in whatever case", func() checker {
+		return checked(names(strings.ToLower))
+	}},
+	"names in lower case only": {"names are taken once, in whatever case", func() checker {
+		return checked(names(strings.TrimSpace))
+	}},
+	"a name cut in the middle of a letter": {"every event encodes", func() checker {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if o, ok := c.(Open); ok && len(o.Owner) > 4 {
+				c = Open{o.Owner[:4]}
+			}
+			return decide(c, s)
+		}
+		return checked(samples(d).Codec(codec.JSON(allNames())))
+	}},
+	"text that is not UTF-8, altered": {"events survive encoding", func() checker {
+		return checked(samples(account()).Codec(lossy{}))
+	}},
+	"a length in one byte": {"events survive encoding", func() checker {
+		return checked(samples(account()).Codec(wrong{decode: func(e Event) Event {
+			if o, ok := e.(Opened); ok {
+				return Opened{o.Owner[:len(o.Owner)%256]}
+			}
+			return e
+		}}))
+	}},
+	"a field that is lost": {"events survive encoding", func() checker {
+		return checked(samples(account()).Codec(wrong{decode: func(e Event) Event {
+			if d, ok := e.(Deposited); ok {
+				return Deposited{Tags: d.Tags}
+			}
+			return e
+		}}))
+	}},
+	"numbers through a float64": {"events survive encoding", func() checker {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if dep, ok := c.(Deposit); ok && s.Open && !s.Closed {
+				return []Event{Deposited(dep)}, nil
+			}
+			return decide(c, s)
+		}
+		return checked(samples(d).Codec(wrong{decode: func(e Event) Event {
+			if dep, ok := e.(Deposited); ok && dep.Amount != int(float64(dep.Amount)) {
+				return Deposited{int(float64(dep.Amount)) / 2 * 2, dep.Tags}
+			}
+			return e
+		}}))
+	}},
+	"a name that is not registered": {"every event encodes", func() checker {
+		some := allNames()
+		delete(some, "Closed")
+		some["Audited"] = Audited{}
+		return checked(samples(account()).Codec(codec.JSON(some)))
+	}},
+	"a codec with one name for two": {"events survive encoding", func() checker {
+		return checked(samples(account()).Codec(wrong{stored: func(e Event, s store.Event) store.Event {
+			if _, ok := e.(Withdrawn); ok {
+				s.Type = "Deposited"
+			}
+			return s
+		}}))
+	}},
+	"a list of events that is used again": {"the past does not change", func() checker {
+		d := account()
+		buffer := make([]Event, 0, 4)
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if err != nil {
+				return nil, err
+			}
+			buffer = append(buffer[:0], events...)
+			return buffer, nil
+		}
+		return checked(samples(d))
+	}},
+	"tags in a buffer that is used again": {"the past does not change", func() checker {
+		d := account()
+		buffer := make([]string, 0, 16)
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if dep, ok := c.(Deposit); ok {
+				buffer = append(buffer[:0], dep.Tags...)
+				dep.Tags = buffer
+				c = dep
+			}
+			return decide(c, s)
+		}
+		return checked(samples(d))
+	}},
+	"a scratch buffer beside decide": {"sharing is safe", func() checker {
+		d := account()
+		var scratch bytes.Buffer
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if dep, ok := c.(Deposit); ok {
+				scratch.Reset()
+				fmt.Fprintf(&scratch, "%d of %d", dep.Amount, s.Balance)
+				dep.Tags = []string{scratch.String()}
+				c = dep
+			}
+			return decide(c, s)
+		}
+		return checked(samples(d))
+	}},
+	"a sort that is not stable": {"decide is deterministic", func() checker {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if _, ok := c.(Close); ok && err == nil {
+				var names []string
+				for name := range s.Totals {
+					names = append(names, name)
+				}
+				slices.SortFunc(names, func(a, b string) int { return len(a)/4 - len(b)/4 })
+				events = append([]Event{Deposited{0, names}, Withdrawn{0}}, events...)
+			}
+			return events, err
+		}
+		return checked(samples(d))
+	}},
+}
+
+// TestMistaken checks that each fault is found with any seed, however many histories
+// there are, and by one law alone.
+func TestMistaken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range mistaken {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if raceEnabled && tt.law == "sharing is safe" {
+				t.Skip("the race detector ends the test, as it should")
+			}
+			for n := range *seeds {
+				failures := tt.check()(t, []int{200, 0}[n%2])
+				for range 20 { // two calls must meet, and the machine may be busy
+					if tt.law == "sharing is safe" && len(failures) == 0 {
+						failures = tt.check()(t, 200)
+					}
+				}
+				if len(failures) != 1 || failures[0].Law != tt.law {
+					t.Errorf("round %d: %q, want %q alone", n, lawsOf(failures), tt.law)
+					for _, f := range failures {
+						t.Log(f.Text)
+					}
+				}
+			}
+		})
+	}
+}
+
+func parcelDecider() decider.Decider[parcelCmd, parcel, parcelEvent] {
+	d := decider.New(func(c parcelCmd, p parcel) ([]parcelEvent, error) { return c.next(p) }, func(p parcel, e parcelEvent) parcel {
+		if p.Over {
+			return p
+		}
+		p.Stage, p.Over, p.Retries = e.Stage, e.Over, e.Retries
+		if e.Item != "" {
+			p.Items = append(slices.Clip(p.Items), e.Item)
+		}
+		return p
+	})
+	d.Terminal = func(p parcel) bool { return p.Over }
+	return d
+}
+
+// lossy is a codec that alters text which is not UTF-8, as encoding/json does.
+type lossy struct{}
+
+func (lossy) Encode(e Event) (store.Event, error) {
+	data, err := json.Marshal(e)
+	return store.Event{Type: fmt.Sprintf("%T", e), Data: data}, err
+}
+
+func (lossy) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	for _, r := range recorded {
+		for _, sample := range allNames() {
+			if fmt.Sprintf("%T", sample) != r.Type {
+				continue
+			}
+			v := reflect.New(reflect.TypeOf(sample))
+			if err := json.Unmarshal(r.Data, v.Interface()); err != nil {
+				return dst, err
+			}
+			if e, ok := reflect.TypeAssert[Event](v.Elem()); ok {
+				dst = append(dst, e)
+			}
+		}
+	}
+	return dst, nil
+}

@@ -1,0 +1,112 @@
+package props_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// hanging returns a function that hangs until the test is over, and the clock of a
+// watch: its seconds pass once it hangs.
+func hanging(t *testing.T) (hang func(), seconds <-chan time.Time) {
+	t.Helper()
+	over, clock := make(chan struct{}), make(chan time.Time)
+	t.Cleanup(func() { close(over) })
+	return func() {
+		go func() {
+			for {
+				select {
+				case clock <- time.Time{}:
+				case <-over:
+					return
+				}
+			}
+		}()
+		<-over
+	}, clock
+}
+
+// TestHangs checks that a function which does not return is told of, with what led to it.
+func TestHangs(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		plant func(d *Account, hang func())
+		want  []string
+	}{
+		"decide": {func(d *Account, hang func()) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if _, ok := c.(Withdraw); ok && s.Balance > 0 {
+					hang()
+				}
+				return decide(c, s)
+			}
+		}, []string{"Decide(Withdraw{", "has not returned for 10 seconds", "history (command, what was decided, what changed)", "Open{", "Deposit{"}},
+		"evolve": {func(d *Account, hang func()) {
+			d.Evolve = on(func(s State, e Deposited) State {
+				hang()
+				return s
+			})
+		}, []string{"Evolve(State{", "Deposited{", "has not returned for 10 seconds"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hang, seconds := hanging(t)
+			d := account()
+			tt.plant(&d, hang)
+			_, _, problem := props.Failures(t, props.Timed(samples(d), seconds))
+			for _, want := range tt.want {
+				if !strings.Contains(problem, want) {
+					t.Errorf("%q is missing in %q", want, problem)
+				}
+			}
+		})
+	}
+	t.Run("react", func(t *testing.T) {
+		t.Parallel()
+		hang, seconds := hanging(t)
+		p := decider.Process[any, int, any]{
+			Key:    func(any) (string, bool) { return "a", true },
+			Evolve: func(s int, _ any) int { return s },
+			React: func(int, any) (r decider.Reaction[any, any]) {
+				hang()
+				return r
+			},
+		}
+		if problem := props.Problem(t, props.Process(p).Any(any(Opened{})), seconds); !strings.Contains(problem, "React(0, Opened{") || !strings.Contains(problem, "has not returned for 10 seconds") {
+			t.Errorf("the problem is %q", problem)
+		}
+	})
+}
+
+// TestNil checks that what is missing is told by its name.
+func TestNil(t *testing.T) {
+	t.Parallel()
+	d := account()
+	d.Decide = nil
+	_, _, decide := props.Failures(t, samples(d))
+	d = account()
+	d.Evolve = nil
+	_, _, evolve := props.Failures(t, samples(d))
+	_, _, empty := props.Failures(t, props.For(account()))
+	p := decider.Process[any, int, any]{
+		Key:    func(any) (string, bool) { return "a", true },
+		Evolve: func(s int, _ any) int { return s },
+		React:  func(int, any) (r decider.Reaction[any, any]) { return r },
+	}
+	noEvents := props.Problem(t, props.Process(p), nil)
+	noKey, noReact := p, p
+	noKey.Key, noReact.React = nil, nil
+	for got, want := range map[string]string{
+		decide: "props: Decide is nil", evolve: "props: Evolve is nil", empty: "props: the suite has no commands: add Any or Commands",
+		noEvents: "props: the suite has no events: add Any or Events",
+		props.Problem(t, props.Process(noKey).Any(any(Opened{})), nil):   "props: Key is nil",
+		props.Problem(t, props.Process(noReact).Any(any(Opened{})), nil): "props: React is nil",
+	} {
+		if got != want {
+			t.Errorf("the problem is %q, want %q", got, want)
+		}
+	}
+}

@@ -38,7 +38,9 @@
 //
 // # What is not found
 //
-// Calls through interfaces, function values and fields are not followed. The order
+// Calls through function values, fields and interfaces are not followed, but for
+// sealed interfaces of the package: there each method that the call may reach is looked
+// at. The order
 // in which a map is ranged over is taken for the author's business. A function of
 // another package is taken to change nothing and to return new memory, unless the
 // standard packages slices, maps and sort say otherwise; so is what a generated

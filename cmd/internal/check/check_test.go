@@ -18,6 +18,13 @@ func TestImpure(t *testing.T) {
 	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/helper", "example.com/impure")
 }
 
+// TestDispatch checks that methods called through sealed interfaces are seen into.
+func TestDispatch(t *testing.T) {
+	t.Parallel()
+	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/dispatch")
+	analysistest.Run(t, analysistest.TestData(), check.Mutate, "example.com/dispatchmutate")
+}
+
 func TestMutate(t *testing.T) {
 	t.Parallel()
 	analysistest.Run(t, analysistest.TestData(), check.Mutate, "example.com/mutate")

@@ -251,7 +251,14 @@ func (fs *functions) add(expr ast.Expr, f function) {
 			f.name, f.node, f.typ, f.body = "", e, e.Type, e.Body
 			fs.put(f)
 		default:
-			if fn := fs.named(e); fn != nil {
+			fn := fs.named(e)
+			if fn == nil {
+				continue
+			}
+			for _, m := range fs.implementations(fn) {
+				fs.addFunc(expr, m, f)
+			}
+			if !isInterfaceMethod(fn) {
 				fs.addFunc(expr, fn, f)
 			}
 		}
@@ -274,7 +281,44 @@ func (fs *functions) put(f function) {
 	if fs.byNode[f.node] == nil {
 		fs.byNode[f.node] = &f
 		fs.pure = append(fs.pure, &f)
+		fs.dispatched(f)
 	}
+}
+
+// dispatched adds the methods that f calls through a sealed interface: they do what
+// f is for.
+func (fs *functions) dispatched(f function) {
+	ast.Inspect(f.body, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if fn, ok := typeutil.Callee(fs.info, call).(*types.Func); ok {
+				for _, m := range fs.implementations(fn) {
+					fs.addFunc(call.Fun, m, f)
+				}
+			}
+		}
+		return true
+	})
+}
+
+// implementations returns the methods of this package that a call of fn, a method of
+// a sealed interface, may reach.
+func (fs *functions) implementations(fn *types.Func) []*types.Func {
+	if !isInterfaceMethod(fn) || !isSealed(fn.Signature().Recv().Type()) {
+		return nil
+	}
+	sum := fn.Signature().Recv().Type().Underlying().(*types.Interface) //nolint:errcheck // isSealed has seen it
+	var all []*types.Func
+	for _, m := range fs.order {
+		if r := m.Signature().Recv(); r != nil && m.Name() == fn.Name() && types.Implements(r.Type(), sum) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+func isInterfaceMethod(fn *types.Func) bool {
+	r := fn.Signature().Recv()
+	return r != nil && types.IsInterface(r.Type())
 }
 
 // resolve returns what expr may be: function literals and names of functions. It

@@ -166,9 +166,25 @@ func (s *scanner) read(id *ast.Ident, v *types.Var) {
 		s.append(use{node: id, effect: effect{what: s.effects[0][v]}})
 	case s.written[v]:
 		s.add(id, "reads the package variable "+v.Name()+", which changes")
+	case isRandom(v.Type()):
+		s.add(id, "reads the package variable "+v.Name()+", a source of random numbers")
 	case v.Exported() && !isError(v.Type()) && name == "":
 		s.add(id, "reads the package variable "+v.Name()+", which anyone can change")
 	}
+}
+
+// isRandom reports whether t, or what it points to, is a source of random numbers: each
+// use changes it, though nobody writes it.
+func isRandom(t types.Type) bool {
+	if p, ok := t.Underlying().(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	named, ok := types.Unalias(t).(*types.Named)
+	if !ok || named.Obj().Pkg() == nil {
+		return false
+	}
+	path := named.Obj().Pkg().Path()
+	return path == "math/rand" || path == "math/rand/v2"
 }
 
 // isPackageLevel reports whether v is a package variable.

@@ -2,10 +2,11 @@ package open
 
 import (
 	"context"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/evolvego/evolve/store/postgres"
 )
@@ -25,6 +26,9 @@ func openPostgres(ctx context.Context, a *address) (Backend, error) {
 			raw[i] = s.raw
 		}
 		url += "?" + strings.Join(raw, "&")
+	}
+	if _, err := pgconn.ParseConfig(url); err != nil { // to tell a mistake in the URL from others
+		return nil, err
 	}
 	st, err := postgres.Open(ctx, url, options...)
 	if err != nil {
@@ -57,9 +61,6 @@ func postgresOptions(a *address) ([]postgres.Option, error) {
 		options = append(options, postgres.WithoutMigrate())
 	}
 	if schema := values[0]; schema != "" {
-		if !regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`).MatchString(schema) {
-			return nil, mistakef("schema is a lower-case name of letters, digits and underscores, at most 40 bytes, not %q", schema)
-		}
 		options = append(options, postgres.WithSchema(schema))
 	}
 	if poll := values[1]; poll != "" {

@@ -49,7 +49,6 @@ func (a *admin) serve(ctx context.Context, lis net.Listener, ended <-chan struct
 		}
 		_ = s.Serve(lis)
 	}()
-	a.logger.InfoContext(ctx, "admin", "address", address)
 	<-ctx.Done()
 	a.draining.Store(true)
 	<-ended

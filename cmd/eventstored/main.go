@@ -16,6 +16,8 @@
 //	eventstored import < FILE            append what export printed
 //
 //	eventstored checkpoints              list the checkpoints of consumers, or set one back
+//	eventstored projections              list projections and parked keys, or retire one
+//	eventstored processes                list processes and waiting instances, or release one
 //
 // The tools work on the store at -store URL: sqlite:FILE, postgres://…, or a running
 // server, grpc://HOST:PORT. With -tenant they use another tenant's. Those that only read
@@ -102,6 +104,8 @@ func commands() [][]command {
 		},
 		{
 			{"checkpoints", "[NAME]", "list the checkpoints of consumers, or set one back", checkpoints},
+			{"projections", "[NAME@VERSION]", "list projections, or the parked keys of one, or retire one", projections},
+			{"processes", "[NAME@VERSION]", "list processes, or the waiting instances of one, or release or abandon one of these", processes},
 		},
 	}
 }

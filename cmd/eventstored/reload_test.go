@@ -21,7 +21,7 @@ import (
 )
 
 // logged waits until the log of p has text.
-func (p *process) logged(t *testing.T, text string, times int) {
+func (p *running) logged(t *testing.T, text string, times int) {
 	t.Helper()
 	for strings.Count(p.text(), text) < times {
 		select {

@@ -67,6 +67,7 @@ func (s *settings) serve(ctx context.Context, st open.Backend, k *keeper, logger
 			return errors.Join(fmt.Errorf("-admin: %w", err), lis.Close())
 		}
 		a := &admin{settings: s, keeper: k, metrics: m, backend: st, logger: logger}
+		logger.InfoContext(ctx, "admin", "address", adminLis.Addr().String())
 		ended := make(chan struct{})
 		defer close(ended)
 		beside.Go(func() { a.serve(ctx, adminLis, ended) })

@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is a running eventstored.
-type process struct {
+// running is an eventstored that runs.
+type running struct {
 	cmd     *exec.Cmd
 	address string
 	admin   string
@@ -53,9 +53,9 @@ type process struct {
 }
 
 // start runs eventstored in dir until it serves.
-func start(t *testing.T, dir string, environment []string, args ...string) *process {
+func start(t *testing.T, dir string, environment []string, args ...string) *running {
 	t.Helper()
-	p := &process{cmd: exec.CommandContext(t.Context(), os.Args[0], args...), done: make(chan struct{})}
+	p := &running{cmd: exec.CommandContext(t.Context(), os.Args[0], args...), done: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), append(environment, "EVENTSTORED_TEST_MAIN=1")...)
 	stderr, err := p.cmd.StderrPipe()
@@ -81,7 +81,7 @@ func start(t *testing.T, dir string, environment []string, args ...string) *proc
 var addressOf = regexp.MustCompile(`msg=(serving|admin) address=(\S+)`)
 
 // follow reads the log; it tells once whether the process serves.
-func (p *process) follow(stderr io.Reader, serving chan<- bool) {
+func (p *running) follow(stderr io.Reader, serving chan<- bool) {
 	defer close(p.done)
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
@@ -103,14 +103,14 @@ func (p *process) follow(stderr io.Reader, serving chan<- bool) {
 	}
 }
 
-func (p *process) text() string {
+func (p *running) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.String()
 }
 
 // stop sends SIGTERM and checks that the process ends well.
-func (p *process) stop(t *testing.T) {
+func (p *running) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

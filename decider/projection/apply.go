@@ -152,7 +152,10 @@ func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Durat
 	}
 	switch {
 	case took > r.p.atMost:
-		r.size = max(1, len(items)/2)
+		// As many as would have fit, but not less than half: most of it may have been
+		// the machine's mood.
+		fit := int64(len(items)) * int64(r.p.atMost) / int64(took)
+		r.size = max(1, len(items)/2, int(fit))
 	case took < r.p.atMost/2 && len(items) == r.size:
 		r.size = min(2*r.size, r.p.batch)
 	}

@@ -31,3 +31,6 @@ func CheckClause(tb rapid.TB, name string, open func() store.Store, patience tim
 	}
 	return false
 }
+
+// DifferUpdate is differUpdate.
+func DifferUpdate(st store.Store) string { return differUpdate(st) }

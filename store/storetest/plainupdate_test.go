@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"testing"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
 )
 
 // plainTx is a transaction of a plain store: a copy, which takes its place at the end.
@@ -349,4 +352,26 @@ func (tx *plainTx) SaveDocuments(docs []store.Document) error {
 		tx.with.saveDocuments(docs)
 	}
 	return tx.ends("document", err)
+}
+
+// poor is a store whose transactions are not what they must be.
+type poor struct{ *plain }
+
+type poorTx struct{ store.DocumentTx }
+
+func (poor) Update(context.Context, func(tx *poorTx) error) error { return nil }
+
+// TestPoorTransactions checks that an Update of transactions that lack something is told,
+// and not taken for no Update.
+func TestPoorTransactions(t *testing.T) {
+	t.Parallel()
+	got := storetest.DifferUpdate(poor{newPlain("")})
+	for _, want := range []string{"*storetest_test.poorTx", `"Append" "AppendClaiming" "LoadCheckpoint" "SaveCheckpoint" "SaveSnapshot"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it says %q, which does not tell %s", got, want)
+		}
+	}
+	if got := storetest.DifferUpdate(newPlain("")); got != "" {
+		t.Errorf("it says of a right store: %s", got)
+	}
 }

@@ -29,6 +29,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 // where they need a store of their own on what open returns for them.
 func runSuites(t *testing.T, all []suite, shared store.Store, open func(t *testing.T) func() store.Store) {
 	t.Helper()
+	if diff := differUpdate(shared); diff != "" {
+		t.Error(diff)
+	}
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

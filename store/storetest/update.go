@@ -35,6 +35,23 @@ func updateOf(st store.Store) (update, bool) {
 	}, true
 }
 
+// differUpdate returns what the transactions of an Update lack of a [store.Tx]; empty if st
+// has no Update of transactions, or nothing is lacking.
+func differUpdate(st store.Store) string {
+	method, ok := reflect.TypeOf(st).MethodByName("Update")
+	if !ok || hasUpdate(st) || method.Type.NumIn() != 3 || method.Type.In(2).Kind() != reflect.Func || method.Type.In(2).NumIn() != 1 {
+		return ""
+	}
+	var lacking []string
+	tx, want := method.Type.In(2).In(0), reflect.TypeFor[store.Tx]()
+	for m := range want.Methods() {
+		if _, ok := tx.MethodByName(m.Name); !ok {
+			lacking = append(lacking, m.Name)
+		}
+	}
+	return fmt.Sprintf("%T has an Update whose transactions, %s, are no store.Tx; methods that are lacking: %q", st, tx, lacking)
+}
+
 func hasUpdate(st store.Store) bool {
 	_, ok := updateOf(st)
 	return ok

@@ -16,23 +16,24 @@ import (
 )
 
 const (
-	// maxFloats is how often an append that expects no exact version is tried at
-	// the version that the stream has just had.
+	// maxFloats is how often an append that expects no exact version is repeated at the
+	// version that the stream was at a moment ago.
 	maxFloats = 200
-	// firstFloat and longestFloat are the bounds of the wait when others were faster.
+	// firstFloat and longestFloat bound the wait after another writer got there first.
 	firstFloat   = time.Millisecond
 	longestFloat = 16 * time.Millisecond
 )
 
-// Append is [store.Store.Append]. An event with a Value, or whose Time is the first
-// millisecond of 1970, which the protocol cannot say, is an *[store.InvalidError],
-// and so are events that are too large for the server together. Times are kept to
-// the millisecond.
+// Append is [store.Store.Append]. It returns an *[store.InvalidError] if an event has a
+// Value, or the first millisecond of 1970 as its Time, which the protocol cannot express,
+// and if an event or the whole append is too large for the server. Times are kept to the
+// millisecond. A server that refuses the credentials or the write has recorded nothing:
+// the error matches [store.ErrRefused].
 //
-// The protocol knows only exact versions. [store.Any] and [store.Exists] are told to
-// a server of ours beside it. For another one the version is read and expected,
-// again and again while others append; after 200 times without luck it is a
-// *[store.ConflictError].
+// The protocol knows only exact versions. A server of package server is told about
+// [store.Any] and [store.Exists] in request metadata. For another server, Append reads the
+// version and expects that, and repeats this while other writers get there first; after
+// 200 retries it returns a *[store.ConflictError].
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {

@@ -23,8 +23,8 @@ var (
 	_ io.Closer     = (*Store)(nil)
 )
 
-// Store is the store of one tenant on a server of eventstore.v1: [Open] returns
-// the one that [Tenant] names, and [Store.Tenant] those of others over the same
+// Store is the store of one tenant on a server of eventstore.v1. [Open] returns the store
+// of the tenant that [Tenant] names; [Store.Tenant] returns those of others over the same
 // connection. It is safe for concurrent use. The zero Store is not usable.
 type Store struct {
 	client *client
@@ -46,14 +46,14 @@ type client struct {
 	shut    func() error   // Close, once
 }
 
-// Open returns a store on the server at target, which is a gRPC target such as
-// "events.example.org:443", or "" with [Conn]. It is TLS with the roots of the
-// system, unless an option says otherwise.
+// Open returns a store on the server at target: a gRPC target such as
+// "events.example.org:443", or "" with [Conn]. It connects with TLS and trusts the
+// system's root certificates, unless an option says otherwise.
 //
-// Open asks the server for the tenant's head, and returns an error if it gets no
-// answer: nobody is there, or the server does not accept the certificate, the
-// credentials or the tenant. It is an *[store.InvalidError] if an option is not
-// possible. The store must be closed.
+// Open asks the server for the tenant's head, and returns an error if it gets no answer:
+// the server cannot be reached, or it does not accept the certificate, the credentials or
+// the tenant. The error is an *[store.InvalidError] if an option is not possible. Close
+// the store when you are done with it.
 func Open(ctx context.Context, target string, options ...Option) (*Store, error) {
 	c, err := newConfig(target, options)
 	if err != nil {
@@ -75,9 +75,9 @@ func Open(ctx context.Context, target string, options ...Option) (*Store, error)
 	return s, nil
 }
 
-// Tenant returns the store of tenant id on the same server. It is an
-// *[store.InvalidError] if id cannot be a tenant's, and [store.ErrClosed] after
-// Close. Whether the server lets one in there, the first call tells.
+// Tenant returns the store of tenant id on the same server. The error is an
+// *[store.InvalidError] if id is not valid, and [store.ErrClosed] after Close. Tenant asks
+// the server nothing: the first call tells whether you may use that tenant.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -88,11 +88,10 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{client: s.client, tenant: id}, nil
 }
 
-// Close ends the stores of all tenants: it waits for the calls that are under way,
-// as long as [Timeout] lets them be, the subscriptions yield [store.ErrClosed]
-// last, and so ends every later call. It does not wait for the loops over
-// subscriptions. A connection that came by [Conn] stays open. It can be called
-// again, and returns the same.
+// Close closes the stores of all tenants. It waits for the calls in progress, which end
+// within [Timeout], but not for loops over subscriptions. Subscriptions yield
+// [store.ErrClosed] last, and every later call returns it. A connection passed with [Conn]
+// stays open. You can call Close again; it returns the same result.
 func (s *Store) Close() error { return s.client.shut() }
 
 func (c *client) close(closeConn func() error) error {
@@ -107,8 +106,8 @@ func (c *client) close(closeConn func() error) error {
 	return nil
 }
 
-// begin lets a call or a receiver begin, which must say c.running.Done when it
-// has ended, or returns why it cannot: what ctx ended with, or the store is closed.
+// begin registers a call or a receiver, which must call c.running.Done when it has ended.
+// It returns why it cannot begin: what ctx ended with, or that the store is closed.
 func (c *client) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

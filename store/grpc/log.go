@@ -15,7 +15,7 @@ import (
 // for one page of ours.
 const maxScan = 8
 
-// Head is [store.Log.Head]. It matches [errors.ErrUnsupported] if the server has no
+// Head is [store.Log.Head]. The error matches [errors.ErrUnsupported] if the server has no
 // ReadAll.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
 	if err := s.client.begin(ctx); err != nil {
@@ -31,9 +31,9 @@ func (s *Store) logHead(ctx context.Context) (uint64, error) {
 	return p.events.last(positionOf), err
 }
 
-// ReadAll is [store.Log.ReadAll]. No page is longer than [PageSize], or than the
-// server likes. Where the server knows no filters, all events come over the wire,
-// and no more than eight of its pages make one. It matches [errors.ErrUnsupported]
+// ReadAll is [store.Log.ReadAll]. A page has at most [PageSize] events, and the server may
+// send fewer. If the server knows no filters, all events come over the wire, and one page
+// is made of at most eight pages of the server. The error matches [errors.ErrUnsupported]
 // if the server has no ReadAll.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {

@@ -30,8 +30,7 @@ const (
 	pingTimeout = 20 * time.Second
 )
 
-// Option is an option of [Open]. Of two that say different things of one matter,
-// the later one counts.
+// Option is an option of [Open]. If two set the same thing, the later one counts.
 type Option interface{ apply(c *config) }
 
 type option func(c *config)
@@ -52,14 +51,14 @@ type config struct {
 // Tenant opens the store of tenant id. The default is [store.DefaultTenant].
 func Tenant(id string) Option { return option(func(c *config) { c.tenant = id }) }
 
-// TLS connects with this configuration, of which nil is the default. One with
-// Certificates shows them to a server that asks for them.
+// TLS connects with this configuration; nil is the default configuration. Its Certificates
+// are presented to a server that asks for one.
 func TLS(conf *tls.Config) Option {
 	return option(func(c *config) { c.creds = credentials.NewTLS(conf) })
 }
 
-// Plaintext connects without TLS: everybody on the way can read and change what
-// is sent, credentials too. It must be asked for, even on one machine.
+// Plaintext connects without TLS: everybody on the way can read and change what is sent,
+// credentials included. The target must name a port.
 func Plaintext() Option {
 	return option(func(c *config) { c.creds = insecure.NewCredentials() })
 }
@@ -100,24 +99,24 @@ func checkToken(token string) error {
 	return nil
 }
 
-// DialOptions are more options for the connection, for what there is no option
-// here: interceptors, proxies, the statistics of an observer.
+// DialOptions adds options of gRPC for what this package has no option for: interceptors,
+// proxies, stats handlers.
 func DialOptions(options ...gogrpc.DialOption) Option {
 	return option(func(c *config) { c.dial = append(c.dial, options...) })
 }
 
-// Conn uses a connection that is there already, and stays open when the store is
-// closed, in place of one of its own: the target must be empty, and the options
-// that say how to connect are not looked at. It should take answers of 64 MiB.
+// Conn uses an existing connection, which stays open when the store is closed. The target
+// must be empty, and the options that say how to connect are ignored. The connection
+// should accept answers of 64 MiB.
 func Conn(conn *gogrpc.ClientConn) Option { return option(func(c *config) { c.conn = conn }) }
 
-// Timeout is how long a request waits for its answer, if its context does not end
-// before: then the outcome of an append is unknown. The default is 30 seconds. A
-// subscription whose server keeps it alive connects again when nothing has come
-// for as long, but not before 15 seconds.
+// Timeout is how long a request waits for its answer, unless its context ends earlier.
+// After it, the outcome of an append is unknown. The default is 30 seconds. A subscription
+// that the server keeps alive reconnects when nothing has arrived for that long, but not
+// before 15 seconds have passed.
 func Timeout(d time.Duration) Option { return option(func(c *config) { c.timeout = d }) }
 
-// PageSize is how many events a request asks for at most. The default is
+// PageSize is the most events that a request asks for. The default is
 // [store.DefaultLimit], which is also the most that some servers send.
 func PageSize(n int) Option { return option(func(c *config) { c.page = n }) }
 

@@ -22,9 +22,9 @@ const (
 	rereads = 5
 )
 
-// Read is [store.Store.Read]. No page is longer than [PageSize], or than the
-// server likes. If the server does not tell stream types apart and the id is that
-// of a stream of another type, it is an *[store.InvalidError] about stream.type.
+// Read is [store.Store.Read]. A page has at most [PageSize] events, and the server may
+// send fewer. If the server does not tell stream types apart and the id belongs to a
+// stream of another type, the error is an *[store.InvalidError] about stream.type.
 func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err

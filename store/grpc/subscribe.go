@@ -23,19 +23,19 @@ const (
 	firstReconnect = 50 * time.Millisecond
 )
 
-// Subscribe is [store.Log.Subscribe]. Pages are at most as long as [PageSize], and
-// what has just come is not kept back to fill them.
+// Subscribe is [store.Log.Subscribe]. A page has at most [PageSize] events, and events
+// are not held back to fill one.
 //
-// When the connection breaks or the server goes away, the subscription connects
-// again with back-off, as often as it takes, and goes on after the last event that
-// it has received, if that is still there: if not, it ends with an error that
-// matches [store.ErrLogDiverged]. It ends with an error at once if the server
-// cannot be reached in the beginning, or refuses.
+// When the connection breaks or the server goes away, the subscription reconnects with
+// back-off, as often as it takes, and resumes after the last event that it has received.
+// If that event is no longer there, it ends with an error that matches
+// [store.ErrLogDiverged]. It ends with an error at once if the server cannot be reached at
+// first, or refuses.
 //
-// What others than our server send is used as a sign that there is something to
-// read, and the pages are read by ReadAll: their subscriptions may lose and repeat
-// events. If the server has no ReadAll, the events are taken as they come, and a
-// page is taken to have caught up (its Head is that of the events) if nothing has
+// With a server that is not of package server, a message is only a sign that there is
+// something to read, and the pages come from ReadAll, because such subscriptions may lose
+// and repeat events. If the server has no ReadAll either, the events are taken as they
+// come, and a page counts as caught up (its Head is that of its events) when nothing has
 // followed for a while.
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {

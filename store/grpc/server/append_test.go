@@ -160,7 +160,7 @@ func TestEventThatOthersCannotRead(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))
 	accepted, refused := 0, 0
-	for _, size := range []int{3 << 20, 4<<20 - 1000, 4<<20 - 400, 4<<20 - 300, 4<<20 - 200, 4 << 20, 5 << 20} {
+	for _, size := range []int{3 << 20, 4<<20 - 1000, 4<<20 - 400, 4<<20 - 300, 4<<20 - 200, 4<<20 - 100, 4 << 20, 5 << 20} {
 		req := rawAppend(fmt.Sprintf("acc-%d", size), 0, 1)
 		req.Events[0].Payload = bytes.Repeat([]byte("x"), size)
 		_, err := s.Append(t.Context(), req)

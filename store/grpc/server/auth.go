@@ -8,19 +8,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Identity is who calls, and what they may.
+// Identity is who a client is, and what it may use.
 type Identity struct {
 	Name      string   // for logs; never a secret
-	Tenants   []string // whose events they may read and append
-	AnyTenant bool     // they may for every tenant
+	Tenants   []string // the tenants it may use
+	AnyTenant bool     // it may use every tenant
 }
 
-// Authenticator says who calls. It must be safe for concurrent use.
+// Authenticator identifies clients. It must be safe for concurrent use.
 type Authenticator interface {
-	// Authenticate returns the identity behind the credentials of the RPC with
-	// this context: its metadata and its peer. An error that is a gRPC status
-	// is the answer to the client; any other is UNAUTHENTICATED, and is logged
-	// but not sent.
+	// Authenticate returns the identity behind the credentials of the RPC with this
+	// context: its metadata and its peer. An error that is a gRPC status is sent to
+	// the client; any other error is logged, and the client gets UNAUTHENTICATED.
 	Authenticate(ctx context.Context) (Identity, error)
 }
 

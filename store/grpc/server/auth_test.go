@@ -150,14 +150,18 @@ func TestClientCertificates(t *testing.T) {
 	})
 
 	alice := pkix.Name{CommonName: "alice", Organization: []string{"t", "u"}}
+	both := ours.Issue(t, alice)
+	both.Certificate = append(both.Certificate, ours.Issue(t, pkix.Name{CommonName: "bob", Organization: []string{"other"}}).Certificate...)
 	for name, tt := range map[string]struct {
 		certificates []tls.Certificate
 		tenant       string
 		code         codes.Code
 		message      string
 	}{
-		"one of hers":      {[]tls.Certificate{ours.Issue(t, alice)}, "u", codes.OK, ""},
-		"not hers":         {[]tls.Certificate{ours.Issue(t, alice)}, "other", codes.PermissionDenied, notAllowed},
+		"one of hers": {[]tls.Certificate{ours.Issue(t, alice)}, "u", codes.OK, ""},
+		"not hers":    {[]tls.Certificate{ours.Issue(t, alice)}, "other", codes.PermissionDenied, notAllowed},
+		"not hers, with a certificate of bob's beside": {[]tls.Certificate{both}, "other", codes.PermissionDenied, notAllowed},
+		"hers, with a certificate of bob's beside":     {[]tls.Certificate{both}, "t", codes.OK, ""},
 		"no certificate":   {nil, "t", codes.Unauthenticated, noCredentials},
 		"no organization":  {[]tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "t"})}, "other", codes.PermissionDenied, notAllowed},
 		"signed by others": {[]tls.Certificate{theirs.Issue(t, alice)}, "t", codes.Unavailable, "-"},

@@ -22,9 +22,9 @@ import (
 
 var _ eventstorev1.EventStoreServer = (*Server)(nil)
 
-// Server serves a backend to clients of the eventstore.v1 protocol. It can be
-// registered beside other services on a gRPC server ([Server.Register]), or serve
-// alone ([Server.Serve]). It is safe for concurrent use.
+// Server serves a backend to clients of the eventstore.v1 protocol. Register it on a gRPC
+// server of yours ([Server.Register]), or let it serve alone ([Server.Serve]). It is safe
+// for concurrent use.
 type Server struct {
 	eventstorev1.UnimplementedEventStoreServer
 
@@ -53,27 +53,26 @@ type option func(s *Server)
 
 func (o option) apply(s *Server) { o(s) }
 
-// WithAuthenticator sets who may call, and for which tenants. Without it everybody
-// may, for all of them.
+// WithAuthenticator sets who may call, and for which tenants. Without it every client may
+// use every tenant.
 func WithAuthenticator(a Authenticator) Option {
 	return option(func(s *Server) { s.auth = a })
 }
 
-// WithLogger sets where the server logs: what nobody expected as an error, every
-// other call at the level debug. Without it the server is silent.
+// WithLogger sets where the server logs: unexpected failures at the level error, every call
+// at the level debug. Without it the server is silent.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *Server) { s.logger = l })
 }
 
-// WithObserver sets what is told of every call, for metrics.
+// WithObserver sets an observer of every call, for metrics.
 func WithObserver(o Observer) Option {
 	return option(func(s *Server) { s.observer = o })
 }
 
-// New returns a server of backend, which must be a [store.Log] too, else
-// New panics. If it is a [store.Tenants], every tenant on the wire is one of
-// its tenants; if it is not, it is the store of [store.DefaultTenant], and there
-// are no others.
+// New returns a server for backend. It panics if backend is not a [store.Log]. If backend is
+// a [store.Tenants], every tenant on the wire is one of its tenants; otherwise backend is
+// the store of [store.DefaultTenant], and there are no other tenants.
 func New(backend store.Store, options ...Option) *Server {
 	log, ok := backend.(store.Log)
 	if !ok {

@@ -19,17 +19,17 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// ConflictDetails is how the details of a conflict are sent: where the stream is
-// that was expected elsewhere. The zero value chooses by the client.
+// ConflictDetails is how the details of a conflict are sent, which say at what version the
+// stream is. The zero value chooses by the client's user agent.
 type ConflictDetails int
 
 const (
-	// StandardDetails are those of every gRPC status: a google.rpc.Status in
-	// grpc-status-details-bin. It is what clients get that are not grpc-python.
+	// StandardDetails sends a google.rpc.Status in grpc-status-details-bin, as gRPC
+	// does. By default every client but grpc-python gets it.
 	StandardDetails ConflictDetails = iota + 1
-	// DoubleDetails are two values of grpc-status-details-bin: a
-	// google.rpc.Status, and then the google.protobuf.Any that is in it. It is
-	// what grpc-python gets, for whose users look for the latter.
+	// DoubleDetails sends two values of grpc-status-details-bin: a google.rpc.Status,
+	// and then the google.protobuf.Any in it. By default grpc-python gets it, because
+	// clients in Python read the latter.
 	DoubleDetails
 )
 

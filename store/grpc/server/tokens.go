@@ -18,9 +18,9 @@ var (
 	errUnknownToken = errors.New("store/grpc/server: unknown bearer token")
 )
 
-// BearerTokens authenticates by the token in the metadata "authorization: Bearer
-// TOKEN" (RFC 6750): verify says whose it is, as [Authenticator.Authenticate]
-// does. Tokens are secrets: the connections should be encrypted.
+// BearerTokens identifies a client by the token in the metadata "authorization: Bearer
+// TOKEN" (RFC 6750). verify returns whose token it is, with errors as in
+// [Authenticator.Authenticate]. Tokens are secrets: use TLS.
 func BearerTokens(verify func(ctx context.Context, token string) (Identity, error)) Authenticator {
 	return bearer(verify)
 }
@@ -45,9 +45,10 @@ func (b bearer) Authenticate(ctx context.Context) (Identity, error) {
 //
 //	NAME TENANTS SHA256
 //
-// where TENANTS are parted by commas, or "*" for all, and SHA256 is that of the
-// token, in hexadecimal digits, as of `printf %s "$TOKEN" | sha256sum`. Empty lines
-// and those that begin with "#" are skipped. An error names the line.
+// TENANTS is a list separated by commas, or "*" for all. SHA256 is the hash of the token in
+// hexadecimal digits, as printed by `printf %s "$TOKEN" | sha256sum` or `eventstored
+// hash-token`. Empty lines and lines that begin with "#" are skipped. An error names the
+// line.
 func ReadTokens(list io.Reader) (Authenticator, error) {
 	known := make(map[digest]Identity)
 	lines := bufio.NewScanner(list)

@@ -73,7 +73,8 @@ func upTo[I ~[]item](items I, position uint64) I {
 // projections, in as many processes as you like, share the work. Each part has its own
 // checkpoint, lease and parked keys, and calls setup once for itself, so setup must expect
 // that another part was first. The part of a key is its FNV-1a hash modulo n. A version
-// keeps its n: for another n, use a new version. Partition panics unless 0 <= i < n.
+// keeps its n: for another n, use a new version. The documents of a key are those of its
+// part: [Load] reads them from that part only. Partition panics unless 0 <= i < n.
 func (p *Projection[T, E]) Partition(i, n int) *Projection[T, E] {
 	if i < 0 || i >= n {
 		panic(fmt.Sprintf("projection %s: part %d of %d: must be 0 to %[3]d, less one", p, i, n))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -99,7 +100,7 @@ func TestFormerlyConflicts(t *testing.T) {
 func TestFormerlyClaims(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()
-	claim := func(_ string, _, n, _ int) []store.Claim { return []store.Claim{{Key: fmt.Sprint(n)}} }
+	claim := func(_ string, _, n, _ int) []store.Claim { return []store.Claim{{Key: strconv.Itoa(n)}} }
 	if _, err := adder("Counter", st).WithClaims(claim).Handle(ctx, "a", 1); err != nil {
 		t.Fatal(err)
 	}

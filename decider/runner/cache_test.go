@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -143,6 +144,37 @@ func TestCacheBeyondTheHead(t *testing.T) {
 	}
 	if got := load(t, r, "a", runner.AnyCached()); got.Version != 1 {
 		t.Errorf("cached version = %d, want 1", got.Version)
+	}
+}
+
+// Who finds that what it began with is of another stream drops that, and not what
+// somebody else has cached since.
+func TestCacheDropsOnlyWhatWasWrong(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{})
+	must(t, r, "a", open{"ann"})
+	must(t, r, "a", deposit{1})
+	st.calls()
+	st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+		switch n {
+		case 1: // while others go on, the answer is that of a store without the stream
+			must(t, r, "a", deposit{1})
+			return store.Page{Head: 1, End: true}, nil
+		case 3:
+			return store.Page{}, errDown
+		}
+		return do()
+	}
+	if _, err := r.Load(t.Context(), "a"); !errors.Is(err, errDown) {
+		t.Errorf("Load = %v, want %v", err, errDown)
+	}
+	st.calls()
+	if got := load(t, r, "a", runner.AnyCached()); got.Version != 3 {
+		t.Errorf("cached version = %d, want 3", got.Version)
+	}
+	if _, reads := st.calls(); len(reads) != 0 {
+		t.Errorf("%d reads, want none: what others cached is gone", len(reads))
 	}
 }
 

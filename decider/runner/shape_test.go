@@ -89,3 +89,22 @@ func TestSnapshotsKnowTheShape(t *testing.T) {
 		seen[got] = name
 	}
 }
+
+// foreign is a store that answers with a snapshot of another schema than it was asked for.
+type foreign struct{ *memory.Store }
+
+func (s foreign) LoadSnapshot(context.Context, store.Stream, string) (store.Snapshot, bool, error) {
+	return store.Snapshot{Stream: stream("a"), Schema: "another", Version: 1, Data: []byte(`{"Owner":"eve"}`)}, true, nil
+}
+
+// TestSnapshotOfAnotherSchema checks that a snapshot of another schema is not used, even
+// if the store returns it.
+func TestSnapshotOfAnotherSchema(t *testing.T) {
+	t.Parallel()
+	st := memory.New()
+	must(t, newAccounts(st), "a", open{"ann"})
+	r := newAccounts(st).WithSnapshots(snapshots{Store: foreign{st}, Schema: "1"})
+	if got := load(t, r, "a"); got.State.Owner != "ann" {
+		t.Errorf("Load = %+v, want the state of the events", got)
+	}
+}

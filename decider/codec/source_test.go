@@ -236,3 +236,28 @@ func TestSourceKeepsNothing(t *testing.T) {
 		}
 	}
 }
+
+// half is a codec that decodes an event, and then fails.
+type half struct{ codec.Codec[Event] }
+
+func (half) Decode(dst []Event, r []store.Recorded) ([]Event, error) {
+	return append(dst, Paid{1}), &codec.DecodeError{Stream: r[0].Stream, Version: r[0].Version, Err: errZeroRefund}
+}
+
+// TestSourceDropsHalf checks that nothing of a recorded event counts if not all does.
+func TestSourceDropsHalf(t *testing.T) {
+	t.Parallel()
+	r := in("Order", "OrderPaid", 1, `{}`)
+	got, err := codec.Events(codec.From("Order", codec.Codec[Event](half{}), tell[Event])).Decode(nil, &r)
+	if len(got) != 0 || !errors.Is(err, codec.ErrDecode) {
+		t.Errorf("Decode = %+v, %v", got, err)
+	}
+}
+
+// TestValuesSchema checks that values have the first schema version.
+func TestValuesSchema(t *testing.T) {
+	t.Parallel()
+	if e, err := codec.Values[Event]().Encode(Paid{1}); err != nil || e.Schema != 1 {
+		t.Errorf("Encode: schema version %d, %v", e.Schema, err)
+	}
+}

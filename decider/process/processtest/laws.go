@@ -103,15 +103,15 @@ func idsFollow[T projection.Tx](w *world[T]) error {
 		return nil
 	}
 	g := w.run(w.process(fragile[T]{w.target, c}, react("x", "x", "y"), (*runtime[T]).WithoutLease, one[T]))
+	c.mu.Lock()
 	c.stop = g.cancel
+	c.mu.Unlock()
 	w.settle()
 	if !c.happened() {
 		return errors.New("the commands of both jobs were not sent")
 	}
 	g.stop()
-	w.receiver.mu.Lock()
-	w.receiver.after = nil
-	w.receiver.mu.Unlock()
+	w.receiver.set(func() { w.receiver.after = nil })
 	w.run(w.process(w.target, react("new", "y", "x", "x"))) // deployed meanwhile
 	w.settle()
 	return landed(w, map[string][]string{"a": {"x", "x", "y", "new"}, "b": {"x", "x", "y", "new"}})
@@ -260,9 +260,7 @@ func keepsItsOwn[T projection.Tx](w *world[T]) error {
 	if err := waits(w, r, "a", false); err != nil {
 		return err
 	}
-	w.receiver.mu.Lock()
-	down = false
-	w.receiver.mu.Unlock()
+	w.receiver.set(func() { down = false })
 	w.pass(time.Minute)
 	if p := r.Progress(); p.Waiting != 0 || p.State != process.Live {
 		return fmt.Errorf("after it was mended: %+v", p)

@@ -129,9 +129,7 @@ func stale[T projection.Tx](w *world[T]) error {
 	if own, err := w.own("a"); err != nil || len(own) != 2 {
 		return join(err, fmt.Errorf("%d timers fired, want 2", len(own)))
 	}
-	w.receiver.mu.Lock()
-	down = false
-	w.receiver.mu.Unlock()
+	w.receiver.set(func() { down = false })
 	w.pass(5 * time.Minute)
 	return landed(w, map[string][]string{"a": {"slow", "seen 1 2 second"}})
 }

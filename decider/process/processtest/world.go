@@ -42,6 +42,7 @@ type world[T projection.Tx] struct {
 
 // receiver takes commands. It lets each happen once, by its id, as a runner does.
 type receiver struct {
+	hooks  sync.Mutex // held while a hook runs
 	mu     sync.Mutex
 	calls  []call                               // guarded by mu
 	landed []string                             // guarded by mu; in order
@@ -63,12 +64,9 @@ func (r *receiver) send(ctx context.Context, c command) error {
 	}
 	r.mu.Lock()
 	r.calls = append(r.calls, call{c, time.Now()})
-	before, after := r.before, r.after
 	r.mu.Unlock()
-	if before != nil {
-		if err := before(c); err != nil {
-			return err
-		}
+	if err := r.hook(&r.before, c); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -79,10 +77,24 @@ func (r *receiver) send(ctx context.Context, c command) error {
 		r.landed = append(r.landed, c.Command)
 	}
 	r.mu.Unlock()
-	if after != nil {
-		return after(c)
+	return r.hook(&r.after, c)
+}
+
+// hook calls one of the hooks, if it is set.
+func (r *receiver) hook(do *func(c command) error, c command) error {
+	r.hooks.Lock()
+	defer r.hooks.Unlock()
+	if *do == nil {
+		return nil
 	}
-	return nil
+	return (*do)(c)
+}
+
+// set changes what the hooks know, or the hooks.
+func (r *receiver) set(do func()) {
+	r.hooks.Lock()
+	defer r.hooks.Unlock()
+	do()
 }
 
 // all returns what has landed.
@@ -112,9 +124,7 @@ func (r *receiver) count() int {
 
 // fail sets what happens before a command lands.
 func (r *receiver) fail(before func(c command) error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.before = before
+	r.set(func() { r.before = before })
 }
 
 // notices keeps what an observer was told.

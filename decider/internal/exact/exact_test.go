@@ -351,6 +351,31 @@ func TestKeys(t *testing.T) {
 	})
 }
 
+// TestKeysExamples checks what random objects seldom have.
+func TestKeysExamples(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		data  string
+		folds exact.Folds
+		want  bool // twice
+	}{
+		{`{"a":1,"\u0061":2}`, exact.NoObject, true},
+		{`{"\u0061":1,"a":2}`, exact.NoObject, true},
+		{`{"a":1,"\u0041":2}`, exact.NoObject, false},
+		{`{"a":1,"\u0041":2}`, exact.TopObject, true},
+		{`{"a":1,"A":2}`, exact.TopObject, true},
+		{`{"x":{"a":1,"A":2}}`, exact.TopObject, false},
+		{`{"x":{"a":1,"A":2}}`, exact.AllObjects, true},
+		{`[{"a":1,"A":2}]`, exact.TopObject, false},
+		{`{"x":{"a":1},"a":2}`, exact.AllObjects, false},
+		{`{"a":"a","b":"a"}`, exact.AllObjects, false},
+	} {
+		if err := exact.Keys([]byte(tt.data), tt.folds); (err != nil) != tt.want {
+			t.Errorf("Keys(%s, %d) = %v, want an error: %v", tt.data, tt.folds, err, tt.want)
+		}
+	}
+}
+
 // twice reports whether an object in data has a key twice.
 func twice(t *rapid.T, data string, folds exact.Folds) bool {
 	d := json.NewDecoder(strings.NewReader(data))

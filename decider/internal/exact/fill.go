@@ -127,9 +127,6 @@ func (f *filler) fillKey(key reflect.Value, path string) error {
 			return fmt.Errorf("JSON cannot write %s: its keys are of type %v", name(path), t)
 		}
 	}
-	if marshalsText(t) {
-		f.opaque = true // two keys may have one text
-	}
 	return f.fill(key, path, nil)
 }
 

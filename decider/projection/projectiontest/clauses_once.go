@@ -60,9 +60,22 @@ func (h *hooked[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return h.Target.Update(ctx, do)
 }
 
-// fenced lets several owners without leases race.
+// fenced lets another owner apply everything right before the first batch of this one, and
+// then several owners without leases race.
 func (f *fixture[T]) fenced() {
 	const owners = 4
+	first := f.history(10)
+	var calls atomic.Int32
+	target := &hooked[T]{Target: f.Target, before: func() {
+		if calls.Add(1) == 3 { // after the two that prepare
+			f.reach(f.projection("refused"), first)
+		}
+	}}
+	p := f.into(target, "refused", reads(happenings()))
+	stop := f.start(p)
+	f.until("it has what the other one applied", func() bool { return p.Progress().Position >= first })
+	_ = stop()
+	f.consistent("refused")
 	f.history(f.times(80))
 	var all [owners]*projection.Projection[T, fact]
 	for i := range all {

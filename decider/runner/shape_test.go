@@ -2,6 +2,8 @@ package runner_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +108,31 @@ func TestSnapshotOfAnotherSchema(t *testing.T) {
 	r := newAccounts(st).WithSnapshots(snapshots{Store: foreign{st}, Schema: "1"})
 	if got := load(t, r, "a"); got.State.Owner != "ann" {
 		t.Errorf("Load = %+v, want the state of the events", got)
+	}
+}
+
+func TestSchemaIsAName(t *testing.T) {
+	t.Parallel()
+	for name, schema := range map[string]string{"too long": strings.Repeat("s", 257), "NUL": "a\x00", "no UTF-8": "caf\xe9"} {
+		if text := panics(t, func() { withSnapshots(snapshots{Store: memory.New(), Schema: schema}) }); !strings.HasPrefix(text, "runner: WithSnapshots: the schema ") {
+			t.Errorf("%s: panic %q", name, text)
+		}
+	}
+	withSnapshots(snapshots{Store: memory.New(), Schema: strings.Repeat("s", 256)})
+}
+
+// The wait doubles up to the cap, however many attempts there are.
+func TestRetryManyAttempts(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	rival(t, st, 80)
+	var ceilings []time.Duration
+	r := newAccounts(st).WithRetry(runner.Retry{Attempts: 100, Jitter: func(ceiling time.Duration) time.Duration {
+		ceilings = append(ceilings, ceiling)
+		return 0
+	}})
+	must(t, r, "a", deposit{1})
+	if len(ceilings) != 79 || slices.Min(ceilings) != 2*time.Millisecond || slices.Max(ceilings) != 250*time.Millisecond || !slices.IsSorted(ceilings) {
+		t.Errorf("waits of at most %v, want 79 from 2 ms up to 250 ms", ceilings)
 	}
 }

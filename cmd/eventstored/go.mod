@@ -11,11 +11,13 @@ require (
 	pgregory.net/rapid v1.2.0
 )
 
+require github.com/samber/lo v1.46.0 // indirect
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
-	github.com/evolvego/evolve/store/sqlite v0.0.0 // indirect
+	github.com/evolvego/evolve/store/sqlite v0.0.0
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect

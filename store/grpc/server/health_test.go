@@ -15,6 +15,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/evolvego/evolve/store"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
@@ -193,6 +194,26 @@ func TestMonitorForgivesOnce(t *testing.T) {
 		}
 		if looks < 5 {
 			t.Errorf("%d looks in 10 s, want one a second", looks)
+		}
+	})
+}
+
+// TestServeMonitors checks that Serve looks after its store by itself.
+func TestServeMonitors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := server.New(failing{memory.New(), func() error { return errors.New("nobody is there") }})
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(ctx, bufconn.Listen(1<<10)) }()
+		time.Sleep(5 * time.Second)
+		got, err := srv.Health().Check(ctx, &healthv1.HealthCheckRequest{})
+		if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+			t.Errorf("health = %v, %v; want NOT_SERVING", got.GetStatus(), err)
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve = %v", err)
 		}
 	})
 }

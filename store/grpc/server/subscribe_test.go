@@ -346,6 +346,11 @@ func TestKeepAlive(t *testing.T) {
 			}
 		}
 		wantQuiet(time.Second)
+		wantEmpty()
+		wantQuiet(5 * time.Second)
+		wantEmpty()
+		f = fakeSubscription(t, server.New(st), nil, 0) // another one, which gets an event first
+		wantQuiet(time.Second)
 		wantEvent()
 		wantQuiet(time.Second)
 		for range 3 {

@@ -178,8 +178,12 @@ func groupedThen(t *testing.T, st *postgres.Store, url string, do func(), append
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	if _, err := st.WithTx(ctx, tx).Append(store.Stream{Type: "Lock", ID: "1"}, store.Any, batch(1)); err != nil {
-		t.Fatal(err)
+	for _, query := range []string{
+		"INSERT INTO evolve.log (name) VALUES (''), ('default') ON CONFLICT DO NOTHING", "SELECT FROM evolve.log FOR UPDATE",
+	} {
+		if _, err := tx.Exec(ctx, query); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var appending sync.WaitGroup
 	for n := 0; waitingForLocks(ctx, t, pool) < 2; n++ {

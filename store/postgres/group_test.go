@@ -37,10 +37,10 @@ func TestGroupOfAllKinds(t *testing.T) {
 			for i := range n {
 				size, v := 1+i%4, uint64(len(before[i]))
 				appends = append(appends, func() {
-					if err := oneOfAllKinds(ctx, st, i, v, size, before); err != nil {
-						t.Errorf("append %d of kind %d: %v", i, i%6, err)
+					if err := oneOfAllKinds(ctx, st, i%7, i, v, size, before); err != nil {
+						t.Errorf("append %d of kind %d: %v", i, i%7, err)
 					}
-					if i%6 < 2 {
+					if i%7 < 2 {
 						made.Add(int64(size))
 					}
 				})
@@ -70,15 +70,56 @@ func TestGroupOfAllKinds(t *testing.T) {
 	}
 }
 
+// TestGroupIsOneStatement: of a group, the appends that are as expected are made by one
+// statement, without the function in the database, which only the others need.
+func TestGroupIsOneStatement(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st := open(t, url)
+	const n = 50
+	before := make([][]store.Event, n)
+	for i := range before {
+		before[i] = batch(1 + i%3)
+		if _, err := st.Append(ctx, stream(i), store.NoStream, before[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(t, url, "ALTER FUNCTION evolve.append RENAME TO other")
+	kinds := []int{0, 1, 2, 3, 4, 6}
+	var appends []func()
+	for i := range n {
+		appends = append(appends, func() {
+			err := oneOfAllKinds(ctx, st, kinds[i%len(kinds)], i, uint64(len(before[i])), 1+i%4, before)
+			if kind := kinds[i%len(kinds)]; kind < 2 && err != nil || kind >= 2 && !errors.Is(err, postgres.ErrNoSchema) {
+				t.Errorf("append %d of kind %d, without the function = %v", i, kind, err)
+			}
+		})
+	}
+	grouped(t, st, url, appends...)
+	if all := positions(t, st); !slices.Equal(all, upTo(len(all))) {
+		t.Errorf("the log has the positions %v", all)
+	}
+	for i := range n {
+		want := len(before[i])
+		if kinds[i%len(kinds)] < 2 {
+			want += 1 + i%4
+		}
+		page, err := st.Read(ctx, stream(i), store.ReadOptions{})
+		if err != nil || len(page.Events) != want || page.Head != uint64(want) {
+			t.Errorf("stream %d has %d events, head %d, %v; want %d", i, len(page.Events), page.Head, err, want)
+		}
+	}
+}
+
 // oneOfAllKinds appends to stream i, which is at version v and has the events before, in one of
-// six ways, and returns why the answer is wrong, if it is.
-func oneOfAllKinds(ctx context.Context, st *postgres.Store, i int, v uint64, size int, before [][]store.Event) error {
+// seven ways, and returns why the answer is wrong, if it is.
+func oneOfAllKinds(ctx context.Context, st *postgres.Store, kind, i int, v uint64, size int, before [][]store.Event) error {
 	wrong := func(got store.Appended, err error) error {
 		return fmt.Errorf("%+v, %w", got, errors.Join(err, errUndo))
 	}
 	taken := batch(size)
 	taken[size-1].ID = before[(i+1)%len(before)][0].ID
-	switch i % 6 {
+	switch kind {
 	case 0:
 		got, err := st.Append(ctx, stream(i), store.Exactly(v), batch(size))
 		if err != nil || got.Version != v+uint64(size) || got.Replayed {
@@ -107,6 +148,11 @@ func oneOfAllKinds(ctx context.Context, st *postgres.Store, i int, v uint64, siz
 	case 5:
 		got, err := st.Append(ctx, stream(i), store.Exactly(v), taken)
 		if duplicate, ok := errors.AsType[*store.DuplicateError](err); !ok || duplicate.EventID != taken[size-1].ID || duplicate.Version != 1 {
+			return wrong(got, err)
+		}
+	case 6:
+		got, err := st.Append(ctx, stream(i), store.NoStream, batch(size))
+		if !isConflict(err, v) {
 			return wrong(got, err)
 		}
 	}

@@ -28,6 +28,9 @@ GENERATE  := $(firstword $(PROTO)) generate store/grpc --template '{"version": "
 BENCH     ?= .
 COUNT     ?= 1
 FUZZTIME  ?= 20s
+PKG       ?= ./decider
+MUTANTS   ?= 20
+SEED      ?= 1
 VERSION   ?= v0.0.0-ci
 UPDATE    ?=
 
@@ -98,6 +101,10 @@ fuzz: ## Fuzz every decoder for FUZZTIME each
 	@for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
 		for t in $$(grep -oE '^func Fuzz[A-Za-z]+' $$f | cut -c6-); do \
 			(cd $$(dirname $$f) && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) .); done; done
+
+.PHONY: mutants
+mutants: ## Plant MUTANTS bugs in each of PKG, and name those that no test finds (PKG=./props MUTANTS=30 SEED=1)
+	go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) $(PKG)
 
 .PHONY: qa-fast
 qa-fast: lint test-unit ## What to run before each commit

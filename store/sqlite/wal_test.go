@@ -78,7 +78,7 @@ func TestRestoreOverALog(t *testing.T) {
 				st := open(t, path)
 				appendTo(t, st, 1)
 				file := backup(t, path, st)
-				appendTo(t, st, 300)
+				appendTo(t, st, 100)
 				for range 2 { // with all pages in the log, and then not
 					restored := crashed(t, path, t.TempDir())
 					copyFile(t, file, restored)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -118,8 +119,14 @@ func TestMonitor(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				there := func() error { return nil }
-				current := there
-				srv := server.New(hanging{failing{memory.New(), func() error { return current() }}, func() bool { return current == nil }})
+				var current atomic.Pointer[func() error] // nil: it hangs
+				set := func(call func() error) {
+					if current.Store(nil); call != nil {
+						current.Store(&call)
+					}
+				}
+				set(there)
+				srv := server.New(hanging{failing{memory.New(), func() error { return (*current.Load())() }}, func() bool { return current.Load() == nil }})
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				go srv.Monitor(ctx)
@@ -128,7 +135,7 @@ func TestMonitor(t *testing.T) {
 					want healthv1.HealthCheckResponse_ServingStatus
 				}{{there, 1}, {away, 2}, {there, 1}, {away, 2}, {there, 1}}
 				for i, step := range steps {
-					current = step.call
+					set(step.call)
 					time.Sleep(5 * time.Second)
 					for _, service := range []string{"", "eventstore.v1.EventStore"} {
 						got, err := srv.Health().Check(ctx, &healthv1.HealthCheckRequest{Service: service})
@@ -137,13 +144,13 @@ func TestMonitor(t *testing.T) {
 						}
 					}
 				}
-				current = away
+				set(away)
 				time.Sleep(5 * time.Second)
 				if away != nil && name == "fails" {
 					_, err := srv.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t", Forward: true})
 					wantStatus(t, err, codes.Unavailable, "the store does not answer")
 				}
-				current = there
+				set(there)
 				time.Sleep(5 * time.Second)
 				srv.Drain()
 				time.Sleep(5 * time.Second)
@@ -175,9 +182,9 @@ func (h hanging) Head(ctx context.Context) (uint64, error) {
 func TestMonitorForgivesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		looks := 0
+		var looks atomic.Int64
 		srv := server.New(failing{memory.New(), func() error {
-			if looks++; looks%2 == 1 {
+			if looks.Add(1)%2 == 1 {
 				return errors.New("not now")
 			}
 			return nil
@@ -189,11 +196,11 @@ func TestMonitorForgivesOnce(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			got, err := srv.Health().Check(ctx, &healthv1.HealthCheckRequest{})
 			if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-				t.Fatalf("health = %v, %v, after %d looks of which every other failed", got.GetStatus(), err, looks)
+				t.Fatalf("health = %v, %v, after %d looks of which every other failed", got.GetStatus(), err, looks.Load())
 			}
 		}
-		if looks < 5 {
-			t.Errorf("%d looks in 10 s, want one a second", looks)
+		if n := looks.Load(); n < 5 {
+			t.Errorf("%d looks in 10 s, want one a second", n)
 		}
 	})
 }

@@ -68,7 +68,16 @@ func TestReadSideTools(t *testing.T) {
 	}
 	for _, version := range []int{1, 2} {
 		p := view(version)
-		ran(t, p.Run, func(ctx context.Context) error { return p.WaitFor(ctx, 3) })
+		ran(t, p.Run, func(ctx context.Context) error {
+			for !p.Progress().Ready {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+			return p.WaitFor(ctx, 3)
+		})
 	}
 	p := process.New(st, st, "courier", decider.Process[happened, string, string]{
 		Key:    func(e happened) (string, bool) { return e.Job, true },

@@ -86,11 +86,10 @@ func TestManyStartsFresh(t *testing.T) {
 
 // unbatch returns the rejection in a *BatchError, as the member gave it.
 func unbatch(err error) error {
-	var b *decider.BatchError
-	if errors.As(err, &b) {
+	if b, ok := errors.AsType[*decider.BatchError](err); ok {
 		err = b.Err
 	}
-	if u := (*decider.UnhandledError)(nil); errors.As(err, &u) && u.Command == "int" {
+	if u, ok := errors.AsType[*decider.UnhandledError](err); ok && u.Command == "int" {
 		return decider.ErrUnhandled
 	}
 	return err

@@ -54,7 +54,7 @@ func convert(r io.Reader, w io.Writer) error {
 	lines.SetEscapeHTML(false)
 	for n := 1; ; n++ {
 		var d document
-		if err := in.Decode(&d); err == io.EOF { //nolint:errorlint // Decode returns it as it is
+		if err := in.Decode(&d); err == io.EOF {
 			return out.Flush()
 		} else if err != nil {
 			return fmt.Errorf("document %d: %w", n, err)

@@ -75,7 +75,8 @@ func TestReport(t *testing.T) {
 				if f.Law == law {
 					text := normal(f.Text)
 					if f.Steps == 0 { // the counts of what was rejected differ
-						text = regexp.MustCompile(`\d+(%| histories)`).ReplaceAllString(text, "N$1")
+						text = regexp.MustCompile(`\d+(%| histories| steps| tries)`).ReplaceAllString(text, "N$1")
+						text = regexp.MustCompile(`(probability of )\S+`).ReplaceAllString(text, "${1}N")
 					}
 					golden(t, strings.ReplaceAll(name, " ", "_"), text+"\n")
 					if name == "a deposit after the end" {
@@ -229,7 +230,7 @@ func TestFew(t *testing.T) {
 	t.Parallel()
 	seldom := func(s Step) bool { return len(s.After.Movements) > 30 }
 	failures, coverage, _ := props.Failures(t, samples(account()).Reaches("many movements", seldom).Checks(5))
-	if len(failures) > 0 || strings.HasPrefix(coverage, "5 histories") {
+	if len(failures) > 0 {
 		t.Errorf("5 histories fail with %v\n%s", failures, coverage)
 	}
 	never := func(Step) bool { return false }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -142,8 +143,11 @@ func TestSchedules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			limits := schedule.Limits{Faults: tt.faults}
-			if testing.Short() {
+			switch {
+			case testing.Short():
 				limits.Schedules = 300
+			case os.Getenv("EVOLVE_SCHEDULES") != "all": // make test tries all of them without the race detector
+				limits.Schedules = 10_000
 			}
 			n, err := schedule.Explore(t, limits, tt.scene(t))
 			if err != nil {

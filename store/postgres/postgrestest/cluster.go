@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -109,16 +108,13 @@ func (s *Server) number(tb testing.TB, query string) (n int64) {
 	return n
 }
 
-// Kill ends the server with kill -9, as if its machine were gone.
+// Kill ends the server with kill -9. The processes that serve its clients end when they
+// notice.
 func (s *Server) Kill(tb testing.TB) {
 	tb.Helper()
-	// All processes of the group: the keeper, the server, and what serves its clients.
-	if err := syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL); err != nil {
+	if err := s.end("crash"); err != nil {
 		tb.Fatal(err)
 	}
-	_ = s.process.Wait() // it was killed
-	_ = s.life.Close()
-	s.process = nil
 }
 
 // Socket returns the path of the socket that the server listens on.

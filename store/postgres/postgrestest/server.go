@@ -158,13 +158,15 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 
 // keeper starts the server and ends it, and removes its files, when its input ends,
 // which is when this process has ended at the latest, by the signal that is its first
-// argument. A line "keep" keeps the files.
+// argument. The word "keep" keeps the files; "crash" does too, and the signal is KILL. It
+// waits for the server, because a process that nobody waited for still counts as running.
 const keeper = `signal=$1; shift
 "$@" </dev/null & pid=$!
 read -r word
+[ "$word" = crash ] && signal=KILL
 kill -"$signal" $pid
 wait $pid
-[ "$word" = keep ] || rm -rf "$PWD"
+[ "$word" = keep ] || [ "$word" = crash ] || rm -rf "$PWD"
 `
 
 // run starts the server and waits for it.

@@ -1,0 +1,293 @@
+package open_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/open"
+	"github.com/evolvego/evolve/store/postgres"
+	"github.com/evolvego/evolve/store/postgres/postgrestest"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// killsEnv is how often TestKilled kills the program on each store, killsShort how often
+// it does without it.
+const (
+	killsEnv   = "EVOLVE_KILLS"
+	killsShort = 5
+	// killsOnce is how often at most it does on the same database.
+	killsOnce = 50
+)
+
+func kills() int {
+	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
+		return n
+	}
+	return killsShort
+}
+
+// stores are where the program is killed.
+func stores() map[string]func(t *testing.T) string {
+	return map[string]func(t *testing.T) string{
+		"SQLite":     func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "tasks.db") },
+		"PostgreSQL": func(t *testing.T) string { t.Helper(); return postgrestest.URL(t) },
+	}
+}
+
+// TestKilled kills a program at random moments, under load: three projections, into a
+// table, into documents and into memory, and a process with timers. After each kill the
+// read models are what the log up to their checkpoint says, and nothing was done twice. In
+// the end each command has landed, and each timer has fired, exactly once.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	for name, database := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sum ledger
+			killed, looked := 0, 0
+			for killed < kills() {
+				h := newHunt(database(t))
+				for range min(killsOnce, kills()-killed) {
+					n, err := h.life(t, "")
+					if err != nil {
+						t.Fatalf("after %d kills: %v", killed, err)
+					}
+					killed += n
+				}
+				if err := h.drain(t.Context()); err != nil {
+					t.Fatalf("in the end, after %d kills: %v", killed, err)
+				}
+				sum.events, sum.landed, sum.fired = sum.events+h.log.events, sum.landed+h.log.landed, sum.fired+h.log.fired
+				looked += h.looked
+			}
+			if sum.landed == 0 || sum.fired == 0 || looked == 0 {
+				t.Errorf("the program has done nothing: %d commands, %d timers, %d looks at the image", sum.landed, sum.fired, looked)
+			}
+			t.Logf("%d kills: %d events, %d commands, %d timers, %d looks at the image", killed, sum.events, sum.landed, sum.fired, looked)
+		})
+	}
+}
+
+// TestKilledFinds plants bugs in the program that only a crash brings to light. Each is
+// found, and told as what it is.
+func TestKilledFinds(t *testing.T) {
+	t.Parallel()
+	const most = 100 // kills until it is found; a few are enough
+	for bug, told := range map[string]string{
+		lateCheckpoint: "the log up to there has",
+		freshCommands:  "has landed",
+		freshTimers:    "has fired",
+	} {
+		t.Run(bug, func(t *testing.T) {
+			t.Parallel()
+			h := newHunt(stores()["SQLite"](t))
+			for killed := 0; killed < most; {
+				n, err := h.life(t, bug)
+				killed += n
+				if err == nil {
+					continue
+				}
+				if !strings.Contains(err.Error(), told) {
+					t.Errorf("found after %d kills: %v; want something that %q", killed, err, told)
+				}
+				t.Logf("found after %d kills: %v", killed, err)
+				return
+			}
+			t.Errorf("not found with %d kills", most)
+		})
+	}
+}
+
+// hunt kills programs on one database.
+type hunt struct {
+	url    string
+	log    *ledger
+	looked int // how often an image was compared
+	lives  int
+}
+
+func newHunt(url string) *hunt { return &hunt{url: url, log: newLedger()} }
+
+// life lets the program live for a while, every third time beside another one, kills it,
+// and looks at what it has left. It returns how many it has killed.
+func (h *hunt) life(t *testing.T, plant string) (killed int, err error) {
+	t.Helper()
+	h.lives++
+	programs := []*victim{start(t, h.url, plant)}
+	if h.lives%3 == 0 {
+		programs = append(programs, start(t, h.url, plant))
+	}
+	for _, v := range programs {
+		v.killSoon()
+	}
+	var images []string
+	for _, v := range programs {
+		said, err := v.end()
+		if err != nil {
+			return len(programs), err
+		}
+		images = append(images, said...)
+	}
+	return len(programs), h.look(t.Context(), images)
+}
+
+// look compares what there is with the log.
+func (h *hunt) look(ctx context.Context, images []string) error {
+	st, err := open.Store(ctx, h.url)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	models, err := readModels(ctx, st)
+	if err != nil {
+		return err
+	}
+	if err := h.log.read(ctx, st); err != nil {
+		return err
+	}
+	for _, m := range models {
+		err = errors.Join(err, h.log.compare(m))
+	}
+	for _, line := range images {
+		m, parseErr := parseImage(line)
+		if parseErr != nil {
+			return parseErr
+		}
+		err = errors.Join(err, h.log.compare(m))
+		h.looked++
+	}
+	return err
+}
+
+// drain lets the program come to its end, without anybody who begins tasks: until every
+// timer that is due has fired, and all is handled. Then everything has happened once.
+func (h *hunt) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	st, err := open.Store(ctx, h.url)
+	if err != nil {
+		return err
+	}
+	switch st := st.(type) {
+	case *sqlite.Store:
+		err = drainOn(ctx, onSQLite(st), h.log)
+	case *postgres.Store:
+		err = drainOn(ctx, onPostgres(st), h.log)
+	}
+	if err := errors.Join(err, st.Close(), h.look(ctx, nil)); err != nil {
+		return err
+	}
+	return h.log.complete()
+}
+
+func drainOn[T projection.Tx](ctx context.Context, p place[T], log *ledger) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	table, documents, process := inTable(p), inDocuments(p), choring(p)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, run := range []func(context.Context) error{
+		table.Run, documents.Run, func(ctx context.Context) error { return process.Run(ctx, sending(p.st)) },
+	} {
+		running.Go(func() { cancel(run(ctx)) })
+	}
+	defer cancel(nil)
+	for handled := uint64(0); ; {
+		head, err := p.st.Head(ctx)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(process.WaitFor(ctx, head), table.WaitFor(ctx, head), documents.WaitFor(ctx, head))
+		if err == nil {
+			err = log.read(ctx, p.st)
+		}
+		switch {
+		case err != nil:
+			return errors.Join(err, context.Cause(ctx))
+		case log.owed() > 0:
+			if err := nextEvent(ctx, p.st, head); err != nil {
+				return fmt.Errorf("%d timers have not fired: %w", log.owed(), err)
+			}
+		case head == handled:
+			return nil
+		}
+		handled = head
+	}
+}
+
+// nextEvent returns when there is an event after position.
+func nextEvent(ctx context.Context, st store.Log, position uint64) error {
+	for page, err := range st.Subscribe(ctx, store.LogOptions{From: position + 1}) {
+		if err != nil || len(page.Events) > 0 {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// victim is a program that is killed.
+type victim struct {
+	cmd   *exec.Cmd
+	lines chan string
+}
+
+// start starts the program on the store at url.
+func start(t *testing.T, url, plant string) *victim {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), killedEnv+"="+url, plantEnv+"="+plant)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v := &victim{cmd, make(chan string, 1<<16)}
+	go func() {
+		defer close(v.lines)
+		for r := bufio.NewReader(out); ; {
+			line, err := r.ReadString('\n')
+			if err != nil { // a line that is cut off says nothing
+				return
+			}
+			v.lines <- strings.TrimSpace(line)
+		}
+	}()
+	return v
+}
+
+// killSoon kills v at a random moment: while it starts, or when it works.
+func (v *victim) killSoon() {
+	if rand.N(4) > 0 {
+		if line, ok := <-v.lines; ok {
+			v.lines <- line
+		}
+	}
+	time.AfterFunc(rand.N(300*time.Millisecond), func() { _ = v.cmd.Process.Kill() })
+}
+
+// end returns what v has said of its image, once it is killed.
+func (v *victim) end() (images []string, err error) {
+	for line := range v.lines {
+		if !strings.HasPrefix(line, "image ") {
+			err = errors.Join(err, fmt.Errorf("the program says %q", line))
+		}
+		images = append(images, line)
+	}
+	_ = v.cmd.Wait() // it was killed
+	return images, err
+}

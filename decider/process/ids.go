@@ -61,6 +61,22 @@ const (
 	headerStart = "evolve-timer-started" // the mark of the input that started it
 )
 
+// traceOf returns those of an event's headers that say which trace it belongs to, by the
+// names of W3C Trace Context; nil if there are none. What a process records because of an
+// event carries them on.
+func traceOf(headers map[string]string) map[string]string {
+	var trace map[string]string
+	for _, name := range [...]string{"traceparent", "tracestate"} {
+		if value, ok := headers[name]; ok {
+			if trace == nil {
+				trace = map[string]string{}
+			}
+			trace[name] = value
+		}
+	}
+	return trace
+}
+
 // timerOf returns which timer fired with r, and whether r is the event of a timer.
 func timerOf(r *store.Recorded) (name, start string, ok bool) {
 	start, ok = r.Meta.Headers[headerStart]

@@ -30,10 +30,12 @@ type timer struct {
 	Start       mark   `json:"start"`
 	Cause       string `json:"cause"` // the id of the event that started it
 	Correlation string `json:"correlation,omitempty"`
-	Type        string `json:"type"`
-	Schema      uint32 `json:"schema,omitempty"`
-	ContentType string `json:"contentType,omitempty"`
-	Data        []byte `json:"data"`
+	// Trace is the headers of that event that say which trace it belongs to.
+	Trace       map[string]string `json:"trace,omitempty"`
+	Type        string            `json:"type"`
+	Schema      uint32            `json:"schema,omitempty"`
+	ContentType string            `json:"contentType,omitempty"`
+	Data        []byte            `json:"data"`
 }
 
 // is reports whether o is the same start of the same timer.

@@ -2,8 +2,11 @@ package process
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/evolvego/evolve/store"
 )
 
 // Observer is told what a process does, right after it did it. It is safe for
@@ -12,6 +15,16 @@ import (
 type Observer interface {
 	// Observe is told n.
 	Observe(ctx context.Context, n Notice)
+}
+
+// Beginner is an [Observer] that is also told when an instance begins to react, to put a
+// span into the context of its commands, say.
+type Beginner interface {
+	// Begin is told that an instance is about to react to cause: n is of the kind
+	// Reacted. Observe is told Reacted or ReactionFailed when that ends. Begin returns
+	// the context that Send and Observe get until then, which must come from ctx. If
+	// Begin panics, that is ctx. Cause must not be changed, nor kept.
+	Begin(ctx context.Context, n Notice, cause *store.Recorded) context.Context
 }
 
 // Kind says what a Notice is about.
@@ -43,13 +56,21 @@ const (
 	InstanceAbandoned
 	// RunFailed: something else failed, and is tried again; or Run ends with an error.
 	RunFailed
+	// ReactionFailed: an instance could not react, or one of its commands could not be
+	// sent. InstanceFailed or InstanceQuarantined follows once that is saved, and
+	// neither if the process ends.
+	ReactionFailed
 )
+
+// errPanicked is what the observer is told of a reaction that ends in a panic.
+var errPanicked = errors.New("process: the reaction panicked")
 
 // String returns k in words, such as "timer fired".
 func (k Kind) String() string {
 	names := [...]string{
 		"unknown", "owner began", "owner ended", "took over", "reacted", "timer fired", "instance failed",
 		"instance quarantined", "instance released", "input skipped", "instance abandoned", "run failed",
+		"reaction failed",
 	}
 	if int(k) >= len(names) {
 		return names[0]
@@ -83,6 +104,26 @@ func (r *Runtime[T, E, S, C]) notify(ctx context.Context, n Notice) {
 	}
 }
 
+// begin tells the observer that an instance is about to react, if it is to be told, and
+// returns the context to go on with.
+func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.Recorded) context.Context {
+	b, ok := r.observer.(Beginner)
+	if !ok {
+		return ctx
+	}
+	n.Process = r.build()
+	began := ctx
+	err := guard("observer", func() error {
+		began = b.Begin(ctx, n, cause) //nolint:fatcontext // there is one for each reaction
+		return nil
+	})
+	if err != nil {
+		r.live.change(func(p *Progress) { p.Fault = err })
+		return ctx
+	}
+	return began
+}
+
 // Log returns an observer that logs to l: failures as warnings, what somebody did and
 // who runs the process as information, reactions and timers for debugging.
 func Log(l *slog.Logger) Observer { return logger{l} }
@@ -93,10 +134,10 @@ type logger struct{ to *slog.Logger }
 func (l logger) Observe(ctx context.Context, n Notice) {
 	level := slog.LevelInfo
 	switch {
+	case n.Kind == Reacted, n.Kind == TimerFired, n.Kind == ReactionFailed:
+		level = slog.LevelDebug
 	case n.Err != nil:
 		level = slog.LevelWarn
-	case n.Kind == Reacted || n.Kind == TimerFired:
-		level = slog.LevelDebug
 	}
 	if !l.to.Enabled(ctx, level) {
 		return

@@ -32,10 +32,9 @@ type input[E any] struct {
 
 // reaction is what an input leads to, none of which has happened yet.
 type reaction[S, C any] struct {
-	state  S
-	note   *note
-	send   []Command[C]
-	ignore bool // the input does not reach the process
+	state S
+	note  *note
+	send  []Command[C]
 }
 
 // open returns the instance that n is of.
@@ -59,11 +58,8 @@ func (r *Runtime[T, E, S, C]) react(i *instance[S], in *input[E]) (out reaction[
 	next := *i.is
 	next.At = in.at
 	out = reaction[S, C]{state: i.state, note: &next}
-	name, start, ok := timerOf(in.recorded)
-	if ok && in.recorded.Stream.Type == r.name {
-		at := slices.IndexFunc(next.Timers, func(t timer) bool { return t.Name == name && t.Start.String() == start })
-		if at < 0 { // it was stopped, or set anew, before it was handled
-			out.ignore = true
+	if at, fired := r.fired(i, in); fired {
+		if at < 0 {
 			return out, nil
 		}
 		next.Timers = slices.Delete(slices.Clone(next.Timers), at, at+1)
@@ -93,6 +89,17 @@ func (r *Runtime[T, E, S, C]) react(i *instance[S], in *input[E]) (out reaction[
 		return out, fmt.Errorf("encode the state: %w", err)
 	}
 	return out, nil
+}
+
+// fired reports whether in is the event of a timer, and which of those of i it is. That is
+// -1 if the timer was stopped, or set anew, before its event was handled: then the event
+// does not reach the process.
+func (r *Runtime[T, E, S, C]) fired(i *instance[S], in *input[E]) (at int, fired bool) {
+	name, start, ok := timerOf(in.recorded)
+	if !ok || in.recorded.Stream.Type != r.name {
+		return -1, false
+	}
+	return slices.IndexFunc(i.is.Timers, func(t timer) bool { return t.Name == name && t.Start.String() == start }), true
 }
 
 // commands returns what an instance sends because of cause, with ids.
@@ -154,7 +161,7 @@ func (r *Runtime[T, E, S, C]) newTimer(later decider.Timer[E], in *input[E]) (ti
 	due := in.recorded.RecordedAt.Add(max(later.After, 0))
 	return timer{
 		Name: later.Name, Due: due.UnixMicro(), Start: in.at,
-		Cause: in.recorded.ID, Correlation: in.recorded.Meta.CorrelationID,
+		Cause: in.recorded.ID, Correlation: in.recorded.Meta.CorrelationID, Trace: traceOf(in.recorded.Meta.Headers),
 		Type: event.Type, Schema: event.Schema, ContentType: event.ContentType, Data: event.Data,
 	}, nil
 }
@@ -183,23 +190,35 @@ func (r *Runtime[T, E, S, C]) advance(ctx context.Context, send Send[C], i *inst
 		case i.is.Failing != nil:
 			return inputs[n:], nil // behind one that waits
 		}
-		began := r.now()
-		out, err := r.react(i, in)
-		if err == nil && send != nil {
-			err = r.sendAll(ctx, send, out.send)
-		}
+		out, err := r.step(ctx, send, i, in)
 		if err != nil {
 			return inputs[n:], err
 		}
 		i.state, i.is = out.state, out.note
-		if !out.ignore && send != nil {
-			r.notify(ctx, Notice{
-				Kind: Reacted, Instance: i.id, Position: in.at.Position, EventID: in.recorded.ID,
-				Commands: len(out.send), Timers: len(out.note.Timers), Took: r.now().Sub(began),
-			})
-		}
 	}
 	return nil, nil
+}
+
+// step is the reaction of i to in, and the sending of its commands.
+func (r *Runtime[T, E, S, C]) step(ctx context.Context, send Send[C], i *instance[S], in *input[E]) (out reaction[S, C], err error) {
+	if at, fired := r.fired(i, in); send == nil || fired && at < 0 {
+		return r.react(i, in) // it has reacted before, or has nothing to react to
+	}
+	began := r.now()
+	n := Notice{Kind: Reacted, Instance: i.id, Position: in.at.Position, EventID: in.recorded.ID}
+	ctx = r.begin(ctx, n, in.recorded)
+	n.Kind, n.Err = ReactionFailed, errPanicked
+	defer func() {
+		n.Took = r.now().Sub(began)
+		r.notify(ctx, n)
+	}()
+	if out, err = r.react(i, in); err == nil {
+		err = r.sendAll(ctx, send, out.send)
+	}
+	if n.Err = err; err == nil {
+		n.Kind, n.Commands, n.Timers = Reacted, len(out.send), len(out.note.Timers)
+	}
+	return out, err
 }
 
 // sendAll sends commands in order. The error is that of the first that fails.
@@ -248,6 +267,7 @@ func (r *Runtime[T, E, S, C]) answer(ctx context.Context, c *Command[C], rejecti
 	}
 	encoded.ID = rejectionID(c.ID)
 	encoded.Meta = c.Metadata()
+	encoded.Meta.Headers = traceOf(c.Cause.Meta.Headers)
 	_, err = r.log.Append(ctx, store.Stream{Type: r.name, ID: c.Instance}, store.Any, []store.Event{encoded})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -191,6 +192,7 @@ func (o *owner[T, E, S, C]) record(ctx context.Context, d due, n *note) error {
 				Headers: map[string]string{headerTimer: t.Name, headerStart: t.Start.String()},
 			},
 		}
+		maps.Copy(event.Meta.Headers, t.Trace)
 		stream := store.Stream{Type: o.r.name, ID: d.instance}
 		appended, err := o.r.log.Append(ctx, stream, store.Any, []store.Event{event})
 		if err != nil {

@@ -104,12 +104,9 @@ func (r *run[T, E]) apply(ctx context.Context, recorded []store.Recorded) error 
 		}
 		r.p.live.hasInHand(items[0].recorded.RecordedAt)
 		n := r.next(items)
-		began := r.p.now()
-		done, err := r.transact(ctx, items[:n])
-		took := r.p.now().Sub(began)
+		done, err := r.attempt(ctx, items[:n])
 		switch {
 		case err == nil:
-			r.committed(ctx, items[:done], took)
 			items = items[done:]
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -124,6 +121,25 @@ func (r *run[T, E]) apply(ctx context.Context, recorded []store.Recorded) error 
 			}
 		}
 	}
+}
+
+// attempt is transact, with what is around it: the observer, and the clock.
+func (r *run[T, E]) attempt(ctx context.Context, items []item) (done int, err error) {
+	began := r.p.now()
+	ctx = r.beginBatch(ctx, items)
+	failed := r.batchNotice(BatchFailed, items)
+	failed.Err = errPanicked
+	defer func() {
+		if failed.Err != nil {
+			failed.Took = r.p.now().Sub(began)
+			r.p.notify(ctx, failed)
+		}
+	}()
+	done, err = r.transact(ctx, items)
+	if failed.Err = err; err == nil {
+		r.committed(ctx, items[:done], r.p.now().Sub(began))
+	}
+	return done, err
 }
 
 // next returns how many of items the next transaction has: as many as go well, but an
@@ -169,7 +185,9 @@ func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Durat
 		})
 		r.parking = nil
 	}
-	r.p.notify(ctx, Notice{Kind: BatchApplied, Position: last.Position, Events: len(items), Live: r.live, Took: took})
+	n := r.batchNotice(BatchApplied, items)
+	n.Took = took
+	r.p.notify(ctx, n)
 }
 
 // transact puts items, or the first of them, into the read model and moves the

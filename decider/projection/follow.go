@@ -42,6 +42,7 @@ type run[T Tx, E any] struct {
 	parking *parking // a key to park with the next transaction
 	pauses  backoff  // while the target fails
 
+	head    uint64    // the last known position of the log
 	scanned uint64    // up to where the log was looked at
 	saved   time.Time // when the checkpoint was moved over what was looked at
 	looked  time.Time // when the parked keys were looked at
@@ -154,6 +155,7 @@ func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan sto
 			return err
 		}
 	}
+	r.head = page.Head
 	if err := r.apply(ctx, events); err != nil {
 		return err
 	}

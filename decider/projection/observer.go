@@ -2,8 +2,12 @@ package projection
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"log/slog"
 	"time"
+
+	"github.com/evolvego/evolve/store"
 )
 
 // Observer is told what a projection does, right after it did it. It is safe for
@@ -12,6 +16,17 @@ import (
 type Observer interface {
 	// Observe is told n.
 	Observe(ctx context.Context, n Notice)
+}
+
+// Beginner is an [Observer] that is also told when a transaction begins, to put a span
+// into its context, say.
+type Beginner interface {
+	// Begin is told that events are about to be put into the read model: n is of the
+	// kind BatchApplied. Observe is told BatchApplied or BatchFailed when that ends.
+	// Begin returns the context that the transaction, handlers and Observe get until
+	// then, which must come from ctx. If Begin panics, that is ctx. Events are those
+	// of the transaction, in order; they must not be changed, nor kept.
+	Begin(ctx context.Context, n Notice, events iter.Seq[*store.Recorded]) context.Context
 }
 
 // Kind says what a Notice is about.
@@ -36,13 +51,19 @@ const (
 	// RunFailed: something other than an event failed, and is tried again; or Run
 	// ends with an error.
 	RunFailed
+	// BatchFailed: a transaction has put nothing into the read model. What follows of
+	// that is another notice: the events may be tried again in smaller transactions.
+	BatchFailed
 )
+
+// errPanicked is what the observer is told of a transaction that ends in a panic.
+var errPanicked = errors.New("projection: the transaction panicked")
 
 // String returns k in words, such as "batch applied".
 func (k Kind) String() string {
 	names := [...]string{
 		"unknown", "owner began", "owner ended", "batch applied", "event failed", "event parked", "key freed",
-		"build ready", "run failed",
+		"build ready", "run failed", "batch failed",
 	}
 	if int(k) >= len(names) {
 		return names[0]
@@ -55,8 +76,10 @@ type Notice struct {
 	Kind     Kind
 	Build    string        // name and version
 	Position uint64        // of the last event that it is about; 0: of none
+	Head     uint64        // of a batch: the last known position of the log
 	Events   int           // that were applied or parked
 	Live     bool          // they were news, not history
+	Building bool          // of a batch: the version has never caught up
 	Key      string        // that was parked or freed
 	Attempt  int           // that failed, 1 being the first
 	Took     time.Duration // of the transaction; when failed, the pause before the next attempt
@@ -69,9 +92,46 @@ func (p *Projection[T, E]) notify(ctx context.Context, n Notice) {
 		return
 	}
 	n.Build = p.build()
-	err := guard("observer", func() error { p.observer.Observe(ctx, n); return nil })
+	p.told(func() { p.observer.Observe(ctx, n) })
+}
+
+// told calls tell, which tells the observer something, and reports whether it returned.
+func (p *Projection[T, E]) told(tell func()) bool {
+	err := guard("observer", func() error { tell(); return nil })
 	if err != nil {
 		p.live.change(func(s *Progress) { s.Fault = err })
+	}
+	return err == nil
+}
+
+// beginBatch tells the observer that items are about to be put into the read model, if it is
+// to be told, and returns the context to go on with.
+func (r *run[T, E]) beginBatch(ctx context.Context, items []item) context.Context {
+	b, ok := r.p.observer.(Beginner)
+	if !ok {
+		return ctx
+	}
+	n := r.batchNotice(BatchApplied, items)
+	events := func(yield func(*store.Recorded) bool) {
+		for i := range items {
+			if !yield(items[i].recorded) {
+				return
+			}
+		}
+	}
+	began := ctx
+	if !r.p.told(func() { began = b.Begin(ctx, n, events) }) { //nolint:fatcontext // there is one for each transaction
+		return ctx
+	}
+	return began
+}
+
+// batchNotice returns what the observer is told of a transaction of items.
+func (r *run[T, E]) batchNotice(kind Kind, items []item) Notice {
+	last := items[len(items)-1].recorded.Position
+	return Notice{
+		Kind: kind, Build: r.p.build(), Position: last, Head: max(r.head, last), Events: len(items),
+		Live: r.live, Building: !r.about.Ready,
 	}
 }
 
@@ -85,10 +145,10 @@ type logger struct{ to *slog.Logger }
 func (l logger) Observe(ctx context.Context, n Notice) {
 	level := slog.LevelInfo
 	switch {
+	case n.Kind == BatchApplied, n.Kind == BatchFailed:
+		level = slog.LevelDebug
 	case n.Err != nil:
 		level = slog.LevelWarn
-	case n.Kind == BatchApplied:
-		level = slog.LevelDebug
 	}
 	if !l.to.Enabled(ctx, level) {
 		return

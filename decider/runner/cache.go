@@ -205,7 +205,7 @@ func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	if !ok {
 		return false
 	}
-	f.at, f.from, f.seen = at, at.Version, seen
+	f.at, f.from, f.began, f.seen = at, at.Version, FromCache, seen
 	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
 }
 

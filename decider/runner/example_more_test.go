@@ -123,3 +123,9 @@ func ExampleRunner_WithClaims() {
 	// <nil>
 	// true store: key is held by another stream: append to Account/acc-2: key "owner:ann" is held by Account/acc-1
 }
+
+func ExampleOrigin() {
+	n := runner.Notice{Kind: runner.StreamLoaded, Events: 2, Origin: runner.FromCache}
+	fmt.Println(n.Kind, "from the", n.Origin)
+	// Output: stream loaded from the cache
+}

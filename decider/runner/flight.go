@@ -20,6 +20,7 @@ type flight[S any] struct {
 
 	at    Loaded[S] // what is known; always changed as a whole
 	from  uint64    // the version after which reading began
+	began Origin    // what at was then
 	fresh bool      // at was the head of the stream during the call
 	seen  time.Time // when it was, for the cache
 

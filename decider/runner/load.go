@@ -19,7 +19,7 @@ func (r *Runner[C, S, E]) open(ctx context.Context, f *flight[S]) error {
 		if !ok {
 			return &store.InvalidError{Field: "memento", Reason: fmt.Sprintf("is a %T, not a %T", f.o.memento, m)}
 		}
-		f.at, f.from = m, m.Version
+		f.at, f.from, f.began = m, m.Version, FromMemento
 	case fromBeginning:
 	case fromStore, fromRecent, fromCached:
 		if r.recent(f) {
@@ -90,7 +90,9 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 		f.fresh, f.seen = true, seen
 	}
 	if r.observer != nil {
-		r.notify(ctx, f.notice(StreamLoaded, f.at.Version, int(f.at.Version-start), err), seen) //nolint:gosec // fits
+		n := f.notice(StreamLoaded, f.at.Version, int(f.at.Version-start), err) //nolint:gosec // fits
+		n.Origin = f.began
+		r.notify(ctx, n, seen)
 	}
 	return err
 }
@@ -120,7 +122,7 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 func (r *Runner[C, S, E]) forget(f *flight[S]) {
 	r.drop(f)
 	f.at = Loaded[S]{State: r.decider.Start()}
-	f.from, f.landed, f.fresh = 0, 0, false
+	f.from, f.landed, f.fresh, f.began = 0, 0, false, FromBeginning
 }
 
 // search looks for f.watch in all of the stream, from its head backward.
@@ -176,7 +178,7 @@ func (r *Runner[C, S, E]) loadAsOf(ctx context.Context, f *flight[S]) (Loaded[S]
 	f.at = Loaded[S]{State: r.decider.Start()}
 	to := f.o.version
 	if r.restore(ctx, f); f.at.Version > to {
-		f.at, f.from = Loaded[S]{State: r.decider.Start()}, 0
+		f.at, f.from, f.began = Loaded[S]{State: r.decider.Start()}, 0, FromBeginning
 	}
 	for f.at.Version < to {
 		before := f.at.Version

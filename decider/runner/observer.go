@@ -89,10 +89,22 @@ type Notice struct {
 	Version   uint64        // of the stream after it; 0 if unknown
 	Events    int           // that were read, sent, or are the command's; of a batch, those of all its commands
 	Attempt   int           // it belongs to, 1 being the first; when retried, the one that begins
+	Origin    Origin        // of a load: what the call began with
 	Replayed  bool          // the events were recorded before
 	Took      time.Duration // how long it took; when retried, the wait before the attempt
 	Err       error         // why it did not succeed, or why it is tried again; nil if it did
 }
+
+// Origin says what a call began with, before it read the stream.
+type Origin string
+
+// Where the state comes from that a call begins with.
+const (
+	FromBeginning Origin = ""         // of the stream
+	FromCache     Origin = "cache"    // see [Runner.WithCache]
+	FromSnapshot  Origin = "snapshot" // see [Runner.WithSnapshots]
+	FromMemento   Origin = "memento"  // see [LoadFrom]
+)
 
 // message returns what happened, in words.
 func (n *Notice) message() string {

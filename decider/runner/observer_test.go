@@ -64,7 +64,7 @@ func TestObserver(t *testing.T) {
 			{Kind: runner.EventsAppended, Version: 5, Events: 2, Attempt: 3, Took: 1000 * ms},
 			{Kind: runner.SnapshotSaved, Version: 5, Attempt: 3},
 			{Kind: runner.CommandHandled, Version: 5, Events: 2, Attempt: 3, Took: 3002 * ms},
-			{Kind: runner.StreamLoaded, Version: 5, Attempt: 1},
+			{Kind: runner.StreamLoaded, Version: 5, Attempt: 1, Origin: runner.FromSnapshot},
 			{Kind: runner.CommandHandled, Attempt: 1, Err: errOpen},
 		}
 		if len(seen.all) != len(want) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -135,7 +136,14 @@ func (r *Runner[C, S, E]) named(cmd C) string {
 	if r.observer == nil {
 		return ""
 	}
-	return fmt.Sprintf("%T", cmd)
+	t := reflect.TypeFor[C]()
+	if t.Kind() == reflect.Interface {
+		t = reflect.TypeOf(cmd)
+	}
+	if t == nil { // a nil interface
+		return "<nil>"
+	}
+	return t.String() // which is there already
 }
 
 // Transact is Handle with decide in place of a command, for decisions that also have a

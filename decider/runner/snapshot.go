@@ -109,7 +109,7 @@ func (r *Runner[C, S, E]) restore(ctx context.Context, f *flight[S]) {
 		r.notify(ctx, f.notice(SnapshotMissed, snap.Version, 0, err), time.Time{})
 		return
 	}
-	f.at, f.from = Loaded[S]{State: state, Version: snap.Version}, snap.Version
+	f.at, f.from, f.began = Loaded[S]{State: state, Version: snap.Version}, snap.Version, FromSnapshot
 }
 
 // savepoint is a snapshot that is to be saved once its events are recorded.

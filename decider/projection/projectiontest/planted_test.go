@@ -219,7 +219,7 @@ func bugs() map[string]planted {
 		},
 		"an observer ends the projection": {
 			"code of users that panics harms nobody else", "observer.go",
-			"	err := guard(\"observer\",", "	if BUG {\n		p.observer.Observe(ctx, n)\n	}\nOLD",
+			"	p.told(func()", "	if BUG {\n		p.observer.Observe(ctx, n)\n	}\nOLD",
 		},
 		"an inline append moves no checkpoint": {
 			inlineTest + "an inline append is in the read model when it returns", "inline.go",

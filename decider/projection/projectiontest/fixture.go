@@ -227,6 +227,13 @@ func (f *fixture[T]) wait(p waiter, position uint64, keys ...string) {
 	}
 }
 
+// pass lets time pass, where that takes none.
+func (f *fixture[T]) pass(d time.Duration) {
+	if f.Virtual {
+		time.Sleep(d)
+	}
+}
+
 // until waits for what to be so.
 func (f *fixture[T]) until(what string, is func() bool) {
 	f.Helper()

@@ -39,5 +39,7 @@ func Batch[C, S, E any](d Decider[C, S, E]) Decider[[]C, S, E] {
 		Evolve:   d.Evolve,
 		Initial:  d.Initial,
 		Terminal: d.Terminal,
+
+		EvolveInPlace: d.EvolveInPlace,
 	}
 }

@@ -80,6 +80,64 @@ func BenchmarkFold(b *testing.B) {
 	})
 }
 
+// A state of more than 32 bytes is returned through memory.
+type (
+	wide struct {
+		Owner   string
+		Balance int
+		Moves   int
+		Open    bool
+	}
+	wider struct {
+		wide
+		Rest [7]int
+	}
+)
+
+func (s *wide) evolve(e entry) {
+	s.Moves++
+	switch e := e.(type) {
+	case opened:
+		s.Open = true
+	case deposited:
+		s.Balance += e.Cents
+	case withdrawn:
+		s.Balance -= e.Cents
+	}
+}
+
+// BenchmarkFoldWide folds states of 40 and 96 bytes, by Evolve and in place.
+func BenchmarkFoldWide(b *testing.B) {
+	b.Run("40", benchmarkWide(func(s wide, e entry) wide { s.evolve(e); return s }, (*wide).evolve))
+	b.Run("96", benchmarkWide(func(s wider, e entry) wider { s.evolve(e); return s }, func(s *wider, e entry) { s.evolve(e) }))
+}
+
+func benchmarkWide[S any](evolve func(S, entry) S, inPlace func(*S, entry)) func(*testing.B) {
+	evs := accountEvents(1000)
+	d := decider.New(func(amount, S) ([]entry, error) { return nil, nil }, evolve)
+	return func(b *testing.B) {
+		run := func(name string, fold func() S) {
+			b.Run(name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					fold()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(evs)), "ns/event")
+			})
+		}
+		run("by hand", func() (s S) {
+			for _, e := range evs {
+				s = d.Evolve(s, e)
+			}
+			return s
+		})
+		run("decider", func() S { return d.Fold(d.Start(), evs...) })
+		d := d
+		d.EvolveInPlace = inPlace
+		run("in place", func() S { return d.Fold(d.Start(), evs...) })
+	}
+}
+
 func BenchmarkStep(b *testing.B) {
 	b.Run("decider", func(b *testing.B) {
 		b.ReportAllocs()

@@ -53,6 +53,15 @@ type Decider[C, S, E any] struct {
 	// call if S holds maps, slices or pointers. Nil means the zero S.
 	Initial func() S
 
+	// EvolveInPlace sets *state to Evolve(*state, event). It may assign to *state and
+	// to its fields, and must not change what they refer to, such as the entries of a
+	// map. Nil means that Evolve is used for everything.
+	//
+	// It pays when long streams are folded into a state of more than 32 bytes, which
+	// Go returns through memory: such a fold is several times as fast in place. It
+	// never pays for smaller states.
+	EvolveInPlace func(state *S, event E)
+
 	// Terminal reports whether state is the end: from it no command decides
 	// an event, and no event leads out of it. Nil means never.
 	Terminal func(state S) bool
@@ -75,12 +84,16 @@ type Aggregate[C, S, E any] interface {
 }
 
 // Of returns the Decider whose functions are a's methods. If a also has the
-// methods Initial() S or Terminal(S) bool, they are taken too; with another
-// signature they are not. No type argument is needed: Of(Account{}).
+// methods Initial() S, EvolveInPlace(*S, E) or Terminal(S) bool, they are taken
+// too; with another signature they are not. No type argument is needed:
+// Of(Account{}).
 func Of[C, S, E any](a Aggregate[C, S, E]) Decider[C, S, E] {
 	d := New(a.Decide, a.Evolve)
 	if i, ok := a.(interface{ Initial() S }); ok {
 		d.Initial = i.Initial
+	}
+	if e, ok := a.(interface{ EvolveInPlace(state *S, event E) }); ok {
+		d.EvolveInPlace = e.EvolveInPlace
 	}
 	if t, ok := a.(interface{ Terminal(state S) bool }); ok {
 		d.Terminal = t.Terminal
@@ -100,8 +113,20 @@ func (d Decider[C, S, E]) IsTerminal(state S) bool {
 
 // Fold returns the state after events, in order, from state on.
 func (d Decider[C, S, E]) Fold(state S, events ...E) S {
+	if d.EvolveInPlace != nil {
+		return foldInPlace(d.EvolveInPlace, state, events)
+	}
 	for _, event := range events {
 		state = d.Evolve(state, event)
+	}
+	return state
+}
+
+// foldInPlace is Fold by EvolveInPlace. It is a function of its own because its state is
+// on the heap.
+func foldInPlace[S, E any](evolve func(*S, E), state S, events []E) S {
+	for _, event := range events {
+		evolve(&state, event)
 	}
 	return state
 }
@@ -117,7 +142,8 @@ func (d Decider[C, S, E]) Step(cmd C, state S) (S, []E, error) {
 	return d.Fold(state, events...), events, nil
 }
 
-// View returns the part of d that only reads: its Initial and Evolve.
+// View returns the part of d that only reads: its Initial and Evolve. A View has no
+// EvolveInPlace.
 func (d Decider[C, S, E]) View() View[S, E] {
 	return View[S, E]{Evolve: d.Evolve, Initial: d.Initial}
 }

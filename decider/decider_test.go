@@ -62,6 +62,38 @@ func TestOf(t *testing.T) {
 	}
 }
 
+type inPlace struct{ plain }
+
+func (inPlace) EvolveInPlace(state *int, event rune) { *state += 100 }
+
+// TestInPlace checks that Fold and Step use EvolveInPlace where there is one, that
+// combinators keep it or fall back to Evolve, and that the state given to Fold stays.
+func TestInPlace(t *testing.T) {
+	t.Parallel()
+	type ints = decider.Decider[string, int, rune]
+	d := decider.Of(inPlace{})
+	tests := map[string]struct {
+		decider ints
+		want    int // after two events
+	}{
+		"itself":       {d, 200},
+		"map command":  {decider.MapCommand(d, id[string]), 200},
+		"map error":    {decider.MapError(d, id[error]), 200},
+		"map event":    {decider.MapEvent(d, func(r rune) (rune, bool) { return r, true }, id[rune]), 2},
+		"focus":        {decider.Focus(d, id[int], func(_, part int) int { return part }), 2},
+		"not asked of": {decider.Of(plain{}), 2},
+	}
+	for name, tt := range tests {
+		state := 0
+		if got := tt.decider.Fold(state, 'a', 'b'); got != tt.want || state != 0 {
+			t.Errorf("%s: Fold = %d, and its argument %d, want %d and 0", name, got, state, tt.want)
+		}
+		if got, _, err := tt.decider.Step("ab", 0); got != tt.want || err != nil {
+			t.Errorf("%s: Step = %d, %v, want %d", name, got, err, tt.want)
+		}
+	}
+}
+
 // TestStepDropsEventsOfARejection checks that a decider that breaks the rule, and
 // rejects with events, does no harm.
 func TestStepDropsEventsOfARejection(t *testing.T) {

@@ -175,3 +175,28 @@ func ExampleMerge() {
 	fmt.Printf("%+v\n", statement.Fold(statement.Start(), Deposited{100}, PaidOut{30}))
 	// Output: {Balance:70 Movements:2}
 }
+
+// Totals is a state of 48 bytes, which Go returns through memory.
+type Totals struct{ Deposits, Payouts, In, Out, Largest, Balance int }
+
+// add is a function and no variable: otherwise each call of Evolve would allocate.
+func (t *Totals) add(event Event) {
+	switch event := event.(type) {
+	case Deposited:
+		t.Deposits, t.In, t.Balance = t.Deposits+1, t.In+event.Cents, t.Balance+event.Cents
+		t.Largest = max(t.Largest, event.Cents)
+	case PaidOut:
+		t.Payouts, t.Out, t.Balance = t.Payouts+1, t.Out+event.Cents, t.Balance-event.Cents
+	}
+}
+
+// EvolveInPlace makes long streams of a large state fold several times as fast.
+func ExampleDecider_evolveInPlace() {
+	account := decider.Decider[Command, Totals, Event]{
+		Decide:        func(cmd Command, t Totals) ([]Event, error) { return decide(cmd, t.Balance) },
+		Evolve:        func(t Totals, event Event) Totals { t.add(event); return t },
+		EvolveInPlace: (*Totals).add,
+	}
+	fmt.Printf("%+v\n", account.Fold(account.Start(), Deposited{100}, PaidOut{30}))
+	// Output: {Deposits:1 Payouts:1 In:100 Out:30 Largest:100 Balance:70}
+}

@@ -8,6 +8,8 @@ func MapCommand[C2, C, S, E any](d Decider[C, S, E], f func(C2) C) Decider[C2, S
 		Evolve:   d.Evolve,
 		Initial:  d.Initial,
 		Terminal: d.Terminal,
+
+		EvolveInPlace: d.EvolveInPlace,
 	}
 }
 
@@ -50,6 +52,8 @@ func MapError[C, S, E any](d Decider[C, S, E], f func(error) error) Decider[C, S
 		Evolve:   d.Evolve,
 		Initial:  d.Initial,
 		Terminal: d.Terminal,
+
+		EvolveInPlace: d.EvolveInPlace,
 	}
 }
 
@@ -93,6 +97,8 @@ func Adapt[C2, E2, C, S, E any](d Decider[C, S, E], up func(E) E2) Decider[C2, S
 		Evolve:   d.Evolve,
 		Initial:  d.Initial,
 		Terminal: d.Terminal,
+
+		EvolveInPlace: d.EvolveInPlace,
 	}, Narrow[E, E2], up)
 }
 

@@ -108,7 +108,11 @@ func (s Suite[C, S, E]) Without(laws ...string) Suite[C, S, E] {
 
 // chosen returns the laws to check.
 func (s Suite[C, S, E]) chosen() []law[C, S, E] {
-	return slices.DeleteFunc(slices.Concat(laws[C, S, E](), s.laws), func(l law[C, S, E]) bool {
+	general := laws[C, S, E]()
+	if s.decider.EvolveInPlace != nil {
+		general = append(general, law[C, S, E]{name: "evolve in place is evolve", check: inPlace[C, S, E]})
+	}
+	return slices.DeleteFunc(slices.Concat(general, s.laws), func(l law[C, S, E]) bool {
 		return slices.Contains(s.without, l.name)
 	})
 }

@@ -188,6 +188,30 @@ func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	})
 }
 
+// inPlace evolves a state by an event that was decided and by others, in place and not.
+// The state that the copy was made of must stay what it was.
+func inPlace[C, S, E any](r *run[C, S, E], cmds []C) *breach {
+	others := variety(play(r.decider, cmds).events(), 2)
+	return r.ifPure(cmds, r.evolutions(cmds, func(i int, state S, e E) *breach {
+		before := show.Text(state)
+		for _, event := range append([]E{e}, others...) {
+			want, got := r.decider.Evolve(state, event), state
+			if err := catch(func() { r.unwatched.EvolveInPlace(&got, event) }); err != nil {
+				return breachf(i, "EvolveInPlace(%s, %s): %v", before, show.Text(event), err)
+			}
+			if !show.Same(got, want) {
+				return breachf(i, "EvolveInPlace(%s, %s) is not what Evolve returns:\n  Evolve          %s\n  EvolveInPlace   %s",
+					before, show.Text(event), show.Text(want), show.Text(got))
+			}
+			if after := show.Text(state); after != before {
+				return breachf(i, "EvolveInPlace(…, %s) changed what its state refers to, which others hold:\n  before  %s\n  after   %s",
+					show.Text(event), before, after)
+			}
+		}
+		return nil
+	}))
+}
+
 // ifPure returns b, but nil if Decide or Evolve changes what it gets: a second call
 // is another one then, and the laws that they change nothing say so.
 func (r *run[C, S, E]) ifPure(cmds []C, b *breach) *breach {

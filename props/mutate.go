@@ -20,6 +20,7 @@ type mutant[C, S, E any] struct {
 // mutants returns what can be wrong with d, as far as these histories tell its
 // kinds of commands and events, and the fields of its states.
 func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, E]) (out []mutant[C, S, E]) {
+	d.EvolveInPlace = nil // its Evolve is changed
 	commands, events := kinds(histories)
 	for _, k := range commands {
 		out = append(out, ofCommand(d, k)...)

@@ -3,6 +3,7 @@ package props_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -239,6 +240,39 @@ var plantedDeciders = map[string]bug{
 		n := 0
 		d.Initial = func() State { n++; return State{Owner: strconv.Itoa(n)} }
 	}), []string{"start is fresh"}, 1},
+	"another balance in place": {plant(func(d *Account) {
+		d.EvolveInPlace = func(s *State, e Event) {
+			*s = evolve(*s, e)
+			if _, ok := e.(Withdrawn); ok {
+				s.Balance++
+			}
+		}
+	}), []string{"evolve in place is evolve"}, 3},
+	"a map that is changed in place": {plant(func(d *Account) {
+		d.EvolveInPlace = func(s *State, e Event) {
+			totals := s.Totals
+			*s = evolve(*s, e)
+			if totals != nil {
+				maps.Copy(totals, s.Totals)
+				s.Totals = totals
+			}
+		}
+	}), []string{"evolve in place is evolve"}, 3},
+	"an event that is forgotten in place": {plant(func(d *Account) {
+		d.EvolveInPlace = func(s *State, e Event) {
+			if _, ok := e.(Closed); !ok {
+				*s = evolve(*s, e)
+			}
+		}
+	}), []string{"evolve in place is evolve"}, 2},
+	"a panic in place": {plant(func(d *Account) {
+		d.EvolveInPlace = func(s *State, e Event) {
+			if w, ok := e.(Withdrawn); ok && w.Amount > s.Balance/2 {
+				panic("half of it")
+			}
+			*s = evolve(*s, e)
+		}
+	}), []string{"evolve in place is evolve"}, 3},
 	"a deposit to a closed account": {plant(func(d *Account) {
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			if c, ok := c.(Deposit); ok && s.Closed {

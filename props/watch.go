@@ -105,10 +105,11 @@ func (w *watch) report() string {
 	return text
 }
 
-// watched returns d with its Decide and Evolve watched, under these names. They must
-// not be called by several goroutines at once.
+// watched returns d with its Decide and Evolve watched, under these names, and without
+// EvolveInPlace. They must not be called by several goroutines at once.
 func watched[C, S, E any](w *watch, d decider.Decider[C, S, E], decide, evolve string) decider.Decider[C, S, E] {
 	inner := d
+	d.EvolveInPlace = nil
 	var cmd C
 	var state S
 	var event E

@@ -50,3 +50,25 @@ func foldValues[S, E any](evolve func(S, E) S, state S, recorded []store.Recorde
 	}
 	return state, len(recorded)
 }
+
+// FoldInPlace is [Fold] by a function that changes the state in place, as
+// decider.Decider.EvolveInPlace does. If an event cannot be decoded, *state is the
+// one before it.
+func FoldInPlace[S, E any](c Codec[E], evolve func(*S, E), state *S, recorded []store.Recorded, scratch *[]E) error {
+	if _, ok := c.(values[E]); ok {
+		for i := range recorded {
+			event, _ := recorded[i].Value.(*E)
+			if event == nil {
+				return noValue(&recorded[i])
+			}
+			evolve(state, *event)
+		}
+		return nil
+	}
+	events, err := c.Decode((*scratch)[:0], recorded)
+	for i := range events {
+		evolve(state, events[i])
+	}
+	*scratch = events
+	return err
+}

@@ -126,7 +126,7 @@ func TestValuesDecodeAllocatesNothing(t *testing.T) { //nolint:paralleltest // c
 	}
 }
 
-// TestFold checks that Fold is Decode and then Evolve, up to an event that cannot be
+// TestFold checks that Fold and FoldInPlace are Decode and then Evolve, up to an event that cannot be
 // decoded, and that its scratch memory means nothing.
 func TestFold(t *testing.T) {
 	t.Parallel()
@@ -147,6 +147,11 @@ func TestFold(t *testing.T) {
 				got, err := codec.Fold(c, remember, before, page, &scratch)
 				if fmt.Sprint(err) != fmt.Sprint(wantErr) || len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
 					t.Fatalf("Fold = %+v, %v, want %+v, %v", got, err, want, wantErr)
+				}
+				got = slices.Clone(before)
+				err = codec.FoldInPlace(c, func(seen *[]Event, event Event) { *seen = append(*seen, event) }, &got, page, &scratch)
+				if fmt.Sprint(err) != fmt.Sprint(wantErr) || len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
+					t.Fatalf("FoldInPlace = %+v, %v, want %+v, %v", got, err, want, wantErr)
 				}
 			})
 		})

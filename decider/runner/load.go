@@ -102,7 +102,7 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 	if len(page) == 0 {
 		return nil
 	}
-	state, err := codec.Fold(r.codec, r.decider.Evolve, f.at.State, page, &scratch.events)
+	state, err := r.foldPage(f.at.State, scratch, page)
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,17 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 	}
 	f.at = Loaded[S]{State: state, Version: page[len(page)-1].Version}
 	return nil
+}
+
+// foldPage returns the state after page, from state on.
+func (r *Runner[C, S, E]) foldPage(state S, scratch *scratch[E], page []store.Recorded) (S, error) {
+	if r.decider.EvolveInPlace == nil {
+		return codec.Fold(r.codec, r.decider.Evolve, state, page, &scratch.events)
+	}
+	next := new(S) // not of state, which would be on the heap then for everybody
+	*next = state
+	err := codec.FoldInPlace(r.codec, r.decider.EvolveInPlace, next, page, &scratch.events)
+	return *next, err
 }
 
 // forget drops what f began with.

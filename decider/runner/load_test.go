@@ -188,6 +188,41 @@ func TestAsOf(t *testing.T) {
 	}
 }
 
+// TestLoadInPlace: a stream is folded in place where the decider can, page by page, and an
+// event that cannot be read leaves nothing behind that a later load begins with.
+func TestLoadInPlace(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	d, panics := bank, false
+	d.EvolveInPlace = func(a *account, e event) {
+		*a = evolve(*a, e)
+		if panics {
+			panic("in place")
+		}
+		a.Balance++ // so that one sees who folded
+	}
+	plain := newAccounts(st)
+	r := runner.New("Account", d, st, textCodec{}).WithCache(runner.Cache[account]{})
+	must(t, plain, "a", open{"ann"})
+	for i := range 5 {
+		must(t, plain, "a", deposit{i + 1})
+	}
+	panics = true
+	func() {
+		defer func() { _ = recover() }()
+		_, err := r.Load(t.Context(), "a")
+		t.Errorf("Load = %v, want a panic of EvolveInPlace", err)
+	}()
+	panics = false
+	if got := load(t, r, "a"); got.State.Balance != 15+6 || got.Version != 6 {
+		t.Errorf("Load = %+v, want a balance of 21 at version 6", got)
+	}
+	must(t, plain, "a", deposit{1})
+	if got := load(t, r, "a"); got.State.Balance != 15+6+1+1 || got.Version != 7 {
+		t.Errorf("Load from the cache = %+v, want a balance of 23 at version 7", got)
+	}
+}
+
 // The later of two options that contradict each other counts.
 func TestLaterOptionCounts(t *testing.T) {
 	t.Parallel()

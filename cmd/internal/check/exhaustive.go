@@ -24,7 +24,7 @@ func runExhaustive(pass *analysis.Pass) (any, error) {
 		case f.owner != "Decider":
 		case f.role == "Decide" && f.command != nil && isSealed(f.command):
 			e.follow(f, f.command, f.node, map[ast.Node]bool{})
-		case f.role == "Evolve" && f.event != nil && isSealed(f.event):
+		case (f.role == "Evolve" || f.role == inPlace) && f.event != nil && isSealed(f.event):
 			e.follow(f, f.event, f.node, map[ast.Node]bool{})
 		}
 	}
@@ -93,7 +93,7 @@ func (e exhaustive) check(f *function, sum types.Type, s *ast.TypeSwitchStmt, af
 	name := types.TypeString(sum, types.RelativeTo(e.Pkg))
 	switch {
 	case len(missed) == 0:
-	case f.role == "Evolve" && fallback != nil, f.role == "Decide" && fallback == nil && e.refuses(after):
+	case f.role != "Decide" && fallback != nil, f.role == "Decide" && fallback == nil && e.refuses(after):
 	case fallback == nil:
 		e.report(s.Assign, fmt.Sprintf("%s misses cases of %s: %s", f, name, names(missed)), e.stubs(s, missed)...)
 	case !e.refuses(fallback.Body):

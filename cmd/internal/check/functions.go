@@ -169,7 +169,7 @@ func (fs *functions) call(call *ast.CallExpr) {
 
 // methods takes those of the aggregate that is given to decider.Of.
 func (fs *functions) methods(aggregate ast.Expr, owner function) {
-	for _, role := range []string{"Decide", "Evolve", "Initial", "Terminal"} {
+	for _, role := range []string{"Decide", "Evolve", inPlace, "Initial", "Terminal"} {
 		obj, _, _ := types.LookupFieldOrMethod(fs.info.TypeOf(aggregate), true, nil, role)
 		if fn, ok := obj.(*types.Func); ok {
 			f := owner

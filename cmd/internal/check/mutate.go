@@ -24,7 +24,13 @@ var argumentNames = map[string][]string{
 	"Pending":  {"the state"},
 	"Key":      {"the event"},
 	"Terminal": {"the state"},
+
+	inPlace: {"what the state refers to", "the event"},
 }
+
+// inPlace is the role of a function that may change the state that its first argument
+// points to, but not what that state refers to.
+const inPlace = "EvolveInPlace"
 
 const (
 	maxDepth = 8    // of calls that are followed
@@ -72,6 +78,9 @@ func runMutate(pass *analysis.Pass) (any, error) {
 		}
 		t.parameters(f.typ.Params, argumentNames[f.role])
 		t.parameters(f.recv, []string{"its receiver"})
+		if f.role == inPlace {
+			t.own(f.typ.Params)
+		}
 		t.block(f.body.List)
 	}
 	return nil, nil //nolint:nilnil // there is no result
@@ -96,6 +105,18 @@ func (t *tracer) parameters(list *ast.FieldList, names []string) {
 				t.m.vars[v] = tree{value: value{ref: bit, deep: bit}}
 			}
 		}
+	}
+}
+
+// own has the first of list point to memory that the function may change.
+func (t *tracer) own(list *ast.FieldList) {
+	if len(list.List) == 0 || len(list.List[0].Names) == 0 {
+		return
+	}
+	if v := t.TypesInfo.Defs[list.List[0].Names[0]]; v != nil {
+		state := t.m.vars[v]
+		state.ref = 0
+		t.m.vars[v] = state
 	}
 }
 

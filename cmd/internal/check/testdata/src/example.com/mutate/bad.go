@@ -33,7 +33,24 @@ func Bad() {
 	})
 	_ = decider.View[State, Event]{Evolve: evolveInsert}
 	_ = decider.Of(&account{})
+	_ = decider.Decider[Command, State, Event]{EvolveInPlace: inPlaceBad}
 }
+
+func inPlaceBad(s *State, e Event) {
+	s.N++
+	s.Grid[0] = 1
+	switch e := e.(type) {
+	case Added:
+		s.Items = append(s.Items, e.ID) // want `inPlaceBad, the EvolveInPlace of a Decider, must not change what the state refers to, but appends to s.Items`
+		e.Tags[0] = "x"                 // want `must not change the event, but writes to e.Tags`
+		s.Counts[e.ID]++                // want `must not change what the state refers to, but writes to s.Counts`
+	case Removed:
+		s.Ptr.Lines = nil // want `must not change what the state refers to, but writes to s.Ptr`
+		count(s.Counts)   // want `must not change what the state refers to, but calls count, which writes to m`
+	}
+}
+
+func count(m map[string]int) { m["a"]++ }
 
 func get(s State) State {
 	sort.Strings(s.Items) // want `get, given to decider.Focus, must not change its argument s, but sorts s.Items`

@@ -50,6 +50,8 @@ func view(evolve func(State, Event) State) decider.View[State, Event] {
 
 func Good() {
 	_ = decider.View[State, Event]{Evolve: evolveGood}
+	_ = decider.Decider[Command, State, Event]{EvolveInPlace: inPlaceGood}
+	_ = decider.Decider[Command, State, Event]{EvolveInPlace: func(s *State, e Event) { *s = evolveGood(*s, e) }}
 	_ = decider.View[State, Event]{Evolve: evolveHelpers}
 	_ = decider.View[*State, Event]{Evolve: evolvePointer}
 	_ = decider.View[State, Event]{Evolve: evolveLoops}
@@ -235,3 +237,22 @@ func evolveBuild(s State, e Event) State {
 	func() { next.Counts["b"] = 1 }()
 	return next
 }
+
+func inPlaceGood(s *State, e Event) {
+	s.N, s.Grid[0] = 1, 2
+	s.Inner.Lines = nil
+	switch e := e.(type) {
+	case Added:
+		s.Items = append(slices.Clip(s.Items), e.ID)
+		s.Counts = maps.Clone(s.Counts)
+		s.Counts[e.ID]++
+	case Removed:
+		next := *s
+		next.Ptr = &Inner{}
+		next.Ptr.Lines = nil
+		*s = next
+	}
+	s.reset()
+}
+
+func (s *State) reset() { s.N = 0 }

@@ -10,6 +10,8 @@ type Decider[C, S, E any] struct {
 	Evolve   func(state S, event E) S
 	Initial  func() S
 	Terminal func(state S) bool
+
+	EvolveInPlace func(state *S, event E)
 }
 
 func New[C, S, E any](decide func(C, S) ([]E, error), evolve func(S, E) S) Decider[C, S, E] {

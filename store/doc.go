@@ -1,7 +1,7 @@
 // Package store is the port between evolve and the stores that keep events. It
 // defines what a store is ([Store], [Log] and the optional capabilities
-// [Tenants], [Snapshots], [Checkpoints], [Documents], [Claims] and [Leases]), the data that
-// moves through it, and its errors; it needs the standard library only.
+// [Tenants], [Snapshots], [Checkpoints], [Documents], [Claims], [Leases] and [Finder]), the
+// data that moves through it, and its errors; it needs the standard library only.
 //
 // # Streams and the log
 //

@@ -11,6 +11,7 @@
 //	eventstored tail -f                  print the last events of the log, then new ones
 //	eventstored append Account/acc-1     append the events on standard input
 //	eventstored streams                  list the streams
+//	eventstored find ID                  print the event with this id
 //	eventstored stats                    count events, streams and types
 //	eventstored export > FILE            print all events, oldest first
 //	eventstored import < FILE            append what export printed
@@ -98,6 +99,7 @@ func commands() [][]command {
 			{"tail", "", "print the last events of the log; with -f also new ones as they come", tail},
 			{"append", "TYPE/ID", "append the events on standard input, one JSON object per line", appendEvents},
 			{"streams", "", "list the streams", streams},
+			{"find", "ID", "print the event with this id", findEvent},
 			{"stats", "", "count events, streams and types", stats},
 			{"export", "", "print all events, oldest first", export},
 			{"import", "", "append what export printed", importEvents},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -208,31 +209,95 @@ func streams(ctx context.Context, args []string, e env) error {
 	var from source
 	f := flags("streams")
 	from.add(f)
+	var o store.StreamsOptions
+	f.StringVar(&o.Type, "type", "", "only streams of this `type`")
+	f.StringVar(&o.IDPrefix, "prefix", "", "only streams whose ids begin with this `text`")
 	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
 	return from.reading(ctx, func(st open.Backend) error {
-		last := map[store.Stream]store.Recorded{}
-		err := scan(ctx, st, e, func(events []store.Recorded) error {
-			for i := range events {
-				r := &events[i]
-				last[r.Stream] = store.Recorded{Version: r.Version, Position: r.Position, RecordedAt: r.RecordedAt}
-			}
-			return nil
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "STREAM\tVERSION\tPOSITION\tLAST EVENT")
+		err := eachStream(ctx, st, e, o, func(s store.StreamInfo) {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", s.Stream, s.Version, s.Position, s.RecordedAt.Format(time.RFC3339))
 		})
+		return errors.Join(err, w.Flush())
+	})
+}
+
+// eachStream calls do with each stream that o chooses, in their order. A store that cannot
+// list its streams is read from end to end.
+func eachStream(ctx context.Context, st open.Backend, e env, o store.StreamsOptions, do func(store.StreamInfo)) error {
+	finder, ok := st.(store.Finder)
+	for ok {
+		page, err := finder.ListStreams(ctx, o)
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "STREAM\tVERSION\tPOSITION\tLAST EVENT")
-		for _, s := range slices.SortedFunc(maps.Keys(last), func(a, b store.Stream) int {
-			return slices.Compare([]string{a.Type, a.ID}, []string{b.Type, b.ID})
-		}) {
-			r := last[s]
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", s, r.Version, r.Position, r.RecordedAt.Format(time.RFC3339))
+		for _, s := range page.Streams {
+			do(s)
+			o.After = s.Stream
 		}
-		return w.Flush()
+		if page.End {
+			return nil
+		}
+	}
+	last := map[store.Stream]store.StreamInfo{}
+	err := scan(ctx, st, e, func(events []store.Recorded) error {
+		for i := range events {
+			if r := &events[i]; o.Matches(r.Stream) {
+				last[r.Stream] = store.StreamInfo{Stream: r.Stream, Version: r.Version, Position: r.Position, EventType: r.Type, RecordedAt: r.RecordedAt}
+			}
+		}
+		return nil
 	})
+	for _, s := range slices.SortedFunc(maps.Keys(last), store.Stream.Compare) {
+		do(last[s])
+	}
+	return err
+}
+
+// findEvent prints the event with an id.
+func findEvent(ctx context.Context, args []string, e env) error {
+	var from source
+	f := flags("find")
+	from.add(f)
+	operands, err := parseFlags(e, f, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	id := operands[0]
+	if err := store.ValidateEventID(id); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return from.reading(ctx, func(st open.Backend) error {
+		r, found, err := findIn(ctx, st, e, id)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return fmt.Errorf("no event of this tenant has the id %q", id)
+		}
+		return newLineWriter(e.stdout).write([]store.Recorded{r})
+	})
+}
+
+// findIn returns the event with this id. A store that cannot find it is read from end to
+// end.
+func findIn(ctx context.Context, st open.Backend, e env, id string) (r store.Recorded, found bool, err error) {
+	if finder, ok := st.(store.Finder); ok {
+		return finder.FindEvent(ctx, id)
+	}
+	err = scan(ctx, st, e, func(events []store.Recorded) error {
+		if i := slices.IndexFunc(events, func(r store.Recorded) bool { return r.ID == id }); i >= 0 {
+			r, found = events[i], true
+		}
+		return nil
+	})
+	return r, found, err
 }
 
 // stats prints how much there is of what.

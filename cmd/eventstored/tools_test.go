@@ -85,6 +85,12 @@ func TestReadWhatWasAppended(t *testing.T) {
 	if streams := must(t, "", "streams", "-store", url); len(streams) != 2 || !strings.HasPrefix(streams[1], "Account/acc/1  2        2 ") {
 		t.Errorf("streams:\n%s", strings.Join(streams, "\n"))
 	}
+	if got := must(t, "", "find", "e-1", "-store", url); len(got) != 1 || !strings.Contains(got[0], `"id":"e-1","type":"Opened"`) {
+		t.Errorf("find:\n%s", strings.Join(got, "\n"))
+	}
+	if err := do(t, "", "find", "e-none", "-store", url).err; err == nil || !strings.Contains(err.Error(), `no event of this tenant has the id "e-none"`) {
+		t.Errorf("find of a missing id: %v", err)
+	}
 	if err := do(t, lines, "append", "-store", url, "Account/acc-2").err; !errors.Is(err, store.ErrDuplicate) {
 		t.Errorf("append of taken ids: %v", err)
 	}
@@ -106,6 +112,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"read", "Account", "-store", url}, "", `a stream is named TYPE/ID, not "Account"`},
 		{[]string{"read", "Account/a", "-limit", "-1"}, "", "-limit -1 is negative"},
 		{[]string{"read", "Account/a", "-from", "x"}, "", "invalid value"},
+		{[]string{"find", "a\xff", "-store", url}, "", "id is not valid UTF-8"},
+		{[]string{"streams", "-type", "a\xff", "-store", url}, "", "type is not valid UTF-8"},
 		{[]string{"tail", "-n", "-1"}, "", "-n -1 is negative"},
 		{[]string{"tail", "x"}, "", "the arguments of tail are"},
 		{[]string{"append", "Account/a", "-expect", "some"}, "", `-expect "some" is neither`},
@@ -259,4 +267,37 @@ func (w *watched) Write(p []byte) (int, error) {
 		w.seen()
 	}
 	return len(p), nil
+}
+
+// TestStreamsAndFind lists streams and finds an event in a store that is a store.Finder, and
+// behind a server, which is none.
+func TestStreamsAndFind(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	for _, stream := range []string{"Account/acc-2", "Transfer/t-1", "Account/acc-1", "Account/other"} {
+		must(t, fmt.Sprintf(`{"id":"opened-%s","type":"Opened"}`, stream), "append", "-store", file, stream)
+	}
+	server := start(t, t.TempDir(), []string{"BIND_ADDR=127.0.0.1:0"}, "serve", "-store", file)
+	for name, url := range map[string]string{"file": file, "server": "grpc://" + server.address} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for want, args := range map[string][]string{
+				"Account/acc-1 Account/acc-2 Account/other Transfer/t-1": nil,
+				"Transfer/t-1":                {"-type", "Transfer"},
+				"Account/acc-1 Account/acc-2": {"-prefix", "acc-"},
+				"":                            {"-type", "Transfer", "-prefix", "acc-"},
+			} {
+				var got []string
+				for _, l := range must(t, "", append([]string{"streams", "-store", url}, args...)...)[1:] {
+					got = append(got, strings.Fields(l)[0])
+				}
+				if strings.Join(got, " ") != want {
+					t.Errorf("streams %q = %q, want %q", args, got, want)
+				}
+			}
+			if got := must(t, "", "find", "opened-Transfer/t-1", "-store", url); len(got) != 1 || !strings.Contains(got[0], `"stream_id":"t-1"`) {
+				t.Errorf("find = %q", got)
+			}
+		})
+	}
 }

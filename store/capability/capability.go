@@ -31,6 +31,7 @@ type Set struct {
 	Claims      store.Claims
 	Leases      store.Leases
 	Documents   store.Documents
+	Finder      store.Finder
 	Closer      io.Closer
 }
 
@@ -44,6 +45,7 @@ func Of(st store.Store) Set {
 	set.Claims, _ = st.(store.Claims)
 	set.Leases, _ = st.(store.Leases)
 	set.Documents, _ = st.(store.Documents)
+	set.Finder, _ = st.(store.Finder)
 	set.Closer, _ = st.(io.Closer)
 	return set
 }
@@ -54,7 +56,7 @@ func (s Set) Compose() store.Store {
 	has := 0
 	for i, present := range []bool{
 		s.Log != nil, s.Tenants != nil, s.Snapshots != nil, s.Checkpoints != nil,
-		s.Claims != nil, s.Leases != nil, s.Documents != nil, s.Closer != nil,
+		s.Claims != nil, s.Leases != nil, s.Documents != nil, s.Finder != nil, s.Closer != nil,
 	} {
 		if present {
 			has |= 1 << i

@@ -27,6 +27,7 @@ type everything struct {
 	store.Claims
 	store.Leases
 	store.Documents
+	store.Finder
 	io.Closer
 }
 

@@ -975,48 +975,1136 @@ func compose(s *Set, has int) store.Store {
 	case 0x80:
 		return struct {
 			store.Store
+			store.Finder
+		}{s.Store, s.Finder}
+	case 0x81:
+		return struct {
+			store.Store
+			store.Log
+			store.Finder
+		}{s.Store, s.Log, s.Finder}
+	case 0x82:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Finder
+		}{s.Store, s.Tenants, s.Finder}
+	case 0x83:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Finder}
+	case 0x84:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Finder
+		}{s.Store, s.Snapshots, s.Finder}
+	case 0x85:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Finder}
+	case 0x86:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Finder}
+	case 0x87:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Finder}
+	case 0x88:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Finder}
+	case 0x89:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Finder}
+	case 0x8a:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Finder}
+	case 0x8b:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Finder}
+	case 0x8c:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Finder}
+	case 0x8d:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Finder}
+	case 0x8e:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Finder}
+	case 0x8f:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Finder}
+	case 0x90:
+		return struct {
+			store.Store
+			store.Claims
+			store.Finder
+		}{s.Store, s.Claims, s.Finder}
+	case 0x91:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Claims, s.Finder}
+	case 0x92:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Finder
+		}{s.Store, s.Tenants, s.Claims, s.Finder}
+	case 0x93:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Finder}
+	case 0x94:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Finder
+		}{s.Store, s.Snapshots, s.Claims, s.Finder}
+	case 0x95:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Finder}
+	case 0x96:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Finder}
+	case 0x97:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Finder}
+	case 0x98:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Claims, s.Finder}
+	case 0x99:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9a:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9b:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9c:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9d:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9e:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Finder}
+	case 0x9f:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Finder}
+	case 0xa0:
+		return struct {
+			store.Store
+			store.Leases
+			store.Finder
+		}{s.Store, s.Leases, s.Finder}
+	case 0xa1:
+		return struct {
+			store.Store
+			store.Log
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Leases, s.Finder}
+	case 0xa2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Leases, s.Finder}
+	case 0xa3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Leases, s.Finder}
+	case 0xa4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Leases
+			store.Finder
+		}{s.Store, s.Snapshots, s.Leases, s.Finder}
+	case 0xa5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Finder}
+	case 0xa6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Finder}
+	case 0xa7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Finder}
+	case 0xa8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Leases, s.Finder}
+	case 0xa9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Finder}
+	case 0xaa:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Finder}
+	case 0xab:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Finder}
+	case 0xac:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Finder}
+	case 0xad:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Finder}
+	case 0xae:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Finder}
+	case 0xaf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Finder}
+	case 0xb0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Claims, s.Leases, s.Finder}
+	case 0xb1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Claims, s.Leases, s.Finder}
+	case 0xb2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Finder}
+	case 0xb3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Finder}
+	case 0xb4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Finder}
+	case 0xb5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Finder}
+	case 0xb6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Finder}
+	case 0xb7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Finder}
+	case 0xb8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xb9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xba:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xbb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xbc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xbd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xbe:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xbf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder}
+	case 0xc0:
+		return struct {
+			store.Store
+			store.Documents
+			store.Finder
+		}{s.Store, s.Documents, s.Finder}
+	case 0xc1:
+		return struct {
+			store.Store
+			store.Log
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Documents, s.Finder}
+	case 0xc2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Documents, s.Finder}
+	case 0xc3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Documents, s.Finder}
+	case 0xc4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Documents, s.Finder}
+	case 0xc5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Documents, s.Finder}
+	case 0xc6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Documents, s.Finder}
+	case 0xc7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Documents, s.Finder}
+	case 0xc8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Documents, s.Finder}
+	case 0xc9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Documents, s.Finder}
+	case 0xca:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Documents, s.Finder}
+	case 0xcb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Documents, s.Finder}
+	case 0xcc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Documents, s.Finder}
+	case 0xcd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Documents, s.Finder}
+	case 0xce:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Finder}
+	case 0xcf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Finder}
+	case 0xd0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Claims, s.Documents, s.Finder}
+	case 0xd1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Claims, s.Documents, s.Finder}
+	case 0xd2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Claims, s.Documents, s.Finder}
+	case 0xd3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Documents, s.Finder}
+	case 0xd4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Claims, s.Documents, s.Finder}
+	case 0xd5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Documents, s.Finder}
+	case 0xd6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Finder}
+	case 0xd7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Finder}
+	case 0xd8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xd9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xda:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xdb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xdc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xdd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xde:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xdf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder}
+	case 0xe0:
+		return struct {
+			store.Store
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Leases, s.Documents, s.Finder}
+	case 0xe1:
+		return struct {
+			store.Store
+			store.Log
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Leases, s.Documents, s.Finder}
+	case 0xe2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Leases, s.Documents, s.Finder}
+	case 0xe3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Leases, s.Documents, s.Finder}
+	case 0xe4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Leases, s.Documents, s.Finder}
+	case 0xe5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Documents, s.Finder}
+	case 0xe6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Finder}
+	case 0xe7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Finder}
+	case 0xe8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xe9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xea:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xeb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xec:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xed:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xee:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xef:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder}
+	case 0xf0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xf9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xfa:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xfb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xfc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xfd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xfe:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0xff:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder}
+	case 0x100:
+		return struct {
+			store.Store
 			io.Closer
 		}{s.Store, s.Closer}
-	case 0x81:
+	case 0x101:
 		return struct {
 			store.Store
 			store.Log
 			io.Closer
 		}{s.Store, s.Log, s.Closer}
-	case 0x82:
+	case 0x102:
 		return struct {
 			store.Store
 			store.Tenants
 			io.Closer
 		}{s.Store, s.Tenants, s.Closer}
-	case 0x83:
+	case 0x103:
 		return struct {
 			store.Store
 			store.Log
 			store.Tenants
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Closer}
-	case 0x84:
+	case 0x104:
 		return struct {
 			store.Store
 			store.Snapshots
 			io.Closer
 		}{s.Store, s.Snapshots, s.Closer}
-	case 0x85:
+	case 0x105:
 		return struct {
 			store.Store
 			store.Log
 			store.Snapshots
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Closer}
-	case 0x86:
+	case 0x106:
 		return struct {
 			store.Store
 			store.Tenants
 			store.Snapshots
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Closer}
-	case 0x87:
+	case 0x107:
 		return struct {
 			store.Store
 			store.Log
@@ -1024,27 +2112,27 @@ func compose(s *Set, has int) store.Store {
 			store.Snapshots
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Closer}
-	case 0x88:
+	case 0x108:
 		return struct {
 			store.Store
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Closer}
-	case 0x89:
+	case 0x109:
 		return struct {
 			store.Store
 			store.Log
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Closer}
-	case 0x8a:
+	case 0x10a:
 		return struct {
 			store.Store
 			store.Tenants
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Closer}
-	case 0x8b:
+	case 0x10b:
 		return struct {
 			store.Store
 			store.Log
@@ -1052,14 +2140,14 @@ func compose(s *Set, has int) store.Store {
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Closer}
-	case 0x8c:
+	case 0x10c:
 		return struct {
 			store.Store
 			store.Snapshots
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Closer}
-	case 0x8d:
+	case 0x10d:
 		return struct {
 			store.Store
 			store.Log
@@ -1067,7 +2155,7 @@ func compose(s *Set, has int) store.Store {
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Closer}
-	case 0x8e:
+	case 0x10e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1075,7 +2163,7 @@ func compose(s *Set, has int) store.Store {
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Closer}
-	case 0x8f:
+	case 0x10f:
 		return struct {
 			store.Store
 			store.Log
@@ -1084,27 +2172,27 @@ func compose(s *Set, has int) store.Store {
 			store.Checkpoints
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Closer}
-	case 0x90:
+	case 0x110:
 		return struct {
 			store.Store
 			store.Claims
 			io.Closer
 		}{s.Store, s.Claims, s.Closer}
-	case 0x91:
+	case 0x111:
 		return struct {
 			store.Store
 			store.Log
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Claims, s.Closer}
-	case 0x92:
+	case 0x112:
 		return struct {
 			store.Store
 			store.Tenants
 			store.Claims
 			io.Closer
 		}{s.Store, s.Tenants, s.Claims, s.Closer}
-	case 0x93:
+	case 0x113:
 		return struct {
 			store.Store
 			store.Log
@@ -1112,14 +2200,14 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Claims, s.Closer}
-	case 0x94:
+	case 0x114:
 		return struct {
 			store.Store
 			store.Snapshots
 			store.Claims
 			io.Closer
 		}{s.Store, s.Snapshots, s.Claims, s.Closer}
-	case 0x95:
+	case 0x115:
 		return struct {
 			store.Store
 			store.Log
@@ -1127,7 +2215,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Closer}
-	case 0x96:
+	case 0x116:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1135,7 +2223,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Closer}
-	case 0x97:
+	case 0x117:
 		return struct {
 			store.Store
 			store.Log
@@ -1144,14 +2232,14 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Closer}
-	case 0x98:
+	case 0x118:
 		return struct {
 			store.Store
 			store.Checkpoints
 			store.Claims
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Claims, s.Closer}
-	case 0x99:
+	case 0x119:
 		return struct {
 			store.Store
 			store.Log
@@ -1159,7 +2247,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9a:
+	case 0x11a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1167,7 +2255,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9b:
+	case 0x11b:
 		return struct {
 			store.Store
 			store.Log
@@ -1176,7 +2264,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9c:
+	case 0x11c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1184,7 +2272,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9d:
+	case 0x11d:
 		return struct {
 			store.Store
 			store.Log
@@ -1193,7 +2281,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9e:
+	case 0x11e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1202,7 +2290,7 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Closer}
-	case 0x9f:
+	case 0x11f:
 		return struct {
 			store.Store
 			store.Log
@@ -1212,27 +2300,27 @@ func compose(s *Set, has int) store.Store {
 			store.Claims
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Closer}
-	case 0xa0:
+	case 0x120:
 		return struct {
 			store.Store
 			store.Leases
 			io.Closer
 		}{s.Store, s.Leases, s.Closer}
-	case 0xa1:
+	case 0x121:
 		return struct {
 			store.Store
 			store.Log
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Leases, s.Closer}
-	case 0xa2:
+	case 0x122:
 		return struct {
 			store.Store
 			store.Tenants
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Leases, s.Closer}
-	case 0xa3:
+	case 0x123:
 		return struct {
 			store.Store
 			store.Log
@@ -1240,14 +2328,14 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Leases, s.Closer}
-	case 0xa4:
+	case 0x124:
 		return struct {
 			store.Store
 			store.Snapshots
 			store.Leases
 			io.Closer
 		}{s.Store, s.Snapshots, s.Leases, s.Closer}
-	case 0xa5:
+	case 0x125:
 		return struct {
 			store.Store
 			store.Log
@@ -1255,7 +2343,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Closer}
-	case 0xa6:
+	case 0x126:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1263,7 +2351,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Closer}
-	case 0xa7:
+	case 0x127:
 		return struct {
 			store.Store
 			store.Log
@@ -1272,14 +2360,14 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Closer}
-	case 0xa8:
+	case 0x128:
 		return struct {
 			store.Store
 			store.Checkpoints
 			store.Leases
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Leases, s.Closer}
-	case 0xa9:
+	case 0x129:
 		return struct {
 			store.Store
 			store.Log
@@ -1287,7 +2375,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Closer}
-	case 0xaa:
+	case 0x12a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1295,7 +2383,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Closer}
-	case 0xab:
+	case 0x12b:
 		return struct {
 			store.Store
 			store.Log
@@ -1304,7 +2392,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Closer}
-	case 0xac:
+	case 0x12c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1312,7 +2400,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Closer}
-	case 0xad:
+	case 0x12d:
 		return struct {
 			store.Store
 			store.Log
@@ -1321,7 +2409,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Closer}
-	case 0xae:
+	case 0x12e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1330,7 +2418,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Closer}
-	case 0xaf:
+	case 0x12f:
 		return struct {
 			store.Store
 			store.Log
@@ -1340,14 +2428,14 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Closer}
-	case 0xb0:
+	case 0x130:
 		return struct {
 			store.Store
 			store.Claims
 			store.Leases
 			io.Closer
 		}{s.Store, s.Claims, s.Leases, s.Closer}
-	case 0xb1:
+	case 0x131:
 		return struct {
 			store.Store
 			store.Log
@@ -1355,7 +2443,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Claims, s.Leases, s.Closer}
-	case 0xb2:
+	case 0x132:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1363,7 +2451,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Closer}
-	case 0xb3:
+	case 0x133:
 		return struct {
 			store.Store
 			store.Log
@@ -1372,7 +2460,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Closer}
-	case 0xb4:
+	case 0x134:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1380,7 +2468,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Closer}
-	case 0xb5:
+	case 0x135:
 		return struct {
 			store.Store
 			store.Log
@@ -1389,7 +2477,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Closer}
-	case 0xb6:
+	case 0x136:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1398,7 +2486,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Closer}
-	case 0xb7:
+	case 0x137:
 		return struct {
 			store.Store
 			store.Log
@@ -1408,7 +2496,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Closer}
-	case 0xb8:
+	case 0x138:
 		return struct {
 			store.Store
 			store.Checkpoints
@@ -1416,7 +2504,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xb9:
+	case 0x139:
 		return struct {
 			store.Store
 			store.Log
@@ -1425,7 +2513,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xba:
+	case 0x13a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1434,7 +2522,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xbb:
+	case 0x13b:
 		return struct {
 			store.Store
 			store.Log
@@ -1444,7 +2532,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xbc:
+	case 0x13c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1453,7 +2541,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xbd:
+	case 0x13d:
 		return struct {
 			store.Store
 			store.Log
@@ -1463,7 +2551,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xbe:
+	case 0x13e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1473,7 +2561,7 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xbf:
+	case 0x13f:
 		return struct {
 			store.Store
 			store.Log
@@ -1484,27 +2572,27 @@ func compose(s *Set, has int) store.Store {
 			store.Leases
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Closer}
-	case 0xc0:
+	case 0x140:
 		return struct {
 			store.Store
 			store.Documents
 			io.Closer
 		}{s.Store, s.Documents, s.Closer}
-	case 0xc1:
+	case 0x141:
 		return struct {
 			store.Store
 			store.Log
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Documents, s.Closer}
-	case 0xc2:
+	case 0x142:
 		return struct {
 			store.Store
 			store.Tenants
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Documents, s.Closer}
-	case 0xc3:
+	case 0x143:
 		return struct {
 			store.Store
 			store.Log
@@ -1512,14 +2600,14 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Documents, s.Closer}
-	case 0xc4:
+	case 0x144:
 		return struct {
 			store.Store
 			store.Snapshots
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Documents, s.Closer}
-	case 0xc5:
+	case 0x145:
 		return struct {
 			store.Store
 			store.Log
@@ -1527,7 +2615,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Documents, s.Closer}
-	case 0xc6:
+	case 0x146:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1535,7 +2623,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Documents, s.Closer}
-	case 0xc7:
+	case 0x147:
 		return struct {
 			store.Store
 			store.Log
@@ -1544,14 +2632,14 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Documents, s.Closer}
-	case 0xc8:
+	case 0x148:
 		return struct {
 			store.Store
 			store.Checkpoints
 			store.Documents
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Documents, s.Closer}
-	case 0xc9:
+	case 0x149:
 		return struct {
 			store.Store
 			store.Log
@@ -1559,7 +2647,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Documents, s.Closer}
-	case 0xca:
+	case 0x14a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1567,7 +2655,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Documents, s.Closer}
-	case 0xcb:
+	case 0x14b:
 		return struct {
 			store.Store
 			store.Log
@@ -1576,7 +2664,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Documents, s.Closer}
-	case 0xcc:
+	case 0x14c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1584,7 +2672,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Documents, s.Closer}
-	case 0xcd:
+	case 0x14d:
 		return struct {
 			store.Store
 			store.Log
@@ -1593,7 +2681,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Documents, s.Closer}
-	case 0xce:
+	case 0x14e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1602,7 +2690,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Closer}
-	case 0xcf:
+	case 0x14f:
 		return struct {
 			store.Store
 			store.Log
@@ -1612,14 +2700,14 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Closer}
-	case 0xd0:
+	case 0x150:
 		return struct {
 			store.Store
 			store.Claims
 			store.Documents
 			io.Closer
 		}{s.Store, s.Claims, s.Documents, s.Closer}
-	case 0xd1:
+	case 0x151:
 		return struct {
 			store.Store
 			store.Log
@@ -1627,7 +2715,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Claims, s.Documents, s.Closer}
-	case 0xd2:
+	case 0x152:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1635,7 +2723,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Claims, s.Documents, s.Closer}
-	case 0xd3:
+	case 0x153:
 		return struct {
 			store.Store
 			store.Log
@@ -1644,7 +2732,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Claims, s.Documents, s.Closer}
-	case 0xd4:
+	case 0x154:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1652,7 +2740,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Claims, s.Documents, s.Closer}
-	case 0xd5:
+	case 0x155:
 		return struct {
 			store.Store
 			store.Log
@@ -1661,7 +2749,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Documents, s.Closer}
-	case 0xd6:
+	case 0x156:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1670,7 +2758,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Closer}
-	case 0xd7:
+	case 0x157:
 		return struct {
 			store.Store
 			store.Log
@@ -1680,7 +2768,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Closer}
-	case 0xd8:
+	case 0x158:
 		return struct {
 			store.Store
 			store.Checkpoints
@@ -1688,7 +2776,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xd9:
+	case 0x159:
 		return struct {
 			store.Store
 			store.Log
@@ -1697,7 +2785,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xda:
+	case 0x15a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1706,7 +2794,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xdb:
+	case 0x15b:
 		return struct {
 			store.Store
 			store.Log
@@ -1716,7 +2804,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xdc:
+	case 0x15c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1725,7 +2813,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xdd:
+	case 0x15d:
 		return struct {
 			store.Store
 			store.Log
@@ -1735,7 +2823,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xde:
+	case 0x15e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1745,7 +2833,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xdf:
+	case 0x15f:
 		return struct {
 			store.Store
 			store.Log
@@ -1756,14 +2844,14 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Closer}
-	case 0xe0:
+	case 0x160:
 		return struct {
 			store.Store
 			store.Leases
 			store.Documents
 			io.Closer
 		}{s.Store, s.Leases, s.Documents, s.Closer}
-	case 0xe1:
+	case 0x161:
 		return struct {
 			store.Store
 			store.Log
@@ -1771,7 +2859,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Leases, s.Documents, s.Closer}
-	case 0xe2:
+	case 0x162:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1779,7 +2867,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Leases, s.Documents, s.Closer}
-	case 0xe3:
+	case 0x163:
 		return struct {
 			store.Store
 			store.Log
@@ -1788,7 +2876,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Leases, s.Documents, s.Closer}
-	case 0xe4:
+	case 0x164:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1796,7 +2884,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Leases, s.Documents, s.Closer}
-	case 0xe5:
+	case 0x165:
 		return struct {
 			store.Store
 			store.Log
@@ -1805,7 +2893,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Documents, s.Closer}
-	case 0xe6:
+	case 0x166:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1814,7 +2902,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Closer}
-	case 0xe7:
+	case 0x167:
 		return struct {
 			store.Store
 			store.Log
@@ -1824,7 +2912,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Closer}
-	case 0xe8:
+	case 0x168:
 		return struct {
 			store.Store
 			store.Checkpoints
@@ -1832,7 +2920,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xe9:
+	case 0x169:
 		return struct {
 			store.Store
 			store.Log
@@ -1841,7 +2929,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xea:
+	case 0x16a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1850,7 +2938,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xeb:
+	case 0x16b:
 		return struct {
 			store.Store
 			store.Log
@@ -1860,7 +2948,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xec:
+	case 0x16c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1869,7 +2957,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xed:
+	case 0x16d:
 		return struct {
 			store.Store
 			store.Log
@@ -1879,7 +2967,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xee:
+	case 0x16e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1889,7 +2977,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xef:
+	case 0x16f:
 		return struct {
 			store.Store
 			store.Log
@@ -1900,7 +2988,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Closer}
-	case 0xf0:
+	case 0x170:
 		return struct {
 			store.Store
 			store.Claims
@@ -1908,7 +2996,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf1:
+	case 0x171:
 		return struct {
 			store.Store
 			store.Log
@@ -1917,7 +3005,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf2:
+	case 0x172:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1926,7 +3014,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf3:
+	case 0x173:
 		return struct {
 			store.Store
 			store.Log
@@ -1936,7 +3024,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf4:
+	case 0x174:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -1945,7 +3033,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf5:
+	case 0x175:
 		return struct {
 			store.Store
 			store.Log
@@ -1955,7 +3043,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf6:
+	case 0x176:
 		return struct {
 			store.Store
 			store.Tenants
@@ -1965,7 +3053,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf7:
+	case 0x177:
 		return struct {
 			store.Store
 			store.Log
@@ -1976,7 +3064,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf8:
+	case 0x178:
 		return struct {
 			store.Store
 			store.Checkpoints
@@ -1985,7 +3073,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xf9:
+	case 0x179:
 		return struct {
 			store.Store
 			store.Log
@@ -1995,7 +3083,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xfa:
+	case 0x17a:
 		return struct {
 			store.Store
 			store.Tenants
@@ -2005,7 +3093,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xfb:
+	case 0x17b:
 		return struct {
 			store.Store
 			store.Log
@@ -2016,7 +3104,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xfc:
+	case 0x17c:
 		return struct {
 			store.Store
 			store.Snapshots
@@ -2026,7 +3114,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xfd:
+	case 0x17d:
 		return struct {
 			store.Store
 			store.Log
@@ -2037,7 +3125,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xfe:
+	case 0x17e:
 		return struct {
 			store.Store
 			store.Tenants
@@ -2048,7 +3136,7 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
-	case 0xff:
+	case 0x17f:
 		return struct {
 			store.Store
 			store.Log
@@ -2060,6 +3148,1222 @@ func compose(s *Set, has int) store.Store {
 			store.Documents
 			io.Closer
 		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Closer}
+	case 0x180:
+		return struct {
+			store.Store
+			store.Finder
+			io.Closer
+		}{s.Store, s.Finder, s.Closer}
+	case 0x181:
+		return struct {
+			store.Store
+			store.Log
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Finder, s.Closer}
+	case 0x182:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Finder, s.Closer}
+	case 0x183:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Finder, s.Closer}
+	case 0x184:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Finder, s.Closer}
+	case 0x185:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Finder, s.Closer}
+	case 0x186:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Finder, s.Closer}
+	case 0x187:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Finder, s.Closer}
+	case 0x188:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Finder, s.Closer}
+	case 0x189:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18a:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18b:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18c:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18d:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18e:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Finder, s.Closer}
+	case 0x18f:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Finder, s.Closer}
+	case 0x190:
+		return struct {
+			store.Store
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Claims, s.Finder, s.Closer}
+	case 0x191:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Claims, s.Finder, s.Closer}
+	case 0x192:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Claims, s.Finder, s.Closer}
+	case 0x193:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Finder, s.Closer}
+	case 0x194:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Claims, s.Finder, s.Closer}
+	case 0x195:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Finder, s.Closer}
+	case 0x196:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Finder, s.Closer}
+	case 0x197:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Finder, s.Closer}
+	case 0x198:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x199:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19a:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19b:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19c:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19d:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19e:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x19f:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Finder, s.Closer}
+	case 0x1a0:
+		return struct {
+			store.Store
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Leases, s.Finder, s.Closer}
+	case 0x1a1:
+		return struct {
+			store.Store
+			store.Log
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Leases, s.Finder, s.Closer}
+	case 0x1a2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Leases, s.Finder, s.Closer}
+	case 0x1a3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Leases, s.Finder, s.Closer}
+	case 0x1a4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Leases, s.Finder, s.Closer}
+	case 0x1a5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Finder, s.Closer}
+	case 0x1a6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Finder, s.Closer}
+	case 0x1a7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Finder, s.Closer}
+	case 0x1a8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1a9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1aa:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1ab:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1ac:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1ad:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1ae:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1af:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Finder, s.Closer}
+	case 0x1b0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1b9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1ba:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1bb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1bc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1bd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1be:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1bf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Finder, s.Closer}
+	case 0x1c0:
+		return struct {
+			store.Store
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Documents, s.Finder, s.Closer}
+	case 0x1c1:
+		return struct {
+			store.Store
+			store.Log
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Documents, s.Finder, s.Closer}
+	case 0x1c2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Documents, s.Finder, s.Closer}
+	case 0x1c3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Documents, s.Finder, s.Closer}
+	case 0x1c4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Documents, s.Finder, s.Closer}
+	case 0x1c5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Documents, s.Finder, s.Closer}
+	case 0x1c6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Documents, s.Finder, s.Closer}
+	case 0x1c7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Documents, s.Finder, s.Closer}
+	case 0x1c8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1c9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1ca:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1cb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1cc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1cd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1ce:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1cf:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Documents, s.Finder, s.Closer}
+	case 0x1d0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1d9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1da:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1db:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1dc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1dd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1de:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1df:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Documents, s.Finder, s.Closer}
+	case 0x1e0:
+		return struct {
+			store.Store
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e1:
+		return struct {
+			store.Store
+			store.Log
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1e9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ea:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1eb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ec:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ed:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ee:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ef:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f0:
+		return struct {
+			store.Store
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f1:
+		return struct {
+			store.Store
+			store.Log
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f2:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f3:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f4:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f5:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f6:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f7:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f8:
+		return struct {
+			store.Store
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1f9:
+		return struct {
+			store.Store
+			store.Log
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1fa:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1fb:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1fc:
+		return struct {
+			store.Store
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1fd:
+		return struct {
+			store.Store
+			store.Log
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1fe:
+		return struct {
+			store.Store
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
+	case 0x1ff:
+		return struct {
+			store.Store
+			store.Log
+			store.Tenants
+			store.Snapshots
+			store.Checkpoints
+			store.Claims
+			store.Leases
+			store.Documents
+			store.Finder
+			io.Closer
+		}{s.Store, s.Log, s.Tenants, s.Snapshots, s.Checkpoints, s.Claims, s.Leases, s.Documents, s.Finder, s.Closer}
 	}
 	panic("unreachable: unknown set of capabilities")
 }

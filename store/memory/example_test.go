@@ -47,3 +47,25 @@ func Example() {
 	// 1 Account/acc-1 AccountOpened {"owner":"Ada"}
 	// 2 Account/acc-1 Deposited {"cents":500}
 }
+
+// A store that is a [store.Finder] lists its streams, and finds an event by its id.
+func ExampleStore_ListStreams() {
+	ctx := context.Background()
+	st := memory.New()
+	for _, id := range []string{"acc-2", "acc-1", "other"} {
+		opened := store.Event{ID: "opened-" + id, Type: "AccountOpened"}
+		if _, err := st.Append(ctx, store.Stream{Type: "Account", ID: id}, store.NoStream, []store.Event{opened}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	page, err := st.ListStreams(ctx, store.StreamsOptions{Type: "Account", IDPrefix: "acc-"})
+	for _, s := range page.Streams {
+		fmt.Println(s.Stream, s.Version, s.EventType)
+	}
+	event, found, err2 := st.FindEvent(ctx, "opened-other")
+	fmt.Println(event.Stream, found, errors.Join(err, err2))
+	// Output:
+	// Account/acc-1 1 AccountOpened
+	// Account/acc-2 1 AccountOpened
+	// Account/other true <nil>
+}

@@ -1,6 +1,6 @@
 // Package postgres is the durable store in PostgreSQL, by pgx. It has every capability
 // of package store: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Claims], [store.Leases] and [store.Documents], and with
+// [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents] and [store.Finder], and with
 // [Store.Update] transactions in which you write your own tables too.
 //
 // # Order

@@ -24,6 +24,8 @@ type statements struct {
 
 	loadDocuments, scanDocuments, scanDocumentsTo string
 	saveDocuments, removeDocuments                string
+
+	streams, streamTypes, findEvent string
 }
 
 // eventColumns are the columns that each row of a page begins with.
@@ -86,6 +88,7 @@ func newStatements(schema, channel string) *statements {
 		"ON CONFLICT (tenant, kind, id) DO UPDATE SET data = excluded.data"
 	s.removeDocuments = "DELETE FROM " + schema + ".document d USING unnest($2::text[], $3::text[]) r (kind, id) " +
 		"WHERE d.tenant = $1 AND d.kind = r.kind AND d.id = r.id"
+	s.streams, s.streamTypes, s.findEvent = finders(event)
 	event += " "
 	s.read, s.log, s.filtered = readStatements(event, false)
 	s.readBackward, s.logBackward, s.filteredBackward = readStatements(event, true)

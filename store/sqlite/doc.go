@@ -1,6 +1,6 @@
 // Package sqlite is the embedded durable store: one file, no server, no cgo. It has
 // every capability of a store: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Documents], [store.Claims] and [store.Leases], and
+// [store.Checkpoints], [store.Documents], [store.Claims], [store.Leases] and [store.Finder], and
 // transactions with your own SQL, [Store.Update].
 //
 // # Durability

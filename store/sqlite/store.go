@@ -19,6 +19,7 @@ var (
 	_ store.Documents   = (*Store)(nil)
 	_ store.Claims      = (*Store)(nil)
 	_ store.Leases      = (*Store)(nil)
+	_ store.Finder      = (*Store)(nil)
 	_ io.Closer         = (*Store)(nil)
 	_ store.Tx          = (*Tx)(nil)
 )

@@ -108,6 +108,11 @@ func (t *check) moreCalls(st store.Store, s store.Stream, calls map[string]func(
 		calls["LoadDocuments"] = func() error { _, err := documents.LoadDocuments(t.ctx, "kind", []string{"1"}); return err }
 		calls["ScanDocuments"] = func() error { _, err := documents.ScanDocuments(t.ctx, "kind", "", "", 0); return err }
 	}
+	if finder, ok := st.(store.Finder); ok {
+		calls["FindEvent"] = func() error { _, _, err := finder.FindEvent(t.ctx, "1"); return err }
+		calls["ListStreams"] = func() error { _, err := finder.ListStreams(t.ctx, store.StreamsOptions{}); return err }
+		calls["StreamTypes"] = func() error { _, err := finder.StreamTypes(t.ctx); return err }
+	}
 	if tenants, ok := st.(store.Tenants); ok {
 		calls["Read of a tenant"] = func() error {
 			tenant, err := tenants.Tenant("tenant")

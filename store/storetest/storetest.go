@@ -14,8 +14,8 @@ import (
 // Each call of open must return a new store without events; if the store has tenants, it is
 // the store of [store.DefaultTenant]. Open releases resources with t.Cleanup. Run finds the
 // optional capabilities of the store by type assertion: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents] and
-// [io.Closer], and the method Update that [store.Tx] describes. It skips
+// [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents],
+// [store.Finder] and [io.Closer], and the method Update that [store.Tx] describes. It skips
 // the clauses of a capability that the store lacks, and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
@@ -82,6 +82,7 @@ func suites() []suite {
 		{name: "Resume", needs: hasLog, lacking: "store.Log", clauses: resumeClauses()},
 		{name: "Update", needs: hasUpdate, lacking: "store with an Update of transactions that are a store.Tx", clauses: updateClauses()},
 		{name: "Documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: documentClauses()},
+		{name: "Finder", needs: hasFinder, lacking: "store.Finder", clauses: finderClauses()},
 		{name: "Model", clauses: modelClauses()},
 		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}

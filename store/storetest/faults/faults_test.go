@@ -429,6 +429,20 @@ func TestFaultsCapabilities(t *testing.T) {
 		}
 	})
 
+	t.Run("a finder can be down", func(t *testing.T) {
+		t.Parallel()
+		_, f := open(faults.Rate{Down: 1})
+		finder := f.Store().(store.Finder) //nolint:errcheck // a panic says it all
+		_, err := finder.ListStreams(ctx, store.StreamsOptions{})
+		wantInjected(t, err)
+		_, err = finder.StreamTypes(ctx)
+		wantInjected(t, err)
+		got, found, err := finder.FindEvent(ctx, "a")
+		if wantInjected(t, err); found || got.ID != "" {
+			t.Errorf("FindEvent() = %v, %t with its error", got, found)
+		}
+	})
+
 	t.Run("snapshots and checkpoints can be down", func(t *testing.T) {
 		t.Parallel()
 		_, f := open(faults.Rate{Down: 1})

@@ -35,6 +35,9 @@ func (f *Faulty) Store() store.Store {
 	if set.Documents != nil {
 		set.Documents = &faultyDocuments{f, set.Documents}
 	}
+	if set.Finder != nil {
+		set.Finder = &faultyFinder{f, set.Finder}
+	}
 	return set.Compose()
 }
 
@@ -160,4 +163,25 @@ func (d *faultyDocuments) ScanDocuments(ctx context.Context, kind, from, to stri
 	return reading(ctx, d.faults, func() ([]store.Document, error) {
 		return d.documents.ScanDocuments(ctx, kind, from, to, limit)
 	})
+}
+
+type faultyFinder struct {
+	faults *Faulty
+	finder store.Finder
+}
+
+func (f *faultyFinder) ListStreams(ctx context.Context, o store.StreamsOptions) (store.StreamsPage, error) {
+	return reading(ctx, f.faults, func() (store.StreamsPage, error) { return f.finder.ListStreams(ctx, o) })
+}
+
+func (f *faultyFinder) StreamTypes(ctx context.Context) ([]string, error) {
+	return reading(ctx, f.faults, func() ([]string, error) { return f.finder.StreamTypes(ctx) })
+}
+
+func (f *faultyFinder) FindEvent(ctx context.Context, id string) (event store.Recorded, found bool, err error) {
+	event, err = reading(ctx, f.faults, func() (got store.Recorded, err error) {
+		got, found, err = f.finder.FindEvent(ctx, id)
+		return got, err
+	})
+	return event, found && err == nil, err
 }

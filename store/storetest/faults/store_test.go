@@ -20,6 +20,7 @@ type everything struct {
 	store.Claims
 	store.Leases
 	store.Documents
+	store.Finder
 	io.Closer
 }
 

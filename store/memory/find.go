@@ -1,0 +1,111 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/evolvego/evolve/store"
+)
+
+var _ store.Finder = (*Store)(nil)
+
+// ListStreams is [store.Finder.ListStreams]. It looks at all streams of the
+// tenant. No page has more than 1,024 streams.
+func (m *Store) ListStreams(ctx context.Context, o store.StreamsOptions) (store.StreamsPage, error) {
+	if err := o.Validate(); err != nil {
+		return store.StreamsPage{}, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.StreamsPage{}, err
+	}
+	first := firstStreams{limit: int(pageLimit(o.Limit))} //nolint:gosec // at most maxPage
+	m.eachStream(func(name store.Stream, st *stream) {
+		if o.Matches(name) {
+			first.add(name, st)
+		}
+	})
+	return first.page(), nil
+}
+
+// StreamTypes is [store.Finder.StreamTypes]. It looks at all streams of the tenant.
+func (m *Store) StreamTypes(ctx context.Context) ([]string, error) {
+	if err := m.ready(ctx); err != nil {
+		return nil, err
+	}
+	types := make(map[string]struct{})
+	m.eachStream(func(name store.Stream, _ *stream) { types[name.Type] = struct{}{} })
+	return slices.Sorted(maps.Keys(types)), nil
+}
+
+// FindEvent is [store.Finder.FindEvent].
+func (m *Store) FindEvent(ctx context.Context, id string) (store.Recorded, bool, error) {
+	if err := store.ValidateEventID(id); err != nil {
+		return store.Recorded{}, false, err
+	}
+	if err := m.ready(ctx); err != nil {
+		return store.Recorded{}, false, err
+	}
+	hash := m.ids.hash(id)
+	locked := m.ids.lock([]uint64{hash}, &m.log)
+	r := locked.table.shards[locked.table.shard(hash)].find(hash, id, &m.log)
+	locked.unlock()
+	if r == nil {
+		return store.Recorded{}, false, nil
+	}
+	return copies([]*store.Recorded{r})[0], true, nil
+}
+
+// eachStream calls do with each stream that has events, in no order, under the lock of its
+// shard.
+func (m *Store) eachStream(do func(name store.Stream, st *stream)) {
+	t := m.streams.table.Load()
+	for i := 0; i < len(t.shards); i++ {
+		shard := &t.shards[i]
+		shard.mu.Lock()
+		if shard.moved { // there was one, and nothing was done
+			shard.mu.Unlock()
+			t, i = m.streams.table.Load(), -1
+			continue
+		}
+		for _, st := range shard.streams {
+			for ; st != nil; st = st.next {
+				if st.version > 0 {
+					do(st.first[0].Stream, st)
+				}
+			}
+		}
+		shard.mu.Unlock()
+	}
+}
+
+// firstStreams keeps the first of many streams, and reads what their last events are.
+type firstStreams struct {
+	limit int
+	found []store.StreamInfo // the first ones, and fewer than twice the limit and two
+	more  bool
+}
+
+func (f *firstStreams) add(name store.Stream, st *stream) {
+	view := st.view()
+	last := view.at(view.version)
+	f.found = append(f.found, store.StreamInfo{
+		Stream: name, Version: last.Version, Position: last.Position, EventType: last.Type, RecordedAt: last.RecordedAt,
+	})
+	if len(f.found) > 2*f.limit+1 {
+		f.cut()
+	}
+}
+
+// cut drops what is beyond the limit.
+func (f *firstStreams) cut() {
+	slices.SortFunc(f.found, func(a, b store.StreamInfo) int { return a.Stream.Compare(b.Stream) })
+	if len(f.found) > f.limit {
+		f.found, f.more = f.found[:f.limit], true
+	}
+}
+
+func (f *firstStreams) page() store.StreamsPage {
+	f.cut()
+	return store.StreamsPage{Streams: f.found, End: !f.more}
+}

@@ -186,7 +186,7 @@ func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Durat
 		r.parking = nil
 	}
 	n := r.batchNotice(BatchApplied, items)
-	n.Took = took
+	n.Parked, n.Took = min(r.parkedLast, len(items)), took
 	r.p.notify(ctx, n)
 }
 
@@ -212,6 +212,7 @@ func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err e
 	switch {
 	case err == nil:
 		r.parkedNow(work)
+		r.parkedLast = len(work.parked)
 		return len(items), nil
 	case said != nil:
 		return 0, said

@@ -40,7 +40,9 @@ type run[T Tx, E any] struct {
 	alone   uint64   // the position of an event that failed; 0: none
 	failing *failure // of that event
 	parking *parking // a key to park with the next transaction
-	pauses  backoff  // while the target fails
+	// parkedLast is how many events the last transaction has parked.
+	parkedLast int
+	pauses     backoff // while the target fails
 
 	head    uint64    // the last known position of the log
 	scanned uint64    // up to where the log was looked at

@@ -78,6 +78,7 @@ type Notice struct {
 	Position uint64        // of the last event that it is about; 0: of none
 	Head     uint64        // of a batch: the last known position of the log
 	Events   int           // that were applied or parked
+	Parked   int           // of a batch: how many of Events were not applied, but parked
 	Live     bool          // they were news, not history
 	Building bool          // of a batch: the version has never caught up
 	Key      string        // that was parked or freed

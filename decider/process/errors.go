@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/evolvego/evolve/decider/projection"
 )
 
 // What an error of a process matches by errors.Is.
@@ -52,21 +54,9 @@ func (e *InstanceError) Error() string {
 // Is reports whether target is ErrWaiting.
 func (e *InstanceError) Is(target error) bool { return target == ErrWaiting }
 
-// PanicError is a panic of a function that a process was given.
-type PanicError struct {
-	In    string // which function, such as "Send"
-	Value any    // of the panic
-	Stack []byte
-}
-
-// Error says which function panicked, and with what.
-func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked: %v", e.In, e.Value) }
-
-// Unwrap returns the value of the panic if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
+// PanicError is a panic of a function that a process was given, such as Send. It is the
+// same type for projections.
+type PanicError = projection.PanicError
 
 // guard calls do, which runs code of the user, and returns a panic as an error.
 func guard(in string, do func() error) (err error) {
@@ -78,16 +68,6 @@ func guard(in string, do func() error) (err error) {
 	return do()
 }
 
-type permanentError struct{ err error }
-
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
-
-// Permanent returns err marked as one that sending again does not mend: the instance
-// is quarantined at once. Permanent of nil is nil.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &permanentError{err}
-}
+// Permanent returns err marked as one that sending again does not mend, so that it matches
+// [projection.ErrPermanent]: the instance is quarantined at once. Permanent of nil is nil.
+func Permanent(err error) error { return projection.Permanent(err) }

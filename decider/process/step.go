@@ -11,6 +11,7 @@ import (
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 )
@@ -281,7 +282,7 @@ func (e *sendError) Unwrap() error { return e.err }
 // passes reports whether err may be gone at the next attempt: it is of a send, and
 // neither a rejection nor permanent.
 func passes(err error) bool {
-	return errors.As(err, new(*sendError)) && !errors.Is(err, runner.ErrRejected) && !errors.As(err, new(*permanentError))
+	return errors.As(err, new(*sendError)) && !errors.Is(err, runner.ErrRejected) && !errors.Is(err, projection.ErrPermanent)
 }
 
 // decodeInputs appends to dst what r is for the instances of the process.

@@ -21,6 +21,8 @@ var (
 	// some of them are behind the checkpoint: they would be missing. Run a new
 	// version.
 	ErrFilterGrew = errors.New("projection: source reads more than before")
+	// ErrPermanent: trying again does not mend it. [Permanent] marks an error so.
+	ErrPermanent = errors.New("projection: trying again does not mend it")
 	// ErrRetired: Retire has ended this version.
 	ErrRetired = errors.New("projection: version is retired")
 	// ErrActive: this version is the one that readers use, so it cannot be
@@ -96,11 +98,13 @@ func (e *userError) Unwrap() error { return e.err }
 
 type permanentError struct{ err error }
 
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
+func (e *permanentError) Error() string        { return e.err.Error() }
+func (e *permanentError) Unwrap() error        { return e.err }
+func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
-// Permanent returns err marked as one that trying again does not mend: a projection
-// with [Projection.WithParking] parks its event at once. Permanent of nil is nil.
+// Permanent returns err marked as one that trying again does not mend, so that it matches
+// [ErrPermanent]: a projection with [Projection.WithParking] parks its event at once.
+// Permanent of nil is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -110,6 +114,6 @@ func Permanent(err error) error {
 
 // isPermanent reports whether trying again is of no use: err is of pure code.
 func isPermanent(err error) bool {
-	return errors.As(err, new(*permanentError)) || errors.As(err, new(*PanicError)) ||
+	return errors.Is(err, ErrPermanent) || errors.As(err, new(*PanicError)) ||
 		errors.Is(err, codec.ErrDecode) || errors.Is(err, codec.ErrUnknown)
 }

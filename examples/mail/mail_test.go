@@ -83,7 +83,9 @@ func startServer(t *testing.T) (address string, mails <-chan received) {
 	go func() { served <- server.Serve(lis) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		_ = <-served // that it was closed
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
 	})
 	return lis.Addr().String(), box.mails
 }

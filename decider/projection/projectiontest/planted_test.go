@@ -73,15 +73,15 @@ func bugs() map[string]planted {
 			"	p.live.setParked(parked)", "	if !BUG {\n		p.live.setParked(parked)\n	}",
 		},
 		"a key is freed before its last event": {
-			"unparking is in order, and new events of the key wait behind", "park.go",
+			"unparking is in order, and new events of the key wait behind", "unpark.go",
 			"	if err != nil || len(left) > 0 {\n		return false, nil, err", "	if err != nil || len(left) > 0 && !BUG {\n		return false, nil, err",
 		},
 		"parked events are replayed backward": {
-			"unparking is in order, and new events of the key wait behind", "park.go",
+			"unparking is in order, and new events of the key wait behind", "unpark.go",
 			"	if len(events) > 0 && !p.effect {", "	if BUG && len(events) > 1 {\n		events[0], events[1] = events[1], events[0]\n	}\nOLD",
 		},
 		"unparking goes on behind an event that fails": {
-			"an event that fails again leaves the rest parked", "park.go",
+			"an event that fails again leaves the rest parked", "unpark.go",
 			"			return false, err, nil\n", "			if !BUG {\n	return false, err, nil\n			}\n",
 		},
 		"an error of a handler is taken for one of the store": {
@@ -94,7 +94,7 @@ func bugs() map[string]planted {
 		},
 		"a panic is tried again as any failure": {
 			"pure failures are parked at once, others after a while", "errors.go",
-			"	return errors.As(err, new(*permanentError))", "	if BUG {\n		return false\n	}\nOLD",
+			"	return errors.Is(err, ErrPermanent)", "	if BUG {\n		return false\n	}\nOLD",
 		},
 		"every failure is parked at once": {
 			"pure failures are parked at once, others after a while", "park.go",

@@ -1,0 +1,171 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// What an *[Error] matches by errors.Is.
+var (
+	// ErrUnavailable: no server can be reached, or the log has no leader.
+	ErrUnavailable = errors.New("log is not available")
+	// ErrDenied: the user may not do this, or may not connect.
+	ErrDenied = errors.New("user lacks a permission")
+	// ErrFull: the servers have no space left, or the log has reached a limit.
+	ErrFull = errors.New("servers are full")
+	// ErrSettings: the servers, or the streams of the log in NATS, have settings that a
+	// store cannot work with. The details say which one, and what to change.
+	ErrSettings = errors.New("settings do not fit")
+	// ErrNoStream: the streams of the log do not exist in NATS, and [WithoutCreate] forbids
+	// to make them.
+	ErrNoStream = errors.New("log does not exist")
+	// ErrOtherFormat: a newer version of this package has made the log.
+	ErrOtherFormat = errors.New("log has another format")
+	// ErrDamaged: a message of the log is not what this package writes. Somebody else has
+	// written to the subjects of the log.
+	ErrDamaged = errors.New("log has a message that is not of it")
+)
+
+// Error is what the servers answered, or why they did not. The outcome of a write that it
+// is the answer to is unknown.
+type Error struct {
+	Kind error // one of those above, nil for others
+	Code int   // the err_code that a server answered, 0 if none did
+	Err  error // the details
+}
+
+// Error says what kind of error it is, and the details.
+func (e *Error) Error() string {
+	if e.Kind == nil {
+		return "jetstream: " + e.Err.Error()
+	}
+	return fmt.Sprintf("jetstream: %s: %s", e.Kind, e.Err)
+}
+
+// Unwrap returns the kind, if there is one, and the details.
+func (e *Error) Unwrap() []error {
+	if e.Kind == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// The codes of the answers of a server that are looked at.
+const (
+	codeNoPeers           = 10005
+	codeUnavailable       = 10008
+	codeFull              = 10023
+	codeNone              = 10037
+	codeNotEnabled        = 10039
+	codeStorageFull       = 10047
+	codeStreamTooLarge    = 10054
+	codeNameInUse         = 10058
+	codeNoStream          = 10059
+	codeWrongLast         = 10071
+	codeReplicas          = 10074
+	codeStoreFailed       = 10077
+	codeHeaderTooLarge    = 10097
+	codeMaxBytes          = 10122
+	codeWrongLastUnknown  = 10164
+	codeNoTTL             = 10166
+	codeNoBatches         = 10174
+	codeIncomplete        = 10176
+	codeBatchTooLarge     = 10199
+	codeTwice             = 10201
+	codeTooManyInFlight   = 10210
+	codeMaxBytesOfAccount = 10028
+)
+
+// apiError is the error in an answer of a server.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) Error() string {
+	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
+}
+
+// errNoAnswer is that a server has not answered in time, or that there is none to ask.
+var errNoAnswer = errors.New("no server answers")
+
+// errBehind is that a replica has not yet got what is known to be there.
+var errBehind = errors.New("replicas are behind")
+
+// isAmbiguous reports whether the batch that was answered with err may have been refused
+// because of another one, or may even have been recorded, so that one has to look.
+func isAmbiguous(err error) bool {
+	if isPassing(err) {
+		return true
+	}
+	e, ok := errors.AsType[*apiError](err)
+	if !ok {
+		return false
+	}
+	switch e.ErrCode {
+	case codeWrongLast, codeWrongLastUnknown, codeIncomplete, codeTwice, codeTooManyInFlight:
+		return true
+	}
+	return false
+}
+
+// isPassing reports whether err is of a state that passes, such as that the log has no
+// leader, so that asking again may succeed.
+func isPassing(err error) bool {
+	if errors.Is(err, errNoAnswer) || errors.Is(err, errBehind) ||
+		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) ||
+		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return true
+	}
+	e, ok := errors.AsType[*apiError](err)
+	return ok && (e.ErrCode == codeUnavailable || e.ErrCode == codeNotEnabled || e.ErrCode == codeNoPeers ||
+		e.ErrCode == 0 && e.Code >= 500)
+}
+
+// typed returns err as an *Error, unless it is one already, of package store, or the end of a
+// context.
+func typed(err error) error {
+	if err == nil || store.Definite(err) || errors.Is(err, store.ErrLeaseHeld) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	code := 0
+	if api, ok := errors.AsType[*apiError](err); ok {
+		code = api.ErrCode
+	}
+	return &Error{Kind: kindOf(err, code), Code: code, Err: err}
+}
+
+func kindOf(err error, code int) error {
+	switch code {
+	case codeFull, codeStorageFull, codeStoreFailed, codeMaxBytes, codeMaxBytesOfAccount:
+		return ErrFull
+	case codeNoStream:
+		return ErrNoStream
+	case codeNoBatches, codeNoTTL, codeReplicas, codeNameInUse:
+		return ErrSettings
+	}
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrAuthExpired):
+		return ErrDenied
+	case isPassing(err), errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrConnectionClosed):
+		return ErrUnavailable
+	}
+	return nil
+}
+
+func damaged(what string) error { return &Error{Kind: ErrDamaged, Err: errors.New(what)} }
+
+func invalid(field, reason string) error { return &store.InvalidError{Field: field, Reason: reason} }
+
+// isUnavailable reports whether err is of a state that passes.
+func isUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) || isPassing(err) }

@@ -1,0 +1,19 @@
+package jetstreamtest_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// longEnv has the tests take as long as they need: everything that a store must do, on one
+// server and on three, and many failures of servers. Without it they do less of each.
+const longEnv = "EVOLVE_FAILOVERS"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getenv(longEnv) == "" {
+		_ = flag.Set("test.short", "true")
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,228 @@
+package jetstream
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A lane makes the appends of some streams, as a group those that arrive while a batch is
+// under way. An append that it cannot make, for whatever reason, it leaves to be settled.
+type lane struct {
+	backend *backend
+
+	mu      sync.Mutex
+	waiting []*appending // guarded by mu
+	running bool         // a goroutine makes groups; guarded by mu
+}
+
+// The most that is in a group.
+const (
+	maxGroup     = 256
+	maxMessages  = 900 // a server takes 1,000, unless it is told otherwise
+	maxGroupSize = 4 << 20
+)
+
+// lane returns the lane of the stream with this subject.
+func (b *backend) lane(subject string) *lane {
+	return b.lanes[maphash.String(b.seed, subject)%uint64(len(b.lanes))]
+}
+
+// append makes a, and returns false if it has to be settled. If ctx ends before it is known
+// what became of a, append returns what it ended with.
+func (l *lane) append(ctx context.Context, a *appending) (made bool, err error) {
+	l.mu.Lock()
+	l.waiting = append(l.waiting, a)
+	if !l.running {
+		l.running = true
+		l.backend.work.Go(l.run)
+	}
+	l.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.made, nil
+	case <-ctx.Done():
+	}
+	if l.withdraw(a) {
+		return false, ctx.Err()
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+		if a.made {
+			return true, nil
+		}
+	case <-timer.C:
+	}
+	return false, ctx.Err()
+}
+
+// withdraw takes a back, and returns false if it is too late.
+func (l *lane) withdraw(a *appending) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.taken {
+		return false
+	}
+	l.waiting = slices.DeleteFunc(l.waiting, func(o *appending) bool { return o == a })
+	return true
+}
+
+// run makes groups as long as somebody waits.
+func (l *lane) run() {
+	for {
+		group := l.take()
+		if len(group) == 0 {
+			return
+		}
+		l.backend.makeGroup(group)
+	}
+}
+
+// take takes the appends of the next group.
+func (l *lane) take() []*appending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, messages, size := 0, 0, 0
+	for _, a := range l.waiting {
+		messages += 2 * len(a.events)
+		size += a.size
+		if n > 0 && (n == maxGroup || messages > maxMessages || size > maxGroupSize) {
+			break
+		}
+		a.taken = true
+		n++
+	}
+	group := slices.Clone(l.waiting[:n])
+	l.waiting = slices.Delete(l.waiting, 0, n)
+	l.running = n > 0
+	return group
+}
+
+// makeGroup makes the appends of group that are as expected, and returns when all of them
+// are done.
+func (b *backend) makeGroup(group []*appending) {
+	known := b.headsOf(group)
+	plans, others := planGroup(group, known)
+	for _, a := range others {
+		close(a.done) // to be settled beside the lane
+	}
+	b.makePlans(plans)
+}
+
+// headsOf returns where the streams of group end. A stream that is not in it is not known.
+func (b *backend) headsOf(group []*appending) map[string]*trail {
+	known := make(map[string]*trail, len(group))
+	var unknown []string
+	for _, a := range group {
+		if _, ok := known[a.subject]; ok {
+			continue
+		}
+		t, ok := b.heads.get(a.subject)
+		if !ok {
+			unknown = append(unknown, a.subject)
+		}
+		known[a.subject] = &t
+	}
+	if len(unknown) == 0 {
+		return known
+	}
+	last, _, err := b.wire.snapshot(b.life, b.names.stream(), append(unknown, b.names.mark()), b.most.Load())
+	for _, subject := range unknown {
+		m, ok := last[subject]
+		switch {
+		case err != nil:
+			delete(known, subject)
+		case ok:
+			t, err := m.trail()
+			if err != nil {
+				delete(known, subject) // settle tells
+				continue
+			}
+			known[subject] = &t
+		}
+	}
+	return known
+}
+
+// planGroup returns plans for the appends that are as expected when those before them are
+// made, those of a stream one after the other, and the other appends.
+func planGroup(group []*appending, known map[string]*trail) (plans []*plan, others []*appending) {
+	ids := make(map[string]bool)
+	of := make(map[string][]*plan, len(known))
+	var order []string
+	for _, a := range group {
+		head, ok := known[a.subject]
+		if !ok || !a.expected.Matches(head.version) || a.takesAny(ids) {
+			others = append(others, a)
+			continue
+		}
+		for i := range a.events {
+			ids[a.events[i].subject] = true
+		}
+		p := &plan{appending: a, head: *head}
+		if before := of[a.subject]; len(before) > 0 {
+			p.index = before[len(before)-1].index + len(before[len(before)-1].events)
+		} else {
+			order = append(order, a.subject)
+		}
+		of[a.subject] = append(of[a.subject], p)
+		t := *head
+		for range a.events {
+			t = t.next(0)
+		}
+		known[a.subject] = &t
+	}
+	for _, subject := range order {
+		plans = append(plans, of[subject]...)
+	}
+	return plans, others
+}
+
+// takesAny reports whether an event of a has one of ids.
+func (a *appending) takesAny(ids map[string]bool) bool {
+	for i := range a.events {
+		if ids[a.events[i].subject] {
+			return true
+		}
+	}
+	return false
+}
+
+// makePlans makes plans, all in one batch, or, if that fails, in halves.
+func (b *backend) makePlans(plans []*plan) {
+	if len(plans) == 0 {
+		return
+	}
+	messages := b.messages(plans)
+	last, err := b.wire.batch(b.life, messages)
+	if err == nil {
+		b.recorded(plans, len(messages), last)
+		for _, p := range plans {
+			p.made = true
+			close(p.done)
+		}
+		return
+	}
+	for _, p := range plans {
+		b.heads.forget(p.subject)
+	}
+	const few = 2
+	if len(plans) <= few || !isAmbiguous(err) || isPassing(err) {
+		for _, p := range plans {
+			close(p.done)
+		}
+		return
+	}
+	var halves [2][]*appending
+	for i, p := range plans {
+		half := 2 * i / len(plans)
+		halves[half] = append(halves[half], p.appending)
+	}
+	for _, half := range halves {
+		b.makeGroup(half)
+	}
+}

@@ -1,0 +1,381 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// config is the settings of a backend.
+type config struct {
+	log         string
+	replicas    int
+	create      bool
+	leaderReads bool
+	idsFor      time.Duration // 0: for ever
+	ownsConn    bool
+}
+
+// Option is a setting of [Open] and [New].
+type Option interface{ apply(c *config) }
+
+type option func(*config)
+
+func (o option) apply(c *config) { o(c) }
+
+// WithLog sets the name of the log. The default is "evolve". A name has at most 32 letters
+// and digits of ASCII, - and _. The log called NAME is the streams EV_NAME and EV_NAME_KEEP
+// in NATS, with the subjects ev.NAME.> and evk.NAME.>. Opening a store with another name is
+// a *[store.InvalidError].
+func WithLog(name string) Option { return option(func(c *config) { c.log = name }) }
+
+// WithReplicas sets how many servers keep the log, when opening the store creates it: 1, 3
+// or 5. The default is 3, which needs three servers. With 1, the loss of a server is the
+// loss of the log: that is for development and tests, and has to be said also to open a log
+// that exists. Another number is a *[store.InvalidError].
+func WithReplicas(n int) Option { return option(func(c *config) { c.replicas = n }) }
+
+// WithoutCreate leaves the streams in NATS as they are: opening a store then creates
+// nothing, and fails with [ErrNoStream] if they do not exist.
+func WithoutCreate() Option { return option(func(c *config) { c.create = false }) }
+
+// WithLeaderReads makes reads ask the leader of the log, and nobody else. That costs a tenth
+// of what a read costs otherwise. But a server that was paused, or is cut off from the
+// others, takes itself for the leader for up to 20 seconds, and answers those who still
+// reach it without what others have appended meanwhile. Appends are not concerned: what is
+// decided on old state is refused.
+//
+// With one replica all reads are of this kind, and are never old.
+func WithLeaderReads() Option { return option(func(c *config) { c.leaderReads = true }) }
+
+// WithIDsFor makes the log remember the ids of events for d only, at least an hour. The
+// default is for ever, which costs each server about 115 bytes of memory for each event. An
+// append that is sent again after more than d is taken for a new one: it is recorded again,
+// or is a conflict if it expects a version. A d below an hour is a
+// *[store.InvalidError].
+func WithIDsFor(d time.Duration) Option { return option(func(c *config) { c.idsFor = d }) }
+
+// defaultReplicas is how many servers keep a log unless one says otherwise.
+const defaultReplicas = 3
+
+func newConfig(options []Option) (*config, error) {
+	c := &config{log: "evolve", create: true}
+	for _, o := range options {
+		o.apply(c)
+	}
+	if !logName.MatchString(c.log) {
+		return nil, invalid("log", fmt.Sprintf("is %q, not 1 to 32 letters and digits of ASCII, - and _", c.log))
+	}
+	if !slices.Contains([]int{0, 1, 3, 5}, c.replicas) {
+		return nil, invalid("replicas", fmt.Sprintf("is %d, not 1, 3 or 5", c.replicas))
+	}
+	if c.idsFor != 0 && c.idsFor < time.Hour {
+		return nil, invalid("ids", fmt.Sprintf("are remembered for %s, less than an hour", c.idsFor))
+	}
+	return c, nil
+}
+
+// Open connects to the servers that url names, creates the log if it does not exist, and
+// returns the store of [store.DefaultTenant]. The store must be closed. Ctx is for opening
+// only.
+//
+// The url has one or more servers, with commas between them. The client learns the others
+// of a cluster from any one of them:
+//
+//	nats://user:secret@a:4222,nats://user:secret@b:4222
+//
+// It is an *[Error] if the servers or the log cannot be used, and a *[store.InvalidError]
+// if an option is invalid. No error has a secret of url in it.
+func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
+	c, err := newConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.ownsConn = true
+	secrets, err := secretsOf(url)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := connect(ctx, url)
+	if err != nil {
+		if ended := ctx.Err(); ended != nil {
+			return nil, ended
+		}
+		return nil, &Error{Kind: kindOf(err, 0), Err: errors.New(redact(err.Error(), secrets))}
+	}
+	s, err := open(ctx, nc, c)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect connects to a server of url, and again for ever when the connection is lost.
+func connect(ctx context.Context, url string) (*nats.Conn, error) {
+	const quiet = 5 * time.Second // after which one asks whether the server is still there
+	in := 10 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		in = min(in, max(time.Until(deadline), time.Millisecond))
+	}
+	return nats.Connect(url, nats.Name("evolve"), nats.Timeout(in), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		nats.PingInterval(quiet), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what is missing is noticed
+}
+
+// secretsOf returns what must not be told of a URL. What does not parse as one is not shown
+// at all.
+func secretsOf(servers string) (secrets []string, err error) {
+	const form = "want nats://user:secret@host:4222, with / ? # @ : , % in a password as %2F %3F %23 %40 %3A %2C %25"
+	for server := range strings.SplitSeq(servers, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) ||
+			(u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+			return nil, &Error{Kind: ErrSettings, Err: errors.New("the URL cannot be used: " + form)}
+		}
+		if u.User != nil {
+			password, _ := u.User.Password()
+			secrets = append(secrets, u.User.String(), password, u.User.Username())
+		}
+	}
+	return secrets, nil
+}
+
+// New is [Open] with a connection that the caller made, and closes after the store. It must
+// not be nil, and its MaxReconnects should be -1, so that it outlives the loss of servers.
+func New(ctx context.Context, nc *nats.Conn, options ...Option) (*Store, error) {
+	c, err := newConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return open(ctx, nc, c)
+}
+
+func open(ctx context.Context, nc *nats.Conn, c *config) (*Store, error) {
+	b, err := newBackend(nc, c)
+	if err != nil {
+		return nil, typed(err)
+	}
+	err = b.prepare(ctx)
+	if err != nil {
+		b.kill()
+		b.wire.close()
+		if ended := ctx.Err(); ended != nil {
+			return nil, ended
+		}
+		return nil, typed(err)
+	}
+	n := 4
+	if b.alone {
+		n = 1 // one disk makes one batch after the other
+	}
+	for range n {
+		b.lanes = append(b.lanes, &lane{backend: b})
+	}
+	b.news.backend = b
+	return &Store{backend: b, tenant: store.DefaultTenant}, nil
+}
+
+func checkServer(version string) error {
+	least, v := [...]int{2, 15, 3}, [3]int{}
+	core, _, _ := strings.Cut(version, "-")
+	if _, err := fmt.Sscanf(core, "%d.%d.%d", &v[0], &v[1], &v[2]); err != nil || slices.Compare(v[:], least[:]) < 0 {
+		return &Error{Kind: ErrSettings, Err: fmt.Errorf(
+			"the server has version %q, and logs need 2.15.3 or later, in which appends survive the loss of a leader: update all servers", version)}
+	}
+	return nil
+}
+
+// prepare creates what does not exist of the log, and checks that it can be used.
+func (b *backend) prepare(ctx context.Context) error {
+	if err := checkServer(b.nc.ConnectedServerVersion()); err != nil {
+		return err
+	}
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		return err
+	}
+	wanted := b.streams()
+	for i := range wanted {
+		want := &wanted[i]
+		info, err := b.stream(ctx, js, want)
+		if err != nil {
+			return err
+		}
+		if err := b.check(&info.Config, want); err != nil {
+			return err
+		}
+		b.alone = info.Config.Replicas == 1
+	}
+	return b.identify(ctx)
+}
+
+// streams returns the streams in NATS of the log: that of the events, and that of what is
+// kept beside them.
+func (b *backend) streams() []jetstream.StreamConfig {
+	replicas := b.replicas
+	if replicas == 0 {
+		replicas = defaultReplicas
+	}
+	events := jetstream.StreamConfig{
+		Name: b.names.stream(), Subjects: []string{b.names.all()}, Description: "a log of evolve",
+		Storage: jetstream.FileStorage, Replicas: replicas, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, Duplicates: 100 * time.Millisecond,
+		DenyDelete: true, DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true, AllowMsgTTL: true,
+		RePublish: &jetstream.RePublish{Source: b.names.allEvents(), Destination: b.names.news() + ".>", HeadersOnly: true},
+	}
+	kept := jetstream.StreamConfig{
+		Name: b.names.keep(), Subjects: []string{b.names.allKept()}, Description: "what evolve keeps beside a log",
+		Storage: jetstream.FileStorage, Replicas: replicas, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, Duplicates: 100 * time.Millisecond,
+		AllowDirect: true,
+	}
+	return []jetstream.StreamConfig{events, kept}
+}
+
+// stream returns the stream as it is, and makes it as wanted if it does not exist. Right
+// after the start of a cluster that does not succeed at once.
+func (b *backend) stream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
+	err = b.wire.retry(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		existing, err := js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) && b.create {
+			existing, err = js.CreateStream(ctx, *want)
+		}
+		if err != nil {
+			return b.cannotOpen(err, want)
+		}
+		info = existing.CachedInfo()
+		return nil
+	})
+	return info, err
+}
+
+// cannotOpen returns err, why a stream was not found or made, as this package has it.
+func (b *backend) cannotOpen(err error, want *jetstream.StreamConfig) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
+		return errNoAnswer
+	}
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return &Error{Kind: ErrSettings, Code: codeNotEnabled, Err: errors.New("JetStream is not enabled on the servers, or not for this account: set jetstream { store_dir: … }")}
+	}
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
+		return err
+	}
+	code := int(api.ErrorCode)
+	switch code {
+	case codeNoStream:
+		return &Error{Kind: ErrNoStream, Code: code, Err: fmt.Errorf("stream %s does not exist", want.Name)}
+	case codeReplicas:
+		return &Error{Kind: ErrSettings, Code: code, Err: fmt.Errorf(
+			"the log is to have %d replicas and the server is not in a cluster: run three, or say WithReplicas(1) for development", want.Replicas)}
+	}
+	return &apiError{Code: api.Code, ErrCode: code, Description: api.Description}
+}
+
+// check returns an error if a stream that exists cannot be used.
+func (b *backend) check(is, want *jetstream.StreamConfig) error {
+	wrong := func(setting, why string) error {
+		return &Error{Kind: ErrSettings, Err: fmt.Errorf("stream %s has %s: %s", is.Name, setting, why)}
+	}
+	events := want.AllowAtomicPublish
+	switch {
+	case is.Replicas == 1 && b.replicas != 1:
+		return wrong("num_replicas: 1", "the loss of its server would be the loss of the log: give it 3, or say WithReplicas(1)")
+	case b.replicas != 0 && is.Replicas != b.replicas:
+		return wrong(fmt.Sprintf("num_replicas: %d", is.Replicas), fmt.Sprintf("want %d", b.replicas))
+	case events && !is.AllowAtomicPublish:
+		return wrong("allow_atomic: false", "want true")
+	case !is.AllowDirect:
+		return wrong("allow_direct: false", "want true")
+	case events && !is.AllowMsgTTL:
+		return wrong("allow_msg_ttl: false", "want true")
+	case is.Storage != jetstream.FileStorage:
+		return wrong("storage: memory", "want file")
+	case is.MaxAge != 0:
+		return wrong("max_age: "+is.MaxAge.String(), "events would be lost: want 0")
+	case is.Discard != jetstream.DiscardNew && (is.MaxMsgs > 0 || is.MaxBytes > 0):
+		return wrong("discard: old, with a limit", "events would be lost: want discard: new")
+	case is.MaxMsgsPerSubject != want.MaxMsgsPerSubject:
+		return wrong(fmt.Sprintf("max_msgs_per_subject: %d", is.MaxMsgsPerSubject), fmt.Sprintf("want %d", want.MaxMsgsPerSubject))
+	case is.Retention != jetstream.LimitsPolicy:
+		return wrong("retention: "+is.Retention.String(), "want limits")
+	case !slices.Equal(is.Subjects, want.Subjects):
+		return wrong(fmt.Sprintf("subjects: %q", is.Subjects), fmt.Sprintf("want %q", want.Subjects))
+	}
+	return nil
+}
+
+// format is that of the messages of a log. A program opens no log with a higher one.
+const format = 1
+
+// mark is the first message of a log.
+type mark struct {
+	Format int    `json:"format"`
+	Log    string `json:"log"` // random
+}
+
+// identify writes the mark of the log and that of what is kept beside it, if they are not
+// there, and reads the one of the log.
+func (b *backend) identify(ctx context.Context) error {
+	for _, m := range []struct{ stream, subject string }{{b.names.keep(), b.names.markKept()}, {b.names.stream(), b.names.mark()}} {
+		var found mark
+		err := b.wire.retry(ctx, func(ctx context.Context) (err error) {
+			found, err = b.marked(ctx, m.stream, m.subject)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if found.Format != format {
+			return &Error{Kind: ErrOtherFormat, Err: fmt.Errorf("stream %s has format %d, this program knows %d", m.stream, found.Format, format)}
+		}
+		b.identity = found.Log
+	}
+	return nil
+}
+
+// marked returns the mark of a stream, which it writes if there is none.
+func (b *backend) marked(ctx context.Context, stream, subject string) (found mark, err error) {
+	m, err := b.wire.newest(ctx, stream, subject)
+	if err != nil {
+		return mark{}, err
+	}
+	if m != nil {
+		if json.Unmarshal(m.data, &found) != nil {
+			return mark{}, damaged("the mark of stream " + stream + " cannot be read")
+		}
+		return found, nil
+	}
+	if !b.create {
+		return mark{}, &Error{Kind: ErrNoStream, Err: fmt.Errorf("stream %s exists, and nobody has opened a log in it", stream)}
+	}
+	data, err := json.Marshal(mark{format, rand.Text()})
+	if err != nil {
+		return mark{}, err
+	}
+	if _, err := b.wire.publish(ctx, expecting(subject, nil, data, 0)); err != nil && !isAmbiguous(err) {
+		return mark{}, err
+	}
+	return mark{}, errBehind // now it is there, from here or from elsewhere: look again
+}

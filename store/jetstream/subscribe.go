@@ -1,0 +1,110 @@
+package jetstream
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+const (
+	// poll is how long a subscription waits at most before it looks at the log.
+	poll = time.Second
+	// maxSubscribed is how many events a page of a subscription has at most.
+	maxSubscribed = 256
+	// manyTries is how often a subscription asks for a page for half a minute each time.
+	manyTries = 2
+)
+
+// Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop. Pages have at
+// most 256 events.
+//
+// If the servers do not answer, Subscribe tries again for about a minute and then continues
+// where it was, or yields the error. If the log is no longer the one that was read, it ends
+// with an error that is [store.ErrLogDiverged].
+func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		if o.Backward {
+			yield(store.Page{}, invalid("backward", "is not possible for a subscription"))
+			return
+		}
+		sub := &subscription{store: s, o: o, reconnects: s.backend.nc.Stats().Reconnects}
+		if o.Limit == 0 || o.Limit > maxSubscribed {
+			sub.o.Limit = maxSubscribed
+		}
+		defer s.backend.news.listen()()
+		sub.run(ctx, yield)
+	}
+}
+
+// subscription is the state of a loop over Subscribe.
+type subscription struct {
+	store      *Store
+	o          store.LogOptions
+	last       store.Checkpoint // the last event that was yielded
+	reconnects uint64           // of the connection when last was found in the log
+}
+
+func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bool) {
+	b := s.store.backend
+	for first := true; ; first = false {
+		news := b.news.next(s.store.tenant)
+		page, err := s.next(ctx)
+		if err != nil {
+			yield(store.Page{}, err)
+			return
+		}
+		changed := page.Next != s.o.From
+		s.o.From = page.Next
+		if n := len(page.Events); n > 0 {
+			s.last = store.Checkpoint{Position: page.Events[n-1].Position, EventID: page.Events[n-1].ID}
+		}
+		if (first || changed) && !yield(page, nil) {
+			return
+		}
+		if page.End {
+			b.wait(ctx, news)
+		}
+	}
+}
+
+// wait returns on news, after a time, or when ctx or the backend ends.
+func (b *backend) wait(ctx context.Context, news <-chan struct{}) {
+	timer := time.NewTimer(poll)
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-b.done:
+	}
+}
+
+// next reads the next page, and tries again while the servers are away.
+func (s *subscription) next(ctx context.Context) (page store.Page, err error) {
+	for range manyTries {
+		err = s.verify(ctx)
+		if err == nil {
+			page, err = s.store.ReadAll(ctx, s.o)
+		}
+		if err == nil || ctx.Err() != nil || store.Definite(err) || !isUnavailable(err) {
+			break
+		}
+	}
+	return page, err
+}
+
+// verify checks, when the connection was lost, that the last event that was yielded is still
+// where it was.
+func (s *subscription) verify(ctx context.Context) error {
+	now := s.store.backend.nc.Stats().Reconnects
+	if now == s.reconnects {
+		return nil
+	}
+	if _, err := store.Resume(ctx, s.store, s.last); err != nil {
+		return err
+	}
+	s.reconnects = now
+	return nil
+}

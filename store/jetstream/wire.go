@@ -1,0 +1,371 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// The times that are waited for an answer before one asks again. A batch may be lost where
+// the leader of the log changes, so nobody waits long for it.
+const (
+	answerIn = 2 * time.Second
+	bound    = 30 * time.Second // of a call, whose ctx may have no end
+)
+
+// wire speaks with the servers by requests, for which the client of NATS has no calls: those
+// for many messages at once, and batches. It is safe for concurrent use.
+type wire struct {
+	nc    *nats.Conn
+	api   string // the beginning of the subjects of the API
+	inbox string // the beginning of the subjects of answers
+	sub   *nats.Subscription
+
+	mu    sync.Mutex
+	calls map[string]*call // by the last token of the subject of the answer; guarded by mu
+	last  uint64           // number of a call; guarded by mu
+}
+
+// call is a request that waits for answers.
+type call struct {
+	answers []*nats.Msg
+	many    bool // answers come until one has a status
+	done    chan struct{}
+}
+
+func newWire(nc *nats.Conn) (*wire, error) {
+	w := &wire{nc: nc, api: "$JS.API.", inbox: nc.NewInbox() + ".", calls: make(map[string]*call)}
+	sub, err := nc.Subscribe(w.inbox+"*", w.answer)
+	if err != nil {
+		return nil, err
+	}
+	w.sub = sub
+	return w, sub.SetPendingLimits(-1, -1)
+}
+
+func (w *wire) close() { _ = w.sub.Unsubscribe() }
+
+// answer takes an answer, which comes in the order in which its server has sent it.
+func (w *wire) answer(m *nats.Msg) {
+	_, name := cutLast(m.Subject)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, ok := w.calls[name]
+	if !ok {
+		return // nobody waits any more
+	}
+	c.answers = append(c.answers, m)
+	if !c.many || m.Header.Get(headerStatus) != "" {
+		delete(w.calls, name)
+		close(c.done)
+	}
+}
+
+func (w *wire) begin(many bool) (c *call, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last++
+	name = strconv.FormatUint(w.last, 36)
+	c = &call{many: many, done: make(chan struct{})}
+	w.calls[name] = c
+	return c, name
+}
+
+func (w *wire) end(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.calls, name)
+}
+
+// ask sends messages, of which the last one asks for an answer, and waits for it for at most
+// in. It returns errNoAnswer if none comes.
+func (w *wire) ask(ctx context.Context, many bool, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
+	c, name := w.begin(many)
+	defer w.end(name)
+	messages[len(messages)-1].Reply = w.inbox + name
+	for _, m := range messages {
+		if err := w.nc.PublishMsg(m); err != nil {
+			return nil, err
+		}
+	}
+	timer := time.NewTimer(in)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+		return nil, w.silent()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if last := c.answers[len(c.answers)-1]; last.Header.Get(headerStatus) == "503" {
+		return nil, nats.ErrNoResponders
+	}
+	return c.answers, nil
+}
+
+// silent returns why no server answers, as far as that is known.
+func (w *wire) silent() error {
+	if err := w.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w", errNoAnswer, nats.ErrPermissionViolation)
+	}
+	return errNoAnswer
+}
+
+// retry calls do until it succeeds or fails for good. It returns what ctx ended with, or
+// after bound what do has returned.
+func (w *wire) retry(ctx context.Context, do func(ctx context.Context) error) error {
+	giveUp := time.Now().Add(bound) //nolint:forbidigo // of the servers
+	for n := 0; ; n++ {
+		err := do(ctx)
+		if err == nil {
+			return nil
+		}
+		if ended := ctx.Err(); ended != nil {
+			return ended
+		}
+		if !isPassing(err) || w.nc.IsClosed() || time.Now().After(giveUp) { //nolint:forbidigo // as above
+			return err
+		}
+		pause(ctx, n)
+	}
+}
+
+// pause waits before attempt n+1, longer each time, or until ctx ends.
+func pause(ctx context.Context, n int) {
+	most := min(time.Millisecond<<min(n, 8), 100*time.Millisecond)
+	timer := time.NewTimer(most/2 + rand.N(most)) //nolint:gosec // no secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// newest asks the leader of a stream for the last message of subject, and returns nil if there
+// is none.
+func (w *wire) newest(ctx context.Context, stream, subject string) (m *message, err error) {
+	var answer struct {
+		Error   *apiError `json:"error"`
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	err = w.request(ctx, "STREAM.MSG.GET."+stream, map[string]string{"last_by_subj": subject}, &answer)
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.Error != nil && answer.Error.ErrCode == codeNone:
+		return nil, nil //nolint:nilnil // there is none
+	case answer.Error != nil:
+		return nil, answer.Error
+	}
+	header := nats.Header{}
+	if len(answer.Message.Header) > 0 {
+		if header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
+			return nil, damaged(fmt.Sprintf("message %d has headers that cannot be read", answer.Message.Seq))
+		}
+	}
+	return &message{answer.Message.Subject, answer.Message.Seq, answer.Message.Time.UTC(), header, answer.Message.Data}, nil
+}
+
+// request sends a request of the API and decodes the answer.
+func (w *wire) request(ctx context.Context, call string, body, answer any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	answers, err := w.ask(ctx, false, answerIn, &nats.Msg{Subject: w.api + call, Data: data})
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answers[0].Data, answer)
+}
+
+// stateOf asks the leader of a stream for the position of its last message, and what time
+// it is there.
+func (w *wire) stateOf(ctx context.Context, stream string) (last uint64, now time.Time, err error) {
+	var answer struct {
+		Error *apiError `json:"error"`
+		Time  time.Time `json:"ts"`
+		State struct {
+			Last uint64 `json:"last_seq"`
+		} `json:"state"`
+	}
+	if err := w.request(ctx, "STREAM.INFO."+stream, struct{}{}, &answer); err != nil {
+		return 0, time.Time{}, err
+	}
+	if answer.Error != nil {
+		return 0, time.Time{}, answer.Error
+	}
+	return answer.State.Last, answer.Time.UTC(), nil
+}
+
+// direct asks any replica of a stream for messages.
+type direct struct {
+	Seq       uint64   `json:"seq,omitempty"`
+	Next      string   `json:"next_by_subj,omitempty"`
+	Batch     int      `json:"batch,omitempty"`
+	MaxBytes  int      `json:"max_bytes,omitempty"`
+	MultiLast []string `json:"multi_last,omitempty"`
+}
+
+// get returns what a replica answers to d, and the answer that ends it, nil for a single
+// message.
+func (w *wire) get(ctx context.Context, stream string, d *direct) (messages []*message, end *nats.Msg, err error) {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	many := d.Batch > 0 || len(d.MultiLast) > 0
+	answers, err := w.ask(ctx, many, answerIn, &nats.Msg{Subject: w.api + "DIRECT.GET." + stream, Data: data})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range answers {
+		switch status := a.Header.Get(headerStatus); status {
+		case "":
+			m, err := stored(a)
+			if err != nil {
+				return nil, nil, err
+			}
+			messages = append(messages, m)
+		case "204", "404", "413":
+			return messages, a, nil
+		default:
+			return nil, nil, &apiError{Code: number(status), Description: "direct get: status " + status + " " + a.Header.Get("Description")}
+		}
+	}
+	return messages, nil, nil
+}
+
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// at returns the message at position, which is there.
+func (w *wire) at(ctx context.Context, stream string, position uint64) (m *message, err error) {
+	err = w.retry(ctx, func(ctx context.Context) error {
+		messages, _, err := w.get(ctx, stream, &direct{Seq: position})
+		if err == nil && len(messages) == 0 {
+			return errBehind
+		}
+		if err == nil {
+			m = messages[0]
+		}
+		return err
+	})
+	return m, err
+}
+
+// snapshot returns the last message of each of subjects that has one, as they were at one
+// moment at a replica that has all messages up to least. One of subjects must have one, and
+// there must be at most 1,024. It returns the position of the last message at that moment.
+func (w *wire) snapshot(ctx context.Context, stream string, subjects []string, least uint64) (last map[string]*message, upTo uint64, err error) {
+	err = w.retry(ctx, func(ctx context.Context) error {
+		messages, end, err := w.get(ctx, stream, &direct{MultiLast: subjects})
+		switch {
+		case err != nil:
+			return err
+		case end == nil || end.Header.Get(headerStatus) == "404":
+			return errBehind
+		case end.Header.Get(headerStatus) == "413":
+			return errTooMany
+		}
+		if pending := end.Header.Get(headerPending); pending != "" && pending != "0" {
+			return errCut
+		}
+		upTo, err = strconv.ParseUint(end.Header.Get(headerUpTo), 10, 64)
+		if err != nil || upTo < least {
+			return errBehind
+		}
+		last = make(map[string]*message, len(messages))
+		for _, m := range messages {
+			last[m.subject] = m
+		}
+		return nil
+	})
+	return last, upTo, err
+}
+
+var (
+	errTooMany = errors.New("more than 1,024 messages at once")
+	errCut     = errors.New("more bytes than a server sends at once")
+)
+
+// acknowledged is the answer to messages that were published.
+type acknowledged struct {
+	Error *apiError `json:"error"`
+	Seq   uint64    `json:"seq"`
+	Count int       `json:"count"`
+}
+
+// publish publishes one message and returns its position.
+func (w *wire) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
+	return w.acknowledge(ctx, answerIn, m)
+}
+
+// batch publishes messages, all of them or none, and returns the position of the last one.
+func (w *wire) batch(ctx context.Context, messages []*nats.Msg) (uint64, error) {
+	id := nuid.Next()
+	size := 0
+	for i, m := range messages {
+		m.Header[headerBatchID] = []string{id}
+		m.Header[headerBatchSeq] = []string{strconv.Itoa(i + 1)}
+		size += len(m.Data)
+	}
+	messages[len(messages)-1].Header[headerCommit] = []string{"1"}
+	const perSecond = 4 << 20 // bytes, of a slow disk
+	return w.acknowledge(ctx, answerIn+time.Duration(size)*time.Second/perSecond, messages...)
+}
+
+func (w *wire) acknowledge(ctx context.Context, in time.Duration, messages ...*nats.Msg) (uint64, error) {
+	answers, err := w.ask(ctx, false, in, messages...)
+	if err != nil {
+		return 0, err
+	}
+	var a acknowledged
+	if err := json.Unmarshal(answers[0].Data, &a); err != nil {
+		return 0, fmt.Errorf("answer to what was published: %w", err)
+	}
+	if a.Error != nil {
+		return 0, a.Error
+	}
+	if len(messages) > 1 && a.Count != len(messages) {
+		return 0, fmt.Errorf("a batch of %d messages was recorded as %d", len(messages), a.Count)
+	}
+	return a.Seq, nil
+}
+
+// expecting returns a message on subject that is refused unless the last one there is at
+// position, 0 for none.
+func expecting(subject string, header nats.Header, data []byte, position uint64) *nats.Msg {
+	if header == nil {
+		header = make(nats.Header, 4)
+	}
+	header[headerExpect] = []string{strconv.FormatUint(position, 10)}
+	return &nats.Msg{Subject: subject, Header: header, Data: data}
+}
+
+// redact returns text without the user and the password of a URL in it.
+func redact(text string, secrets []string) string {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "…")
+		}
+	}
+	return text
+}

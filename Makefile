@@ -44,7 +44,7 @@ run: ## Watch the bank work
 
 .PHONY: test
 test: ## Run the tests of every module with the race detector
-	go test -race $$(go list work | grep -v '/evolve/props$$')
+	go test -race -timeout 20m $$(go list work | grep -v '/evolve/props$$')
 	go test ./props # its laws are a long search in one goroutine, which the race detector makes ten times as long
 	EVOLVE_SCHEDULES=all go test -run '^TestSchedules$$' ./decider/projection
 

@@ -134,7 +134,7 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 		}
 		var balance int64
 		ended := 0
-		all, err := b.statements(ctx)
+		all, err := b.statements(ctx, newProgress(io.Discard))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func TestDeclinedStaysDeclined(t *testing.T) {
 	if !carryUntilCrash(&fragile{Store: st}, false) {
 		t.Fatal("the courier does not settle")
 	}
-	all, err := b.statements(ctx)
+	all, err := b.statements(ctx, newProgress(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestPatience(t *testing.T) {
 			time.Sleep(30 * time.Minute)
 			do("bob", account.Open{Owner: "Bob"})
 			time.Sleep(29 * time.Minute)
-			if all, err := b.statements(t.Context()); err != nil || all["bob"].Received != 40 || all["ann"].Refunded != 0 {
+			if all, err := b.statements(t.Context(), newProgress(io.Discard)); err != nil || all["bob"].Received != 40 || all["ann"].Refunded != 0 {
 				t.Errorf("after 59 minutes: %+v, %v", all, err)
 			}
 			time.Sleep(2 * time.Minute)
@@ -368,7 +368,7 @@ func TestPatience(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all, err := b.statements(t.Context()); err != nil || all["ann"].Refunded != 50 || all["ann"].Delivered != 1 || all["ann"].balance() != 60 {
+		if all, err := b.statements(t.Context(), newProgress(io.Discard)); err != nil || all["ann"].Refunded != 50 || all["ann"].Delivered != 1 || all["ann"].balance() != 60 {
 			t.Errorf("after an hour: %+v, %v", all, err)
 		}
 	})

@@ -42,6 +42,9 @@ func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writ
 	err := withCourier(ctx, b, func(c *courier) error {
 		progress := newProgress(stderr)
 		defer progress.end()
+		if err := progress.watch("transfers", c.position, func() error { return c.settle(ctx) }); err != nil {
+			return err
+		}
 		return lines(input, func(number int, line []byte) error {
 			progress.at(number)
 			r, err := parseLine(line)
@@ -61,7 +64,7 @@ func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writ
 		return err
 	}
 	took := time.Since(began)
-	all, err := b.statements(ctx)
+	all, err := b.statements(ctx, newProgress(stderr))
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type courier struct {
 type transfers interface {
 	Run(ctx context.Context, send process.Send[transfer.Command]) error
 	WaitFor(ctx context.Context, position uint64, instances ...string) error
+	Progress() process.Progress
 }
 
 // newCourier returns a courier that remembers in the store of b, or, if that cannot keep
@@ -58,6 +59,12 @@ func (c *courier) run(ctx context.Context) {
 	c.err = c.process.Run(ctx, process.To(c.bank.accounts, func(cmd transfer.Command) (string, account.Command) {
 		return cmd.Account, cmd.Command
 	}))
+}
+
+// position returns up to where the transfers have handled the log, and how long it is.
+func (c *courier) position() (position, head uint64) {
+	is := c.process.Progress()
+	return is.Position, is.Head
 }
 
 // settle returns when nothing is left to do: all events are handled, and what was

@@ -24,18 +24,50 @@ func newProgress(w io.Writer) *progress {
 
 // at shows that n are done.
 func (p *progress) at(n int) {
-	if p.w == nil || n%64 != 0 {
+	if n%64 == 0 {
+		p.show(func() string { return fmt.Sprintf("%d done, %.0f/s", n, float64(n)/time.Since(p.began).Seconds()) })
+	}
+}
+
+// watch calls do, and shows up to where of all it is meanwhile, as of says.
+func (p *progress) watch(what string, of func() (position, head uint64), do func() error) error {
+	if p.w == nil {
+		return do()
+	}
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	tick := time.NewTicker(showEvery)
+	defer tick.Stop()
+	defer p.end()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			p.show(func() string {
+				position, head := of()
+				return fmt.Sprintf("%s: event %d of %d, %d%%", what, position, head, 100*position/max(head, 1))
+			})
+		}
+	}
+}
+
+const showEvery = 100 * time.Millisecond
+
+// show shows what text returns, if it is time for it.
+func (p *progress) show(text func() string) {
+	if p.w == nil {
 		return
 	}
 	now := time.Now()
-	if now.Sub(p.began) < time.Second || now.Sub(p.shown) < 100*time.Millisecond {
+	if now.Sub(p.began) < time.Second || now.Sub(p.shown) < showEvery {
 		return
 	}
 	p.shown = now
 	p.end()
-	text := fmt.Sprintf("%d done, %.0f/s", n, float64(n)/now.Sub(p.began).Seconds())
-	p.width = len(text)
-	fmt.Fprint(p.w, text)
+	line := text()
+	p.width = len(line)
+	fmt.Fprint(p.w, line)
 }
 
 // end clears the line.

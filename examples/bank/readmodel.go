@@ -71,7 +71,7 @@ func readAll(from rows) (map[string]statement, error) {
 	return all, from.Err()
 }
 
-func sqliteStatements(ctx context.Context, st *sqlite.Store) (all map[string]statement, err error) {
+func sqliteStatements(ctx context.Context, st *sqlite.Store, shown *progress) (all map[string]statement, err error) {
 	p := projection.New(st, st, "statements", movements(), func(_ context.Context, tx *sqlite.Tx, e projection.Event[recorded]) error {
 		_, err := tx.Exec(addToStatement, addition(e.Event)...)
 		return err
@@ -79,7 +79,7 @@ func sqliteStatements(ctx context.Context, st *sqlite.Store) (all map[string]sta
 		_, err := tx.Exec(createStatements)
 		return err
 	})
-	if err := catchUp(ctx, st, p); err != nil {
+	if err := catchUp(ctx, st, p, shown); err != nil {
 		return nil, err
 	}
 	err = st.Update(ctx, func(tx *sqlite.Tx) error {
@@ -94,7 +94,7 @@ func sqliteStatements(ctx context.Context, st *sqlite.Store) (all map[string]sta
 	return all, err
 }
 
-func postgresStatements(ctx context.Context, st *postgres.Store) (all map[string]statement, err error) {
+func postgresStatements(ctx context.Context, st *postgres.Store, shown *progress) (all map[string]statement, err error) {
 	p := projection.New(st, st, "statements", movements(), func(_ context.Context, tx *postgres.Tx, e projection.Event[recorded]) error {
 		tx.Queue(addToStatement, addition(e.Event)...) // all of a transaction go out together
 		return nil
@@ -102,7 +102,7 @@ func postgresStatements(ctx context.Context, st *postgres.Store) (all map[string
 		_, err := tx.Exec(ctx, createStatements)
 		return err
 	})
-	if err := catchUp(ctx, st, p); err != nil {
+	if err := catchUp(ctx, st, p, shown); err != nil {
 		return nil, err
 	}
 	err = st.Update(ctx, func(tx *postgres.Tx) error {
@@ -117,12 +117,13 @@ func postgresStatements(ctx context.Context, st *postgres.Store) (all map[string
 	return all, err
 }
 
-// catchUp runs a projection until it has all that the log has. A service runs it as long
-// as itself, in a goroutine of its own.
+// catchUp runs a projection until it has all that the log has, and shows how far it is. A
+// service runs it as long as itself, in a goroutine of its own.
 func catchUp(ctx context.Context, log store.Log, p interface {
 	Run(ctx context.Context) error
 	WaitFor(ctx context.Context, position uint64, keys ...string) error
-},
+	Progress() projection.Progress
+}, shown *progress,
 ) error {
 	head, err := log.Head(ctx)
 	if err != nil {
@@ -134,7 +135,9 @@ func catchUp(ctx context.Context, log store.Log, p interface {
 		defer close(ended)
 		stop(p.Run(ctx)) // and so ends the wait
 	}()
-	err = p.WaitFor(ctx, head)
+	err = shown.watch("statements", func() (position, _ uint64) { return p.Progress().Position, head }, func() error {
+		return p.WaitFor(ctx, head)
+	})
 	stop(nil)
 	<-ended
 	return err

@@ -72,17 +72,21 @@ func entry(s statement, event account.Event) statement {
 }
 
 // statements returns the statements of all accounts: those of a table, where the store
-// has tables, or else folded from the log.
-func (b *bank) statements(ctx context.Context) (map[string]statement, error) {
+// has tables, or else folded from the log. It shows how far it is, on shown.
+func (b *bank) statements(ctx context.Context, shown *progress) (map[string]statement, error) {
 	switch st := b.store.(type) {
 	case *sqlite.Store:
-		return sqliteStatements(ctx, st)
+		return sqliteStatements(ctx, st, shown)
 	case *postgres.Store:
-		return postgresStatements(ctx, st)
+		return postgresStatements(ctx, st, shown)
 	}
 	view := statements()
 	all := view.Start()
-	err := b.log(ctx, func(r recorded) { all = view.Evolve(all, r) })
+	err := b.log(ctx, func(r recorded) {
+		all = view.Evolve(all, r)
+		shown.at(int(r.Position)) //nolint:gosec // a position is no longer than the log
+	})
+	shown.end()
 	return all, err
 }
 

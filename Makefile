@@ -33,6 +33,10 @@ MUTANTS   ?= 20
 SEED      ?= 1
 VERSION   ?= v0.0.0-ci
 UPDATE    ?=
+STORES    ?=
+ROUNDS    ?= 5
+TIME      ?= 100ms
+WRITE     ?=
 
 .PHONY: help
 help: ## Show this help
@@ -63,6 +67,7 @@ check: lint deps generated documented test ## Everything CI requires: format, li
 lint: $(LINT) ## Vet, lint and check the format of every module
 	go vet work
 	go build -o $(BIN)/decidervet ./cmd/decidervet
+	cd bench/peers && GOWORK=off CGO_ENABLED=0 go vet ./... && GOWORK=off CGO_ENABLED=0 $(LINT) run ./... # not in go.work; no compiler of C
 	@rc=0; for m in $(MODULES); do (cd $$m && go vet -vettool=$(BIN)/decidervet ./... && $(LINT) run ./...) || rc=1; done; exit $$rc
 
 .PHONY: fmt
@@ -91,6 +96,10 @@ documented: ## Prove that llms.txt is up to date
 bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp COUNT=n)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) work | tee bench.out
 	@$(STAT) bench.out
+
+.PHONY: bench-peers
+bench-peers: ## Compare with other libraries, as Markdown (STORES=memory,sqlite ROUNDS=5 TIME=100ms; WRITE=1 also puts it into docs/performance.md)
+	cd bench/peers && GOWORK=off go run . -rounds $(ROUNDS) -time $(TIME) $(if $(STORES),-stores $(STORES)) $(if $(WRITE),-write)
 
 .PHONY: cover
 cover: ## Report the coverage of the tests, per function and as coverage.html
@@ -122,6 +131,7 @@ setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin, and say h
 .PHONY: tidy
 tidy: ## Tidy every module
 	GOWORK=off go mod tidy
+	cd bench/peers && GOWORK=off go mod tidy
 	@for m in $(NESTED); do (cd $$m && go mod edit $(LOCAL) && \
 		{ rc=0; GOWORK=off go mod tidy || rc=$$?; go mod edit $(REMOTE); exit $$rc; }); done
 

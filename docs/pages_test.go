@@ -148,3 +148,22 @@ func stable(report string) string {
 	}
 	return report
 }
+
+// TestPerformance checks that the page about speed shows the results of the last comparison that was written down, and
+// no others.
+func TestPerformance(t *testing.T) {
+	t.Parallel()
+	results, err := os.ReadFile(filepath.Join(root, "bench", "peers", "results.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begins, ends = "<!-- results: make bench-peers WRITE=1 -->\n", "<!-- end of results -->\n"
+	page := pages(t)[filepath.Join(root, "docs", "performance.md")]
+	_, rest, _ := strings.Cut(page, begins)
+	if shown, _, found := strings.Cut(rest, ends); !found || shown != "\n"+string(results)+"\n" {
+		t.Errorf("docs/performance.md does not show bench/peers/results.md between %q and %q: make bench-peers WRITE=1 writes both", begins, ends)
+	}
+	if !strings.Contains(string(results), "\n| replay-10k |") {
+		t.Error("bench/peers/results.md has no tables")
+	}
+}

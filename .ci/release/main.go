@@ -82,7 +82,7 @@ func parts(tree string) ([]part, error) {
 	var all []part
 	for file := range strings.Lines(files) {
 		dir := filepath.Dir(strings.TrimSpace(file))
-		if dir == "bench" || strings.HasPrefix(dir, ".ci") || strings.Contains(dir, "testdata") {
+		if strings.HasPrefix(dir+"/", "bench/") || strings.HasPrefix(dir, ".ci") || strings.Contains(dir, "testdata") {
 			continue
 		}
 		p := part{root + "/" + dir, dir}

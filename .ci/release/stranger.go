@@ -49,6 +49,17 @@ func stranger(tree, version string, update bool) error {
 			fmt.Fprintf(&adds, "\t%s\n", m)
 		}
 	}
+	for _, path := range []string{root + "/cmd/decidervet", root + "/cmd/vsa"} {
+		added, err := s.tool(path)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-50s %2d modules, as a tool\n", path+"@"+version, len(added))
+		fmt.Fprintf(&adds, "-tool %s %d\n", path, len(added))
+		for _, m := range added {
+			fmt.Fprintf(&adds, "\t%s\n", m)
+		}
+	}
 	if err := compare(filepath.Join(tree, ".ci", "release", "adds.txt"), adds.String(), update); err != nil {
 		return err
 	}
@@ -156,6 +167,30 @@ func (s *visitor) get(p part) (added []string, err error) {
 	if err := s.importAll(dir, p); err != nil {
 		return nil, err
 	}
+	return requires(dir)
+}
+
+// tool gets the command path as a tool of an empty module, runs it, and returns what the
+// module then requires.
+func (s *visitor) tool(path string) (added []string, err error) {
+	dir, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	if err := command(dir, s.env, "go", "get", "-tool", path+"@"+s.version); err != nil {
+		return nil, err
+	}
+	if err := command(dir, s.env, "go", "mod", "tidy"); err != nil {
+		return nil, err
+	}
+	if err := command(dir, s.env, "go", "tool", filepath.Base(path), "-V=full"); err != nil {
+		return nil, err
+	}
+	return requires(dir)
+}
+
+// requires returns the modules that the go.mod in dir requires.
+func requires(dir string) (added []string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evolvego/evolve/cmd/vsa/internal/config"
+	"github.com/evolvego/evolve/cmd/vsa/internal/model"
 	"github.com/evolvego/evolve/cmd/vsa/internal/scaffold"
 )
 
@@ -36,6 +37,9 @@ func newGenerate(o *options) *cobra.Command {
 			}
 			if len(args) > 1 {
 				req.Feature = args[1]
+			}
+			if err := finish(cmd, o); err != nil {
+				return err
 			}
 			c, p, err := o.load()
 			if err != nil {
@@ -65,7 +69,7 @@ func newGenerate(o *options) *cobra.Command {
 					return err
 				}
 			}
-			return apply(cmd, plan, c.Root, dryRun, format)
+			return apply(cmd, plan, p, dryRun, format)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -91,6 +95,19 @@ func newGenerate(o *options) *cobra.Command {
 	f.BoolVar(&req.Force, "force", false, "replace the file of the slice, if git has no changes of it")
 	f.StringVar(&format, "format", "text", "the `FORMAT` of the output: text or json")
 	return cmd
+}
+
+// finish writes what an interrupted run has left to write.
+func finish(cmd *cobra.Command, o *options) error {
+	c, err := config.Find(".", o.config)
+	if err != nil {
+		return err
+	}
+	n, err := scaffold.Finish(c.Dir)
+	if n > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "vsa: wrote %d files that an interrupted run had left\n", n)
+	}
+	return err
 }
 
 // contexts returns the names of the contexts, for completion.
@@ -119,8 +136,9 @@ func clean(c *config.Config, plan *scaffold.Plan) error {
 	return nil
 }
 
-// apply checks a plan and writes it, or prints it as a diff.
-func apply(cmd *cobra.Command, plan *scaffold.Plan, root string, dryRun bool, format string) error {
+// apply checks a plan for a project, if there is one, and writes it, or prints it as a
+// diff.
+func apply(cmd *cobra.Command, plan *scaffold.Plan, p *model.Project, dryRun bool, format string) error {
 	if format != "text" && format != "json" {
 		return usagef("--format is %q: it is text or json", format)
 	}
@@ -128,8 +146,8 @@ func apply(cmd *cobra.Command, plan *scaffold.Plan, root string, dryRun bool, fo
 	if err != nil {
 		return err
 	}
-	if root != "" {
-		if err := plan.Check(root); err != nil {
+	if p != nil {
+		if err := plan.Check(p); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ func newInit(_ *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := apply(cmd, plan, "", dryRun, "text"); err != nil || dryRun {
+			if err := apply(cmd, plan, nil, dryRun, "text"); err != nil || dryRun {
 				return err
 			}
 			return existing(cmd, plan.Dir)
@@ -43,7 +43,7 @@ func newInit(_ *options) *cobra.Command {
 
 // existing names the deciders that are in the module already, outside of the contexts.
 func existing(cmd *cobra.Command, dir string) error {
-	p, err := model.Load(dir, ".", nil)
+	p, err := model.Load(dir, ".")
 	if _, ok := errors.AsType[*model.TypesError](err); ok {
 		return nil // go mod tidy comes first
 	}

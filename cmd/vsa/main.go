@@ -126,7 +126,7 @@ func (o *options) load() (*config.Config, *model.Project, error) {
 		return nil, nil, err
 	}
 	began := time.Now()
-	p, err := model.Load(c.Dir, c.Root, nil)
+	p, err := model.Load(c.Dir, c.Root)
 	if err == nil && o.verbose {
 		fmt.Fprintf(os.Stderr, "vsa: %s: %d packages under %s in %v\n", c.File, len(p.Packages), c.Root, time.Since(began).Round(time.Millisecond))
 	}

@@ -71,26 +71,34 @@ func TestScript(t *testing.T) { //nolint:paralleltest // testscript.Run makes it
 	})
 }
 
-// vsa runs vsa in dir and returns its status and output.
-func vsa(t *testing.T, dir, stdin string, args ...string) (status int, stdout, stderr string) {
-	t.Helper()
+// program returns a command that runs vsa in dir.
+func program(tb testing.TB, dir string, args ...string) *exec.Cmd {
+	tb.Helper()
 	path, err := binary()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd := exec.CommandContext(tb.Context(), path, args...)
+	cmd.Dir = dir
+	return cmd
+}
+
+// vsa runs vsa in dir and returns its status and output.
+func vsa(tb testing.TB, dir, stdin string, args ...string) (status int, stdout, stderr string) {
+	tb.Helper()
+	cmd := program(tb, dir, args...)
 	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(stdin), &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	_ = cmd.Run()
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 // must runs vsa and fails the test unless it succeeds.
-func must(t *testing.T, dir string, args ...string) string {
-	t.Helper()
-	status, stdout, stderr := vsa(t, dir, "", args...)
+func must(tb testing.TB, dir string, args ...string) string {
+	tb.Helper()
+	status, stdout, stderr := vsa(tb, dir, "", args...)
 	if status != 0 {
-		t.Fatalf("vsa %s: status %d\n%s%s", strings.Join(args, " "), status, stdout, stderr)
+		tb.Fatalf("vsa %s: status %d\n%s%s", strings.Join(args, " "), status, stdout, stderr)
 	}
 	return stdout
 }
@@ -152,7 +160,23 @@ func TestSteps(t *testing.T) {
 	gocmd(t, dir, "vet", "./...")
 	gocmd(t, dir, "test", "-short", "./...")
 	must(t, dir, "validate", "--strict")
+	lint(t, dir)
 	compare(t, dir, filepath.Join(vsatest.Root(t), "examples", "slices"))
+}
+
+// lint runs the default linters of golangci-lint in dir, where make has installed it.
+func lint(t *testing.T, dir string) {
+	t.Helper()
+	installed, err := filepath.Glob(filepath.Join(vsatest.Root(t), ".bin", "golangci-lint-v*"))
+	if err != nil || len(installed) == 0 {
+		t.Logf("golangci-lint is not in .bin: make setup; what vsa writes is not linted (%v)", err)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), installed[len(installed)-1], "run", "--no-config", "--allow-parallel-runners", "./...")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("golangci-lint: %v\n%s", err, out)
+	}
 }
 
 // compare checks that an example of the repository is what the steps give.
@@ -240,6 +264,9 @@ func drawFeatures(t *rapid.T) features {
 	}
 	if rapid.Bool().Draw(t, "query") {
 		f.Commands = append(f.Commands, []string{"generate", "accounts", "get-total", "--feature-type", "query", "--aggregate", "account", "--field", "fa:string"})
+	}
+	if rapid.Bool().Draw(t, "list") { // with switches, the store of the context has no transactions
+		f.Commands = append(f.Commands, []string{"generate", "accounts", "list-totals", "--feature-type", "query", "--list", "--aggregate", "account", "--field", "fa:string"})
 	}
 	return f
 }

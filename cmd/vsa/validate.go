@@ -66,7 +66,7 @@ func newValidate(o *options) *cobra.Command {
 
 // once validates and reports.
 func (v *validation) once(cmd *cobra.Command, o *options, args []string) error {
-	result, c, err := v.check(cmd.Context(), o, args)
+	result, c, p, err := v.check(cmd.Context(), o, args)
 	if err != nil {
 		return err
 	}
@@ -74,10 +74,10 @@ func (v *validation) once(cmd *cobra.Command, o *options, args []string) error {
 	case v.baseline:
 		return writeBaseline(cmd.OutOrStdout(), c, result)
 	case v.fix:
-		if err := v.fixed(cmd, c, result); err != nil || v.dryRun {
+		if err := v.fixed(cmd, c, p, result); err != nil || v.dryRun {
 			return err
 		}
-		if result, _, err = v.check(cmd.Context(), o, args); err != nil {
+		if result, _, _, err = v.check(cmd.Context(), o, args); err != nil {
 			return err
 		}
 	}
@@ -96,22 +96,22 @@ func (v *validation) verdict(result *rules.Result) error {
 
 // check runs the rules, and decidervet if asked. A run that looks at nothing is an
 // error.
-func (v *validation) check(ctx context.Context, o *options, args []string) (*rules.Result, *config.Config, error) {
+func (v *validation) check(ctx context.Context, o *options, args []string) (*rules.Result, *config.Config, *model.Project, error) {
 	c, p, err := o.load()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if len(p.Contexts) == 0 {
-		return nil, nil, usagef("there is no context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
+		return nil, nil, nil, usagef("there is no context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
 	}
 	result, err := rules.Run(p, c, v.rules)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if v.vet && (len(v.rules) == 0 || slices.Contains(v.rules, "VSA027")) && c.Rules["VSA027"] != rules.Off {
 		found, err := vet(ctx, c, p)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		result.Findings = append(result.Findings, found...)
 		rules.Sort(result.Findings)
@@ -121,7 +121,7 @@ func (v *validation) check(ctx context.Context, o *options, args []string) (*rul
 			return !slices.ContainsFunc(args, func(arg string) bool { return inPackage(c, f.File, arg) })
 		})
 	}
-	return result, c, nil
+	return result, c, p, nil
 }
 
 // inPackage reports whether a file, relative to vsa.yaml, is in the packages that an
@@ -228,7 +228,7 @@ func (v *validation) report(cmd *cobra.Command, result *rules.Result) error {
 }
 
 // fixed applies the fixes of findings, and lowers budgets.
-func (v *validation) fixed(cmd *cobra.Command, c *config.Config, result *rules.Result) error {
+func (v *validation) fixed(cmd *cobra.Command, c *config.Config, p *model.Project, result *rules.Result) error {
 	plan := &scaffold.Plan{Dir: c.Dir}
 	for _, f := range result.Findings {
 		for _, i := range f.Fix {
@@ -251,7 +251,7 @@ func (v *validation) fixed(cmd *cobra.Command, c *config.Config, result *rules.R
 	if err != nil {
 		return err
 	}
-	if err := plan.Check(c.Root); err != nil {
+	if err := plan.Check(p); err != nil {
 		return err
 	}
 	if v.dryRun {

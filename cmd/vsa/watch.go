@@ -44,7 +44,7 @@ func (v *validation) watching(cmd *cobra.Command, o *options, args []string) err
 	var last []string
 	var verdict error
 	again := func() {
-		result, _, err := v.check(ctx, o, args)
+		result, _, _, err := v.check(ctx, o, args)
 		if ctx.Err() != nil {
 			return
 		}

@@ -42,8 +42,9 @@ type Project struct {
 	Routes     []*Route
 	Codecs     []*Codec
 
-	decls map[*types.Func]*decl
-	names map[*types.TypeName]string // the stored names of events
+	loader *loader
+	decls  map[*types.Func]*decl
+	names  map[*types.TypeName]string // the stored names of events
 }
 
 // Context is a bounded context: a directory under the root.
@@ -143,16 +144,11 @@ type decl struct {
 // TypesError is code that does not type-check, which nothing can be read from.
 type TypesError struct{ Errors []packages.Error }
 
-// Error says what is wrong first, and where.
-func (e *TypesError) Error() string { return Explain(e.Errors, nil) }
-
-// Explain returns the first error that is not among known, with its place if it has one,
-// and how many more there are.
-func Explain(all []packages.Error, known *TypesError) string {
+// Error returns the first error, with its place if it has one, and how many more there are.
+func (e *TypesError) Error() string {
 	var left []packages.Error
-	for _, e := range all {
-		again := func(k packages.Error) bool { return k.Msg == e.Msg }
-		if (known == nil || !slices.ContainsFunc(known.Errors, again)) && !slices.ContainsFunc(left, again) {
+	for _, e := range e.Errors {
+		if !slices.ContainsFunc(left, func(k packages.Error) bool { return k.Msg == e.Msg }) {
 			left = append(left, e)
 		}
 	}
@@ -165,20 +161,22 @@ func Explain(all []packages.Error, known *TypesError) string {
 	return text
 }
 
-// Load reads the packages under root of the module in dir, as if files were as in
-// overlay, whose keys are absolute paths. It returns a *[TypesError] if the code does
-// not type-check.
-func Load(dir, root string, overlay map[string][]byte) (*Project, error) {
+// Load reads the packages under root of the module in dir. It returns a *[TypesError] if
+// the code does not type-check.
+func Load(dir, root string) (*Project, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // as the go command names it
+		return nil, err
+	}
 	p := &Project{Dir: dir, Root: path.Clean(filepath.ToSlash(root)), Fset: token.NewFileSet(), decls: map[*types.Func]*decl{}, names: map[*types.TypeName]string{}}
-	all, err := packages.Load(&packages.Config{
-		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports |
-			packages.NeedTypes | packages.NeedTypesInfo | packages.NeedSyntax | packages.NeedModule | packages.NeedForTest,
-		Dir: dir, Fset: p.Fset, Tests: true, Overlay: overlay,
-	}, "./"+p.Root+"/...")
+	if p.loader, err = newLoader(dir, p.Fset); err != nil {
+		return nil, fmt.Errorf("load the packages under %s: %w", p.Root, err)
+	}
+	p.Module = p.loader.module
+	all, err := p.loader.under(p.Root)
 	if err != nil {
 		return nil, fmt.Errorf("load the packages under %s: %w", p.Root, err)
 	}
@@ -203,20 +201,23 @@ func Load(dir, root string, overlay map[string][]byte) (*Project, error) {
 	return p, nil
 }
 
+// Check type-checks the project as if files had the texts of overlay, by their absolute
+// names. It returns a *[TypesError] if that fails.
+func (p *Project) Check(overlay map[string][]byte) error {
+	all, err := p.loader.with(overlay).under(p.Root)
+	if err != nil {
+		return err
+	}
+	return new(Project).sort(all)
+}
+
 // sort tells packages from tests, and refuses what does not type-check.
 func (p *Project) sort(all []*packages.Package) error {
 	var broken TypesError
 	for _, pkg := range all {
-		for _, e := range pkg.Errors {
-			if !strings.Contains(e.Msg, "matched no packages") {
-				broken.Errors = append(broken.Errors, e)
-			}
-		}
-		if pkg.Module != nil {
-			p.Module = pkg.Module.Path
-		}
+		broken.Errors = append(broken.Errors, pkg.Errors...)
 		switch {
-		case strings.HasSuffix(pkg.ID, ".test"), len(pkg.Syntax) == 0:
+		case len(pkg.Syntax) == 0:
 		case pkg.ForTest != "":
 			p.Tests = append(p.Tests, pkg)
 		default:

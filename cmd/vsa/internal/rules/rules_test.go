@@ -34,7 +34,7 @@ func validate(t *testing.T, archive string) *rules.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := model.Load(c.Dir, c.Root, nil)
+	p, err := model.Load(c.Dir, c.Root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestOurOwn(t *testing.T) {
 	for _, dir := range []string{"examples/bank", "examples/cinema"} {
 		c := config.Default()
 		c.Dir, c.Root = filepath.Join(vsatest.Root(t), filepath.FromSlash(dir)), "."
-		p, err := model.Load(c.Dir, c.Root, nil)
+		p, err := model.Load(c.Dir, c.Root)
 		if err != nil {
 			t.Fatal(err)
 		}

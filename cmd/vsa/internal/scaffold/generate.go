@@ -77,7 +77,8 @@ type data struct {
 	Fills, OneFilled                            bool
 	Events                                      []filled
 	Samples, Handled, On, Done                  []string
-	Send, OnWords, IDField                      string
+	Send, OnWords, IDField, Run                 string
+	Foreign, Projected                          bool
 	RootPackage, RootPath, Program, Root        string
 }
 
@@ -323,7 +324,7 @@ func (g *generator) contextFiles(edge ...string) error {
 		}
 	}
 	for _, name := range edge {
-		helper := map[string]string{"command.go": "command", "query.go": "query", "list.go": "list", "http.go": "problem"}[name]
+		helper := map[string]string{"command.go": "command", "query.go": "query", "list.go": "list", "listlog.go": "listLog", "http.go": "problem"}[name]
 		if g.ctx != nil && g.ctx.API != nil && g.ctx.API.Types.Scope().Lookup(helper) != nil {
 			continue
 		}

@@ -18,8 +18,6 @@ import (
 	"strings"
 	"text/template"
 
-	"golang.org/x/tools/go/packages"
-
 	"github.com/evolvego/evolve/cmd/vsa/internal/config"
 	"github.com/evolvego/evolve/cmd/vsa/internal/edit"
 	"github.com/evolvego/evolve/cmd/vsa/internal/model"
@@ -98,9 +96,8 @@ func lineOf(text []byte, inserted string) int {
 	return 1
 }
 
-// Check type-checks the project as the plan would leave it, and returns the first error
-// that is not there today.
-func (p *Plan) Check(root string) error {
+// Check type-checks the project as the plan would leave it.
+func (p *Plan) Check(project *model.Project) error {
 	changes, err := p.Changes()
 	if err != nil {
 		return err
@@ -108,70 +105,14 @@ func (p *Plan) Check(root string) error {
 	overlay := map[string][]byte{}
 	for _, c := range changes {
 		if path.Ext(c.Path) == ".go" {
-			overlay[filepath.Join(p.Dir, filepath.FromSlash(c.Path))] = c.After
+			overlay[filepath.Join(project.Dir, filepath.FromSlash(c.Path))] = c.After
 		}
 	}
-	if _, err = model.Load(p.Dir, root, overlay); err == nil {
-		return nil
+	err = project.Check(overlay)
+	if _, ok := errors.AsType[*model.TypesError](err); ok { // of the plan, not of the project
+		return fmt.Errorf("nothing was written, because the result would not compile: %s", err.Error())
 	}
-	var broken *model.TypesError
-	if !errors.As(err, &broken) {
-		return err
-	}
-	_, before := model.Load(p.Dir, root, nil)
-	var known *model.TypesError
-	errors.As(before, &known)
-	for _, e := range broken.Errors {
-		if known == nil || !slices.ContainsFunc(known.Errors, func(k packages.Error) bool { return k.Msg == e.Msg }) {
-			return fmt.Errorf("nothing was written, because the result would not compile: %s", model.Explain(broken.Errors, known))
-		}
-	}
-	return nil
-}
-
-// Write writes the plan. Each file is written under a temporary name and renamed, so an
-// interrupted run leaves the old file or the new one. The files that others need come
-// first, and those that use them last.
-func (p *Plan) Write() error {
-	changes, err := p.Changes()
-	if err != nil {
-		return err
-	}
-	for _, isNew := range []bool{true, false} {
-		for _, c := range changes {
-			if (c.Before == nil) != isNew {
-				continue
-			}
-			if err := WriteFile(filepath.Join(p.Dir, filepath.FromSlash(c.Path)), c.After); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// WriteFile replaces or creates a file whole.
-func WriteFile(name string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // source code is for everybody
-		return err
-	}
-	mode := fs.FileMode(0o644)
-	if info, err := os.Stat(name); err == nil {
-		mode = info.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".vsa-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return err
 }
 
 // Templates returns the names and texts of the templates.

@@ -3,6 +3,7 @@ package scaffold
 import (
 	"cmp"
 	"fmt"
+	"go/ast"
 	"go/types"
 	"path"
 	"slices"
@@ -206,6 +207,7 @@ func (g *generator) query() error {
 		left = nil
 	}
 	if g.req.List {
+		d.Foreign = foreign
 		return g.listQuery(left)
 	}
 	if len(left) == 0 {
@@ -259,10 +261,23 @@ func (g *generator) listQuery(left []string) error {
 	if err != nil {
 		return err
 	}
-	line := func(mux, recv, log, _, st string) string {
-		return fmt.Sprintf("%s.HandleFunc(%q, list(%s.%s, %s.%s, %s.Load))", mux, pattern, recv, log, recv, st, d.Package)
+	d.IDField, d.Projected = model.Pascal(g.aggName), g.target()
+	if !d.Projected { // its store cannot keep the entries
+		line := func(mux, recv, log, _, st string) string {
+			return fmt.Sprintf("%s.HandleFunc(%q, listLog(%s.%s, %s.%s, %s.Load))", mux, pattern, recv, log, recv, st, d.Package)
+		}
+		return g.readerFiles("listview", "listlog.go", pattern, line)
 	}
-	return g.readerFiles("listview", "list.go", pattern, line)
+	line := func(mux, recv, log, _, st string) string {
+		return fmt.Sprintf("%[1]s.HandleFunc(%[2]q, list(%[3]s.%[4]s, %[5]s.Projection(%[3]s.%[6]s, %[3]s.%[6]s), %[5]s.Load))", mux, pattern, recv, log, d.Package, st)
+	}
+	d.Run = d.Package + ".Projection(" + d.Receiver + ".store, " + d.Receiver + ".store).Run"
+	if err := g.readerFiles("listview", "list.go", pattern, line); err != nil || g.ctx == nil || g.ctx.API == nil {
+		return err
+	}
+	return g.running(func(recv, st, _ string) string {
+		return fmt.Sprintf("%[1]s.Projection(%[2]s.%[3]s, %[2]s.%[3]s).Run", d.Package, recv, st)
+	})
 }
 
 // readerFiles plans the files of a query, and its route.
@@ -345,12 +360,23 @@ func (g *generator) reactor() error {
 		}
 		g.plan.Notes = append(g.plan.Notes, fmt.Sprintf("%s: say in pending what the %s holds", path.Join(dir, file), d.Send))
 	}
-	return g.running()
+	if r := g.there(); r != nil && r.Used {
+		return nil
+	}
+	return g.running(func(recv, st, run string) string {
+		if g.target() {
+			return fmt.Sprintf("func(ctx context.Context) error { return %[1]s.Run(ctx, %[2]s.%[3]s, %[2]s.%[3]s, %[2]s.%[4]s) }", d.Package, recv, st, run)
+		}
+		return fmt.Sprintf("func(ctx context.Context) error { return %s.Run(ctx, %s.%s, %s.%s) }", d.Package, recv, st, recv, run)
+	})
 }
 
 // target reports whether the store of the context has transactions, so that a process
-// can keep its instances there.
+// or a projection can keep its state there. A new context has such a store.
 func (g *generator) target() bool {
+	if g.ctx == nil || g.ctx.API == nil {
+		return true
+	}
 	fn := g.p.RoutesOf(g.ctx)
 	return fn != nil && g.field(fn, func(t types.Type) bool {
 		update, _, _ := types.LookupFieldOrMethod(t, true, nil, "Update")
@@ -365,26 +391,24 @@ func qualify(pkg, name string) string {
 	return pkg + "." + name
 }
 
-// running adds the process to what Run of its context runs.
-func (g *generator) running() error {
+// running adds what line makes, from the names of the receiver and its fields, to what
+// Run of the context runs, unless the slice is there.
+func (g *generator) running(line func(recv, st, run string) string) error {
 	d := g.data
-	if r := g.there(); r != nil && r.Used {
-		return nil
-	}
-	line := func(recv, st, run string) string {
-		if g.target() {
-			return fmt.Sprintf("func(ctx context.Context) error { return %[1]s.Run(ctx, %[2]s.%[3]s, %[2]s.%[3]s, %[2]s.%[4]s) }", d.Package, recv, st, run)
-		}
-		return fmt.Sprintf("func(ctx context.Context) error { return %s.Run(ctx, %s.%s, %s.%s) }", d.Package, recv, st, recv, run)
-	}
 	routes := g.p.RoutesOf(g.ctx)
 	fn := g.p.Method(g.ctx.API, "Run", func(s *types.Signature) bool { return s.Recv() != nil && s.Params().Len() == 1 })
 	if fn == nil || routes == nil || receiver(fn) == "" {
 		g.byHand(g.dir(), line(d.Receiver, "store", d.Runner))
 		return nil
 	}
-	call, st, run := g.p.CallIn(g.ctx.API, fn, "together"), g.field(fn, isStore), g.field(fn, g.isRunner)
-	if call == nil || st == "" || run == "" {
+	if g.mentions(fn, d.PackagePath) {
+		return nil
+	}
+	call, st, run := g.p.CallIn(g.ctx.API, fn, "together"), g.field(fn, isStore), ""
+	if g.agg != nil {
+		run = g.field(fn, g.isRunner)
+	}
+	if call == nil || st == "" || run == "" && g.req.Kind == Reactor {
 		g.byHand(g.p.At(fn.Pos()).String(), line(receiver(fn), "store", d.Runner))
 		return nil
 	}
@@ -398,4 +422,17 @@ func (g *generator) running() error {
 	}
 	g.plan.Inserts = append(g.plan.Inserts, i)
 	return g.imported(s, d.PackagePath)
+}
+
+// mentions reports whether the body of a method of the context uses a package.
+func (g *generator) mentions(fn *ast.FuncDecl, importPath string) bool {
+	found := false
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			pkg, ok := g.ctx.API.TypesInfo.Uses[id].(*types.PkgName)
+			found = found || ok && pkg.Imported().Path() == importPath
+		}
+		return !found
+	})
+	return found
 }

@@ -16,8 +16,8 @@ import (
 const maxBody = 1 << 16
 
 // command returns the handler of a command. It reads a B from the body, as JSON, and
-// runs the command that of makes of it on the stream {id}. It answers with the version,
-// as ETag.
+// runs the command that of makes of it on the stream {id}. It answers with the version, as
+// ETag, and with the position in the log, as Position.
 func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], of func(body B) C) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		opts, err := runnerhttp.Options(r)
@@ -37,6 +37,7 @@ func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], of f
 			return
 		}
 		runnerhttp.SetETag(w.Header(), out.Version)
+		runnerhttp.SetPosition(w.Header(), out.Position)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

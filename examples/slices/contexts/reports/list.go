@@ -5,22 +5,39 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 
-	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/decider/runner/runnerhttp"
 )
 
-// list returns the handler of a query about many streams. It answers with what load
-// returns, as JSON.
-func list[V any](log *slog.Logger, st store.Log, load func(context.Context, store.Log) (V, error)) http.HandlerFunc {
+// patience is how long a query waits for its read model.
+const patience = 5 * time.Second
+
+// list returns the handler of a query on p. It answers with what load returns, as JSON. A
+// client that sends the Position of its last command as At-Least reads what it wrote.
+func list[V any, T projection.Tx, E any](
+	log *slog.Logger, p *projection.Projection[T, E], load func(context.Context, *projection.Projection[T, E]) (V, error),
+) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		answer, err := load(r.Context(), st)
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		position, err := runnerhttp.AtLeast(r)
+		if err == nil && position > 0 {
+			err = p.WaitFor(ctx, position)
+		}
+		if err != nil {
+			problem(log, w, r, err)
+			return
+		}
+		answer, err := load(ctx, p)
 		if err != nil {
 			problem(log, w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
-			log.WarnContext(r.Context(), "answer not written", "path", r.URL.Path, "error", err)
+			log.WarnContext(ctx, "answer not written", "path", r.URL.Path, "error", err)
 		}
 	}
 }

@@ -28,5 +28,5 @@ func New(st Store, log *slog.Logger) *Reports {
 
 // Routes adds the routes of the context to mux.
 func (r *Reports) Routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /reports/owners", list(r.log, r.store, listowners.Load))
+	mux.HandleFunc("GET /reports/owners", list(r.log, listowners.Projection(r.store, r.store), listowners.Load))
 }

@@ -3,11 +3,15 @@ package reports
 import (
 	"context"
 	"sync"
+
+	"github.com/evolvego/evolve/examples/slices/contexts/reports/internal/listowners"
 )
 
 // Run runs what reacts to events until ctx ends. If nothing does, it returns at once.
 func (r *Reports) Run(ctx context.Context) error {
-	return together(ctx)
+	return together(ctx,
+		listowners.Projection(r.store, r.store).Run,
+	)
 }
 
 // together runs all of runs until ctx ends or one of them fails.

@@ -18,6 +18,6 @@ func Run[T projection.Tx](ctx context.Context, log process.Store, target project
 	events := codec.Events(codec.From(account.StreamType, account.Codec(), func(r *store.Recorded, e account.Event) Event {
 		return Event{r.Stream.ID, e}
 	}))
-	return process.New(log, target, "WelcomeBonus", Process(), events).
+	return process.New(log, target, "accounts/welcome-bonus", Process(), events).
 		Run(ctx, process.To(accounts, func(c Command) (string, account.Command) { return c.Account, c.Command }))
 }

@@ -3,9 +3,10 @@ package listowners
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/store"
 
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts"
@@ -28,30 +29,38 @@ func evolve(entry Entry, event accounts.Published) Entry {
 	return entry
 }
 
-// Load returns the entries of all accounts in log, by their ids.
-func Load(ctx context.Context, log store.Log) (map[string]Entry, error) {
-	view, codec, entries := View(), accounts.PublishedCodec(), map[string]Entry{}
-	o := store.LogOptions{Filter: store.Filter{StreamTypes: []string{accounts.StreamType}}}
+// Event is an event of the account with the id Account.
+type Event struct {
+	Account string
+	Event   accounts.Published
+}
+
+// Projection returns the projection that keeps the entries in target. When you change what
+// evolve does, add WithVersion(2): the entries are then made again.
+func Projection[T projection.Tx](log store.Log, target projection.Target[T]) *projection.Projection[T, Event] {
+	// This codec does not tell which names it knows, so what accounts publishes
+	// later needs no new version.
+	all := struct {
+		codec.Codec[accounts.Published]
+	}{accounts.PublishedCodec()}
+	events := codec.Events(codec.From(accounts.StreamType, all, func(r *store.Recorded, e accounts.Published) Event {
+		return Event{r.Stream.ID, e}
+	}))
+	view := decider.MapViewEvent(View(), func(e Event) (accounts.Published, bool) { return e.Event, true })
+	return projection.Documents(log, target, "reports/list-owners", events, view, func(e Event) (string, bool) { return e.Account, true })
+}
+
+// Load returns the entries of all accounts in p, by their ids.
+func Load[T projection.Tx](ctx context.Context, p *projection.Projection[T, Event]) (map[string]Entry, error) {
+	entries, from := map[string]Entry{}, ""
 	for {
-		page, err := log.ReadAll(ctx, o)
-		if err != nil {
-			return nil, fmt.Errorf("read the log: %w", err)
+		page, err := projection.Scan[Entry](ctx, p, from, "", 0)
+		if err != nil || len(page) == 0 {
+			return entries, err
 		}
-		for i := range page.Events {
-			id := page.Events[i].Stream.ID
-			entry, ok := entries[id]
-			if !ok {
-				entry = view.Start()
-			}
-			events, err := codec.Decode(nil, page.Events[i:i+1])
-			if err != nil {
-				return nil, err
-			}
-			entries[id] = view.Fold(entry, events...)
+		for _, e := range page {
+			entries[e.Key] = e.State
 		}
-		if page.End {
-			return entries, nil
-		}
-		o.From = page.Next
+		from = page[len(page)-1].Key + "\x01" // the next one there can be: an id has no NUL
 	}
 }

@@ -1,8 +1,13 @@
-// Command mutants asks whether the tests of a package notice when its code is wrong.
-// It makes small changes to the code, one at a time, runs the tests on each, and names
-// the changes that no test has noticed:
+// Command mutants asks whether the tests notice when the code of a package is wrong. It
+// makes small changes to the code, one at a time, runs the tests on each, and names the
+// changes that no test notices:
 //
-//	go run ./internal/mutants -n 30 -seed 1 ./props
+//	go run ./internal/mutants -n 30 -seed 1 ./store/memory
+//
+// The tests of the package itself come first. A change that they do not notice goes to
+// the packages of the module that import it, the quickest first, but only to those whose
+// tests run the changed line. All these tests must pass without a change; how long they
+// take then decides how long they may take with one.
 //
 // The files stay as they are: go test gets the changed one as an overlay. The same seed
 // makes the same changes. A change that does not compile does not count, and one that
@@ -10,146 +15,131 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"go/ast"
-	"go/format"
 	"go/parser"
 	"go/token"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
 func main() {
-	n := flag.Int("n", 20, "how many mutants to try in each package")
-	seed := flag.Uint64("seed", 1, "which ones")
-	limit := flag.Duration("timeout", 2*time.Minute, "how long the tests of a mutant may take")
+	var s settings
+	flag.IntVar(&s.n, "n", 20, "how many mutants to try in each package")
+	flag.Uint64Var(&s.seed, "seed", 1, "which ones")
+	flag.BoolVar(&s.short, "short", true, "run the tests with -short")
+	flag.BoolVar(&s.alone, "alone", false, "run only the tests of the package itself")
+	flag.StringVar(&s.only, "only", "", "change only lines of the files whose `name:line` begins so")
+	flag.DurationVar(&s.slow, "slow", time.Minute, "leave out importing packages whose tests take longer")
 	flag.Parse()
 	survived := 0
 	for _, dir := range flag.Args() {
-		s, err := try(context.Background(), os.Stdout, dir, *n, *seed, *limit)
+		alive, err := try(context.Background(), os.Stdout, dir, s)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
 			os.Exit(2) //nolint:forbidigo // this is main
 		}
-		survived += s
+		survived += alive
 	}
 	if survived > 0 {
 		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
+// settings say which mutants are tried, and on which tests.
+type settings struct {
+	n            int
+	seed         uint64
+	short, alone bool
+	only         string
+	slow         time.Duration
+}
+
 // mutant is a change of a file, not made yet.
 type mutant struct {
-	file string
-	line int
-	what string
-	make func() // changes the syntax tree
+	change
+	file string // as an absolute path
 	tree *ast.File
 	set  *token.FileSet
 }
 
-// try runs the tests of the package in dir on n mutants, tells w of each, and returns
+// where returns the base name of the mutant's file, and the line.
+func (m mutant) where() string {
+	return fmt.Sprintf("%s:%d", filepath.Base(m.file), m.set.Position(m.at).Line)
+}
+
+// try runs the tests on s.n mutants of the package in dir, tells w of each, and returns
 // how many survived.
-func try(ctx context.Context, w io.Writer, dir string, n int, seed uint64, limit time.Duration) (survived int, err error) {
-	all, err := count(dir)
+func try(ctx context.Context, w io.Writer, dir string, s settings) (survived int, err error) {
+	all, err := mutantsOf(dir)
 	if err != nil {
 		return 0, err
 	}
-	order := rand.New(rand.NewPCG(seed, 0)).Perm(all) //nolint:gosec // repeatable on purpose
+	if len(all) == 0 {
+		return 0, fmt.Errorf("there is no code to change in %s", dir)
+	}
+	tmp, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(tmp)
+	tests, err := testsOf(ctx, w, dir, tmp, s)
+	if err != nil {
+		return 0, err
+	}
 	tried := 0
-	for _, i := range order {
-		if tried == n {
+	for _, i := range rand.New(rand.NewPCG(s.seed, 0)).Perm(len(all)) { //nolint:gosec // repeatable on purpose
+		if tried == s.n {
 			break
 		}
-		mutants, err := mutantsOf(dir) // a fresh tree for each
+		if !strings.HasPrefix(all[i].where(), s.only) {
+			continue
+		}
+		fresh, err := mutantsOf(dir) // a syntax tree that no earlier mutant has changed
 		if err != nil {
 			return survived, err
 		}
-		m := mutants[i]
-		m.make()
-		fate, err := m.test(ctx, dir, limit)
+		f, err := tests.try(ctx, fresh[i])
 		if err != nil {
 			return survived, err
 		}
-		if fate == invalid {
+		if f.invalid {
 			continue
 		}
 		tried++
-		if fate == alive {
+		if f.by == "" {
 			survived++
 		}
-		fmt.Fprintf(w, "%-8s  %s:%d  %s\n", fate, m.file, m.line, m.what)
+		fmt.Fprintf(w, "%-8s  %s  %s%s\n", f.word(), all[i].where(), all[i].what, f.killer())
 	}
 	fmt.Fprintf(w, "%s: %d of %d mutants survived\n", dir, survived, tried)
 	return survived, nil
 }
 
-func count(dir string) (int, error) {
-	mutants, err := mutantsOf(dir)
-	if err == nil && len(mutants) == 0 {
-		err = fmt.Errorf("there is no code to change in %s", dir)
-	}
-	return len(mutants), err
+// fate is what became of a mutant.
+type fate struct {
+	invalid bool   // it does not compile
+	by      string // the test that notices it, or how else it was noticed; empty if it was not
 }
 
-// What became of a mutant.
-const (
-	invalid = "invalid" // it does not compile
-	alive   = "SURVIVED"
-	killed  = "killed"
-)
-
-// test runs the tests of dir with m in place of its file.
-func (m mutant) test(ctx context.Context, dir string, limit time.Duration) (fate string, err error) {
-	var code bytes.Buffer
-	if err := format.Node(&code, m.set, m.tree); err != nil {
-		return invalid, nil
+func (f fate) word() string {
+	if f.by == "" {
+		return "SURVIVED"
 	}
-	tmp, err := os.MkdirTemp("", "mutants")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	changed, overlay := filepath.Join(tmp, "changed.go"), filepath.Join(tmp, "overlay.json")
-	original, err := filepath.Abs(m.file)
-	if err != nil {
-		return "", err
-	}
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(changed, code.Bytes(), 0o600); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
-		return "", err
-	}
-	if err := run(ctx, limit, dir, "vet", "-overlay="+overlay, "."); err != nil {
-		return invalid, nil // it does not compile
-	}
-	if err := run(ctx, limit, dir, "test", "-short", "-failfast", "-overlay="+overlay, "."); err != nil {
-		return killed, nil // as it should
-	}
-	return alive, nil
+	return "killed"
 }
 
-func run(ctx context.Context, limit time.Duration, dir string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // on our own code
-	cmd.Dir = dir
-	cmd.WaitDelay = time.Second
-	return cmd.Run()
+func (f fate) killer() string {
+	if f.by == "" {
+		return ""
+	}
+	return "  by " + f.by
 }
 
 // mutantsOf returns what can be changed in the code of dir, always in the same order.
@@ -162,6 +152,10 @@ func mutantsOf(dir string) (all []mutant, err error) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
+		name, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
 		set := token.NewFileSet()
 		tree, err := parser.ParseFile(set, name, nil, parser.ParseComments)
 		if err != nil {
@@ -172,7 +166,7 @@ func mutantsOf(dir string) (all []mutant, err error) {
 		}
 		ast.Inspect(tree, func(node ast.Node) bool {
 			for _, c := range changes(node) {
-				all = append(all, mutant{name, set.Position(node.Pos()).Line, c.what, c.make, tree, set})
+				all = append(all, mutant{c, name, tree, set})
 			}
 			return true
 		})

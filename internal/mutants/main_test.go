@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,35 +9,61 @@ import (
 	"time"
 )
 
-// TestTry checks, on a package of its own, that what a test notices is killed, and what
-// none does survives.
-func TestTry(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+// module writes a package m, and a package user that tests a part of it.
+func module(t *testing.T, mTest string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	for name, code := range map[string]string{
 		"go.mod": "module example.com/m\n\ngo 1.26.0\n",
 		"m.go": "package m\n\nfunc Tested(a int) bool { return a < 3 }\n\n" +
-			"func Untested(a int) bool { return a > 10 }\n",
-		"m_test.go": "package m\n\nimport \"testing\"\n\nfunc TestTested(t *testing.T) {\n" +
-			"\tif Tested(3) || !Tested(2) {\n\t\tt.Fatal(\"wrong\")\n\t}\n}\n",
+			"func Untested(a int) bool { return a > 10 }\n\n" +
+			"func Used(a int) bool { return a == a*a }\n",
+		"m_test.go": "package m\n\nimport \"testing\"\n\nfunc TestTested(t *testing.T) {\n" + mTest + "}\n",
+		"user/user_test.go": "package user\n\nimport (\n\t\"testing\"\n\n\t\"example.com/m\"\n)\n\nfunc TestUser(t *testing.T) {\n" +
+			"\tt.Run(\"one\", func(t *testing.T) {\n\t\tif m.Used(2) {\n\t\t\tselect {}\n\t\t}\n\t})\n}\n",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o600); err != nil {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(code), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Run("all", func(t *testing.T) {
-		var out strings.Builder
-		survived, err := try(t.Context(), &out, dir, 100, 1, time.Minute)
-		if err != nil || survived != 2 {
-			t.Fatalf("%d survived, want 2: %v\n%s", survived, err, out.String())
+	return dir
+}
+
+// TestTry checks, on a package of its own, that what a test notices is killed, also one
+// of another package, and what none does survives.
+func TestTry(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "\tif Tested(3) || !Tested(2) {\n\t\tt.Fatal(\"wrong\")\n\t}\n")
+	var out strings.Builder
+	survived, err := try(t.Context(), &out, dir, settings{n: 100, seed: 1, slow: time.Minute})
+	if err != nil || survived != 3 {
+		t.Fatalf("%d survived, want 3: %v\n%s", survived, err, out.String())
+	}
+	for _, want := range []string{
+		"killed    m.go:3  `a < 3`: < becomes <=  by m.TestTested\n",
+		"killed    m.go:3  3 becomes 4  by m.TestTested\n",
+		"SURVIVED  m.go:5  `a > 10`: > becomes >=\n",
+		"SURVIVED  m.go:5  10 becomes 11\n",
+		"killed    m.go:7  `a == a*a`: == becomes !=  by user, fatal error: all goroutines are asleep - deadlock!\n",
+		"SURVIVED  m.go:7  `a * a`: * becomes /\n",
+		"3 of 6 mutants survived",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
-		for _, want := range []string{
-			"killed    " + filepath.Join(dir, "m.go") + ":3  < becomes <=", ":3  3 becomes 4",
-			"SURVIVED  " + filepath.Join(dir, "m.go") + ":5  > becomes >=", "2 of 4 mutants survived",
-		} {
-			if !strings.Contains(out.String(), want) {
-				t.Errorf("%q is missing in\n%s", want, out.String())
-			}
-		}
-	})
+	}
+}
+
+// TestTry_red checks that tests that fail without any change are not believed.
+func TestTry_red(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "\tt.Fatal(\"always\")\n")
+	_, err := try(context.WithoutCancel(t.Context()), t.Output(), dir, settings{n: 1, alone: true})
+	if err == nil || !strings.Contains(err.Error(), "m.TestTested fails without any change") {
+		t.Fatalf("got %v, want the name of the test", err)
+	}
 }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -177,5 +180,60 @@ func TestWithClaimsPanics(t *testing.T) {
 		if text := panics(t, f); !strings.HasPrefix(text, "runner: WithClaims: ") {
 			t.Errorf("%s: panics with %q", name, text)
 		}
+	}
+}
+
+// unhurried is a memory store whose appends take time, in which a batch can form.
+type unhurried struct{ *memory.Store }
+
+func (s unhurried) Append(ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.Append(ctx, stream, expected, events)
+}
+
+// TestClaimsThatPanic checks that a claims function that panics on an event costs the
+// command of that event alone: nothing of it is recorded, and the others are served, in
+// the same batch too.
+func TestClaimsThatPanic(t *testing.T) {
+	t.Parallel()
+	for name, grouped := range map[string]bool{"runner": false, "group": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newAccounts(unhurried{memory.New()}).WithClaims(func(_ string, _ account, e event, _ account) []store.Claim {
+					if e == (deposited{13}) {
+						panic("claims")
+					}
+					return nil
+				})
+				g := runner.NewGroup(r)
+				defer g.Close()
+				handle := r.Handle
+				if grouped {
+					handle = g.Handle
+				}
+				if _, err := handle(t.Context(), "a", open{"ann"}); err != nil {
+					t.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				for _, n := range []int{1, 2, 13, 3, 4} {
+					wg.Go(func() {
+						if n == 13 {
+							if text := panics(t, func() { _, _ = handle(t.Context(), "a", deposit{n}) }); text != "claims" {
+								t.Errorf("panic %q, want that of the claims", text)
+							}
+							return
+						}
+						if _, err := handle(t.Context(), "a", deposit{n}); err != nil {
+							t.Errorf("a call beside one whose claims panic = %v", err)
+						}
+					})
+				}
+				wg.Wait()
+				if at, err := r.Load(t.Context(), "a"); err != nil || at.Version != 5 || at.State.Balance != 10 {
+					t.Errorf("Load = %+v, %v, want a balance of 10 at version 5", at, err)
+				}
+			})
+		})
 	}
 }

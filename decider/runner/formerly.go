@@ -74,11 +74,12 @@ func (f *former) Append(ctx context.Context, s store.Stream, expected store.Expe
 	return f.where(ctx, s, func(s store.Stream) (store.Appended, error) { return f.st.Append(ctx, s, expected, events) })
 }
 
-// where calls do with the stream that has the events of s.
+// where calls do with the stream that has the events of s. If that cannot be found, nothing
+// is sent: the error matches store.ErrRefused.
 func (f *former) where(ctx context.Context, s store.Stream, do func(store.Stream) (store.Appended, error)) (store.Appended, error) {
 	page, err := f.st.Read(ctx, s, store.ReadOptions{Limit: 1, ReadOnly: true})
 	if err != nil {
-		return store.Appended{}, err
+		return store.Appended{}, unsent(s, err)
 	}
 	if page.Head > 0 || s.Type != f.today {
 		return do(s)
@@ -87,13 +88,17 @@ func (f *former) where(ctx context.Context, s store.Stream, do func(store.Stream
 		was := store.Stream{Type: streamType, ID: s.ID}
 		page, err := f.st.Read(ctx, was, store.ReadOptions{Limit: 1, ReadOnly: true})
 		if err != nil {
-			return store.Appended{}, err
+			return store.Appended{}, unsent(was, err)
 		}
 		if page.Head > 0 {
 			return do(was)
 		}
 	}
 	return do(s)
+}
+
+func unsent(s store.Stream, err error) error {
+	return fmt.Errorf("%w: nothing was sent: read %s: %w", store.ErrRefused, s, err)
 }
 
 // formerClaims is a former that can claim keys.

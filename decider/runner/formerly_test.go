@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
+	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
 func adder(streamType string, st store.Store) *runner.Runner[int, int, int] {
@@ -122,6 +124,36 @@ func TestFormerlyClaims(t *testing.T) {
 		}
 	}()
 	r.Formerly("Count")
+}
+
+// TestFormerlyUnread checks that a command whose stream cannot be found when it is to be
+// appended is known not to be recorded: nothing was sent.
+func TestFormerlyUnread(t *testing.T) {
+	t.Parallel()
+	for failing := range 4 { // of the reads of both types, to load and to append
+		for name, claimed := range map[string]bool{"plain": false, "claims": true} {
+			ctx, st := t.Context(), memory.New()
+			if _, err := adder("Counter", st).Handle(ctx, "a", 1); err != nil {
+				t.Fatal(err)
+			}
+			f := faults.Wrap(st, 1, faults.Rate{})
+			f.NextRead(slices.Concat(make([]faults.Fault, failing), []faults.Fault{faults.Down})...)
+			r := adder("Sum", f.Store()).Formerly("Counter")
+			if claimed {
+				r = r.WithClaims(func(_ string, _, n, _ int) []store.Claim { return []store.Claim{{Key: strconv.Itoa(n)}} })
+			}
+			_, err := r.Handle(ctx, "a", 2, runner.CommandID("once"))
+			if !errors.Is(err, faults.ErrInjected) || errors.Is(err, runner.ErrUnknownOutcome) {
+				t.Errorf("%s, read %d fails: Handle = %v, want the error of the read, and no doubt", name, failing+1, err)
+			}
+			if failing > 1 && (!store.Definite(err) || !strings.Contains(err.Error(), "nothing was sent: read ")) {
+				t.Errorf("%s, read %d fails: Handle = %v, want that nothing was sent", name, failing+1, err)
+			}
+			if out, err := r.Handle(ctx, "a", 2, runner.CommandID("once")); err != nil || out.Replayed || out.State != 3 {
+				t.Errorf("%s, after read %d failed: Handle = %+v, %v, want state 3", name, failing+1, out, err)
+			}
+		}
+	}
 }
 
 func TestFormerlyPanics(t *testing.T) {

@@ -23,6 +23,10 @@ func updateBugs() map[string][]string {
 			"ScanDocuments goes on after the update", "LoadCheckpoint goes on after the update", "SaveCheckpoint goes on after the update",
 			"SaveDocuments goes on after the update", "SaveSnapshot goes on after the update", "a done transaction writes",
 		},
+		"Update/a write of the store in its function does not wait for it": {
+			"a write in an update waits", "a write in an update is refused and kept", "a write in an update fails untyped",
+			"a write in an update is told and lost", "an update forgets documents",
+		},
 		"Update/nobody sees a part of it before it is committed": {
 			"events of an update are seen before", "snapshots of an update are seen before", "checkpoints of an update are seen before",
 			"claims of an update are seen before", "documents of an update are seen before",

@@ -44,7 +44,7 @@ type plain struct {
 	freed       map[string]store.Stream // by a bug
 	leases      map[string]store.Lease
 	docs        map[docKey]store.Document
-	turn        *sync.RWMutex         // held by a transaction, and shared by others that write
+	turn        *turn                 // held by a transaction, and shared by others that write
 	cache       map[uint64]store.Page // by a bug
 }
 
@@ -76,7 +76,7 @@ func (b *backend) tenant(id string) *plain {
 		reserved: make(map[string]bool), held: make(map[string]store.Event), created: make(map[store.Stream]uint64),
 		snapshots: make(map[snapshotKey]store.Snapshot), checkpoints: make(map[string]store.Checkpoint),
 		holders: make(map[string]store.Stream), freed: make(map[string]store.Stream), leases: make(map[string]store.Lease),
-		cache: make(map[uint64]store.Page), docs: make(map[docKey]store.Document), turn: &sync.RWMutex{},
+		cache: make(map[uint64]store.Page), docs: make(map[docKey]store.Document), turn: &turn{},
 	}
 	if first := b.tenants[store.DefaultTenant]; first != nil {
 		p.leak(first)
@@ -208,7 +208,9 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 		}
 		return store.Appended{}, err
 	}
-	p.turn.RLock()
+	if done, err := p.turn.joined(ctx, p, func() { _, _ = p.record(ctx, s, events) }); done {
+		return store.Appended{Version: uint64(len(events))}, err
+	}
 	defer p.turn.RUnlock()
 	contended := p.calls.Add(1) > 1
 	defer p.calls.Add(-1)

@@ -156,7 +156,9 @@ func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if err != nil && !p.is("snapshot unchecked") {
 		return err
 	}
-	p.turn.RLock()
+	if done, err := p.turn.joined(ctx, p, func() {}); done {
+		return err
+	}
 	defer p.turn.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -257,7 +259,9 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 		return err
 	}
 	if !p.is("a checkpoint that is held is saved") {
-		p.turn.RLock()
+		if done, err := p.turn.joined(ctx, p, func() { p.checkpoints[name] = to }); done {
+			return err
+		}
 		defer p.turn.RUnlock()
 	}
 	p.mu.Lock()

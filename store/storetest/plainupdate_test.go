@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/evolvego/evolve/store"
@@ -24,12 +26,48 @@ type plainTx struct {
 
 var _ store.Tx = (*plainTx)(nil)
 
+// turn is held by an Update, and shared by others that write.
+type turn struct {
+	sync.RWMutex
+
+	by    atomic.Uint64 // the goroutine of the Update
+	after []func()      // what it does at its end, by a bug
+}
+
+// joined takes the turn. Where it would wait for itself, in an Update, the write is done
+// with, and write is called only by a bug.
+func (t *turn) joined(ctx context.Context, p *plain, write func()) (done bool, err error) {
+	if t.by.Load() != goroutine() {
+		t.RLock()
+		return false, nil
+	}
+	switch p.bug {
+	case "a write in an update waits":
+		<-ctx.Done()
+		return true, ctx.Err()
+	case "a write in an update is refused and kept":
+		t.after = append(t.after, write)
+	case "a write in an update fails untyped":
+		return true, errors.New("busy")
+	case "a write in an update is told and lost":
+		return true, nil
+	}
+	return true, fmt.Errorf("%w: a write in its own Update", store.ErrInvalid)
+}
+
+// goroutine returns the number of the goroutine that calls it.
+func goroutine() (n uint64) {
+	var text [32]byte
+	_, _ = fmt.Sscanf(string(text[:runtime.Stack(text[:], false)]), "goroutine %d", &n)
+	return n
+}
+
 // copied returns a copy of p that shares nothing which either of them changes.
 func (p *plain) copied() *plain {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := *p
-	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{})}, &sync.RWMutex{}
+	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{})}, &turn{}
 	q.log, q.streams = slices.Clone(p.log), maps.Clone(p.streams)
 	for s := range q.streams {
 		q.streams[s] = slices.Clip(q.streams[s])
@@ -107,6 +145,16 @@ func (p *plain) Update(ctx context.Context, do func(tx *plainTx) error) error {
 	} else {
 		p.turn.Lock()
 		defer p.turn.Unlock()
+		p.turn.by.Store(goroutine())
+		defer func() {
+			p.turn.by.Store(0)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for _, write := range p.turn.after {
+				write()
+			}
+			p.turn.after = nil
+		}()
 	}
 	p.mu.Lock()
 	err := p.ready(ctx)

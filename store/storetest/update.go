@@ -92,6 +92,7 @@ func updateClauses() []clause {
 		{"its function is not called under a context that has ended", updateEnded},
 		{"a context that ends meanwhile leaves all of it or nothing", updateEndsMeanwhile},
 		{"its transaction is of no use after it returns", updateTxIsDone},
+		{"a write of the store in its function does not wait for it", updateBesideItself},
 		{"nobody sees a part of it before it is committed", updateIsUnseen},
 		{"it sees what it has written", updateSeesItself},
 		{"it reads streams as they are with what it has appended", updateReads},

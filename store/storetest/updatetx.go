@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -57,6 +58,40 @@ func updateSeesItself(t *check) {
 		t.Fatalf("the transaction was told of positions %d and %d, and after it the stream has %d events that are at others",
 			again.Position, next.Position, len(all))
 	}
+}
+
+// updateBesideItself has the function of an Update write by the store, not by its
+// transaction. Where that has to wait for the Update it would wait for itself, and is
+// refused at once; elsewhere it is a write of its own.
+func updateBesideItself(t *check) {
+	ctx, cancel := context.WithTimeout(t.ctx, t.patience)
+	defer cancel()
+	s, w := newStream("beside"), newWritten("beside itself")
+	consumer, to := newConsumer(), store.Checkpoint{Position: 7, EventID: "seventh"}
+	var appended, saved error
+	t.update(t.store, func(tx store.Tx) error {
+		_, appended = t.store.Append(ctx, s, store.NoStream, newEvents(2))
+		saved = as[store.Checkpoints](t, t.store).SaveCheckpoint(ctx, consumer, store.Checkpoint{}, to)
+		return w.write(tx)
+	})
+	if ctx.Err() != nil {
+		t.Fatalf("a write of the store in the function of an Update has not returned for %s: it waits for the Update, and so for itself", t.patience)
+	}
+	for call, err := range map[string]error{"Append": appended, "SaveCheckpoint": saved} {
+		if err != nil && !store.Definite(err) {
+			t.Fatalf("%s of the store in the function of an Update = %v, want success, or a definite error such as one that matches ErrInvalid", call, err)
+		}
+	}
+	if appended != nil {
+		t.wantNoStream(t.store, s, "an append of the store in the function of an Update that was refused")
+	} else if all := t.all(t.store, s); len(all) != 2 {
+		t.Fatalf("an append of the store in the function of an Update was told that it succeeded, and its stream has %d events, want 2", len(all))
+	}
+	got, err := as[store.Checkpoints](t, t.store).LoadCheckpoint(t.ctx, consumer)
+	if err != nil || (got == to) != (saved == nil) {
+		t.Fatalf("after SaveCheckpoint of the store in the function of an Update = %v, LoadCheckpoint = %+v, %v", saved, got, err)
+	}
+	t.wantWritten(t.store, w, true, "after an Update with writes of the store in its function")
 }
 
 func updateGoesOn(t *check) {

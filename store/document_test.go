@@ -58,6 +58,21 @@ func TestValidateDocuments(t *testing.T) {
 	}
 }
 
+// TestValidateDocumentsTotal checks that documents may have as much data together as is
+// documented, and not a byte more.
+func TestValidateDocumentsTotal(t *testing.T) {
+	t.Parallel()
+	docs := tooMuch()
+	last := len(docs) - 1
+	if err := store.ValidateDocuments(docs[:last]); err != nil {
+		t.Errorf("ValidateDocuments of exactly MaxBatchData = %v", err)
+	}
+	docs[last].Data = docs[last].Data[:1]
+	if invalid, ok := errors.AsType[*store.InvalidError](store.ValidateDocuments(docs)); !ok || invalid.Field != "documents" {
+		t.Errorf("ValidateDocuments of a byte more than MaxBatchData = %v, want an *InvalidError of documents", invalid)
+	}
+}
+
 // tooMuch returns documents that are small enough, but not together.
 func tooMuch() []store.Document {
 	data := make([]byte, store.MaxDocument)

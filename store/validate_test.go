@@ -194,3 +194,24 @@ func TestValidateIDs(t *testing.T) {
 		}
 	})
 }
+
+// TestLimits keeps the limits that stores, their tables and their users rely on.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]struct{ got, want int }{
+		"MaxName":       {store.MaxName, 512},
+		"MaxMetadata":   {store.MaxMetadata, 65_536},
+		"MaxData":       {store.MaxData, 16_777_216},
+		"MaxBatch":      {store.MaxBatch, 10_000},
+		"MaxBatchData":  {store.MaxBatchData, 134_217_728},
+		"MaxClaims":     {store.MaxClaims, 1000},
+		"MaxDocumentID": {store.MaxDocumentID, 1536},
+		"MaxDocument":   {store.MaxDocument, 16_777_216},
+		"MaxDocuments":  {store.MaxDocuments, 10_000},
+		"DefaultLimit":  {store.DefaultLimit, 1000},
+	} {
+		if limit.got != limit.want {
+			t.Errorf("%s = %d, want %d: what is recorded may be larger than a lower limit, and other stores may not hold more", name, limit.got, limit.want)
+		}
+	}
+}

@@ -24,6 +24,13 @@
 // server, grpc://HOST:PORT. With -tenant they use another tenant's. Those that only read
 // open the store read-only, and create nothing.
 //
+// # Traces
+//
+// If OTEL_EXPORTER_OTLP_ENDPOINT is set, the server sends its spans there, by OTLP over
+// gRPC: one for each call, below that of the client, and one for what the store does. The
+// other standard variables of OpenTelemetry count too, such as OTEL_TRACES_SAMPLER,
+// OTEL_SERVICE_NAME and OTEL_SDK_DISABLED. A collector that is not there harms nobody.
+//
 // # Signals
 //
 // On SIGTERM and SIGINT a server drains: it ends subscriptions with a status that lets

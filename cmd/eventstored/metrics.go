@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 
 	"github.com/evolvego/evolve/store"
@@ -80,10 +82,10 @@ func (m *metrics) Begin(_ context.Context, c server.Call) {
 }
 
 // End is [server.Observer.End].
-func (m *metrics) End(_ context.Context, c server.Call) {
+func (m *metrics) End(ctx context.Context, c server.Call) {
 	m.running.WithLabelValues(c.Method).Dec()
 	m.calls.WithLabelValues(c.Method, c.Code.String()).Inc()
-	m.duration.WithLabelValues(c.Method).Observe(c.Duration.Seconds())
+	observe(ctx, m.duration.WithLabelValues(c.Method), c.Duration)
 	if c.Replayed { // nothing was recorded
 		m.replayed.Inc()
 		return
@@ -93,6 +95,17 @@ func (m *metrics) End(_ context.Context, c server.Call) {
 	if c.Method == "Append" && c.Code == codes.OK {
 		m.appends.Observe(float64(c.Events))
 	}
+}
+
+// observe adds d to h, with the trace of ctx as its exemplar if that is sampled.
+func observe(ctx context.Context, h prometheus.Observer, d time.Duration) {
+	span := trace.SpanContextFromContext(ctx)
+	exemplars, ok := h.(prometheus.ExemplarObserver)
+	if !ok || !span.IsSampled() {
+		h.Observe(d.Seconds())
+		return
+	}
+	exemplars.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": span.TraceID().String()})
 }
 
 // handler serves the metrics.

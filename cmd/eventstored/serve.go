@@ -41,6 +41,19 @@ func serve(ctx context.Context, args []string, e env) error {
 // serve listens, and serves st until ctx ends.
 func (s *settings) serve(ctx context.Context, st open.Backend, k *keeper, logger *slog.Logger) error {
 	m := newMetrics(st) //nolint:contextcheck // it outlives the call
+	served := st
+	var transport []gogrpc.ServerOption
+	if s.traces {
+		t, err := newTraces(ctx)
+		if err != nil {
+			return err
+		}
+		defer t.close(ctx, logger)
+		if served, err = t.backend(st); err != nil {
+			return err
+		}
+		transport = append(transport, t.server())
+	}
 	options := []server.Option{server.WithLogger(logger), server.WithObserver(m)}
 	if !s.open() {
 		options = append(options, server.WithAuthenticator(k))
@@ -48,7 +61,6 @@ func (s *settings) serve(ctx context.Context, st open.Backend, k *keeper, logger
 	if s.largeEvents {
 		options = append(options, server.WithLargeEvents())
 	}
-	var transport []gogrpc.ServerOption
 	if s.cert != "" {
 		transport = append(transport, gogrpc.Creds(credentials.NewTLS(k.serverTLS("h2"))))
 	}
@@ -79,8 +91,8 @@ func (s *settings) serve(ctx context.Context, st open.Backend, k *keeper, logger
 	if s.open() {
 		logger.WarnContext(ctx, "no -tokens and no -client-ca: every client may use every tenant")
 	}
-	logger.InfoContext(ctx, "serving", "address", lis.Addr().String(), "tls", s.cert != "", "store", s.shownStore(), "version", buildVersion())
-	err = server.New(st, options...).Serve(ctx, lis, transport...)
+	logger.InfoContext(ctx, "serving", "address", lis.Addr().String(), "tls", s.cert != "", "store", s.shownStore(), "version", buildVersion(), "traces", s.traces)
+	err = server.New(served, options...).Serve(ctx, lis, transport...)
 	logger.InfoContext(context.WithoutCancel(ctx), "stopped")
 	return err
 }

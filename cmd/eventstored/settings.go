@@ -24,6 +24,7 @@ type settings struct {
 	trustTenants        bool
 	largeEvents         bool
 	pprof               bool
+	traces              bool // are sent, as the environment says
 	logLevel            slog.Level
 }
 
@@ -65,7 +66,11 @@ func serveSettings(command string, args []string, e env) (settings, error) {
 			return s, err
 		}
 	}
-	err := s.check()
+	var err error
+	if s.traces, err = tracesWanted(e.getenv); err != nil {
+		return s, err
+	}
+	err = s.check()
 	return s, err
 }
 

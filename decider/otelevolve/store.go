@@ -3,7 +3,9 @@ package otelevolve
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/evolvego/evolve/store"
@@ -22,7 +24,11 @@ const (
 // Store returns st with a span for each append, read and page of the log. It has exactly the
 // capabilities of st, but not its transactions: give st itself to what needs them, as the
 // targets of projections and processes do. A subscription has no span, because it would last
-// for hours. Without spans, that is st.
+// for hours.
+//
+// It knows the sets of capabilities that the stores of evolve have. A store with another set
+// is returned as it is, and the handler of errors of package otel is told; so is st if there
+// are no spans.
 func (t *Telemetry) Store(st store.Store) store.Store {
 	if t.tracer == nil {
 		return st
@@ -38,7 +44,12 @@ func (t *Telemetry) Store(st store.Store) store.Store {
 	if set.Tenants != nil {
 		set.Tenants = tracedTenants{set.Tenants, t}
 	}
-	return set.Compose()
+	traced := composed(set)
+	if traced == nil {
+		otel.Handle(fmt.Errorf("otelevolve: a %T has a set of capabilities that no store of evolve has: its calls have no spans of their own", st))
+		return st
+	}
+	return traced
 }
 
 // within calls do in the span of a call about a stream type. What do returns is set on the

@@ -34,6 +34,7 @@ type everything struct {
 	store.Claims
 	store.Leases
 	store.Documents
+	store.Finder
 	io.Closer
 }
 
@@ -44,6 +45,11 @@ func TestStoreHasTheCapabilities(t *testing.T) {
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: sdktrace.NewTracerProvider()})
 	fields := reflect.TypeFor[capability.Set]().NumField()
 	all := reflect.ValueOf(capability.Of(everything{}))
+	for i := range fields {
+		if all.Field(i).IsNil() {
+			t.Fatalf("everything has no %s: this test needs a store that has all", all.Type().Field(i).Name)
+		}
+	}
 	for has := range 1 << (fields - 1) {
 		var set capability.Set
 		want := reflect.ValueOf(&set).Elem()
@@ -57,6 +63,27 @@ func TestStoreHasTheCapabilities(t *testing.T) {
 			if got.Field(i).IsNil() != want.Field(i).IsNil() {
 				t.Errorf("set %#x: Store has %s: %t, want %t", has, got.Type().Field(i).Name, !got.Field(i).IsNil(), !want.Field(i).IsNil())
 			}
+		}
+	}
+}
+
+// TestShapes checks that the stores of evolve have spans, whatever they can do.
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	tel := otelevolve.New(otelevolve.Config{TracerProvider: sdktrace.NewTracerProvider()})
+	all := capability.Of(everything{})
+	keeping := all // store/jetstream
+	keeping.Documents, keeping.Finder = nil, nil
+	for name, st := range map[string]store.Store{
+		"all":    memory.New(),
+		"remote": capability.Set{Store: all.Store, Log: all.Log, Tenants: all.Tenants, Closer: all.Closer}.Compose(), // store/grpc
+		"most":   keeping.Compose(),
+		"closer": capability.Set{Store: all.Store, Log: all.Log, Closer: all.Closer}.Compose(),
+		"log":    capability.Set{Store: all.Store, Log: all.Log}.Compose(),
+		"none":   capability.Set{Store: all.Store}.Compose(),
+	} {
+		if got := tel.Store(st); got == st {
+			t.Errorf("%s: the store is not traced", name)
 		}
 	}
 }

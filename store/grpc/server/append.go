@@ -152,8 +152,10 @@ func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 
 // floating returns what our client expects that is more than one version, or 0.
 func floating(ctx context.Context, v view) store.Expected {
-	md, _ := metadata.FromIncomingContext(ctx)
-	if said := md[wire.MDExpected]; v.known && len(said) == 1 {
+	if !v.known {
+		return 0
+	}
+	if said := metadata.ValueFromIncomingContext(ctx, wire.MDExpected); len(said) == 1 {
 		switch said[0] {
 		case wire.ExpectAny:
 			return store.Any

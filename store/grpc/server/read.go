@@ -64,9 +64,8 @@ func (s *Server) ReadStream(
 // streamToRead returns the stream that id names for the client, false if there is
 // none.
 func (s *Server) streamToRead(ctx context.Context, v view, id string) (store.Stream, bool, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
 	stream := store.Stream{Type: "-", ID: id} // of which only the id is to be valid
-	if types := md[wire.MDAggregateType]; v.known && len(types) == 1 {
+	if types := metadata.ValueFromIncomingContext(ctx, wire.MDAggregateType); v.known && len(types) == 1 {
 		stream.Type = types[0]
 		return stream, true, stream.Validate()
 	}
@@ -97,12 +96,14 @@ func (s *Server) ReadAll(ctx context.Context, req *eventstorev1.ReadAllRequest) 
 
 // filterOf returns the filter that the client sends as metadata.
 func filterOf(ctx context.Context, v view) store.Filter {
-	md, _ := metadata.FromIncomingContext(ctx)
 	if !v.known {
 		return store.Filter{}
 	}
-	f := store.Filter{StreamTypes: md[wire.MDStreamType], EventTypes: md[wire.MDEventType]}
-	if prefix := md[wire.MDIDPrefix]; len(prefix) > 0 {
+	f := store.Filter{
+		StreamTypes: metadata.ValueFromIncomingContext(ctx, wire.MDStreamType),
+		EventTypes:  metadata.ValueFromIncomingContext(ctx, wire.MDEventType),
+	}
+	if prefix := metadata.ValueFromIncomingContext(ctx, wire.MDIDPrefix); len(prefix) > 0 {
 		f.IDPrefix = prefix[0]
 	}
 	return f

@@ -198,8 +198,8 @@ func (s *Server) admit(ctx context.Context, c *Call, message string) (view, erro
 	if err := store.ValidateTenant(c.Tenant); err != nil {
 		return view{}, s.toStatus(ctx, c, err)
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	v := view{tenant: c.Tenant, store: s.backend, log: s.whole, known: len(md[wire.MDClient]) > 0}
+	known := len(metadata.ValueFromIncomingContext(ctx, wire.MDClient)) > 0
+	v := view{tenant: c.Tenant, store: s.backend, log: s.whole, known: known}
 	tenants, ok := s.backend.(store.Tenants)
 	if !ok {
 		if c.Tenant != store.DefaultTenant {

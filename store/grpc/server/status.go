@@ -62,8 +62,7 @@ func (s *Server) conflict(ctx context.Context, tenant, id string, version, posit
 }
 
 func isPython(ctx context.Context) bool {
-	md, _ := metadata.FromIncomingContext(ctx)
-	agent := md["user-agent"]
+	agent := metadata.ValueFromIncomingContext(ctx, "user-agent")
 	return len(agent) > 0 && strings.HasPrefix(agent[0], "grpc-python")
 }
 

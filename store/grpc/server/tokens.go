@@ -28,8 +28,7 @@ func BearerTokens(verify func(ctx context.Context, token string) (Identity, erro
 type bearer func(ctx context.Context, token string) (Identity, error)
 
 func (b bearer) Authenticate(ctx context.Context) (Identity, error) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	values := md["authorization"]
+	values := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if len(values) != 1 {
 		return Identity{}, errNoToken
 	}

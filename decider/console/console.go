@@ -1,0 +1,344 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// Config says what a console shows, and to whom. Store must be set. The zero value of
+// everything else is a default.
+type Config struct {
+	// Store is what is shown. It must be a [store.Log]. If it is a [store.Tenants], the
+	// console shows every tenant that the client may see. Without [store.Finder] it lists
+	// recent streams only.
+	Store store.Store
+	// Types is what the program knows of its streams: see [Aggregate].
+	Types []Type
+	// Recent is what runners of the program did; nil: there is no such page.
+	Recent *Recent
+	// ReadSide returns the projections and processes of a tenant; nil: there are none.
+	ReadSide func(ctx context.Context, tenant string) ([]Projection, []Process, error)
+	// Access says who a request is from, and what they may do. An error that matches
+	// ErrUnauthenticated leads to the login form if there is one. It must be safe for
+	// concurrent use. Nil: clients on this machine that ask for localhost, and not through
+	// a proxy, may read everything; nobody else may do anything.
+	Access func(r *http.Request) (Access, error)
+	// Login returns whose token it is, for the login form; nil: there is none. Who has
+	// logged in has a cookie that is valid for eight hours, while this process lives.
+	Login func(ctx context.Context, token string) (Access, error)
+	// Redact changes an event before anything of it is shown, decoded or exported. It must
+	// be safe for concurrent use, and must not change what Data points to. Nil: nothing is
+	// changed.
+	Redact func(event *store.Recorded)
+	// TraceURL is where a trace is shown: "{trace}" in it is replaced by the id from the
+	// header traceparent of an event. Empty: there are no such links.
+	TraceURL string
+	// Logger is told who did what, and what went wrong. Nil: nobody is.
+	Logger *slog.Logger
+}
+
+// Access is what a client may do. The zero Access may see nothing.
+type Access struct {
+	Name      string   // for the log; never a secret
+	Tenants   []string // that the client may see
+	AnyTenant bool     // the client may see every tenant
+	Data      bool     // the client may see payloads and states
+	Act       bool     // the client may act: retry what is parked, release, skip, abandon
+}
+
+// ErrUnauthenticated is what [Config.Access] and [Config.Login] return for a client that they
+// do not know.
+var ErrUnauthenticated = errors.New("console: the credentials are missing or not valid")
+
+// Limits.
+const (
+	maxForm    = 4 << 20          // bytes of a form
+	pageSize   = 50               // rows of a page
+	maxScan    = 16_384           // positions that a request looks at
+	maxJobs    = 4                // replays, and questions to user code, at once
+	maxFolds   = 8                // states that are computed at once
+	askWithin  = 10 * time.Second // for user code to answer
+	maxPreview = 16 << 10         // bytes of a payload that a page shows
+	maxTree    = 1 << 20          // bytes of a payload that is shown as a tree
+)
+
+// Console is an [http.Handler] that shows a store. [New] makes one. It is safe for
+// concurrent use.
+type Console struct {
+	config   Config
+	logger   *slog.Logger
+	types    map[string]Type
+	handler  http.Handler
+	sessions sessions
+	folds    chan struct{}
+	asks     chan struct{}
+	jobs     jobs
+	stop     context.CancelFunc
+	stopped  context.Context //nolint:containedctx // ends tails and jobs when the console is closed
+	running  sync.WaitGroup  // tails and jobs
+	active   atomic.Int64    // of those
+}
+
+// New returns a Console. It panics if the store is not a [store.Log], or if two types have
+// the same name.
+func New(config Config) *Console {
+	if _, ok := config.Store.(store.Log); !ok {
+		panic(fmt.Sprintf("console: New: a %T is no store.Log", config.Store))
+	}
+	c := &Console{config: config, logger: config.Logger, types: make(map[string]Type)}
+	if c.logger == nil {
+		c.logger = slog.New(slog.DiscardHandler)
+	}
+	for _, t := range config.Types {
+		if t.model == nil {
+			panic("console: New: the zero Type is not usable")
+		}
+		if _, twice := c.types[t.model.name()]; twice {
+			panic(fmt.Sprintf("console: New: there are two types %q", t.model.name()))
+		}
+		c.types[t.model.name()] = t
+	}
+	c.folds, c.asks = make(chan struct{}, maxFolds), make(chan struct{}, maxJobs)
+	c.stopped, c.stop = context.WithCancel(context.Background())
+	c.handler = c.routes()
+	return c
+}
+
+// Close ends tails and replays, and returns when they have ended. Later requests are
+// answered as before, without them. It always returns nil, and you can call it again.
+func (c *Console) Close() error {
+	c.stop()
+	c.running.Wait()
+	return nil
+}
+
+// ServeHTTP answers a request.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for name, value := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+		"X-Content-Type-Options":     "nosniff",
+		"Referrer-Policy":            "no-referrer",
+		"Cache-Control":              "no-store",
+		"Cross-Origin-Opener-Policy": "same-origin",
+	} {
+		w.Header().Set(name, value)
+	}
+	c.handler.ServeHTTP(w, r)
+}
+
+// routes returns the handler of all pages. A page is one segment below the mount, so that
+// relative links work under any prefix.
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	for name, page := range map[string]func(*request) error{
+		"GET /{$}": c.logPage, "GET /streams": c.streamsPage, "GET /stream": c.streamPage, "GET /event": c.eventPage,
+		"GET /data": c.data, "GET /search": c.search, "GET /tail": c.tail, "GET /export": c.export, "GET /flow": c.flowPage,
+		"GET /try": c.tryPage, "POST /try": c.tryPage, "GET /replay": c.replayPage, "POST /replay": c.startReplay, "GET /job": c.jobPage,
+		"GET /projections": c.projectionsPage, "GET /parked": c.parkedPage, "GET /processes": c.processesPage, "GET /waiting": c.waitingPage,
+		"GET /recent": c.recentPage, "POST /act": c.act,
+	} {
+		mux.HandleFunc(name, c.serve(page))
+	}
+	mux.HandleFunc("GET /login", c.loginPage)
+	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("POST /logout", c.logout)
+	mux.HandleFunc("GET /console.css", asset("console.css", "text/css; charset=utf-8"))
+	mux.HandleFunc("GET /console.js", asset("console.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, r, nil, errNotFound) })
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, nil, &pageError{http.StatusForbidden, "Not from here", "Another site asked for this."})
+	}))
+	return protection.Handler(mux)
+}
+
+// request is a request whose client may see the tenant.
+type request struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	access Access
+	tenant string
+	source *source
+	c      *Console
+}
+
+// serve returns the handler of a page.
+func (c *Console) serve(page func(*request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		q := &request{w: w, r: r, c: c}
+		err := q.open()
+		if err == nil {
+			err = page(q)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrUnauthenticated) && c.config.Login != nil && r.Method == http.MethodGet && !wantsJSON(r):
+			http.Redirect(w, r, "login?to="+loginTo(r), http.StatusSeeOther) //nolint:gosec // escaped, and backTo makes it a page of ours
+		default:
+			c.fail(w, r, q, err)
+		}
+	}
+}
+
+// open finds out who asks and what for.
+func (q *request) open() error {
+	var err error
+	if q.access, err = q.c.accessOf(q.r); err != nil {
+		return err
+	}
+	q.tenant = q.r.FormValue("tenant")
+	if q.tenant == "" {
+		q.tenant = q.access.first()
+	}
+	if !q.access.sees(q.tenant) {
+		return errNotFound
+	}
+	st := q.c.config.Store
+	if tenants, ok := st.(store.Tenants); ok && q.tenant != store.DefaultTenant {
+		if st, err = tenants.Tenant(q.tenant); err != nil {
+			return err
+		}
+	} else if q.tenant != store.DefaultTenant {
+		return errNotFound
+	}
+	log, ok := st.(store.Log)
+	if !ok {
+		return fmt.Errorf("the store of tenant %q is no log", q.tenant)
+	}
+	finder, _ := st.(store.Finder)
+	q.source = &source{store: st, log: log, finder: finder, redact: q.c.config.Redact, hide: !q.access.Data}
+	return nil
+}
+
+// source is the store of a tenant as a client may see it.
+type source struct {
+	store  store.Store
+	log    store.Log
+	finder store.Finder // nil: there is none
+	redact func(*store.Recorded)
+	hide   bool // payloads are not for this client
+}
+
+// shown changes events to what the client may see.
+func (s *source) shown(events []store.Recorded) {
+	for i := range events {
+		if s.redact != nil {
+			s.redact(&events[i])
+		}
+		if s.hide {
+			events[i].Data, events[i].Value = nil, nil
+		}
+	}
+}
+
+func (s *source) read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := s.store.Read(ctx, stream, o)
+	s.shown(page.Events)
+	return page, err
+}
+
+func (s *source) readAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	page, err := s.log.ReadAll(ctx, o)
+	s.shown(page.Events)
+	return page, err
+}
+
+// at returns the event at a position, and false if there is none.
+func (s *source) at(ctx context.Context, position uint64) (store.Recorded, bool, error) {
+	page, err := s.readAll(ctx, store.LogOptions{From: position, Limit: 1})
+	if err != nil || position == 0 || len(page.Events) == 0 || page.Events[0].Position != position {
+		return store.Recorded{}, false, err
+	}
+	return page.Events[0], true, nil
+}
+
+// find returns the event with an id. Without a finder it looks at the newest events only.
+func (s *source) find(ctx context.Context, id string) (store.Recorded, bool, error) {
+	if store.ValidateEventID(id) != nil {
+		return store.Recorded{}, false, nil //nolint:nilerr // no event has such an id
+	}
+	if s.finder != nil {
+		event, found, err := s.finder.FindEvent(ctx, id)
+		if found {
+			one := []store.Recorded{event}
+			s.shown(one)
+			event = one[0]
+		}
+		return event, found, err
+	}
+	var event store.Recorded
+	found := false
+	_, err := s.scan(ctx, store.LogOptions{Backward: true}, func(e *store.Recorded) bool {
+		if e.ID == id {
+			event, found = *e, true
+		}
+		return !found
+	})
+	return event, found, err
+}
+
+// scan calls each for events of the log, until it returns false, the log ends or maxScan
+// positions were looked at. It returns where to go on, 0 if there is nothing more.
+func (s *source) scan(ctx context.Context, o store.LogOptions, each func(*store.Recorded) bool) (next uint64, err error) {
+	looked := uint64(0)
+	for {
+		page, err := s.readAll(ctx, o)
+		if err != nil {
+			return 0, err
+		}
+		from := o.From
+		if from == 0 || from > page.Head {
+			from = 1
+			if o.Backward {
+				from = page.Head
+			}
+		}
+		for i := range page.Events {
+			if !each(&page.Events[i]) {
+				return after(&page.Events[i], o.Backward), nil
+			}
+		}
+		if page.End {
+			return 0, nil
+		}
+		looked += max(from, page.Next) - min(from, page.Next)
+		o.From = page.Next
+		if looked >= maxScan {
+			return o.From, nil
+		}
+	}
+}
+
+// after returns the position where a scan goes on after e.
+func after(e *store.Recorded, backward bool) uint64 {
+	if backward {
+		return e.Position - 1
+	}
+	return e.Position + 1
+}
+
+// goOn runs do beside the request, until the console is closed at the latest.
+func (c *Console) goOn(do func()) {
+	c.active.Add(1)
+	c.running.Go(func() {
+		defer c.active.Add(-1)
+		do()
+	})
+}
+
+// background returns a context that ends with that of the request, or with the console.
+func (q *request) background() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(q.r.Context())
+	stop := context.AfterFunc(q.c.stopped, cancel)
+	return ctx, func() { stop(); cancel() }
+}

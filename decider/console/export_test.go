@@ -1,0 +1,29 @@
+package console
+
+import (
+	"context"
+
+	"github.com/evolvego/evolve/decider"
+)
+
+// WhyNot returns what would turn the rejection of cmd, and how often the decision was asked.
+func WhyNot[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) (flips []string, asked int) {
+	_, rejection, err := decide(d, cmd, state)
+	if err != nil || rejection == nil {
+		return []string{"it is no rejection"}, 0
+	}
+	why := whyNot(context.Background(), d, cmd, state, rejection)
+	for _, f := range why.Flips {
+		flips = append(flips, f.Of+" "+f.Path+" "+f.Needs)
+	}
+	return flips, why.Asked
+}
+
+// Clean is clean.
+func Clean(text string) string { return clean(text) }
+
+// BackTo is backTo.
+func BackTo(to string) string { return backTo(to) }
+
+// Tails returns how many tails and replays run.
+func (c *Console) Tails() int64 { return c.active.Load() }

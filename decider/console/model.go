@@ -1,0 +1,267 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/internal/show"
+	"github.com/evolvego/evolve/store"
+)
+
+// Model is what a program knows of the streams of a type. Type, Decider and Codec must be
+// set.
+type Model[C, S, E any] struct {
+	// Type is the type of the streams, such as "Account".
+	Type string
+	// Decider is asked for states, and for decisions. It is asked again and again, so it
+	// must be pure. If it panics, or takes longer than ten seconds, the page says so.
+	Decider decider.Decider[C, S, E]
+	// Codec reads the events.
+	Codec codec.Codec[E]
+	// Commands reads commands that people write: their names, and their fields as JSON.
+	// Nil: no commands can be tried.
+	Commands *codec.Named[C]
+	// Caused returns the command that led to the events of batch, and false if it is not
+	// known, as for props.Replay: a batch is events of a stream, one after the other, with
+	// one causation id; where there is none, each event is a batch. Nil: Candidates cannot
+	// be asked.
+	Caused func(batch []store.Recorded) (C, bool)
+	// Candidates are other rules, by their names: what would they have decided?
+	Candidates map[string]decider.Decider[C, S, E]
+}
+
+// Type is what a console knows of the streams of a type. [Aggregate] makes one.
+type Type struct{ model model }
+
+// Aggregate returns the Type of m. It panics if Type is empty, or if the decider has no
+// Decide or Evolve, or if there is no codec.
+func Aggregate[C, S, E any](m Model[C, S, E]) Type {
+	if m.Type == "" || m.Decider.Decide == nil || m.Decider.Evolve == nil || m.Codec == nil {
+		panic("console: Aggregate: Type, Decide, Evolve and Codec must be set")
+	}
+	return Type{aggregate[C, S, E]{m}}
+}
+
+// model is a Model of whatever types.
+type model interface {
+	name() string
+	commands() []sample
+	candidates() []string
+	// at returns what a stream was at a version. An error is of the store; that a state
+	// cannot be computed is the moment's problem.
+	at(ctx context.Context, src *source, s store.Stream, version uint64) (moment, error)
+	try(ctx context.Context, src *source, s store.Stream, version uint64, wishes []wish) (trial, error)
+	replay(ctx context.Context, src *source, j *job) error
+}
+
+// sample is a command that can be tried, with its fields as JSON.
+type sample struct {
+	Name string `json:"name"`
+	JSON string `json:"json"`
+}
+
+// moment is what a stream was at a version, and right before it.
+type moment struct {
+	before, state show.Node
+	over          bool   // terminal
+	problem       string // why the state is not that of the version
+}
+
+type aggregate[C, S, E any] struct{ m Model[C, S, E] }
+
+func (a aggregate[C, S, E]) name() string { return a.m.Type }
+
+func (a aggregate[C, S, E]) candidates() []string {
+	if a.m.Caused == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(a.m.Candidates))
+}
+
+func (a aggregate[C, S, E]) commands() []sample {
+	if a.m.Commands == nil {
+		return nil
+	}
+	var all []sample
+	for _, name := range a.m.Commands.Names() {
+		s := sample{Name: name, JSON: "{}"}
+		if cmd, err := a.command(wish{Name: name, JSON: "{}"}); err == nil {
+			if data, err := json.Marshal(cmd); err == nil {
+				s.JSON = string(data)
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// command returns the command that somebody wrote.
+func (a aggregate[C, S, E]) command(w wish) (cmd C, err error) {
+	defer recovered("reading the command", &err)
+	cmds, err := a.m.Commands.Strict().Decode(nil, []store.Recorded{{
+		Event: store.Event{Type: w.Name, ContentType: "application/json", Data: []byte(w.JSON)},
+	}})
+	if err != nil {
+		return cmd, err
+	}
+	if len(cmds) != 1 {
+		return cmd, fmt.Errorf("%q is %d commands", w.Name, len(cmds))
+	}
+	return cmds[0], nil
+}
+
+// recovered makes an error of a panic of user code.
+func recovered(doing string, err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%s panicked: %v", doing, r)
+	}
+}
+
+// folding folds a stream, one event after the other.
+type folding[C, S, E any] struct {
+	decider decider.Decider[C, S, E]
+	codec   codec.Codec[E]
+	state   S
+	scratch []E
+}
+
+func (a aggregate[C, S, E]) start(d decider.Decider[C, S, E]) (f *folding[C, S, E], err error) {
+	f = &folding[C, S, E]{decider: d, codec: a.m.Codec}
+	defer recovered("Initial", &err)
+	f.state = d.Start()
+	return f, nil
+}
+
+// add folds an event.
+func (f *folding[C, S, E]) add(e *store.Recorded) (err error) {
+	defer recovered(fmt.Sprintf("Evolve of version %d", e.Version), &err)
+	f.scratch, err = f.codec.Decode(f.scratch[:0], []store.Recorded{*e})
+	if err != nil {
+		return err
+	}
+	for _, event := range f.scratch {
+		f.state = f.decider.Evolve(f.state, event)
+	}
+	return nil
+}
+
+// errFolded ends a walk over a stream.
+var errFolded = errors.New("folded")
+
+// walk calls each for the events of a stream up to a version.
+func walk(ctx context.Context, src *source, s store.Stream, version uint64, each func(*store.Recorded) error) error {
+	for o := (store.ReadOptions{ReadOnly: src.redact == nil && !src.hide}); ; {
+		page, err := src.read(ctx, s, o)
+		if err != nil {
+			return err
+		}
+		for i := range page.Events {
+			if page.Events[i].Version > version {
+				return nil
+			}
+			if err := each(&page.Events[i]); err != nil {
+				return err
+			}
+		}
+		if page.End {
+			return nil
+		}
+		o.From = page.Next
+	}
+}
+
+// upTo returns the folding of a stream up to a version, or up to the event that cannot be
+// folded, with the problem. Just before that version it calls halt, if it is not nil.
+func (a aggregate[C, S, E]) upTo(
+	ctx context.Context, src *source, s store.Stream, version uint64, halt func(state S),
+) (f *folding[C, S, E], problem string, err error) {
+	f, failed := a.start(a.m.Decider)
+	if failed == nil {
+		err = walk(ctx, src, s, version, func(e *store.Recorded) error {
+			if e.Version == version && halt != nil {
+				halt(f.state)
+			}
+			if failed = f.add(e); failed != nil {
+				return errFolded
+			}
+			return nil
+		})
+	}
+	if failed != nil {
+		return f, failed.Error(), nil //nolint:nilerr // it is told as the problem
+	}
+	return f, "", err
+}
+
+func (a aggregate[C, S, E]) at(ctx context.Context, src *source, s store.Stream, version uint64) (m moment, err error) {
+	defer recovered("showing the state", &err)
+	halted := false
+	f, problem, err := a.upTo(ctx, src, s, version, func(state S) { m.before, halted = show.Tree(state), true })
+	if err != nil {
+		return m, err
+	}
+	m.state, m.problem = show.Tree(f.state), problem
+	if !halted {
+		m.before = m.state
+	}
+	if problem == "" {
+		m.over = f.decider.IsTerminal(f.state)
+	}
+	return m, nil
+}
+
+// fold runs do, which computes a state, when not too many do so already.
+func (c *Console) fold(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case c.folds <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return within(ctx, c.folds, do)
+}
+
+// ask runs do, which asks user code for decisions, unless too many do so already.
+func (c *Console) ask(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case c.asks <- struct{}{}:
+	default:
+		return &pageError{http.StatusServiceUnavailable, "Busy", "Several questions are being answered. Try again in a moment."}
+	}
+	return within(ctx, c.asks, do)
+}
+
+// within runs do, and no longer than askWithin: what has not returned then keeps its place.
+func within(ctx context.Context, place <-chan struct{}, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	done := make(chan error, 1)
+	go func() {
+		defer func() { cancel(); <-place }()
+		var err error
+		func() {
+			defer recovered("code of this program", &err)
+			err = do(ctx)
+		}()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return errSlow
+		}
+		return err
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errSlow
+		}
+		return ctx.Err()
+	}
+}
+
+var errSlow = &pageError{http.StatusGatewayTimeout, "Too slow", "It took longer than ten seconds, and was given up."}

@@ -1,0 +1,321 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/decider/projection"
+)
+
+// Projection is what a console shows of a projection, and does. *[projection.Projection] is
+// one. It must be safe for concurrent use.
+type Projection interface {
+	// Progress returns how far it is.
+	Progress() projection.Progress
+	// Parked lists the keys that are parked.
+	Parked(ctx context.Context) ([]projection.Parked, error)
+	// Unpark tries the parked events of a key again.
+	Unpark(ctx context.Context, key string) error
+}
+
+// Process is what a console shows of a process, and does. *[process.Runtime] is one. It must
+// be safe for concurrent use.
+type Process interface {
+	// Progress returns how far it is.
+	Progress() process.Progress
+	// Instances returns the instances that keep says.
+	Instances(ctx context.Context, keep func(process.Instance) bool) ([]process.Instance, error)
+	// Release lets an instance that waits be tried again.
+	Release(ctx context.Context, instance string) error
+	// Skip lets an instance go on behind the input at position.
+	Skip(ctx context.Context, instance string, position uint64) error
+	// Abandon ends an instance for ever.
+	Abandon(ctx context.Context, instance string) error
+}
+
+type projectionRow struct {
+	Build    string    `json:"build"`
+	State    string    `json:"state"`
+	Position uint64    `json:"position"`
+	Head     uint64    `json:"head"`
+	Lag      uint64    `json:"lag"`
+	Age      duration  `json:"lag_seconds"`
+	Parked   int       `json:"parked"`
+	Ready    bool      `json:"ready"`
+	Cause    string    `json:"cause,omitempty"`
+	Moved    time.Time `json:"moved,omitzero"`
+	Bad      bool      `json:"-"`
+}
+
+type processRow struct {
+	Build       string `json:"process"`
+	State       string `json:"state"`
+	Position    uint64 `json:"position"`
+	Head        uint64 `json:"head"`
+	Lag         uint64 `json:"lag"`
+	Timers      int    `json:"timers"`
+	Waiting     int    `json:"waiting"`
+	Quarantined int    `json:"quarantined"`
+	Cause       string `json:"cause,omitempty"`
+	Bad         bool   `json:"-"`
+}
+
+type projectionsView struct {
+	view `json:"-"`
+
+	Rows []projectionRow `json:"projections"`
+}
+
+type processesView struct {
+	view `json:"-"`
+
+	Rows []processRow `json:"processes"`
+}
+
+func (q *request) readSide(ctx context.Context) ([]Projection, []Process, error) {
+	if q.c.config.ReadSide == nil {
+		return nil, nil, errNotFound
+	}
+	return q.c.config.ReadSide(ctx, q.tenant)
+}
+
+func (c *Console) projectionsPage(q *request) error {
+	all, _, err := q.readSide(q.r.Context())
+	if err != nil {
+		return err
+	}
+	v := projectionsView{view: q.view("projections", "Projections")}
+	for _, p := range all {
+		v.Rows = append(v.Rows, projectionRowOf(p.Progress()))
+	}
+	return q.answer("projections", v)
+}
+
+func projectionRowOf(p projection.Progress) projectionRow {
+	r := projectionRow{
+		Build: p.Build, State: string(p.State), Position: p.Position, Head: p.Head, Lag: p.Head - min(p.Head, p.Position),
+		Age: duration(p.Lag), Parked: p.Parked, Ready: p.Ready, Moved: p.Moved,
+	}
+	if p.Cause != nil {
+		r.Cause = p.Cause.Error()
+	}
+	r.Bad = p.Cause != nil || p.Parked > 0
+	return r
+}
+
+func (c *Console) processesPage(q *request) error {
+	_, all, err := q.readSide(q.r.Context())
+	if err != nil {
+		return err
+	}
+	v := processesView{view: q.view("processes", "Processes")}
+	for _, p := range all {
+		is := p.Progress()
+		r := processRow{
+			Build: is.Process, State: string(is.State), Position: is.Position, Head: is.Head, Lag: is.Head - min(is.Head, is.Position),
+			Timers: is.Timers, Waiting: is.Waiting, Quarantined: is.Quarantined, Bad: is.Cause != nil || is.Quarantined > 0,
+		}
+		if is.Cause != nil {
+			r.Cause = is.Cause.Error()
+		}
+		v.Rows = append(v.Rows, r)
+	}
+	return q.answer("processes", v)
+}
+
+type parkedView struct {
+	view `json:"-"`
+
+	Name string              `json:"projection"`
+	Keys []projection.Parked `json:"parked"`
+	N    int                 `json:"n"`
+	Done string              `json:"-"`
+}
+
+// projection returns the one with a name.
+func (q *request) projection(ctx context.Context, name string) (Projection, error) {
+	all, _, err := q.readSide(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(p Projection) bool { return p.Progress().Build == name }); i >= 0 {
+		return all[i], nil
+	}
+	return nil, errNotFound
+}
+
+// process returns the one with a name.
+func (q *request) process(ctx context.Context, name string) (Process, error) {
+	_, all, err := q.readSide(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(p Process) bool { return p.Progress().Process == name }); i >= 0 {
+		return all[i], nil
+	}
+	return nil, errNotFound
+}
+
+// parkedPage lists what is parked in a projection.
+func (c *Console) parkedPage(q *request) error {
+	name := q.r.FormValue("name")
+	p, err := q.projection(q.r.Context(), name)
+	if err != nil {
+		return err
+	}
+	keys, err := p.Parked(q.r.Context())
+	if err != nil {
+		return err
+	}
+	v := parkedView{view: q.view("projections", "Parked in "+clean(name)), Name: name, Keys: keys, N: len(keys), Done: q.r.FormValue("done")}
+	v.Keys = keys[:min(len(keys), 4*pageSize)]
+	if !q.access.Data {
+		for i := range v.Keys {
+			v.Keys[i].Cause = ""
+		}
+	}
+	return q.answer("parked", v)
+}
+
+type waitingRow struct {
+	ID          string    `json:"id"`
+	Position    uint64    `json:"position"`
+	Timers      int       `json:"timers"`
+	Waiting     bool      `json:"waiting"`
+	Quarantined bool      `json:"quarantined"`
+	Since       time.Time `json:"since,omitzero"`
+	Attempts    int       `json:"attempts,omitempty"`
+	Cause       string    `json:"cause,omitempty"`
+}
+
+type waitingView struct {
+	view `json:"-"`
+
+	Name    string       `json:"process"`
+	Rows    []waitingRow `json:"instances"`
+	Waiting int          `json:"waiting"`
+	N       int          `json:"n"`
+	Done    string       `json:"-"`
+}
+
+// waitingPage lists the instances of a process that are not over; those that wait come first.
+func (c *Console) waitingPage(q *request) error {
+	name := q.r.FormValue("name")
+	p, err := q.process(q.r.Context(), name)
+	if err != nil {
+		return err
+	}
+	all, err := p.Instances(q.r.Context(), nil)
+	if err != nil {
+		return err
+	}
+	v := waitingView{view: q.view("processes", "Instances of "+clean(name)), Name: name, N: len(all), Done: q.r.FormValue("done")}
+	slices.SortStableFunc(all, func(a, b process.Instance) int {
+		switch {
+		case a.Waiting != nil && b.Waiting == nil:
+			return -1
+		case a.Waiting == nil && b.Waiting != nil:
+			return 1
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	for _, i := range all {
+		r := waitingRow{ID: i.ID, Position: i.Position, Timers: i.Timers}
+		if w := i.Waiting; w != nil {
+			v.Waiting++
+			r.Waiting, r.Quarantined, r.Since, r.Attempts, r.Position = true, w.Quarantined, w.Since, w.Attempts, w.Position
+			if q.access.Data {
+				r.Cause = w.Cause
+			}
+		}
+		v.Rows = append(v.Rows, r)
+	}
+	v.Rows = v.Rows[:min(len(v.Rows), 4*pageSize)]
+	return q.answer("waiting", v)
+}
+
+// act does what a form says, if its client may, and if what the form showed is still so.
+func (c *Console) act(q *request) error {
+	if !q.access.Act {
+		return &pageError{http.StatusForbidden, "Not for you", "You may look, and not act."}
+	}
+	name, what, of, reason := q.r.PostFormValue("name"), q.r.PostFormValue("what"), q.r.PostFormValue("of"), q.r.PostFormValue("reason")
+	expect, err := number(q.r, "expect")
+	if err != nil {
+		return err
+	}
+	position, err := number(q.r, "position")
+	if err != nil {
+		return err
+	}
+	ctx := q.r.Context()
+	page := "waiting"
+	switch {
+	case (what == "skip" || what == "abandon") && q.r.PostFormValue("confirm") != name:
+		return badRequest("To %s cannot be undone. Type the name of the process, %s, to confirm.", what, clean(name))
+	case what == "retry":
+		page = "parked"
+		err = q.retry(ctx, name, of, expect)
+	case slices.Contains([]string{"release", "skip", "abandon"}, what):
+		err = q.onInstance(ctx, name, what, of, position, expect)
+	default:
+		return badRequest("There is no action %q.", what)
+	}
+	c.logger.InfoContext(ctx, "console: action", "who", q.access.Name, "tenant", q.tenant, "what", what, "name", name, "of", of, "reason", reason, "error", err)
+	var told *pageError
+	if err != nil && !errors.As(err, &told) {
+		return &pageError{http.StatusConflict, "It did not succeed", clean(err.Error())}
+	} else if err != nil {
+		return err
+	}
+	http.Redirect(q.w, q.r, q.view("", "").Link(page, "name", name, "done", what+" "+line(of)), http.StatusSeeOther)
+	return nil
+}
+
+// stale is the answer to a form that shows what is no longer so.
+func stale(shown uint64, is int) error {
+	return &pageError{http.StatusConflict, "It has changed", "The page showed " + strconv.FormatUint(shown, 10) + ", and now there are " + strconv.Itoa(is) + ". Look again."}
+}
+
+// retry tries the events of a parked key again.
+func (q *request) retry(ctx context.Context, name, key string, expect uint64) error {
+	p, err := q.projection(ctx, name)
+	if err != nil {
+		return err
+	}
+	keys, err := p.Parked(ctx)
+	if err != nil {
+		return err
+	}
+	if uint64(len(keys)) != expect {
+		return stale(expect, len(keys))
+	}
+	return p.Unpark(ctx, key)
+}
+
+func (q *request) onInstance(ctx context.Context, name, what, instance string, position, expect uint64) error {
+	p, err := q.process(ctx, name)
+	if err != nil {
+		return err
+	}
+	waiting, err := p.Instances(ctx, func(i process.Instance) bool { return i.Waiting != nil })
+	if err != nil {
+		return err
+	}
+	if uint64(len(waiting)) != expect {
+		return stale(expect, len(waiting))
+	}
+	switch what {
+	case "release":
+		return p.Release(ctx, instance)
+	case "skip":
+		return p.Skip(ctx, instance, position)
+	}
+	return p.Abandon(ctx, instance)
+}

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/emersion/go-smtp v0.25.1
 	github.com/evolvego/evolve v0.0.0
+	github.com/evolvego/evolve/store/jetstream/jetstreamtest v0.0.0
 	github.com/evolvego/evolve/store/open v0.0.0
 	github.com/evolvego/evolve/store/postgres v0.0.0
 	github.com/evolvego/evolve/store/sqlite v0.0.0
@@ -17,6 +18,7 @@ require (
 	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
+	github.com/evolvego/evolve/store/jetstream v0.0.0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/decider/otelevolve v0.0.0
+	github.com/evolvego/evolve/store/jetstream v0.0.0
 	github.com/evolvego/evolve/store/open v0.0.0
 	github.com/evolvego/evolve/store/postgres v0.0.0
 	github.com/prometheus/client_golang v1.24.0
@@ -24,9 +25,14 @@ require (
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.28.0 // indirect
+	github.com/klauspost/compress v1.20.0 // indirect
+	github.com/nats-io/nats.go v1.55.0 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/samber/lo v1.46.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace v1.43.0 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260401024825-9d38bb4040a9 // indirect
 )
 

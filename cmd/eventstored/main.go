@@ -20,7 +20,7 @@
 //	eventstored projections              list projections and parked keys, or retire one
 //	eventstored processes                list processes and waiting instances, or release one
 //
-// The tools work on the store at -store URL: sqlite:FILE, postgres://…, or a running
+// The tools work on the store at -store URL: sqlite:FILE, postgres://…, nats://…, or a running
 // server, grpc://HOST:PORT. With -tenant they use another tenant's. Those that only read
 // open the store read-only, and create nothing.
 //
@@ -250,7 +250,7 @@ func withoutURLs(text string, args []string) string {
 type source struct{ url, tenant string }
 
 func (s *source) add(f *flag.FlagSet) {
-	f.StringVar(&s.url, "store", defaultStore, "the `URL` of the store: sqlite:FILE, postgres://… or grpc://HOST:PORT")
+	f.StringVar(&s.url, "store", defaultStore, "the `URL` of the store: sqlite:FILE, postgres://…, nats://… or grpc://HOST:PORT")
 	f.StringVar(&s.tenant, "tenant", "", "the `ID` of the tenant; overrides that of the URL")
 }
 

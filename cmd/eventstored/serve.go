@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/jetstream"
 	"github.com/evolvego/evolve/store/open"
 	"github.com/evolvego/evolve/store/postgres"
 )
@@ -110,7 +111,7 @@ func check(ctx context.Context, args []string, e env) error {
 	state := "can be opened"
 	st, err := open.ReadOnly(ctx, s.url)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, postgres.ErrNoSchema):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, postgres.ErrNoSchema), errors.Is(err, jetstream.ErrNoStream):
 		state = "does not exist yet: serve creates it"
 	case err != nil:
 		return err

@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.W
 			"FILE has one command a line, as a JSON object; - is standard input.\n\n")
 		flags.PrintDefaults()
 	}
-	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, sqlite:FILE, postgres://… or grpc://…")
+	url := flags.String("store", "memory:", "keep the events in the store at `URL`: memory:, which is gone at the end, sqlite:FILE, postgres://…, nats://… or grpc://…")
 	patience := flags.Duration("patience", 0, "try a transfer to an account that is not open for as long as `D`, such as 5m, before it goes back")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

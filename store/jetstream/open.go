@@ -25,6 +25,7 @@ type config struct {
 	leaderReads bool
 	idsFor      time.Duration // 0: for ever
 	ownsConn    bool
+	connection  []nats.Option
 }
 
 // Option is a setting of [Open] and [New].
@@ -65,6 +66,12 @@ func WithLeaderReads() Option { return option(func(c *config) { c.leaderReads = 
 // or is a conflict if it expects a version. A d below an hour is a
 // *[store.InvalidError].
 func WithIDsFor(d time.Duration) Option { return option(func(c *config) { c.idsFor = d }) }
+
+// WithConnection adds settings of the connection that [Open] makes, such as
+// [nats.UserCredentials], [nats.RootCAs] or [nats.ClientCert]. It has no effect on [New].
+func WithConnection(options ...nats.Option) Option {
+	return option(func(c *config) { c.connection = append(c.connection, options...) })
+}
 
 // defaultReplicas is how many servers keep a log unless one says otherwise.
 const defaultReplicas = 3
@@ -110,7 +117,7 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := connect(ctx, url)
+	nc, err := connect(ctx, url, c.connection)
 	if err != nil {
 		if ended := ctx.Err(); ended != nil {
 			return nil, ended
@@ -126,16 +133,18 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 }
 
 // connect connects to a server of url, and again for ever when the connection is lost.
-func connect(ctx context.Context, url string) (*nats.Conn, error) {
+func connect(ctx context.Context, url string, more []nats.Option) (*nats.Conn, error) {
 	const quiet = 5 * time.Second // after which one asks whether the server is still there
 	in := 10 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		in = min(in, max(time.Until(deadline), time.Millisecond))
 	}
-	return nats.Connect(url, nats.Name("evolve"), nats.Timeout(in), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
+	return nats.Connect(url, append([]nats.Option{
+		nats.Name("evolve"), nats.Timeout(in), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.PingInterval(quiet), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // what is missing is noticed
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what is missing is noticed
+	}, more...)...)
 }
 
 // secretsOf returns what must not be told of a URL. What does not parse as one is not shown

@@ -35,7 +35,7 @@ func parse(rawURL string) (*address, error) {
 	}
 	a := &address{scheme: scheme}
 	var query string
-	a.rest, query = cutQuery(scheme, rest)
+	a.rest, query, _ = strings.Cut(rest, "?")
 	for raw := range strings.SplitSeq(query, "&") {
 		if raw == "" {
 			continue
@@ -56,19 +56,10 @@ func parse(rawURL string) (*address, error) {
 	return a, nil
 }
 
-// cutQuery cuts rest where the settings begin: at the first question mark, but in a URL of
-// PostgreSQL after the user and the password, which may have one, as libpq has it.
-func cutQuery(scheme, rest string) (before, query string) {
-	if isPostgres(scheme) {
-		user := len(rest) - len(strings.TrimPrefix(withoutUser(rest), "//"))
-		before, query, _ = strings.Cut(rest[user:], "?")
-		return rest[:user] + before, query
-	}
-	before, query, _ = strings.Cut(rest, "?")
-	return before, query
+// hasUser reports whether a URL of the scheme may have a user and a password.
+func hasUser(scheme string) bool {
+	return scheme == "postgres" || scheme == "postgresql" || scheme == "nats"
 }
-
-func isPostgres(scheme string) bool { return scheme == "postgres" || scheme == "postgresql" }
 
 const errEscape = mistake("invalid URL escape: percent-encode special characters, such as % as %25")
 
@@ -143,7 +134,7 @@ func (a *address) redacted() string {
 		return a.scheme + ":" + a.rest
 	}
 	rest := a.rest
-	if isPostgres(a.scheme) {
+	if hasUser(a.scheme) {
 		rest = withoutUser(rest)
 	}
 	if rest != "" && !onHosts.MatchString(rest) && (a.scheme != "sqlite" || strings.Contains(rest, "@")) {

@@ -6,6 +6,7 @@
 //	sqlite:bank.db                       one file, see package sqlite
 //	sqlite:bank.db?sync=normal           without an fsync for each commit
 //	postgres://user@host:5432/database   see package postgres
+//	nats://user@a:4222,b:4222,c:4222     NATS JetStream, see package jetstream
 //	grpc://127.0.0.1:50051?tenant=acme   a server of eventstore.v1, see package grpc
 //	grpcs://events.example.org:443       the same over TLS; ca=FILE names the CAs to trust,
 //	                                     cert=FILE and key=FILE the certificate to show
@@ -13,6 +14,10 @@
 // For a server of eventstore.v1 that asks for a token, token-file=FILE names the file that
 // has it. A URL of PostgreSQL takes schema=NAME, poll=1s for a pooler that lends
 // connections for single transactions, log-per-tenant=true, and the parameters of libpq.
+//
+// A URL of NATS may name the log: nats://host:4222/orders. It takes replicas=1 for a server
+// that is alone, leader-reads=true, ids-for=720h, tls=true, ca=FILE for the CAs to trust, and
+// creds=FILE for the credentials of the user.
 //
 // Each URL takes tenant=ID; the default is [store.DefaultTenant].
 //
@@ -32,6 +37,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
+	"github.com/evolvego/evolve/store/jetstream"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/postgres"
 	"github.com/evolvego/evolve/store/sqlite"
@@ -55,11 +61,12 @@ var (
 	_ Backend = (*memory.Store)(nil)
 	_ Backend = (*sqlite.Store)(nil)
 	_ Backend = (*postgres.Store)(nil)
+	_ Backend = (*jetstream.Store)(nil)
 	_ Backend = (*grpc.Store)(nil)
 )
 
 // Store opens the store at rawURL, and creates it if it does not exist: the file of
-// SQLite, the tables of PostgreSQL. The store must be closed. A URL that names no store is
+// SQLite, the tables of PostgreSQL, the streams of NATS. The store must be closed. A URL that names no store is
 // an error that matches ErrURL; other errors are the store's. No error tells a secret of
 // the URL.
 func Store(ctx context.Context, rawURL string) (Backend, error) {
@@ -125,6 +132,7 @@ func drivers() map[string]func(context.Context, *address) (Backend, error) {
 		"sqlite":     openSQLite,
 		"postgres":   openPostgres,
 		"postgresql": openPostgres,
+		"nats":       openNATS,
 		"grpc":       openPlain,
 		"grpcs":      openTLS,
 	}

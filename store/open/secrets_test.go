@@ -21,9 +21,13 @@ func secretForms() []string {
 		"postgres://127.0.0.1:1/db?sslpassword=%s&target_session_attrs=x", "postgres://127.0.0.1:1/db?schema=A&password=%s", "postgres://127.0.0.1:x/db?password=%s",
 		"postgres://u:%s", "postgres://u:%s/db", "postgres:u:%s@h/db", "postgres:password=%s", "host=h password=%s", "HOST=h PASSWORD='%s'",
 		"postgres://u:%s@[::1]:1/db", "postgres://u:%s@[::1/db", "postgres://u:%s@h@127.0.0.1:1/db", "postgres://u:a/%s@127.0.0.1:1/db",
-		"postgres://127.0.0.1:1/db@%s", "postgres://127.0.0.1:1/db?%s", "postgres://127.0.0.1:1/db?x&%s=y", "postgres://127.0.0.1:1/db?x=%%zz&password=%s",
+		"postgres://127.0.0.1:1/db@%s", "postgres://127.0.0.1:1?password=%s&poll=x", "postgres://127.0.0.1:1?%s", "postgres://127.0.0.1:1/db?%s", "postgres://127.0.0.1:1/db?x&%s=y", "postgres://127.0.0.1:1/db?x=%%zz&password=%s",
 		"postgres://u:%s@127.0.0.1:1/db?tenant=", "postgres://u:%s@127.0.0.1:1/db?log-per-tenant=maybe", "postgres://u:%s@127.0.0.1:1/db#x",
 		"grpc://:%s@127.0.0.1:1", "grpc://u:%s@127.0.0.1:1", "grpc://%s@127.0.0.1:1", "grpcs://u:%s", "grpc://127.0.0.1:1/%s@", "grpc://127.0.0.1:1?token=%s", "grpc:u:%s@h:1",
+		"nats://u:%s@127.0.0.1:1", "nats://%s@127.0.0.1:1", "nats://:%s@127.0.0.1:1/log", "nats://u:%s@127.0.0.1:1,127.0.0.1:1/log?replicas=1", "nats://u:%s@127.0.0.1:1?replicas=x",
+		"nats://127.0.0.1:1?token=%s", "nats://127.0.0.1:1?password=%s&replicas=1", "nats://u:%s@127.0.0.1:1/a/b", "nats://u:%s@127.0.0.1:1/no.log", "nats://u:%s@[::1", "nats://u:%s@h@127.0.0.1:1",
+		"nats://u:%s", "nats:u:%s@h", "nats://u:a/%s@127.0.0.1:1", "nats://u:a,%s@127.0.0.1:1", "nats://a:1,u:%s@127.0.0.1:1", "nats://127.0.0.1:1/log@%s", "nats://127.0.0.1:1?%s", "NATS://u:%s@h", "nats://u:%s@127.0.0.1:1#x",
+		"nats://u:%s@127.0.0.1:1?creds=missing.creds", "nats://u:%s@127.0.0.1:1?ca=missing.pem&tls=true", "nats://u:%s@127.0.0.1:1?tls=maybe", "nats://u:%s@127.0.0.1:1?ids-for=1m", "tls://u:%s@h:1",
 		"mysql://u:%s@h/db", "redis://:%s@h", "https://u:%s@h", "memory:u:%s@h", "memory://u:%s@h", "memory:?password=%s", "u:%s@h/db", "Postgres://u:%s@h/db",
 		"sqlite://u:%s@h/events.db", "sqlite:missing/events.db?key=%s", " postgres://u:%s@h/db", "postgres ://u:%s@h/db", "\tpostgres://u:%s@h/db",
 	}
@@ -37,7 +41,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 	cancel() // for what would connect
 	for _, form := range secretForms() {
 		for _, secret := range []string{"hunter2", "hun@ter2", "hun/ter2", "hun?ter2", "hun&ter2", "hun#ter2", "hun:ter2", "hun ter2", "hun%zzter2", "hun'ter2", "hun`: ter2", "%68unter2"} {
-			if strings.Contains(secret, "@") && (form == "postgres://u:%s" || form == "postgres://u:%s/db") {
+			if strings.Contains(secret, "@") && (form == "postgres://u:%s" || form == "postgres://u:%s/db" || form == "nats://u:%s") {
 				continue // it is a URL, with a host after the @
 			}
 			rawURL := strings.ReplaceAll(strings.ReplaceAll(form, "%%", "\x00"), "%s", secret)
@@ -100,6 +104,8 @@ func TestRedacted(t *testing.T) {
 		"postgres://a:5432,[::1]:5433/events":                  "postgres://a:5432,[::1]:5433/events",
 		"postgres://%2Fvar%2Frun/events":                       "postgres://%2Fvar%2Frun/events",
 		"postgres://":                                          "postgres://",
+		"nats://eve:secret@a:4222,b:4222/orders?replicas=3":    "nats://a:4222,b:4222/orders",
+		"nats://token@a:4222":                                  "nats://a:4222",
 		"grpcs://events.example.org:443?tenant=acme":           "grpcs://events.example.org:443",
 		"events.db":               `"events.db"`,
 		"host=db password=secret": "…",
@@ -121,7 +127,7 @@ func TestNoURLPanics(t *testing.T) {
 		"log-per-tenant", "true", "password", "sync", "normal", "ca", "token-file", "\x00", "é", "\xff", " ", "+", "%00", "options", "-c",
 	}), rapid.StringN(0, 4, 8))
 	rapid.Check(t, func(t *rapid.T) {
-		scheme := rapid.SampledFrom([]string{"postgres:", "postgresql:", "grpc:", "grpcs:", "memory:", "", "disk:"}).Draw(t, "scheme")
+		scheme := rapid.SampledFrom([]string{"postgres:", "postgresql:", "grpc:", "grpcs:", "nats:", "memory:", "", "disk:"}).Draw(t, "scheme")
 		rawURL := scheme + strings.Join(rapid.SliceOfN(part, 0, 12).Draw(t, "parts"), "")
 		st, err := open.Store(ctx, rawURL)
 		if (st == nil) == (err == nil) {
@@ -153,7 +159,7 @@ func FuzzStore(f *testing.F) {
 		}
 		shown := open.Redacted(rawURL)
 		// What the reader takes for a password is not shown, however the URL is written.
-		if u, err := url.Parse(rawURL); err == nil && u.User != nil && strings.HasPrefix(u.Scheme, "postgres") {
+		if u, err := url.Parse(rawURL); err == nil && u.User != nil && (strings.HasPrefix(u.Scheme, "postgres") || u.Scheme == "nats") {
 			if password, ok := u.User.Password(); ok && len(password) > 4 && strings.Contains(shown, password) {
 				t.Errorf("Redacted(%q) = %q", rawURL, shown)
 			}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/evolvego/evolve/store"
 )
 
 // NeverPoll makes the subscriptions of st rely on news alone.
@@ -25,3 +27,29 @@ func Queued(st *Store) (n int) {
 
 // PoolConfig returns the config of the pool of st.
 func PoolConfig(st *Store) *pgxpool.Config { return st.backend.pool.Config() }
+
+// Planned is an append of one event for each of IDs.
+type Planned struct {
+	Tenant, Stream string
+	IDs            []string
+	Keys           []string // that it claims
+}
+
+// Together reports whether appends may be in one group.
+func Together(all ...Planned) bool {
+	var g group
+	for _, p := range all {
+		a := &appending{key: streamKey{p.Tenant, store.Stream{Type: "A", ID: p.Stream}}}
+		for _, id := range p.IDs {
+			a.events = append(a.events, record{event: store.Event{ID: id}})
+		}
+		for _, key := range p.Keys {
+			a.claims = append(a.claims, store.Claim{Key: key})
+		}
+		if g.excludes(a) {
+			return false
+		}
+		g.add(a)
+	}
+	return true
+}

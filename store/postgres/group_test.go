@@ -205,3 +205,39 @@ func TestGroupIsTold(t *testing.T) {
 		t.Errorf("Subscribe yielded %v, want 1 to %d", got, page.Events[0].Position)
 	}
 }
+
+// TestTogether: appends are in one group only if none has to wait for the outcome of another:
+// they have no event id and no key in common, and if they are of one stream, none has claims.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	plain := func(s string, ids ...string) postgres.Planned { return postgres.Planned{Stream: s, IDs: ids} }
+	claiming := func(s, id, key string) postgres.Planned {
+		return postgres.Planned{Stream: s, IDs: []string{id}, Keys: []string{key}}
+	}
+	elsewhere := func(p postgres.Planned) postgres.Planned {
+		p.Tenant = "other"
+		return p
+	}
+	for name, tt := range map[string]struct {
+		all  []postgres.Planned
+		want bool
+	}{
+		"streams of their own":                         {[]postgres.Planned{plain("a", "1"), plain("b", "2"), plain("c", "3")}, true},
+		"one stream":                                   {[]postgres.Planned{plain("a", "1"), plain("a", "2"), plain("a", "3")}, true},
+		"one id":                                       {[]postgres.Planned{plain("a", "1"), plain("b", "1")}, false},
+		"one id, of the last of several":               {[]postgres.Planned{plain("a", "1"), plain("b", "2", "3"), plain("c", "4", "3")}, false},
+		"one id, in other tenants":                     {[]postgres.Planned{plain("a", "1"), elsewhere(plain("a", "1"))}, true},
+		"one key":                                      {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "k")}, false},
+		"one key, after another":                       {[]postgres.Planned{plain("a", "1"), claiming("b", "2", "k"), claiming("c", "3", "k")}, false},
+		"one key, in other tenants":                    {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(claiming("b", "2", "k"))}, true},
+		"keys of their own":                            {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "l")}, true},
+		"an id that is a key of another":               {[]postgres.Planned{plain("a", "k"), claiming("b", "2", "k")}, true},
+		"one stream, the first with claims":            {[]postgres.Planned{claiming("a", "1", "k"), plain("a", "2")}, false},
+		"one stream, the last with claims":             {[]postgres.Planned{plain("a", "1"), plain("a", "2"), claiming("a", "3", "k")}, false},
+		"one stream of other tenants, one with claims": {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(plain("a", "2"))}, true},
+	} {
+		if got := postgres.Together(tt.all...); got != tt.want {
+			t.Errorf("%s: together = %t, want %t", name, got, tt.want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -392,5 +393,72 @@ func TestSubscribeEnds(t *testing.T) {
 			t.Fatalf("Subscribe yielded %+v", page)
 		}
 		execute(t, url, "DROP SCHEMA evolve CASCADE")
+	}
+}
+
+// TestUnfitServerIsLeft: when a server answers on one connection that it cannot serve, no
+// connection to it is used again: not those that were idle, nor that of the news.
+func TestUnfitServerIsLeft(t *testing.T) {
+	t.Parallel()
+	ctx, url := within(t), postgrestest.URL(t)
+	st := open(t, url) // which makes the tables
+	execute(t, url, raise)
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, url)
+	var others []int32
+	pids := func() (all []int32) {
+		t.Helper()
+		query := "SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+		if err := conn.QueryRow(ctx, query).Scan(&all); err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(all, func(pid int32) bool { return slices.Contains(others, pid) })
+	}
+	others = pids()
+	st = open(t, url)
+	const n = 3
+	var in, out sync.WaitGroup
+	in.Add(n)
+	for i := range n { // each with a connection of its own
+		out.Go(func() {
+			err := st.Update(ctx, func(tx *postgres.Tx) error {
+				in.Done()
+				in.Wait()
+				_, err := tx.Read(stream(i), store.ReadOptions{})
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	out.Wait()
+	before := pids()
+	if len(before) < n {
+		t.Fatalf("the store has %d connections, want %d at least", len(before), n)
+	}
+	events := batch(1)
+	events[0].ID, events[0].Type = "id 25006", "E"
+	err := st.Update(ctx, func(tx *postgres.Tx) error { // which is not made again, on the next connection
+		_, err := tx.Append(stream(0), store.Any, events)
+		return err
+	})
+	if !errors.Is(err, postgres.ErrReadOnly) {
+		t.Fatalf("Append = %v, want ErrReadOnly", err)
+	}
+	for {
+		left := slices.DeleteFunc(pids(), func(pid int32) bool { return !slices.Contains(before, pid) })
+		if len(left) == 0 {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("of the connections %v to a server that cannot serve, %v are still there", before, left)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := appendTo(t, st, stream(0), 1); got.Version != 1 {
+		t.Errorf("Append afterwards = %+v, want version 1", got)
 	}
 }

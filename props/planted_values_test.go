@@ -213,11 +213,16 @@ func TestMistaken(t *testing.T) {
 				t.Skip("the race detector ends the test, as it should")
 			}
 			for n := range *seeds {
-				failures := tt.check()(t, []int{200, 0}[n%2])
-				for range 20 { // two calls must meet, and the machine may be busy
-					if tt.law == "sharing is safe" && len(failures) == 0 {
-						failures = tt.check()(t, 200)
-					}
+				histories, again := []int{200, 0}[n%2], 0
+				switch {
+				case tt.law == "sharing is safe": // two calls must meet, and the machine may be busy
+					histories, again = 200, 20
+				case histories == 0 && testing.Short(): // a third of the histories, in which a rare value may be missing
+					again = 1
+				}
+				failures := tt.check()(t, histories)
+				for ; len(failures) == 0 && again > 0; again-- {
+					failures = tt.check()(t, histories)
 				}
 				if len(failures) != 1 || failures[0].Law != tt.law {
 					t.Errorf("round %d: %q, want %q alone", n, lawsOf(failures), tt.law)

@@ -243,7 +243,7 @@ func TestProcess(t *testing.T) {
 				return follow(o, e)
 			}
 			return props.ProcessInquiry(props.Process(p).Any(Placed{}, Late{}).Checks(60))
-		}, []string{"react is deterministic"}, 40, false},
+		}, []string{"react is deterministic"}, 160, false},
 		"a state that counts reactions": {func() props.Inquiry {
 			type count struct{ N *int }
 			return props.ProcessInquiry(props.Process(decider.Process[any, count, any]{

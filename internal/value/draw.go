@@ -122,8 +122,9 @@ func float(s *Source, bits int) float64 {
 }
 
 const (
+	longText = 1 << 8    // bytes of a text whose length does not fit in a byte
 	hugeText = 4<<10 + 1 // bytes of a text that is longer than anybody thought
-	rarely   = 4         // of 256 texts
+	rarely   = 20        // of 256 texts are as long, or no UTF-8
 )
 
 // word returns a text. There are few, so that two are often the same, or nearly:
@@ -163,8 +164,8 @@ func word(s *Source) string {
 			"0", "-1", "1e3", "0x1", "null", "NaN", "%s%d", "%_*>.", "..", "a/b", `\`, "<b>&amp;", "';--", "\x00", "a\nb", "a\r\nb", "\ufffd", "𝔸",
 		}
 		return odd[r.IntN(len(odd))]
-	case n < 256-rarely/2:
-		return strings.Repeat("x", hugeText)
+	case n < 256-rarely/4:
+		return strings.Repeat("x", [...]int{longText, longText, hugeText}[n%3])
 	}
 	return [...]string{"\xff", "caf\xe9", "\xed\xa0\x80"}[r.IntN(3)] // no UTF-8
 }

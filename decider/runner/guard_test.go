@@ -312,7 +312,8 @@ func TestBeginner(t *testing.T) {
 	if want := []string{"stream loaded 2", "command handled 1", "stream loaded 3", "stream loaded 5"}; !slices.Equal(spans, want) {
 		t.Errorf("the store was called in %q, want %q", spans, want)
 	}
-	if got := b.begun[0]; got.Stream != stream("a") || got.Command != "runner_test.open" || got.CommandID != "c" || got.Kind != runner.CommandHandled {
+	if got := b.begun[0]; got.Stream != stream("a") || got.Command != "runner_test.open" || got.CommandID != "c" || got.Kind != runner.CommandHandled ||
+		got.Version != 0 || got.Events != 0 || got.Took != 0 || got.Err != nil {
 		t.Errorf("begun with %+v", got)
 	}
 	if got := b.of(runner.CommandHandled)[0]; got.CommandID != "command handled 1" {

@@ -2,6 +2,7 @@
 // that they work for somebody who has nothing but their names.
 //
 //	release stranger [-version V] [-update]   get, build and install every module as V, from empty directories
+//	release proxy [-version V] DIR            only write that proxy into DIR, to try it by hand
 //	release check -version V                  what must hold before a release, stranger included
 //	release write -version V                  one commit that says V everywhere, and a tag for each module
 //	release docs                              write llms.txt; documented: check that it is up to date
@@ -38,7 +39,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("say stranger, check or write")
+		return errors.New("say stranger, proxy, check, write, docs or documented")
 	}
 	f := flag.NewFlagSet(args[0], flag.ExitOnError)
 	version := f.String("version", "v0.0.0-ci", "the `version`, such as v0.1.0")
@@ -56,6 +57,11 @@ func run(args []string) error {
 	switch args[0] {
 	case "stranger":
 		return stranger(tree, *version, *update)
+	case "proxy":
+		if f.NArg() != 1 {
+			return errors.New("proxy: name the directory to write")
+		}
+		return proxy(tree, f.Arg(0), *version)
 	case "check":
 		return check(tree, *version)
 	case "docs":

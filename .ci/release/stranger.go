@@ -28,12 +28,12 @@ func stranger(tree, version string, update bool) error {
 	if err != nil {
 		return err
 	}
-	proxy := filepath.Join(work, "proxy")
-	if err := publish(tree, filepath.Join(work, "tree"), proxy, version, all); err != nil {
+	files := filepath.Join(work, "proxy")
+	if err := publish(tree, filepath.Join(work, "tree"), files, version, all); err != nil {
 		return err
 	}
 	s := &visitor{version: version, work: work}
-	if s.env, err = visitorEnv(tree, proxy); err != nil {
+	if s.env, err = visitorEnv(tree, files); err != nil {
 		return err
 	}
 	var adds strings.Builder
@@ -65,6 +65,35 @@ func stranger(tree, version string, update bool) error {
 	}
 	return errors.Join(s.readme(tree), s.install())
 }
+
+// proxy writes a directory that is a module proxy with all modules at version, and says
+// how to use it.
+func proxy(tree, dir, version string) error {
+	all, err := parts(tree)
+	if err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "stranger")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if err := publish(tree, filepath.Join(work, "tree"), dir, version, all); err != nil {
+		return err
+	}
+	usual, err := output(tree, nil, "go", "env", "GOPROXY")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("export GOWORK=off GOPROXY=file://%s,%s GONOSUMDB='%s' GOMODCACHE=%s\n", dir, usual, ours, filepath.Join(dir, "cache"))
+	return nil
+}
+
+// ours are the modules that no checksum database knows yet.
+const ours = "github.com/evolvego/*"
 
 // publish makes a copy of tree that says version everywhere, and packs its modules into a
 // directory that is a module proxy.
@@ -131,13 +160,13 @@ func visitorEnv(tree, proxy string) ([]string, error) {
 		return nil, err
 	}
 	cache := filepath.Join(tree, ".bin", "stranger")
-	for _, ours := range []string{"github.com/evolvego", "cache/download/github.com/evolvego"} {
-		if err := os.RemoveAll(filepath.Join(cache, filepath.FromSlash(ours))); err != nil {
+	for _, old := range []string{"github.com/evolvego", "cache/download/github.com/evolvego"} {
+		if err := os.RemoveAll(filepath.Join(cache, filepath.FromSlash(old))); err != nil {
 			return nil, err
 		}
 	}
 	return []string{
-		"GOPROXY=file://" + proxy + "," + usual, "GONOSUMDB=github.com/evolvego/*", "GOFLAGS=-modcacherw", "GOWORK=off", "GOMODCACHE=" + cache,
+		"GOPROXY=file://" + proxy + "," + usual, "GONOSUMDB=" + ours, "GOFLAGS=-modcacherw", "GOWORK=off", "GOMODCACHE=" + cache,
 	}, nil
 }
 

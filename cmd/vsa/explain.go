@@ -51,8 +51,8 @@ func explain(w io.Writer, topic string) error {
 			return err
 		}
 	}
-	if rules.NotForGo(strings.ToUpper(topic)) {
-		_, err := fmt.Fprintf(w, "%s is a rule for other languages: in Go the compiler or another rule checks it.\n", strings.ToUpper(topic))
+	if why := rules.NotForGo(strings.ToUpper(topic)); why != "" {
+		_, err := fmt.Fprintf(w, "%s is a rule for other languages. Go does not need it: %s.\n", strings.ToUpper(topic), why)
 		return err
 	}
 	if topic == "templates" {

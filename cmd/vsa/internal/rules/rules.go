@@ -169,7 +169,7 @@ func (r *checker) isolated(pkgPath string) bool {
 // configuration finds what vsa.yaml says about nothing.
 func configuration(r *checker) {
 	known := func(id string) bool {
-		return NotForGo(id) || slices.ContainsFunc(All(), func(rule Rule) bool { return rule.ID == id })
+		return NotForGo(id) != "" || slices.ContainsFunc(All(), func(rule Rule) bool { return rule.ID == id })
 	}
 	for id := range r.c.Rules {
 		if !known(id) {
@@ -201,8 +201,14 @@ func configuration(r *checker) {
 	}
 }
 
-// NotForGo reports whether id is a rule that other languages have and Go does not need,
-// because the compiler or another rule checks it.
-func NotForGo(id string) bool {
-	return slices.Contains([]string{"VSA023", "VSA024", "VSA025", "VSA026", "VSA202"}, id)
+// NotForGo returns why a rule that other languages have is not needed in Go, or "" if id
+// is no such rule.
+func NotForGo(id string) string {
+	return map[string]string{
+		"VSA023": "VSA029 checks what a directory called ports imports",
+		"VSA024": "there is no bus to register a command with: VSA002 finds a command that nothing decides",
+		"VSA025": "VSA006 finds a shared directory that the go tool does not see, and VSA031 what slices share",
+		"VSA026": "a package says what its names are, so they need no suffix: VSA004 checks the names",
+		"VSA202": "the compiler keeps what is below internal from other contexts, and VSA204 checks the rest",
+	}[id]
 }

@@ -44,7 +44,9 @@ func newInit(_ *options) *cobra.Command {
 // existing names the deciders that are in the module already, outside of the contexts.
 func existing(cmd *cobra.Command, dir string) error {
 	p, err := model.Load(dir, ".")
-	if _, ok := errors.AsType[*model.TypesError](err); ok {
+	_, broken := errors.AsType[*model.TypesError](err)
+	_, missing := errors.AsType[*model.MissingError](err)
+	if broken || missing {
 		return nil // go mod tidy comes first
 	}
 	if err != nil {

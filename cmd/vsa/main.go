@@ -65,6 +65,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var usage *usageError
 	var mistake *config.Error
 	var broken *model.TypesError
+	var missing *model.MissingError
 	switch {
 	case err == nil:
 		return 0
@@ -73,7 +74,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "vsa:", err)
 	switch {
-	case errors.As(err, &usage), errors.As(err, &mistake), errors.Is(err, config.ErrNotFound), errors.As(err, &broken), isCobraUsage(err):
+	case errors.As(err, &usage), errors.As(err, &mistake), errors.Is(err, config.ErrNotFound), errors.As(err, &broken), errors.As(err, &missing), isCobraUsage(err):
 		return 2
 	}
 	return 1

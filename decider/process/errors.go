@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -24,9 +25,15 @@ var (
 	// ErrRunning: Run was called on a Runtime that runs already.
 	ErrRunning = errors.New("process: is running already")
 	// ErrAhead: a position is beyond the head of the log, so there is nothing to
-	// wait for.
-	ErrAhead = errors.New("process: position is beyond the head of the log")
+	// wait for. Its method HTTPStatus returns 400, because the position comes from a
+	// client.
+	ErrAhead error = aheadError{}
 )
+
+type aheadError struct{}
+
+func (aheadError) Error() string   { return "process: position is beyond the head of the log" }
+func (aheadError) HTTPStatus() int { return http.StatusBadRequest }
 
 // errFenced: another owner has moved what this one works on.
 var errFenced = errors.New("process: another owner has it")

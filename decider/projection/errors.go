@@ -3,6 +3,7 @@ package projection
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 
 	"github.com/evolvego/evolve/decider/codec"
@@ -31,9 +32,15 @@ var (
 	// ErrRunning: Run was called on a projection that runs already.
 	ErrRunning = errors.New("projection: is running already")
 	// ErrAhead: a position is beyond the head of the log, so there is nothing to
-	// wait for.
-	ErrAhead = errors.New("projection: position is beyond the head of the log")
+	// wait for. Its method HTTPStatus returns 400, because the position comes from a
+	// client.
+	ErrAhead error = aheadError{}
 )
+
+type aheadError struct{}
+
+func (aheadError) Error() string   { return "projection: position is beyond the head of the log" }
+func (aheadError) HTTPStatus() int { return http.StatusBadRequest }
 
 // EventError is an event that a projection cannot handle.
 type EventError struct {

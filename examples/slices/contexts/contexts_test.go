@@ -34,6 +34,12 @@ func TestAll(t *testing.T) {
 		if got, want := strings.TrimSpace(w.Body.String()), `{"a-1":{"owner":"ann"}}`; got != want {
 			t.Errorf("owners = %s, want %s", got, want)
 		}
+		r.Header.Set("At-Least", "100")
+		w = httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("owners at a position that the log does not have: %d %s", w.Code, w.Body)
+		}
 		cancel()
 		group.Wait()
 	})

@@ -51,8 +51,11 @@ type listed struct {
 	GoFiles, CgoFiles, TestGoFiles, XTestGoFiles []string
 	Export                                       string
 	Module                                       *packages.Module
-	Error                                        *struct{ Pos, Err string }
+	Error                                        *listError
+	DepsErrors                                   []listError
 }
+
+type listError struct{ Pos, Err string }
 
 type parsed struct {
 	syntax *ast.File
@@ -155,18 +158,34 @@ func (l *loader) prepare(units []unit) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	all, err := l.list(append([]string{"-export", "-json=ImportPath,Export,Error", "--"}, slices.Sorted(maps.Keys(missing))...)...)
+	all, err := l.list(append([]string{"-export", "-json=ImportPath,Export,Error,DepsErrors", "--"}, slices.Sorted(maps.Keys(missing))...)...)
 	if err != nil {
 		return err
 	}
 	for _, p := range all {
 		e := export{file: p.Export}
-		if p.Error != nil {
+		switch {
+		case p.Error != nil:
 			e.err = p.Error.Err
+		case len(p.DepsErrors) > 0:
+			e.err = p.DepsErrors[0].Err
 		}
 		l.exports[p.ImportPath] = e
 	}
 	return nil
+}
+
+// missing returns the first package of other modules that the go command cannot provide,
+// and why.
+func (l *loader) missing() (name, why string) {
+	for _, name := range slices.Sorted(maps.Keys(l.exports)) {
+		if e := l.exports[name]; e.file == "" {
+			why, _, _ := strings.Cut(e.err, "\n")
+			why, _, _ = strings.Cut(why, "; to add")
+			return name, why
+		}
+	}
+	return "", ""
 }
 
 // names returns the absolute names of the files of a unit.
@@ -343,7 +362,7 @@ func (l *loader) load(name, forTest string) (*types.Package, error) {
 // depend on them is not checked again.
 func (l *loader) with(overlay map[string][]byte) *loader {
 	w := *l
-	w.listed, w.files = maps.Clone(l.listed), maps.Clone(l.files)
+	w.listed, w.files, w.exports = maps.Clone(l.listed), maps.Clone(l.files), maps.Clone(l.exports)
 	w.checked, w.reaches = map[unit]*packages.Package{}, map[unit]bool{}
 	changed := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(overlay)) {

@@ -6,6 +6,7 @@ package model
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/token"
@@ -161,8 +162,17 @@ func (e *TypesError) Error() string {
 	return text
 }
 
+// MissingError is a package of another module that the code imports and the go command
+// does not provide, because go.mod or go.sum lacks something.
+type MissingError struct{ Path, Why string }
+
+// Error says which package, why, and what to do.
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the go command does not provide %s, which is imported (%s): run go mod tidy", e.Path, e.Why)
+}
+
 // Load reads the packages under root of the module in dir. It returns a *[TypesError] if
-// the code does not type-check.
+// the code does not type-check, and a *[MissingError] if it imports what cannot be found.
 func Load(dir, root string) (*Project, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -181,6 +191,9 @@ func Load(dir, root string) (*Project, error) {
 		return nil, fmt.Errorf("load the packages under %s: %w", p.Root, err)
 	}
 	if err := p.sort(all); err != nil {
+		if name, why := p.loader.missing(); name != "" {
+			return nil, &MissingError{name, why}
+		}
 		return nil, err
 	}
 	p.index()
@@ -202,13 +215,27 @@ func Load(dir, root string) (*Project, error) {
 }
 
 // Check type-checks the project as if files had the texts of overlay, by their absolute
-// names. It returns a *[TypesError] if that fails.
+// names. It returns a *[TypesError] if that fails, and a *[MissingError] if that is only
+// because the go command does not provide all that is imported.
 func (p *Project) Check(overlay map[string][]byte) error {
-	all, err := p.loader.with(overlay).under(p.Root)
+	l := p.loader.with(overlay)
+	all, err := l.under(p.Root)
 	if err != nil {
 		return err
 	}
-	return new(Project).sort(all)
+	err = new(Project).sort(all)
+	broken, ok := errors.AsType[*TypesError](err)
+	name, why := l.missing()
+	if !ok || name == "" {
+		return err
+	}
+	broken.Errors = slices.DeleteFunc(broken.Errors, func(e packages.Error) bool { // the others may follow from what is missing
+		return e.Kind == packages.TypeError && !strings.HasPrefix(e.Msg, "undefined: ")
+	})
+	if len(broken.Errors) > 0 {
+		return broken
+	}
+	return &MissingError{name, why}
 }
 
 // sort tells packages from tests, and refuses what does not type-check.

@@ -96,7 +96,8 @@ func lineOf(text []byte, inserted string) int {
 	return 1
 }
 
-// Check type-checks the project as the plan would leave it.
+// Check type-checks the project as the plan would leave it. Where go.mod lacks something,
+// it adds a note.
 func (p *Plan) Check(project *model.Project) error {
 	changes, err := p.Changes()
 	if err != nil {
@@ -111,6 +112,10 @@ func (p *Plan) Check(project *model.Project) error {
 	err = project.Check(overlay)
 	if _, ok := errors.AsType[*model.TypesError](err); ok { // of the plan, not of the project
 		return fmt.Errorf("nothing was written, because the result would not compile: %s", err.Error())
+	}
+	if missing, ok := errors.AsType[*model.MissingError](err); ok { // nothing that can be checked is wrong
+		p.Notes = slices.Insert(p.Notes, 0, "run go mod tidy: what was written imports "+missing.Path+", which go.mod and go.sum do not provide yet")
+		return nil
 	}
 	return err
 }

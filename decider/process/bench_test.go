@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -55,8 +57,9 @@ func receivers(st store.Store) *runner.Runner[string, int, string] {
 	return runner.New("Got", d, st, codec.JSON(map[string]string{"Got": ""})).WithCache(runner.Cache[int]{})
 }
 
-// BenchmarkCatchUp goes through a log: with a Runtime, and with a loop that keeps the
-// states in memory and sends the same commands. ns/op is for one input.
+// BenchmarkCatchUp goes through a log: with a Runtime; with a projection that loads and
+// saves the states by hand and sends the same commands; and with a loop that keeps the
+// states in memory and forgets all when it ends. ns/op is for one input.
 func BenchmarkCatchUp(b *testing.B) {
 	b.Run("runtime", func(b *testing.B) {
 		for n := 0; n < b.N; n += inputs {
@@ -82,7 +85,15 @@ func BenchmarkCatchUp(b *testing.B) {
 			}
 		}
 	})
-	b.Run("floor", func(b *testing.B) {
+	b.Run("projection by hand", func(b *testing.B) {
+		for n := 0; n < b.N; n += inputs {
+			b.StopTimer()
+			st := filled(b)
+			b.StartTimer()
+			onProjection(b, st)
+		}
+	})
+	b.Run("loop", func(b *testing.B) {
 		for n := 0; n < b.N; n += inputs {
 			b.StopTimer()
 			st := filled(b)
@@ -117,4 +128,46 @@ func byHand(b *testing.B, st *memory.Store) {
 			return
 		}
 	}
+}
+
+// onProjection is the process as one writes it with a projection and a runner.
+func onProjection(b *testing.B, st *memory.Store) {
+	b.Helper()
+	target, do, r := memory.New(), counting(), receivers(memory.New())
+	p := projection.New(st, target, "counting", jobs(), func(ctx context.Context, tx *memory.Tx, e projection.Event[happened]) error {
+		docs, err := tx.LoadDocuments("count", []string{e.Event.Job})
+		if err != nil {
+			return err
+		}
+		n := 0
+		if docs[0].Data != nil {
+			if err := json.Unmarshal(docs[0].Data, &n); err != nil {
+				return err
+			}
+		}
+		n = do.Evolve(n, e.Event)
+		for _, cmd := range do.React(n, e.Event).Send {
+			id := e.Recorded.ID
+			if _, err := r.Handle(ctx, cmd, cmd, runner.CommandID(id), runner.Metadata(store.Metadata{CausationID: id})); err != nil {
+				return err
+			}
+		}
+		docs[0].Kind, docs[0].ID = "count", e.Event.Job
+		if docs[0].Data, err = json.Marshal(n); err != nil {
+			return err
+		}
+		return tx.SaveDocuments(docs)
+	})
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- p.Run(ctx) }()
+	head, err := st.Head(ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.WaitFor(ctx, head); err != nil {
+		b.Fatal(err)
+	}
+	stop()
+	<-done
 }

@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -23,12 +21,14 @@ func (m mark) after(o mark) bool {
 	return m.Position > o.Position || m.Position == o.Position && m.Index > o.Index
 }
 
-func (m mark) String() string { return fmt.Sprintf("%d.%d", m.Position, m.Index) }
+func (m mark) String() string {
+	return strconv.FormatUint(m.Position, 10) + "." + strconv.Itoa(m.Index)
+}
 
 // makeID returns a UUID of version 8 (RFC 9562 §5.8), of the hash of what it names:
 // each part after its length.
 func makeID(parts ...string) string {
-	var b []byte
+	b := make([]byte, 0, 256)
 	for _, part := range parts {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
 		b = append(b, part...)
@@ -36,8 +36,17 @@ func makeID(parts ...string) string {
 	sum := sha256.Sum256(b)
 	sum[6] = sum[6]&0x0f | 0x80
 	sum[8] = sum[8]&0x3f | 0x80
-	text := hex.EncodeToString(sum[:16])
-	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+	id := make([]byte, 0, 36)
+	for i, n := 0, 4; i < 16; i, n = i+n, 2 {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		if i == 10 {
+			n = 6
+		}
+		id = hex.AppendEncode(id, sum[i:i+n])
+	}
+	return string(id)
 }
 
 // commandID returns the id of a command: that of the same reaction is the same, and

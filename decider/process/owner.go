@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evolvego/evolve/decider/codec"
@@ -25,10 +26,12 @@ type owner[T projection.Tx, E, S, C any] struct {
 	head    uint64
 	scratch []codec.Decoded[E]
 
-	failing map[string]*retry // instances that wait
-	retried chan retried[S]
-	retries sync.WaitGroup
-	slots   chan struct{} // one for each worker
+	known     map[string]*note  // instances that do not wait, as the target has them
+	knownSize int               // their states, in bytes
+	failing   map[string]*retry // instances that wait
+	retried   chan retried[S]
+	retries   sync.WaitGroup
+	slots     chan struct{} // one for each worker
 
 	timers  int               // that run
 	nextDue int64             // when the next timer is due that has not fired; 0: none
@@ -40,7 +43,7 @@ type owner[T projection.Tx, E, S, C any] struct {
 
 func newOwner[T projection.Tx, E, S, C any](r *Runtime[T, E, S, C], send Send[C]) *owner[T, E, S, C] {
 	return &owner[T, E, S, C]{
-		r: r, send: send, kinds: kindsOf(r.build()), failing: map[string]*retry{}, retried: make(chan retried[S]),
+		r: r, send: send, kinds: kindsOf(r.build()), known: map[string]*note{}, failing: map[string]*retry{}, retried: make(chan retried[S]),
 		slots: make(chan struct{}, r.workers), fired: map[string]uint64{}, cancel: func() {},
 	}
 }
@@ -76,7 +79,8 @@ func (o *owner[T, E, S, C]) work(ctx context.Context, worked func()) error {
 	for {
 		select {
 		case page := <-pages:
-			err = o.page(ctx, o.gather(page, pages))
+			events, last := o.gather(page, pages)
+			err = o.pages(ctx, events, last)
 		case done := <-o.retried:
 			err = o.settle(ctx, done)
 		case <-wake.C:
@@ -112,18 +116,19 @@ func (o *owner[T, E, S, C]) read(ctx context.Context, from uint64, pages chan<- 
 	return ctx.Err()
 }
 
-// gather returns page with those that are there already, never waiting for more.
-func (o *owner[T, E, S, C]) gather(page store.Page, pages <-chan store.Page) store.Page {
-	for len(page.Events) < maxBatch {
+// gather returns page, without its events, and the events of it and of those pages that
+// are there already, never waiting for more.
+func (o *owner[T, E, S, C]) gather(page store.Page, pages <-chan store.Page) (events [][]store.Recorded, last store.Page) {
+	events = [][]store.Recorded{page.Events}
+	for n := len(page.Events); n < maxBatch; n += len(page.Events) {
 		select {
-		case next := <-pages:
-			page.Events = append(page.Events, next.Events...)
-			page.Head, page.Next, page.End = next.Head, next.Next, next.End
+		case page = <-pages:
+			events = append(events, page.Events)
 		default:
-			return page
+			return events, page
 		}
 	}
-	return page
+	return events, page
 }
 
 // begin loads what the target knows, and takes over from an earlier version.
@@ -150,49 +155,63 @@ func (o *owner[T, E, S, C]) begin(ctx context.Context) error {
 	})
 }
 
-// page handles a page of the log.
-func (o *owner[T, E, S, C]) page(ctx context.Context, page store.Page) error {
-	work, ids, done, broken := o.route(page.Events)
+// pages handles events of the log, of which last is the page that ends them.
+func (o *owner[T, E, S, C]) pages(ctx context.Context, events [][]store.Recorded, last store.Page) error {
+	work, ids, done, broken := o.route(events)
 	if len(ids) > 0 {
-		if err := o.handle(ctx, work, ids, page.Events[done-1]); err != nil {
+		if err := o.handle(ctx, work, ids, done); err != nil {
 			return err
 		}
 	}
 	if broken != nil { // what is before it is done
-		o.r.live.change(func(p *Progress) { p.Position = max(p.Position, page.Events[done].Position-1) })
-		return broken
+		o.r.live.change(func(p *Progress) { p.Position = max(p.Position, broken.position-1) })
+		return broken.err
 	}
-	o.handled, o.head = max(o.handled, page.Next-1), max(o.head, page.Head)
+	o.handled, o.head = max(o.handled, last.Next-1), max(o.head, last.Head)
 	o.worked()
-	o.r.live.works(o.handled, o.head, page.End)
+	o.r.live.works(o.handled, o.head, last.End)
 	o.tell()
-	if o.firing != nil && page.End {
+	if o.firing != nil && last.End {
 		o.catchUp(ctx, o.firing.head)
 	}
 	return o.fire(ctx)
 }
 
-// route decodes events, and returns the inputs of each instance, and the instances in
-// the order of the log. If an event cannot be decoded, broken says so, and done is how
-// many events are before it.
-func (o *owner[T, E, S, C]) route(events []store.Recorded) (work map[string][]input[E], ids []string, done int, broken error) {
+// broken is an event that cannot be decoded.
+type broken struct {
+	position uint64
+	err      error
+}
+
+// route decodes events, and returns the inputs of each instance, the instances in the
+// order of the log, and the last event that was decoded. Bad is the event after it if
+// that cannot be.
+func (o *owner[T, E, S, C]) route(pages [][]store.Recorded) (
+	work map[string][]input[E], ids []string, last store.Checkpoint, bad *broken,
+) {
 	work = map[string][]input[E]{}
 	var found []routed[E]
-	for done = range events {
-		if events[done].Position <= o.at.Position {
-			continue
-		}
-		if found, broken = o.r.decodeInputs(found[:0], &o.scratch, &events[done]); broken != nil {
-			return work, ids, done, broken
-		}
-		for _, f := range found {
-			if _, ok := work[f.instance]; !ok {
-				ids = append(ids, f.instance)
+	for _, events := range pages {
+		for i := range events {
+			e := &events[i]
+			if e.Position <= o.at.Position {
+				continue
 			}
-			work[f.instance] = append(work[f.instance], f.input)
+			var err error
+			if found, err = o.r.decodeInputs(found[:0], &o.scratch, e); err != nil {
+				return work, ids, last, &broken{e.Position, err}
+			}
+			last = store.Checkpoint{Position: e.Position, EventID: e.ID}
+			for _, f := range found {
+				inputs, ok := work[f.instance]
+				if !ok {
+					ids = append(ids, f.instance)
+				}
+				work[f.instance] = append(inputs, f.input)
+			}
 		}
 	}
-	return work, ids, len(events), nil
+	return work, ids, last, nil
 }
 
 // handled is what has become of an instance's inputs in a page.
@@ -204,12 +223,8 @@ type handled[E, S any] struct {
 }
 
 // handle takes the instances through their inputs, side by side, and commits.
-func (o *owner[T, E, S, C]) handle(ctx context.Context, work map[string][]input[E], ids []string, last store.Recorded) error {
-	var notes map[string]*note
-	err := o.r.view(ctx, func(tx store.DocumentTx, _ func(string) (store.Checkpoint, error)) (err error) {
-		notes, err = loadNotes(tx, o.kinds.instances, ids)
-		return err
-	})
+func (o *owner[T, E, S, C]) handle(ctx context.Context, work map[string][]input[E], ids []string, last store.Checkpoint) error {
+	notes, err := o.notes(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -237,7 +252,7 @@ func (o *owner[T, E, S, C]) handle(ctx context.Context, work map[string][]input[
 			h.instance.is = h.instance.is.fail(h.waiting[0].at, h.cause, now, o.r.budget)
 		}
 	}
-	if err := o.commit(ctx, results, store.Checkpoint{Position: last.Position, EventID: last.ID}); err != nil {
+	if err := o.commit(ctx, results, last); err != nil {
 		return err
 	}
 	for n := range results {
@@ -257,18 +272,14 @@ func (o *owner[T, E, S, C]) sideBySide(n int, do func(int)) {
 		return
 	}
 	var group sync.WaitGroup
-	next := make(chan int)
+	var next atomic.Int64
 	for range min(n, o.r.workers) {
 		group.Go(func() {
-			for i := range next {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)
 			}
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
 	group.Wait()
 }
 
@@ -301,6 +312,7 @@ func (o *owner[T, E, S, C]) commit(ctx context.Context, results []handled[E, S],
 	o.at = to
 	for n := range results {
 		o.counted(results[n].instance)
+		o.remember(results[n].instance)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -359,4 +360,41 @@ func TestObserver(t *testing.T) {
 	if got := process.Kind(99).String(); got != "unknown" {
 		t.Errorf("a kind that is none is %q", got)
 	}
+}
+
+// TestAbandonedElsewhere: an owner that has an instance in memory sends nothing for it any
+// more once another program has abandoned it, and one whose states were kept goes on.
+func TestAbandonedElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		var sent []string
+		r := process.New(st, st, "Echo", echo(), jobs()).WithWorkers(1)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- r.Run(ctx, func(_ context.Context, c process.Command[string]) error {
+				sent = append(sent, c.Command)
+				return nil
+			})
+		}()
+		for _, e := range []happened{{"a", "1"}, {"b", "x"}, {"a", "2"}, {"b", "y"}} {
+			record(t, st, e)
+			synctest.Wait()
+		}
+		if err := process.New(st, st, "Echo", echo(), jobs()).Abandon(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		record(t, st, happened{"a", "3"})
+		synctest.Wait()
+		record(t, st, happened{"b", "z"})
+		synctest.Wait()
+		stop()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+		if want := []string{"1", "x", "12", "xy", "xyz"}; !slices.Equal(sent, want) {
+			t.Errorf("sent %q, want %q", sent, want)
+		}
+	})
 }

@@ -172,6 +172,7 @@ func (o *owner[T, E, S, C]) settle(ctx context.Context, done retried[S]) error {
 		return err
 	}
 	o.counted(i)
+	o.forget(i.id)
 	switch {
 	case done.cause != nil:
 		o.failed(ctx, i, done.cause)

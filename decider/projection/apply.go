@@ -47,13 +47,15 @@ func (e *applyError) Unwrap() error { return e.err }
 // errFreed: a key that was parked is no longer.
 var errFreed = errors.New("projection: a parked key is free")
 
-// load makes recorded the batch in hand.
-func (r *run[T, E]) load(recorded []store.Recorded) {
+// load makes the events of pages the batch in hand.
+func (r *run[T, E]) load(pages [][]store.Recorded) {
 	b := &r.hand
 	b.items, b.events, b.keys = b.items[:0], b.events[:0], b.keys[:0]
 	b.keyed = r.p.part != nil || r.p.parking > 0 || r.p.live.parkedKeys() > 0
-	for i := range recorded {
-		b.items = append(b.items, r.p.decode(b, &recorded[i], r.live))
+	for _, events := range pages {
+		for i := range events {
+			b.items = append(b.items, r.p.decode(b, &events[i], r.live))
+		}
 	}
 }
 
@@ -88,12 +90,9 @@ func (p *Projection[T, E]) decode(b *batch[E], recorded *store.Recorded, live bo
 	return it
 }
 
-// apply puts recorded into the read model, in as many transactions as it takes.
-func (r *run[T, E]) apply(ctx context.Context, recorded []store.Recorded) error {
-	if len(recorded) == 0 {
-		return nil
-	}
-	r.load(recorded)
+// apply puts the events of pages into the read model, in as many transactions as it takes.
+func (r *run[T, E]) apply(ctx context.Context, pages [][]store.Recorded) error {
+	r.load(pages)
 	for items := r.hand.items; ; {
 		r.at = later(r.at, r.p.live.inlined())
 		for len(items) > 0 && items[0].recorded.Position <= r.at.Position {

@@ -52,7 +52,8 @@ type run[T Tx, E any] struct {
 	overtaken bool      // a higher version is the active one
 	tryReady  time.Time // not to become ready before
 
-	hand batch[E]
+	got  [][]store.Recorded // the events of the pages in hand
+	hand batch[E]           // the same, decoded
 }
 
 // work prepares the build and follows the log.
@@ -143,13 +144,18 @@ func (r *run[T, E]) loop(ctx context.Context, pages <-chan store.Page) error {
 
 // pages applies page, and those that are there already, as one batch.
 func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan store.Page) error {
-	events, size := page.Events, bytesOf(page.Events)
-	for len(events)+pageSize <= r.p.batch && size < batchBytes {
-		more, ok := receive(pages)
+	r.got = append(r.got[:0], page.Events)
+	events, size := len(page.Events), bytesOf(page.Events)
+	for events+pageSize <= r.p.batch && size < batchBytes {
+		// A full page with more behind it: the next one comes at once, and a commit more
+		// costs more than to wait for it.
+		wait := len(page.Events) == pageSize && !page.End && events < r.size
+		more, ok := receive(ctx, pages, wait)
 		if !ok {
 			break
 		}
-		events, size = append(events, more.Events...), size+bytesOf(more.Events)
+		r.got = append(r.got, more.Events)
+		events, size = events+len(more.Events), size+bytesOf(more.Events)
 		page = more
 	}
 	if page.Head < r.at.Position { // or the page is older than the checkpoint
@@ -158,7 +164,9 @@ func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan sto
 		}
 	}
 	r.head = page.Head
-	if err := r.apply(ctx, events); err != nil {
+	err := r.apply(ctx, r.got)
+	clear(r.got)
+	if err != nil {
 		return err
 	}
 	r.scanned = max(r.scanned, page.Next-1)
@@ -167,14 +175,20 @@ func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan sto
 	return nil
 }
 
-// receive returns a page that is there now.
-func receive(pages <-chan store.Page) (page store.Page, ok bool) {
+// receive returns a page: one that is there now, or the next one if it is to wait.
+func receive(ctx context.Context, pages <-chan store.Page, wait bool) (page store.Page, ok bool) {
+	if wait {
+		select {
+		case page, ok = <-pages:
+		case <-ctx.Done():
+		}
+		return page, ok
+	}
 	select {
 	case page, ok = <-pages:
-		return page, ok
 	default:
-		return store.Page{}, false
 	}
+	return page, ok
 }
 
 func bytesOf(events []store.Recorded) (size int) {

@@ -85,3 +85,36 @@ func TestDocumentsRun(t *testing.T) {
 		}
 	})
 }
+
+// TestFillsTransactions: who catches up waits for the next page rather than commit a part
+// of a transaction.
+func TestFillsTransactions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		var last store.Appended
+		for range 40 {
+			last = deposit(t, st, "a", make([]int64, 256)...)
+		}
+		commits := 0
+		p := projection.Documents(st, st, "sums", moves(), sum, byAccount).WithObserver(observing(func(n projection.Notice) {
+			if n.Kind == projection.BatchApplied {
+				commits++
+			}
+		}))
+		stop := start(t, p)
+		if err := p.WaitFor(t.Context(), last.Position); err != nil {
+			t.Fatal(err)
+		}
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+		if commits > 12 { // of 64, 128, 64, 256, 256, 512, 1024, and then 2,048 events
+			t.Errorf("%d events were %d transactions", last.Position, commits)
+		}
+	})
+}
+
+type observing func(n projection.Notice)
+
+func (o observing) Observe(_ context.Context, n projection.Notice) { o(n) }

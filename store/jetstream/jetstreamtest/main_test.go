@@ -11,6 +11,9 @@ import (
 const longEnv = "EVOLVE_FAILOVERS"
 
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(childEnv); settings != "" {
+		serveChild(settings)
+	}
 	flag.Parse()
 	if os.Getenv(longEnv) == "" {
 		_ = flag.Set("test.short", "true")

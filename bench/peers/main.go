@@ -107,6 +107,7 @@ func (s settings) results(ctx context.Context) (string, error) {
 	began := time.Now()
 	s.load = load()
 	var all, slower []string
+	var found [][]result
 	for _, t := range s.tables {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", time.Since(began).Round(time.Second), t.title)
 		results, err := compare(ctx, t, s.jobs, s.rounds, s.each)
@@ -114,11 +115,13 @@ func (s settings) results(ctx context.Context) (string, error) {
 			return "", err
 		}
 		all, slower = append(all, report(t, results)), append(slower, lost(t, results)...)
+		found = append(found, results)
 	}
 	if slower == nil {
 		slower = []string{"At no job of this run."}
 	}
-	return s.head(ctx, began) + "\n### Where evolve is slower than a peer\n\n" + strings.Join(slower, "\n") + "\n\n" + strings.Join(all, "\n"), nil
+	return s.head(ctx, began) + "\n### Where evolve is slower than a peer\n\n" + strings.Join(slower, "\n") + "\n\n" +
+		beside(s.tables, found) + "\n" + strings.Join(all, "\n"), nil
 }
 
 const (

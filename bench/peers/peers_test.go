@@ -110,8 +110,8 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, j := range jobs() {
-		if got := strings.Count(text, "\n| "+j.name+" |"); got != 3 {
-			t.Errorf("%s is in %d tables of the report, want time, time on a processor and allocations:\n%s", j.name, got, text)
+		if got := strings.Count(text, "\n| "+j.name+" |"); got != 4 {
+			t.Errorf("%s is in %d tables of the report, want stores, time, time on a processor and allocations:\n%s", j.name, got, text)
 		}
 	}
 }

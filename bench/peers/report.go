@@ -51,6 +51,24 @@ func grid(b *strings.Builder, t table, results []result, cell func(r result, row
 	}
 }
 
+// beside shows the times of evolve in all stores.
+func beside(ts []table, results [][]result) string {
+	var b strings.Builder
+	b.WriteString("### evolve in each store\n\n| job |")
+	for _, t := range ts {
+		b.WriteString(" " + t.title + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(ts)) + "\n")
+	for i, r := range results[0] {
+		b.WriteString("| " + r.job.name + " |")
+		for _, of := range results {
+			b.WriteString(" " + duration(of[i].of(0, wall)) + " |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
 // lost names the jobs at which evolve takes longer than a peer does.
 func lost(t table, results []result) []string {
 	var all []string

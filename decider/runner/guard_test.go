@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -325,6 +326,31 @@ func TestBeginner(t *testing.T) {
 	_, recorded := history(t, st.Store, "a")
 	if got := recorded[0].Meta.ActorID; got != "command handled 1" {
 		t.Errorf("the metadata is of %q", got)
+	}
+}
+
+// In a Group, Begin is told of the batch, and what it returns is the context of the store
+// and of what is observed of the batch.
+func TestBeginnerOfBatches(t *testing.T) {
+	t.Parallel()
+	st, b := newSpy(), &beginner{}
+	var span string
+	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+		span, _ = ctx.Value(spanKey{}).(string)
+		return do()
+	}
+	g := runner.NewGroup(newAccounts(st).WithObserver(b))
+	if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+	begun := slices.DeleteFunc(b.begun, func(n runner.Notice) bool { return n.Kind != runner.BatchHandled })
+	if len(begun) != 1 || begun[0].Stream != stream("a") {
+		t.Errorf("begun with batches %+v, want one of the stream", begun)
+	}
+	handled := b.of(runner.BatchHandled)
+	if len(handled) != 1 || handled[0].Version != 1 || !strings.HasPrefix(handled[0].CommandID, "batch handled ") || span != handled[0].CommandID {
+		t.Errorf("told of batches %+v, and the store was called in %q; want one at version 1, in the same context", handled, span)
 	}
 }
 

@@ -1,0 +1,4 @@
+package grpc
+
+// BackOff is backOff.
+var BackOff = backOff

@@ -12,10 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
-
 	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/open"
 )
@@ -38,7 +34,9 @@ type admin struct {
 // probes see that it drains.
 func (a *admin) serve(ctx context.Context, lis net.Listener, ended <-chan struct{}) {
 	address := lis.Addr().String()
-	s := &http.Server{Handler: a.handler(address), ReadHeaderTimeout: 10 * time.Second}
+	page := a.console(isLoopback(address))
+	defer page.Close()
+	s := &http.Server{Handler: a.handler(address, page), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -61,11 +59,14 @@ func isLoopback(address string) bool {
 	return err == nil && loopback(host)
 }
 
-// handler returns what is served on address.
-func (a *admin) handler(address string) http.Handler {
+// handler returns what is served on address. The console has rules of its own about who may
+// see it.
+func (a *admin) handler(address string, page http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("/console/", http.StripPrefix("/console", page))
+	mux.Handle("GET /{$}", http.RedirectHandler("console/", http.StatusSeeOther))
 	local := isLoopback(address)
 	guarded := func(pattern string, all bool, h http.Handler) {
 		if !local && !a.open() {
@@ -98,11 +99,7 @@ func say(w http.ResponseWriter, code int, text string) {
 // every tenant.
 func (a *admin) authenticated(all bool, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := metadata.NewIncomingContext(r.Context(), metadata.MD{"authorization": r.Header.Values("Authorization")})
-		if r.TLS != nil {
-			ctx = peer.NewContext(ctx, &peer.Peer{AuthInfo: credentials.TLSInfo{State: *r.TLS}})
-		}
-		identity, err := a.keeper.Authenticate(ctx)
+		identity, err := a.keeper.Authenticate(withCredentials(r.Context(), r))
 		switch {
 		case err != nil:
 			w.Header().Set("WWW-Authenticate", "Bearer")

@@ -47,7 +47,7 @@ func TestAdmin(t *testing.T) {
 	ask := func(path string) (int, string) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		a.handler("127.0.0.1:1").ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+		a.handler("127.0.0.1:1", http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
 		return w.Code, w.Body.String()
 	}
 	want := func(path string, code int, text string) {
@@ -101,7 +101,7 @@ func TestProfiles(t *testing.T) {
 		a := &admin{settings: s, keeper: &keeper{settings: s}, metrics: newMetrics(st), backend: st, logger: slog.New(slog.DiscardHandler)}
 		for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/heap"} {
 			w := httptest.NewRecorder()
-			a.handler(tt.address).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
+			a.handler(tt.address, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
 			if w.Code != tt.want {
 				t.Errorf("GET %s on %s (-pprof=%t) = %d, want %d", path, tt.address, tt.asked, w.Code, tt.want)
 			}

@@ -5,6 +5,7 @@
 //	eventstored serve -store URL …       serve another store; -h lists the flags
 //	eventstored check -store URL …       check the settings of serve, and serve nothing
 //	eventstored healthcheck              exit with 0 if a server answers and serves
+//	eventstored console                  serve a page that shows a store, to this machine only
 //	eventstored hash-token NAME TENANTS  print the line of a -tokens file for a token
 //
 //	eventstored read Account/acc-1       print a stream, one JSON object per event
@@ -98,6 +99,7 @@ func commands() [][]command {
 			{"serve", "", "serve a store over eventstore.v1 (the default)", serve},
 			{"check", "", "check the settings of serve, and serve nothing", check},
 			{"healthcheck", "", "exit with 0 if a server answers and serves", healthcheck},
+			{"console", "", "serve a page that shows a store, to this machine only", consoleCommand},
 			{"hash-token", "NAME TENANTS", "print the line of a -tokens file for the token on standard input", hashToken},
 			{"version", "", "print the version", version},
 		},

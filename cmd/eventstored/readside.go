@@ -358,6 +358,7 @@ type (
 	amender interface {
 		Release(ctx context.Context, instance string) error
 		Abandon(ctx context.Context, instance string) error
+		Skip(ctx context.Context, instance string, position uint64) error
 	}
 )
 

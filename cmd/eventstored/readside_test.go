@@ -127,6 +127,7 @@ func TestReadSideTools(t *testing.T) {
 	want([]string{"processes", "courier@1"}, "bad 2 ", "worse 3 ", broken.Error())
 	want([]string{"checkpoints"}, "jobs@1 3 0", "jobs@2 3 0", "process/courier@1 3 0")
 
+	inConsole(t, url)
 	want([]string{"processes", "courier@1", "-release", "bad"}, "would release bad of courier@1")
 	want([]string{"processes"}, "courier@1 3 0 2 2")
 	want([]string{"processes", "courier@1", "-release", "bad", "-yes"}, "released bad of courier@1")

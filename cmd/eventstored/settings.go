@@ -37,7 +37,7 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256; * means every tenant (see hash-token)")
 	f.BoolVar(&s.trustTenants, "trust-tenants", false, "accept every client for every tenant, even on an address that other machines can reach (env TRUST_TENANTS=true)")
 	f.BoolVar(&s.largeEvents, "large-events", false, "accept events that clients in other languages cannot receive: over 4 MiB, up to 16 MiB")
-	f.StringVar(&s.admin, "admin", "", "serve /metrics, /livez, /readyz and /healthz over HTTP on this `address`")
+	f.StringVar(&s.admin, "admin", "", "serve the console, /metrics, /livez, /readyz and /healthz over HTTP on this `address`")
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles under /debug/pprof/ on any -admin address, not only on a loopback one; heap profiles contain event data")
 	f.TextVar(&s.logLevel, "log", slog.LevelInfo, "the lowest `level` to log: debug, info, warn or error; debug logs every call")
 }

@@ -13,7 +13,15 @@ type Identity struct {
 	Name      string   // for logs; never a secret
 	Tenants   []string // the tenants it may use
 	AnyTenant bool     // it may use every tenant
+	Right     string   // what it may do in a console: RightRead, RightData or RightAct; the server ignores it
 }
+
+// What a client may do in a console that shows the store. None is RightData.
+const (
+	RightRead = "read" // it may see events without their payloads
+	RightData = "data" // it may see everything
+	RightAct  = "act"  // and retry, release, skip and abandon
+)
 
 // Authenticator identifies clients. It must be safe for concurrent use.
 type Authenticator interface {

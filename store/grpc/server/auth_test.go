@@ -71,6 +71,25 @@ func TestReadTokens(t *testing.T) {
 	}
 }
 
+// TestReadTokensRights reads what clients may do in a console.
+func TestReadTokensRights(t *testing.T) {
+	t.Parallel()
+	var list strings.Builder
+	for _, right := range []string{"", server.RightRead, server.RightData, server.RightAct} {
+		fmt.Fprintf(&list, "me * %x %s\n", sha256.Sum256([]byte(strings.TrimSpace("token "+right))), right)
+	}
+	tokens, err := server.ReadTokens(strings.NewReader(list.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, right := range []string{"", server.RightRead, server.RightData, server.RightAct} {
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer token "+right))
+		if got, err := tokens.Authenticate(ctx); err != nil || got.Right != right {
+			t.Errorf("the right %q is read as %+v, %v", right, got, err)
+		}
+	}
+}
+
 func TestReadTokensRefuses(t *testing.T) {
 	t.Parallel()
 	sum := strings.Repeat("0", 64)
@@ -82,7 +101,9 @@ func TestReadTokensRefuses(t *testing.T) {
 		"alice t,,u " + sum:                "is not a list of tenants",
 		"alice t,* " + sum:                 "is not a list of tenants",
 		"a t " + sum + "\nb u " + sum:      "line 2: the token is in the list already",
-		"a b t " + sum:                     "has 4 fields",
+		"a b t " + sum:                     "line 1: SHA256",
+		"a t " + sum + " act now":          "has 5 fields",
+		"a t " + sum + " write":            `RIGHT is "write"`,
 		strings.Repeat("x", 1<<20) + "\na": "token too long",
 	} {
 		if _, err := server.ReadTokens(strings.NewReader(list)); err == nil || !strings.Contains(err.Error(), want) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
@@ -42,11 +43,12 @@ func (b bearer) Authenticate(ctx context.Context) (Identity, error) {
 
 // ReadTokens returns an authenticator of the bearer tokens in a list. Each line is
 //
-//	NAME TENANTS SHA256
+//	NAME TENANTS SHA256 [RIGHT]
 //
 // TENANTS is a list separated by commas, or "*" for all. SHA256 is the hash of the token in
 // hexadecimal digits, as printed by `printf %s "$TOKEN" | sha256sum` or `eventstored
-// hash-token`. Empty lines and lines that begin with "#" are skipped. An error names the
+// hash-token`. RIGHT is what the client may do in a console: read, data or act; it says nothing
+// about RPCs. Empty lines and lines that begin with "#" are skipped. An error names the
 // line.
 func ReadTokens(list io.Reader) (Authenticator, error) {
 	known := make(map[digest]Identity)
@@ -79,8 +81,8 @@ func ReadTokens(list io.Reader) (Authenticator, error) {
 
 func parseToken(line string) (token digest, identity Identity, err error) {
 	fields := strings.Fields(line)
-	if len(fields) != 3 {
-		return token, identity, fmt.Errorf("has %d fields, want NAME TENANTS SHA256", len(fields))
+	if len(fields) != 3 && len(fields) != 4 {
+		return token, identity, fmt.Errorf("has %d fields, want NAME TENANTS SHA256 and perhaps a RIGHT", len(fields))
 	}
 	sum, err := hex.DecodeString(fields[2])
 	if err != nil || len(sum) != len(token) {
@@ -88,6 +90,11 @@ func parseToken(line string) (token digest, identity Identity, err error) {
 	}
 	copy(token[:], sum)
 	identity = Identity{Name: fields[0], AnyTenant: fields[1] == "*"}
+	if len(fields) == 4 {
+		if identity.Right = fields[3]; !slices.Contains([]string{RightRead, RightData, RightAct}, identity.Right) {
+			return token, identity, fmt.Errorf("RIGHT is %q, not read, data or act", identity.Right)
+		}
+	}
 	if identity.AnyTenant {
 		return token, identity, nil
 	}

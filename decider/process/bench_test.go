@@ -169,5 +169,7 @@ func onProjection(b *testing.B, st *memory.Store) {
 		b.Fatal(err)
 	}
 	stop()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		b.Fatal(err)
+	}
 }

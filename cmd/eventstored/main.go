@@ -7,6 +7,8 @@
 //	eventstored healthcheck              exit with 0 if a server answers and serves
 //	eventstored console                  serve a page that shows a store, to this machine only
 //	eventstored hash-token NAME TENANTS  print the line of a -tokens file for a token
+//	eventstored dashboard [program]      print a dashboard for Grafana
+//	eventstored rules                    print alerts for Prometheus
 //
 //	eventstored read Account/acc-1       print a stream, one JSON object per event
 //	eventstored tail -f                  print the last events of the log, then new ones
@@ -101,6 +103,8 @@ func commands() [][]command {
 			{"healthcheck", "", "exit with 0 if a server answers and serves", healthcheck},
 			{"console", "", "serve a page that shows a store, to this machine only", consoleCommand},
 			{"hash-token", "NAME TENANTS", "print the line of a -tokens file for the token on standard input", hashToken},
+			{"dashboard", "[server|program]", "print a dashboard for Grafana: of the server, or of a program with decider/otelevolve", dashboard},
+			{"rules", "", "print alerts for Prometheus; docs/operate.md says what each means", rules},
 			{"version", "", "print the version", version},
 		},
 		{

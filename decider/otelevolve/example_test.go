@@ -47,6 +47,25 @@ func Example() {
 	// <nil>
 }
 
+// What a program has is observed by one Telemetry.
+func Example_program() {
+	st := memory.New()
+	accounts := newAccounts(st)
+	balances := newBalances(st)
+	transfers := process.New(st, st, "Transfers", echo(), moves())
+
+	tel := otelevolve.New(otelevolve.Config{}) // the global providers of OpenTelemetry
+	accounts = accounts.WithObserver(tel.Runner()).WithMetadata(tel.Metadata(nil))
+	balances = balances.WithObserver(tel.Projection())
+	defer tel.WatchProjection(balances)()
+	transfers = transfers.WithObserver(tel.Process())
+	defer tel.WatchProcess(transfers)()
+
+	out, err := accounts.Handle(context.Background(), "acc-1", deposit{Cents: 500})
+	fmt.Println(out.State.Cents, balances.Progress().State, transfers.Progress().State, err)
+	// Output: 500 idle idle <nil>
+}
+
 func ExampleNew() {
 	reader := sdkmetric.NewManualReader()
 	tel := otelevolve.New(otelevolve.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})

@@ -203,9 +203,11 @@ func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err e
 	}
 	last := items[len(items)-1].recorded
 	to := store.Checkpoint{Position: last.Position, EventID: last.ID}
+	passesOver := to.Position-r.at.Position > uint64(len(items)) // what is not in the source
+
 	var said error // by do; nil if it was not called, or went well
 	err = r.p.target.Update(ctx, func(tx T) error {
-		said = r.write(ctx, tx, to, work)
+		said = r.write(ctx, tx, to, passesOver, work)
 		return said
 	})
 	switch {
@@ -220,12 +222,17 @@ func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err e
 }
 
 // write is a transaction: the checkpoint first, then what is parked, then user code.
-func (r *run[T, E]) write(ctx context.Context, tx T, to store.Checkpoint, work work[E]) error {
+func (r *run[T, E]) write(ctx context.Context, tx T, to store.Checkpoint, passesOver bool, work work[E]) error {
 	if err := r.fence(tx, to); err != nil {
 		return err
 	}
 	if err := r.park(tx, work); err != nil {
 		return err
+	}
+	if passesOver {
+		if err := r.readsAll(tx); err != nil {
+			return err
+		}
 	}
 	if len(work.events) == 0 || r.p.effect {
 		return nil

@@ -262,7 +262,12 @@ func (r *run[T, E]) saveScanned(ctx context.Context, now time.Time) error {
 	}
 	last := &page.Events[0]
 	to := store.Checkpoint{Position: last.Position, EventID: last.ID}
-	err = r.p.target.Update(ctx, func(tx T) error { return r.fence(tx, to) })
+	err = r.p.target.Update(ctx, func(tx T) error {
+		if err := r.fence(tx, to); err != nil {
+			return err
+		}
+		return r.readsAll(tx)
+	})
 	if err == nil {
 		r.at, r.scanned = to, to.Position
 	}
@@ -274,6 +279,17 @@ func (r *run[T, E]) fence(tx T, to store.Checkpoint) error {
 	err := tx.SaveCheckpoint(r.p.build(), r.at, to)
 	if errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
+	return err
+}
+
+// readsAll is ErrFenced if a newer program has prepared the build since, which reads events
+// that this one does not: it must not pass over them.
+func (r *run[T, E]) readsAll(tx T) error {
+	var about description
+	_, err := loadNote(tx, kindBuilds, r.p.build(), &about)
+	if err == nil && len(grown(r.p.source.Filters(), about.Reads)) > 0 {
+		return fmt.Errorf("%w: a program that reads more", ErrFenced)
 	}
 	return err
 }

@@ -129,7 +129,8 @@ func (s *inline[T, E]) apply(
 	}
 	var about description
 	found, err := loadNote(tx, kindBuilds, p.build(), &about)
-	if err != nil || !found || about.Retired || len(grown(about.Reads, p.source.Filters())) > 0 {
+	reads := p.source.Filters()
+	if err != nil || !found || about.Retired || len(grown(about.Reads, reads))+len(grown(reads, about.Reads)) > 0 {
 		return store.Checkpoint{}, err // Run has to look at it first
 	}
 	to := store.Checkpoint{Position: appended.Position, EventID: events[len(events)-1].ID}

@@ -35,6 +35,23 @@ func (f *fixture[T]) grows() {
 	}
 }
 
+// passesOver has an older program run all the time, while a newer one that reads more
+// begins and ends.
+func (f *fixture[T]) passesOver() {
+	wide := func() *projection.Projection[T, fact] { return f.into(f.Target, "old", reads(additions())) }
+	old, newer := f.projection("old"), wide()
+	stop := f.start(old)
+	f.wait(old, f.append("d", "Happened").Position)
+	stopNewer := f.start(newer)
+	f.until("the newer program has begun", func() bool { return newer.Progress().State == projection.Live })
+	_ = stopNewer()
+	f.wait(old, f.append("d", "Added", "Happened").Position)
+	_ = stop()
+	if err := f.end(wide()); !errors.Is(err, projection.ErrFilterGrew) {
+		f.Fatalf("Run after an older program has passed over a type = %v, want ErrFilterGrew", err)
+	}
+}
+
 // end returns what Run ends with by itself.
 func (f *fixture[T]) end(p runner) error {
 	f.Helper()

@@ -122,6 +122,10 @@ func bugs() map[string]planted {
 			"event types that are new must not be behind the checkpoint", "build.go",
 			"	about.Setup, about.Reads = true, p.source.Filters()", "	about.Setup = true\n	if !BUG || len(about.Reads) == 0 || len(grown(about.Reads, p.source.Filters())) > 0 {\n		about.Reads = p.source.Filters()\n	}",
 		},
+		"an older program passes over what a newer one has begun to read": {
+			"an older program does not pass over in silence what a newer one reads", "follow.go",
+			"	if err == nil && len(grown(r.p.source.Filters(), about.Reads)) > 0 {", "	if !BUG && err == nil && len(grown(r.p.source.Filters(), about.Reads)) > 0 {",
+		},
 		"the version is written and not read": {
 			"versions are apart", "projection.go",
 			`func (c *config) build() string { return`, "func (c *config) build() string {\n	if BUG {\n		return c.name + \"@1\"\n	}\n	return",

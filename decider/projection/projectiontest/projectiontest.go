@@ -89,6 +89,7 @@ func clauses[T projection.Tx]() []clause[T] {
 		{name: "progress covers what does not concern the projection", check: (*fixture[T]).covers},
 		{name: "the checkpoint moves over what does not concern the projection", check: (*fixture[T]).movesOver},
 		{name: "event types that are new must not be behind the checkpoint", check: (*fixture[T]).grows},
+		{name: "an older program does not pass over in silence what a newer one reads", check: (*fixture[T]).passesOver},
 		{name: "versions are apart", check: (*fixture[T]).versions},
 		{name: "setup runs once", check: (*fixture[T]).setsUpOnce},
 		{name: "a setup that fails ends Run", check: (*fixture[T]).setupFails},

@@ -253,11 +253,17 @@ func BenchmarkAppend(b *testing.B) {
 // parallel has 32 writers append to a stream each.
 func parallel(b *testing.B, add func(s store.Stream, version uint64) error) {
 	b.Helper()
+	parallelFrom(b, 0, add)
+}
+
+// parallelFrom is parallel, on streams with numbers above first.
+func parallelFrom(b *testing.B, first int64, add func(s store.Stream, version uint64) error) {
+	b.Helper()
 	b.ReportAllocs()
 	b.SetParallelism(16)
 	var writers atomic.Int64
 	b.RunParallel(func(pb *testing.PB) {
-		s := store.Stream{Type: "Account", ID: strconv.FormatInt(writers.Add(1), 10)}
+		s := store.Stream{Type: "Account", ID: strconv.FormatInt(first+writers.Add(1), 10)}
 		for version := uint64(0); pb.Next(); version++ {
 			if err := add(s, version); err != nil {
 				b.Error(err)

@@ -52,8 +52,8 @@ func (c *cluster) url(t *testing.T) string {
 
 // failover kills the primary, promotes the standby that has received more, and has the others
 // follow it, the killed one as a new replica. With cut the replicas are cut off before, until
-// the primary has acknowledged more, if it does.
-func (c *cluster) failover(t *testing.T, cut bool, acknowledged *atomic.Int64) {
+// the primary has acknowledged more, if it does. It returns how long there was no primary.
+func (c *cluster) failover(t *testing.T, cut bool, acknowledged *atomic.Int64) (took time.Duration) {
 	t.Helper()
 	old := c.servers[c.primary]
 	var standbys []string
@@ -71,15 +71,18 @@ func (c *cluster) failover(t *testing.T, cut bool, acknowledged *atomic.Int64) {
 			time.Sleep(time.Millisecond)
 		}
 	}
+	began := time.Now()
 	old.Kill(t)
 	slices.SortFunc(standbys, func(a, b string) int {
 		return int(c.servers[b].Received(t) - c.servers[a].Received(t))
 	})
 	killed, next := c.primary, standbys[0]
 	c.servers[next].Promote(t)
+	took = time.Since(began)
 	c.primary = next
 	c.servers[standbys[1]].Follow(t, standbys[1], c.servers[next])
 	c.servers[killed].Rejoin(t, killed, c.servers[next])
+	return took
 }
 
 // workload is eight writers on four streams, and a subscription.
@@ -91,6 +94,31 @@ type workload struct {
 	writing      sync.WaitGroup
 	stop         chan struct{}
 	seen         chan []string
+
+	mu   sync.Mutex
+	last time.Time     // of the last acknowledged append; guarded by mu
+	gap  time.Duration // the longest time between two of them; guarded by mu
+}
+
+// acknowledge counts an acknowledged append.
+func (w *workload) acknowledge() {
+	w.acknowledged.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if !w.last.IsZero() {
+		w.gap = max(w.gap, now.Sub(w.last))
+	}
+	w.last = now
+}
+
+// longest returns the longest time without an append since it was last called.
+func (w *workload) longest() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gap := w.gap
+	w.gap = 0
+	return gap
 }
 
 const clusterStreams = 4
@@ -122,7 +150,7 @@ func (w *workload) write(ctx context.Context, s store.Stream) {
 			switch {
 			case err == nil:
 				version, settled = got.Version, true
-				w.acknowledged.Add(1)
+				w.acknowledge()
 			case errors.As(err, &conflict):
 				version, settled = conflict.Actual, true
 			case errors.Is(err, store.ErrRefused): // not made, so again
@@ -197,9 +225,12 @@ func TestFailover(t *testing.T) {
 	w := newWorkload(ctx, st)
 	for n := range failovers() {
 		w.await(t)
-		c.failover(t, n%2 == 1, &w.acknowledged)
+		w.longest()
+		took := c.failover(t, n%2 == 1, &w.acknowledged)
+		w.await(t)
+		t.Logf("failover %d: %s without an append, of which %s until the new primary was promoted",
+			n+1, w.longest().Round(time.Millisecond), took.Round(time.Millisecond))
 	}
-	w.await(t)
 	if err := w.check(t); err != nil {
 		t.Error(err)
 	}

@@ -146,7 +146,7 @@ portable: ## Vet every module for the systems and processors it is to run on
 
 .PHONY: release-check
 release-check: portable ## What must hold before a release (VERSION=v0.1.0)
-	cd .ci/release && GOWORK=off go run . check -version $(VERSION)
+	cd .ci/release && GOWORK=off go run . check -version $(VERSION) $(UPDATE)
 
 .PHONY: release
 release: ## Write VERSION everywhere, commit and tag it; nothing is pushed (VERSION=v0.1.0)

@@ -3,7 +3,8 @@
 //
 //	release stranger [-version V] [-update]   get, build and install every module as V, from empty directories
 //	release proxy [-version V] DIR            only write that proxy into DIR, to try it by hand
-//	release check -version V                  what must hold before a release, stranger included
+//	release check -version V [-update]        what must hold before a release: all is committed, licences,
+//	                                          vulnerabilities, exported names, and stranger
 //	release write -version V                  one commit that says V everywhere, and a tag for each module
 //	release docs                              write llms.txt; documented: check that it is up to date
 //
@@ -43,7 +44,7 @@ func run(args []string) error {
 	}
 	f := flag.NewFlagSet(args[0], flag.ExitOnError)
 	version := f.String("version", "v0.0.0-ci", "the `version`, such as v0.1.0")
-	update := f.Bool("update", false, "write down what each go get adds, instead of comparing it")
+	update := f.Bool("update", false, "write down licences and what each go get adds, instead of comparing them")
 	if err := f.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func run(args []string) error {
 		}
 		return proxy(tree, f.Arg(0), *version)
 	case "check":
-		return check(tree, *version)
+		return check(tree, *version, *update)
 	case "docs":
 		return docs(tree, false)
 	case "documented":

@@ -14,8 +14,9 @@ import (
 // gorelease says what changed in the exported names since a release.
 const gorelease = "golang.org/x/exp/cmd/gorelease@v0.0.0-20261113113407-e3970619a1a4"
 
-// check returns what keeps version from being released.
-func check(tree, version string) error {
+// check returns what keeps version from being released. With update it writes down the
+// licences, and what each go get adds.
+func check(tree, version string, update bool) error {
 	if err := clean(tree); err != nil {
 		return err
 	}
@@ -32,10 +33,10 @@ func check(tree, version string) error {
 	if err != nil {
 		return err
 	}
-	if err := api(tree, version, news, all); err != nil {
+	if err := errors.Join(licences(tree, all, update), vulnerabilities(tree, all), api(tree, version, news, all)); err != nil {
 		return err
 	}
-	return stranger(tree, version, false)
+	return stranger(tree, version, update)
 }
 
 // clean returns an error unless all that is in tree is committed.

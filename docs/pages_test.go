@@ -59,9 +59,11 @@ func blocks(page, language string) []string {
 }
 
 // flat returns code without its indentation, so that a page can show the inside of a
-// function at the margin.
+// function at the margin. The module of a reader stands for that of the tutorial, and what
+// is said to linters is left out.
 func flat(code string) string {
-	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
+	code = strings.ReplaceAll(code, "example.com/orders/", "github.com/evolvego/evolve/examples/tutorial/")
+	return regexp.MustCompile(`(?m)^\t+| //nolint:.*$`).ReplaceAllString(code, "")
 }
 
 // TestCode checks that each block of Go in a page stands word for word in a Go file of
@@ -83,6 +85,39 @@ func TestCode(t *testing.T) {
 	}
 	if count < 10 {
 		t.Errorf("found %d blocks of Go in all pages, want 10 or more: are the pages read?", count)
+	}
+}
+
+// TestTutorial checks that somebody who copies the code of the tutorial, block after block,
+// has all of its program.
+func TestTutorial(t *testing.T) {
+	t.Parallel()
+	files, last := map[string]string{}, ""
+	names := []string{"order/order.go", "order/order_test.go", "open.go", "handlers.go", "main.go"}
+	for _, block := range blocks(pages(t)[filepath.Join(root, "docs", "tutorial.md")], "go") {
+		if strings.HasPrefix(block, "package ") {
+			last, names = names[0], names[1:]
+		}
+		if !strings.HasPrefix(block, "\t") { // else it is a part of a function
+			files[last] += "\n" + flat(block)
+		}
+	}
+	for name, got := range files {
+		text, err := os.ReadFile(filepath.Join(root, "examples", "tutorial", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, want, _ := strings.Cut("\n"+string(text), "\npackage ")
+		want = "\npackage " + flat(want)
+		if strings.HasSuffix(name, "_test.go") && strings.HasPrefix(want, got) { // there are more tests
+			continue
+		}
+		if got != want {
+			t.Errorf("the blocks of the tutorial do not make the whole of %s:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+	if len(names) > 0 {
+		t.Errorf("the tutorial does not show %v", names)
 	}
 }
 

@@ -85,11 +85,11 @@ generated: $(PROTO) ## Prove that the generated code is that of the protocol
 		{ echo "$$f is out of date: make generate" >&2; exit 1; }; done
 
 .PHONY: docs
-docs: ## Write llms.txt, the index of the documentation for coding assistants
+docs: ## Write docs/cli.md, the help of the commands, and llms.txt, the index for coding assistants
 	cd .ci/release && GOWORK=off go run . docs
 
 .PHONY: documented
-documented: ## Prove that llms.txt is up to date
+documented: ## Prove that docs/cli.md and llms.txt are up to date
 	cd .ci/release && GOWORK=off go run . documented
 
 .PHONY: bench

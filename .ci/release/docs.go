@@ -1,30 +1,105 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// docs writes llms.txt, an index of the documentation for coding assistants, or if checked
-// is set returns an error unless it is what docs would write.
+// docs writes docs/cli.md, the help of the commands, and llms.txt, an index of the
+// documentation for coding assistants. If checked is set, it returns an error unless they
+// are what docs would write.
 func docs(tree string, checked bool) error {
-	text, err := index(tree)
+	for _, made := range []struct {
+		name string
+		text func(tree string) (string, error)
+	}{{"docs/cli.md", commandLine}, {"llms.txt", index}} {
+		text, err := made.text(tree)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(tree, filepath.FromSlash(made.name))
+		if !checked {
+			if err := os.WriteFile(name, []byte(text), 0o644); err != nil { //nolint:gosec // as git has it
+				return err
+			}
+			continue
+		}
+		is, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if string(is) != text {
+			return fmt.Errorf("%s is out of date: make docs", made.name)
+		}
+	}
+	return nil
+}
+
+// commandLine returns a page with the help of each command, as it prints it.
+func commandLine(tree string) (string, error) {
+	bin, err := os.MkdirTemp("", "cli")
 	if err != nil {
-		return err
+		return "", err
 	}
-	name := filepath.Join(tree, "llms.txt")
-	if !checked {
-		return os.WriteFile(name, []byte(text), 0o644) //nolint:gosec // as git has it
+	defer os.RemoveAll(bin)
+	var b strings.Builder
+	b.WriteString("# The command line\n\nWhat the commands print with `-h`. `make docs` writes this page.\n")
+	for _, c := range []struct {
+		name string
+		all  *regexp.Regexp // finds the names of its commands, or of its analyzers
+		help func(command string) []string
+	}{
+		{"eventstored", regexp.MustCompile(`(?m)^  ([a-z][a-z-]*) `), func(command string) []string { return []string{command, "-h"} }},
+		{"decidervet", regexp.MustCompile(`(?m)^    ([a-z]+)  +find `), func(command string) []string { return []string{"help", command} }},
+		{"vsa", regexp.MustCompile(`(?m)^  ([a-z]+)  +[a-z]`), func(command string) []string { return []string{command, "-h"} }},
+	} {
+		if err := command(tree, []string{"GOWORK="}, "go", "build", "-o", bin, root+"/cmd/"+c.name); err != nil {
+			return "", err
+		}
+		first := []string{"-h"}
+		if c.name == "decidervet" {
+			first = []string{"help"}
+		}
+		text, err := help(bin, c.name, first...)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s", c.name, text)
+		for _, match := range c.all.FindAllStringSubmatch(strings.ReplaceAll(text, "\n    ", "\n"), -1) {
+			if match[1] == c.name {
+				continue
+			}
+			text, err := help(bin, c.name, c.help(match[1])...)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&b, "\n### %s %s\n\n%s", c.name, match[1], text)
+		}
 	}
-	is, err := os.ReadFile(name)
-	if err == nil && string(is) != text {
-		err = errors.New("llms.txt is out of date: make docs")
+	return b.String(), nil
+}
+
+// help returns what a command prints, as a block of Markdown.
+func help(bin, name string, args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd.Dir = bin
+	out, _ := cmd.CombinedOutput() // help may be no success
+	if len(out) == 0 {
+		return "", fmt.Errorf("%s %s prints nothing", name, strings.Join(args, " "))
 	}
-	return err
+	var b strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(string(out), bin+string(filepath.Separator), "")) {
+		if line = strings.TrimRight(line, " \n"); line != "" {
+			line = "    " + line
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String(), nil
 }
 
 // index returns the index: the pages with their first sentence, and the packages with

@@ -6,7 +6,7 @@
 //	release check -version V [-update]        what must hold before a release: all is committed, licences,
 //	                                          vulnerabilities, exported names, and stranger
 //	release write -version V                  one commit that says V everywhere, and a tag for each module
-//	release docs                              write llms.txt; documented: check that it is up to date
+//	release docs                              write docs/cli.md and llms.txt; documented: check that they are up to date
 //
 // All modules have one version, and all tags of a version are on one commit: a nested
 // go.mod requires its siblings at the version that it has itself, and go.work replaces

@@ -335,8 +335,10 @@ func TestBeginnerOfBatches(t *testing.T) {
 	t.Parallel()
 	st, b := newSpy(), &beginner{}
 	var span string
+	var batch context.Context
 	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
 		span, _ = ctx.Value(spanKey{}).(string)
+		batch = ctx
 		return do()
 	}
 	g := runner.NewGroup(newAccounts(st).WithObserver(b))
@@ -344,6 +346,9 @@ func TestBeginnerOfBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Close()
+	if batch.Err() == nil {
+		t.Error("the context of a batch does not end with it")
+	}
 	begun := slices.DeleteFunc(b.begun, func(n runner.Notice) bool { return n.Kind != runner.BatchHandled })
 	if len(begun) != 1 || begun[0].Stream != stream("a") {
 		t.Errorf("begun with batches %+v, want one of the stream", begun)

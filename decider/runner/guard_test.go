@@ -132,6 +132,35 @@ func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 	}
 }
 
+// A Clone that panics when the state of a batch is to be kept as a snapshot costs the
+// snapshot only, and the observer is told.
+func TestCloneThatPanicsInABatch(t *testing.T) {
+	t.Parallel()
+	failed := 0
+	for at := range 8 { // in one of its calls
+		o, calls := &told{}, 0
+		g := runner.NewGroup(touchy(memory.New(), func(function string) {
+			if function == "Clone" {
+				if calls++; calls == at {
+					panic(errDown)
+				}
+			}
+		}).WithObserver(o))
+		if out, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil || out.Version != 1 {
+			t.Errorf("call %d: Handle = %+v, %v, want version 1", at, out, err)
+		}
+		g.Close()
+		for _, n := range o.of(runner.SnapshotSaved) {
+			if p, ok := errors.AsType[*runner.PanicError](n.Err); ok && p.In == "Cache.Clone" {
+				failed++
+			}
+		}
+	}
+	if failed != 1 {
+		t.Errorf("told of %d snapshots whose Clone panicked, want one", failed)
+	}
+}
+
 type observerFunc func(n runner.Notice)
 
 func (f observerFunc) Observe(_ context.Context, n runner.Notice) { f(n) }

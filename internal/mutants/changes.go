@@ -6,76 +6,88 @@ import (
 	"go/ast"
 	"go/format"
 	"go/token"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// change is one way to make the code wrong.
+// change is one way to make the code wrong. Made with a number, it is there only in a
+// process that is told to have the change of that number.
 type change struct {
 	at   token.Pos
 	what string
-	make func()
+	make func(number int)
 }
 
 // flipped are the operators that are taken for each other.
 var flipped = map[token.Token]token.Token{ //nolint:gochecknoglobals // a table
 	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
-	token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL,
 }
 
-// opposite are the words that are taken for each other.
-var opposite = map[string]string{"true": "false", "false": "true"} //nolint:gochecknoglobals // a table
-
-// changes returns the ways to make node wrong: another operator, number or truth, a
-// condition that is negated, an error that is not returned, arguments in another order, a
-// statement that is not there, or a return before its time.
+// changes returns the ways to make node wrong: another operator, a condition that is
+// negated, an error that is not returned, a statement that is not there, or a return
+// before its time.
 func changes(node ast.Node) []change {
 	switch n := node.(type) {
 	case *ast.BinaryExpr:
 		if to, ok := flipped[n.Op]; ok {
-			return []change{{n.OpPos, fmt.Sprintf("%#q: %v becomes %v", code(n), n.Op, to), func() { n.Op = to }}}
+			return []change{{n.OpPos, fmt.Sprintf("%#q: %v becomes %v", code(n), n.Op, to), func(number int) { flip(n, to, number) }}}
 		}
 	case *ast.IfStmt:
-		return []change{{n.Pos(), fmt.Sprintf("%#q is negated", "if "+code(n.Cond)), func() {
-			n.Cond = &ast.UnaryExpr{OpPos: n.Cond.Pos(), Op: token.NOT, X: &ast.ParenExpr{X: n.Cond}}
+		return []change{{n.Pos(), fmt.Sprintf("%#q is negated", "if "+code(n.Cond)), func(number int) {
+			n.Cond = &ast.BinaryExpr{X: &ast.ParenExpr{X: n.Cond}, Op: token.NEQ, Y: on(number)}
 		}}}
-	case *ast.BasicLit:
-		if i, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
-			return []change{{n.Pos(), fmt.Sprintf("%d becomes %d", i, i+1), func() { n.Value = strconv.Itoa(i + 1) }}}
-		}
-	case *ast.Ident:
-		if to, ok := opposite[n.Name]; ok {
-			return []change{{n.Pos(), n.Name + " becomes " + to, func() { n.Name = to }}}
-		}
 	case *ast.ReturnStmt:
 		if last := len(n.Results) - 1; last >= 0 && isName(n.Results[last], "err") {
-			return []change{{n.Pos(), fmt.Sprintf("%#q: err becomes nil", code(n)), func() { n.Results[last] = ast.NewIdent("nil") }}}
-		}
-	case *ast.CallExpr:
-		if len(n.Args) > 1 && !n.Ellipsis.IsValid() {
-			return []change{{n.Pos(), fmt.Sprintf("%#q: the first two arguments are swapped", code(n)), func() {
-				n.Args[0], n.Args[1] = n.Args[1], n.Args[0]
+			return []change{{n.Pos(), fmt.Sprintf("%#q: err becomes nil", code(n)), func(number int) {
+				n.Results[last] = &ast.CallExpr{Fun: ast.NewIdent("mutantErr"), Args: []ast.Expr{literal(number), n.Results[last]}}
 			}}}
 		}
 	case *ast.BlockStmt:
-		return dropped(n)
+		return dropped(n.List)
+	case *ast.CaseClause:
+		return dropped(n.Body)
+	case *ast.CommClause:
+		return dropped(n.Body)
 	case *ast.FuncDecl:
 		return empty(n)
 	}
 	return nil
 }
 
-// dropped returns a change for each statement of block that can be left out.
-func dropped(block *ast.BlockStmt) (all []change) {
-	for i, s := range block.List {
-		switch s.(type) {
-		case *ast.ExprStmt, *ast.AssignStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.IfStmt, *ast.BranchStmt, *ast.SendStmt, *ast.ForStmt, *ast.RangeStmt:
-			all = append(all, change{s.Pos(), fmt.Sprintf("%#q is dropped", code(s)), func() {
-				block.List = slices.Delete(block.List, i, i+1)
-			}})
+// flip makes n, which is a truth, that of the operator to. It evaluates one of the two.
+func flip(n *ast.BinaryExpr, to token.Token, number int) {
+	was, is := *n, *n
+	is.Op = to
+	and := func(a, b ast.Expr) ast.Expr {
+		return &ast.BinaryExpr{X: a, Op: token.LAND, Y: &ast.ParenExpr{X: b}}
+	}
+	*n = ast.BinaryExpr{X: and(off(number), &was), Op: token.LOR, Y: and(on(number), &is)}
+}
+
+// dropped returns a change for each of statements that can be left out.
+func dropped(statements []ast.Stmt) (all []change) {
+	for i, s := range statements {
+		switch s := s.(type) {
+		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.BranchStmt, *ast.SendStmt, *ast.RangeStmt:
+		case *ast.AssignStmt:
+			if s.Tok == token.DEFINE {
+				continue
+			}
+		case *ast.IfStmt:
+			if s.Else != nil {
+				continue
+			}
+		case *ast.ForStmt:
+			if s.Cond == nil {
+				continue
+			}
+		default:
+			continue
 		}
+		all = append(all, change{s.Pos(), fmt.Sprintf("%#q is dropped", code(s)), func(number int) {
+			statements[i] = &ast.IfStmt{Cond: off(number), Body: &ast.BlockStmt{List: []ast.Stmt{statements[i]}}}
+		}})
 	}
 	return all
 }
@@ -85,12 +97,21 @@ func empty(f *ast.FuncDecl) []change {
 	if f.Body == nil || f.Type.Results.NumFields() > 0 || len(f.Body.List) == 0 {
 		return nil
 	}
-	return []change{{f.Pos(), f.Name.Name + " returns at once", func() {
+	return []change{{f.Pos(), f.Name.Name + " returns at once", func(number int) {
 		f.Body.List = append([]ast.Stmt{&ast.IfStmt{
-			Cond: ast.NewIdent("true"), Body: &ast.BlockStmt{List: []ast.Stmt{&ast.ReturnStmt{}}},
+			Cond: on(number), Body: &ast.BlockStmt{List: []ast.Stmt{&ast.ReturnStmt{}}},
 		}}, f.Body.List...)
 	}}}
 }
+
+// on is the condition that the process has the change of that number, off that it has not.
+func on(number int) ast.Expr {
+	return &ast.CallExpr{Fun: ast.NewIdent("mutant"), Args: []ast.Expr{literal(number)}}
+}
+
+func off(number int) ast.Expr { return &ast.UnaryExpr{Op: token.NOT, X: on(number)} }
+
+func literal(number int) ast.Expr { return ast.NewIdent(strconv.Itoa(number)) }
 
 func isName(e ast.Expr, name string) bool {
 	id, ok := e.(*ast.Ident)
@@ -109,3 +130,37 @@ func code(node ast.Node) string {
 	}
 	return line
 }
+
+// switches is the file that tells the code which change to have. Without one, it notes
+// which changes are reached.
+const switches = `package %s
+
+import (
+	"os"
+	"strconv"
+	"sync/atomic"
+)
+
+var (
+	mutantOn, _ = strconv.Atoi(os.Getenv("MUTANT"))
+	mutantNotes = os.Getenv("MUTANT_NOTES")
+	mutantNoted [%d]atomic.Bool
+)
+
+func mutant(number int) bool {
+	if mutantOn == 0 && mutantNotes != "" && mutantNoted[number].CompareAndSwap(false, true) {
+		if f, err := os.OpenFile(mutantNotes, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+			_, _ = f.WriteString(strconv.Itoa(number) + "\n")
+			_ = f.Close()
+		}
+	}
+	return mutantOn == number
+}
+
+func mutantErr(number int, err error) error {
+	if mutant(number) {
+		return nil
+	}
+	return err
+}
+`

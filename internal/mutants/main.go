@@ -4,12 +4,13 @@
 //
 //	go run ./internal/mutants -n 30 -seed 1 ./store/memory
 //
-// The tests of the package itself come first. A change that they do not notice goes to
-// the packages of the module that import it, the quickest first, but only to those whose
-// tests run the changed line. All these tests must pass without a change; how long they
-// take then decides how long they may take with one.
+// All changes are compiled at once, and each is there only in a process that is told to
+// have it. The tests first run without any, which must pass, and tells which changes they
+// reach and how long they take; that decides how long they may take with a change. The
+// tests of the package itself come first. A change that they do not notice goes to the
+// packages of the module that import it and whose tests reach it, the quickest first.
 //
-// The files stay as they are: go test gets the changed one as an overlay. The same seed
+// The files stay as they are: go test gets the changed ones as an overlay. The same seed
 // makes the same changes. A change that does not compile does not count, and one that
 // makes the tests hang is noticed.
 package main
@@ -18,13 +19,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,7 +33,8 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 1, "which ones")
 	flag.BoolVar(&s.short, "short", true, "run the tests with -short")
 	flag.BoolVar(&s.alone, "alone", false, "run only the tests of the package itself")
-	flag.StringVar(&s.only, "only", "", "change only lines of the files whose `name:line` begins so")
+	flag.StringVar(&s.only, "only", "", "make only changes whose `file:line` begins so")
+	flag.StringVar(&s.skip, "skip", "", "leave out the tests that this `pattern` matches, because they take long")
 	flag.DurationVar(&s.slow, "slow", time.Minute, "leave out importing packages whose tests take longer")
 	flag.Parse()
 	survived := 0
@@ -57,119 +56,68 @@ type settings struct {
 	n            int
 	seed         uint64
 	short, alone bool
-	only         string
+	only, skip   string
 	slow         time.Duration
-}
-
-// mutant is a change of a file, not made yet.
-type mutant struct {
-	change
-	file string // as an absolute path
-	tree *ast.File
-	set  *token.FileSet
-}
-
-// where returns the base name of the mutant's file, and the line.
-func (m mutant) where() string {
-	return fmt.Sprintf("%s:%d", filepath.Base(m.file), m.set.Position(m.at).Line)
 }
 
 // try runs the tests on s.n mutants of the package in dir, tells w of each, and returns
 // how many survived.
 func try(ctx context.Context, w io.Writer, dir string, s settings) (survived int, err error) {
-	all, err := mutantsOf(dir)
-	if err != nil {
-		return 0, err
-	}
-	if len(all) == 0 {
-		return 0, fmt.Errorf("there is no code to change in %s", dir)
-	}
 	tmp, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
-	tests, err := testsOf(ctx, w, dir, tmp, s)
+	mutants, err := draw(ctx, dir, tmp, s)
 	if err != nil {
 		return 0, err
 	}
-	tried := 0
-	for _, i := range rand.New(rand.NewPCG(s.seed, 0)).Perm(len(all)) { //nolint:gosec // repeatable on purpose
-		if tried == s.n {
-			break
-		}
-		if !strings.HasPrefix(all[i].where(), s.only) {
-			continue
-		}
-		fresh, err := mutantsOf(dir) // a syntax tree that no earlier mutant has changed
-		if err != nil {
-			return survived, err
-		}
-		f, err := tests.try(ctx, fresh[i])
-		if err != nil {
-			return survived, err
-		}
-		if f.invalid {
-			continue
-		}
-		tried++
-		if f.by == "" {
-			survived++
-		}
-		fmt.Fprintf(w, "%-8s  %s  %s%s\n", f.word(), all[i].where(), all[i].what, f.killer())
+	tests, err := testsOf(ctx, w, dir, tmp, mutants, s)
+	if err != nil {
+		return 0, err
 	}
-	fmt.Fprintf(w, "%s: %d of %d mutants survived\n", dir, survived, tried)
+	for _, m := range mutants {
+		by, err := tests.try(ctx, m)
+		switch {
+		case err != nil:
+			return survived, err
+		case by == "":
+			survived++
+			fmt.Fprintf(w, "SURVIVED  %s  %s\n", m.where, m.what)
+		default:
+			fmt.Fprintf(w, "killed    %s  %s  by %s\n", m.where, m.what, by)
+		}
+	}
+	fmt.Fprintf(w, "%s: %d of %d mutants survived\n", dir, survived, len(mutants))
 	return survived, nil
 }
 
-// fate is what became of a mutant.
-type fate struct {
-	invalid bool   // it does not compile
-	by      string // the test that notices it, or how else it was noticed; empty if it was not
-}
-
-func (f fate) word() string {
-	if f.by == "" {
-		return "SURVIVED"
-	}
-	return "killed"
-}
-
-func (f fate) killer() string {
-	if f.by == "" {
-		return ""
-	}
-	return "  by " + f.by
-}
-
-// mutantsOf returns what can be changed in the code of dir, always in the same order.
-func mutantsOf(dir string) (all []mutant, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+// draw chooses mutants that compile, and plants them.
+func draw(ctx context.Context, dir, tmp string, s settings) ([]mutant, error) {
+	_, all, err := parse(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		name, err := filepath.Abs(name)
+	order := rand.New(rand.NewPCG(s.seed, 0)).Perm(len(all)) //nolint:gosec // repeatable on purpose
+	order = slices.DeleteFunc(order, func(i int) bool { return !strings.HasPrefix(all[i].where, s.only) })
+	var chosen []int
+	for len(chosen) < s.n && len(order) > 0 {
+		next := order[:min(s.n-len(chosen), len(order))]
+		order = order[len(next):]
+		fit, err := compiling(ctx, dir, tmp, next)
 		if err != nil {
 			return nil, err
 		}
-		set := token.NewFileSet()
-		tree, err := parser.ParseFile(set, name, nil, parser.ParseComments)
-		if err != nil {
-			return nil, err
-		}
-		if ast.IsGenerated(tree) {
-			continue
-		}
-		ast.Inspect(tree, func(node ast.Node) bool {
-			for _, c := range changes(node) {
-				all = append(all, mutant{c, name, tree, set})
-			}
-			return true
-		})
+		chosen = append(chosen, fit...)
 	}
-	return all, nil
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("there is no code to change in %s", dir)
+	}
+	mutants := make([]mutant, len(chosen))
+	for n, i := range chosen {
+		mutants[n] = all[i]
+		mutants[n].number = n + 1
+	}
+	_, err = plant(dir, tmp, chosen)
+	return mutants, err
 }

@@ -8,24 +8,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/format"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// unoptimized code takes half of the time to compile.
+const unoptimized = "-gcflags=-N -l"
 
 // tests are those that can notice a mutant.
 type tests struct {
 	settings
 
 	w     io.Writer
-	tmp   string // a directory for binaries, overlays and profiles
+	tmp   string // a directory for binaries and notes; the overlay is there
 	own   testPackage
 	users []testPackage // that import own
 	known bool          // users have been run without a mutant, and those that are of no use left out
@@ -33,14 +37,15 @@ type tests struct {
 
 // testPackage is a package with tests.
 type testPackage struct {
-	name string // its import path
-	dir  string
-	took time.Duration // how long the tests take when nothing is wrong
-	runs *profile      // the lines of the mutated package that the tests run; nil: not known
+	name    string // its import path
+	dir     string
+	binary  string
+	took    time.Duration // how long the tests take when nothing is wrong
+	reaches map[int]bool  // the numbers of the mutants that the tests reach
 }
 
 // testsOf finds the tests for mutants of the package in dir, and runs its own once.
-func testsOf(ctx context.Context, w io.Writer, dir, tmp string, s settings) (*tests, error) {
+func testsOf(ctx context.Context, w io.Writer, dir, tmp string, mutants []mutant, s settings) (*tests, error) {
 	own, users, err := packagesOf(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -49,11 +54,11 @@ func testsOf(ctx context.Context, w io.Writer, dir, tmp string, s settings) (*te
 	if s.alone {
 		t.users = nil
 	}
-	took, red, err := t.measure(ctx, own, "", 30*time.Minute)
+	red, err := t.measure(ctx, &t.own, 30*time.Minute)
 	if err != nil || red != "" {
 		return nil, cmp.Or(err, fmt.Errorf("%s fails without any change, so it says nothing", red))
 	}
-	t.own.took = took
+	fmt.Fprintf(w, "%s: the tests take %v and reach %d of %d mutants\n", dir, t.own.took.Round(time.Second/10), len(t.own.reaches), len(mutants))
 	return t, nil
 }
 
@@ -64,17 +69,13 @@ func (t *tests) others(ctx context.Context) ([]testPackage, error) {
 	}
 	var fit []testPackage
 	for _, p := range t.users {
-		took, red, err := t.measure(ctx, p, t.own.name, t.slow)
+		red, err := t.measure(ctx, &p, t.slow)
 		if err != nil {
 			return nil, err
 		}
 		if red != "" {
 			fmt.Fprintf(t.w, "left out: %s: %s\n", p.name, red)
 			continue
-		}
-		p.took = took
-		if p.runs, err = readProfile(filepath.Join(t.tmp, "profile")); err != nil {
-			return nil, err
 		}
 		fit = append(fit, p)
 	}
@@ -83,73 +84,58 @@ func (t *tests) others(ctx context.Context) ([]testPackage, error) {
 	return fit, nil
 }
 
-// measure runs the tests of p on code that is not changed. It records which lines of the
-// package named covered they run, if that is not empty.
-func (t *tests) measure(ctx context.Context, p testPackage, covered string, limit time.Duration) (time.Duration, string, error) {
-	build, run := []string(nil), []string(nil)
-	if covered != "" {
-		build = []string{"-cover", "-coverpkg=" + covered}
-		run = []string{"-test.coverprofile=" + filepath.Join(t.tmp, "profile")}
+// measure compiles the tests of p and runs them without a mutant. It returns the name of
+// one that fails.
+func (t *tests) measure(ctx context.Context, p *testPackage, limit time.Duration) (red string, err error) {
+	p.binary = filepath.Join(t.tmp, strings.ReplaceAll(p.name, "/", ".")+".test")
+	overlay := "-overlay=" + filepath.Join(t.tmp, "overlay.json")
+	if out, err := goTool(ctx, p.dir, "test", "-c", unoptimized, "-ldflags=-s -w", overlay, "-o", p.binary, "."); err != nil {
+		return "", fmt.Errorf("compile the tests of %s: %w\n%s", p.name, err, out)
 	}
-	if out, err := t.compile(ctx, p, build...); err != nil {
-		return 0, "", fmt.Errorf("compile the tests of %s: %w\n%s", p.name, err, out)
-	}
+	notes := p.binary + ".notes"
 	start := time.Now() //nolint:forbidigo // how long tests take
-	red, err := t.run(ctx, p, limit, run...)
-	return time.Since(start), red, err
+	red, err = t.run(ctx, *p, limit, "MUTANT_NOTES="+notes)
+	p.took = time.Since(start)
+	if err != nil || red != "" {
+		return red, err
+	}
+	text, err := os.ReadFile(notes) //nolint:gosec // ours
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	p.reaches = map[int]bool{}
+	for line := range strings.FieldsSeq(string(text)) {
+		number, err := strconv.Atoi(line)
+		if err != nil {
+			return "", fmt.Errorf("what the tests of %s reach: %w", p.name, err)
+		}
+		p.reaches[number] = true
+	}
+	return "", nil
 }
 
-// try tells what becomes of m.
-func (t *tests) try(ctx context.Context, m mutant) (fate, error) {
-	line := m.set.Position(m.at).Line
-	m.make()
-	var changed bytes.Buffer
-	if err := format.Node(&changed, m.set, m.tree); err != nil {
-		return fate{invalid: true}, nil //nolint:nilerr // there is no such program
-	}
-	file, overlay := filepath.Join(t.tmp, "changed.go"), filepath.Join(t.tmp, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{m.file: file}})
-	if err != nil {
-		return fate{}, err
-	}
-	if err := errors.Join(os.WriteFile(file, changed.Bytes(), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
-		return fate{}, err
-	}
-	if _, err := t.compile(ctx, t.own, "-overlay="+overlay); err != nil {
-		return fate{invalid: true}, nil //nolint:nilerr // so are many
-	}
-	by, err := t.run(ctx, t.own, limit(t.own))
-	if by != "" || err != nil {
-		return fate{by: by}, err
+// try returns the name of a test that notices m, or how else it is noticed; empty if it is
+// not.
+func (t *tests) try(ctx context.Context, m mutant) (by string, err error) {
+	if by, err = t.noticed(ctx, t.own, m); by != "" || err != nil {
+		return by, err
 	}
 	users, err := t.others(ctx)
-	if err != nil {
-		return fate{}, err
-	}
 	for _, p := range users {
-		if !p.runs.has(filepath.Base(m.file), line) {
-			continue
-		}
-		if out, err := t.compile(ctx, p, "-overlay="+overlay); err != nil {
-			return fate{}, fmt.Errorf("compile the tests of %s: %w\n%s", p.name, err, out)
-		}
-		if by, err := t.run(ctx, p, limit(p)); by != "" || err != nil {
-			return fate{by: by}, err
+		if by, err = t.noticed(ctx, p, m); by != "" || err != nil {
+			return by, err
 		}
 	}
-	return fate{}, nil
+	return "", err
 }
 
-// limit returns how long the tests of p may take: much longer than they did, because the
-// machine may be busy.
-func limit(p testPackage) time.Duration { return time.Minute + 5*p.took }
-
-// compile makes the test binary of p, without optimization, which takes half of the time.
-func (t *tests) compile(ctx context.Context, p testPackage, flags ...string) (out []byte, err error) {
-	args := append([]string{"test", "-c", "-gcflags=-N -l", "-ldflags=-s -w", "-o", filepath.Join(t.tmp, "tests")}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, ".")...) //nolint:gosec // on our own code
-	cmd.Dir = p.dir
-	return cmd.CombinedOutput()
+// noticed is try for the tests of one package. They may take much longer than without a
+// mutant, because the machine may be busy.
+func (t *tests) noticed(ctx context.Context, p testPackage, m mutant) (by string, err error) {
+	if !p.reaches[m.number] {
+		return "", nil
+	}
+	return t.run(ctx, p, time.Minute+5*p.took, "MUTANT="+strconv.Itoa(m.number))
 }
 
 var (
@@ -159,15 +145,18 @@ var (
 
 // run runs the tests of p until the first of them fails, and names it. It returns an
 // empty name if all pass.
-func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, flags ...string) (red string, err error) {
+func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, environment string) (red string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	args := append([]string{"-test.v", "-test.timeout=0"}, flags...)
+	args := []string{"-test.v", "-test.timeout=0"}
 	if t.short {
 		args = append(args, "-test.short")
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(t.tmp, "tests"), args...) //nolint:gosec // compiled above
-	cmd.Dir, cmd.WaitDelay = p.dir, time.Second
+	if t.skip != "" {
+		args = append(args, "-test.skip="+t.skip)
+	}
+	cmd := exec.CommandContext(ctx, p.binary, args...) //nolint:gosec // compiled above
+	cmd.Dir, cmd.Env, cmd.WaitDelay = p.dir, append(os.Environ(), environment), time.Second
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -181,15 +170,7 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, fla
 	}
 	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // also if a child of the tests holds the other end
 	defer stop()
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<24)
-	for red == "" && lines.Scan() {
-		if m := failed.FindStringSubmatch(lines.Text()); m != nil {
-			red = path.Base(p.name) + "." + m[1]
-		} else if crashed.MatchString(lines.Text()) {
-			red = path.Base(p.name) + ", " + lines.Text()
-		}
-	}
+	red = firstFailure(r, path.Base(p.name))
 	late := ctx.Err() != nil
 	if red != "" {
 		cancel() // one failure says enough
@@ -202,6 +183,21 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, fla
 	default:
 		return path.Base(p.name) + ", " + err.Error(), nil
 	}
+}
+
+// firstFailure reads what tests print, and returns the first failure that it tells of.
+func firstFailure(r io.Reader, name string) string {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		if m := failed.FindStringSubmatch(lines.Text()); m != nil {
+			return name + "." + m[1]
+		}
+		if crashed.MatchString(lines.Text()) {
+			return name + ", " + lines.Text()
+		}
+	}
+	return ""
 }
 
 // packagesOf returns the package in dir, and those of its module that import it and have
@@ -230,11 +226,9 @@ type listed struct {
 }
 
 func goList(ctx context.Context, dir, pattern string) (all []listed, err error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,Module,Imports,TestImports,XTestImports", pattern) //nolint:gosec // on our own code
-	cmd.Dir = dir
-	out, err := cmd.Output()
+	out, err := goTool(ctx, dir, "list", "-json=ImportPath,Dir,Module,Imports,TestImports,XTestImports", pattern)
 	if err != nil {
-		return nil, fmt.Errorf("go list %s in %s: %w", pattern, dir, err)
+		return nil, fmt.Errorf("go list %s in %s: %w\n%s", pattern, dir, err, out)
 	}
 	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		var p listed
@@ -246,51 +240,9 @@ func goList(ctx context.Context, dir, pattern string) (all []listed, err error) 
 	return all, nil
 }
 
-// profile holds the lines that tests run: of each block of statements, by the name of
-// its file, the first and last line and whether it runs.
-type profile map[string][]block
-
-type block struct {
-	from, to int
-	runs     bool
-}
-
-func readProfile(name string) (*profile, error) {
-	data, err := os.ReadFile(name) //nolint:gosec // written above
-	if err != nil {
-		return nil, err
-	}
-	p := profile{}
-	for line := range strings.Lines(string(data)) {
-		file, rest, ok := strings.Cut(line, ".go:")
-		if !ok {
-			continue // the mode
-		}
-		var b block
-		var c1, c2, n, count int
-		if _, err := fmt.Sscanf(rest, "%d.%d,%d.%d %d %d", &b.from, &c1, &b.to, &c2, &n, &count); err != nil {
-			return nil, fmt.Errorf("profile line %q: %w", line, err)
-		}
-		b.runs = count > 0
-		file = path.Base(file) + ".go"
-		p[file] = append(p[file], b)
-	}
-	return &p, nil
-}
-
-// has tells whether tests run a line, as far as is known.
-func (p *profile) has(file string, line int) bool {
-	if p == nil {
-		return true
-	}
-	known := false
-	for _, b := range (*p)[file] {
-		if b.from <= line && line <= b.to {
-			if b.runs {
-				return true
-			}
-			known = true
-		}
-	}
-	return !known
+// goTool runs the go command in dir.
+func goTool(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // on our own code
+	cmd.Dir = dir
+	return cmd.CombinedOutput()
 }

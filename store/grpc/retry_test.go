@@ -52,7 +52,8 @@ func TestBackOff(t *testing.T) {
 func TestBackOffGrows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for n, most := range []time.Duration{10, 20, 40, 80, 100, 100} {
+		for n, ms := range []int{10, 20, 40, 80, 100, 100} {
+			most := time.Duration(ms) * time.Millisecond
 			var longest time.Duration
 			for range 50 {
 				began := time.Now()
@@ -61,7 +62,7 @@ func TestBackOffGrows(t *testing.T) {
 				}
 				longest = max(longest, time.Since(began))
 			}
-			if most *= time.Millisecond; longest <= most/2 || longest > most {
+			if longest <= most/2 || longest > most {
 				t.Errorf("of 50 waits before attempt %d the longest was %s, want more than half of %s", n+1, longest, most)
 			}
 		}

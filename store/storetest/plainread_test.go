@@ -48,7 +48,7 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 			return page
 		}
 		if len(page.Events) == limit {
-			page.End = p.is("end lies")
+			page.End = p.is("end lies") || p.is("a default page ends forward") && limit == store.DefaultLimit
 			if p.is("next is the head") {
 				page.Next = page.Head + 1
 			}
@@ -120,6 +120,9 @@ func (p *plain) backward(page store.Page, all []*store.Recorded, from uint64, li
 			return page
 		}
 		if len(page.Events) == limit {
+			if p.is("a default page ends backward") && limit == store.DefaultLimit {
+				page.Next, page.End = 0, true
+			}
 			return page
 		}
 		if chosen(r) {

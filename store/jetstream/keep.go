@@ -213,13 +213,13 @@ func (b *backend) checkpoints(ctx context.Context, tenant string) (all map[strin
 		return nil, err
 	}
 	least := max(last, b.mostKept.Load())
-	all, _, err = b.wire.snapshot(ctx, b.names.keep(), []string{b.names.checkpoints(tenant), b.names.markKept()}, least)
+	all, _, err = b.wire.snapshot(ctx, b.names.keep(), []string{b.names.checkpoints(tenant), b.names.markKept()}, least, nil)
 	if !errors.Is(err, errTooMany) && !errors.Is(err, errCut) {
 		return all, err
 	}
 	all = make(map[string]*message)
 	for n := range buckets {
-		some, _, err := b.wire.snapshot(ctx, b.names.keep(), []string{b.names.bucket(tenant, n), b.names.markKept()}, least)
+		some, _, err := b.wire.snapshot(ctx, b.names.keep(), []string{b.names.bucket(tenant, n), b.names.markKept()}, least, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -130,7 +130,7 @@ func (b *backend) headsOf(group []*appending) map[string]*trail {
 	if len(unknown) == 0 {
 		return known
 	}
-	last, _, err := b.wire.snapshot(b.life, b.names.stream(), append(unknown, b.names.mark()), b.most.Load())
+	last, _, err := b.snapshot(b.life, unknown, b.most.Load())
 	for _, subject := range unknown {
 		m, ok := last[subject]
 		switch {

@@ -37,12 +37,12 @@ func (b *backend) logHead(ctx context.Context, tenant string) (head uint64, err 
 	err = b.wire.retry(ctx, func(ctx context.Context) error {
 		m, err := b.wire.newest(ctx, b.names.stream(), ">") // faster than what follows
 		if err == nil && (m == nil || !strings.HasPrefix(m.subject, of)) {
-			if m != nil && m.position < known && !b.alone {
-				return errBehind
+			if m != nil && m.position < known {
+				return b.behind(ctx)
 			}
 			m, err = b.wire.newest(ctx, b.names.stream(), of+">")
 		} else if err == nil && m.position < known {
-			return errBehind
+			return b.behind(ctx)
 		}
 		head = positionOf(m)
 		return err

@@ -73,6 +73,9 @@ func WithConnection(options ...nats.Option) Option {
 	return option(func(c *config) { c.connection = append(c.connection, options...) })
 }
 
+// openIn is how long opening a store waits for a cluster that has just been started.
+const openIn = 10 * time.Second
+
 // defaultReplicas is how many servers keep a log unless one says otherwise.
 const defaultReplicas = 3
 
@@ -263,7 +266,7 @@ func (b *backend) streams() []jetstream.StreamConfig {
 // stream returns the stream as it is, and makes it as wanted if it does not exist. Right
 // after the start of a cluster that does not succeed at once.
 func (b *backend) stream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
-	err = b.wire.retry(ctx, func(ctx context.Context) error {
+	err = b.wire.retryFor(ctx, openIn, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		existing, err := js.Stream(ctx, want.Name)
@@ -283,6 +286,9 @@ func (b *backend) stream(ctx context.Context, js jetstream.JetStream, want *jets
 func (b *backend) cannotOpen(err error, want *jetstream.StreamConfig) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		return errNoAnswer
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("%w: no server has JetStream for this account: set jetstream { store_dir: … }", nats.ErrNoResponders)
 	}
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		return &Error{Kind: ErrSettings, Code: codeNotEnabled, Err: errors.New("JetStream is not enabled on the servers, or not for this account: set jetstream { store_dir: … }")}

@@ -50,7 +50,7 @@ func (b *backend) isMark(m *message) bool {
 
 // last returns the last message of subject, nil if there is none.
 func (b *backend) last(ctx context.Context, subject string) (*message, error) {
-	if b.alone || b.leaderReads {
+	if b.leaderReads && !b.alone {
 		return b.lastOfLeader(ctx, subject)
 	}
 	least, err := b.fresh(ctx)
@@ -68,7 +68,7 @@ func (b *backend) lastOfLeader(ctx context.Context, subject string) (m *message,
 	err = b.wire.retry(ctx, func(ctx context.Context) (err error) {
 		m, err = b.wire.newest(ctx, b.names.stream(), subject)
 		if err == nil && positionOf(m) < known.position {
-			return errBehind
+			return b.behind(ctx)
 		}
 		return err
 	})

@@ -164,14 +164,30 @@ func (b *backend) look(ctx context.Context, a *appending, least uint64) (*seen, 
 // snapshot is that of wire, and checks that the log is the one that was opened.
 func (b *backend) snapshot(ctx context.Context, subjects []string, least uint64) (map[string]*message, uint64, error) {
 	all := append(append(make([]string, 0, len(subjects)+1), subjects...), b.names.mark())
-	last, upTo, err := b.wire.snapshot(ctx, b.names.stream(), all, least)
+	return b.wire.snapshot(ctx, b.names.stream(), all, least, func(last map[string]*message) error {
+		return b.checkMark(last[b.names.mark()])
+	})
+}
+
+// checkMark returns an error if m is not the mark of the log that was opened.
+func (b *backend) checkMark(m *message) error {
+	if m == nil || !b.isMark(m) {
+		return fmt.Errorf("jetstream: stream %s was deleted and made anew: %w", b.names.stream(), store.ErrLogDiverged)
+	}
+	return nil
+}
+
+// behind returns errBehind, or that the log is not the one that was opened, where a leader
+// does not know what this process has seen.
+func (b *backend) behind(ctx context.Context) error {
+	m, err := b.wire.newest(ctx, b.names.stream(), b.names.mark())
+	if err == nil {
+		err = b.checkMark(m)
+	}
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	if m, ok := last[b.names.mark()]; !ok || !b.isMark(m) {
-		return nil, 0, fmt.Errorf("jetstream: stream %s was deleted and made anew: %w", b.names.stream(), store.ErrLogDiverged)
-	}
-	return last, upTo, nil
+	return errBehind
 }
 
 // judge returns a plan to make a by what was seen. Otherwise it returns errDone if a is

@@ -123,6 +123,10 @@ func (w *wire) silent() error {
 // retry calls do until it succeeds or fails for good. It returns what ctx ended with, or
 // after bound what do has returned.
 func (w *wire) retry(ctx context.Context, do func(ctx context.Context) error) error {
+	return w.retryFor(ctx, bound, do)
+}
+
+func (w *wire) retryFor(ctx context.Context, bound time.Duration, do func(ctx context.Context) error) error {
 	giveUp := time.Now().Add(bound) //nolint:forbidigo // of the servers
 	for n := 0; ; n++ {
 		err := do(ctx)
@@ -273,8 +277,11 @@ func (w *wire) at(ctx context.Context, stream string, position uint64) (m *messa
 
 // snapshot returns the last message of each of subjects that has one, as they were at one
 // moment at a replica that has all messages up to least. One of subjects must have one, and
-// there must be at most 1,024. It returns the position of the last message at that moment.
-func (w *wire) snapshot(ctx context.Context, stream string, subjects []string, least uint64) (last map[string]*message, upTo uint64, err error) {
+// there must be at most 1,024. It returns the position of the last message at that moment. It
+// gives up when check, unless that is nil, returns an error for what a replica has, be it old.
+func (w *wire) snapshot(
+	ctx context.Context, stream string, subjects []string, least uint64, check func(last map[string]*message) error,
+) (last map[string]*message, upTo uint64, err error) {
 	err = w.retry(ctx, func(ctx context.Context) error {
 		messages, end, err := w.get(ctx, stream, &direct{MultiLast: subjects})
 		switch {
@@ -288,13 +295,18 @@ func (w *wire) snapshot(ctx context.Context, stream string, subjects []string, l
 		if pending := end.Header.Get(headerPending); pending != "" && pending != "0" {
 			return errCut
 		}
-		upTo, err = strconv.ParseUint(end.Header.Get(headerUpTo), 10, 64)
-		if err != nil || upTo < least {
-			return errBehind
-		}
 		last = make(map[string]*message, len(messages))
 		for _, m := range messages {
 			last[m.subject] = m
+		}
+		if check != nil {
+			if err := check(last); err != nil {
+				return err
+			}
+		}
+		upTo, err = strconv.ParseUint(end.Header.Get(headerUpTo), 10, 64)
+		if err != nil || upTo < least {
+			return errBehind
 		}
 		return nil
 	})

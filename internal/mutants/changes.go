@@ -157,9 +157,9 @@ func mutant(number int) bool {
 	return mutantOn == number
 }
 
-func mutantErr(number int, err error) error {
+func mutantErr[E error](number int, err E) E {
 	if mutant(number) {
-		return nil
+		return *new(E)
 	}
 	return err
 }

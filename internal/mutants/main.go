@@ -22,8 +22,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -33,7 +33,10 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 1, "which ones")
 	flag.BoolVar(&s.short, "short", true, "run the tests with -short")
 	flag.BoolVar(&s.alone, "alone", false, "run only the tests of the package itself")
-	flag.StringVar(&s.only, "only", "", "make only changes whose `file:line` begins so")
+	flag.Func("only", "make only changes that this `pattern` matches, as they are printed", func(pattern string) (err error) {
+		s.only, err = regexp.Compile(pattern)
+		return err
+	})
 	flag.StringVar(&s.skip, "skip", "", "leave out the tests that this `pattern` matches, because they take long")
 	flag.DurationVar(&s.slow, "slow", time.Minute, "leave out importing packages whose tests take longer")
 	flag.Parse()
@@ -56,7 +59,8 @@ type settings struct {
 	n            int
 	seed         uint64
 	short, alone bool
-	only, skip   string
+	only         *regexp.Regexp
+	skip         string
 	slow         time.Duration
 }
 
@@ -99,7 +103,9 @@ func draw(ctx context.Context, dir, tmp string, s settings) ([]mutant, error) {
 		return nil, err
 	}
 	order := rand.New(rand.NewPCG(s.seed, 0)).Perm(len(all)) //nolint:gosec // repeatable on purpose
-	order = slices.DeleteFunc(order, func(i int) bool { return !strings.HasPrefix(all[i].where, s.only) })
+	order = slices.DeleteFunc(order, func(i int) bool {
+		return s.only != nil && !s.only.MatchString(all[i].where+"  "+all[i].what)
+	})
 	var chosen []int
 	for len(chosen) < s.n && len(order) > 0 {
 		next := order[:min(s.n-len(chosen), len(order))]

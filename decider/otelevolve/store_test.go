@@ -114,6 +114,14 @@ func TestStoreSpans(t *testing.T) {
 			t.Errorf("%s is an error: %t", want, fault)
 		}
 	}
+	claims, ok := st.(store.Claims)
+	if !ok {
+		t.Fatal("the traced store has no claims")
+	}
+	_, err := claims.AppendClaiming(t.Context(), of, store.Any, []store.Event{{ID: "3", Type: "Changed"}}, []store.Claim{{Key: "a"}})
+	if span := the(t, r.ended(), "append Account"); err != nil || value(span.Attributes, "evolve.expected") != "any version" {
+		t.Errorf("AppendClaiming = %v, and its span says %v", err, span.Attributes)
+	}
 	log, ok := st.(store.Log)
 	if !ok {
 		t.Fatal("the traced store has no log")
@@ -121,7 +129,7 @@ func TestStoreSpans(t *testing.T) {
 	if _, err := log.ReadAll(t.Context(), store.LogOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if span := the(t, r.ended(), "read_all"); value(span.Attributes, "evolve.events") != "1" || value(span.Attributes, "evolve.position") != "1" {
+	if span := the(t, r.ended(), "read_all"); value(span.Attributes, "evolve.events") != "2" || value(span.Attributes, "evolve.position") == "" {
 		t.Errorf("read_all says %v", span.Attributes)
 	}
 	f.NextRead(faults.Down)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -193,6 +194,22 @@ func TestValidateIDs(t *testing.T) {
 			t.Fatalf("ValidateAppend = %v, want %s", err, want)
 		}
 	})
+}
+
+// TestValidateAppendBatch checks that a batch may be as large as is documented.
+func TestValidateAppendBatch(t *testing.T) {
+	t.Parallel()
+	events := make([]store.Event, store.MaxBatch+1)
+	for i := range events {
+		events[i] = store.Event{ID: strconv.Itoa(i), Type: "Noted"}
+	}
+	s := store.Stream{Type: "A", ID: "1"}
+	if err := store.ValidateAppend(s, store.Any, events[1:]); err != nil {
+		t.Errorf("ValidateAppend of MaxBatch events = %v", err)
+	}
+	if invalid, ok := errors.AsType[*store.InvalidError](store.ValidateAppend(s, store.Any, events)); !ok || invalid.Field != "events" {
+		t.Errorf("ValidateAppend of one more = %v, want an *InvalidError of events", invalid)
+	}
 }
 
 // TestLimits keeps the limits that stores, their tables and their users rely on.

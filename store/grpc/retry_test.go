@@ -97,3 +97,16 @@ func TestLooksAtTheNewest(t *testing.T) {
 		}
 	}
 }
+
+// TestLooksThroughEightPages reads a log for what is not there, from a server that knows no
+// filters: one page of ours is made of eight of the server, not of fewer.
+func TestLooksThroughEightPages(t *testing.T) {
+	t.Parallel()
+	srv := &scripted{foreign: newForeign().with(quirks{})}
+	srv.add(t, aStream(), numbers(1, 30)...)
+	st := open(t, listen(t, srv), grpc.PageSize(3))
+	page, err := st.ReadAll(t.Context(), store.LogOptions{Filter: store.Filter{EventTypes: []string{"Missing"}}})
+	if err != nil || len(page.Events) != 0 || page.Next != 25 || page.End {
+		t.Errorf("ReadAll = %d events, next %d, end %t, %v; want none of the first 24", len(page.Events), page.Next, page.End, err)
+	}
+}

@@ -3,6 +3,7 @@ module github.com/evolvego/evolve/cmd/eventstored
 go 1.26.0
 
 require (
+	github.com/chromedp/cdproto v0.159.0
 	github.com/evolvego/evolve v0.0.0
 	github.com/evolvego/evolve/decider/otelevolve v0.0.0
 	github.com/evolvego/evolve/store/jetstream v0.0.0
@@ -24,6 +25,7 @@ require (
 
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.28.0 // indirect
@@ -42,6 +44,7 @@ require (
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/chromedp/chromedp v0.23.0
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/evolvego/evolve/store/sqlite v0.0.0
 	github.com/google/uuid v1.6.0 // indirect

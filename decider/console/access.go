@@ -205,7 +205,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	c.logger.InfoContext(r.Context(), "console: login", "name", access.Name)
 	http.SetCookie(w, cookie(r, c.sessions.begin(access), int(sessionFor.Seconds())))
-	http.Redirect(w, r, backTo(page.To), http.StatusSeeOther)
+	redirect(w, backTo(page.To))
 }
 
 func cookie(r *http.Request, value string, age int) *http.Cookie {
@@ -219,5 +219,5 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 		c.sessions.end(is.Value)
 	}
 	http.SetCookie(w, cookie(r, "", -1))
-	http.Redirect(w, r, "./login", http.StatusSeeOther)
+	redirect(w, "./login")
 }

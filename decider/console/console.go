@@ -183,7 +183,7 @@ func (c *Console) serve(page func(*request) error) http.HandlerFunc {
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrUnauthenticated) && c.config.Login != nil && r.Method == http.MethodGet && !wantsJSON(r):
-			http.Redirect(w, r, "login?to="+loginTo(r), http.StatusSeeOther) //nolint:gosec // escaped, and backTo makes it a page of ours
+			redirect(w, "login?to="+loginTo(r))
 		default:
 			c.fail(w, r, q, err)
 		}

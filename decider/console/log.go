@@ -273,6 +273,6 @@ func (c *Console) search(q *request) error {
 			}
 		}
 	}
-	http.Redirect(q.w, q.r, cmp.Or(to, v.Link("./", "q", text)), http.StatusSeeOther)
+	redirect(q.w, cmp.Or(to, v.Link("./", "q", text)))
 	return nil
 }

@@ -250,18 +250,20 @@ func within(ctx context.Context, place <-chan struct{}, do func(context.Context)
 		}()
 		done <- err
 	}()
+	var err error
 	select {
-	case err := <-done:
-		if errors.Is(err, context.DeadlineExceeded) {
-			return errSlow
-		}
-		return err
+	case err = <-done:
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return errSlow
+		select {
+		case err = <-done: // which is what has ended ctx
+		default:
+			err = ctx.Err()
 		}
-		return ctx.Err()
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSlow
+	}
+	return err
 }
 
 var errSlow = &pageError{http.StatusGatewayTimeout, "Too slow", "It took longer than ten seconds, and was given up."}

@@ -177,6 +177,18 @@ func TestStreamTravels(t *testing.T) {
 	s.want(s.get("stream?type=Account&id=ann"), 200, "at version 3", "Try a command here", "Replay with other rules", `max="3" value="3"`)
 }
 
+// TestStreamIsAnswered asks for a state again and again: its end must not look like that of the
+// request.
+func TestStreamIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := open(t, console.Config{Store: bank(t), Types: []console.Type{account()}})
+	for range 500 {
+		if got := s.get("stream?type=Account&id=ann&v=2"); got.code != 200 {
+			t.Fatalf("status %d:\n%s", got.code, got.body)
+		}
+	}
+}
+
 func TestStreamThatCannotBeFolded(t *testing.T) {
 	t.Parallel()
 	st := bank(t)

@@ -274,7 +274,7 @@ func (c *Console) act(q *request) error {
 	} else if err != nil {
 		return err
 	}
-	http.Redirect(q.w, q.r, q.view("", "").Link(page, "name", name, "done", what+" "+line(of)), http.StatusSeeOther)
+	redirect(q.w, q.view("", "").Link(page, "name", name, "done", what+" "+line(of)))
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (c *Console) recentPage(q *request) error {
 			r.Why = ""
 		}
 		if t, ok := c.types[r.Stream.Type]; ok && q.access.Data && len(t.model.commands()) > 0 {
-			r.Try = v.Link("try", "type", r.Stream.Type, "id", r.Stream.ID, "v", is.notice.Version)
+			r.Try = v.Link("try", "type", r.Stream.Type, "id", r.Stream.ID)
 		}
 		v.Rows = append(v.Rows, r)
 	}

@@ -201,7 +201,7 @@ func (c *Console) startReplay(q *request) error {
 	if err := c.begin(j, func(ctx context.Context) error { return t.model.replay(ctx, &src, j) }); err != nil {
 		return err
 	}
-	http.Redirect(q.w, q.r, q.view("", "").Link("job", "id", j.id), http.StatusSeeOther)
+	redirect(q.w, q.view("", "").Link("job", "id", j.id))
 	return nil
 }
 

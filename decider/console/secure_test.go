@@ -288,7 +288,7 @@ func login(t *testing.T) *site {
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	s := login(t)
-	if got := s.get("stream?type=Account&id=ann"); got.code != http.StatusSeeOther || got.header.Get("Location") != "/login?to=stream%3Ftype%3DAccount%26id%3Dann" {
+	if got := s.get("stream?type=Account&id=ann"); got.code != http.StatusSeeOther || got.header.Get("Location") != "login?to=stream%3Ftype%3DAccount%26id%3Dann" {
 		t.Fatalf("a stranger gets %d, %q", got.code, got.header.Get("Location"))
 	}
 	s.want(s.get("", "Accept", "application/json"), 401)
@@ -299,7 +299,7 @@ func TestLogin(t *testing.T) {
 	if err != nil || in.code != http.StatusSeeOther || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || len(cookie.Value) < 43 || cookie.Name != "console" {
 		t.Fatalf("the login gets %d, %q, %v", in.code, in.header, err)
 	}
-	if to := in.header.Get("Location"); to != "/stream?type=Account&id=ann" {
+	if to := in.header.Get("Location"); to != "./stream?type=Account&id=ann" {
 		t.Errorf("the login leads to %q", to)
 	}
 	s.want(s.get("", "Cookie", "console="+cookie.Value), 200, "You are ann", "Log out")
@@ -310,6 +310,23 @@ func TestLogin(t *testing.T) {
 		s.post("login", url.Values{"token": {"bad"}})
 	}
 	s.want(s.post("login", url.Values{"token": {"good"}}), http.StatusTooManyRequests, "Too many attempts")
+}
+
+// TestMounted checks that what leads from one page to another stays below the prefix that the
+// console is mounted under.
+func TestMounted(t *testing.T) {
+	t.Parallel()
+	s := login(t)
+	s.want(s.get("try"), http.StatusSeeOther)
+	anybody := open(t, console.Config{Store: bank(t), Types: []console.Type{account()}})
+	for path, got := range map[string]answer{
+		"login": s.get("stream?type=Account&id=ann"), "back": s.post("login", url.Values{"token": {"good"}}), "logout": s.do("POST", "logout", nil),
+		"search": anybody.get("search?find=Account/ann"), "replay": anybody.post("replay", url.Values{"type": {"Account"}, "candidate": {"stricter"}}),
+	} {
+		if to := got.header.Get("Location"); got.code != http.StatusSeeOther || to == "" || strings.HasPrefix(to, "/") || strings.Contains(to, "..") {
+			t.Errorf("%s: status %d leads to %q", path, got.code, to)
+		}
+	}
 }
 
 func TestBackTo(t *testing.T) {

@@ -181,6 +181,13 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, q *request, err e
 	c.render(w, told.code, "failure", page)
 }
 
+// redirect leads to another page. [http.Redirect] would make its address absolute, and does not
+// know the prefix that the console is mounted under.
+func redirect(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 // asset returns the handler of a file that is served to everybody.
 func asset(name, contentType string) http.HandlerFunc {
 	body, err := assets.ReadFile("assets/" + name)

@@ -146,8 +146,8 @@ func TestAnyPanics(t *testing.T) {
 	}
 }
 
-// TestExample checks that the same seed gives the same history, and another
-// another.
+// TestExample checks that the same seed gives the same history, and another seed another
+// one.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	a, b, c := suite().Example(1), suite().Example(1), suite().Example(2)

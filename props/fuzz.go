@@ -53,7 +53,8 @@ func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[
 	return out
 }
 
-// bytesSource is a source of numbers read from data, and then made up of it.
+// bytesSource is a source of numbers: those in data first, and then others that follow from
+// data.
 type bytesSource struct {
 	data []byte
 	last uint64

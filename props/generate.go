@@ -114,7 +114,7 @@ func (g generator[C, S, E]) seek(seed uint64, wanted []string, far *frontier[C])
 const (
 	perPlace  = 4 // ways that are kept to each place
 	maxRepeat = 5 // times that a kind of command makes another place of it
-	compared  = 4 // places of which the least known is gone on from
+	compared  = 4 // places; histories go on from the least known of them
 )
 
 // frontier is how far histories got: the ways to each place, which is what a command

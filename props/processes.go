@@ -61,7 +61,7 @@ func Process[E, S, C any](p decider.Process[E, S, C]) ProcessSuite[E, S, C] {
 	return ProcessSuite[E, S, C]{process: p, suite: s}
 }
 
-// following returns p as a decider, which decides that what happens happens.
+// following returns p as a decider whose commands are the events of p.
 func following[E, S, C any](p decider.Process[E, S, C]) decider.Decider[E, map[string]S, E] {
 	at := func(states map[string]S, instance string) S {
 		if s, ok := states[instance]; ok {

@@ -187,7 +187,7 @@ func rapidChecks() int {
 	return checks
 }
 
-// drawSeed returns a number that is all bits random: rapid prefers small ones.
+// drawSeed returns a number whose bits are all random: rapid prefers small numbers.
 func drawSeed(t *rapid.T) uint64 {
 	var seed uint64
 	for range 4 {

@@ -76,8 +76,8 @@ func (s *shrinker[C]) chunks() (changed bool) {
 	return changed
 }
 
-// runs drops commands that follow each other, as many as can be: deposits and the
-// withdrawals which take all of them.
+// runs drops the longest runs of commands that it can, such as deposits together with the
+// withdrawals that take all of them.
 func (s *shrinker[C]) runs() bool {
 	for size := len(s.cmds) - 1; size > 1; size-- {
 		for i := range len(s.cmds) - size + 1 {

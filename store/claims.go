@@ -30,11 +30,10 @@ type Claims interface {
 	// does, whoever holds the keys by now, and a *ConflictError comes before a
 	// *ClaimedError.
 	//
-	// To take a key that s holds, or to give back a key that nobody holds,
-	// changes nothing and is no error. To take or give back a key that another
-	// stream holds is a *ClaimedError about the first such claim; it is
-	// definite. Claims that break a rule of [ValidateClaims] are an
-	// *InvalidError. Without claims it is Append.
+	// To take a key that s holds, or to give back a key that nobody holds, changes nothing
+	// and is no error. Taking or giving back a key that another stream holds is a
+	// *ClaimedError about the first such claim; it is definite. Claims that break a rule of
+	// [ValidateClaims] are an *InvalidError. Without claims it is Append.
 	AppendClaiming(ctx context.Context, s Stream, expected Expected, events []Event, claims []Claim) (Appended, error)
 
 	// Holder returns the stream that holds key, and false if none does. It

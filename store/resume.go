@@ -8,10 +8,10 @@ import (
 // Resume returns the position at which a consumer with checkpoint c goes on in log: the
 // one after c.Position, or 0 if c.Position is 0. Use it as the From of [LogOptions].
 //
-// First it checks that c was made on this log, by reading the event at c.Position. If
-// there is none, or it has another id, this is another log: somebody has restored a
-// backup, or promoted a replica that lacked the last events. To go on would skip events,
-// so Resume returns a *DivergedError.
+// First it checks that c was made on this log, by reading the event at c.Position. If there
+// is none, or it has another id, this is another log: somebody has restored a backup, or
+// promoted a replica that lacked the last events. Going on would skip events, so Resume
+// returns a *DivergedError.
 func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error) {
 	if c.Position == 0 {
 		return 0, nil

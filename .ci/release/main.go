@@ -1,5 +1,5 @@
-// Command release makes releases of the modules of this repository, and proves before
-// that they work for somebody who has nothing but their names.
+// Command release makes releases of the modules of this repository, and proves beforehand
+// that they work for a stranger, who has nothing but their names.
 //
 //	release stranger [-version V] [-update]   get, build and install every module as V, from empty directories
 //	release proxy [-version V] DIR            only write that proxy into DIR, to try it by hand

@@ -145,7 +145,7 @@ func pack(tree, proxy, version string, p part) error {
 	return errors.Join(zip.CreateFromVCS(out, module.Version{Path: p.path, Version: version}, tree, "HEAD", p.dir), out.Close())
 }
 
-// visitor is somebody who has nothing but the names of the modules.
+// visitor is a stranger, who has nothing but the names of the modules.
 type visitor struct {
 	version, work string
 	env           []string

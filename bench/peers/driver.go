@@ -21,7 +21,7 @@ type driver interface {
 	// at the version that the stream should have, without loading it: by the cheapest public
 	// way that takes typed events. One goroutine uses it at a time.
 	appender(ctx context.Context, stream stream) (add func(k int) error, err error)
-	// conflict reports whether an error means that somebody else appended first.
+	// conflict reports whether an error means that another writer appended first.
 	conflict(err error) bool
 	close() error
 }

@@ -74,7 +74,7 @@ func (k *keeper) watch(ctx context.Context, logger *slog.Logger, hangup <-chan o
 	}
 }
 
-// stamp is by what a change of a file is seen.
+// stamp is how a change of a file is noticed.
 type stamp struct {
 	changed time.Time
 	size    int64

@@ -22,10 +22,10 @@ func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.R
 	return state, err
 }
 
-// foldValues is Fold of what Values has made, and returns how many events that were.
-// Replay is this loop: it has nothing that keeps the state out of the registers, and
-// takes four events in a round, because what it knows of the round does not survive
-// evolve in a register. Inlined, it would share them with its caller.
+// foldValues is Fold of what Values has made, and returns the number of events. Replay is
+// this loop: it has nothing that keeps the state out of the registers, and takes four
+// events in a round, because what it knows of the round does not survive evolve in a
+// register. Inlined, it would share them with its caller.
 //
 //go:noinline
 func foldValues[S, E any](evolve func(S, E) S, state S, recorded []store.Recorded) (S, int) {

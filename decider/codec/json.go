@@ -67,10 +67,10 @@ type jsonReader struct {
 	decoder *json.Decoder // of source; nil: has yet to be made
 }
 
-// unmarshal also refuses what readers of JSON understand in several ways: text that
-// is not UTF-8, and a key that is there twice. To look for them costs about a tenth of
-// decoding a small event. Without it, an event would be read as other than what is
-// recorded, and nobody would be told.
+// unmarshal also refuses what readers of JSON understand in several ways: text that is not
+// UTF-8, and a key that is there twice. Looking for them costs about a tenth of decoding a
+// small event. Without it, an event would be read as other than what is recorded, and
+// nobody would be told.
 func (r *jsonReader) unmarshal(data []byte, into any, folds exact.Folds, strict bool) error {
 	if err := r.decode(data, into, strict); err != nil {
 		return err

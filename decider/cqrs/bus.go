@@ -97,8 +97,8 @@ func Do[R, M any](ctx context.Context, b *Bus, message M) (R, error) {
 // calls.
 //
 // A name that b does not have is an *[UnknownError], and data that is not exactly such a
-// message a *[MessageError]: nothing is handled then. Fields that the type does not
-// have are refused, because who sends them believes that they count.
+// message a *[MessageError]: nothing is handled then. Fields that the type does not have
+// are refused, because their sender expects them to count.
 func (b *Bus) DoJSON(ctx context.Context, name string, data []byte) ([]byte, error) {
 	b.mu.RLock()
 	e := b.byName[name]

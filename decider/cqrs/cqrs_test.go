@@ -43,7 +43,7 @@ func newBank(around ...cqrs.Middleware) *cqrs.Bus {
 		defer mu.Unlock()
 		cents, ok := accounts[q.Account]
 		if !ok {
-			return 7, errEmpty // the result is not to be seen
+			return 7, errEmpty // the result must not be returned
 		}
 		return cents, nil
 	})

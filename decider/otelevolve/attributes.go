@@ -72,8 +72,8 @@ type options struct {
 // labels keeps options, which cost much more to make than to use.
 type labels struct{ copied[label, *options] }
 
-// mostKept is how many values a copied keeps: more than a program has, but a server does not
-// choose the types of its streams.
+// mostKept is how many values a copied keeps. A program has fewer, but the stream types of
+// a server are chosen by its clients.
 const mostKept = 1000
 
 // copied is a map that is read without a lock, and copied when it grows.

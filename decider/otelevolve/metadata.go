@@ -23,8 +23,8 @@ const mostHeader = 512
 
 // Metadata returns a function for [runner.Runner.WithMetadata]: what from returns, with the
 // headers that say which span the context of the command belongs to. Nil is nothing else.
-// Without a span there are no headers; where from gives a traceparent, that stays, alone.
-// What the propagator writes in more than 512 bytes is left out.
+// Without a span there are no headers. If from gives a traceparent, it stays, and nothing
+// is added. What the propagator writes in more than 512 bytes is left out.
 func (t *Telemetry) Metadata(from func(context.Context) store.Metadata) func(context.Context) store.Metadata {
 	return func(ctx context.Context) store.Metadata {
 		var m store.Metadata

@@ -188,8 +188,8 @@ type linksKey struct{}
 
 // Group says which traces a batch of a group belongs to: it is for
 // [runner.Group.WithContext]. The span of a batch with one caller is below that of its
-// command. With several callers it begins a trace, with links to the commands, because
-// several parents are no parent.
+// command. With several callers it begins a trace, with links to the commands, because a
+// span has only one parent.
 func (t *Telemetry) Group(callers []context.Context) context.Context {
 	if len(callers) == 1 {
 		return callers[0]

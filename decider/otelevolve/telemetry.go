@@ -20,11 +20,11 @@ const scope = "github.com/evolvego/evolve/decider/otelevolve"
 // Config is what [New] can be told. The zero Config is the global providers and the
 // defaults.
 type Config struct {
-	// TracerProvider makes the spans; nil: the global one. With that of the package
-	// noop there are no spans, and they cost nothing.
+	// TracerProvider makes the spans; nil: the global one. With the one of package noop
+	// there are no spans, and no cost.
 	TracerProvider trace.TracerProvider
-	// MeterProvider makes the metrics; nil: the global one. With that of the package
-	// noop there are no metrics, and they cost nothing.
+	// MeterProvider makes the metrics; nil: the global one. With the one of package noop
+	// there are no metrics, and no cost.
 	MeterProvider metric.MeterProvider
 	// Propagator writes the context of a span into the headers of events, and reads
 	// it; nil: W3C traceparent and tracestate, without baggage. What is appended stays

@@ -48,7 +48,7 @@ func (o *owner[T, E, S, C]) loadMarked(tx store.DocumentTx) error {
 	return nil
 }
 
-// failed keeps in mind, and tells, that i waits.
+// failed records that i waits, and tells the observer.
 func (o *owner[T, E, S, C]) failed(ctx context.Context, i *instance[S], cause error) {
 	f := i.is.Failing
 	o.failing[i.id] = &retry{quarantined: f.Quarantined, attempts: f.Attempts, at: o.r.now().Add(backoff(f.Attempts))}

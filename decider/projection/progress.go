@@ -38,7 +38,7 @@ const (
 type Progress struct {
 	// Build is the name and the version, such as "balances@1".
 	Build string
-	// State says what it is about.
+	// State says what it does now.
 	State State
 	// Position is up to where the log is in the read model, but for parked
 	// events. It never goes back.
@@ -208,16 +208,16 @@ const (
 	lastPoll  = 100 * time.Millisecond
 )
 
-// WaitFor returns nil when the log up to position is in the read model, so that who has
-// just appended reads what it wrote: position is that of the outcome. It works in every
-// process. Where another one has the lease, WaitFor asks the target for the checkpoint,
-// in intervals that grow from 2 to 100 ms.
+// WaitFor returns nil when the log up to position is in the read model, so that a caller
+// that has just appended reads what it wrote: position is that of the outcome. It works in
+// every process. Where another one has the lease, WaitFor asks the target for the
+// checkpoint, in intervals that grow from 2 to 100 ms.
 //
-// Keys are what the caller will look at. If one of them is parked, WaitFor returns an
-// error that matches [ErrParked]. Without keys, the events of parked keys are not waited
-// for. A position beyond the head of the log is [ErrAhead]. If Run has failed in this
-// process, WaitFor returns its error. When ctx ends, WaitFor returns its error with what p
-// was about.
+// Keys are what the caller will look at. If one of them is parked, WaitFor returns an error
+// that matches [ErrParked]. Without keys, the events of parked keys are not waited for. A
+// position beyond the head of the log is [ErrAhead]. If Run has failed in this process,
+// WaitFor returns its error. When ctx ends, WaitFor returns its error, and says what p was
+// doing.
 func (p *Projection[T, E]) WaitFor(ctx context.Context, position uint64, keys ...string) error {
 	for poll, asked := firstPoll, false; ; {
 		is, owner, parked, wake := p.live.waiting(keys)

@@ -37,9 +37,9 @@
 // stream can still be loaded, and other callers do not notice. So Evolve must be pure:
 // it sees events that are not recorded yet, and never will be if the append fails.
 //
-// What runs afterwards cannot change the outcome. A snapshot that cannot be saved and an
-// observer that panics are told to the observer, once. A panic at a moment when the
-// events may be recorded is an *[UnknownOutcomeError] around a *[PanicError].
+// What runs afterwards cannot change the outcome. The observer is told once of a snapshot
+// that cannot be saved, and of an observer that panics. A panic at a moment when the events
+// may be recorded is an *[UnknownOutcomeError] around a *[PanicError].
 //
 // # At most once
 //

@@ -76,10 +76,10 @@ func (e *ReusedError) Error() string {
 // Is reports whether target is ErrReused.
 func (e *ReusedError) Is(target error) bool { return target == ErrReused }
 
-// UnknownOutcomeError is a command whose events may be recorded, now or later: the
-// answer of the store was lost and what became of them could not be found out, or they
-// are recorded and could not be read. Call again with the same command id: that is safe,
-// and tells.
+// UnknownOutcomeError is a command whose events may be recorded, now or later: either the
+// answer of the store was lost and the runner could not find out whether they were
+// recorded, or they are recorded and could not be read. Call again with the same command
+// id: that is safe, and tells.
 type UnknownOutcomeError struct {
 	Stream    store.Stream
 	CommandID string // empty if the call had none: then only the stream tells

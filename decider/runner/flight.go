@@ -75,9 +75,9 @@ func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) er
 	return nil
 }
 
-// commit appends encoded after f.at, with claims, until it is certain what became of
-// it or no attempt is left. If the stream has moved on it is a *store.ConflictError,
-// and f.at may have moved too.
+// commit appends encoded after f.at, with claims, until its outcome is certain or no
+// attempt is left. If the stream has moved on it is a *store.ConflictError, and f.at may
+// have moved too.
 func (r *Runner[C, S, E]) commit(
 	ctx context.Context, f *flight[S], encoded []store.Event, claims []store.Claim,
 ) (store.Appended, error) {

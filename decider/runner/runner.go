@@ -213,9 +213,9 @@ func (r *Runner[C, S, E]) handle(
 	return out, err
 }
 
-// answer returns what run does; but when the events may be recorded, neither an error
-// nor a panic hides it. That costs about 4 % of a command whose aggregate is cached, on
-// the store in memory. Without it, a caller would take a command for failed that is done.
+// answer returns what run does; but when the events may be recorded, neither an error nor a
+// panic hides it. That costs about 4 % of a command whose aggregate is cached, on the store
+// in memory. Without it, a caller would believe that a command has failed which was done.
 func (r *Runner[C, S, E]) answer(
 	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (out Outcome[S, E], err error) {

@@ -146,8 +146,7 @@ func TestSnapshotPolicies(t *testing.T) {
 	}
 }
 
-// A snapshot that cannot be loaded or saved is told to the observer, and to nobody
-// else.
+// A snapshot that cannot be loaded or saved is reported to the observer only.
 func TestSnapshotErrorsFailNoCommand(t *testing.T) {
 	t.Parallel()
 	st, seen := newSpy(), &notices{}

@@ -123,7 +123,7 @@ func float(s *Source, bits int) float64 {
 
 const (
 	longText = 1 << 8    // bytes of a text whose length does not fit in a byte
-	hugeText = 4<<10 + 1 // bytes of a text that is longer than anybody thought
+	hugeText = 4<<10 + 1 // bytes of a text that is longer than expected
 	rarely   = 20        // of 256 texts are as long, or no UTF-8
 )
 

@@ -90,7 +90,7 @@ func (s *Store) appendRequest(stream store.Stream, events []store.Event) *events
 	return req
 }
 
-// float appends at whatever version the stream has, if that is expected.
+// float appends at the version that the stream has, where any version is expected.
 func (a *sending) float(ctx context.Context) (store.Appended, error) {
 	version := a.nowhere()
 	if a.told = a.client.ours.Load(); a.told {

@@ -121,7 +121,7 @@ func (c *client) begin(ctx context.Context) error {
 	return nil
 }
 
-// outgoing returns ctx with what every request says, and more.
+// outgoing returns ctx with the metadata that every request has, and with more.
 func outgoing(ctx context.Context, more ...string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, append(more, wire.MDClient, "1")...)
 }

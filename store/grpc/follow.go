@@ -23,7 +23,7 @@ func (f *feed) follow(ctx context.Context) error {
 	poll := time.NewTicker(pollAfter)
 	defer poll.Stop()
 	for {
-		// At first too: the log may be another one than before the subscription.
+		// Also at the start: the log may have been replaced before the subscription.
 		if err := f.readOn(ctx); err != nil || f.stopped {
 			return err
 		}

@@ -26,7 +26,7 @@ func wireRefused() *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{"refused": structpb.NewBoolValue(true)}}
 }
 
-// TestTokenThatIsNone refuses what cannot be sent as a token, and does not tell it.
+// TestTokenThatIsNone checks that what cannot be sent as a token is refused, and not shown.
 func TestTokenThatIsNone(t *testing.T) {
 	t.Parallel()
 	for name, token := range map[string]string{

@@ -149,7 +149,7 @@ func TestOthersWroteInstead(t *testing.T) {
 }
 
 // TestLookThatFails has an append refused for a reason that only the stream can tell, and
-// the stream cannot be read: whether the events are there nobody knows.
+// the stream cannot be read: nobody knows whether the events are there.
 func TestLookThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

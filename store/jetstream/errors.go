@@ -92,10 +92,10 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
 }
 
-// errNoAnswer is that a server has not answered in time, or that there is none to ask.
+// errNoAnswer: a server has not answered in time, or there is none to ask.
 var errNoAnswer = errors.New("no server answers")
 
-// errBehind is that a replica has not yet got what is known to be there.
+// errBehind: a replica does not have yet what is known to be there.
 var errBehind = errors.New("replicas are behind")
 
 // isAmbiguous reports whether the batch that was answered with err may have been refused

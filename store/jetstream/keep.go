@@ -17,7 +17,7 @@ import (
 
 // change reads the last message of subject, of what is kept beside the log, and replaces it
 // by what to returns, again and again until nobody else has replaced it meanwhile. To gets
-// nil if there is no message, and keeps the message by returning nil. To make a change twice
+// nil if there is no message, and keeps the message by returning nil. Making a change twice
 // must do no harm.
 func (b *backend) change(ctx context.Context, subject string, to func(ctx context.Context, m *message) ([]byte, error)) error {
 	giveUp := time.Now().Add(bound) //nolint:forbidigo // of the servers

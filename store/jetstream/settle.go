@@ -64,7 +64,7 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 	}
 }
 
-// errDone is that an append is recorded already.
+// errDone: the append is recorded already.
 var errDone = errors.New("recorded already")
 
 // attempt publishes p, and waits a little longer than ctx for the answer.

@@ -101,7 +101,7 @@ func ExampleStore_AppendClaiming() {
 	// store: key is held by another stream: append to Account/acc-2: key "email:ada@example.org" is held by Account/acc-1
 }
 
-// Of two processes that want to do the same, one does.
+// If two processes want to do the same, only one does it.
 func ExampleStore_AcquireLease() {
 	ctx, st := context.Background(), memory.New()
 	lease, err := st.AcquireLease(ctx, "invoices", "process 1", 15*time.Second)

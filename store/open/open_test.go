@@ -302,7 +302,7 @@ func TestReadOnly(t *testing.T) {
 }
 
 // TestPostgresSettingsAsTheyAre checks that settings reach PostgreSQL as the URL has them,
-// by the rules of libpq: %20 is a space and + a plus.
+// by the rules of libpq: %20 is a space, and + is a plus.
 func TestPostgresSettingsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(postgrestest.URL(t))

@@ -33,8 +33,8 @@ func secretForms() []string {
 	}
 }
 
-// TestSecretsAreNotTold opens stores that cannot be opened, by URLs with a secret in every
-// form: no error has it.
+// TestSecretsAreNotTold checks that no error of a URL that cannot be opened has its secret,
+// whatever the form of the URL.
 func TestSecretsAreNotTold(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -161,7 +161,7 @@ func isUnfit(err error) bool {
 	return code == "25006" || len(code) == 5 && code[:3] == "57P"
 }
 
-// lost reports whether err is that a connection could not be made or was lost.
+// lost reports whether err says that a connection could not be made or was lost.
 func lost(err error) bool {
 	var network net.Error
 	var connect *pgconn.ConnectError
@@ -170,7 +170,7 @@ func lost(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err)
 }
 
-// isAborted reports whether err is that the transaction was undone because of another
+// isAborted reports whether err says that the transaction was undone because of another
 // one, and can be tried again.
 func isAborted(err error) bool {
 	code := sqlState(err)

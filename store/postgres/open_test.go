@@ -22,7 +22,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestMigrateAtOnce: of instances that start at once one makes the schema, and all work.
+// TestMigrateAtOnce: if several instances start at once, one makes the schema, and all
+// work.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)

@@ -83,8 +83,8 @@ func TestReadAll(t *testing.T) {
 	})
 }
 
-// TestAppendBesideALongWrite: an append waits for another writer of the file, though
-// it looks for the lock only a moment at a time.
+// TestAppendBesideALongWrite checks that an append waits for another writer of the file,
+// although it asks for the lock only briefly each time.
 func TestAppendBesideALongWrite(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")

@@ -38,8 +38,7 @@ func crashed(t rapid.TB, path, dir string) string {
 }
 
 // TestRestoreOverALog puts a backup where a file was whose log is still there, as it is
-// after a crash. To open it says so and damages nothing; without the log it is the
-// backup.
+// after a crash. Opening it says so and damages nothing; without the log it is the backup.
 func TestRestoreOverALog(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}

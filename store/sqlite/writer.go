@@ -150,7 +150,7 @@ func (w *writer) submit(ctx context.Context, job write) error {
 }
 
 // alone makes a write in the goroutine of the caller if nobody else writes, and reports
-// whether it did. To wake the goroutine of run would cost more than the rest of a small
+// whether it did. Waking the goroutine of run would cost more than the rest of a small
 // append. If another process writes, the queue is the place to wait.
 func (w *writer) alone(job write) (done bool, err error) {
 	if w.waiting.Load() > 0 || !w.turn.TryLock() {

@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// claimTogether lets readers look at the event of a claim and at its key, in both
-// orders: who has seen the one finds the other.
+// claimTogether lets readers look at the event of a claim and at its key, in both orders: a
+// reader that has seen one finds the other.
 func claimTogether(t *check) {
 	st, s := t.claims(), newStream("together")
 	key := func(version uint64) string { return fmt.Sprintf("%d of %s", version, s.ID) }

@@ -167,7 +167,7 @@ func listOrder(t *check) {
 	t.wantStreams(st, store.StreamsOptions{}, nil)
 	all := t.listed(st)
 	t.wantStreams(st, store.StreamsOptions{}, all)
-	// One that goes on, so that the list is as new as the stream.
+	// One stream grows, and the list must show its new version.
 	at := &all[len(all)/2]
 	e := newEvent("more")
 	e.Type = "Later"
@@ -177,7 +177,7 @@ func listOrder(t *check) {
 	t.wantStreams(st, store.StreamsOptions{}, all)
 }
 
-// chosen returns those of all that o chooses, whatever its After.
+// chosen returns the streams in all that match o, without regard to its After.
 func chosen(all []store.StreamInfo, o store.StreamsOptions) []store.StreamInfo {
 	return slices.DeleteFunc(slices.Clone(all), func(i store.StreamInfo) bool { return !o.Matches(i.Stream) })
 }

@@ -153,9 +153,9 @@ func logPagesAreNotKept(t *check) {
 	}
 }
 
-// logIsGapSafe lets readers follow the log from Next to Next while many write,
-// and compares what each has seen with the whole in the end: an event that came
-// to be at or below where a reader was is missing there.
+// logIsGapSafe lets readers follow the log from Next to Next while many write, and compares
+// what each has seen with the whole log at the end: an event that appeared at or below the
+// position of a reader is missing from what the reader saw.
 func logIsGapSafe(t *check) {
 	const writers = 8
 	st := t.openLog()

@@ -94,7 +94,7 @@ func unchecked(call string, fields ...string) (bugs []string) {
 	return bugs
 }
 
-// keptDocument returns d as it is kept, when it was saved with others or as the only one.
+// keptDocument returns d as the store keeps it, whether it was saved alone or with others.
 func (p *plain) keptDocument(d store.Document, n int) store.Document {
 	if aliased := p.is("documents aliased in") || p.is("a single document aliased in") && n == 1; !aliased {
 		d.Data = append([]byte{}, d.Data...)

@@ -143,8 +143,8 @@ func (t *trial) tell(s System, c Call) (o *told) {
 	return o
 }
 
-// crowd lets several callers deposit at once, one of them by first if it has a tag,
-// and one more when they are done.
+// crowd lets several callers deposit at once, and another one when they are done. If first
+// has a tag, it is one of the commands.
 func (t *trial) crowd(s System, first Command) []*told {
 	commands := []Command{do(doDeposit, 1, "a"), do(doDeposit, 2, "b"), do(doCredit, 3, "c")}
 	if first.Tag != "" {
@@ -206,7 +206,8 @@ func panicsOnce(t *trial) {
 	}
 }
 
-// outrun lets somebody else be faster than the first append, so that there is a conflict.
+// outrun lets another writer append before the first append does, so that there is a
+// conflict.
 func (t *trial) outrun(ctx context.Context, n int) error {
 	if n > 1 {
 		return nil

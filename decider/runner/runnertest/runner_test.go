@@ -31,7 +31,7 @@ type system struct {
 	*hooks
 }
 
-// hooks is what functions of the runner's call first.
+// hooks are what the functions of a runner call first.
 type hooks struct{ f func(function string) }
 
 // Hook makes the functions call f.

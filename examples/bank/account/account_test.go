@@ -79,7 +79,7 @@ func draw(t *rapid.T, s State) Command {
 	return Deposit{cents()}
 }
 
-// worth is the money of an account, what is underway from it included.
+// worth is the money of an account, including what is under way from it.
 func worth(s State) int64 {
 	sum := s.Balance
 	for _, cents := range s.Underway {

@@ -95,8 +95,8 @@ func checkMeta(req *eventstorev1.AppendRequest, m *eventstorev1.EventMetadata) e
 	return nil
 }
 
-// differs reports whether what an event says is not what its request says; it
-// need not say anything.
+// differs reports whether an event contradicts its request. An event that says nothing does
+// not.
 func differs(event, request string) bool { return event != "" && event != request }
 
 func refused(message string) error { return status.Error(codes.InvalidArgument, message) }

@@ -112,8 +112,8 @@ func TestReadTokensRefuses(t *testing.T) {
 	}
 }
 
-// TestTokensAnyText reads any text as a list of tokens: nobody gets in but with a
-// token that is in it.
+// TestTokensAnyText reads any text as a list of tokens, and checks that only the tokens in
+// it let a client in.
 func TestTokensAnyText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

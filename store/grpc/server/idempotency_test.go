@@ -301,8 +301,8 @@ func TestKeyThatComesInBetween(t *testing.T) {
 	}
 }
 
-// TestConcurrentKeys has many send the same, or something else, with one key, to
-// two servers of one backend. The same gets one answer; of others one lands.
+// TestConcurrentKeys lets many clients send the same append, or another one, with one key
+// to two servers of one backend. The same gets one answer; of others one lands.
 func TestConcurrentKeys(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)

@@ -187,7 +187,7 @@ func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
 	}
 }
 
-// errValue is that an event cannot be sent.
+// errValue: an event cannot be sent.
 func errValue(id string) error {
 	return answerf(codes.FailedPrecondition, "event '%s' is kept as a value and has no bytes to send", id)
 }

@@ -66,7 +66,7 @@ func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
 	next, err := server.NewServer(s.options)
 	if err != nil {
-		tb.Fatalf("start a server of NATS: %v", err)
+		tb.Fatalf("start a NATS server: %v", err)
 	}
 	s.server = next
 	next.Start()

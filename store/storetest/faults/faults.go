@@ -34,8 +34,8 @@ const (
 	// Slow delays the call, or its answer. The call fails with the error of ctx if
 	// ctx ends first.
 	Slow
-	// Refuse lets somebody else append to the stream first, so that an append that
-	// expects a version gets a real conflict.
+	// Refuse lets another writer append to the stream first, so that an append that expects
+	// a version gets a real conflict.
 	Refuse
 	// Undone runs the transaction and fails its commit: nothing that it wrote
 	// stays.

@@ -7,14 +7,14 @@ import (
 // explorer chooses the steps of one schedule after the other, depth first, and leaves out
 // what is another schedule in another order.
 //
-// Two steps of clients that share no memory can change places if neither changes a
-// store: both only read (an append that is refused does no more), or one reads and the
-// other is an append that comes later. Schedules that become each other in this way are
-// one class, and sleep sets (Godefroid, Partial-Order Methods for the Verification of
-// Concurrent Systems, 1996, chapter 5) leave one of each: when all schedules after step
-// a of a node have been tried, then those after the next step b need not begin with what
-// can change places with a, and then a. For, those are a and then b and so on, which
-// were tried. So a is asleep after b, until a step that it cannot change places with.
+// Two steps of clients that share no memory can change places if neither changes a store:
+// both only read (an append that is refused does no more), or one reads and the other is an
+// append that comes later. Schedules that become each other in this way are one class, and
+// sleep sets (Godefroid, Partial-Order Methods for the Verification of Concurrent Systems,
+// 1996, chapter 5) leave one of each: when all schedules after step a of a node have been
+// tried, then those after the next step b need not begin with steps that can change places
+// with a, followed by a: they equal a schedule that begins with a, and all of these were
+// tried. So a sleeps after b, until a step that it cannot change places with.
 //
 // Of clients that are alike, those that have done nothing yet are the same, and only the
 // first of them can begin. A schedule in which another begins is one in which the first

@@ -103,8 +103,8 @@ func IsRefused(st *status.Status) bool {
 	return st.Code() == codes.FailedPrecondition && detailOf(st)["refused"].GetBoolValue()
 }
 
-// Clip returns text as a message shows it: no more than a name may be long, since
-// clients refuse long headers, and what cannot be printed as in a Go string.
+// Clip returns text as a message shows it: cut to the length that a name may have, because
+// clients refuse long headers, and escaped as in a Go string where it cannot be printed.
 func Clip(text string) string {
 	if len(text) > store.MaxName {
 		text = strings.ToValidUTF8(text[:store.MaxName], "") + "…"

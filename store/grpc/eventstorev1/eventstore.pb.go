@@ -780,8 +780,8 @@ func (x *ReadAllResponse) GetNextFromGlobalNonce() uint64 {
 	return 0
 }
 
-// ConcurrencyErrorDetail says where a stream is that an append expected
-// elsewhere. It is a detail of the status ABORTED.
+// ConcurrencyErrorDetail says at which version a stream is, when an append expected another
+// one. It is a detail of the status ABORTED.
 type ConcurrencyErrorDetail struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	TenantId                 string                 `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`

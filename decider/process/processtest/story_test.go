@@ -17,7 +17,10 @@ type (
 )
 
 // reminder writes to whoever has not paid after a day, and gives up after a week.
-func reminder() decider.Process[happening, state, letter] {
+func reminder() decider.Process[happening, state, letter] { return reminderIn(24 * time.Hour) }
+
+// reminderIn is reminder with days that take so long.
+func reminderIn(day time.Duration) decider.Process[happening, state, letter] {
 	return decider.Process[happening, state, letter]{
 		Key: func(e happening) (string, bool) { return e.Order, e.Order != "" },
 		Evolve: func(s state, e happening) state {
@@ -29,8 +32,8 @@ func reminder() decider.Process[happening, state, letter] {
 			switch e.What {
 			case "placed":
 				r.Later = []decider.Timer[happening]{
-					{Name: "remind", After: 24 * time.Hour, Event: happening{e.Order, "late"}},
-					{Name: "give up", After: 7 * 24 * time.Hour, Event: happening{e.Order, "given up"}},
+					{Name: "remind", After: day, Event: happening{e.Order, "late"}},
+					{Name: "give up", After: 7 * day, Event: happening{e.Order, "given up"}},
 				}
 			case "late":
 				r.Send = []letter{{e.Order, "please pay"}}

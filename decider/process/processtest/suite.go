@@ -5,6 +5,7 @@
 // retries take no time. It is for those who have a store or a target of their own.
 //
 // [Story] tests a process: what it sends, given what happened and how much time passed.
+// [Crashes] tests that it sends the same wherever it crashes.
 package processtest
 
 import (

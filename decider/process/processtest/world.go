@@ -276,6 +276,16 @@ func (c *crash) here() error {
 	return errCrash
 }
 
+// run calls do, with a context that ends at the crash.
+func (c *crash) run(ctx context.Context, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	c.stop = cancel
+	c.mu.Unlock()
+	return do(ctx)
+}
+
 // happened reports whether it has.
 func (c *crash) happened() bool {
 	c.mu.Lock()

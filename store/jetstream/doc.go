@@ -66,7 +66,7 @@
 // # Cost
 //
 // Each event is two messages, and each event id is a subject, that every server keeps in its
-// memory: about 115 bytes for each event, for ever. See [WithIDsFor] for another choice. After
+// memory: about 115 bytes for each event, for ever, and 500 for those of the last minutes. See [WithIDsFor] for another choice. After
 // a server was killed it may read the whole log to find them.
 //
 // # Errors

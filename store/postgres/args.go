@@ -41,6 +41,7 @@ type arguments struct {
 func newArguments(perTenant bool, members []*appending) *arguments {
 	tenants := tenantsOf(members)
 	g := &arguments{logs: []string{""}, news: newsOf(tenants)}
+	g.grow(members)
 	if perTenant {
 		g.logs = tenants
 	}
@@ -59,6 +60,26 @@ func newArguments(perTenant bool, members []*appending) *arguments {
 		g.add(a, place)
 	}
 	return g
+}
+
+// grow makes room for members, so that no column is copied while it grows.
+func (g *arguments) grow(members []*appending) {
+	events := 0
+	for _, a := range members {
+		events += len(a.events)
+	}
+	for _, column := range []*[]string{&g.sTenant, &g.sType, &g.sID} {
+		*column = slices.Grow(*column, len(members))
+	}
+	for _, column := range []*[]string{&g.eTenant, &g.eStreamType, &g.eStreamID} {
+		*column = slices.Grow(*column, events)
+	}
+	for _, column := range []*[]int32{&g.sLog, &g.aStream, &g.aCount} {
+		*column = slices.Grow(*column, len(members))
+	}
+	g.aExpected = slices.Grow(g.aExpected, len(members))
+	g.eAppend, g.ePlace = slices.Grow(g.eAppend, events), slices.Grow(g.ePlace, events)
+	g.events.grow(events)
 }
 
 func (g *arguments) addStream(key streamKey, log int32) {
@@ -124,6 +145,7 @@ func quickArguments(perTenant bool, a *appending) []any {
 func quickGroupArguments(perTenant bool, members []*appending) []any {
 	tenants := tenantsOf(members)
 	g := &arguments{}
+	g.grow(members)
 	log := ""
 	if perTenant {
 		log = tenants[0]

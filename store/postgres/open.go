@@ -189,8 +189,8 @@ func urlError(text string, err error) error {
 //
 // The sessions must have the isolation level read committed as their default. An
 // append that is alone takes half as long again as with Open, unless the sessions
-// have the settings enable_seqscan = off, plan_cache_mode = force_generic_plan and a
-// lock_timeout, for instance as RuntimeParams. Nor does a connection outlive a call
+// have the settings enable_seqscan = off, enable_sort = off, plan_cache_mode =
+// force_generic_plan and a lock_timeout, for instance as RuntimeParams. Nor does a connection outlive a call
 // whose context ends, unless the BuildContextWatcherHandler of the config gives the
 // answer some time, as that of Open gives it 100 ms. Set MaxConnLifetime to a few
 // minutes, so that the store follows a name that leads to another server.

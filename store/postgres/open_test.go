@@ -238,7 +238,7 @@ func TestAlone(t *testing.T) {
 	execute(t, url, "ALTER FUNCTION evolve.append RENAME TO other")
 	pool := newPool(t, url, func(config *pgxpool.Config) {
 		maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
-			"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan", "lock_timeout": "10s",
+			"enable_seqscan": "off", "enable_sort": "off", "plan_cache_mode": "force_generic_plan", "lock_timeout": "10s",
 		})
 	})
 	for i, pool := range []*pgxpool.Pool{nil, pool, newPool(t, url)} {

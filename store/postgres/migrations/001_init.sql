@@ -105,6 +105,8 @@ CREATE FUNCTION evolve.append(
 ) RETURNS TABLE (outcome int, last_version bigint, last_position bigint, name text, in_type text, in_id text)
 LANGUAGE plpgsql
 SET enable_seqscan = off
+SET enable_sort = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '10s'
 AS $$

@@ -80,13 +80,39 @@ func TestReport(t *testing.T) {
 					}
 					golden(t, strings.ReplaceAll(name, " ", "_"), text+"\n")
 					if name == "a deposit after the end" {
-						golden(t, "page", f.Page)
+						golden(t, "page", normal(f.Page))
 					}
 					return
 				}
 			}
 			t.Errorf("%q did not fail", law)
 		})
+	}
+}
+
+// TestPageLooksLikeTheConsole checks that a page of props has the colours of those of
+// decider/console, and tells what it is of and how to see it again.
+func TestPageLooksLikeTheConsole(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("../decider/console/assets/console.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	palette := regexp.MustCompile(`(?s)^:root \{.*?\n\}\n`).FindString(string(css))
+	page, err := os.ReadFile("testdata/page.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if palette == "" || !strings.Contains(string(page), palette) {
+		t.Errorf("the page has not the palette of the console:\n%s", palette)
+	}
+	for _, want := range []string{
+		"<dt>test</dt><dd><code>TestReport/a_deposit_after_the_end", "<dt>package</dt><dd><code>github.com/evolvego/evolve/props</code>",
+		"<code>go test github.com/evolvego/evolve/props -run ", "</del> → <ins>", `<b class="b">here the law is broken</b>`,
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %s", want)
+		}
 	}
 }
 

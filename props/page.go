@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -48,24 +49,28 @@ var unsafeInNames = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
 // page is what the template shows.
 type page struct {
-	Law, Where, Breach string
-	Start              string
-	Steps              []pageStep
-	Scenario           string
-	Events             int
+	Law, Where, Breach   string
+	Test, Package, Again string
+	Start                string
+	Steps                []pageStep
+	Scenario             string
+	Events               int
 }
 
 type pageStep struct {
 	Number                            int
 	Command, Kind, After              string
-	Events, Changes                   []string
+	Events                            []string
+	Changes                           []show.Change
 	Rejection                         string
 	Accepted, Rejected, Nothing, Here bool
 }
 
 func (p *report[C, S, E]) write(w io.Writer) error {
+	pkg := testedPackage()
 	v := page{
 		Law: p.law.name, Where: headline(p.law.name, p.breach.step), Breach: p.breach.text,
+		Test: p.test, Package: pkg, Again: strings.Join(strings.Fields("go test "+pkg+" -run '"+pattern(p.test)+"' "+p.again), " "),
 		Start: show.Text(p.history.Start), Events: len(p.history.events()),
 	}
 	for i, s := range p.history.Steps {
@@ -80,7 +85,7 @@ func (p *report[C, S, E]) write(w io.Writer) error {
 		if s.Err != nil {
 			st.Rejection = s.Err.Error()
 		}
-		st.Changes = show.Differences(s.Before, s.After)
+		st.Changes = show.TreeChanges(show.Tree(s.Before), show.Tree(s.After))
 		v.Steps = append(v.Steps, st)
 	}
 	if p.law.spec && 0 <= p.breach.step && p.breach.step < len(p.history.Steps) {
@@ -89,40 +94,79 @@ func (p *report[C, S, E]) write(w io.Writer) error {
 	return template.Must(template.New("page").Parse(pageTemplate)).Execute(w, v)
 }
 
+// testedPackage returns the import path of the package whose test runs, empty if that is
+// not known.
+func testedPackage() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	path, ok := strings.CutSuffix(info.Path, ".test")
+	if !ok {
+		return ""
+	}
+	return path
+}
+
+// pageTemplate looks as the pages of decider/console do; a test holds the colours together.
 const pageTemplate = `<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{{.Law}}</title>
 <style>
-:root { color-scheme: light dark; --line: #8886; --bad: #c33; --good: #283; --quiet: #888; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-pre, code { font: 13px/1.5 ui-monospace, monospace; }
-pre { border: 1px solid var(--line); border-radius: 4px; overflow-x: auto; padding: .6rem .8rem; white-space: pre-wrap; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.strip { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; }
-.strip a { border: 1px solid var(--line); border-bottom: 3px solid var(--good); border-radius: 4px; color: inherit; padding: 0 .5rem; text-decoration: none; }
-.strip .rejected a { border-bottom-color: var(--quiet); } .strip .here a { border-color: var(--bad); }
-ol.time { border-left: 2px solid var(--line); list-style: none; padding-left: 1.2rem; }
-ol.time > li { margin: 1.2rem 0; position: relative; }
-ol.time > li::before { background: var(--good); border-radius: 50%; content: ""; height: .7rem; left: -1.62rem; position: absolute; top: .4rem; width: .7rem; }
-ol.time > li.rejected::before, ol.time > li.nothing::before { background: var(--quiet); }
-ol.time > li.here::before { background: var(--bad); outline: 3px solid #c335; }
-dl { display: grid; gap: 0 1rem; grid-template-columns: max-content 1fr; margin: 0; } dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
-mark { background: #fc45; color: inherit; } .no { color: var(--bad); }
+:root {
+	color-scheme: light dark;
+	--bg: light-dark(#faf9f7, #14161a); --card: light-dark(#fff, #1b1e23); --text: light-dark(#1c1f24, #e3e6ea);
+	--quiet: light-dark(#5b626d, #9aa3af); --line: light-dark(#e4e2dd, #2b3037); --soft: light-dark(#f1efea, #22262c);
+	--link: light-dark(#1f5a9e, #8fb8f0); --good: light-dark(#1c6e42, #74c99a); --bad: light-dark(#a8322a, #f19a90);
+	--mark: light-dark(#e7f0fb, #23344b); --was: light-dark(#fbe9e7, #44221f); --is: light-dark(#e4f3ea, #1c3a2a);
+	--mono: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+* { box-sizing: border-box; }
+body { background: var(--bg); color: var(--text); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; margin: 0; }
+main { margin: 0 auto; max-width: 76rem; padding: 1.6rem 1.5rem 2rem; }
+h1 { font-size: 1.35rem; font-weight: 650; letter-spacing: -.01em; line-height: 1.3; margin: 0 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: .95rem; font-weight: 650; margin: 1.6rem 0 .6rem; } h2 span { color: var(--quiet); font-weight: 400; }
+code, pre { font-family: var(--mono); font-size: .86em; }
+pre { background: var(--soft); border-radius: 6px; margin: 0 0 .6rem; overflow-wrap: anywhere; padding: .7rem .9rem; white-space: pre-wrap; tab-size: 4; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 1rem; padding: 1rem 1.2rem; }
+.facts { display: grid; gap: .3rem 1.2rem; grid-template-columns: max-content minmax(0, 1fr); margin: 0; } .facts dt { color: var(--quiet); } .facts dd { margin: 0; overflow-wrap: anywhere; }
+.strip { display: flex; flex-wrap: wrap; gap: .4rem; list-style: none; margin: 0 0 1rem; padding: 0; }
+.strip a { background: var(--card); border: 1px solid var(--line); border-bottom: 3px solid var(--good); border-radius: 6px; color: inherit; display: block; padding: .1rem .6rem; text-decoration: none; }
+.strip .rejected a, .strip .nothing a { border-bottom-color: var(--quiet); } .strip .here a { border-color: var(--bad); }
+.strip a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+.time { list-style: none; margin: 0; padding: 0; } .time > li { border-left: 4px solid var(--good); }
+.time > .start { border-left-color: var(--line); } .time > .rejected, .time > .nothing { border-left-color: var(--quiet); } .time > .here { border-left-color: var(--bad); outline: 1px solid var(--bad); }
+.time > :target { background: var(--mark); }
+.no { color: var(--bad); } .quiet, .k { color: var(--quiet); }
+del, ins { border-radius: 4px; padding: 0 .35em; text-decoration: none; } del { background: var(--was); text-decoration: line-through; text-decoration-color: var(--bad); } ins { background: var(--is); font-weight: 600; }
+.legend { color: var(--quiet); font-size: .86rem; } .legend b { border-left: 4px solid var(--good); font-weight: 400; margin-right: 1rem; padding-left: .4rem; } .legend .q { border-color: var(--quiet); } .legend .b { border-color: var(--bad); }
 </style>
+<main>
 <h1>{{.Where}}</h1>
+<section class="card">
 <pre>{{.Breach}}</pre>
-<h2>Timeline: {{len .Steps}} commands, {{.Events}} events</h2>
+<dl class="facts">
+<dt>law</dt><dd>{{.Law}}</dd>
+<dt>test</dt><dd><code>{{.Test}}</code></dd>
+{{- if .Package}}
+<dt>package</dt><dd><code>{{.Package}}</code></dd>
+{{- end}}
+<dt>run it again</dt><dd><code>{{.Again}}</code></dd>
+</dl>
+</section>
+<h2>Timeline <span>{{len .Steps}} commands, {{.Events}} events</span></h2>
+<p class="legend"><b>accepted</b><b class="q">rejected, or nothing to do</b><b class="b">here the law is broken</b><del>before</del> <ins>after</ins></p>
 <ul class="strip">
 {{- range .Steps}}
-<li class="{{if .Rejected}}rejected{{end}}{{if .Here}} here{{end}}"><a href="#{{.Number}}">{{.Number}} {{.Kind}}</a></li>
+<li class="{{if .Rejected}}rejected{{else if .Nothing}}nothing{{end}}{{if .Here}} here{{end}}"><a href="#{{.Number}}">{{.Number}} {{.Kind}}</a></li>
 {{- end}}
 </ul>
 <ol class="time">
-<li><dl><dt>start</dt><dd><code>{{.Start}}</code></dd></dl></li>
+<li class="card start"><dl class="facts"><dt>start</dt><dd><code>{{.Start}}</code></dd></dl></li>
 {{- range .Steps}}
-<li id="{{.Number}}" class="{{if .Rejected}}rejected{{else if .Nothing}}nothing{{end}}{{if .Here}} here{{end}}"><dl>
+<li id="{{.Number}}" class="card {{if .Rejected}}rejected{{else if .Nothing}}nothing{{end}}{{if .Here}} here{{end}}"><dl class="facts">
 <dt>{{.Number}} command</dt><dd><code><b>{{.Command}}</b></code>{{if .Here}} <span class="no">← here</span>{{end}}</dd>
 {{- range .Events}}
 <dt>event</dt><dd><code>{{.}}</code></dd>
@@ -133,7 +177,7 @@ mark { background: #fc45; color: inherit; } .no { color: var(--bad); }
 <dt>decided</dt><dd>nothing</dd>
 {{- end}}
 {{- range .Changes}}
-<dt>change</dt><dd><code><mark>{{.}}</mark></code></dd>
+<dt>change</dt><dd><code><span class="k">{{.Path}}</span> {{if .From}}<del>{{.From}}</del>{{else}}<span class="quiet">new</span>{{end}} → {{if .To}}<ins>{{.To}}</ins>{{else}}<span class="quiet">gone</span>{{end}}</code></dd>
 {{- end}}
 <dt>state</dt><dd><code>{{.After}}</code></dd>
 </dl></li>
@@ -143,5 +187,6 @@ mark { background: #fc45; color: inherit; } .no { color: var(--bad); }
 <h2>As a scenario</h2>
 <pre>{{.Scenario}}</pre>
 {{- end}}
+</main>
 </html>
 `

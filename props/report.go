@@ -18,6 +18,7 @@ const retries = 10
 type report[C, S, E any] struct {
 	law     law[C, S, E]
 	test    string
+	again   string // the flags that draw the history again; empty if there are none
 	text    string
 	steps   int // of the history, after shrinking
 	history History[C, S, E]
@@ -50,14 +51,14 @@ func (r *run[C, S, E]) explain(t *testing.T, f failure[C, S, E]) *report[C, S, E
 		if s.breach = s.check(f.cmds); s.breach != nil {
 			s.shrink()
 			return &report[C, S, E]{
-				law: f.law, test: t.Name(), text: r.describe(t.Name(), f, s, now().Sub(began)),
+				law: f.law, test: t.Name(), again: r.replay, text: r.describe(t.Name(), f, s, now().Sub(began)),
 				steps: len(s.cmds), history: play(r.decider, s.cmds), breach: s.breach,
 			}
 		}
 	}
 	h := play(r.decider, f.cmds)
 	return &report[C, S, E]{
-		law: f.law, test: t.Name(), steps: len(f.cmds), history: h,
+		law: f.law, test: t.Name(), again: r.replay, steps: len(f.cmds), history: h,
 		breach: &breach{-1, "does the decider depend on more than its arguments?"},
 		text: fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the decider depend on more than its arguments?%s",
 			f.law.name, f.history, section(columns, h.table(-1))),

@@ -40,7 +40,7 @@ func changes(node ast.Node) []change {
 	case *ast.ReturnStmt:
 		if last := len(n.Results) - 1; last >= 0 && isName(n.Results[last], "err") {
 			return []change{{n.Pos(), fmt.Sprintf("%#q: err becomes nil", code(n)), func(number int) {
-				n.Results[last] = &ast.CallExpr{Fun: ast.NewIdent("mutantErr"), Args: []ast.Expr{literal(number), n.Results[last]}}
+				n.Results[last] = &ast.CallExpr{Fun: ast.NewIdent("switchedErr"), Args: []ast.Expr{literal(number), n.Results[last]}}
 			}}}
 		}
 	case *ast.BlockStmt:
@@ -106,7 +106,7 @@ func empty(f *ast.FuncDecl) []change {
 
 // on is the condition that the process has the change of that number, off that it has not.
 func on(number int) ast.Expr {
-	return &ast.CallExpr{Fun: ast.NewIdent("mutant"), Args: []ast.Expr{literal(number)}}
+	return &ast.CallExpr{Fun: ast.NewIdent("switchedOn"), Args: []ast.Expr{literal(number)}}
 }
 
 func off(number int) ast.Expr { return &ast.UnaryExpr{Op: token.NOT, X: on(number)} }
@@ -142,23 +142,23 @@ import (
 )
 
 var (
-	mutantOn, _ = strconv.Atoi(os.Getenv("MUTANT"))
-	mutantNotes = os.Getenv("MUTANT_NOTES")
-	mutantNoted [%d]atomic.Bool
+	switchedNow, _ = strconv.Atoi(os.Getenv("MUTANT"))
+	switchedNotes = os.Getenv("MUTANT_NOTES")
+	switchedNoted [%d]atomic.Bool
 )
 
-func mutant(number int) bool {
-	if mutantOn == 0 && mutantNotes != "" && mutantNoted[number].CompareAndSwap(false, true) {
-		if f, err := os.OpenFile(mutantNotes, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+func switchedOn(number int) bool {
+	if switchedNow == 0 && switchedNotes != "" && switchedNoted[number].CompareAndSwap(false, true) {
+		if f, err := os.OpenFile(switchedNotes, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
 			_, _ = f.WriteString(strconv.Itoa(number) + "\n")
 			_ = f.Close()
 		}
 	}
-	return mutantOn == number
+	return switchedNow == number
 }
 
-func mutantErr[E error](number int, err E) E {
-	if mutant(number) {
+func switchedErr[E error](number int, err E) E {
+	if switchedOn(number) {
 		return *new(E)
 	}
 	return err

@@ -119,7 +119,8 @@ func compiling(ctx context.Context, dir, tmp string, indices []int) ([]int, erro
 	if out, err := goTool(ctx, dir, "build", unoptimized, "-overlay="+overlay, "."); err == nil {
 		return indices, nil
 	} else if len(indices) == 1 {
-		fmt.Fprintf(os.Stderr, "does not compile: %s\n", out)
+		_, why, _ := strings.Cut(string(out), "\n") // after the name of the package
+		fmt.Fprintf(os.Stderr, "does not compile: %.200s\n", why)
 		return nil, nil
 	}
 	half := len(indices) / 2

@@ -33,6 +33,27 @@ func TestDurable(t *testing.T) {
 	})
 }
 
+// TestRefusedWrites: writes that the server refuses have not happened.
+func TestRefusedWrites(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	var schemas atomic.Int64
+	storetest.RunRefused(t, func(t *testing.T) (store.Store, func(bool)) {
+		t.Helper()
+		schema := fmt.Sprintf("s%d", schemas.Add(1))
+		st := open(t, url, postgres.WithSchema(schema))
+		execute(t, url, fmt.Sprintf("CREATE FUNCTION %[1]s.no_space() RETURNS trigger LANGUAGE plpgsql AS "+
+			"$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; "+
+			"CREATE TRIGGER no_space BEFORE INSERT ON %[1]s.event EXECUTE FUNCTION %[1]s.no_space(); "+
+			"ALTER TABLE %[1]s.event DISABLE TRIGGER no_space", schema))
+		return st, func(refused bool) {
+			t.Helper()
+			how := map[bool]string{true: "ENABLE", false: "DISABLE"}[refused]
+			execute(t, url, fmt.Sprintf("ALTER TABLE %s.event %s TRIGGER no_space", schema, how))
+		}
+	})
+}
+
 // TestConformanceOfPool: so it is in a pool of the caller's, where the function in the
 // database makes each append.
 func TestConformanceOfPool(t *testing.T) {

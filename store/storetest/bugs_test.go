@@ -15,6 +15,7 @@ import (
 func bugs() map[string][]string {
 	all := updateBugs()
 	maps.Copy(all, storeBugs())
+	maps.Copy(all, refusedBugs())
 	maps.Copy(all, finderBugs())
 	for clause, more := range moreBugs() {
 		for _, bug := range more {

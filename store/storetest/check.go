@@ -29,6 +29,7 @@ type check struct {
 	ctx      context.Context    //nolint:containedctx // lives as long as the clause, like that of testing.T
 	store    store.Store        // shared with other clauses: streams and ids must be new
 	open     func() store.Store // a store of its own, without events
+	refuse   func(refused bool) // begins, and ends, to have writes refused; only for RunRefused
 	patience time.Duration
 	brief    bool // fewer rounds of what is random
 }

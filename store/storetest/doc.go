@@ -13,7 +13,8 @@
 //		})
 //	}
 //
-// A store whose events outlive it passes [RunDurable] too.
+// A store whose events outlive it passes [RunDurable] too, and one that is in front of a
+// database or a server, which may refuse to write, passes [RunRefused].
 //
 // Each sentence of the contract in package store is a clause, and each clause is a subtest
 // whose name says what it demands, such as

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -11,7 +12,7 @@ import (
 // Clauses returns the names of all clauses, as those of the subtests of Run.
 func Clauses() []string {
 	var names []string
-	for _, s := range append(suites(), durableSuites()...) {
+	for _, s := range slices.Concat(suites(), durableSuites(), refusedSuites()) {
 		for _, c := range s.clauses {
 			names = append(names, s.name+"/"+c.name)
 		}
@@ -29,8 +30,20 @@ func CheckClause(tb rapid.TB, name string, open func() store.Store, patience tim
 			}
 		}
 	}
+	for _, s := range refusedSuites() {
+		for _, c := range s.clauses {
+			if s.name+"/"+c.name == name {
+				st := open()
+				c.runRefused(tb, st, st.(refuser).Refuse, patience) //nolint:errcheck,forcetypeassert // it is the plain store
+				return true
+			}
+		}
+	}
 	return false
 }
+
+// refuser is a store that can be told to refuse writes.
+type refuser interface{ Refuse(refused bool) }
 
 // DifferUpdate is differUpdate.
 func DifferUpdate(st store.Store) string { return differUpdate(st) }

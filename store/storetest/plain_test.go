@@ -25,7 +25,8 @@ type backend struct {
 	wake    chan struct{}     // closed and replaced by each change, guarded by mu
 	tenants map[string]*plain // guarded by mu
 	pauses  int               // guarded by mu
-	quiet   bool              // by a bug, an append wakes nobody; guarded by mu
+	refuses *atomic.Bool
+	quiet   bool // by a bug, an append wakes nobody; guarded by mu
 }
 
 // plain is the store of one tenant. All but the first are guarded by mu.
@@ -49,7 +50,7 @@ type plain struct {
 }
 
 func newPlain(bug string) *plain {
-	b := &backend{bug: bug, wake: make(chan struct{}), tenants: make(map[string]*plain)}
+	b := &backend{bug: bug, refuses: new(atomic.Bool), wake: make(chan struct{}), tenants: make(map[string]*plain)}
 	return b.tenant(store.DefaultTenant)
 }
 
@@ -220,6 +221,9 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 		for range 20 {
 			runtime.Gosched() // so that others come meanwhile
 		}
+	}
+	if p.refuses.Load() {
+		return p.refusesToWrite(ctx, s, events, claims)
 	}
 	if err := p.ready(ctx); err != nil {
 		if p.is("ended is recorded") {

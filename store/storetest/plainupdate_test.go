@@ -67,7 +67,7 @@ func (p *plain) copied() *plain {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := *p
-	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{})}, &turn{}
+	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{}), refuses: p.refuses}, &turn{}
 	q.log, q.streams = slices.Clone(p.log), maps.Clone(p.streams)
 	for s := range q.streams {
 		q.streams[s] = slices.Clip(q.streams[s])

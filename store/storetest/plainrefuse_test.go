@@ -1,0 +1,76 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/storetest"
+)
+
+// Refuse has writes refused, or no longer.
+func (p *plain) Refuse(refused bool) {
+	p.refuses.Store(refused)
+	if !refused && p.is("refused for good") {
+		p.refuses.Store(true)
+	}
+	if p.is("subscriptions end when writes are refused") && refused {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.closed = true
+	}
+}
+
+// refusesToWrite is an append while writes are refused; mu is held.
+func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []store.Event, claims []store.Claim) (store.Appended, error) {
+	switch p.bug {
+	case "refused untyped":
+		return store.Appended{}, errors.New("disk full")
+	case "refused and recorded":
+		_, _ = p.record(ctx, s, events)
+	case "refused and claimed":
+		p.makeClaims(s, claims)
+	case "refused ids are reserved":
+		for i := range events {
+			p.reserved[events[i].ID] = true
+		}
+	case "refused after a while":
+		p.mu.Unlock()
+		<-ctx.Done()
+		p.mu.Lock()
+		return store.Appended{}, ctx.Err()
+	case "refused silently":
+		return store.Appended{Version: p.version(s) + uint64(len(events))}, nil
+	case "refused streams are gone":
+		delete(p.streams, s)
+	}
+	return store.Appended{}, fmt.Errorf("%w: no space", store.ErrRefused)
+}
+
+// refusedBugs are those that the clauses of RunRefused must find.
+func refusedBugs() map[string][]string {
+	return map[string][]string{
+		"Refused/an append is definite, at once, and leaves nothing": {
+			"refused untyped", "refused and recorded", "refused ids are reserved", "refused after a while", "refused silently",
+			"refused streams are gone", "refused for good",
+		},
+		"Refused/reads go on": {"refused and recorded", "refused streams are gone", "refused untyped"},
+		"Refused claims/an append with claims leaves no claim": {
+			"refused untyped", "refused and recorded", "refused and claimed", "refused ids are reserved", "refused after a while", "refused silently",
+		},
+		"Refused transactions/an Update is definite, at once, and leaves nothing": {
+			"refused untyped", "refused silently", "refused for good", "documents of a failed update are kept", "checkpoints of a failed update are kept",
+		},
+		"Refused subscriptions/a subscription goes on": {"refused untyped", "refused and recorded", "subscriptions end when writes are refused"},
+	}
+}
+
+func TestPlainRefused(t *testing.T) {
+	t.Parallel()
+	storetest.RunRefused(t, func(*testing.T) (store.Store, func(bool)) {
+		p := newPlain("")
+		return p, p.Refuse
+	})
+}

@@ -198,7 +198,7 @@ func (b *backend) makePlans(plans []*plan) {
 		return
 	}
 	messages := b.messages(plans)
-	last, err := b.wire.batch(b.life, messages)
+	last, err := b.wire.batch(b.life, answerIn, messages)
 	if err == nil {
 		b.recorded(plans, len(messages), last)
 		for _, p := range plans {

@@ -45,7 +45,7 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 		case err != nil && (fresh || !store.Definite(err)):
 			return err
 		case err == nil:
-			err = b.attempt(ctx, p)
+			err = b.attempt(ctx, p, answerIn*time.Duration(min(n+1, maxPatience)))
 			if err == nil {
 				return nil
 			}
@@ -67,13 +67,17 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 // errDone: the append is recorded already.
 var errDone = errors.New("recorded already")
 
-// attempt publishes p, and waits a little longer than ctx for the answer.
-func (b *backend) attempt(ctx context.Context, p *plan) error {
+// maxPatience is how many times as long as for the first answer one waits for a later one: an
+// answer may have been lost, but the servers may also be slow.
+const maxPatience = 4
+
+// attempt publishes p, and waits for the answer for in, or a little longer than ctx.
+func (b *backend) attempt(ctx context.Context, p *plan, in time.Duration) error {
 	b.heads.forget(p.subject)
 	messages := b.messages([]*plan{p})
 	longer, cancel := graced(ctx)
 	defer cancel()
-	last, err := b.wire.batch(longer, messages)
+	last, err := b.wire.batch(longer, in, messages)
 	if err != nil {
 		return err
 	}

@@ -330,8 +330,9 @@ func (w *wire) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return w.acknowledge(ctx, answerIn, m)
 }
 
-// batch publishes messages, all of them or none, and returns the position of the last one.
-func (w *wire) batch(ctx context.Context, messages []*nats.Msg) (uint64, error) {
+// batch publishes messages, all of them or none, and returns the position of the last one. It
+// waits for the answer for in, and longer if they are large.
+func (w *wire) batch(ctx context.Context, in time.Duration, messages []*nats.Msg) (uint64, error) {
 	id := nuid.Next()
 	size := 0
 	for i, m := range messages {
@@ -341,7 +342,7 @@ func (w *wire) batch(ctx context.Context, messages []*nats.Msg) (uint64, error) 
 	}
 	messages[len(messages)-1].Header[headerCommit] = []string{"1"}
 	const perSecond = 4 << 20 // bytes, of a slow disk
-	return w.acknowledge(ctx, answerIn+time.Duration(size)*time.Second/perSecond, messages...)
+	return w.acknowledge(ctx, in+time.Duration(size)*time.Second/perSecond, messages...)
 }
 
 func (w *wire) acknowledge(ctx context.Context, in time.Duration, messages ...*nats.Msg) (uint64, error) {

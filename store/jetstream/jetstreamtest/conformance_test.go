@@ -33,9 +33,24 @@ func TestDurable(t *testing.T) {
 	})
 }
 
+// TestDurableOfCluster: three servers keep the same.
+func TestDurableOfCluster(t *testing.T) {
+	t.Parallel()
+	url := jetstreamtest.StartCluster(t).URL()
+	var logs atomic.Int64
+	storetest.RunDurable(t, func(t *testing.T) func() store.Store {
+		t.Helper()
+		log := newLog(&logs)
+		return func() store.Store { return open(t, url, log) }
+	})
+}
+
 // TestConformanceOfCluster: so it is where three servers keep the log, and any of them answers.
 func TestConformanceOfCluster(t *testing.T) {
 	t.Parallel()
+	if failovers() == 0 {
+		t.Skipf("NOT TESTED without %s=1: all of storetest on three servers; TestDurableOfCluster and TestFailover are", longEnv)
+	}
 	url := jetstreamtest.StartCluster(t).URL()
 	var logs atomic.Int64
 	storetest.Run(t, func(t *testing.T) store.Store {

@@ -222,3 +222,37 @@ func TestNarrow(t *testing.T) {
 		t.Errorf("Narrow(nil) = %v, %v, want none", m, ok)
 	}
 }
+
+// TestErrorBesideEvents checks that where Decide returns an error beside events, which
+// then do not count, no combinator loses the error.
+func TestErrorBesideEvents(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("refused")
+	d := decider.New(func(int, int) ([]int, error) { return []int{1}, refused }, func(sum, n int) int { return sum + n })
+	same := func(n int) int { return n }
+	for name, decide := range map[string]func() (int, error){
+		"MapCommand": func() (int, error) { return count(decider.MapCommand(d, same).Decide(1, 0)) },
+		"MapEvent": func() (int, error) {
+			return count(decider.MapEvent(d, func(n int) (int, bool) { return n, true }, same).Decide(1, 0))
+		},
+		"MapError": func() (int, error) { return count(decider.MapError(d, func(err error) error { return err }).Decide(1, 0)) },
+		"Focus": func() (int, error) {
+			return count(decider.Focus(d, same, func(_, n int) int { return n }).Decide(1, 0))
+		},
+		"Adapt": func() (int, error) { return count(decider.Adapt[any, any](d, func(n int) any { return n }).Decide(1, 0)) },
+		"Union": func() (int, error) { return count(decider.Union(nil, d, d).Decide(1, 0)) },
+		"Batch": func() (int, error) { return count(decider.Batch(d).Decide([]int{1}, 0)) },
+		"Many": func() (int, error) {
+			return count(decider.Many[string](d).Decide(decider.Keyed[string, int]{Key: "a", Value: 1}, nil))
+		},
+		"Compose": func() (int, error) {
+			return count(decider.Compose(d, d).Decide(decider.Left[int](1), decider.Pair[int, int]{}))
+		},
+	} {
+		if events, err := decide(); !errors.Is(err, refused) {
+			t.Errorf("%s: Decide = %d events, %v, want %v", name, events, err, refused)
+		}
+	}
+}
+
+func count[E any](events []E, err error) (int, error) { return len(events), err }

@@ -235,11 +235,15 @@ func TestErrorBesideEvents(t *testing.T) {
 		"MapEvent": func() (int, error) {
 			return count(decider.MapEvent(d, func(n int) (int, bool) { return n, true }, same).Decide(1, 0))
 		},
-		"MapError": func() (int, error) { return count(decider.MapError(d, func(err error) error { return err }).Decide(1, 0)) },
+		"MapError": func() (int, error) {
+			return count(decider.MapError(d, func(err error) error { return err }).Decide(1, 0))
+		},
 		"Focus": func() (int, error) {
 			return count(decider.Focus(d, same, func(_, n int) int { return n }).Decide(1, 0))
 		},
-		"Adapt": func() (int, error) { return count(decider.Adapt[any, any](d, func(n int) any { return n }).Decide(1, 0)) },
+		"Adapt": func() (int, error) {
+			return count(decider.Adapt[any, any](d, func(n int) any { return n }).Decide(1, 0))
+		},
 		"Union": func() (int, error) { return count(decider.Union(nil, d, d).Decide(1, 0)) },
 		"Batch": func() (int, error) { return count(decider.Batch(d).Decide([]int{1}, 0)) },
 		"Many": func() (int, error) {

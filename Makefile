@@ -35,7 +35,7 @@ VERSION   ?= v0.0.0-ci
 UPDATE    ?=
 STORES    ?=
 ROUNDS    ?= 5
-TIME      ?= 100ms
+TIME      ?= 80ms
 WRITE     ?=
 
 .PHONY: help
@@ -98,7 +98,7 @@ bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp 
 	@$(STAT) bench.out
 
 .PHONY: bench-peers
-bench-peers: ## Compare with other libraries, as Markdown (STORES=memory,sqlite ROUNDS=5 TIME=100ms; WRITE=1 also puts it into docs/performance.md)
+bench-peers: ## Compare with other libraries, as Markdown (STORES=memory,sqlite ROUNDS=5 TIME=80ms; WRITE=1 also puts it into docs/performance.md)
 	cd bench/peers && GOWORK=off go run . -rounds $(ROUNDS) -time $(TIME) $(if $(STORES),-stores $(STORES)) $(if $(WRITE),-write)
 
 .PHONY: cover

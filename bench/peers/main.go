@@ -1,7 +1,7 @@
 // Command peers compares evolve with other Go libraries for event sourcing, and with the
 // same job by hand, and prints tables in Markdown.
 //
-//	go run . -stores memory,sqlite -rounds 5 -time 100ms
+//	go run . -stores memory,sqlite -rounds 5 -time 80ms
 //	go run . -write    also writes results.md, and the results into docs/performance.md
 //
 // PostgreSQL is a server that it starts from the binaries of the machine, or the one that
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	})
 	flags.IntVar(&s.rounds, "rounds", 5, "how often each job is run")
-	flags.DurationVar(&s.each, "time", 100*time.Millisecond, "how long each job is run in each round, at least")
+	flags.DurationVar(&s.each, "time", 80*time.Millisecond, "how long each job is run in each round, at least")
 	flags.BoolVar(&write, "write", false, "write the results to "+resultsFile+" and into "+pageFile)
 	if err := flags.Parse(args); err != nil {
 		return err

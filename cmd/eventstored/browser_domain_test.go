@@ -29,21 +29,21 @@ type accountCommand interface{ isAccountCommand() }
 type accountEvent interface{ isAccountEvent() }
 
 type (
-	openAccount struct{ Owner string }
-	putting     struct{ Cents int64 }
-	taking      struct{ Cents int64 }
+	openAccount   struct{ Owner string }
+	depositMoney  struct{ Cents int64 }
+	withdrawMoney struct{ Cents int64 }
 
-	accountOpened struct{ Owner string }
-	putIn         struct{ Cents int64 }
-	takenOut      struct{ Cents int64 }
+	accountOpened  struct{ Owner string }
+	moneyDeposited struct{ Cents int64 }
+	moneyWithdrawn struct{ Cents int64 }
 )
 
-func (openAccount) isAccountCommand() {}
-func (putting) isAccountCommand()     {}
-func (taking) isAccountCommand()      {}
-func (accountOpened) isAccountEvent() {}
-func (putIn) isAccountEvent()         {}
-func (takenOut) isAccountEvent()      {}
+func (openAccount) isAccountCommand()   {}
+func (depositMoney) isAccountCommand()  {}
+func (withdrawMoney) isAccountCommand() {}
+func (accountOpened) isAccountEvent()   {}
+func (moneyDeposited) isAccountEvent()  {}
+func (moneyWithdrawn) isAccountEvent()  {}
 
 // accountState is what decisions need to know of an account.
 type accountState struct {
@@ -60,16 +60,16 @@ func decideAccount(cmd accountCommand, s accountState) ([]accountEvent, error) {
 			return nil, errors.New("account: already open")
 		}
 		return []accountEvent{accountOpened(c)}, nil
-	case putting:
+	case depositMoney:
 		if !s.Open {
 			return nil, errors.New("account: not open")
 		}
-		return []accountEvent{putIn(c)}, nil
-	case taking:
+		return []accountEvent{moneyDeposited(c)}, nil
+	case withdrawMoney:
 		if c.Cents > s.Balance {
 			return nil, fmt.Errorf("account: insufficient funds: %d available, %d wanted", s.Balance, c.Cents)
 		}
-		return []accountEvent{takenOut(c)}, nil
+		return []accountEvent{moneyWithdrawn(c)}, nil
 	}
 	return nil, decider.ErrUnhandled
 }
@@ -78,16 +78,16 @@ func evolveAccount(s accountState, e accountEvent) accountState {
 	switch e := e.(type) {
 	case accountOpened:
 		s.Open, s.Owner, s.Limits = true, e.Owner, map[string]int64{"day": 100_000, "transfer": 50_000}
-	case putIn:
+	case moneyDeposited:
 		s.Balance += e.Cents
-	case takenOut:
+	case moneyWithdrawn:
 		s.Balance -= e.Cents
 	}
 	return s
 }
 
 func accountCodec() *codec.Named[accountEvent] {
-	return codec.JSON(map[string]accountEvent{"AccountOpened": accountOpened{}, "Deposited": putIn{}, "Withdrawn": takenOut{}})
+	return codec.JSON(map[string]accountEvent{"AccountOpened": accountOpened{}, "Deposited": moneyDeposited{}, "Withdrawn": moneyWithdrawn{}})
 }
 
 // accountsOf returns what a console knows of accounts, with stricter rules as a candidate.
@@ -95,14 +95,14 @@ func accountsOf() console.Type {
 	rules := decider.New(decideAccount, evolveAccount)
 	stricter := rules
 	stricter.Decide = func(cmd accountCommand, s accountState) ([]accountEvent, error) {
-		if w, ok := cmd.(taking); ok && w.Cents > 1_000 {
+		if w, ok := cmd.(withdrawMoney); ok && w.Cents > 1_000 {
 			return nil, errors.New("account: at most 10.00 at once")
 		}
 		return decideAccount(cmd, s)
 	}
 	return console.Aggregate(console.Model[accountCommand, accountState, accountEvent]{
 		Type: "Account", Decider: rules, Codec: accountCodec(),
-		Commands: codec.JSON(map[string]accountCommand{"Open": openAccount{}, "Deposit": putting{}, "Withdraw": taking{}}),
+		Commands: codec.JSON(map[string]accountCommand{"Open": openAccount{}, "Deposit": depositMoney{}, "Withdraw": withdrawMoney{}}),
 		Caused: func(batch []store.Recorded) (accountCommand, bool) {
 			events, err := accountCodec().Decode(nil, batch)
 			if err != nil || len(events) != 1 {
@@ -111,10 +111,10 @@ func accountsOf() console.Type {
 			switch e := events[0].(type) {
 			case accountOpened:
 				return openAccount(e), true
-			case putIn:
-				return putting(e), true
-			case takenOut:
-				return taking(e), true
+			case moneyDeposited:
+				return depositMoney(e), true
+			case moneyWithdrawn:
+				return withdrawMoney(e), true
 			}
 			return nil, false
 		},
@@ -133,7 +133,7 @@ func bankConsole(t *testing.T) console.Config {
 	for i := range 60 {
 		id := fmt.Sprintf("acc-%d", i%6+1)
 		as := runner.Metadata(store.Metadata{ActorID: who[i%3], CorrelationID: fmt.Sprintf("request-%d", i/3)})
-		for _, cmd := range []accountCommand{openAccount{owners[i%6]}, putting{int64(2_500 + 1_700*i%9_000)}, taking{int64(370 * (i % 20))}} {
+		for _, cmd := range []accountCommand{openAccount{owners[i%6]}, depositMoney{int64(2_500 + 1_700*i%9_000)}, withdrawMoney{int64(370 * (i % 20))}} {
 			_, _ = accounts.Handle(t.Context(), id, cmd, as) // some are rejected
 		}
 	}

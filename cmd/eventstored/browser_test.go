@@ -115,7 +115,7 @@ func (b *tab) eval(expression string) string {
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	for range 600 {
-		if b.eval(expression) == "true" {
+		if b.eval("(() => { try { return "+expression+" } catch { return false } })()") == "true" { // a page may be on its way
 			return
 		}
 		time.Sleep(50 * time.Millisecond) // the browser is another program

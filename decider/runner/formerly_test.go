@@ -182,3 +182,39 @@ func ExampleRunner_Formerly() {
 	// 3 <nil>
 	// 7 2 <nil>
 }
+
+// namedCodec notes the streams of the events that it decodes.
+type namedCodec struct {
+	codec.Codec[int]
+
+	streams map[store.Stream]bool
+}
+
+func (c namedCodec) Decode(dst []int, recorded []store.Recorded) ([]int, error) {
+	for i := range recorded {
+		c.streams[recorded[i].Stream] = true
+	}
+	return c.Codec.Decode(dst, recorded)
+}
+
+// TestFormerlyDecode checks that a codec sees events of a former type as those of today's,
+// and that what the store lent stays as it is.
+func TestFormerlyDecode(t *testing.T) {
+	t.Parallel()
+	ctx, st := t.Context(), memory.New()
+	if _, err := adder("Counter", st).Handle(ctx, "a", 1); err != nil {
+		t.Fatal(err)
+	}
+	c := namedCodec{codec.JSON(map[string]int{"Added": 0}), map[store.Stream]bool{}}
+	d := decider.New(func(n, _ int) ([]int, error) { return []int{n}, nil }, func(sum, n int) int { return sum + n })
+	if at, err := runner.New("Sum", d, st, codec.Codec[int](c)).Formerly("Counter").Load(ctx, "a"); err != nil || at.State != 1 {
+		t.Fatalf("Load = %+v, %v", at, err)
+	}
+	if want := (store.Stream{Type: "Sum", ID: "a"}); len(c.streams) != 1 || !c.streams[want] {
+		t.Errorf("the codec was given events of %v, want %v", c.streams, want)
+	}
+	was := store.Stream{Type: "Counter", ID: "a"}
+	if page, err := st.Read(ctx, was, store.ReadOptions{ReadOnly: true}); err != nil || page.Events[0].Stream != was {
+		t.Errorf("the store has %+v, %v; want events of %v", page.Events, err, was)
+	}
+}

@@ -194,8 +194,9 @@ func TestSnapshotsThatPanicAreTold(t *testing.T) {
 				t.Errorf("%s: told %d times of the snapshot, want once: %+v", function, len(saved), saved)
 				continue
 			}
-			if p, ok := errors.AsType[*runner.PanicError](saved[0].Err); !ok || !errors.Is(p, errDown) || len(p.Stack) == 0 {
-				t.Errorf("%s: told %v, want a *PanicError", function, saved[0].Err)
+			if p, ok := errors.AsType[*runner.PanicError](saved[0].Err); !ok || !errors.Is(p, errDown) || len(p.Stack) == 0 ||
+				!strings.HasPrefix(saved[0].Err.Error(), `save snapshot of `) {
+				t.Errorf("%s: told %v, want a *PanicError, and of which stream", function, saved[0].Err)
 			}
 		}
 	}
@@ -207,7 +208,8 @@ func TestSnapshotsThatPanicAreTold(t *testing.T) {
 			panic("decode")
 		}
 	}).WithObserver(o)
-	if at, err := r.Load(t.Context(), "a"); err != nil || at.Version != 1 || len(o.of(runner.SnapshotMissed)) != 1 {
+	missed := func() string { return fmt.Sprint(o.of(runner.SnapshotMissed)[0].Err) }
+	if at, err := r.Load(t.Context(), "a"); err != nil || at.Version != 1 || len(o.of(runner.SnapshotMissed)) != 1 || !strings.HasPrefix(missed(), "load snapshot of ") {
 		t.Errorf("Load beside a Decode that panics = %+v, %v, told %+v", at, err, o.all)
 	}
 }
@@ -355,6 +357,29 @@ func TestBeginner(t *testing.T) {
 	_, recorded := history(t, st.Store, "a")
 	if got := recorded[0].Meta.ActorID; got != "command handled 1" {
 		t.Errorf("the metadata is of %q", got)
+	}
+}
+
+// Doubt ends with a definite answer: a command whose first append got no answer and did not
+// land, which met a conflict then, and is rejected on what others wrote, is rejected.
+func TestDoubtEnds(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	must(t, newAccounts(st), "a", open{"ann"})
+	must(t, newAccounts(st), "a", deposit{5})
+	st.calls()
+	st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+		switch n {
+		case 1:
+			return store.Appended{}, errDown
+		case 2:
+			intrude(ctx, t, st.Store, withdraw{5, 1})
+		}
+		return do()
+	}
+	_, err := newAccounts(st).Handle(t.Context(), "a", withdraw{5, 1})
+	if appends, _ := st.calls(); len(appends) != 2 || !errors.Is(err, runner.ErrRejected) || errors.Is(err, runner.ErrUnknownOutcome) {
+		t.Errorf("Handle = %v after %d appends, want a rejection after 2", err, len(appends))
 	}
 }
 

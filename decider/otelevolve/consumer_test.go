@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,6 +156,29 @@ func checkParked(t *testing.T, r *rig, run *accounts) {
 	}
 	if got := points(t, all["evolve.projection.failures"])["projection=balances@1,reason=event"]; got < 1 {
 		t.Errorf("%v failures", got)
+	}
+}
+
+// TestFarBehind checks that a batch that is far behind has no links, even of a projection
+// that was live before.
+func TestFarBehind(t *testing.T) {
+	t.Parallel()
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	for behind, links := range map[uint64]int{0: 1, 10_000: 1, 10_001: 0} {
+		r := newRig(otelevolve.Config{})
+		e := &store.Recorded{Event: store.Event{Meta: r.Metadata(nil)(trace.ContextWithSpanContext(t.Context(), span))}}
+		o, ok := r.Projection().(projection.Beginner)
+		if !ok {
+			t.Fatal("the observer makes no spans")
+		}
+		n := projection.Notice{Kind: projection.BatchApplied, Build: "balances@1", Position: 5, Head: 5 + behind, Events: 1, Live: true}
+		ctx := o.Begin(t.Context(), n, func(yield func(*store.Recorded) bool) { yield(e) })
+		r.Projection().Observe(ctx, n)
+		got := the(t, r.ended(), "process balances@1")
+		if len(got.Links) != links || value(got.Attributes, "evolve.rebuild") != strconv.FormatBool(links == 0) ||
+			value(got.Attributes, "evolve.lag") != strconv.FormatUint(behind, 10) {
+			t.Errorf("%d behind: %d links, %v", behind, len(got.Links), got.Attributes)
+		}
 	}
 }
 

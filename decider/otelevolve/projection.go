@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// farBehind is from how many events on a batch has no links.
+// farBehind is the lag, in positions of the log, beyond which a batch has no links.
 const farBehind = 10_000
 
 // Projection returns an observer of projections: for [projection.Projection.WithObserver].
@@ -36,7 +36,7 @@ var _ projection.Beginner = tracedBatches{}
 // Begin begins the span of a transaction.
 func (b tracedBatches) Begin(ctx context.Context, n projection.Notice, events iter.Seq[*store.Recorded]) context.Context {
 	behind := n.Head - min(n.Position, n.Head)
-	rebuild := !n.Live && (n.Building || behind > farBehind)
+	rebuild := n.Building && !n.Live || behind > farBehind
 	attributes := append(consumer(n.Build), batchCount(n.Events), number(keyPosition, n.Position), number(keyLag, behind),
 		attribute.Bool(keyRebuild, rebuild))
 	options := []trace.SpanStartOption{

@@ -61,6 +61,9 @@ func Crashes[T projection.Tx, E, S, C any](
 		switch {
 		case t.Failed():
 			return
+		case place == 0 && len(got) == 0:
+			t.Error("the process sends nothing in this history, so there is nothing to compare")
+			return
 		case place == 0:
 			want = got
 			continue

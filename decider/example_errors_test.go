@@ -61,15 +61,11 @@ func ExampleTimerError() {
 	// Output: reminder 1h0m0s
 }
 
-// Close is a command that the account does not know.
-type Close struct{}
-
-func (Close) isCommand() {}
-
+// A pointer is no command of the account, which knows the struct.
 func ExampleUnhandledError() {
-	_, err := decide(Close{}, 0)
-	err = decider.Unhandled(err, Close{})
-	unhandled, _ := errors.AsType[*decider.UnhandledError](err)
-	fmt.Println(errors.Is(err, decider.ErrUnhandled), unhandled.Command)
-	// Output: true decider_test.Close
+	cmd := &Deposit{80}
+	_, err := decide(cmd, 0)
+	unhandled, _ := errors.AsType[*decider.UnhandledError](decider.Unhandled(err, cmd))
+	fmt.Println(errors.Is(unhandled, decider.ErrUnhandled), unhandled.Command)
+	// Output: true *decider_test.Deposit
 }

@@ -20,6 +20,7 @@ func payment(data string) store.Event {
 func Example() {
 	ctx, st := context.Background(), memory.New()
 	stream := store.Stream{Type: "Account", ID: "acc-1"}
+	var appended store.Appended
 	appended, err := st.Append(ctx, stream, store.NoStream, []store.Event{payment(`{"cents":500}`), payment(`{"cents":20}`)})
 	fmt.Println(appended.Version, err)
 
@@ -177,6 +178,9 @@ func ExampleTx() {
 	// 0 <nil>
 }
 
+// show prints a stream, and what its last event was.
+func show(s store.StreamInfo) { fmt.Println(s.Stream, s.Version, s.EventType) }
+
 // A finder is for people who look at a store: which streams are there?
 func ExampleFinder() {
 	ctx, st := context.Background(), memory.New()
@@ -187,8 +191,7 @@ func ExampleFinder() {
 	var page store.StreamsPage
 	page, err := finder.ListStreams(ctx, store.StreamsOptions{Type: "Account", IDPrefix: "acc-"})
 	for _, s := range page.Streams {
-		var info store.StreamInfo = s
-		fmt.Println(info.Stream, info.Version, info.EventType)
+		show(s)
 	}
 	fmt.Println(page.End, err)
 	// Output:

@@ -69,3 +69,17 @@ func ExampleStore_ListStreams() {
 	// Account/acc-2 1 AccountOpened
 	// Account/other true <nil>
 }
+
+// What a transaction writes is there when Update returns, or not at all.
+func ExampleTx() {
+	ctx, st := context.Background(), memory.New()
+	err := st.Update(ctx, func(tx *memory.Tx) error {
+		return tx.SaveDocuments([]store.Document{{Kind: "balance", ID: "acc-1", Data: []byte("500")}})
+	})
+	fmt.Println(err)
+	kept, err := st.LoadDocuments(ctx, "balance", []string{"acc-1"})
+	fmt.Println(string(kept[0].Data), err)
+	// Output:
+	// <nil>
+	// 500 <nil>
+}

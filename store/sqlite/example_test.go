@@ -20,7 +20,7 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	st, err := sqlite.Open(filepath.Join(dir, "events.db"))
+	st, err := sqlite.Open(filepath.Join(dir, "events.db"), sqlite.WithNormalSync()) // faster, and a power cut may lose the last events
 	if err != nil {
 		fmt.Println(err)
 		return

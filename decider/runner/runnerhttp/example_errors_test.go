@@ -1,6 +1,7 @@
 package runnerhttp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 
 // A header that cannot be understood is named, and answered with 400.
 func ExampleHeaderError() {
-	r := httptest.NewRequest(http.MethodPost, "/accounts/acc-1", http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/accounts/acc-1", http.NoBody)
 	r.Header.Set("At-Least", "soon")
 	_, err := runnerhttp.AtLeast(r)
 	header, _ := errors.AsType[*runnerhttp.HeaderError](err)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -59,4 +60,35 @@ func ExampleServer() {
 	// Aborted append precondition failed
 	// AccountOpened {"owner":"Ada"} <nil>
 	// <nil>
+}
+
+// counter is an observer that prints the calls.
+type counter struct{}
+
+func (counter) Begin(context.Context, server.Call) {}
+
+func (counter) End(_ context.Context, c server.Call) {
+	fmt.Println(c.Method, c.Tenant, c.Identity, c.Code)
+}
+
+// options are the settings of a server that prints its calls.
+func options(a server.Authenticator, d server.ConflictDetails) []server.Option {
+	return []server.Option{server.WithAuthenticator(a), server.WithObserver(counter{}), server.WithConflictDetails(d)}
+}
+
+// Clients show tokens, each for its tenants.
+func ExampleAuthenticator() {
+	tokens := server.BearerTokens(func(_ context.Context, token string) (server.Identity, error) {
+		if token != "secret" {
+			return server.Identity{}, errors.New("unknown token")
+		}
+		return server.Identity{Name: "ann", Tenants: []string{"bank"}}, nil
+	})
+	fmt.Println(server.New(memory.New(), options(tokens, server.StandardDetails)...) != nil)
+
+	var o server.Observer = counter{}
+	o.End(context.Background(), server.Call{Method: "Append", Tenant: "bank", Identity: "ann"})
+	// Output:
+	// true
+	// Append bank ann OK
 }

@@ -14,7 +14,7 @@ const (
 	// that matches little ends in bounded time.
 	maxScan = 16_384
 	// maxSubscribed is the largest number of events in a page of a subscription.
-	maxSubscribed = 256
+	maxSubscribed = 1000
 )
 
 const (
@@ -131,7 +131,7 @@ func (r *reader) name(id int64) (store.Stream, error) {
 }
 
 // Subscribe is [store.Log.Subscribe]. It uses no connection while the loop handles a page.
-// Pages have at most 256 events. Events of other processes come up to 20 ms later than
+// Pages have at most 1,000 events. Events of other processes come up to 20 ms later than
 // those of this one.
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {

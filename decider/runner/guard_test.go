@@ -512,3 +512,22 @@ func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 		t.Errorf("Load = %+v, %v, want 5 at version 1", at, err)
 	}
 }
+
+// The context of a batch that WithContext gives values ends with the batch.
+func TestBatchContextEnds(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	var batch context.Context
+	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+		batch = ctx
+		return do()
+	}
+	g := runner.NewGroup(newAccounts(st)).WithContext(func(callers []context.Context) context.Context { return callers[0] })
+	if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+	if batch.Err() == nil {
+		t.Error("the context of a batch does not end with it")
+	}
+}

@@ -69,7 +69,7 @@ func storeBugs() map[string][]string {
 		"Ids/a duplicate reserves no other id of its batch": {"a duplicate reserves ids"},
 		"Ids/ids are compared byte for byte":                letters("event ids"),
 		"Ids/ids are taken wherever they are in a large batch": {
-			"ids beyond the 100th are not looked up", "ids beyond the 100th are free", "only the first 100 are compared",
+			"ids beyond the 100th are not looked up", "ids beyond the 100th are free", "only the first 100 are compared", "a replay not told",
 		},
 		"Ids/exactly one of several concurrent appends of a batch records it":           {"ids checked before"},
 		"Ids/exactly one of several streams gets an id that is appended to all at once": {"ids checked before", "ids taken in the stream only"},
@@ -241,7 +241,7 @@ func storeBugs() map[string][]string {
 		"Resume/a log that cannot be read has not diverged":                      {"context hidden"},
 
 		"Model/random histories are answered as by a plain model": {
-			"create unchecked", "versions too high accepted", "a batch swapped", "replay refused", "first id decides", "ids unchecked", "the same with other data",
+			"a claim says the wrong holder", "create unchecked", "versions too high accepted", "a batch swapped", "replay refused", "first id decides", "ids unchecked", "the same with other data",
 			"tenants share streams", "tenants share ids", "tenants share the log", "end lies", "backward off by one", "a prefix like in SQL", "zero expected is any",
 			"claims forgotten", "a conflict keeps the claims",
 		},

@@ -34,7 +34,7 @@ func updateBugs() map[string][]string {
 		"Update/it sees what it has written": {
 			"an update does not see its versions", "an update does not see its claims", "an update does not see its ids",
 			"an update does not see its checkpoints", "an update does not see its documents", "an update does not scan its documents",
-			"an update saves any checkpoint", "an update does not tell a replay", "positions of an update are void",
+			"an update saves any checkpoint", "an update does not tell a replay", "an update tells of replays only", "positions of an update are void",
 		},
 		"Update/it reads streams as they are with what it has appended": {
 			"an update does not read what it appended", "an update reads unchecked", "negative limit accepted", "backward off by one", "beyond is the head",

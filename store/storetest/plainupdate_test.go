@@ -316,6 +316,9 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 		maps.Copy(holders, q.holders)
 		q.holders = holders
 	}
+	if tx.of.is("an update tells of replays only") && err == nil && len(events) == 2 {
+		got.Replayed = true
+	}
 	if tx.of.is("an update does not tell a replay") && unseen {
 		got.Replayed = false
 	}

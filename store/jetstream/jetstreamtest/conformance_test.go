@@ -3,6 +3,8 @@ package jetstreamtest_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -76,4 +78,19 @@ func open(tb testing.TB, url string, options ...jetstream.Option) *jetstream.Sto
 		}
 	})
 	return st
+}
+
+// failovers returns how often each failure happens in the tests that take long, 0 if they
+// are left out.
+func failovers() int {
+	n, _ := strconv.Atoi(os.Getenv(longEnv))
+	return n
+}
+
+func batch(n int) []store.Event {
+	events := make([]store.Event, n)
+	for i := range events {
+		events[i] = store.Event{ID: store.NewID(), Type: "Noted", Data: []byte("{}")}
+	}
+	return events
 }

@@ -1,10 +1,11 @@
+//go:build unix
+
 package jetstreamtest_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,13 +18,6 @@ import (
 	"github.com/evolvego/evolve/store/jetstream"
 	"github.com/evolvego/evolve/store/storetest/history"
 )
-
-// failovers returns how often each failure happens in the tests that take long, 0 if they
-// are left out.
-func failovers() int {
-	n, _ := strconv.Atoi(os.Getenv(longEnv))
-	return n
-}
 
 // spread is a store of which each client has one of its own.
 type spread []*jetstream.Store
@@ -213,14 +207,6 @@ func followedIDs(ctx context.Context, st *jetstream.Store) (ids []string) {
 		}
 	}
 	return ids
-}
-
-func batch(n int) []store.Event {
-	events := make([]store.Event, n)
-	for i := range events {
-		events[i] = store.Event{ID: store.NewID(), Type: "Noted", Data: []byte("{}")}
-	}
-	return events
 }
 
 // failure is something that happens to servers, and passes.

@@ -80,14 +80,21 @@ func (w *wire) begin(many bool) (c *call, name string) {
 	return c, name
 }
 
+// count returns how many answers of c have come.
+func (w *wire) count(c *call) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(c.answers)
+}
+
 func (w *wire) end(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.calls, name)
 }
 
-// ask sends messages, of which the last one asks for an answer, and waits for it for at most
-// in. It returns errNoAnswer if none comes.
+// ask sends messages, of which the last one asks for an answer, and waits for it, and then for
+// each further one, for about in. It returns errNoAnswer if none comes.
 func (w *wire) ask(ctx context.Context, many bool, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
 	c, name := w.begin(many)
 	defer w.end(name)
@@ -99,12 +106,20 @@ func (w *wire) ask(ctx context.Context, many bool, in time.Duration, messages ..
 	}
 	timer := time.NewTimer(in)
 	defer timer.Stop()
-	select {
-	case <-c.done:
-	case <-timer.C:
-		return nil, w.silent()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for seen, waiting := 0, true; waiting; {
+		select {
+		case <-c.done:
+			waiting = false
+		case <-timer.C:
+			n := w.count(c)
+			if n == seen {
+				return nil, w.silent()
+			}
+			seen = n // they come, if slowly
+			timer.Reset(in)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	if last := c.answers[len(c.answers)-1]; last.Header.Get(headerStatus) == "503" {
 		return nil, nats.ErrNoResponders

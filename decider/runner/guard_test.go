@@ -392,7 +392,7 @@ func TestBeginnerOfBatches(t *testing.T) {
 	var batch context.Context
 	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
 		span, _ = ctx.Value(spanKey{}).(string)
-		batch = ctx
+		batch = ctx //nolint:fatcontext // to see that it ends
 		return do()
 	}
 	g := runner.NewGroup(newAccounts(st).WithObserver(b))
@@ -519,7 +519,7 @@ func TestBatchContextEnds(t *testing.T) {
 	st := newSpy()
 	var batch context.Context
 	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
-		batch = ctx
+		batch = ctx //nolint:fatcontext // to see that it ends
 		return do()
 	}
 	g := runner.NewGroup(newAccounts(st)).WithContext(func(callers []context.Context) context.Context { return callers[0] })

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,7 +209,9 @@ func runPlanted[T projection.Tx](ctx context.Context, p place[T], plant string) 
 		right := send
 		send = func(ctx context.Context, c process.Command[workEvent]) error {
 			c.ID = store.NewID()
-			return right(ctx, c)
+			err := right(ctx, c)
+			dieAt(3)
+			return err
 		}
 	}
 	return runProgram(ctx, p, send)
@@ -276,10 +279,28 @@ func writeTask(ctx context.Context, st store.Store, e taskEvent) error {
 type anew struct{ process.Store }
 
 func (a anew) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
-	if s.Type == processName {
-		events[0].ID = store.NewID()
+	if s.Type != processName {
+		return a.Store.Append(ctx, s, expected, events)
 	}
-	return a.Store.Append(ctx, s, expected, events)
+	events[0].ID = store.NewID()
+	time.Sleep(50 * time.Millisecond) // another program sees the timer meanwhile
+	got, err := a.Store.Append(ctx, s, expected, events)
+	dieAt(10)
+	return got, err
+}
+
+var passed atomic.Int64 // places where a crash shows the bug that is planted
+
+// dieAt kills this program when it is called for the nth time. A program with a bug dies
+// where the bug shows, so that it is found however slow the machine is.
+func dieAt(n int64) {
+	if passed.Add(1) != n {
+		return
+	}
+	if p, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = p.Kill()
+	}
+	select {}
 }
 
 // lateTx keeps the checkpoint for after the commit.
@@ -325,6 +346,7 @@ func (l lateTarget[T]) Update(ctx context.Context, do func(tx *lateTx[T]) error)
 	if err != nil || after.from == after.to {
 		return err
 	}
+	dieAt(3)
 	return l.target.Update(ctx, func(tx T) error { return tx.SaveCheckpoint(after.name, after.from, after.to) })
 }
 

@@ -27,3 +27,10 @@ func BackTo(to string) string { return backTo(to) }
 
 // Tails returns how many tails and replays run.
 func (c *Console) Tails() int64 { return c.active.Load() }
+
+// Within is within, with a place of its own.
+func Within(ctx context.Context, do func(context.Context) error) error {
+	place := make(chan struct{}, 1)
+	place <- struct{}{}
+	return within(ctx, place, do)
+}

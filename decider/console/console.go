@@ -83,8 +83,10 @@ type Console struct {
 	jobs     jobs
 	stop     context.CancelFunc
 	stopped  context.Context //nolint:containedctx // ends tails and jobs when the console is closed
-	running  sync.WaitGroup  // tails and jobs
-	active   atomic.Int64    // of those
+	mu       sync.Mutex
+	closed   bool           // guarded by mu
+	running  sync.WaitGroup // tails and jobs that began before Close
+	active   atomic.Int64   // of those
 }
 
 // New returns a Console. It panics if the store is not a [store.Log], or if two types have
@@ -115,6 +117,9 @@ func New(config Config) *Console {
 // Close ends tails and replays, and returns when they have ended. Later requests are
 // answered as before, without them. It always returns nil, and you can call it again.
 func (c *Console) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	c.stop()
 	c.running.Wait()
 	return nil
@@ -330,10 +335,17 @@ func after(e *store.Recorded, backward bool) uint64 {
 // goOn runs do beside the request, until the console is closed at the latest.
 func (c *Console) goOn(do func()) {
 	c.active.Add(1)
-	c.running.Go(func() {
+	run := func() {
 		defer c.active.Add(-1)
 		do()
-	})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed { // its context has ended, or is about to
+		go run()
+		return
+	}
+	c.running.Go(run)
 }
 
 // background returns a context that ends with that of the request, or with the console.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -178,7 +179,7 @@ func refusesMuchData(t *check) {
 
 func refusesLimits(t *check) {
 	s, _ := t.filled(t.store, "limits", 2)
-	for _, limit := range []int{-1, -1000, -1 << 62} {
+	for _, limit := range []int{-1, -1000, math.MinInt} {
 		for _, stream := range []store.Stream{s, newStream("missing")} {
 			o := store.ReadOptions{Limit: limit}
 			_, err := t.store.Read(t.ctx, stream, o)

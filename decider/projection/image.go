@@ -111,16 +111,23 @@ func (m *Image[S, E]) follow(ctx context.Context, at frame[S]) (frame[S], error)
 // Progress returns how far m is.
 func (m *Image[S, E]) Progress() Progress { return m.live.snapshot() }
 
-// WaitFor returns nil when the log up to position is in the state. If Run has failed, it
-// returns its error. When ctx ends, it returns its error with what m was about.
+// WaitFor returns nil when the log up to position is in the state. A position beyond the
+// head of the log is [ErrAhead]. If Run has failed, WaitFor returns its error. When ctx
+// ends, it returns its error with what m was about.
 func (m *Image[S, E]) WaitFor(ctx context.Context, position uint64) error {
-	for {
+	for asked := false; ; {
 		is, _, _, wake := m.live.waiting(nil)
 		switch {
 		case is.Position >= position:
 			return nil
 		case is.State == Failed:
 			return fmt.Errorf("projection: image: wait for position %d: %w", position, is.Cause)
+		}
+		if !asked {
+			asked = true
+			if head, err := m.log.Head(ctx); err == nil && position > head {
+				return fmt.Errorf("projection: image: wait for position %d: the head of the log is %d: %w", position, head, ErrAhead)
+			}
 		}
 		select {
 		case <-wake:

@@ -132,6 +132,9 @@ func TestImageFails(t *testing.T) {
 		if err := image.WaitFor(t.Context(), deposit(t, st, "a", 5).Position); err != nil {
 			t.Fatal(err)
 		}
+		if err := image.WaitFor(t.Context(), 2); !errors.Is(err, projection.ErrAhead) {
+			t.Errorf("WaitFor of a position that nobody has = %v, want %v", err, projection.ErrAhead)
+		}
 		bad := deposit(t, st, "a", -1).Position
 		var failed *projection.EventError
 		if err := <-done; !errors.As(err, &failed) || failed.Position != bad {

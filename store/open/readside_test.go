@@ -38,7 +38,9 @@ func remote(t *testing.T) *grpc.Store {
 			t.Error(err)
 		}
 		stop()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 	return st
 }

@@ -15,11 +15,11 @@ import (
 // without are the types that have no example yet, for authors of stores and runners. The
 // list only gets shorter.
 var without = strings.Fields(`
-	decider/process.PanicError decider/process/processtest.Setup
+	decider/process.PanicError
 	decider/projection/projectiontest.Append decider/projection/projectiontest.Subject decider/projection/projectiontest.World
 	decider/runner/runnertest.Call decider/runner/runnertest.Hooked decider/runner/runnertest.Open
 	decider/runner/runnertest.Outcome decider/runner/runnertest.TB
-	store/jetstream.Error store/jetstream.Option store/jetstream.Store store/jetstream/jetstreamtest.Cluster
+	store/jetstream/jetstreamtest.Cluster
 	store/postgres.Error store/postgres.Option store/postgres.QueueError
 	store/storetest/faults.Updater store/storetest/history.Op store/storetest/schedule.Target
 `)

@@ -168,7 +168,7 @@ func printHelp(w io.Writer) {
 	for _, group := range commands() {
 		fmt.Fprintln(w)
 		for _, c := range group {
-			fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(c.name+" "+c.operands), c.help)
+			fmt.Fprintf(w, "  %-26s %s\n", strings.TrimSpace(c.name+" "+c.operands), c.help)
 		}
 	}
 	fmt.Fprint(w, "\nRun \"eventstored COMMAND -h\" for the flags of a command.\n")

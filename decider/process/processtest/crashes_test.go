@@ -45,6 +45,32 @@ func orders(tb testing.TB) []processtest.Happening {
 	}
 }
 
+// An order that is placed, and paid half a day later. In a test of yours, call
+//
+//	processtest.Crashes(t, open, subject, history)
+func ExampleCrashes() {
+	t := &testing.T{} // that of your test
+	reminders := codec.Events(codec.From("Order", happenings(), func(_ *store.Recorded, e happening) happening { return e }))
+	subject := processtest.Subject[*memory.Tx, happening, state, letter]{
+		New: func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
+			return process.New(log, target, "Reminder", reminder(), reminders).WithTimers(happenings())
+		},
+		Then: time.Hour,
+	}
+	open := func(*testing.T) processtest.Setup[*memory.Tx] {
+		st := memory.New()
+		return processtest.Setup[*memory.Tx]{Log: st, Target: st}
+	}
+	order := store.Stream{Type: "Order", ID: "o-1"}
+	history := []processtest.Happening{
+		{Append: projectiontest.Given(t, happenings(), order, happening{"o-1", "placed"})},
+		{After: 12 * time.Hour, Append: projectiontest.Given(t, happenings(), order, happening{"o-1", "paid"})},
+	}
+	setup := open(t)
+	fmt.Println(subject.New(setup.Log, setup.Target).Progress().State, len(history))
+	// Output: idle 2
+}
+
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	processtest.Crashes(t, open, subject(reminderIn(day)), orders(t))

@@ -34,7 +34,7 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.StringVar(&s.cert, "tls-cert", "", "serve TLS with the certificate chain in `FILE` (PEM)")
 	f.StringVar(&s.key, "tls-key", "", "the private key of -tls-cert, in `FILE` (PEM)")
 	f.StringVar(&s.clientCA, "client-ca", "", "accept client certificates signed by a CA in `FILE`; the subject's O= values are the tenants the client may use")
-	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256; * means every tenant (see hash-token)")
+	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256 [RIGHT]; * means every tenant; a RIGHT is for the console: read, data or act (see hash-token)")
 	f.BoolVar(&s.trustTenants, "trust-tenants", false, "accept every client for every tenant, even on an address that other machines can reach (env TRUST_TENANTS=true)")
 	f.BoolVar(&s.largeEvents, "large-events", false, "accept events that clients in other languages cannot receive: over 4 MiB, up to 16 MiB")
 	f.StringVar(&s.admin, "admin", "", "serve the console, /metrics, /livez, /readyz and /healthz over HTTP on this `address`")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/evolvego/evolve/store/grpc/server"
 )
@@ -29,6 +30,11 @@ func hashToken(_ context.Context, args []string, e env) error {
 		return fmt.Errorf("%w: hash-token: there is no token on standard input", errUsage)
 	case len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return fmt.Errorf("%w: hash-token: a token is one line of at most %d visible ASCII characters", errUsage, maxToken)
+	}
+	for _, operand := range operands {
+		if len(strings.Fields(operand)) != 1 || strings.ContainsFunc(operand, unicode.IsSpace) {
+			return fmt.Errorf("%w: hash-token: %q cannot be in a line of fields with spaces between them", errUsage, operand)
+		}
 	}
 	line := fmt.Sprintf("%s %s %x\n", operands[0], operands[1], sha256.Sum256([]byte(token)))
 	if strings.HasPrefix(line, "#") {

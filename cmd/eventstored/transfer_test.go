@@ -375,7 +375,9 @@ func TestHashToken(t *testing.T) {
 		"a long one":      {strings.Repeat("s", 5000), []string{"ann", "*"}, "one line of at most"},
 		"no tenants":      {"s3cret", []string{"ann"}, "NAME TENANTS"},
 		"an empty tenant": {"s3cret", []string{"ann", "a,,b"}, "not a list of tenants"},
-		"two names":       {"s3cret", []string{"ann smith", "*"}, "fields"},
+		"two names":       {"s3cret", []string{"ann smith", "*"}, `"ann smith" cannot be`},
+		"no name":         {"s3cret", []string{"", "*"}, `"" cannot be`},
+		"two lists":       {"s3cret", []string{"ann", "a b"}, `"a b" cannot be`},
 		"a comment":       {"s3cret", []string{"#ann", "*"}, "comment"},
 	} {
 		got := do(t, tt.stdin, append([]string{"hash-token"}, tt.args...)...)

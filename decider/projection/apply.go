@@ -30,6 +30,7 @@ type item struct {
 type failure struct {
 	position uint64
 	since    time.Time
+	times    int
 	pauses   backoff
 }
 
@@ -298,6 +299,7 @@ func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 			return r.down(ctx, errors.Join(err, down))
 		}
 	}
+	r.failing.times++
 	since, attempts := r.p.live.failing(err)
 	if r.mayPark(it, bad.index, err, since, attempts) {
 		return nil

@@ -189,7 +189,7 @@ func (r *run[T, E]) mayPark(it *item, index int, err error, since time.Time, att
 	if p.parking == 0 || p.live.parkedKeys() >= p.parking {
 		return false
 	}
-	if !isPermanent(err) && p.now().Sub(r.failing.since) < p.retry.For {
+	if !isPermanent(err) && (r.failing.times < leastTimes || p.now().Sub(r.failing.since) < p.retry.For) {
 		return false
 	}
 	key := it.recorded.Stream.String()

@@ -62,7 +62,8 @@ type Retry struct {
 	// MaxPause is the longest pause at all. The default is 10 s.
 	MaxPause time.Duration
 	// For is how long an event is tried before it is parked, where events are
-	// parked. The default is 30 s. An error that is [Permanent], a panic and an
+	// parked. The default is 30 s. An event is tried at least four times, however
+	// long an attempt takes. An error that is [Permanent], a panic and an
 	// event that cannot be decoded are parked at once.
 	For time.Duration
 }
@@ -71,6 +72,9 @@ const (
 	defaultBatch  = 2048
 	defaultAtMost = 50 * time.Millisecond
 	defaultTTL    = 15 * time.Second
+	// leastTimes is how often an event fails before it is parked: an attempt that
+	// waits for something may take as long as Retry.For.
+	leastTimes = 4
 	// maxName leaves room for the version in the names that a store allows.
 	maxName = 256
 )

@@ -115,6 +115,32 @@ func TestHealth(t *testing.T) {
 	})
 }
 
+// TestParkedAfter: an event that fails for another reason is parked when it has been tried for
+// as long as Retry says, and not before.
+func TestParkedAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		p := projection.New(st, st, "parks", moves(), func(context.Context, *memory.Tx, projection.Event[move]) error {
+			return errors.New("no answer")
+		}).WithParking(1).WithRetry(projection.Retry{For: time.Hour})
+		began := time.Now()
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		if err := p.WaitFor(t.Context(), deposit(t, st, "a", 5).Position); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < time.Hour || took > time.Hour+time.Minute {
+			t.Errorf("it is parked after %v, want an hour", took)
+		}
+		stop()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 // TestImageFails checks that an image ends with the event that it cannot fold, and that its
 // state is that before.
 func TestImageFails(t *testing.T) {

@@ -236,7 +236,9 @@ func (f *fixture[T]) permanent() {
 		}
 		return nil
 	})
-	p := f.projection("permanent").WithParking(9)
+	retry := quick()
+	retry.For = time.Nanosecond // each attempt takes longer
+	p := f.projection("permanent").WithParking(9).WithRetry(retry)
 	f.start(p)
 	f.wait(p, last)
 	parked, err := p.Parked(f.ctx)

@@ -98,7 +98,11 @@ func bugs() map[string]planted {
 		},
 		"every failure is parked at once": {
 			"pure failures are parked at once, others after a while", "park.go",
-			"	if !isPermanent(err) && p.now()", "	if !BUG && !isPermanent(err) && p.now()",
+			"	if !isPermanent(err) && (", "	if !BUG && !isPermanent(err) && (",
+		},
+		"an attempt that takes long is the last one": {
+			"pure failures are parked at once, others after a while", "park.go",
+			"r.failing.times < leastTimes || ", "!BUG && r.failing.times < leastTimes || ",
 		},
 		"the end of the context is a failure": {
 			"the end of the context is no failure", "apply.go",

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -45,6 +46,9 @@ func normal(text string) string {
 		`history \d+, after [^;]+;`:     "history N, after TIME;",
 		`from \d+ steps to (\d+) in .*`: "from N steps to $1 in TIME (N runs)",
 		`(\w+_test\.go):\d+`:            "$1:LINE",
+		// Which one of two events as short is seen first depends on how many are drawn.
+		`(openedV1\{Note: ")\w("\}, by release )\d`: "${1}a${2}N",
+		`("Name":"","Note":")\w"`:                   `${1}a"`,
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
 	}
@@ -254,8 +258,9 @@ func TestKept(t *testing.T) {
 // what never came, as long as that takes.
 func TestFew(t *testing.T) {
 	t.Parallel()
-	seldom := func(s Step) bool { return len(s.After.Movements) > 30 }
-	failures, coverage, _ := props.Failures(t, samples(account()).Reaches("many movements", seldom).Checks(5))
+	var steps atomic.Int64
+	seldom := func(Step) bool { return steps.Add(1) > 2000 } // more than five histories have
+	failures, coverage, _ := props.Failures(t, samples(account()).Reaches("many steps", seldom).Checks(5))
 	if len(failures) > 0 || strings.HasPrefix(coverage, "5 histories") {
 		t.Errorf("5 histories fail with %v\n%s", failures, coverage)
 	}

@@ -18,20 +18,43 @@ type chronicleDriver struct {
 	accounts *aggregate.ESRepo[chronicleID, chronicleEvent, *chronicleAccount]
 }
 
-func newChronicle(log event.Log, end closer) (driver, error) {
+func newChronicle(ctx context.Context, log event.Log, end closer) (driver, error) {
 	accounts, err := chronicle.NewEventSourcedRepository(log, func() *chronicleAccount { return new(chronicleAccount) }, nil,
 		aggregate.AnyEventRegistry(chronicle.NewAnyEventRegistry()))
-	return &chronicleDriver{closer: end, accounts: accounts}, err
+	if err != nil {
+		return nil, err
+	}
+	d := &chronicleDriver{closer: end, accounts: accounts}
+	if err := d.warm(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// warm loads a stream with an event of each type. In v0.5.0 a repository writes an event
+// type into a map the first time that it reads one, without a lock, so that two goroutines
+// which load their first events at once end the process.
+func (d *chronicleDriver) warm(ctx context.Context) error {
+	s := stream{name: "warm"}
+	if err := d.open(ctx, s); err != nil {
+		return err
+	}
+	for range 2 { // the second one reads the first
+		if err := d.deposit(ctx, s, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func chronicleMemory() row {
-	return row{name: "chronicle", open: func(context.Context, string) (driver, error) {
-		return newChronicle(eventlog.NewMemory(), nothing)
+	return row{name: "chronicle", open: func(ctx context.Context, _ string) (driver, error) {
+		return newChronicle(ctx, eventlog.NewMemory(), nothing)
 	}}
 }
 
 func chronicleSQLite(sync string) row {
-	return row{name: "chronicle", open: func(_ context.Context, at string) (driver, error) {
+	return row{name: "chronicle", open: func(ctx context.Context, at string) (driver, error) {
 		db, err := pooled("sqlite3", sqliteSource("sqlite3", at, sync))
 		if err != nil {
 			return nil, err
@@ -40,12 +63,12 @@ func chronicleSQLite(sync string) row {
 		if err != nil {
 			return nil, err
 		}
-		return newChronicle(log, db.Close)
+		return newChronicle(ctx, log, db.Close)
 	}}
 }
 
 func chroniclePostgres() row {
-	return row{name: "chronicle", open: func(_ context.Context, at string) (driver, error) {
+	return row{name: "chronicle", open: func(ctx context.Context, at string) (driver, error) {
 		db, err := pooled("pgx", at)
 		if err != nil {
 			return nil, err
@@ -54,7 +77,7 @@ func chroniclePostgres() row {
 		if err != nil {
 			return nil, err
 		}
-		return newChronicle(log, db.Close)
+		return newChronicle(ctx, log, db.Close)
 	}}
 }
 

@@ -17,7 +17,7 @@ import (
 var without = strings.Fields(`
 	decider/process.PanicError
 	decider/projection/projectiontest.Append decider/projection/projectiontest.Subject decider/projection/projectiontest.World
-	decider/runner/runnertest.Call decider/runner/runnertest.Hooked decider/runner/runnertest.Open
+	decider/runner/runnertest.Call decider/runner/runnertest.Open
 	decider/runner/runnertest.Outcome decider/runner/runnertest.TB
 	store/jetstream/jetstreamtest.Cluster
 	store/postgres.Error store/postgres.Option store/postgres.QueueError

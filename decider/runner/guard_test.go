@@ -531,3 +531,35 @@ func TestBatchContextEnds(t *testing.T) {
 		t.Error("the context of a batch does not end with it")
 	}
 }
+
+// A Transient that panics, of a runner or of a batch, costs the call whose read failed
+// and nothing else.
+func TestTransientThatPanics(t *testing.T) {
+	t.Parallel()
+	for name, grouped := range map[string]bool{"runner": false, "group": true} {
+		st := newSpy()
+		must(t, newAccounts(st), "a", open{"ann"})
+		var failing atomic.Bool
+		st.onRead = func(_ context.Context, _ int, do func() (store.Page, error)) (store.Page, error) {
+			if failing.Load() {
+				return store.Page{}, errDown
+			}
+			return do()
+		}
+		r := newAccounts(st).WithRetry(runner.Retry{Transient: func(error) bool { panic("transient") }})
+		g := runner.NewGroup(r)
+		defer g.Close()
+		handle := r.Handle
+		if grouped {
+			handle = g.Handle
+		}
+		failing.Store(true)
+		if text := panics(t, func() { _, _ = handle(t.Context(), "a", deposit{1}) }); text != "transient" {
+			t.Errorf("%s: panic %q, want that of Transient", name, text)
+		}
+		failing.Store(false)
+		if out, err := handle(t.Context(), "a", deposit{2}); err != nil || out.Version != 2 || out.State.Balance != 2 {
+			t.Errorf("%s: the next call = %+v, %v, want a balance of 2 at version 2", name, out, err)
+		}
+	}
+}

@@ -45,5 +45,7 @@ func clauses() []clause {
 		{"callers who are served together share nothing", callersOwn},
 		{"a panic in a function of the user costs one call", panicsOnce},
 		{"an event that cannot be read is not recorded", poisonous},
+		{"claims are taken with the events", claimsTaken},
+		{"a command whose claims panic is not recorded", claimsPanic},
 	}
 }

@@ -15,8 +15,9 @@ func ExampleRun() {
 	test := func(t *testing.T) {
 		t.Helper()
 		runnertest.Run(t, func(d account, st store.Store, c codecOfEvents) runnertest.System {
-			r := runner.New(runnertest.StreamType, d, st, c)
-			return system{r, r.Handle, &hooks{}}
+			h := &hooks{}
+			r := claiming(runner.New(runnertest.StreamType, d, st, c), st, h)
+			return system{r, r.Handle, h}
 		})
 	}
 	fmt.Printf("%T\n", test)
@@ -32,4 +33,14 @@ func ExampleAccount() {
 	// Output:
 	// {true 5 [a a]} 2 <nil>
 	// runnertest: rejected: insufficient funds
+}
+
+// A system says what its user gives it beside the decider: functions that it calls, and
+// the keys that events claim.
+func ExampleClaiming() {
+	var s runnertest.System = system{hooks: &hooks{}}
+	_, hooked := s.(runnertest.Hooked)
+	_, claiming := s.(runnertest.Claiming)
+	fmt.Println(hooked, claiming)
+	// Output: true true
 }

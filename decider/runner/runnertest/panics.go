@@ -55,8 +55,9 @@ func (c *calls) rest() map[string]int {
 type userFunctions struct {
 	codec.Codec[Event]
 
-	called func(function string)
-	event  func(function string, e Event) error // nil: does nothing
+	inPlace bool // the decider also evolves in place
+	called  func(function string)
+	event   func(function string, e Event) error // nil: does nothing
 }
 
 // Encode returns event as JSON.
@@ -107,10 +108,19 @@ func (t *trial) touchy(u userFunctions) System {
 		}
 		return t.decider.Evolve(s, e)
 	}
+	if u.inPlace {
+		d.EvolveInPlace = func(s *State, e Event) {
+			if err := u.touch("EvolveInPlace", e); err != nil {
+				panic(err)
+			}
+			*s = t.decider.Evolve(*s, e)
+		}
+	}
 	s := t.opened(t.open(d, t.probe, u))
 	if h, ok := s.(Hooked); ok {
 		h.Hook(u.called)
 	}
+	u.claim(s)
 	return s
 }
 
@@ -190,18 +200,20 @@ func (t *trial) wantServed(s System) {
 // What is recorded is answered as recorded, and the stream and the system are as good as
 // before.
 func panicsOnce(t *trial) {
-	var count map[string]int
-	t.at("without a panic", func(t *trial) {
-		s, called := t.touchyCrowd(&calls{count: map[string]int{}})
-		count = called
-		t.wantServed(s)
-	})
-	for _, function := range slices.Sorted(maps.Keys(count)) {
-		for at := 1; at <= count[function]; at++ {
-			t.at(fmt.Sprintf("%s panics in call %d", function, at), func(t *trial) {
-				s, _ := t.touchyCrowd(&calls{count: map[string]int{}, function: function, at: at})
-				t.wantServed(s)
-			})
+	for _, inPlace := range []bool{false, true} {
+		var count map[string]int
+		t.at("without a panic", func(t *trial) {
+			s, called := t.touchyCrowd(&calls{count: map[string]int{}}, inPlace)
+			count = called
+			t.wantServed(s)
+		})
+		for _, function := range slices.Sorted(maps.Keys(count)) {
+			for at := 1; at <= count[function]; at++ {
+				t.at(fmt.Sprintf("%s panics in call %d", function, at), func(t *trial) {
+					s, _ := t.touchyCrowd(&calls{count: map[string]int{}, function: function, at: at}, inPlace)
+					t.wantServed(s)
+				})
+			}
 		}
 	}
 }
@@ -221,12 +233,12 @@ func (t *trial) outrun(ctx context.Context, n int) error {
 
 // touchyCrowd checks what a crowd on a system with the functions of c is told, and
 // returns the system and how often each function was called.
-func (t *trial) touchyCrowd(c *calls) (System, map[string]int) {
+func (t *trial) touchyCrowd(c *calls, inPlace bool) (System, map[string]int) {
 	t.Helper()
 	t.given(acc, do(doCredit, 5, "given"))
 	t.probe.latency = time.Millisecond
 	t.probe.onAppend = t.outrun
-	s := t.touchy(userFunctions{called: c.call})
+	s := t.touchy(userFunctions{called: c.call, inPlace: inPlace})
 	all := t.crowd(s, Command{})
 	t.wantTrue(all)
 	failed := slices.DeleteFunc(slices.Clone(all), func(o *told) bool { return !o.failed() })

@@ -16,6 +16,7 @@ const enough = 150
 // call, counted from 1. Its fields are set while nothing runs.
 type probe struct {
 	store.Snapshots
+	store.Claims
 
 	tb          TB
 	inner       store.Store
@@ -33,6 +34,7 @@ type probe struct {
 var (
 	_ store.Store     = (*probe)(nil)
 	_ store.Snapshots = (*probe)(nil)
+	_ store.Claims    = (*probe)(nil)
 )
 
 type readCall struct {
@@ -64,6 +66,20 @@ func (p *probe) asked() ([]readCall, []appendCall) {
 func (p *probe) Append(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
+	return p.append(ctx, events, func() (store.Appended, error) { return p.inner.Append(ctx, s, expected, events) })
+}
+
+// AppendClaiming is store.Claims.AppendClaiming.
+func (p *probe) AppendClaiming(
+	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
+) (store.Appended, error) {
+	return p.append(ctx, events, func() (store.Appended, error) {
+		return p.Claims.AppendClaiming(ctx, s, expected, events, claims)
+	})
+}
+
+// append notes an append, which do makes.
+func (p *probe) append(ctx context.Context, events []store.Event, do func() (store.Appended, error)) (store.Appended, error) {
 	p.mu.Lock()
 	p.appends = append(p.appends, appendCall{time.Now(), len(events)})
 	n := len(p.appends)
@@ -71,7 +87,7 @@ func (p *probe) Append(
 	if err := p.before(ctx, n, p.onAppend); err != nil {
 		return store.Appended{}, err
 	}
-	appended, err := p.inner.Append(ctx, s, expected, events)
+	appended, err := do()
 	if p.afterAppend != nil {
 		err = p.afterAppend(ctx, n, err)
 	}

@@ -28,8 +28,9 @@ type reference struct {
 	codec     codec.Codec[event]
 	caches    bool
 	snapshots bool
-	hook      func(function string) // nil: none
-	gate      chan struct{}         // has room for one call
+	hook      func(function string)                  // nil: none
+	claims    func(id string, e event) []store.Claim // nil: none
+	gate      chan struct{}                          // has room for one call
 
 	mu     sync.Mutex
 	most   int                       // attempts; guarded by mu
@@ -72,6 +73,25 @@ type call struct {
 
 // Hook makes the functions that users give call f.
 func (r *reference) Hook(f func(function string)) { r.hook = f }
+
+// Claim makes each event claim what claims says.
+func (r *reference) Claim(claims func(id string, e event) []store.Claim) { r.claims = claims }
+
+// claimed returns the claims of events.
+func (r *reference) claimed(c *call, events []event) (claims []store.Claim) {
+	if r.bug == "takes a panic of claims for none" {
+		defer func() { _ = recover() }()
+	}
+	for _, e := range events {
+		if r.claims != nil {
+			claims = append(claims, r.claims(c.ID, e)...)
+		}
+	}
+	if r.bug == "claims nothing when it sends again" && c.attempt > 1 {
+		return nil
+	}
+	return claims
+}
 
 func (r *reference) call(function string) {
 	if r.hook != nil {
@@ -227,7 +247,7 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	if err != nil {
 		return out, true, err
 	}
-	appended, err := r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
+	appended, err := r.record(ctx, c, batch)
 	switch {
 	case appended.Replayed, errors.Is(err, store.ErrDuplicate):
 		if failed := r.read(ctx, c); failed != nil || len(c.mine) == 0 {
@@ -253,6 +273,18 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 		return out, r.bug == "gives up when the outcome is unknown", err
 	}
 	return out, true, err
+}
+
+func (r *reference) record(ctx context.Context, c *call, batch []store.Event) (store.Appended, error) {
+	if c.next == nil || len(c.next.claims) == 0 {
+		return r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
+	}
+	claimer := r.store.(store.Claims) //nolint:errcheck // Open says that it is one
+	appended, err := claimer.AppendClaiming(ctx, streamOf(c.ID), r.expected(c), batch, c.next.claims)
+	if r.bug == "tries again when a key is taken" && errors.Is(err, store.ErrClaimed) {
+		err = &store.ConflictError{Stream: streamOf(c.ID)}
+	}
+	return appended, err
 }
 
 // lookUp looks for a command that is rejected in all of the stream.
@@ -297,6 +329,7 @@ func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
 type foreseen struct {
 	at, cached loaded
 	out        state
+	claims     []store.Claim
 	snapshot   []byte // nil: none
 }
 
@@ -322,6 +355,9 @@ func (r *reference) foresee(c *call, batch []store.Event, events []event) (*fore
 	if r.bug != "clones after the append" {
 		r.clone(next)
 	}
+	if r.bug != "asks for claims after the append" {
+		next.claims = r.claimed(c, events)
+	}
 	if r.snapshots && r.guarded("Snapshots.Encode") == nil {
 		next.snapshot, _ = json.Marshal(next.at)
 	}
@@ -345,6 +381,9 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	}
 	if r.bug == "clones after the append" {
 		r.clone(c.next)
+	}
+	if r.bug == "asks for claims after the append" {
+		r.claimed(c, events)
 	}
 	c.at = c.next.at
 	r.save(ctx, c)

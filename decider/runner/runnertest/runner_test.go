@@ -31,11 +31,17 @@ type system struct {
 	*hooks
 }
 
-// hooks are what the functions of a runner call first.
-type hooks struct{ f func(function string) }
+// hooks are what the functions of a runner call first, and what it claims.
+type hooks struct {
+	f      func(function string)
+	claims func(id string, e event) []store.Claim
+}
 
 // Hook makes the functions call f.
 func (h *hooks) Hook(f func(function string)) { h.f = f }
+
+// Claim makes the runner claim what claims says.
+func (h *hooks) Claim(claims func(id string, e event) []store.Claim) { h.claims = claims }
 
 func (h *hooks) call(function string) {
 	if h.f != nil {
@@ -135,10 +141,23 @@ func (o observer) Observe(_ context.Context, n runner.Notice) {
 	}
 }
 
+// claiming makes r claim what h says, if the store can.
+func claiming(r *accounts, st store.Store, h *hooks) *accounts {
+	if _, ok := st.(store.Claims); !ok {
+		return r
+	}
+	return r.WithClaims(func(id string, _ state, e event, _ state) []store.Claim {
+		if h.claims == nil {
+			return nil
+		}
+		return h.claims(id, e)
+	})
+}
+
 func open(c configure) runnertest.Open {
 	return func(d account, st store.Store, codec codec.Codec[event]) runnertest.System {
 		h := &hooks{}
-		r := c(runner.New(runnertest.StreamType, d, st, codec), st, h)
+		r := claiming(c(runner.New(runnertest.StreamType, d, st, codec), st, h), st, h)
 		return system{r, r.Handle, h}
 	}
 }
@@ -158,7 +177,7 @@ func (g group) Close() error {
 func openGroup(c configure) runnertest.Open {
 	return func(d account, st store.Store, codec codec.Codec[event]) runnertest.System {
 		h := &hooks{}
-		r := c(runner.New(runnertest.StreamType, d, st, codec), st, h)
+		r := claiming(c(runner.New(runnertest.StreamType, d, st, codec), st, h), st, h)
 		g := runner.NewGroup(r).WithContext(func([]context.Context) context.Context {
 			h.call("Context")
 			return context.Background() // a batch is no client's, and not counted as one's
@@ -169,7 +188,8 @@ func openGroup(c configure) runnertest.Open {
 
 // transact is a System that decides by Transact.
 func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System {
-	r := runner.New(runnertest.StreamType, d, st, c)
+	h := &hooks{}
+	r := claiming(runner.New(runnertest.StreamType, d, st, c), st, h)
 	handle := func(
 		ctx context.Context, id string, cmd command, opts ...runner.Option,
 	) (runner.Outcome[state, event], error) {
@@ -182,7 +202,7 @@ func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System 
 		}
 		return out, err
 	}
-	return system{r, handle, &hooks{}}
+	return system{r, handle, h}
 }
 
 // mementos is a System whose caller begins with what it got the last time.
@@ -193,9 +213,10 @@ type mementos struct {
 }
 
 func openMementos(d account, st store.Store, c codecOfEvents) runnertest.System {
-	r := runner.New(runnertest.StreamType, d, st, c)
+	h := &hooks{}
+	r := claiming(runner.New(runnertest.StreamType, d, st, c), st, h)
 	m := &mementos{last: map[string]runner.Loaded[state]{}}
-	m.system = system{runner: r, hooks: &hooks{}, handle: func(
+	m.system = system{runner: r, hooks: h, handle: func(
 		ctx context.Context, id string, cmd command, opts ...runner.Option,
 	) (runner.Outcome[state, event], error) {
 		m.mu.Lock()
@@ -220,6 +241,7 @@ func openMementos(d account, st store.Store, c codecOfEvents) runnertest.System 
 type smallPages struct {
 	store.Store
 	store.Snapshots
+	store.Claims
 }
 
 func (s smallPages) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
@@ -228,7 +250,8 @@ func (s smallPages) Read(ctx context.Context, stream store.Stream, o store.ReadO
 }
 
 func openSmallPages(d account, st store.Store, c codecOfEvents) runnertest.System {
-	return open(both)(d, smallPages{st, st.(store.Snapshots)}, c) //nolint:errcheck // Open says that it is one
+	claims, _ := st.(store.Claims)
+	return open(both)(d, smallPages{st, st.(store.Snapshots), claims}, c) //nolint:errcheck // Open says that it is one
 }
 
 func TestRunner(t *testing.T) {

@@ -66,7 +66,7 @@ func (o Outcome) spoil() {
 }
 
 // Open returns a runner of d on st, as a new process would: it knows only what is
-// in st, which is also a store.Snapshots. It leaves nothing running that its Close
+// in st, which is also a store.Snapshots and, but for schedules, a store.Claims. It leaves nothing running that its Close
 // does not end, and holds no mutex while it calls the store, because time would stand
 // still (see testing/synctest).
 type Open func(d decider.Decider[Command, State, Event], st store.Store, c codec.Codec[Event]) System

@@ -47,7 +47,8 @@ func newTrial(ctx context.Context, tb TB, open Open) *trial {
 	m := memory.New()
 	t := &trial{TB: tb, ctx: ctx, memory: m, others: m, decider: Account(), open: open}
 	t.faults = faults.Wrap(m, 1, faults.Rate{})
-	t.probe = &probe{Snapshots: m, tb: tb, inner: t.faults}
+	claims, _ := t.faults.Store().(store.Claims)
+	t.probe = &probe{Snapshots: m, Claims: claims, tb: tb, inner: t.faults}
 	return t
 }
 

@@ -6,50 +6,49 @@ import (
 )
 
 // Claim takes a unique key for a stream, such as an e-mail address or a seat, or
-// gives one back.
+// releases one.
 type Claim struct {
-	// Key is unique in the tenant. So let it begin with its kind, as in
+	// Key is unique in the tenant, so start it with its kind, as in
 	// "email:ada@example.org". See [ValidateClaims].
 	Key string
-	// Release gives the key back instead of taking it.
+	// Release releases the key instead of taking it.
 	Release bool
 }
 
-// Claims is a store in which an append also takes keys and gives them back. One stream
-// of the tenant at most holds a key at a time. Use it for a rule about many streams,
-// such as one account for each e-mail address, so that no two concurrent appends can
-// break it. It is safe for concurrent use.
+// Claims is a store in which an append can also take and release keys. At most one
+// stream of the tenant holds a key at a time. Use it for a rule that spans streams,
+// such as one account per e-mail address, so that no two concurrent appends can break
+// it. It is safe for concurrent use.
 type Claims interface {
-	// AppendClaiming is [Store.Append] and also takes keys for stream s and gives
-	// them back. It records the events and makes the claims together, or does
-	// neither.
+	// AppendClaiming is [Store.Append] that also takes and releases keys for stream s. It
+	// records the events and makes the claims together, or does neither.
 	//
-	// It checks the arguments first, then whether the events are recorded
-	// already, then whether an id belongs to another event, then expected, and
-	// then the claims. So it answers an append that is sent again as Append
-	// does, whoever holds the keys by now, and a *ConflictError comes before a
-	// *ClaimedError.
+	// It checks the arguments first, then whether the events are already recorded, then
+	// whether an id belongs to another event, then expected, and then the claims. So a
+	// retried append gets the same answer as from Append, whoever holds the keys by now,
+	// and a *ConflictError comes before a *ClaimedError.
 	//
-	// To take a key that s holds, or to give back a key that nobody holds, changes nothing
-	// and is no error. Taking or giving back a key that another stream holds is a
-	// *ClaimedError about the first such claim; it is definite. Claims that break a rule of
-	// [ValidateClaims] are an *InvalidError. Without claims it is Append.
+	// Taking a key that s already holds, or releasing a key that no stream holds, changes
+	// nothing and is not an error. Taking or releasing a key that another stream holds
+	// returns a *ClaimedError about the first such claim; it is definite. Claims that
+	// break a rule of [ValidateClaims] return an *InvalidError. Without claims,
+	// AppendClaiming is Append.
 	AppendClaiming(ctx context.Context, s Stream, expected Expected, events []Event, claims []Claim) (Appended, error)
 
-	// Holder returns the stream that holds key, and false if none does. It
-	// returns an *InvalidError if key breaks a rule of [ValidateKey]. When it
-	// returns, the key may already have another holder; to be sure, claim it.
+	// Holder returns the stream that holds key, and false if none does. It returns an
+	// *InvalidError if key breaks a rule of [ValidateKey]. By the time it returns, another
+	// stream may hold the key; to be sure, claim it.
 	Holder(ctx context.Context, key string) (Stream, bool, error)
 }
 
 // ClaimedError reports an append that was refused because another stream holds a key.
 type ClaimedError struct {
-	Stream Stream // that was appended to
+	Stream Stream // the stream of the append
 	Key    string
-	Holder Stream // of the key, at the time
+	Holder Stream // the stream that held the key at the time
 }
 
-// Error says which stream, which key and who holds it.
+// Error returns a message with the stream, the key and its holder.
 func (e *ClaimedError) Error() string {
 	return fmt.Sprintf("store: key is held by another stream: append to %s: key %q is held by %s",
 		e.Stream, e.Key, e.Holder)

@@ -23,21 +23,21 @@ func TestValidateDocuments(t *testing.T) {
 		err   error
 		field string
 	}{
-		"no kind":           {with(func(d *store.Document) { d.Kind = "" }), "documents[1].kind"},
-		"kind with NUL":     {with(func(d *store.Document) { d.Kind = "a\x00" }), "documents[1].kind"},
-		"no id":             {with(func(d *store.Document) { d.ID = "" }), "documents[1].id"},
-		"id not UTF-8":      {with(func(d *store.Document) { d.ID = "caf\xe9" }), "documents[1].id"},
-		"long id":           {with(func(d *store.Document) { d.ID = long }), "documents[1].id"},
-		"much data":         {with(func(d *store.Document) { d.Data = big }), "documents[1].data"},
-		"many":              {store.ValidateDocuments(make([]store.Document, store.MaxDocuments+1)), "documents"},
-		"load: kind":        {store.ValidateLoad("", []string{"a"}), "kind"},
-		"load: id":          {store.ValidateLoad("balance", []string{"a", ""}), "ids[1]"},
-		"load: many":        {store.ValidateLoad("balance", many), "ids"},
-		"scan: kind":        {store.ValidateScan("", "", "", 0), "kind"},
-		"scan: from":        {store.ValidateScan("balance", "\xff", "", 0), "from"},
-		"scan: to":          {store.ValidateScan("balance", "", long, 0), "to"},
-		"scan: limit":       {store.ValidateScan("balance", "", "", -1), "limit"},
-		"together too much": {store.ValidateDocuments(tooMuch()), "documents"},
+		"no kind":                {with(func(d *store.Document) { d.Kind = "" }), "documents[1].kind"},
+		"kind with NUL":          {with(func(d *store.Document) { d.Kind = "a\x00" }), "documents[1].kind"},
+		"no id":                  {with(func(d *store.Document) { d.ID = "" }), "documents[1].id"},
+		"id not UTF-8":           {with(func(d *store.Document) { d.ID = "caf\xe9" }), "documents[1].id"},
+		"long id":                {with(func(d *store.Document) { d.ID = long }), "documents[1].id"},
+		"much data":              {with(func(d *store.Document) { d.Data = big }), "documents[1].data"},
+		"many":                   {store.ValidateDocuments(make([]store.Document, store.MaxDocuments+1)), "documents"},
+		"load: kind":             {store.ValidateLoad("", []string{"a"}), "kind"},
+		"load: id":               {store.ValidateLoad("balance", []string{"a", ""}), "ids[1]"},
+		"load: many":             {store.ValidateLoad("balance", many), "ids"},
+		"scan: kind":             {store.ValidateScan("", "", "", 0), "kind"},
+		"scan: from":             {store.ValidateScan("balance", "\xff", "", 0), "from"},
+		"scan: to":               {store.ValidateScan("balance", "", long, 0), "to"},
+		"scan: limit":            {store.ValidateScan("balance", "", "", -1), "limit"},
+		"too much data in total": {store.ValidateDocuments(tooMuch()), "documents"},
 	} {
 		var invalid *store.InvalidError
 		if !errors.As(tt.err, &invalid) || invalid.Field != tt.field {
@@ -54,12 +54,12 @@ func TestValidateDocuments(t *testing.T) {
 		store.ValidateScan("balance", "", "", 0),
 		store.ValidateScan("balance", "b", "a", 7),
 	); err != nil {
-		t.Errorf("valid ones: %v", err)
+		t.Errorf("valid documents: %v", err)
 	}
 }
 
-// TestValidateDocumentsTotal checks that documents may have as much data together as is
-// documented, and not a byte more.
+// TestValidateDocumentsTotal checks that documents may have as much data in total as
+// the documentation says, and not a byte more.
 func TestValidateDocumentsTotal(t *testing.T) {
 	t.Parallel()
 	docs := tooMuch()
@@ -69,11 +69,11 @@ func TestValidateDocumentsTotal(t *testing.T) {
 	}
 	docs[last].Data = docs[last].Data[:1]
 	if invalid, ok := errors.AsType[*store.InvalidError](store.ValidateDocuments(docs)); !ok || invalid.Field != "documents" {
-		t.Errorf("ValidateDocuments of a byte more than MaxBatchData = %v, want an *InvalidError of documents", invalid)
+		t.Errorf("ValidateDocuments of a byte more than MaxBatchData = %v, want an *InvalidError about documents", invalid)
 	}
 }
 
-// tooMuch returns documents that are small enough, but not together.
+// tooMuch returns documents that are each small enough, but too large in total.
 func tooMuch() []store.Document {
 	data := make([]byte, store.MaxDocument)
 	docs := make([]store.Document, store.MaxBatchData/store.MaxDocument+1)

@@ -5,36 +5,36 @@ import (
 	"fmt"
 )
 
-// The errors of a store match these with errors.Is.
+// The errors that stores return match these with errors.Is.
 var (
-	// ErrConflict: the stream is not at the version that was expected. The
-	// error is a *ConflictError.
+	// ErrConflict means that the stream is not at the expected version. The error is a
+	// *ConflictError.
 	ErrConflict = errors.New("store: conflict")
-	// ErrDuplicate: another event has an event id. The error is a *DuplicateError.
+	// ErrDuplicate means that another event already has this event id. The error is a
+	// *DuplicateError.
 	ErrDuplicate = errors.New("store: duplicate event id")
-	// ErrInvalid: an argument is not valid. The error is an *InvalidError.
+	// ErrInvalid means that an argument is not valid. The error is an *InvalidError.
 	ErrInvalid = errors.New("store: invalid argument")
-	// ErrClosed: the store is closed.
+	// ErrClosed means that the store is closed.
 	ErrClosed = errors.New("store: closed")
-	// ErrClaimed: another stream holds a key. The error is a *ClaimedError.
+	// ErrClaimed means that another stream holds a key. The error is a *ClaimedError.
 	ErrClaimed = errors.New("store: key is held by another stream")
-	// ErrLeaseHeld: another owner has the lease. The error is a
+	// ErrLeaseHeld means that another owner holds the lease. The error is a
 	// *LeaseHeldError.
 	ErrLeaseHeld = errors.New("store: lease is held")
-	// ErrRefused: the store cannot make this write now and has made nothing of
-	// it, for example because it is read-only, its disk is full, or a lock was
-	// not free in time. The error of the store says why. Writing again later
-	// may succeed.
+	// ErrRefused means that the store could not do this write and wrote nothing, for
+	// example because it is read-only, its disk is full, or it did not get a lock in time.
+	// The store's error says why. The same write may succeed later.
 	ErrRefused = errors.New("store: refused")
-	// ErrLogDiverged: this is not the log that the consumer read before. The
+	// ErrLogDiverged means that this is not the log that the consumer read before. The
 	// error is a *DivergedError.
 	ErrLogDiverged = errors.New("store: log diverged")
 )
 
-// Definite reports whether an error of Append, or AppendClaiming, says for
-// certain that nothing was recorded and nothing will be: whether it matches
-// ErrConflict, ErrDuplicate, ErrClaimed, ErrInvalid, ErrRefused or ErrClosed. After
-// any other error the outcome is unknown.
+// Definite reports whether err, which Append or AppendClaiming returned, guarantees
+// that nothing was recorded and nothing will be: that is, whether it matches
+// ErrConflict, ErrDuplicate, ErrClaimed, ErrInvalid, ErrRefused or ErrClosed. After any
+// other error the outcome is unknown.
 func Definite(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrDuplicate) || errors.Is(err, ErrClaimed) ||
 		errors.Is(err, ErrInvalid) || errors.Is(err, ErrRefused) || errors.Is(err, ErrClosed)
@@ -48,7 +48,7 @@ type ConflictError struct {
 	Actual   uint64 // the stream's version at the time; 0: no events
 }
 
-// Error says which stream, at which version it is, and what was expected.
+// Error returns a message with the stream, its version and the expected version.
 func (e *ConflictError) Error() string {
 	switch version, one := e.Expected.Version(); {
 	case one && version > 0:
@@ -64,17 +64,17 @@ func (e *ConflictError) Error() string {
 // Is reports whether target is ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// DuplicateError reports an append that was refused because one of its event ids belongs
-// to a recorded event, and the batch as a whole is not recorded: the event differs, is in
-// another stream, or only a part of the batch is recorded.
+// DuplicateError reports an append that was refused because one of its event ids is
+// already recorded, and the append is not a repetition of a recorded one: the recorded
+// event differs, is in another stream, or only a part of the batch is recorded.
 type DuplicateError struct {
-	Stream  Stream // that was appended to
-	EventID string // the first id of the batch that is taken
-	In      Stream // the stream of the event that has it
-	Version uint64 // the version of that event
+	Stream  Stream // the stream of the append
+	EventID string // the first id of the batch that is already recorded
+	In      Stream // the stream of the recorded event
+	Version uint64 // the version of the recorded event
 }
 
-// Error says which id, and which event has it.
+// Error returns a message with the id and the event that already has it.
 func (e *DuplicateError) Error() string {
 	return fmt.Sprintf("store: duplicate event id: append to %s: id %q is version %d of %s",
 		e.Stream, e.EventID, e.Version, e.In)
@@ -83,13 +83,14 @@ func (e *DuplicateError) Error() string {
 // Is reports whether target is ErrDuplicate.
 func (e *DuplicateError) Is(target error) bool { return target == ErrDuplicate }
 
-// InvalidError reports an argument that no store accepts, or that this store does not.
+// InvalidError reports an argument that no store accepts, or that this store does not
+// accept.
 type InvalidError struct {
 	Field  string // what is wrong, such as "stream.id" or "events[2].type"
 	Reason string // why, such as "is empty"
 }
 
-// Error says which field, and why.
+// Error returns a message with the field and the reason.
 func (e *InvalidError) Error() string {
 	return "store: invalid argument: " + e.Field + " " + e.Reason
 }

@@ -25,8 +25,8 @@ func grow(t rapid.TB, n int) store.Store {
 	return st
 }
 
-// TestEvents checks that Events yields every event from a version on once, over as
-// many pages as it takes, and stops when the loop does.
+// TestEvents checks that Events yields every event from a version on exactly once, over
+// as many pages as it takes, and stops when the loop does.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -67,7 +67,7 @@ func TestEventsError(t *testing.T) {
 	}
 }
 
-// A stream is read page by page; the loop does not see it.
+// ExampleEvents reads a stream page by page; the loop does not see the pages.
 func ExampleEvents() {
 	ctx := context.Background()
 	st := memory.New()

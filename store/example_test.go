@@ -10,13 +10,14 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// payment returns an event. Programs seldom make one by hand: a runner does.
+// payment returns an event. Programs seldom build events themselves, because a runner
+// does it.
 func payment(data string) store.Event {
 	return store.Event{ID: store.NewID(), Type: "Paid", Schema: 1, ContentType: "application/json", Data: []byte(data)}
 }
 
-// A stream is appended to at the version that the decision was made on. Who is too late
-// gets a conflict, and nothing is appended.
+// An append states the version of the stream on which its decision is based. If another
+// append came first, the result is a conflict, and nothing is appended.
 func Example() {
 	ctx, st := context.Background(), memory.New()
 	stream := store.Stream{Type: "Account", ID: "acc-1"}
@@ -44,7 +45,8 @@ func ExampleMetadata() {
 	// Output: request-7 ann app
 }
 
-// An id belongs to one event. The same batch again is no error but the first answer.
+// An id belongs to one event. Appending the same batch again is not an error: it
+// returns the first result.
 func ExampleDuplicateError() {
 	ctx, st := context.Background(), memory.New()
 	stream, e := store.Stream{Type: "Account", ID: "acc-1"}, payment(`{"cents":500}`)
@@ -60,7 +62,7 @@ func ExampleDuplicateError() {
 	// true Account/acc-1 1
 }
 
-// Bad arguments are named, and why they are bad.
+// An InvalidError names the argument and says what is wrong with it.
 func ExampleInvalidError() {
 	_, err := memory.New().Append(context.Background(), store.Stream{Type: "Account"}, store.Any, []store.Event{payment(`{}`)})
 	invalid, _ := errors.AsType[*store.InvalidError](err)
@@ -68,7 +70,7 @@ func ExampleInvalidError() {
 	// Output: true stream.id is empty
 }
 
-// A claim is a key that one stream at most holds: an e-mail address, a seat.
+// A claim gives a key, such as an e-mail address or a seat, to at most one stream.
 func ExampleClaims() {
 	ctx := context.Background()
 	var st store.Claims = memory.New()
@@ -84,8 +86,8 @@ func ExampleClaims() {
 	// true email:ann@example.org Account/acc-1
 }
 
-// A lease is the right to do something alone, for a while. Its fence tells a holder that
-// was paused from the one after it.
+// A lease is the right to do something alone, for a while. The fence distinguishes a
+// holder that was paused from its successor.
 func ExampleLeases() {
 	ctx := context.Background()
 	var st store.Leases = memory.New()
@@ -106,7 +108,7 @@ func ExampleLeases() {
 	// instance-2 2 <nil>
 }
 
-// A snapshot shortens the next load. Losing it loses nothing.
+// A snapshot makes the next load faster. Losing it loses nothing.
 func ExampleSnapshots() {
 	ctx := context.Background()
 	var st store.Snapshots = memory.New()
@@ -120,8 +122,8 @@ func ExampleSnapshots() {
 	// 2 520 true <nil>
 }
 
-// A checkpoint says how far a consumer has come. Moving it says where it was, so that of
-// two instances only one succeeds.
+// A checkpoint says how far a consumer has read. Saving it names the previous
+// checkpoint, so that only one of two instances succeeds.
 func ExampleCheckpoints() {
 	ctx := context.Background()
 	var st store.Checkpoints = memory.New()
@@ -138,7 +140,7 @@ func ExampleCheckpoints() {
 	// 1 mails 7 <nil>
 }
 
-// note writes with any transaction: a document, an event and a checkpoint, all of them or
+// note writes a document, an event and a checkpoint in any transaction: all of them or
 // none.
 func note(tx store.Tx) error {
 	if err := tx.SaveDocuments([]store.Document{{Kind: "balance", ID: "acc-1", Data: []byte("500")}}); err != nil {
@@ -152,7 +154,7 @@ func note(tx store.Tx) error {
 	return checkpoints.SaveCheckpoint("balances", store.Checkpoint{}, store.Checkpoint{Position: 1, EventID: "e-1"})
 }
 
-// What a transaction writes is there when Update returns, or not at all.
+// Everything that a transaction writes is there when Update returns, or nothing is.
 func ExampleTx() {
 	ctx, st := context.Background(), memory.New()
 	err := st.Update(ctx, func(tx *memory.Tx) error {
@@ -178,10 +180,11 @@ func ExampleTx() {
 	// 0 <nil>
 }
 
-// show prints a stream, and what its last event was.
+// show prints a stream and what its last event was.
 func show(s store.StreamInfo) { fmt.Println(s.Stream, s.Version, s.EventType) }
 
-// A finder is for people who look at a store: which streams are there?
+// A Finder answers the questions of people who look at a store: which streams are
+// there?
 func ExampleFinder() {
 	ctx, st := context.Background(), memory.New()
 	for _, id := range []string{"acc-1", "acc-2", "loan-1"} {
@@ -200,7 +203,7 @@ func ExampleFinder() {
 	// true <nil>
 }
 
-// The log is all events of a tenant in one order. A filter chooses some of them.
+// The log holds all events of a tenant in one order. A filter selects some of them.
 func ExampleLogOptions() {
 	ctx, st := context.Background(), memory.New()
 	for _, streamType := range []string{"Account", "Order", "Account"} {
@@ -218,7 +221,7 @@ func ExampleLogOptions() {
 	// <nil>
 }
 
-// Tenants share a backend, and see nothing of each other.
+// Tenants share a backend but see nothing of each other.
 func ExampleTenants() {
 	ctx, st := context.Background(), memory.New()
 	var tenants store.Tenants = st

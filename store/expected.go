@@ -2,9 +2,9 @@ package store
 
 import "strconv"
 
-// Expected is a condition on the version of a stream, for an append: [NoStream],
-// [Exists], [Any], or [Exactly] a version. The zero value is invalid, so that nobody
-// appends without a check by mistake.
+// Expected is the condition that an append puts on the version of its stream:
+// [NoStream], [Exists], [Any], or [Exactly] a version. The zero value is invalid, so
+// that nobody appends without a check by mistake.
 type Expected int64
 
 const (
@@ -12,7 +12,7 @@ const (
 	NoStream Expected = -1
 	// Exists expects a stream with at least one event.
 	Exists Expected = -2
-	// Any expects nothing.
+	// Any expects nothing: the stream may have any version, or no events.
 	Any Expected = -3
 )
 
@@ -58,7 +58,7 @@ func (e Expected) Version() (version uint64, ok bool) {
 	return 0, false
 }
 
-// String returns e for messages, such as "version 7" or "no stream".
+// String returns e as it appears in messages, such as "version 7" or "no stream".
 func (e Expected) String() string {
 	switch {
 	case e == Any:

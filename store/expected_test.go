@@ -8,8 +8,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// TestExpectedMatches checks every kind of Expected against what its doc says of
-// a version.
+// TestExpectedMatches checks every kind of Expected against its documentation.
 func TestExpectedMatches(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -33,8 +32,8 @@ func TestExpectedMatches(t *testing.T) {
 	})
 }
 
-// TestExpectedVersion checks that Version is the inverse of Exactly, and that
-// exactly the conditions on one version have one.
+// TestExpectedVersion checks that Version is the inverse of Exactly, and that only
+// conditions that match a single version have one.
 func TestExpectedVersion(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -6,42 +6,43 @@ import (
 	"time"
 )
 
-// Finder is a store that finds streams by their names and events by their ids, for people
-// who look at it. It is safe for concurrent use.
+// Finder is a store that finds streams by name and events by id, for people who look
+// into it. It is safe for concurrent use.
 type Finder interface {
-	// ListStreams returns streams that have events and that o chooses, in the byte order
-	// of their types, and within a type in that of their ids. It returns at most o.Limit,
-	// and at least one unless there are no more. The caller owns the page. An o that
-	// breaks a rule of [StreamsOptions.Validate] is an *InvalidError.
+	// ListStreams returns the streams that have events and that o selects, ordered by the
+	// bytes of their types, and within a type by the bytes of their ids. It returns at
+	// most o.Limit streams, and at least one unless there are no more. The caller owns the
+	// page. It returns an *InvalidError if o breaks a rule of [StreamsOptions.Validate].
 	ListStreams(ctx context.Context, o StreamsOptions) (StreamsPage, error)
 
-	// StreamTypes returns the types of all streams that have events, each once, in
-	// their byte order.
+	// StreamTypes returns the types of all streams that have events, each once, in byte
+	// order.
 	StreamTypes(ctx context.Context) ([]string, error)
 
 	// FindEvent returns the event with this id, and false if there is none. The caller
-	// owns the event. An id that no event can have is an *InvalidError; see
+	// owns the event. It returns an *InvalidError if no event can have this id; see
 	// [ValidateEventID].
 	FindEvent(ctx context.Context, id string) (event Recorded, found bool, err error)
 }
 
-// StreamsOptions says which streams to list. The zero value lists the first page of all.
+// StreamsOptions says which streams to list. The zero value lists the first page of all
+// streams.
 type StreamsOptions struct {
-	// Type is the type of the streams; empty is every type.
+	// Type is the type of the streams; empty means every type.
 	Type string
-	// IDPrefix is what the ids of the streams begin with, byte for byte.
+	// IDPrefix is a prefix of the streams' ids, compared byte for byte.
 	IDPrefix string
-	// After is the stream after which the page begins: mostly the last one of the page
-	// before. It need not exist. The zero Stream is the beginning.
+	// After is the stream after which the page begins, usually the last stream of the
+	// previous page. It need not exist. The zero Stream is the beginning.
 	After Stream
-	// Limit is the most streams to return; zero is [DefaultLimit]. A store may return
-	// fewer.
+	// Limit is the maximum number of streams to return; zero means [DefaultLimit]. A store
+	// may return fewer.
 	Limit int
 }
 
-// Validate returns an *InvalidError if no streams can be listed with o: its type must be
-// empty or a name, its prefix at most [MaxName] bytes of valid UTF-8 without NUL, After
-// zero or a valid stream, and Limit not negative.
+// Validate returns an *InvalidError if no streams can be listed with o: its type must
+// be empty or a name, its prefix at most [MaxName] bytes of valid UTF-8 without NUL,
+// After zero or a valid stream, and Limit not negative.
 func (o StreamsOptions) Validate() error {
 	if err := checkText("type", o.Type, MaxName); err != nil {
 		return err
@@ -60,7 +61,7 @@ func (o StreamsOptions) Validate() error {
 	return validateLimit(o.Limit)
 }
 
-// Matches reports whether s is one of the streams that o lists on this page or a later one.
+// Matches reports whether o lists s on this page or a later one.
 func (o StreamsOptions) Matches(s Stream) bool {
 	return (o.Type == "" || s.Type == o.Type) && strings.HasPrefix(s.ID, o.IDPrefix) && o.After.Compare(s) < 0
 }
@@ -81,10 +82,10 @@ type StreamsPage struct {
 	End bool
 }
 
-// StreamInfo is a stream, and what its last event was when the page was read.
+// StreamInfo is a stream, and its last event at the time the page was read.
 type StreamInfo struct {
 	Stream     Stream
-	Version    uint64    // of the stream: that of its last event
+	Version    uint64    // of the stream, which is the version of its last event
 	Position   uint64    // of its last event
 	EventType  string    // of its last event
 	RecordedAt time.Time // when its last event was recorded

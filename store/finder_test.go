@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// TestStreamsOptions checks which streams can be asked for.
+// TestStreamsOptions checks which options are valid.
 func TestStreamsOptions(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", store.MaxName)
@@ -30,14 +30,14 @@ func TestStreamsOptions(t *testing.T) {
 			err := o.Validate()
 			invalid, ok := errors.AsType[*store.InvalidError](err)
 			if field == "" && err != nil || field != "" && (!ok || invalid.Field != field) {
-				t.Errorf("Validate of %+v = %v, want what is wrong with %q", o, err, field)
+				t.Errorf("Validate of %+v = %v, want an error about %q", o, err, field)
 			}
 		}
 	}
 }
 
-// TestStreamsOptionsMatches checks, with streams in their order, that pages after each
-// other match each stream once, and only those that are asked for.
+// TestStreamsOptionsMatches checks, with sorted streams, that successive pages match
+// each selected stream exactly once, and no other stream.
 func TestStreamsOptionsMatches(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -9,8 +9,8 @@ import (
 )
 
 // NewID returns a new event id, a UUID of version 7 (RFC 9562 §5.7): the milliseconds
-// since 1970, and 74 random bits. Ids of about the same time are near each other in the
-// index of a database, which is then written in fewer places.
+// since 1970, and 74 random bits. Ids made at about the same time are close to each
+// other in a database index, which keeps writes to the index local.
 func NewID() string {
 	var random [randomBytes]byte
 	rand.Read(random[:]) // never fails: crypto/rand ends the program instead
@@ -19,8 +19,9 @@ func NewID() string {
 	return string(text[:])
 }
 
-// NewIDs returns n new event ids, each as by [NewID], for less than n calls cost: they
-// share the time, and their memory. It returns nil if n is 0, and panics if it is less.
+// NewIDs returns n new event ids like those of [NewID]. It costs less than n calls of
+// NewID, because the ids share the time and one allocation. It returns nil if n is 0,
+// and panics if n is negative.
 func NewIDs(n int) []string {
 	if n == 0 {
 		return nil
@@ -48,7 +49,7 @@ const (
 	randomBytes = 10
 )
 
-// writeID writes the id of a millisecond and the first randomBytes of random.
+// writeID writes the id made of milliseconds and the first randomBytes of random.
 func writeID(text *[idLength]byte, milliseconds int64, random []byte) {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:], uint64(milliseconds)<<16) //nolint:gosec // since 1970

@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// Resume returns the position at which a consumer with checkpoint c goes on in log: the
-// one after c.Position, or 0 if c.Position is 0. Use it as the From of [LogOptions].
+// Resume returns the position at which a consumer with checkpoint c continues in log:
+// the position after c.Position, or 0 if c.Position is 0. Use it as the From of
+// [LogOptions].
 //
-// First it checks that c was made on this log, by reading the event at c.Position. If there
-// is none, or it has another id, this is another log: somebody has restored a backup, or
-// promoted a replica that lacked the last events. Going on would skip events, so Resume
-// returns a *DivergedError.
+// First it checks that c was made on this log, by reading the event at c.Position. If
+// there is none, or it has another id, this is another log: somebody has restored a
+// backup, or promoted a replica that lacked the last events. Continuing would skip
+// events, so Resume returns a *DivergedError.
 func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error) {
 	if c.Position == 0 {
 		return 0, nil
@@ -33,11 +34,11 @@ func Resume(ctx context.Context, log Log, c Checkpoint) (from uint64, err error)
 // DivergedError reports a checkpoint that was made on another log.
 type DivergedError struct {
 	Checkpoint Checkpoint
-	Found      string // the id of the event at that position; "" if there is none
+	Found      string // the id of the event at Position; "" if there is none
 	Head       uint64 // the last position of the log
 }
 
-// Error says what the checkpoint is, and what the log has in its place.
+// Error returns a message with the checkpoint and what the log has at its position.
 func (e *DivergedError) Error() string {
 	found := "has no event there"
 	if e.Found != "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// logOf returns a log of events with these ids, in one stream.
+// logOf returns a log whose events have these ids, in one stream.
 func logOf(t rapid.TB, ids ...string) store.Log {
 	t.Helper()
 	st := memory.New()
@@ -24,8 +24,8 @@ func logOf(t rapid.TB, ids ...string) store.Log {
 	return st
 }
 
-// TestResume checks that a checkpoint made on one log is accepted by another
-// exactly if both have the same event at its position.
+// TestResume checks that a log accepts a checkpoint made on another log exactly if both
+// have the same event at its position.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -56,7 +56,8 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// TestResumeError checks that an error of the log is not taken for another log.
+// TestResumeError checks that Resume does not mistake an error of the log for a
+// diverged log.
 func TestResumeError(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -67,7 +68,8 @@ func TestResumeError(t *testing.T) {
 	}
 }
 
-// A consumer goes on after its checkpoint, unless the log has become another one.
+// A consumer continues after its checkpoint, unless the log has been replaced by
+// another one.
 func ExampleResume() {
 	ctx := context.Background()
 	st := memory.New()

@@ -11,79 +11,77 @@ import (
 	"time"
 )
 
-// DefaultTenant is the tenant of a store until you ask it for another one.
+// DefaultTenant is the tenant of a store until you ask for another one.
 const DefaultTenant = "default"
 
-// DefaultLimit is how many events a page holds at most where Limit is zero.
+// DefaultLimit is the maximum number of events in a page if Limit is zero.
 const DefaultLimit = 1000
 
 // Store keeps the streams of one tenant. It is safe for concurrent use.
 type Store interface {
-	// Append records events, in order, at the end of stream s if the version
-	// of s matches expected. It records all of them or none.
+	// Append records events, in order, at the end of stream s if the version of s matches
+	// expected. It records all of them or none.
 	//
-	// If all the events are recorded already, one after the other in s and the
-	// same by [Event.Same], Append records nothing, whatever is expected, and
-	// returns where they are with Replayed set. It returns a *ConflictError if s
-	// is at another version, a *DuplicateError if an event id belongs to another
-	// event, and an *InvalidError if an argument breaks a rule of
-	// [ValidateAppend] or a limit of this store. These errors and ErrClosed are
-	// definite (see [Definite]): nothing was recorded, and nothing will be.
-	// After any other error, which includes the error of an ended ctx, the
-	// events may have been recorded, or may still be recorded later.
+	// If all the events are already recorded, at consecutive versions of s and the same by
+	// [Event.Same], Append records nothing, whatever expected is, and returns their
+	// version and position with Replayed set. It returns a *ConflictError if s is at
+	// another version, a *DuplicateError if an event id belongs to another event, and an
+	// *InvalidError if an argument breaks a rule of [ValidateAppend] or a limit of this
+	// store. These errors and ErrClosed are definite (see [Definite]): nothing was
+	// recorded, and nothing will be. After any other error, including the error of an
+	// ended ctx, the events may have been recorded, or may still be recorded later.
 	//
-	// The store keeps no reference to events or what they point to, except to
-	// Value, and changes nothing of it.
+	// The store keeps no reference to events or to what they point to, except to Value,
+	// and does not modify them.
 	Append(ctx context.Context, s Stream, expected Expected, events []Event) (Appended, error)
 
-	// Read returns a page of stream s. For a stream without events it returns an
-	// empty page, not an error. The caller owns the page, unless o.ReadOnly is
-	// set. Read returns an *InvalidError if s or o is not valid.
+	// Read returns a page of stream s. For a stream without events it returns an empty
+	// page, not an error. The caller owns the page, unless o.ReadOnly is set. Read returns
+	// an *InvalidError if s or o is not valid.
 	Read(ctx context.Context, s Stream, o ReadOptions) (Page, error)
 }
 
-// Log is a store that also has the events of all its streams in one order. It is
-// safe for concurrent use.
+// Log is a store that also keeps the events of all its streams in one order. It is safe
+// for concurrent use.
 type Log interface {
 	// ReadAll returns a page of the log. The caller owns the page.
 	ReadAll(ctx context.Context, o LogOptions) (Page, error)
 
-	// Subscribe yields the log from o.From on, page by page. At the end of the
-	// log it waits for more, until the loop breaks or ctx ends. It yields the
-	// error of ctx, or any other error, last. Backward is not possible.
+	// Subscribe yields the log from o.From on, page by page. At the end of the log it
+	// waits for more events, until the loop breaks or ctx ends. If ctx ends or anything
+	// else fails, it yields that error last. Backward is not allowed.
 	//
-	// Subscribe yields every event that o.Filter matches once, in order, without
-	// a gap. A page has at most o.Limit events, and may have none, to report
-	// Next. A page whose End is set has caught up with the log. To go on later,
-	// subscribe from the Next of the last page that you have handled. A slow
-	// loop slows down only itself.
+	// Subscribe yields every event that o.Filter matches exactly once, in order. A page
+	// has at most o.Limit events; it may have none, to report Next. A page with End set
+	// has caught up with the log. To resume later, subscribe from the Next of the last
+	// page that you have handled. A slow loop slows down only itself.
 	Subscribe(ctx context.Context, o LogOptions) iter.Seq2[Page, error]
 
-	// Head returns the position of the last event in the log, 0 if it is empty.
+	// Head returns the position of the last event in the log, or 0 if the log is empty.
 	Head(ctx context.Context) (uint64, error)
 }
 
-// Tenants is a backend that keeps several tenants apart. No call on the store of one
-// tenant reads, changes or reveals anything of another tenant. It is safe for
+// Tenants is a backend that keeps several tenants apart. A call on the store of one
+// tenant never reads, changes or reveals anything of another tenant. It is safe for
 // concurrent use.
 type Tenants interface {
-	// Tenant returns the store of tenant id. The id must pass [ValidateTenant].
+	// Tenant returns the store of tenant id. The id must satisfy [ValidateTenant].
 	Tenant(id string) (Store, error)
 }
 
-// Stream names a stream: the type of its aggregate, and the aggregate's id in
-// that type. Both must not be empty.
+// Stream identifies a stream by the type of its aggregate and the aggregate's id within
+// that type. Neither may be empty.
 type Stream struct {
 	Type string // "Account"
 	ID   string // "acc-1"
 }
 
-// String returns "Type/ID", for messages: one that has other than printable
-// characters or is long is quoted, as Go quotes, and cut.
+// String returns "Type/ID", for messages. If the text is long or has characters that
+// are not printable, String quotes it as Go does and shortens it.
 func (s Stream) String() string { return printable(s.Type + "/" + s.ID) }
 
-// printable returns text as it is, if it can be read in the middle of a sentence,
-// and otherwise quoted, with its length if it is cut.
+// printable returns text unchanged if it can stand in the middle of a sentence.
+// Otherwise it returns text quoted, and with its length if it had to be shortened.
 func printable(text string) string {
 	const most = 128 // bytes
 	if len(text) > most {
@@ -96,7 +94,7 @@ func printable(text string) string {
 	return text
 }
 
-// Event is what is appended.
+// Event is an event to append.
 type Event struct {
 	// ID is unique in the tenant; see [NewID].
 	ID string
@@ -107,28 +105,28 @@ type Event struct {
 	// ContentType is the media type of Data. Empty is stored as
 	// "application/octet-stream".
 	ContentType string
-	// Data is the event, encoded. It may be empty.
+	// Data is the encoded event. It may be empty.
 	Data []byte
-	// Value is the event itself in place of Data, for codecs that do not
-	// encode. Only a store in the same process can keep it, and every reader
-	// then gets the same value. Other stores return an *InvalidError.
+	// Value is the event itself instead of Data, for codecs that do not encode. Only a
+	// store in the same process can keep it, and every reader then gets the same value.
+	// Other stores return an *InvalidError.
 	Value any
 	// Meta says where the event came from.
 	Meta Metadata
-	// Time is when it happened, by the client's clock. A store keeps at least
-	// its milliseconds. The zero time is stored as the time of recording.
+	// Time is when the event happened, by the client's clock. A store keeps at least its
+	// milliseconds. The zero time is stored as the time of recording.
 	Time time.Time
 }
 
-// Same reports whether e and o are the same event: whether they have the same ID,
-// Type, Schema, ContentType and Data. It ignores Meta and Time, which may differ when
-// an append is sent again, and Value, which cannot always be compared.
+// Same reports whether e and o are the same event: whether they have the same ID, Type,
+// Schema, ContentType and Data. It ignores Meta and Time, which may differ when an
+// append is retried, and Value, which cannot always be compared.
 func (e *Event) Same(o *Event) bool {
 	return e.ID == o.ID && e.Type == o.Type && e.Schema == o.Schema &&
 		contentType(e.ContentType) == contentType(o.ContentType) && bytes.Equal(e.Data, o.Data)
 }
 
-// contentType returns t, or what an empty content type is stored as.
+// contentType returns t, or [OctetStream] if t is empty.
 func contentType(t string) string {
 	if t == "" {
 		return OctetStream
@@ -136,18 +134,18 @@ func contentType(t string) string {
 	return t
 }
 
-// OctetStream is what an empty content type is stored as.
+// OctetStream is the content type that is stored for an empty one.
 const OctetStream = "application/octet-stream"
 
-// Metadata says where an event came from. All of it is optional.
+// Metadata says where an event came from. Every field is optional.
 type Metadata struct {
-	CorrelationID string            // shared by all that one request caused
+	CorrelationID string            // shared by everything that one request caused
 	CausationID   string            // the command or event that caused this one
-	ActorID       string            // who did it
+	ActorID       string            // who caused the event
 	Headers       map[string]string // anything else; a key must not be empty
 }
 
-// Recorded is an event as a store keeps it. It never changes.
+// Recorded is an event as recorded by a store. It never changes.
 type Recorded struct {
 	Event
 	Stream     Stream
@@ -156,30 +154,30 @@ type Recorded struct {
 	RecordedAt time.Time // by the store's clock
 }
 
-// Appended says where an append's events are. Both their versions and their
-// positions are consecutive: of n events, event i (from 0) has the position
-// Position-n+1+i. That does not hold for the positions of a replay, because it may
-// be of events that several appends recorded.
+// Appended says where the events of an append are. Their versions are consecutive, and
+// so are their positions: event i (from 0) of n has the position Position-n+1+i. The
+// positions of a replay need not be consecutive, because several appends may have
+// recorded its events.
 type Appended struct {
-	Version  uint64 // of the last one: the version of the stream right after
-	Position uint64 // of the last one; 0 if the store has no log
-	Replayed bool   // they were there before this call
+	Version  uint64 // version of the last event, which is the version of the stream right after the append
+	Position uint64 // position of the last event; 0 if the store has no log
+	Replayed bool   // the events were recorded before this call
 }
 
 // ReadOptions says what part of a stream to read. The zero value reads the first
 // page.
 type ReadOptions struct {
-	// From is the version of the first event of the page. Zero is the first
-	// event, or with Backward the last one; beyond the head, forward is an
-	// empty page and backward begins at the head.
+	// From is the version of the first event of the page. Zero means the first event, or
+	// with Backward the last one. Beyond the head, a forward page is empty and a backward
+	// page begins at the head.
 	From uint64
-	// Limit is the most events to return; zero is [DefaultLimit], and a
-	// negative one is an *InvalidError. A store may return fewer.
+	// Limit is the maximum number of events to return; zero means [DefaultLimit], and a
+	// negative limit is an *InvalidError. A store may return fewer.
 	Limit int
 	// Backward reads from newer to older.
 	Backward bool
-	// ReadOnly promises that nobody will change the page or what it points to,
-	// ever. A store in memory can then lend what it keeps in place of a copy.
+	// ReadOnly promises that nobody will ever change the page or what it points to. A
+	// store in memory can then return a view of its own memory instead of a copy.
 	ReadOnly bool
 }
 
@@ -189,14 +187,14 @@ type LogOptions struct {
 	From     uint64 // the first position of the page; zero as in [ReadOptions]
 	Limit    int    // as in [ReadOptions]
 	Backward bool   // from newer to older
-	Filter   Filter // which events; the zero Filter is all
+	Filter   Filter // which events; the zero Filter matches all
 }
 
-// Filter chooses events of a log. An event must match every field that is set.
+// Filter selects events of a log. An event must match every field that is set.
 type Filter struct {
-	StreamTypes []string // the type of its stream is one of these
-	IDPrefix    string   // the id of its stream begins with these bytes
-	EventTypes  []string // its type is one of these
+	StreamTypes []string // the event's stream has one of these types
+	IDPrefix    string   // the id of the event's stream begins with these bytes
+	EventTypes  []string // the event has one of these types
 }
 
 // Matches reports whether event matches every field of f that is set.
@@ -208,24 +206,24 @@ func (f *Filter) Matches(event *Recorded) bool {
 
 // Page is a part of a stream or of the log.
 type Page struct {
-	// Events is the part, in the order that you asked for. Without a filter it
-	// is empty only at the end.
+	// Events are the events of the page, in the order that you asked for. Without a
+	// filter, Events is empty only at the end.
 	Events []Recorded
 	// Head is the stream's version, or the log's last position, when the page
 	// was read; 0 if there are no events.
 	Head uint64
-	// Next is the From of the page that follows. With a filter it is beyond the
-	// events that the filter was tried on. After the last page it is where to
-	// go on when there is more: one after Head, or From if that is larger. Going
-	// backward, Next of the last page is 0 and of no use.
+	// Next is the From of the following page. With a filter, Next is beyond all events
+	// that the store has examined. After the last page, Next is where to continue once
+	// there are more events: one after Head, or From if that is larger. If you read
+	// backward, Next of the last page is 0 and has no meaning.
 	Next uint64
 	// End says that nothing more matched when the page was read.
 	End bool
 }
 
-// Events yields the events of stream s from version from on; 0 is the first version.
-// It reads page by page, up to the head of the stream when it reads the last page. It
-// yields an error last.
+// Events yields the events of stream s from version from on; 0 means the first version.
+// It reads page by page, up to the head of the stream at the time it reads the last
+// page. If a read fails, it yields the error last.
 func Events(ctx context.Context, st Store, s Stream, from uint64) iter.Seq2[Recorded, error] {
 	return func(yield func(Recorded, error) bool) {
 		for {

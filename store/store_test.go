@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// TestEventSame checks that exactly what makes an event another one counts.
+// TestEventSame checks which changes make an event a different one.
 func TestEventSame(t *testing.T) {
 	t.Parallel()
 	event := opened(nil)[0]
@@ -43,8 +43,8 @@ func TestEventSame(t *testing.T) {
 	}
 }
 
-// TestErrors checks what errors.Is and errors.As see through a wrapping layer,
-// and which errors say for certain that nothing was recorded.
+// TestErrors checks that errors.Is and errors.As see through a wrapping layer, and
+// which errors are definite.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -57,11 +57,11 @@ func TestErrors(t *testing.T) {
 			&store.ConflictError{Stream: account, Expected: store.Exactly(3), Actual: 5}, store.ErrConflict, true,
 			"store: conflict: Account/acc-1 is at version 5, not 3",
 		},
-		"conflict of a stream that exists": {
+		"conflict on a stream that exists": {
 			&store.ConflictError{Stream: account, Expected: store.NoStream, Actual: 5}, store.ErrConflict, true,
 			"store: conflict: Account/acc-1 exists, at version 5",
 		},
-		"conflict of a stream that does not": {
+		"conflict on a stream that does not exist": {
 			&store.ConflictError{Stream: account, Expected: store.Exists}, store.ErrConflict, true,
 			"store: conflict: Account/acc-1 does not exist",
 		},
@@ -95,7 +95,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := fmt.Errorf("one layer up: %w", tt.err)
+			err := fmt.Errorf("outer: %w", tt.err)
 			if !errors.Is(err, tt.is) {
 				t.Errorf("errors.Is(%v, %v) = false", err, tt.is)
 			}
@@ -120,8 +120,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestNewID checks that ids have the form of a version 7 UUID, tell the time that it
-// is, and do not repeat.
+// TestNewID checks that ids have the form of a version 7 UUID, contain the current
+// time, and do not repeat.
 func TestNewID(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -131,13 +131,14 @@ func TestNewID(t *testing.T) {
 		id := store.NewID()
 		ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
 		if !form.MatchString(id) || seen[id] || err != nil || ms < before || ms > time.Now().UnixMilli() {
-			t.Fatalf("NewID() = %q, at %d ms, seen before: %v, %v", id, before, seen[id], err)
+			t.Fatalf("NewID() = %q with time %d ms, seen before: %v, %v", id, before, seen[id], err)
 		}
 		seen[id] = true
 	})
 }
 
-// TestNewIDs checks that the ids of a batch are ids as those of NewID, and do not repeat.
+// TestNewIDs checks that the ids of a batch look like those of NewID, and do not
+// repeat.
 func TestNewIDs(t *testing.T) {
 	t.Parallel()
 	form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -157,7 +158,7 @@ func TestNewIDs(t *testing.T) {
 	})
 }
 
-// TestFilter checks Matches against a filter with each field set or not.
+// TestFilter checks Matches with each field of the filter set or not.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	names := rapid.SampledFrom([]string{"a", "ab", "abc", "a%", "a_"})
@@ -187,8 +188,8 @@ func TestFilter(t *testing.T) {
 	})
 }
 
-// TestStreamString checks that a stream is shown so that a log line stays one line,
-// and that what is plain is shown as it is.
+// TestStreamString checks that a printed stream never breaks a log line, and that plain
+// names are printed unchanged.
 func TestStreamString(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]string{

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits that hold for every store. A store may have lower ones where it must,
-// and refuses what is above them with an *InvalidError.
+// Limits that hold for every store. A store may have lower limits where it must; it
+// returns an *InvalidError for what exceeds them.
 const (
 	MaxName      = 512       // bytes in a stream type or id, event id, type or content type, tenant or key
 	MaxMetadata  = 64 << 10  // bytes in all metadata of an event
@@ -18,8 +18,8 @@ const (
 	MaxClaims    = 1_000     // claims in an append
 )
 
-// ValidateTenant returns an *InvalidError if id cannot be a tenant's: it must be
-// 1 to [MaxName] bytes of valid UTF-8 without NUL.
+// ValidateTenant returns an *InvalidError if id is not a valid tenant id: it must be 1
+// to [MaxName] bytes of valid UTF-8 without NUL.
 func ValidateTenant(id string) error {
 	return validateName("tenant", id)
 }
@@ -46,20 +46,20 @@ func ValidateSnapshotKey(s Stream, schema string) error {
 	return validateName("schema", schema)
 }
 
-// ValidateConsumer returns an *InvalidError if name cannot be that of a consumer
+// ValidateConsumer returns an *InvalidError if name is not a valid name for a consumer
 // with a checkpoint: it must be 1 to [MaxName] bytes of valid UTF-8 without NUL.
 func ValidateConsumer(name string) error {
 	return validateName("name", name)
 }
 
-// ValidateCheckpoint returns an *InvalidError if no consumer called name can move
-// between these checkpoints: to must be after from, or equal to it, or zero.
+// ValidateCheckpoint returns an *InvalidError if a consumer called name cannot move
+// from from to to: to must be after from, equal to it, or zero.
 func ValidateCheckpoint(name string, from, to Checkpoint) error {
 	if err := ValidateConsumer(name); err != nil {
 		return err
 	}
 	if to.Position <= from.Position && to != from && to != (Checkpoint{}) {
-		return &InvalidError{"to", fmt.Sprintf("is position %d, neither after %d nor the same checkpoint nor zero",
+		return &InvalidError{"to", fmt.Sprintf("is position %d: it must be after %d, the same checkpoint, or zero",
 			to.Position, from.Position)}
 	}
 	return nil
@@ -74,9 +74,9 @@ func ValidateListCheckpoints(from string, limit int) error {
 	return validateLimit(limit)
 }
 
-// ValidateClaims returns an *InvalidError if no append can make these claims:
-// there must be at most [MaxClaims], with different keys that [ValidateKey]
-// accepts. No claims are valid.
+// ValidateClaims returns an *InvalidError if no append can make these claims: there may
+// be at most [MaxClaims], with different keys that [ValidateKey] accepts. An empty
+// claims is valid.
 func ValidateClaims(claims []Claim) error {
 	if len(claims) > MaxClaims {
 		return &InvalidError{"claims", fmt.Sprintf("has %d claims, more than %d", len(claims), MaxClaims)}
@@ -88,7 +88,7 @@ func ValidateClaims(claims []Claim) error {
 			return err
 		}
 		if first, ok := seen[c.Key]; ok {
-			return &InvalidError{field, fmt.Sprintf("is that of claims[%d] too", first)}
+			return &InvalidError{field, fmt.Sprintf("is the same as that of claims[%d]", first)}
 		}
 		seen[c.Key] = i
 	}
@@ -114,8 +114,7 @@ func ValidateLease(name, owner string, ttl time.Duration) error {
 	return nil
 }
 
-// ValidateLeaseOwner returns an *InvalidError if name or owner cannot be those of
-// a lease.
+// ValidateLeaseOwner returns an *InvalidError if no lease can have this name or owner.
 func ValidateLeaseOwner(name, owner string) error {
 	if err := validateName("name", name); err != nil {
 		return err
@@ -145,16 +144,16 @@ func (o LogOptions) Validate() error {
 }
 
 // ValidateAppend returns an *InvalidError naming the first argument that no store
-// accepts: the stream must be valid, expected not the zero value, and there must
-// be 1 to [MaxBatch] events with different ids, whose ids and types are 1 to
-// [MaxName] bytes, whose texts are valid UTF-8 without NUL, that have Data or a
-// Value but not both, and that keep to the other limits.
+// accepts. The stream must be valid and expected not the zero value. There must be 1 to
+// [MaxBatch] events with different ids, whose ids and types are 1 to [MaxName] bytes,
+// whose texts are valid UTF-8 without NUL, that have Data or a Value but not both, and
+// that keep to the other limits.
 func ValidateAppend(s Stream, expected Expected, events []Event) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	if expected < Any || expected == 0 || expected > Expected(MaxVersion) {
-		return &InvalidError{"expected", "is the zero value or out of range: say NoStream, Exactly, Exists or Any"}
+		return &InvalidError{"expected", "is the zero value or out of range: use NoStream, Exactly, Exists or Any"}
 	}
 	if len(events) == 0 {
 		return &InvalidError{"events", "is empty"}
@@ -190,7 +189,7 @@ func validateEvent(e *Event) *InvalidError {
 		return &InvalidError{"data", fmt.Sprintf("has %d bytes, more than %d", len(e.Data), MaxData)}
 	}
 	if e.Value != nil && len(e.Data) > 0 {
-		return &InvalidError{"value", "is set beside data"}
+		return &InvalidError{"value", "is set, and data is set too"}
 	}
 	return validateMetadata(&e.Meta)
 }
@@ -229,7 +228,7 @@ func validateMetadata(m *Metadata) *InvalidError {
 	return nil
 }
 
-// validateIDs refuses an event id that stands twice in the batch.
+// validateIDs returns an error if an event id occurs twice in the batch.
 func validateIDs(events []Event) error {
 	if len(events) <= smallBatch {
 		for i := range events {
@@ -251,11 +250,11 @@ func validateIDs(events []Event) error {
 	return nil
 }
 
-// smallBatch is up to where comparing all pairs of ids is faster than a map.
+// smallBatch is the size up to which comparing all pairs of ids is faster than a map.
 const smallBatch = 16
 
 func sameID(first, second int) error {
-	return &InvalidError{fmt.Sprintf("events[%d].id", second), fmt.Sprintf("is that of events[%d] too", first)}
+	return &InvalidError{fmt.Sprintf("events[%d].id", second), fmt.Sprintf("is the same as that of events[%d]", first)}
 }
 
 func validateLimit(limit int) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// keys returns n claims of different keys.
+// keys returns n claims with different keys.
 func keys(n int) []store.Claim {
 	claims := make([]store.Claim, n)
 	for i := range claims {
@@ -23,7 +23,7 @@ func TestValidateClaims(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		claims []store.Claim
-		field  string // "": they are valid
+		field  string // "" if the claims are valid
 	}{
 		"none":               {nil, ""},
 		"the most":           {keys(store.MaxClaims), ""},
@@ -34,14 +34,14 @@ func TestValidateClaims(t *testing.T) {
 		"not UTF-8":          {[]store.Claim{{Key: "\xff"}}, "claims[0].key"},
 		"too long":           {[]store.Claim{{Key: strings.Repeat("x", store.MaxName+1)}}, "claims[0].key"},
 		"twice":              {[]store.Claim{{Key: "k"}, {Key: "l"}, {Key: "k"}}, "claims[2].key"},
-		"taken and returned": {[]store.Claim{{Key: "k"}, {Key: "k", Release: true}}, "claims[1].key"},
+		"taken and released": {[]store.Claim{{Key: "k"}, {Key: "k", Release: true}}, "claims[1].key"},
 	} {
 		if err := store.ValidateClaims(tt.claims); !about(err, tt.field) {
 			t.Errorf("ValidateClaims, %s: %v, want an error about %q", name, err, tt.field)
 		}
 	}
 	if err := store.ValidateKey(""); !about(err, "key") {
-		t.Errorf("ValidateKey of nothing: %v", err)
+		t.Errorf("ValidateKey of an empty key: %v", err)
 	}
 	if err := store.ValidateKey("k"); err != nil {
 		t.Errorf("ValidateKey(k): %v", err)
@@ -53,7 +53,7 @@ func TestValidateLease(t *testing.T) {
 	for name, tt := range map[string]struct {
 		name, owner string
 		ttl         time.Duration
-		field       string // "": they are valid
+		field       string // "" if the lease is valid
 	}{
 		"valid":    {"reader", "a", 1, ""},
 		"no name":  {"", "a", 1, "name"},
@@ -68,8 +68,7 @@ func TestValidateLease(t *testing.T) {
 	}
 }
 
-// about reports whether err is an *InvalidError about field, or none if field is
-// empty.
+// about reports whether err is an *InvalidError about field, or nil if field is empty.
 func about(err error, field string) bool {
 	var invalid *store.InvalidError
 	if field == "" {

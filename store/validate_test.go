@@ -14,7 +14,7 @@ import (
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
 
-// opened returns a valid event that change has made otherwise.
+// opened returns a valid event, modified by change.
 func opened(change func(*store.Event)) []store.Event {
 	e := store.Event{ID: "e-1", Type: "AccountOpened", Schema: 1, ContentType: "application/json", Data: []byte("{}")}
 	if change != nil {
@@ -23,8 +23,8 @@ func opened(change func(*store.Event)) []store.Event {
 	return []store.Event{e}
 }
 
-// invalid is each rule of ValidateAppend, broken, with the field that the error
-// must name.
+// invalid breaks each rule of ValidateAppend once, and names the field that the error
+// must have.
 var invalid = map[string]struct {
 	stream   store.Stream
 	expected store.Expected
@@ -59,8 +59,8 @@ var invalid = map[string]struct {
 		half := strings.Repeat("x", store.MaxMetadata/2+1)
 		e.Meta = store.Metadata{ActorID: half, Headers: map[string]string{"k": half}}
 	}), "events[0].metadata"},
-	"an id twice":       {account, store.Any, append(opened(nil), opened(nil)...), "events[1].id"},
-	"the second is bad": {account, store.Any, append(opened(nil), store.Event{ID: "e-2"}), "events[1].type"},
+	"the same id twice":       {account, store.Any, append(opened(nil), opened(nil)...), "events[1].id"},
+	"an invalid second event": {account, store.Any, append(opened(nil), store.Event{ID: "e-2"}), "events[1].type"},
 }
 
 func TestValidateAppend(t *testing.T) {
@@ -77,11 +77,11 @@ func TestValidateAppend(t *testing.T) {
 	}
 }
 
-// TestValidateAppendTotal checks that a batch too large as a whole is refused
-// though each of its events is not.
+// TestValidateAppendTotal checks that a batch that is too large in total is refused
+// even if each event is small enough.
 func TestValidateAppendTotal(t *testing.T) {
 	t.Parallel()
-	data := make([]byte, store.MaxData) // shared: what counts is what would be kept
+	data := make([]byte, store.MaxData) // shared, because only the length of what would be stored counts
 	var events []store.Event
 	for size := 0; size <= store.MaxBatchData; size += store.MaxData {
 		events = append(events, store.Event{ID: store.NewID(), Type: "T", Data: data})
@@ -95,8 +95,8 @@ func TestValidateAppendTotal(t *testing.T) {
 	}
 }
 
-// TestValidateAppendAccepts checks that what keeps to the rules is accepted,
-// whatever characters it is made of.
+// TestValidateAppendAccepts checks that every batch within the rules is accepted,
+// whatever characters it contains.
 func TestValidateAppendAccepts(t *testing.T) {
 	t.Parallel()
 	text := rapid.String().Filter(func(s string) bool {
@@ -170,12 +170,12 @@ func TestValidateKept(t *testing.T) {
 		store.ValidateCheckpoint("reader", at(2), at(2)),
 		store.ValidateCheckpoint("reader", at(2), store.Checkpoint{}),
 	); err != nil {
-		t.Errorf("valid ones: %v", err)
+		t.Errorf("valid arguments: %v", err)
 	}
 }
 
-// TestValidateIDs checks that an id which stands twice is found in batches of
-// every size, wherever it stands.
+// TestValidateIDs checks that a repeated id is found in batches of every size and at
+// every index.
 func TestValidateIDs(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -190,13 +190,13 @@ func TestValidateIDs(t *testing.T) {
 		first := rapid.IntRange(0, second-1).Draw(t, "first")
 		events[second].ID = events[first].ID
 		err := store.ValidateAppend(account, store.Any, events)
-		if want := fmt.Sprintf("store: invalid argument: events[%d].id is that of events[%d] too", second, first); err == nil || err.Error() != want {
+		if want := fmt.Sprintf("store: invalid argument: events[%d].id is the same as that of events[%d]", second, first); err == nil || err.Error() != want {
 			t.Fatalf("ValidateAppend = %v, want %s", err, want)
 		}
 	})
 }
 
-// TestValidateAppendBatch checks that a batch may be as large as is documented.
+// TestValidateAppendBatch checks that a batch may have as many events as documented.
 func TestValidateAppendBatch(t *testing.T) {
 	t.Parallel()
 	events := make([]store.Event, store.MaxBatch+1)
@@ -208,11 +208,11 @@ func TestValidateAppendBatch(t *testing.T) {
 		t.Errorf("ValidateAppend of MaxBatch events = %v", err)
 	}
 	if invalid, ok := errors.AsType[*store.InvalidError](store.ValidateAppend(s, store.Any, events)); !ok || invalid.Field != "events" {
-		t.Errorf("ValidateAppend of one more = %v, want an *InvalidError of events", invalid)
+		t.Errorf("ValidateAppend of one more = %v, want an *InvalidError about events", invalid)
 	}
 }
 
-// TestLimits keeps the limits that stores, their tables and their users rely on.
+// TestLimits pins the limits that stores, their tables and their users rely on.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]struct{ got, want int }{
@@ -228,7 +228,7 @@ func TestLimits(t *testing.T) {
 		"DefaultLimit":  {store.DefaultLimit, 1000},
 	} {
 		if limit.got != limit.want {
-			t.Errorf("%s = %d, want %d: what is recorded may be larger than a lower limit, and other stores may not hold more", name, limit.got, limit.want)
+			t.Errorf("%s = %d, want %d: recorded events may exceed a lower limit, and other stores may not support a higher one", name, limit.got, limit.want)
 		}
 	}
 }

@@ -1,7 +1,7 @@
-// Package capability takes a store apart into its optional capabilities and puts it
-// together again. Use it to write a wrapper. A wrapper that is written by hand hides the
+// Package capability splits a store into its optional capabilities and puts it together
+// again. Use it to write a wrapper. A wrapper with a fixed list of methods hides the
 // capabilities that it does not know, or has methods for capabilities that the wrapped
-// store lacks; both mislead code that finds a capability by type assertion.
+// store lacks. Both mislead code that finds a capability by type assertion.
 //
 //	set := capability.Of(st)
 //	set.Store = counting{set.Store}
@@ -10,12 +10,12 @@
 //	}
 //	return set.Compose()
 //
-// Compose needs a type for each set of capabilities, which makes a program that calls it
-// about 12 MB larger. In tests that does not matter. A wrapper for programs should have types
-// only for the sets that their stores have, as decider/otelevolve does.
+// Compose needs a type for each set of capabilities, which makes a program that calls
+// it about 12 MB larger. In tests that does not matter. A wrapper for programs should
+// define types only for the sets that its stores have, as decider/otelevolve does.
 //
-// The method Update of a store with transactions is not among the capabilities, because its
-// type is different for each store. Wrap it separately.
+// The Update method of a store with transactions is not one of the capabilities,
+// because its type is different for each store. Wrap it separately.
 package capability
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Set is the parts of a store: what every store does, and its capabilities. A capability is
+// Set holds the parts of a store: the basic Store and its capabilities. A capability is
 // nil if the store lacks it. Store must not be nil.
 type Set struct {
 	Store       store.Store
@@ -54,8 +54,8 @@ func Of(st store.Store) Set {
 	return set
 }
 
-// Compose returns a store with exactly the capabilities of s that are not nil. It hides all
-// other methods of Store, such as those of a capability that you have set to nil.
+// Compose returns a store with exactly the capabilities of s that are not nil. It hides
+// all other methods of Store, including those of a capability that you have set to nil.
 func (s Set) Compose() store.Store {
 	has := 0
 	for i, present := range []bool{

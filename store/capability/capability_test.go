@@ -17,7 +17,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// everything is a store that has every capability. Those that a test does not call are nil.
+// everything is a store that has every capability. A test sets only those that it
+// calls.
 type everything struct {
 	store.Store
 	store.Log
@@ -31,14 +32,14 @@ type everything struct {
 	io.Closer
 }
 
-// TestComposeKeepsTheSet checks every set of capabilities: what Compose returns has
-// those and no others, and what Of finds in it is the same set again.
+// TestComposeKeepsTheSet checks every set of capabilities: Compose returns a store with
+// exactly those, and Of finds the same set in it.
 func TestComposeKeepsTheSet(t *testing.T) {
 	t.Parallel()
 	all := reflect.ValueOf(capability.Of(everything{}))
 	for i := range all.NumField() {
 		if all.Field(i).IsNil() {
-			t.Fatalf("everything has no %s: this test needs a store that has all", all.Type().Field(i).Name)
+			t.Fatalf("everything has no %s: this test needs a store with every capability", all.Type().Field(i).Name)
 		}
 	}
 	for has := range 1 << (all.NumField() - 1) {
@@ -71,17 +72,17 @@ func TestComposeUsesTheParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if head, err := capability.Of(st).Log.Head(t.Context()); head != 1 || err != nil {
-		t.Errorf("Head of a set whose Log is another store's = %d, %v; want that store's, 1", head, err)
+		t.Errorf("Head of a set with the Log of another store = %d, %v; want 1, the head of that store", head, err)
 	}
 	page, err := st.Read(t.Context(), store.Stream{Type: "Account", ID: "1"}, store.ReadOptions{})
 	if page.Head != 0 || err != nil {
-		t.Errorf("Read of a set whose Log is another store's = head %d, %v; want its own Store's, 0", page.Head, err)
+		t.Errorf("Read of a set with the Log of another store = head %d, %v; want 0, from its own Store", page.Head, err)
 	}
 }
 
-// TestSetHasEveryCapability checks that no interface of package store is forgotten, for
-// one that is not in Set would be hidden by every wrapper. Those whose name ends in Tx are
-// what a transaction has.
+// TestSetHasEveryCapability checks that Set has a field for every interface of package
+// store, because every wrapper would hide an interface that Set lacks. Interfaces whose
+// names end in Tx belong to transactions.
 func TestSetHasEveryCapability(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../*.go")
@@ -122,7 +123,7 @@ func (c counting) Append(ctx context.Context, s store.Stream, e store.Expected, 
 	return c.Store.Append(ctx, s, e, events)
 }
 
-// A wrapper of a store keeps every capability that it does not know.
+// A wrapper made with a Set keeps every capability that it does not know.
 func ExampleSet_Compose() {
 	appends := 0
 	set := capability.Of(memory.New())

@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write sets.go")
 
-// TestSetsAreGenerated checks that sets.go has a type for each set of the fields of a
-// Set, and writes it with -update.
+// TestSetsAreGenerated checks that sets.go has a type for each set of the fields of
+// Set. With -update it writes the file.
 func TestSetsAreGenerated(t *testing.T) {
 	t.Parallel()
 	want, err := generate()
@@ -33,11 +33,11 @@ func TestSetsAreGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("sets.go is not what the fields of Set make it: go generate ./store/capability")
+		t.Error("sets.go does not match the fields of Set: run go generate ./store/capability")
 	}
 }
 
-// generate returns the code of compose.
+// generate returns the code of the function compose.
 func generate() ([]byte, error) {
 	set := reflect.TypeFor[capability.Set]()
 	var code bytes.Buffer

@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// idSource makes ids as long as a UUID, that cost next to nothing.
+// idSource makes ids as long as a UUID at almost no cost.
 type idSource struct {
 	client string
 	n      int
@@ -44,8 +44,8 @@ func (s *idSource) next() string {
 	return id
 }
 
-// floor is the least that keeps values under keys for concurrent callers: a map
-// of slices over 64 locks.
+// floor is the simplest store of values under keys for concurrent callers, a map of
+// slices over 64 locks. It is a lower bound for the cost of a store.
 type floor struct {
 	seed   maphash.Seed
 	shards [64]struct {
@@ -69,8 +69,8 @@ func (f *floor) append(key string, events ...any) {
 	shard.streams[key] = append(shard.streams[key], events...)
 }
 
-// plain keeps what the store keeps, in the plainest way: slices of recorded
-// events, a log of them and a map of their ids behind one lock, unchecked.
+// plain keeps what the store keeps, without checks and in the simplest way: slices of
+// recorded events, a log and a map of ids behind one lock.
 type plain struct {
 	mu      sync.Mutex
 	streams map[store.Stream][]store.Recorded
@@ -111,9 +111,9 @@ func accounts(prefix string) []store.Stream {
 	return streams
 }
 
-// warm is how many events a store gets in a benchmark before a new one takes its
-// place: the memory is then the collector's, and not fresh from the system,
-// whose price is that of the machine.
+// warm is the number of events that a store gets in a benchmark before a new store
+// replaces it. By then the garbage collector reuses memory, so the benchmark does not
+// measure how fast the machine provides fresh memory.
 const warm = 1 << 15
 
 func BenchmarkAppend(b *testing.B) {
@@ -268,7 +268,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkSubscribe is one append and all subscribers having it.
+// BenchmarkSubscribe measures one append until all subscribers have the event.
 func BenchmarkSubscribe(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
 		b.Run(fmt.Sprintf("subscribers=%d", n), func(b *testing.B) {
@@ -343,7 +343,7 @@ func BenchmarkSubscribe(b *testing.B) {
 	}
 }
 
-// BenchmarkReplay is a subscription reading a long log.
+// BenchmarkReplay measures a subscription that reads a long log.
 func BenchmarkReplay(b *testing.B) {
 	const n = 100_000
 	ctx := context.Background()

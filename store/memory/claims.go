@@ -7,14 +7,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// claims is the keys of a tenant, by who holds them.
+// claims maps the keys of a tenant to their holders.
 type claims struct {
 	mu      sync.Mutex
 	holders map[string]store.Stream // guarded by mu
 }
 
-// check returns why s cannot make these claims, nil if it can. The caller holds
-// mu.
+// check returns the error if s may not make these claims, and nil if it may. The caller
+// holds mu.
 func (c *claims) check(s store.Stream, asked []store.Claim) error {
 	for _, claim := range asked {
 		if holder, ok := c.holders[claim.Key]; ok && holder != s {
@@ -24,7 +24,7 @@ func (c *claims) check(s store.Stream, asked []store.Claim) error {
 	return nil
 }
 
-// apply makes claims of s that check allows. The caller holds mu.
+// apply makes the claims of s, which check has accepted. The caller holds mu.
 func (c *claims) apply(s store.Stream, asked []store.Claim) {
 	for _, claim := range asked {
 		holder := s
@@ -35,7 +35,8 @@ func (c *claims) apply(s store.Stream, asked []store.Claim) {
 	}
 }
 
-// set makes holder, or nobody if it is the zero Stream, hold key. The caller holds mu.
+// set makes holder the holder of key, or frees key if holder is the zero Stream. The
+// caller holds mu.
 func (c *claims) set(key string, holder store.Stream) {
 	if holder == (store.Stream{}) {
 		delete(c.holders, key)
@@ -47,7 +48,7 @@ func (c *claims) set(key string, holder store.Stream) {
 	c.holders[key] = holder
 }
 
-// holder returns who holds key, the zero Stream if nobody does.
+// holder returns the holder of key, or the zero Stream if there is none.
 func (c *claims) holder(key string) store.Stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,22 +11,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// documents is the documents of a tenant.
+// documents holds the documents of a tenant.
 type documents struct {
 	mu      sync.RWMutex
 	shelves map[string]*shelf // by kind, guarded by mu
 }
 
-// shelf is the documents of one kind.
+// shelf holds the documents of one kind.
 type shelf struct {
 	data map[string][]byte // by id
 	runs [][]string        // all ids in order, in runs of 1 to maxRun
 }
 
-// maxRun bounds what has to move for a new id.
+// maxRun is the maximum number of ids in a run. It limits how many ids move when one is
+// inserted.
 const maxRun = 512
 
-// document returns what is saved under kind and id, nil if there is nothing. The
+// document returns the data saved under kind and id, or nil if there is none. The
 // caller holds mu.
 func (d *documents) document(kind, id string) []byte {
 	if s := d.shelves[kind]; s != nil {
@@ -35,7 +36,8 @@ func (d *documents) document(kind, id string) []byte {
 	return nil
 }
 
-// save saves data, which it keeps. Nil removes. The caller holds mu.
+// save stores data under kind and id without copying it. Nil removes the document. The
+// caller holds mu.
 func (d *documents) save(kind, id string, data []byte) {
 	s := d.shelves[kind]
 	if s == nil {
@@ -62,7 +64,7 @@ func (d *documents) save(kind, id string, data []byte) {
 	s.data[id] = data
 }
 
-// scan yields the documents of kind from the id from on. The caller holds mu.
+// scan yields the documents of kind, beginning at the id from. The caller holds mu.
 func (d *documents) scan(kind, from string) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		s := d.shelves[kind]
@@ -82,8 +84,8 @@ func (d *documents) scan(kind, from string) iter.Seq2[string, []byte] {
 	}
 }
 
-// run returns which run id is in or would be in: the last one that begins at or
-// before it. There must be one.
+// run returns the index of the run that contains id or would contain it: the last run
+// that begins at or before id. There must be at least one run.
 func (s *shelf) run(id string) int {
 	i, found := slices.BinarySearchFunc(s.runs, id, func(run []string, id string) int { return cmp.Compare(run[0], id) })
 	if found || i == 0 {
@@ -103,7 +105,7 @@ func (s *shelf) insert(id string) {
 	if run := s.runs[i]; len(run) > maxRun {
 		half := len(run) / 2
 		if i == len(s.runs)-1 && at == len(run)-1 {
-			half = len(run) - 1 // ids that come in order fill their runs
+			half = len(run) - 1 // ids that are inserted in order fill their runs
 		}
 		s.runs[i] = run[:half:half]
 		s.runs = slices.Insert(s.runs, i+1, slices.Clone(run[half:]))
@@ -141,8 +143,8 @@ func (m *Store) ScanDocuments(ctx context.Context, kind, from, to string, limit 
 	return m.scanDocuments(kind, from, to, limit, nil), nil
 }
 
-// changed is the documents that a transaction has saved and not committed, by kind and
-// id. Those that it removed are nil.
+// changed holds the documents that a transaction has saved but not committed, by kind
+// and id. A removed document is nil.
 type changed map[string]map[string][]byte
 
 func (m *Store) loadDocuments(kind string, ids []string, over changed) []store.Document {
@@ -159,7 +161,8 @@ func (m *Store) loadDocuments(kind string, ids []string, over changed) []store.D
 	return docs
 }
 
-// scanDocuments merges what is committed with what over has, in one order.
+// scanDocuments merges the committed documents and those of over, in order of their
+// ids.
 func (m *Store) scanDocuments(kind, from, to string, limit int, over changed) []store.Document {
 	limit = cmp.Or(limit, store.DefaultLimit)
 	var staged []string

@@ -22,7 +22,7 @@ func Example() {
 	appended, err := st.Append(ctx, account, store.NoStream, events)
 	fmt.Println("version", appended.Version, err)
 
-	appended, err = st.Append(ctx, account, store.NoStream, events) // the answer was lost: again
+	appended, err = st.Append(ctx, account, store.NoStream, events) // the answer was lost, so retry
 	fmt.Println("version", appended.Version, err, "replayed:", appended.Replayed)
 
 	late := []store.Event{{ID: store.NewID(), Type: "Deposited"}}
@@ -37,7 +37,7 @@ func Example() {
 			fmt.Println(e.Position, e.Stream, e.Type, string(e.Data))
 		}
 		if page.End {
-			break // all is read; without this the loop waits for more
+			break // everything is read; without the break, the loop waits for more events
 		}
 	}
 	// Output:
@@ -48,7 +48,7 @@ func Example() {
 	// 2 Account/acc-1 Deposited {"cents":500}
 }
 
-// A store that is a [store.Finder] lists its streams, and finds an event by its id.
+// A [store.Finder] lists the streams of a store, and finds an event by its id.
 func ExampleStore_ListStreams() {
 	ctx := context.Background()
 	st := memory.New()
@@ -70,7 +70,7 @@ func ExampleStore_ListStreams() {
 	// Account/other true <nil>
 }
 
-// What a transaction writes is there when Update returns, or not at all.
+// Everything that a transaction writes is there when Update returns, or nothing is.
 func ExampleTx() {
 	ctx, st := context.Background(), memory.New()
 	err := st.Update(ctx, func(tx *memory.Tx) error {

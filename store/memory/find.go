@@ -10,8 +10,8 @@ import (
 
 var _ store.Finder = (*Store)(nil)
 
-// ListStreams is [store.Finder.ListStreams]. It looks at all streams of the
-// tenant. No page has more than 1,024 streams.
+// ListStreams is [store.Finder.ListStreams]. It visits every stream of the tenant. No
+// page has more than 1,024 streams.
 func (m *Store) ListStreams(ctx context.Context, o store.StreamsOptions) (store.StreamsPage, error) {
 	if err := o.Validate(); err != nil {
 		return store.StreamsPage{}, err
@@ -28,7 +28,7 @@ func (m *Store) ListStreams(ctx context.Context, o store.StreamsOptions) (store.
 	return first.page(), nil
 }
 
-// StreamTypes is [store.Finder.StreamTypes]. It looks at all streams of the tenant.
+// StreamTypes is [store.Finder.StreamTypes]. It visits every stream of the tenant.
 func (m *Store) StreamTypes(ctx context.Context) ([]string, error) {
 	if err := m.ready(ctx); err != nil {
 		return nil, err
@@ -56,14 +56,14 @@ func (m *Store) FindEvent(ctx context.Context, id string) (store.Recorded, bool,
 	return copies([]*store.Recorded{r})[0], true, nil
 }
 
-// eachStream calls do with each stream that has events, in no order, under the lock of its
-// shard.
+// eachStream calls do for each stream that has events, in no particular order, and
+// holds the lock of the stream's shard during the call.
 func (m *Store) eachStream(do func(name store.Stream, st *stream)) {
 	t := m.streams.table.Load()
 	for i := 0; i < len(t.shards); i++ {
 		shard := &t.shards[i]
 		shard.mu.Lock()
-		if shard.moved { // there was one, and nothing was done
+		if shard.moved { // the streams moved to another table before this loop visited any
 			shard.mu.Unlock()
 			t, i = m.streams.table.Load(), -1
 			continue
@@ -79,10 +79,11 @@ func (m *Store) eachStream(do func(name store.Stream, st *stream)) {
 	}
 }
 
-// firstStreams keeps the first of many streams, and reads what their last events are.
+// firstStreams collects streams and keeps only the first ones in order, up to a limit.
+// It then reads the last event of each.
 type firstStreams struct {
 	limit int
-	found []store.StreamInfo // the first ones, and fewer than twice the limit and two
+	found []store.StreamInfo // the first streams so far, fewer than 2*limit + 2
 	more  bool
 }
 
@@ -97,7 +98,7 @@ func (f *firstStreams) add(name store.Stream, st *stream) {
 	}
 }
 
-// cut drops what is beyond the limit.
+// cut drops the streams beyond the limit.
 func (f *firstStreams) cut() {
 	slices.SortFunc(f.found, func(a, b store.StreamInfo) int { return a.Stream.Compare(b.Stream) })
 	if len(f.found) > f.limit {

@@ -9,12 +9,13 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// perItem returns how many bytes of memory each of n items takes that make keeps.
+// perItem returns the bytes of memory that each of n items takes. keep makes item i and
+// keeps it reachable.
 func perItem(n int, keep func(i int)) int64 {
 	size := func() int64 {
 		var stats runtime.MemStats
 		runtime.GC()
-		runtime.GC() // what the first one has only marked
+		runtime.GC() // frees what the first collection only marked
 		runtime.ReadMemStats(&stats)
 		return int64(stats.HeapAlloc)
 	}
@@ -25,8 +26,8 @@ func perItem(n int, keep func(i int)) int64 {
 	return (size() - before) / int64(n)
 }
 
-// TestFootprint bounds what little costs: a stream of one event, and a tenant in which
-// nothing happens.
+// TestFootprint limits the memory of a stream with one event, and of a tenant that is
+// idle.
 func TestFootprint(t *testing.T) { //nolint:paralleltest // it counts all of the process
 	const n = 20_000
 	m := memory.New()

@@ -9,34 +9,34 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ids finds the events of a tenant by their ids. It is a hash table over many
-// locks, of plain numbers that the garbage collector need not look at: a map of
-// strings to events would take three times the memory.
+// ids finds the events of a tenant by their ids. It is a hash table, split over many
+// locks. Its slots are plain numbers, which the garbage collector does not scan. A map
+// from strings to events would take three times the memory.
 type ids struct {
 	seed  maphash.Seed
 	table atomic.Pointer[idTable] // replaced once, by spread
 }
 
-// idTable is the ids over one lock, or over many.
+// idTable holds ids behind one lock, or behind many.
 type idTable struct {
 	shards []idShard // one, or as many as shards
-	mask   uint64    // of the bits of a hash that say which
+	mask   uint64    // selects the bits of a hash that are the shard's index
 }
 
 type idShard struct {
 	mu    sync.Mutex
 	slots []uint64 // guarded by mu; 0, or the top bits of a hash and a position
-	used  int      // guarded by mu; how many are not 0, at most 3/4
-	moved bool     // guarded by mu; the ids are in another table
-	_     [16]byte // a cache line for each shard
+	used  int      // guarded by mu; number of slots in use, at most 3/4 of all
+	moved bool     // guarded by mu; the ids are in another table now
+	_     [16]byte // fills a cache line
 }
 
-// fewIDs is how many ids a tenant keeps behind one lock, because many tenants have no
-// more.
+// fewIDs is the number of ids that a tenant keeps behind one lock. Many tenants never
+// have more.
 const fewIDs = 64
 
-// positionBits is how much of a slot is the position: enough for more events
-// than fit any memory. The rest is of the hash, and says where to look.
+// positionBits is the number of bits of a slot that hold the position: enough for more
+// events than fit into any memory. The other bits hold the top bits of the hash.
 const positionBits = 40
 
 func newIDs() *ids {
@@ -57,13 +57,13 @@ func (x *ids) hashes(buf []uint64, events []store.Event) []uint64 {
 
 func (t *idTable) shard(hash uint64) uint64 { return hash & t.mask }
 
-// lockedIDs is some shards of a table, whose locks are held.
+// lockedIDs is a set of shards of a table whose locks are held.
 type lockedIDs struct {
 	table *idTable
 	set   uint64
 }
 
-// lock locks the shards of hashes, of which there must be one.
+// lock locks the shards of hashes, which must not be empty.
 func (x *ids) lock(hashes []uint64, l *log) lockedIDs {
 	for {
 		locked := lockedIDs{table: x.table.Load()}
@@ -92,8 +92,9 @@ func (x *ids) lockAll() lockedIDs {
 	}
 }
 
-// spread moves the ids of the only shard of t, whose lock the caller holds, into a table
-// of many shards, if they are too many for one. If it does, the caller must lock again.
+// spread moves the ids of the only shard of t into a table of many shards, if there are
+// too many ids for one shard. The caller holds the shard's lock. If spread returns
+// true, the caller must lock again.
 func (x *ids) spread(t *idTable, shard *idShard, l *log) bool {
 	if len(t.shards) > 1 || shard.used < fewIDs {
 		return false
@@ -110,7 +111,7 @@ func (x *ids) spread(t *idTable, shard *idShard, l *log) bool {
 	return true
 }
 
-// lock locks the shards upwards, so that no two callers wait for each other.
+// lock locks the shards in ascending order, so that callers cannot deadlock.
 func (k lockedIDs) lock() {
 	for set := k.set; set != 0; set &= set - 1 {
 		k.table.shards[bits.TrailingZeros64(set)].mu.Lock()
@@ -123,8 +124,8 @@ func (k lockedIDs) unlock() {
 	}
 }
 
-// taken returns the event that has the first id of events that is taken, nil if
-// none is.
+// taken returns the recorded event that has the first already recorded id of events,
+// and nil if there is none.
 func (k lockedIDs) taken(hashes []uint64, events []store.Event, l *log) *store.Recorded {
 	for i, hash := range hashes {
 		if r := k.table.shards[k.table.shard(hash)].find(hash, events[i].ID, l); r != nil {
@@ -134,7 +135,8 @@ func (k lockedIDs) taken(hashes []uint64, events []store.Event, l *log) *store.R
 	return nil
 }
 
-// add takes the ids with hashes, of the events up to position.
+// add records ids by their hashes. position is the position of the last of their
+// events.
 func (k lockedIDs) add(hashes []uint64, position uint64) {
 	position -= uint64(len(hashes))
 	for _, hash := range hashes {
@@ -147,7 +149,7 @@ func (x *idShard) find(hash uint64, id string, l *log) *store.Recorded {
 	if x.used == 0 {
 		return nil
 	}
-	mask := len(x.slots) - 1 // a power of two, less one
+	mask := len(x.slots) - 1 // the table's size is a power of two
 	for i := int(hash>>positionBits) & mask; ; i = (i + 1) & mask {
 		slot := x.slots[i]
 		if slot == 0 {
@@ -175,7 +177,7 @@ func (x *idShard) add(hash, position uint64) {
 	x.put(hash>>positionBits<<positionBits | position)
 }
 
-// put puts slot where it is looked for; there is room.
+// put stores slot where a lookup finds it. There must be a free slot.
 func (x *idShard) put(slot uint64) {
 	mask := len(x.slots) - 1
 	i := int(slot>>positionBits) & mask

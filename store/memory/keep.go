@@ -17,7 +17,7 @@ type kept[K comparable, V any] struct {
 	values map[K]V // guarded by mu
 }
 
-// load returns the value of key, the zero V and false if it has none.
+// load returns the value of key, or the zero V and false if there is none.
 func (k *kept[K, V]) load(key K) (V, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -25,8 +25,8 @@ func (k *kept[K, V]) load(key K) (V, bool) {
 	return value, ok
 }
 
-// save sets key to value if may allows it to take the place of old, and returns
-// old.
+// save sets key to value if may(old) returns true for the current value. It returns the
+// current value as it was before.
 func (k *kept[K, V]) save(key K, value V, may func(old V) bool) (old V, saved bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

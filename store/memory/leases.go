@@ -8,14 +8,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// leases is the leases of a tenant, by name: the last one of each, without an
-// owner if it was released, so that no fence comes again.
+// leases holds the last lease of each name. A released lease stays here without an
+// owner, so that no fence is used twice.
 type leases struct {
 	mu     sync.Mutex
 	byName map[string]store.Lease // guarded by mu
 }
 
-// acquire is AcquireLease at now.
+// acquire is AcquireLease at the time now.
 func (l *leases) acquire(name, owner string, ttl time.Duration, now time.Time) (store.Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,8 +36,8 @@ func (l *leases) acquire(name, owner string, ttl time.Duration, now time.Time) (
 	return lease, nil
 }
 
-// wall returns t as others see it. What is kept has the monotonic clock as well,
-// which nobody sets back.
+// wall returns t without its monotonic clock reading, for callers. The store itself
+// keeps that reading, because setting the system clock does not change it.
 func wall(t time.Time) time.Time { return t.Round(0).UTC() }
 
 func (l *leases) release(lease store.Lease) {
@@ -50,7 +50,7 @@ func (l *leases) release(lease store.Lease) {
 	}
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of
+// AcquireLease is [store.Leases.AcquireLease]. The store's clock is the clock of
 // [WithClock].
 func (m *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {

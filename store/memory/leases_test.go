@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestLeaseTimes checks, to the nanosecond, how long a lease lasts on the clock of
-// the program.
+// TestLeaseTimes checks to the nanosecond how long a lease lasts, with a clock that the
+// test controls.
 func TestLeaseTimes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -23,24 +23,24 @@ func TestLeaseTimes(t *testing.T) {
 		begin := time.Now()
 		lease, err := st.AcquireLease(ctx, "view", "a", time.Minute)
 		if err != nil || !lease.Until.Equal(begin.Add(time.Minute)) || lease.Until.Location() != time.UTC {
-			t.Fatalf("AcquireLease = %v, %v, want it for a minute", lease, err)
+			t.Fatalf("AcquireLease = %v, %v, want a lease of one minute", lease, err)
 		}
 		time.Sleep(time.Minute - 1)
 		if _, err := st.AcquireLease(ctx, "view", "b", time.Minute); !errors.Is(err, store.ErrLeaseHeld) {
-			t.Errorf("AcquireLease of another in the last moment = %v, want ErrLeaseHeld", err)
+			t.Errorf("AcquireLease by another owner at the last moment = %v, want ErrLeaseHeld", err)
 		}
 		if lease, err = st.AcquireLease(ctx, "view", "a", time.Minute); err != nil || lease.Fence != 1 {
-			t.Fatalf("AcquireLease in the last moment = %v, %v, want it extended", lease, err)
+			t.Fatalf("AcquireLease at the last moment = %v, %v, want an extended lease", lease, err)
 		}
 		time.Sleep(time.Minute)
 		if lease, err = st.AcquireLease(ctx, "view", "b", time.Minute); err != nil || lease.Fence != 2 {
-			t.Fatalf("AcquireLease of another at its end = %v, %v, want it granted", lease, err)
+			t.Fatalf("AcquireLease by another owner at the end = %v, %v, want it granted", lease, err)
 		}
 	})
 }
 
-// TestLeaseModel compares random histories over a clock that is moved by hand with
-// what is plain: who has the lease, until when, and which fence was the last.
+// TestLeaseModel compares random histories, with a clock that the test moves, with a
+// simple model: the owner of the lease, its end, and the last fence.
 func TestLeaseModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -85,7 +85,7 @@ func TestLeaseModel(t *testing.T) {
 	})
 }
 
-// One address is for one account. The key and the event are kept together.
+// An address belongs to one account. The store records the key and the event together.
 func ExampleStore_AppendClaiming() {
 	ctx, st := context.Background(), memory.New()
 	open := func(id string) error {
@@ -101,7 +101,7 @@ func ExampleStore_AppendClaiming() {
 	// store: key is held by another stream: append to Account/acc-2: key "email:ada@example.org" is held by Account/acc-1
 }
 
-// If two processes want to do the same, only one does it.
+// If two processes want to do the same work, only one of them gets the lease.
 func ExampleStore_AcquireLease() {
 	ctx, st := context.Background(), memory.New()
 	lease, err := st.AcquireLease(ctx, "invoices", "process 1", 15*time.Second)

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// blockSize is how many events a block of the log refers to. The first one
-	// begins with firstBlock and grows, because many logs are short.
+	// blockSize is the number of events in a block of the log. The first block starts with
+	// room for firstBlock events and grows, because many logs are short.
 	blockSize  = 1024
 	firstBlock = 16
-	// maxScan is how many events of the log a page looks at, at most, so that
-	// a filter that matches little ends in bounded time.
+	// maxScan is the maximum number of events that one page examines, so that a filter
+	// that matches few events still returns in bounded time.
 	maxScan = 16 * blockSize
-	// maxSubscribed is how many events a page of a subscription has at most:
-	// what a thousand of them hold at once is bounded, and they fit a cache.
+	// maxSubscribed is the maximum number of events in a page of a subscription. It limits
+	// the memory that a thousand subscriptions hold, and keeps a page in the CPU cache.
 	maxSubscribed = 256
 )
 
-// log is all events of a tenant in the order of their positions, which have no
-// gap. Those up to head never change and are read without a lock.
+// log holds all events of a tenant in the order of their positions, which have no gaps.
+// Events up to head never change and are read without a lock.
 type log struct {
-	mu     sync.Mutex                          // for appending
+	mu     sync.Mutex                          // held to append
 	head   atomic.Uint64                       // stored under mu
 	blocks atomic.Pointer[[][]*store.Recorded] // stored under mu, before head
-	wake   atomic.Pointer[chan struct{}]       // nil if nobody waits
+	wake   atomic.Pointer[chan struct{}]       // nil if no caller waits
 }
 
-// publish puts the events of st after version first at the end of the log, and
-// returns the position of the last one.
+// publish appends the events of st after version first to the log, and returns the
+// position of the last one.
 func (l *log) publish(st *stream, first uint64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,8 +44,7 @@ func (l *log) publish(st *stream, first uint64) uint64 {
 	return v.head
 }
 
-// put puts r at the end of v. Nobody sees it before head is stored. The caller holds
-// mu.
+// put appends r to v. Readers do not see it before head is stored. The caller holds mu.
 func (l *log) put(v *view, r *store.Recorded) {
 	block, index := v.head/blockSize, v.head%blockSize
 	switch {
@@ -55,7 +54,7 @@ func (l *log) put(v *view, r *store.Recorded) {
 	case block == uint64(len(v.blocks)):
 		v.blocks = append(v.blocks, make([]*store.Recorded, blockSize))
 		l.keep(v.blocks)
-	case index == uint64(len(v.blocks[block])): // of the first block: those who read have the old one
+	case index == uint64(len(v.blocks[block])): // in the first block: readers keep the old one
 		longer := make([]*store.Recorded, 4*index)
 		copy(longer, v.blocks[0])
 		v.blocks = [][]*store.Recorded{longer}
@@ -68,14 +67,14 @@ func (l *log) put(v *view, r *store.Recorded) {
 
 func (l *log) keep(blocks [][]*store.Recorded) { l.blocks.Store(&blocks) }
 
-// view is the log as it was at one moment.
+// view is a consistent view of the log at one moment.
 type view struct {
 	head   uint64
 	blocks [][]*store.Recorded
 }
 
 func (l *log) view() view {
-	head := l.head.Load() // before blocks, which then have all up to head
+	head := l.head.Load() // loaded before blocks, so that blocks contains every event up to head
 	if head == 0 {
 		return view{}
 	}
@@ -89,7 +88,7 @@ func (v view) at(position uint64) *store.Recorded {
 // at returns the event at position, which must be there.
 func (l *log) at(position uint64) *store.Recorded { return l.view().at(position) }
 
-// notify wakes all who wait. It costs one load if nobody does.
+// notify wakes all waiting callers. It costs one load if there are none.
 func (l *log) notify() {
 	if l.wake.Load() == nil {
 		return
@@ -99,7 +98,7 @@ func (l *log) notify() {
 	}
 }
 
-// waiting returns what is closed at the next notify.
+// waiting returns a channel that the next notify closes.
 func (l *log) waiting() <-chan struct{} {
 	for {
 		if wake := l.wake.Load(); wake != nil {
@@ -120,8 +119,8 @@ func (m *Store) Head(ctx context.Context) (uint64, error) {
 	return m.log.head.Load(), nil
 }
 
-// ReadAll is [store.Log.ReadAll]. No page has more than 1,024 events, and for no page is
-// the filter tried on more than 16,384 events.
+// ReadAll is [store.Log.ReadAll]. A page has at most 1,024 events, and examines at most
+// 16,384 events with the filter.
 func (m *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -136,7 +135,7 @@ func (m *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 }
 
 func (v view) read(o store.LogOptions) store.Page {
-	var short [16]*store.Recorded // live pages are
+	var short [16]*store.Recorded // pages of subscriptions that have caught up are this short
 	events := short[:0]
 	limit := pageLimit(o.Limit)
 	next := max(o.From, 1)
@@ -165,16 +164,16 @@ func (v view) readBackward(o store.LogOptions) store.Page {
 }
 
 // Subscribe is [store.Log.Subscribe]. The loop runs in the caller's goroutine, and the
-// store keeps nothing for it between pages. A page has at most 256 events. An empty page
-// comes first if there is nothing yet, and whenever Next moves past events that the filter
-// leaves out.
+// store keeps no state for it between pages. A page has at most 256 events. Subscribe
+// yields an empty page first if there are no events yet, and whenever Next moves past
+// events that do not match the filter.
 func (m *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {
 			yield(store.Page{}, &store.InvalidError{Field: "backward", Reason: "is not possible for a subscription"})
 			return
 		}
-		o := o // of this loop
+		o := o // one copy for each loop
 		if o.Limit >= 0 {
 			o.Limit = int(min(pageLimit(o.Limit), maxSubscribed))
 		}
@@ -197,11 +196,11 @@ func (m *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 	}
 }
 
-// wait returns when the log has gone on from head, ctx has ended or the store
+// wait returns when the head of the log is no longer head, ctx has ended or the store
 // is closed.
 func (m *Store) wait(ctx context.Context, head uint64) {
 	wake := m.log.waiting()
-	if m.log.head.Load() != head { // it went on before there was somebody to wake
+	if m.log.head.Load() != head { // the log grew before this call could be woken
 		return
 	}
 	select {

@@ -16,8 +16,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// model is what a tenant's store is, as plainly as can be: one list of events,
-// which is searched from its beginning for everything.
+// model is the simplest model of a tenant's store: one list of events, which each
+// operation searches from the beginning.
 type model struct {
 	log         []store.Recorded
 	snapshots   map[string]store.Snapshot
@@ -75,7 +75,7 @@ func (m *model) append(
 	return store.Appended{Version: version, Position: uint64(len(m.log))}, nil
 }
 
-// replay returns the last of events if they are recorded in s, in a row.
+// replay returns the last of events if they are recorded in s one after another.
 func (m *model) replay(s store.Stream, events []store.Event) (last store.Recorded, ok bool) {
 	for i, e := range events {
 		r, ok := m.byID(e.ID)
@@ -87,7 +87,7 @@ func (m *model) replay(s store.Stream, events []store.Event) (last store.Recorde
 	return last, true
 }
 
-// part returns the events of list from number from on, and what number each has.
+// part returns the events of list, beginning with number from, and their numbers.
 func part(list []store.Recorded, from uint64, backward bool, number func(store.Recorded) uint64) []store.Recorded {
 	list = slices.Clone(list)
 	if backward {
@@ -108,7 +108,7 @@ func matching(f store.Filter, list []store.Recorded) []store.Recorded {
 	})
 }
 
-// checkPage checks what page says against want, all there is to come.
+// checkPage compares page with want, which is everything from there to the end.
 func checkPage(t rapid.TB, what string, page store.Page, want []store.Recorded, limit int, head uint64) {
 	t.Helper()
 	if limit == 0 {
@@ -122,7 +122,7 @@ func checkPage(t rapid.TB, what string, page store.Page, want []store.Recorded, 
 	case page.Head != head:
 		t.Fatalf("%s has Head %d, want %d", what, page.Head, head)
 	case page.End && len(page.Events) != len(want):
-		t.Fatalf("%s has End set after %d events, there are %d", what, len(page.Events), len(want))
+		t.Fatalf("%s has End set after %d of %d events", what, len(page.Events), len(want))
 	}
 	for i, got := range page.Events {
 		if !reflect.DeepEqual(got, want[i]) {
@@ -185,7 +185,8 @@ func (x *machine) drawEvent(t *rapid.T) store.Event {
 	return e
 }
 
-// drawBatch returns new events, or recorded ones, as they were or nearly.
+// drawBatch returns new events, or recorded events, either unchanged or slightly
+// changed.
 func (x *machine) drawBatch(t *rapid.T, m *model, s store.Stream) []store.Event {
 	var batch []store.Event
 	own := m.stream(s)
@@ -232,7 +233,7 @@ func (x *machine) Append(t *rapid.T) {
 	batch := x.drawBatch(t, m, s)
 	x.now = x.now.Add(time.Second)
 	if err := store.ValidateAppend(s, expected, batch); err != nil {
-		t.Skip("an id stands twice in the batch")
+		t.Skip("the batch repeats an id")
 	}
 	got, err := st.Append(t.Context(), s, expected, batch)
 	want, wantErr := m.append(s, expected, batch, x.now)
@@ -267,7 +268,7 @@ func (x *machine) Read(t *rapid.T) {
 	}
 }
 
-// checkLastNext checks where the page that began at from says to go on.
+// checkLastNext checks the Next of the last page, which began at from.
 func checkLastNext(t *rapid.T, page store.Page, from uint64, backward bool) {
 	want := max(page.Head+1, from)
 	if backward {
@@ -307,7 +308,7 @@ func (x *machine) ReadAll(t *rapid.T) {
 			return
 		}
 		if !o.Backward && page.Next <= o.From || o.Backward && o.From > 0 && page.Next >= o.From {
-			t.Fatalf("ReadAll(%+v).Next = %d: it does not go on", o, page.Next)
+			t.Fatalf("ReadAll(%+v).Next = %d: it makes no progress", o, page.Next)
 		}
 		o.From = page.Next
 	}
@@ -329,7 +330,7 @@ func (x *machine) Snapshot(t *rapid.T) {
 		t.Fatalf("SaveSnapshot(%+v) = %v", given, err)
 	}
 	scribble(given.Data)
-	for range 2 { // the second time after the first result was changed
+	for range 2 { // the second time after changing the first result
 		got, ok, err := st.LoadSnapshot(t.Context(), snap.Stream, snap.Schema)
 		if want := m.snapshots[key]; !ok || err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("LoadSnapshot(%s, %s) = %+v, %t, %v, want %+v", snap.Stream, snap.Schema, got, ok, err, want)

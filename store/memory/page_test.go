@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// readers read a whole stream in pages, in each way there is.
+// readers returns the ways to read a whole stream in pages.
 func readers() map[string]store.ReadOptions {
 	return map[string]store.ReadOptions{
 		"lent":     {ReadOnly: true},
@@ -22,7 +22,7 @@ func readers() map[string]store.ReadOptions {
 	}
 }
 
-// whole reads s page by page, by o, and returns the versions.
+// whole reads s page by page with o, and returns the versions.
 func whole(t rapid.TB, st store.Store, s store.Stream, o store.ReadOptions) (versions []uint64) {
 	t.Helper()
 	for {
@@ -35,7 +35,7 @@ func whole(t rapid.TB, st store.Store, s store.Stream, o store.ReadOptions) (ver
 				t.Fatalf("Read(%+v): version %d is %q, want %q", o, r.Version, r.ID, want)
 			}
 			if len(r.Data) != cap(r.Data) {
-				t.Fatalf("Read(%+v): the data of version %d has room for more", o, r.Version)
+				t.Fatalf("Read(%+v): the data of version %d has spare capacity", o, r.Version)
 			}
 			versions = append(versions, r.Version)
 		}
@@ -79,7 +79,7 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// TestPagesAreBounded reads with a limit above what a page may hold.
+// TestPagesAreBounded reads with a limit that is larger than the longest page.
 func TestPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")
@@ -117,7 +117,7 @@ func TestScanIsBounded(t *testing.T) {
 			page := mustReadAll(t, m, o)
 			pages++
 			if step := max(page.Next, from) - min(page.Next, from); !page.End && from > 0 && step > 1<<14 {
-				t.Errorf("%q: page %d looked at %d events", tt.prefix, pages, step)
+				t.Errorf("%q: page %d examined %d events", tt.prefix, pages, step)
 			}
 			if page.End {
 				if len(page.Events) != 1 || page.Events[0].Stream.ID != tt.prefix {
@@ -139,7 +139,7 @@ func TestCopies(t *testing.T) {
 	given := some("e", 3)
 	mustAppend(t, m, s, given...)
 	want := mustRead(t, m, s, store.ReadOptions{})
-	for i, e := range some("e", 3) { // nothing that the store could share
+	for i, e := range some("e", 3) { // copies that the store cannot share
 		want.Events[i].Data, want.Events[i].Meta = e.Data, e.Meta
 	}
 	spoil := func(e *store.Event) {
@@ -179,8 +179,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestLentPages holds lent pages while the stream grows: they stay as they are.
-// The race detector sees to the rest.
+// TestLentPages holds pages that are views while the stream grows: they must not
+// change. The race detector finds unsynchronized writes.
 func TestLentPages(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")
@@ -198,7 +198,7 @@ func TestLentPages(t *testing.T) {
 					return
 				}
 				if len(page.Events) != cap(page.Events) {
-					t.Errorf("a lent page of %d events has room for %d", len(page.Events), cap(page.Events))
+					t.Errorf("a page of %d events that is a view has capacity for %d", len(page.Events), cap(page.Events))
 				}
 				pages, from = append(pages, page), page.Next
 			}
@@ -224,7 +224,8 @@ func TestLentPages(t *testing.T) {
 	readers.Wait()
 }
 
-// TestLentPagesCostNothing is what the replay of long streams stands on.
+// TestLentPagesCostNothing checks that pages that are views allocate nothing, which
+// keeps the replay of long streams fast.
 func TestLentPagesCostNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all of the process
 	m, s, ctx := memory.New(), account("a"), t.Context()
 	mustAppend(t, m, s, some("e", 1000)...)

@@ -9,9 +9,9 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestSpread grows tenants from one stream to many while several clients append, read and
-// make transactions: nothing is lost where the streams and ids of a tenant move from one
-// lock to many.
+// TestSpread grows tenants from one stream to many while several clients append, read
+// and run transactions. Nothing may be lost when the streams and ids of a tenant move
+// from one lock to many.
 func TestSpread(t *testing.T) {
 	t.Parallel()
 	const clients, each = 4, 40
@@ -51,7 +51,7 @@ func TestSpread(t *testing.T) {
 		if len(page.Events) != clients*each || page.Head != clients*each {
 			t.Fatalf("the log has %d events and head %d, want %d", len(page.Events), page.Head, clients*each)
 		}
-		for _, e := range page.Events { // each id is known, and each stream is found
+		for _, e := range page.Events { // each id is known, and each stream can be read
 			again := store.Event{ID: e.ID, Type: "Noted"}
 			if got, err := tenant.Append(t.Context(), e.Stream, store.Any, []store.Event{again}); err != nil || !got.Replayed || got.Version != e.Version {
 				t.Fatalf("append of %s again = %+v, %v; want version %d, replayed", e.ID, got, err, e.Version)

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// maxPage is how many events a page holds at most, so that no call copies
-// without end.
+// maxPage is the maximum number of events in a page, so that no call copies without
+// limit.
 const maxPage = 1024
 
 var (
@@ -35,29 +35,29 @@ type Store struct {
 	snapshots   kept[snapshotKey, store.Snapshot]
 	checkpoints kept[string, store.Checkpoint]
 	documents   documents
-	turn        chan struct{} // has one while a transaction runs, or a checkpoint is saved
-	updating    atomic.Uint64 // the goroutine of the Update that runs, 0 if none does
+	turn        chan struct{} // holds a token while a transaction runs or a checkpoint is saved
+	updating    atomic.Uint64 // the goroutine of the running Update, 0 if there is none
 	claims      claims
 	leases      leases
 }
 
-// backend is what the stores of all tenants share.
+// backend holds what the stores of all tenants share.
 type backend struct {
 	now     func() time.Time
 	closed  atomic.Bool
-	done    chan struct{} // closed by the one who sets closed
+	done    chan struct{} // closed by the call that sets closed
 	mu      sync.Mutex
 	tenants map[string]*Store // guarded by mu
 }
 
-// Option is a setting of [New].
+// Option is an option of [New].
 type Option interface{ apply(b *backend) }
 
 type clock func() time.Time
 
 func (c clock) apply(b *backend) { b.now = c }
 
-// WithClock sets the clock for the time of recording and for leases. It must be safe for
+// WithClock sets the clock for recording times and leases. It must be safe for
 // concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return clock(now) }
 
@@ -74,7 +74,7 @@ func New(options ...Option) *Store {
 	return b.tenant(store.DefaultTenant)
 }
 
-// tenant returns the store of tenant id, the same one each time.
+// tenant returns the store of tenant id, the same one for every call.
 func (b *backend) tenant(id string) *Store {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +86,7 @@ func (b *backend) tenant(id string) *Store {
 	return m
 }
 
-// Tenant returns the store of tenant id, the same one each time. It returns an
+// Tenant returns the store of tenant id, the same one for every call. It returns an
 // *[store.InvalidError] if id is not a valid tenant, and [store.ErrClosed] after Close.
 func (m *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
@@ -98,9 +98,10 @@ func (m *Store) Tenant(id string) (store.Store, error) {
 	return m.backend.tenant(id), nil
 }
 
-// Close ends the stores of all tenants of the backend. Subscriptions yield
-// [store.ErrClosed] last, and every later call returns it. Close does not wait for the
-// loops over subscriptions. It always returns nil, and you can call it again.
+// Close closes the stores of all tenants of the backend. Subscriptions yield
+// [store.ErrClosed] last, and every later call returns it. Close does not wait for
+// loops over subscriptions to end. It always returns nil. You can call it more than
+// once.
 func (m *Store) Close() error {
 	if m.backend.closed.CompareAndSwap(false, true) {
 		close(m.backend.done)
@@ -115,7 +116,7 @@ func (m *Store) Append(
 	return m.append(ctx, s, expected, events, nil)
 }
 
-// append is AppendClaiming of claims that are valid.
+// append is AppendClaiming with valid claims.
 func (m *Store) append(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
@@ -136,21 +137,22 @@ func (m *Store) append(
 	return appended, err
 }
 
-// batch is the arguments of an append, with what can be made before any lock.
+// batch holds the arguments of an append, and what can be prepared before taking a
+// lock.
 type batch struct {
 	stream   store.Stream
 	expected store.Expected
 	events   []store.Event
 	claims   []store.Claim
-	data     []byte // a copy of the Data of all events, one after the other
+	data     []byte // a copy of the Data of all events, joined
 	at       time.Time
 }
 
-// record appends b, or finds it recorded. Locks are taken in one order: the
-// shard of the stream, the shards of the ids upwards, the claims, the log. All
-// are held until the end, so nobody sees less than the whole append, and a reader
-// who saw an event in the log finds it in its stream. While a transaction appends,
-// record waits for its end, or that of ctx.
+// record appends b, or finds that it is already recorded. It takes locks in this order:
+// the shard of the stream, the shards of the ids in ascending order, the claims, the
+// log. It holds all of them until the end, so nobody sees a part of the append, and a
+// reader that has seen an event in the log also finds it in its stream. While a
+// transaction appends, record waits until it or ctx ends.
 func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	var few [16]uint64
 	hashes := m.ids.hashes(few[:0], b.events)
@@ -188,7 +190,7 @@ func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	return store.Appended{Version: st.version, Position: position}, nil
 }
 
-// enter locks the shard of the streams with this hash, to append to one of them.
+// enter locks the shard of the streams with this hash, for an append to one of them.
 func (m *Store) enter(ctx context.Context, hash uint64) (*streamShard, error) {
 	for {
 		shard := m.streams.enter(hash)
@@ -214,9 +216,9 @@ func (m *Store) enter(ctx context.Context, hash uint64) (*streamShard, error) {
 	}
 }
 
-// replay returns where b is recorded, all of it and one event after the other.
-// It is a *store.DuplicateError if it is not; taken has the first id of b that
-// is recorded.
+// replay returns the recorded version and position of b if all its events are recorded
+// one after another. Otherwise it returns a *store.DuplicateError; taken is the event
+// that has the first recorded id of b.
 func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appended, error) {
 	duplicate := &store.DuplicateError{Stream: b.stream, EventID: taken.ID, In: taken.Stream, Version: taken.Version}
 	if taken.Stream != b.stream {
@@ -233,8 +235,9 @@ func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appen
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
 }
 
-// Read is [store.Store.Read]. A forward read with ReadOnly allocates nothing and copies
-// nothing: the page is a view of the store's memory. No page has more than 1,024 events.
+// Read is [store.Store.Read]. A forward read with ReadOnly allocates and copies
+// nothing: the page is a view of the store's memory. No page has more than 1,024
+// events.
 func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -244,7 +247,7 @@ func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	}
 	st, ok := m.streams.view(s)
 	if !ok {
-		if err := s.Validate(); err != nil { // a stream that exists is valid
+		if err := s.Validate(); err != nil { // a name that is found is valid
 			return store.Page{}, err
 		}
 	}
@@ -258,7 +261,7 @@ func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	return st.read(max(o.From, 1), limit), nil
 }
 
-// pageLimit returns how many events a page with this Limit may have.
+// pageLimit returns the maximum number of events of a page with this Limit.
 func pageLimit(limit int) uint64 {
 	if limit == 0 {
 		limit = store.DefaultLimit
@@ -266,8 +269,8 @@ func pageLimit(limit int) uint64 {
 	return uint64(min(limit, maxPage))
 }
 
-// ready returns why nothing can be done: what ctx ended with, or the store is
-// closed.
+// ready returns the error of ctx if it has ended, ErrClosed if the store is closed, and
+// nil otherwise.
 func (m *Store) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -278,7 +281,7 @@ func (m *Store) ready(ctx context.Context) error {
 	return nil
 }
 
-// joinData returns the Data of all events in one buffer, nil if there is none.
+// joinData returns the Data of all events in one buffer, or nil if there is none.
 func joinData(events []store.Event) []byte {
 	size := 0
 	for i := range events {
@@ -294,14 +297,14 @@ func joinData(events []store.Event) []byte {
 	return data
 }
 
-// copies returns copies of events that share nothing with them but what Value
-// holds.
+// copies returns copies of events that share nothing with the originals except their
+// Value.
 func copies(events []*store.Recorded) []store.Recorded {
 	size := 0
 	for _, e := range events {
 		size += len(e.Data)
 	}
-	var data []byte // of all events, in one allocation
+	var data []byte // data of all events, in one allocation
 	if size > 0 {
 		data = make([]byte, 0, size)
 	}

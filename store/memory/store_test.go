@@ -64,7 +64,8 @@ func TestTenant(t *testing.T) {
 	}
 }
 
-// TestTenantsAreApart does the same in two tenants: neither sees the other.
+// TestTenantsAreApart does the same in two tenants and checks that neither sees the
+// other.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	m, s, ctx := memory.New(), account("a"), t.Context()
@@ -90,7 +91,7 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 }
 
-// TestRefusedAppend leaves no trace, whatever it was refused for.
+// TestRefusedAppend checks that a refused append leaves no trace, whatever the reason.
 func TestRefusedAppend(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")
@@ -113,7 +114,7 @@ func TestRefusedAppend(t *testing.T) {
 		"conflict, new":   {stream: account("new"), expected: store.Exists, want: store.ErrConflict},
 		"taken last":      {events: append(some("f", 1), taken[1]), want: &store.DuplicateError{Stream: s, EventID: "e-1", In: s, Version: 2}},
 		"taken elsewhere": {stream: account("new"), events: taken, want: &store.DuplicateError{Stream: account("new"), EventID: "e-0", In: s, Version: 1}},
-		"not in a row":    {events: []store.Event{taken[0], taken[2]}, want: store.ErrDuplicate},
+		"not consecutive": {events: []store.Event{taken[0], taken[2]}, want: store.ErrDuplicate},
 		"beyond the end":  {events: append(some("e", 4), fresh[0]), want: store.ErrDuplicate},
 		"other data":      {events: otherData, want: store.ErrDuplicate},
 		"taken, conflict": {expected: store.NoStream, events: otherData, want: store.ErrDuplicate},
@@ -137,13 +138,13 @@ func TestRefusedAppend(t *testing.T) {
 		}
 	}
 	if page := mustRead(t, m, account("new"), store.ReadOptions{}); page.Head != 0 || !page.End || page.Next != 1 {
-		t.Errorf("the stream that nothing was recorded in is %+v", page)
+		t.Errorf("a stream without recorded events is %+v", page)
 	}
 	if head := mustReadAll(t, m, store.LogOptions{}).Head; head != 4 {
 		t.Errorf("the head of the log is %d, want 4", head)
 	}
 	if _, err := m.Append(t.Context(), account("new"), store.NoStream, fresh); err != nil {
-		t.Errorf("Append() of what was refused = %v", err)
+		t.Errorf("Append() of refused events = %v", err)
 	}
 }
 
@@ -155,7 +156,7 @@ func first(pages iter.Seq2[store.Page, error]) error {
 	return errors.New("no page")
 }
 
-// calls are all methods that can end with ErrClosed or what a context ended with.
+// calls returns all methods that can return ErrClosed or the error of an ended context.
 func calls(m *memory.Store) map[string]func(ctx context.Context) error {
 	s := account("a")
 	return map[string]func(ctx context.Context) error{
@@ -230,7 +231,7 @@ func TestEndedContext(t *testing.T) {
 	defer cancel()
 	for name, call := range calls(m) {
 		if err := call(late); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s() = %v, want what the context ended with", name, err)
+			t.Errorf("%s() = %v, want the error of the context", name, err)
 		}
 	}
 	for name, call := range calls(m) {
@@ -271,12 +272,13 @@ func TestInvalid(t *testing.T) {
 	for name, tt := range tests {
 		var invalid *store.InvalidError
 		if !errors.As(tt.err, &invalid) || invalid.Field != tt.field {
-			t.Errorf("%s: %v, want an *InvalidError of %s", name, tt.err, tt.field)
+			t.Errorf("%s: %v, want an *InvalidError about %s", name, tt.err, tt.field)
 		}
 	}
 }
 
-// TestFarFrom asks for what can never be there: it is empty, and it ends.
+// TestFarFrom reads from positions far beyond the end: the page is empty, and the read
+// returns.
 func TestFarFrom(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")
@@ -302,8 +304,8 @@ func TestFarFrom(t *testing.T) {
 	}
 }
 
-// TestConcurrent has writers that share streams, ids and whole batches, and
-// readers of the log: each batch is recorded once, and nothing moves.
+// TestConcurrent runs writers that share streams, ids and whole batches, and readers of
+// the log. Each batch must be recorded once, and events must never move.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	const writers, batches, size = 4, 150, 5
@@ -324,7 +326,8 @@ func TestConcurrent(t *testing.T) {
 				if !a.Replayed {
 					fresh[w]++
 				}
-				// Ids of many shards in the other order, in another stream: refused.
+				// Use ids of many shards, in reverse order and in another stream. The append is
+				// refused.
 				slices.Reverse(events)
 				_, err = m.Append(ctx, account("other"), store.Any, events)
 				if !errors.Is(err, store.ErrDuplicate) {
@@ -373,8 +376,8 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestBatchesAreWhole has writers of many batches, each with a stream and ids of
-// its own, so that they meet in the log only: there the batches do not mix.
+// TestBatchesAreWhole runs writers of many batches, each with its own stream and ids,
+// so that they share only the log. Batches must not mix there.
 func TestBatchesAreWhole(t *testing.T) {
 	t.Parallel()
 	const writers, batches, size = 4, 5000, 2
@@ -406,8 +409,8 @@ func TestBatchesAreWhole(t *testing.T) {
 	}
 }
 
-// TestManyIDs has more ids than there are different slots for them: an id is not
-// taken because another one looks like it.
+// TestManyIDs appends more ids than there are different slot values for them. An id
+// must not count as taken because another id has the same slot value.
 func TestManyIDs(t *testing.T) {
 	t.Parallel()
 	m, batch := memory.New(), make([]store.Event, store.MaxBatch)
@@ -426,7 +429,8 @@ func TestManyIDs(t *testing.T) {
 	}
 }
 
-// TestOneWinner has many appends expect the same version: one is recorded.
+// TestOneWinner runs many appends that expect the same version, and checks that one of
+// them is recorded.
 func TestOneWinner(t *testing.T) {
 	t.Parallel()
 	m, s := memory.New(), account("a")

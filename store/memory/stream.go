@@ -10,34 +10,34 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// shards is over how many locks the streams, and the ids, of a tenant are spread once it
-// has more than a few of them. A set of shards of the ids is a uint64.
+// shards is the number of locks over which a tenant with more than a few streams or ids
+// spreads them. A set of id shards is a uint64.
 const shards = 64
 
-// fewStreams is how many streams a tenant keeps behind one lock, because many tenants
-// have no more.
+// fewStreams is the number of streams that a tenant keeps behind one lock. Many tenants
+// never have more.
 const fewStreams = 8
 
-// streams are the streams of a tenant.
+// streams holds the streams of a tenant.
 type streams struct {
 	seed  maphash.Seed
 	table atomic.Pointer[streamTable] // replaced once, by spread
 }
 
-// streamTable is the streams over one lock, or over many.
+// streamTable holds streams behind one lock, or behind many.
 type streamTable struct {
 	shards []streamShard // one, or as many as shards
-	mask   uint64        // of the bits of a hash that say which
+	mask   uint64        // selects the bits of a hash that are the shard's index
 }
 
-// streamShard is some of the streams, by the hash of their ids: a hash that is made
-// once, and compared as a number, is half the price of a look-up.
+// streamShard holds some of the streams, by the hash of their ids. Hashing once and
+// comparing the hashes as numbers halves the cost of a lookup.
 type streamShard struct {
 	mu      sync.Mutex
 	streams map[uint64]*stream // guarded by mu, as are the streams
-	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil: none does
-	moved   bool               // guarded by mu; the streams are in another table
-	_       [32]byte           // a cache line for each shard
+	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil if there is none
+	moved   bool               // guarded by mu; the streams are in another table now
+	_       [32]byte           // fills a cache line
 }
 
 func newStreams() *streams {
@@ -46,7 +46,8 @@ func newStreams() *streams {
 	return x
 }
 
-// hash is that of the id, because few streams of different types share one.
+// hash returns the hash of the id alone, because streams of different types seldom
+// share an id.
 func (x *streams) hash(name store.Stream) uint64 { return maphash.String(x.seed, name.ID) }
 
 func (t *streamTable) of(hash uint64) *streamShard { return &t.shards[hash&t.mask] }
@@ -63,9 +64,9 @@ func (x *streams) enter(hash uint64) *streamShard {
 	}
 }
 
-// spread moves the streams of shard, whose lock the caller holds and no transaction, into
-// a table of many shards, if they are too many for one. If it does, the caller must enter
-// again.
+// spread moves the streams of shard into a table of many shards, if there are too many
+// for one shard. The caller holds the shard's lock, and no transaction may be active.
+// If spread returns true, the caller must enter again.
 func (x *streams) spread(shard *streamShard) bool {
 	if len(x.table.Load().shards) > 1 || len(shard.streams) < fewStreams {
 		return false
@@ -79,8 +80,8 @@ func (x *streams) spread(shard *streamShard) bool {
 	return true
 }
 
-// hold keeps everybody but a transaction from appending until held is closed; nil ends
-// that. When it returns, no other append is under way.
+// hold keeps everyone except the transaction from appending until held is closed; nil
+// ends that. When hold returns, no other append is in progress.
 func (x *streams) hold(held chan struct{}) {
 	t := x.lock()
 	defer t.unlock()
@@ -89,7 +90,7 @@ func (x *streams) hold(held chan struct{}) {
 	}
 }
 
-// lock locks all shards, and returns their table.
+// lock locks all shards, and returns the table.
 func (x *streams) lock() *streamTable {
 	for {
 		t := x.table.Load()
@@ -109,8 +110,8 @@ func (t *streamTable) unlock() {
 	}
 }
 
-// view returns the stream called name as it is now, and false, with one that has
-// no events, if there is none.
+// view returns the current state of the stream called name. If there is none, it
+// returns a stream without events, and false.
 func (x *streams) view(name store.Stream) (streamView, bool) {
 	hash := x.hash(name)
 	shard := x.enter(hash)
@@ -124,7 +125,7 @@ func (x *streams) view(name store.Stream) (streamView, bool) {
 	return view, true
 }
 
-// find returns the stream called name, nil if there is none. The caller holds mu.
+// find returns the stream called name, or nil if there is none. The caller holds mu.
 func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 	st := x.streams[hash]
 	for st != nil && st.first[0].Stream != name {
@@ -133,7 +134,7 @@ func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 	return st
 }
 
-// add puts a new stream into the shard. The caller holds mu and will append.
+// add adds a new stream to the shard. The caller holds mu and appends to it.
 func (x *streamShard) add(hash uint64, name store.Stream) *stream {
 	st := &stream{next: x.streams[hash]}
 	st.first[0].Stream = name
@@ -148,39 +149,40 @@ func (x *streamShard) put(hash uint64, st *stream) {
 	x.streams[hash] = st
 }
 
-// stream is the events of one stream. They never change once version covers them.
-// While there is one only, it is in the stream itself, because many streams have no
-// more; its Stream is the name.
+// stream holds the events of one stream. An event never changes once version includes
+// it. A single event is stored in the stream itself, because many streams have no more;
+// its Stream field is the stream's name.
 type stream struct {
-	next    *stream // whose id has the same hash
+	next    *stream // another stream whose id has the same hash
 	version uint64
-	chunks  [][]store.Recorded // filled up to version; nil: the only event is first
+	chunks  [][]store.Recorded // filled up to version; nil if there is only first
 	first   [1]store.Recorded
 }
 
-// streamView is a stream as it was at one moment, which can be read without a lock.
+// streamView is the state of a stream at one moment. It can be read without a lock.
 type streamView struct {
 	version uint64
 	chunks  [][]store.Recorded
 	first   []store.Recorded
 }
 
-// view returns st as it is now. The caller holds the shard's lock.
+// view returns the current state of st. The caller holds the shard's lock.
 func (st *stream) view() streamView {
 	return streamView{st.version, st.chunks, st.first[:]}
 }
 
-// A page that is lent ends at the end of a chunk, so chunks should be long; but most
-// streams are short, and memory is most of the price of an append. So the first chunk is
-// short, each of the next makes the stream four times as long, up to 1024 events, and
-// those after that have as many events as a page by default. Chunks are never moved.
+// A page that is a view ends at the end of a chunk, so chunks should be long. But most
+// streams are short, and memory is most of the cost of an append. So the first chunk is
+// short, each of the next ones makes the stream four times as long, up to 1024 events,
+// and each later chunk holds as many events as a default page. Chunks are never moved.
 const (
 	shortChunks = 5
-	shortEvents = 1 << (2 * shortChunks) // in all of them
+	shortEvents = 1 << (2 * shortChunks) // events in all short chunks
 	chunkSize   = store.DefaultLimit
 )
 
-// locate returns the chunk, and the index in it, of the event after version.
+// locate returns the chunk that holds the event after version, and its index in that
+// chunk.
 func locate(version uint64) (chunk, index uint64) {
 	if version >= shortEvents {
 		version -= shortEvents
@@ -193,7 +195,7 @@ func locate(version uint64) (chunk, index uint64) {
 	return chunk, version - 1<<(2*chunk)
 }
 
-// sizeOf returns how many events chunk has room for.
+// sizeOf returns the number of events that fit into chunk.
 func sizeOf(chunk uint64) uint64 {
 	switch {
 	case chunk >= shortChunks:
@@ -204,7 +206,7 @@ func sizeOf(chunk uint64) uint64 {
 	return 3 << (2 * chunk)
 }
 
-// head returns the version of the stream, 0 if there is none.
+// head returns the version of the stream, or 0 if it has no events.
 func (st *stream) head() uint64 {
 	if st == nil {
 		return 0
@@ -226,8 +228,8 @@ func (v *streamView) at(version uint64) *store.Recorded {
 	return &v.chunk(chunk)[index]
 }
 
-// fill adds the events of b. The caller holds the shard's lock, and assigns the
-// positions before it lets it go.
+// fill appends the events of b. The caller holds the shard's lock, and assigns the
+// positions before it unlocks.
 func (st *stream) fill(b *batch) {
 	data := b.data
 	for i := range b.events {
@@ -240,7 +242,7 @@ func (st *stream) fill(b *batch) {
 	}
 }
 
-// grow adds an event, which is to be filled in.
+// grow appends an event and returns it for the caller to fill in.
 func (st *stream) grow() *store.Recorded {
 	chunk, index := locate(st.version)
 	st.version++
@@ -256,7 +258,7 @@ func (st *stream) grow() *store.Recorded {
 	return &st.chunks[chunk][index]
 }
 
-// complete fills in what e leaves to the store, and copies its headers.
+// complete fills in the fields of e that are left to the store, and copies its headers.
 func complete(e *store.Event, b *batch) {
 	if len(e.Data) == 0 {
 		e.Data = nil
@@ -276,8 +278,8 @@ func complete(e *store.Event, b *batch) {
 	}
 }
 
-// lend returns the page from version from on, at most up to the end of its
-// chunk, without a copy.
+// lend returns a page that begins at version from and ends, at the latest, at the end
+// of its chunk. The page is a view, not a copy.
 func (v *streamView) lend(from, limit uint64) store.Page {
 	if from > v.version {
 		return v.forward(nil, from)
@@ -288,7 +290,7 @@ func (v *streamView) lend(from, limit uint64) store.Page {
 	return v.forward(events[index:end:end], from+end-index)
 }
 
-// read returns a copy of the page from version from on.
+// read returns a copy of the page that begins at version from.
 func (v *streamView) read(from, limit uint64) store.Page {
 	if from > v.version {
 		return v.forward(nil, from)
@@ -300,12 +302,13 @@ func (v *streamView) read(from, limit uint64) store.Page {
 	return v.forward(copies(events), from+uint64(len(events)))
 }
 
-// forward returns the page of events, which are those before next.
+// forward returns the page with events, which end just before version next.
 func (v *streamView) forward(events []store.Recorded, next uint64) store.Page {
 	return store.Page{Events: events, Head: v.version, Next: next, End: next > v.version}
 }
 
-// readBackward returns a copy of the page from version from down; 0 is the last.
+// readBackward returns a copy of the page that goes backward from version from; 0 means
+// the last version.
 func (v *streamView) readBackward(from, limit uint64) store.Page {
 	if from == 0 || from > v.version {
 		from = v.version

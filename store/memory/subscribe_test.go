@@ -16,22 +16,22 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// follower is a loop over a subscription that notes what it was told. Its fields
-// are read when the loop has ended, or all others wait.
+// follower is a loop over a subscription that records what it receives. Read its fields
+// only after the loop has ended, or while all goroutines are blocked.
 type follower struct {
-	positions []uint64 // of the events
-	nexts     []uint64 // of the pages
-	empty     int      // pages
-	caughtUp  int      // pages with End set
-	err       error    // what ended the loop
+	positions []uint64 // positions of the events
+	nexts     []uint64 // Next of each page
+	empty     int      // number of empty pages
+	caughtUp  int      // number of pages with End set
+	err       error    // the error that ended the loop
 }
 
-// follow runs the loop until it is ended.
+// follow runs the loop until the subscription ends.
 func (f *follower) follow(ctx context.Context, m *memory.Store, o store.LogOptions) {
 	for page, err := range m.Subscribe(ctx, o) {
 		if err != nil {
 			f.err = err
-			continue // it is the last
+			continue // the error is the last item
 		}
 		for i := range page.Events {
 			f.positions = append(f.positions, page.Events[i].Position)
@@ -46,7 +46,7 @@ func (f *follower) follow(ctx context.Context, m *memory.Store, o store.LogOptio
 	}
 }
 
-// run calls f in a goroutine of the bubble, and waits until it can only wait.
+// run calls f in a goroutine of the bubble, and waits until all goroutines are blocked.
 func run(all *sync.WaitGroup, f func()) {
 	all.Go(f)
 	synctest.Wait()
@@ -66,7 +66,7 @@ func TestSubscribe(t *testing.T) {
 		m, all, f := memory.New(), sync.WaitGroup{}, follower{}
 		run(&all, func() { f.follow(ctx, m, store.LogOptions{}) })
 		if f.caughtUp != 1 || f.empty != 1 {
-			t.Errorf("an empty log is told by %d pages, %d of them say so", len(f.nexts), f.caughtUp)
+			t.Errorf("an empty log yields %d pages, %d of them with End set", len(f.nexts), f.caughtUp)
 		}
 		for i := range 3 {
 			mustAppend(t, m, account("a"), some(strconv.Itoa(i), 2)...)
@@ -76,7 +76,7 @@ func TestSubscribe(t *testing.T) {
 			}
 		}
 		if f.empty != 1 {
-			t.Errorf("%d empty pages, want the first one only", f.empty)
+			t.Errorf("%d empty pages, want only the first", f.empty)
 		}
 		cancel()
 		all.Wait()
@@ -99,11 +99,11 @@ func TestSubscribeFrom(t *testing.T) {
 		mustAppend(t, m, account("b"), some("2", 3)...)
 		synctest.Wait()
 		if want := []uint64{5, 6}; !slices.Equal(ahead.positions, want) || !slices.Equal(ahead.nexts, []uint64{5, 7}) {
-			t.Errorf("from 5: %v by pages with Next %v, want %v", ahead.positions, ahead.nexts, want)
+			t.Errorf("from 5: %v in pages with Next %v, want %v", ahead.positions, ahead.nexts, want)
 		}
 		if want := []uint64{4, 5, 6}; !slices.Equal(filtered.positions, want) ||
 			!slices.Equal(filtered.nexts, []uint64{1, 4, 7}) {
-			t.Errorf("filtered: %v by pages with Next %v, want %v", filtered.positions, filtered.nexts, want)
+			t.Errorf("filtered: %v in pages with Next %v, want %v", filtered.positions, filtered.nexts, want)
 		}
 		if err := m.Close(); err != nil {
 			t.Error(err)
@@ -117,8 +117,8 @@ func TestSubscribeFrom(t *testing.T) {
 	})
 }
 
-// TestSubscribeModel has subscriptions that begin anywhere, before and while
-// appends go on, and stop anywhere to go on from the Next of their last page.
+// TestSubscribeModel runs subscriptions that begin anywhere, before and during appends.
+// They stop anywhere and resume at the Next of their last page.
 func TestSubscribeModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -175,8 +175,9 @@ func TestSubscribeModel(t *testing.T) {
 	})
 }
 
-// TestSubscribers has a thousand, some of them stuck in their loops: the others
-// have every event, appends wait for nobody, and all end with their context.
+// TestSubscribers runs a thousand subscriptions, some of them blocked in their loops.
+// The others receive every event, appends do not wait for subscribers, and all end with
+// their context.
 func TestSubscribers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -228,8 +229,8 @@ func TestSubscribers(t *testing.T) {
 	})
 }
 
-// TestSubscribeUnderLoad has writers and subscribers at full speed, without a
-// bubble: nothing is lost where catching up turns into waiting.
+// TestSubscribeUnderLoad runs writers and subscribers at full speed, without a bubble.
+// Nothing may be lost at the moment when catching up turns into waiting.
 func TestSubscribeUnderLoad(t *testing.T) {
 	t.Parallel()
 	const writers, appends, subscribers = 3, 400, 8
@@ -266,7 +267,7 @@ func TestSubscribeUnderLoad(t *testing.T) {
 	all.Wait()
 }
 
-// TestSubscribeInALoop has the body end things from the inside.
+// TestSubscribeInALoop ends subscriptions in different ways from within the loop body.
 func TestSubscribeInALoop(t *testing.T) {
 	t.Parallel()
 	m := memory.New()
@@ -274,12 +275,12 @@ func TestSubscribeInALoop(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the panic did not come out of the loop")
+				t.Error("the panic did not leave the loop")
 			}
 		}()
 		for _, err := range m.Subscribe(t.Context(), store.LogOptions{}) {
 			if err == nil {
-				panic("in the body")
+				panic("in the loop body")
 			}
 		}
 	}()
@@ -298,11 +299,11 @@ func TestSubscribeInALoop(t *testing.T) {
 	}
 }
 
-// mustAppendUnlessClosed appends from within a loop: no lock is held there.
+// mustAppendUnlessClosed appends from within a loop, where the store holds no lock.
 func mustAppendUnlessClosed(t *testing.T, m *memory.Store) {
 	t.Helper()
 	_, err := m.Append(t.Context(), account("b"), store.Any, some(store.NewID(), 1))
 	if err != nil && !errors.Is(err, store.ErrClosed) {
-		t.Errorf("Append() within the loop = %v", err)
+		t.Errorf("Append() in the loop = %v", err)
 	}
 }

@@ -14,16 +14,18 @@ var (
 	_ store.Documents = (*Store)(nil)
 )
 
-// Update calls do with a transaction. If do returns nil, Update commits what do wrote
-// with the methods of tx; nobody sees a part of it before. If do returns an error or
-// panics, nothing was written, and Update returns that error as it is. See [store.Tx].
+// Update calls do with a transaction. If do returns nil, Update commits everything that
+// do wrote with the methods of tx; nobody sees a part of it before. If do returns an
+// error or panics, nothing is written, and the error or the panic reaches the caller
+// unchanged. See [store.Tx].
 //
-// Transactions of a tenant take turns, and so do saves of checkpoints. Update waits for
-// its turn until ctx ends, and then does not call do. Appends outside wait only from
-// the first append of tx on. So do must be short. It must not call Update or
-// SaveCheckpoint of the store, nor append other than with tx, because those wait for
-// do; where the goroutine of do makes such a call, also through a runner, it fails at
-// once with [ErrInUpdate]. Reading is fine, and does not see what tx has written.
+// Transactions of a tenant take turns with each other and with saves of checkpoints.
+// Update waits for its turn until ctx ends; if ctx ends first, it does not call do.
+// Appends outside the transaction wait only from the first append of tx on. So keep do
+// short. In do, do not call Update or SaveCheckpoint of the store, and append only with
+// tx, because other writes would wait for do to end. If the goroutine that runs do
+// makes such a call, directly or through a runner, the call fails at once with
+// [ErrInUpdate]. Reading is allowed, but does not see what tx has written.
 func (m *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	if err := m.takeTurn(ctx); err != nil {
 		return err
@@ -38,8 +40,8 @@ func (m *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	return nil
 }
 
-// takeTurn returns when nobody else writes checkpoints or documents. The caller calls
-// giveTurn afterwards.
+// takeTurn waits until no other caller writes checkpoints or documents. The caller must
+// call giveTurn afterwards.
 func (m *Store) takeTurn(ctx context.Context) error {
 	if err := m.ready(ctx); err != nil {
 		return err
@@ -64,25 +66,25 @@ func (m *Store) takeTurn(ctx context.Context) error {
 
 func (m *Store) giveTurn() { <-m.turn }
 
-// Tx is the transaction of an [Store.Update]. It keeps what it is given until the
-// commit. It is not safe for concurrent use. After the Update, its methods return
-// [store.ErrTxDone]. What a method refuses changes nothing, and the transaction can go
-// on.
+// Tx is the transaction of an [Store.Update]. It holds all writes until the commit. It
+// is not safe for concurrent use. After the Update, its methods return
+// [store.ErrTxDone]. If a method returns an error, it has changed nothing, and the
+// transaction can continue.
 type Tx struct {
 	store *Store
 	done  bool
-	held  chan struct{} // closed when others may append again; nil: they may
+	held  chan struct{} // closed when others may append again; nil if they may
 
 	events      []*store.Recorded
 	streams     map[store.Stream][]*store.Recorded
 	ids         map[string]*store.Recorded
-	claims      map[string]store.Stream // by key; the zero Stream gives it back
+	claims      map[string]store.Stream // by key; the zero Stream releases the key
 	snapshots   []store.Snapshot
 	checkpoints map[string]store.Checkpoint
 	documents   changed
 }
 
-// end lets the others go on.
+// end lets other writers continue.
 func (t *Tx) end() {
 	t.done = true
 	t.store.updating.Store(0)
@@ -100,8 +102,8 @@ func (t *Tx) ready() error {
 	return nil
 }
 
-// commit makes what was written. Nothing can be in its way: others have been kept from
-// what it depends on.
+// commit applies everything that was written. It cannot fail, because other writers
+// have been kept from changing what it depends on.
 func (t *Tx) commit() {
 	m := t.store
 	if len(t.events) > 0 {
@@ -127,8 +129,8 @@ func (t *Tx) commit() {
 	}
 }
 
-// commitEvents records the events of t as record does, under the same locks in the same
-// order, but all of them before anybody sees the first.
+// commitEvents records the events of t as record does, with the same locks in the same
+// order, but it records all of them before anybody sees the first.
 func (m *Store) commitEvents(t *Tx) {
 	table := m.streams.lock()
 	defer table.unlock()
@@ -246,7 +248,7 @@ func (t *Tx) version(s store.Stream) uint64 {
 	return st.version + uint64(len(t.streams[s]))
 }
 
-// at returns the event of s with version, nil if there is none.
+// at returns the event of s with version, or nil if there is none.
 func (t *Tx) at(s store.Stream, version uint64) *store.Recorded {
 	st, _ := t.store.streams.view(s)
 	staged := t.streams[s]
@@ -259,7 +261,7 @@ func (t *Tx) at(s store.Stream, version uint64) *store.Recorded {
 	return nil
 }
 
-// taken returns the event that has the first id of events that is taken.
+// taken returns the recorded event that has the first already recorded id of events.
 func (t *Tx) taken(events []store.Event) *store.Recorded {
 	x := t.store.ids
 	for i := range events {
@@ -277,7 +279,8 @@ func (t *Tx) taken(events []store.Event) *store.Recorded {
 	return nil
 }
 
-// replay is replay of the store, for events that may be of this transaction.
+// replay is the replay of the store, for events that this transaction may have
+// appended.
 func (t *Tx) replay(s store.Stream, events []store.Event, taken *store.Recorded) (store.Appended, error) {
 	last := taken
 	for i := range events {
@@ -292,7 +295,7 @@ func (t *Tx) replay(s store.Stream, events []store.Event, taken *store.Recorded)
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
 }
 
-// claim makes the claims of s, or none of them.
+// claim makes all the claims of s, or none.
 func (t *Tx) claim(s store.Stream, claims []store.Claim) error {
 	for _, c := range claims {
 		holder, ok := t.claims[c.Key]
@@ -362,7 +365,7 @@ func (t *Tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 	return nil
 }
 
-// moved is the error of a save of a checkpoint that is not from, but was.
+// moved returns the error for saving a checkpoint from from when the checkpoint is was.
 func moved(name string, was, from store.Checkpoint) error {
 	return fmt.Errorf("memory: checkpoint %q is at position %d (event %q), not %d (event %q): %w",
 		name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)

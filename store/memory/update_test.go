@@ -18,7 +18,7 @@ import (
 
 var errNo = errors.New("no")
 
-// writeAll writes something of every kind in tx.
+// writeAll writes one thing of every kind in tx.
 func writeAll(tx *memory.Tx) error {
 	_, err := tx.AppendClaiming(account("a"), store.NoStream, some("a", 2), []store.Claim{{Key: "k"}})
 	if err != nil {
@@ -34,7 +34,7 @@ func writeAll(tx *memory.Tx) error {
 	)
 }
 
-// traces returns what can be seen of writeAll.
+// traces returns everything that writeAll wrote and that is visible now.
 func traces(t *testing.T, m *memory.Store) []string {
 	t.Helper()
 	ctx := t.Context()
@@ -69,29 +69,29 @@ func TestUpdate(t *testing.T) {
 	all := []string{
 		"Account/a 1", "Account/a 2", "Account/b 1", "k of Account/a", "checkpoint 1", "document one", "snapshot",
 	}
-	t.Run("what it writes is there when it returns, not before", func(t *testing.T) {
+	t.Run("writes are visible when Update returns, not before", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		err := m.Update(t.Context(), func(tx *memory.Tx) error {
 			err := writeAll(tx)
 			if seen := traces(t, m); len(seen) > 0 {
-				t.Errorf("before the commit one sees %v", seen)
+				t.Errorf("visible before the commit: %v", seen)
 			}
 			return err
 		})
 		if seen := traces(t, m); err != nil || !slices.Equal(seen, all) {
-			t.Errorf("Update = %v, and one sees %v, want %v", err, seen, all)
+			t.Errorf("Update = %v, visible: %v, want %v", err, seen, all)
 		}
 	})
-	t.Run("an error leaves nothing", func(t *testing.T) {
+	t.Run("an error rolls back", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		err := m.Update(t.Context(), func(tx *memory.Tx) error { return errors.Join(writeAll(tx), errNo) })
 		if seen := traces(t, m); !errors.Is(err, errNo) || len(seen) > 0 {
-			t.Errorf("Update = %v, and one sees %v", err, seen)
+			t.Errorf("Update = %v, visible: %v", err, seen)
 		}
 	})
-	t.Run("a panic leaves nothing, and is the caller's", func(t *testing.T) {
+	t.Run("a panic rolls back and reaches the caller", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		func() {
@@ -106,13 +106,13 @@ func TestUpdate(t *testing.T) {
 			})
 		}()
 		if seen := traces(t, m); len(seen) > 0 {
-			t.Errorf("one sees %v", seen)
+			t.Errorf("visible: %v", seen)
 		}
 		if err := m.Update(t.Context(), writeAll); err != nil {
-			t.Errorf("the next Update: %v", err)
+			t.Errorf("the next Update = %v", err)
 		}
 	})
-	t.Run("it sees what it wrote, and repeats are answered", func(t *testing.T) {
+	t.Run("it sees its own writes, and repeated appends are replayed", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		mustAppend(t, m, account("z"), some("z", 2)...)
@@ -128,7 +128,7 @@ func TestUpdate(t *testing.T) {
 				got, err := tx.Read(account("a"), o)
 				want := two(t).read(t, o)
 				if err != nil || fmt.Sprint(ids(got)) != fmt.Sprint(ids(want)) || got.Head != want.Head || got.End != want.End || got.Next != want.Next {
-					t.Errorf("Read(%+v) = %v, %v; a store with these events: %v", o, got, err, want)
+					t.Errorf("Read(%+v) = %v, %v; a store with the same events returns %v", o, got, err, want)
 				}
 			}
 			old, err := tx.Append(account("z"), store.NoStream, some("z", 2))
@@ -136,14 +136,14 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("an older append again = %+v, %v; want %+v", old, err, want)
 			}
 			if _, err = tx.Append(account("b"), store.Any, some("a", 1)); !errors.Is(err, store.ErrDuplicate) {
-				t.Errorf("an id of this transaction in another stream: %v", err)
+				t.Errorf("an id of this transaction in another stream = %v", err)
 			}
 			if _, err = tx.Append(account("a"), store.NoStream, some("x", 1)); !errors.Is(err, store.ErrConflict) {
-				t.Errorf("NoStream after an append: %v", err)
+				t.Errorf("NoStream after an append = %v", err)
 			}
 			_, err = tx.AppendClaiming(account("b"), store.Any, some("y", 1), []store.Claim{{Key: "k"}})
 			if !errors.Is(err, store.ErrClaimed) {
-				t.Errorf("a key of this transaction: %v", err)
+				t.Errorf("a key of this transaction = %v", err)
 			}
 			return nil
 		})
@@ -151,7 +151,7 @@ func TestUpdate(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("its Tx is of no use afterwards", func(t *testing.T) {
+	t.Run("its Tx is unusable afterwards", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		var kept *memory.Tx
@@ -175,7 +175,8 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
-// TestInUpdate checks that a write within an Update that would wait for itself fails.
+// TestInUpdate checks that a write from within an Update fails if it would wait for
+// itself.
 func TestInUpdate(t *testing.T) {
 	t.Parallel()
 	m := memory.New()
@@ -203,7 +204,7 @@ func TestInUpdate(t *testing.T) {
 	mustAppend(t, m, account("x"), some("x", 1)...)
 }
 
-// reference is a store that has two events of writeAll.
+// reference is a store that has the same two events as writeAll.
 type reference struct{ *memory.Store }
 
 func two(t *testing.T) reference {
@@ -225,8 +226,8 @@ func ids(p store.Page) (ids []string) {
 	return ids
 }
 
-// TestUpdateTurns checks that transactions take turns, that appends outside wait from the
-// first append inside on, and that readers do not.
+// TestUpdateTurns checks that transactions take turns, that appends outside wait only
+// from the first append inside on, and that readers do not wait.
 func TestUpdateTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -264,7 +265,7 @@ func TestUpdateTurns(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := m.Append(ended, account("d"), store.Any, some("d", 1)); !errors.Is(err, context.Canceled) {
-			t.Errorf("Append under a context that has ended: %v", err)
+			t.Errorf("Append with an ended context = %v", err)
 		}
 		close(leave)
 		for range 3 {

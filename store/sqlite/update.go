@@ -63,7 +63,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 // [Store.Update] of the same file, by the same goroutine. The call would wait for that
 // Update to end, and so for itself. Use the methods of the [Tx] instead, or call after the
 // Update. It matches [store.ErrInvalid], because nothing was written.
-var ErrInUpdate = fmt.Errorf("%w: sqlite: a write of the store within its own Update would wait for itself: use the methods of the Tx, or write after the Update",
+var ErrInUpdate = fmt.Errorf("%w: sqlite: a write to the store from within its own Update would wait for itself: use the methods of the Tx, or write after the Update",
 	store.ErrInvalid)
 
 // inUpdate reports whether the goroutine that calls it is inside an Update.

@@ -116,7 +116,7 @@ func TestAppendChecks(t *testing.T) {
 		},
 		"an id twice": {
 			func(r *pb.AppendRequest) { r.Events[1].Meta.EventId = r.Events[0].Meta.EventId },
-			codes.InvalidArgument, "events[1].event_id is that of events[0] too",
+			codes.InvalidArgument, "events[1].event_id is the same as that of events[0]",
 		},
 		"NUL in an id": {
 			func(r *pb.AppendRequest) { r.AggregateId = "a\x00" },

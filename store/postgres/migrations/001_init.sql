@@ -1,21 +1,21 @@
--- Version 1 of the schema. For another schema than "evolve", each "evolve." is
--- another name. All that is compared is compared to the letter: COLLATE "C".
+-- Version 1 of the schema. The store replaces each "evolve." if you choose another
+-- schema name. COLLATE "C" makes every comparison byte by byte.
 
 CREATE TABLE evolve.migration (
   version    int         PRIMARY KEY,
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- What was chosen when the schema was opened first.
+-- The settings that were chosen when the schema was created.
 CREATE TABLE evolve.setting (
   one            boolean PRIMARY KEY DEFAULT true CHECK (one),
   log_per_tenant boolean NOT NULL
 );
 
--- The head of each order of events, that of all tenants (named '') or of one
--- tenant. Its row is locked from before a position is given until it is committed,
--- so that the order of positions is that of commits. It is updated by each group of
--- appends: the room in its page is for that.
+-- A row holds the head of one log: the log that all tenants share (named '') or the
+-- log of one tenant. An append locks the row before it assigns positions and holds the
+-- lock until it commits, so that positions are in commit order. Each group of appends
+-- updates the row; the low fillfactor leaves room in the page for that.
 CREATE TABLE evolve.log (
   name text   COLLATE "C" PRIMARY KEY,
   head bigint NOT NULL DEFAULT 0
@@ -78,22 +78,29 @@ CREATE TABLE evolve.lease (
   PRIMARY KEY (tenant, name)
 );
 
--- append makes a group of appends, one after the other, and returns a row for each:
--- what became of it (0 appended, 1 replayed, 2 conflict, 3 duplicate, 4 claimed), the
--- version and position of its last event (of a conflict the version of the stream,
--- of a duplicate that of the event), and the id or key and the stream that are in
--- its way. What is refused changes nothing. It fails if two appends have the same
--- event id or take the same key.
+-- append runs a group of appends in order and returns one row for each append:
 --
--- A stream has its place in s_, which has each once, and the place of its log in logs,
--- which are sorted. An event has the place of its append and its own place in it, all
--- from 1. Of what is expected -1 is no stream, -2 an existing one, -3 any. An append
--- with claims has its stream for itself. The channel evolve.event gets the news.
+--   outcome          0 appended, 1 replayed, 2 conflict, 3 duplicate, 4 claimed
+--   last_version     the version of the append's last event; for a conflict the version
+--                    of the stream, for a duplicate the version of the existing event
+--   last_position    the position of the append's last event
+--   name             the event id or key that caused a refusal
+--   in_type, in_id   the stream that has this id or holds this key
 --
--- Each statement sees what was committed before it began, so those after the lock
--- see all that is before them in the log. They must find events by the right index,
--- also when they were planned while there were few: so an id is the first that is
--- not less, which only the index of ids tells.
+-- A refused append changes nothing. The function fails if two appends of the group have
+-- the same event id or take the same key.
+--
+-- The s_ arrays list each stream once. s_log is the index of the stream's log in logs,
+-- which is sorted. a_stream, c_stream, e_append and c_append are indexes into the
+-- streams and the appends, and e_place is the index of an event in its append. All
+-- indexes start at 1. In a_expected, -1 means no stream, -2 an existing stream and -3 any
+-- version. No other append of the group has the stream of an append with claims. The
+-- function sends news on the channel evolve.event.
+--
+-- Each statement sees what was committed before the statement began, so the statements
+-- after the lock see everything that is before them in the log. They must use the right
+-- index even if they were planned when the table was nearly empty. So they look an id up
+-- as the first id that is not less, which only the index event_id can answer.
 CREATE FUNCTION evolve.append(
   logs text[], news text,
   s_log int[], s_tenant text[], s_type text[], s_id text[],
@@ -113,11 +120,11 @@ AS $$
 #variable_conflict use_column
 DECLARE
   now       timestamptz;
-  heads     bigint[]; -- of logs
+  heads     bigint[]; -- of the logs
   versions  bigint[]; -- of the streams
-  taken     int[];    -- the appends with an id that is taken
-  befores   bigint[]; -- the version before an append, NULL if it is refused
-  positions bigint[]; -- the position before an append
+  taken     int[];    -- the appends with an event id that is already recorded
+  befores   bigint[]; -- the version before each append, NULL if it is refused
+  positions bigint[]; -- the position before each append
   made      boolean := false;
   s         int;
 BEGIN
@@ -188,7 +195,7 @@ BEGIN
   SELECT e.tenant, positions[e.append] + e.place, e.stream_type, e.stream_id, befores[e.append] + e.place,
     e.id, e.type, e.schema, e.content_type, coalesce(e.time, now), now,
     e.correlation, e.causation, e.actor, nullif(e.headers, '')::jsonb, e.data
-  FROM (SELECT unnest(e_append) AS append, unnest(e_place) AS place, -- not in FROM, which would copy each
+  FROM (SELECT unnest(e_append) AS append, unnest(e_place) AS place, -- unnest in FROM would copy each array
       unnest(e_tenant) AS tenant, unnest(e_stream_type) AS stream_type, unnest(e_stream_id) AS stream_id,
       unnest(e_id) AS id, unnest(e_type) AS type, unnest(e_schema) AS schema, unnest(e_content_type) AS content_type,
       unnest(e_time) AS time, unnest(e_correlation) AS correlation, unnest(e_causation) AS causation,
@@ -210,9 +217,10 @@ BEGIN
 END
 $$;
 
--- find returns what append does about append n, an id of which is taken: whether
--- all its events are recorded in its stream, the same and one after the other, and
--- where the last one is; else the first event that has an id of it.
+-- find returns the outcome of append n, which has an event id that is already recorded.
+-- If all its events are recorded in its stream, unchanged and at consecutive versions,
+-- the append is replayed, and find returns the version and position of the last event.
+-- Otherwise it is a duplicate, and find returns the first event that has one of its ids.
 CREATE FUNCTION evolve.find(
   n int, e_append int[], e_place int[], e_tenant text[], e_stream_type text[], e_stream_id text[],
   e_id text[], e_type text[], e_schema bigint[], e_content_type text[], e_data bytea[],

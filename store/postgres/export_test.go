@@ -53,3 +53,12 @@ func Together(all ...Planned) bool {
 	}
 	return true
 }
+
+// FilteredQuery returns the statement for a page of events that a filter matches, and how
+// many events it may look at.
+func FilteredQuery(st *Store, backward bool) (query string, most int) {
+	if backward {
+		return st.backend.sql.filteredBackward, maxScan
+	}
+	return st.backend.sql.filtered, maxScan
+}

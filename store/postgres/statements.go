@@ -174,9 +174,9 @@ const groupEvents = "unnest($20::int[]) AS append, unnest($21::int[]) AS place, 
 // a log that a filter matches. Each is one statement, so that a page shows one moment. For a
 // log, the first row also has the id of the event at a position.
 func readStatements(event string, backward bool) (read, log, filtered string) {
-	order, beyond, upto := "", ">=", "<="
+	order, beyond, upto, last := "", ">=", "<=", "9223372036854775807"
 	if backward {
-		order, beyond, upto = " DESC", "<=", ">="
+		order, beyond, upto, last = " DESC", "<=", ">=", "0"
 	}
 	const ofStream = "WHERE tenant = $1 AND stream_type = $2 AND stream_id = $3 "
 	read = headRow(number("SELECT version FROM "+event+ofStream+"ORDER BY version DESC LIMIT 1"), "0::bigint", "''", "1::bigint") +
@@ -198,7 +198,8 @@ func readStatements(event string, backward bool) (read, log, filtered string) {
 		event, ofLog, beyond, order, maxScan-1)
 	filtered = "WITH bound AS MATERIALIZED (" + bound + ") " +
 		headRow(head, number("SELECT n FROM bound"), id, first) + ", '', ''" + events +
-		"AND ((SELECT n FROM bound) IS NULL OR position " + upto + " (SELECT n FROM bound)) " +
+		// A plain comparison, because an OR would be a filter on a scan of the whole log.
+		"AND position " + upto + " coalesce((SELECT n FROM bound), " + last + ") " +
 		"AND ($5::text[] IS NULL OR stream_type = ANY ($5)) AND starts_with(stream_id, $6) " +
 		"AND ($7::text[] IS NULL OR type = ANY ($7)) " + end
 	return read, log, filtered

@@ -15,7 +15,7 @@ func aliasClauses() []clause {
 		{"the caller can change refused events and append them", refusedIsNotKept},
 		{"Append changes none of its arguments", inputsAreNotChanged},
 		{"the caller can change a page", pagesAreNotKept},
-		{"a page with ReadOnly is the same", readOnlyIsTheSame},
+		{"a page with ReadOnly has the same events", readOnlyIsTheSame},
 	}
 }
 
@@ -27,7 +27,7 @@ func spoil(events []store.Event) {
 }
 
 func spoilEvent(e *store.Event) {
-	data := e.Data[:cap(e.Data)] // a neighbour in the same array is not the caller's either
+	data := e.Data[:cap(e.Data)] // bytes after Data in the same array do not belong to the caller either
 	for i := range data {
 		data[i] ^= 0xff
 	}
@@ -60,7 +60,7 @@ func inputsAreNotKept(t *check) {
 			spoil(events)
 			for i, got := range t.all(t.store, s)[at:] {
 				if diff := differ(&got, s, uint64(at+i+1), &want[i]); diff != "" {
-					t.Fatalf("%d appended events were changed after Append, and now event %d of them in the store is: %s", n, i+1, diff)
+					t.Fatalf("after changing the %d events passed to Append, event %d in the store differs: %s", n, i+1, diff)
 				}
 			}
 		}
@@ -89,13 +89,13 @@ func inputsAreNotChanged(t *check) {
 	spare := events[3].Data[:100]
 	for _, expected := range []store.Expected{store.Exactly(3), store.NoStream, store.NoStream, store.Expected(0)} {
 		want := judge.Clone(events)
-		_, _ = t.store.Append(t.ctx, s, expected, events) // refused, recorded, replayed, invalid
+		_, _ = t.store.Append(t.ctx, s, expected, events) // recorded, replayed, refused or invalid
 		if !reflect.DeepEqual(events, want) {
-			t.Fatalf("%s changed its events from %+v to %+v", appendCall(s, expected, events), want, events)
+			t.Fatalf("%s changed the caller's events from %+v to %+v", appendCall(s, expected, events), want, events)
 		}
 	}
 	if strings.Trim(string(spare[5:]), "\x00") != "" {
-		t.Fatalf("Append wrote behind the end of an event's Data: %q", spare)
+		t.Fatalf("Append wrote past the end of an event's Data: %q", spare)
 	}
 }
 
@@ -106,14 +106,14 @@ func pagesAreNotKept(t *check) {
 			page := t.read(t.store, s, o)
 			spoilPage(&page)
 			if diff := differStream(t.all(t.store, s), s, events); diff != "" {
-				t.Fatalf("the page of %s was changed, and now the store is: %s", judge.ReadCall(s, o), diff)
+				t.Fatalf("after changing a page of %s, the store differs: %s", judge.ReadCall(s, o), diff)
 			}
 		}
 	}
 }
 
-// readOnlyIsTheSame compares whole readings, for one page may be shorter with
-// ReadOnly than without.
+// readOnlyIsTheSame compares whole reads, because one page may be shorter with ReadOnly
+// than without.
 func readOnlyIsTheSame(t *check) {
 	s, _ := t.filled(t.store, "read only", 5)
 	for i, o := range []store.ReadOptions{{}, {Limit: 2}, {Backward: true}, {From: 3}, {From: 99}, {From: 2, Limit: 1, Backward: true}} {
@@ -122,11 +122,11 @@ func readOnlyIsTheSame(t *check) {
 		o.ReadOnly = true
 		got := t.readPages(s, o, head)
 		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("%s and the pages after it, against the same without ReadOnly: %s", judge.ReadCall(s, o), diff)
+			t.Fatalf("%s and the following pages, compared with the same reads without ReadOnly: %s", judge.ReadCall(s, o), diff)
 		}
 		t.append(t.store, s, store.Any, newEvents(7)...)
 		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("the pages of %s after an append: %s", judge.ReadCall(s, o), diff)
+			t.Fatalf("pages of %s, read before an append and compared after it: %s", judge.ReadCall(s, o), diff)
 		}
 	}
 }

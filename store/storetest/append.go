@@ -10,14 +10,14 @@ import (
 func appendClauses() []clause {
 	return []clause{
 		{"versions are 1 to n without a gap", versionsHaveNoGap},
-		{"tells the version and position of the last event", appendTellsWhere},
+		{"returns the version and position of the last event", appendTellsWhere},
 		{"a batch keeps its order", batchKeepsOrder},
 		{"NoStream creates a stream once", noStreamCreatesOnce},
-		{"Exactly accepts one version, and a refusal leaves no hole", exactlyAcceptsOne},
-		{"Exactly a version of a missing stream does not create it", exactlyNeverCreates},
-		{"Exists accepts what exists and creates nothing", existsNeverCreates},
+		{"Exactly accepts one version, and a refusal leaves no gap", exactlyAcceptsOne},
+		{"Exactly of a version does not create a missing stream", exactlyNeverCreates},
+		{"Exists accepts an existing stream and creates none", existsNeverCreates},
 		{"Any accepts everything", anyAcceptsAll},
-		{"a refused batch leaves nothing and reserves no id", refusalLeavesNothing},
+		{"a refused batch records nothing and reserves no id", refusalLeavesNothing},
 		{"streams are kept apart", streamsAreApart},
 		{"streams are kept apart, byte for byte", streamsToTheLetter},
 	}
@@ -51,14 +51,14 @@ func appendTellsWhere(t *check) {
 		case got.Version != last.Version+uint64(n):
 			t.Fatalf("%s at version %d = version %d, want %d", call, last.Version, got.Version, last.Version+uint64(n))
 		case len(page.Events) != 1 || page.Events[0].ID != events[n-1].ID:
-			t.Fatalf("%s = version %d, and there are %d events from there on, want the last one of the batch",
+			t.Fatalf("%s = version %d, but %d events follow from there, want the last event of the batch",
 				call, got.Version, len(page.Events))
 		case page.Events[0].Position != got.Position:
 			t.Fatalf("%s = position %d, but the event is read with position %d", call, got.Position, page.Events[0].Position)
 		case !hasLog && got.Position != 0:
 			t.Fatalf("%s = position %d, want 0: the store has no log", call, got.Position)
 		case hasLog && got.Position <= last.Position:
-			t.Fatalf("%s = position %d, want more than %d, that of the append before", call, got.Position, last.Position)
+			t.Fatalf("%s = position %d, want more than %d, the position of the previous append", call, got.Position, last.Position)
 		}
 		last = got
 	}
@@ -77,7 +77,7 @@ func noStreamCreatesOnce(t *check) {
 	for range 2 {
 		second := newEvents(1)
 		_, err := t.store.Append(t.ctx, s, store.NoStream, second)
-		t.wantConflict(appendCall(s, store.NoStream, second)+" of a stream that exists", err,
+		t.wantConflict(appendCall(s, store.NoStream, second)+" on a stream that exists", err,
 			store.ConflictError{Stream: s, Expected: store.NoStream, Actual: 2})
 		t.wantStream(t.store, s, events)
 	}
@@ -145,14 +145,14 @@ func refusalLeavesNothing(t *check) {
 	t.wantStream(t.store, existing, before)
 	got, err := t.store.Append(t.ctx, missing, store.NoStream, batch)
 	if err != nil || got.Version != 3 || got.Replayed {
-		t.Fatalf("%s of the batch that had been refused = %+v, %v; want version 3, not replayed",
+		t.Fatalf("%s of the batch that was refused before = %+v, %v; want version 3, not replayed",
 			appendCall(missing, store.NoStream, batch), got, err)
 	}
 	t.wantStream(t.store, missing, batch)
 }
 
-// streamsAreApart writes to streams that are one if type and id are put together,
-// cased or normalized.
+// streamsAreApart writes to streams that become the same if the store joins type and
+// id, ignores case or normalizes Unicode.
 func streamsAreApart(t *check) {
 	tag := store.NewID()
 	var streams []store.Stream
@@ -169,7 +169,7 @@ func streamsAreApart(t *check) {
 		events := newEvents(2)
 		events[0].Data = fmt.Append(nil, i)
 		if got := t.append(t.store, s, store.NoStream, events...); got.Version != 2 {
-			t.Fatalf("%s = version %d, want 2: is it one with another stream?", appendCall(s, store.NoStream, events), got.Version)
+			t.Fatalf("%s = version %d, want 2: is it mixed up with another stream?", appendCall(s, store.NoStream, events), got.Version)
 		}
 		t.wantStream(t.store, s, events)
 	}

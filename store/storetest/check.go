@@ -17,25 +17,26 @@ import (
 )
 
 const (
-	// patience is how long a clause waits for what must come.
+	// patience is how long a clause waits for something that must happen.
 	patience = time.Minute
-	// hang is when a clause ends its calls, for the store hangs.
+	// hang is how long a clause lets its calls run before it concludes that the store
+	// hangs.
 	hang = 5 * time.Minute
 )
 
-// check is a clause that is being checked.
+// check is one run of a clause.
 type check struct {
 	rapid.TB
 	ctx      context.Context    //nolint:containedctx // lives as long as the clause, like that of testing.T
-	store    store.Store        // shared with other clauses: streams and ids must be new
-	open     func() store.Store // a store of its own, without events
-	refuse   func(refused bool) // begins, and ends, to have writes refused; only for RunRefused
+	store    store.Store        // shared with other clauses, so streams and ids must be new
+	open     func() store.Store // opens an empty store for this clause alone
+	refuse   func(refused bool) // starts and stops refusing writes; only for RunRefused
 	patience time.Duration
-	brief    bool // fewer rounds of what is random
+	brief    bool // run fewer random rounds
 }
 
-// run checks c on the store shared, and on what open returns where c needs a
-// store of its own.
+// run checks c on the store shared, and on stores from open if c needs a store of its
+// own.
 func (c clause) run(tb rapid.TB, shared store.Store, open func() store.Store) {
 	tb.Helper()
 	c.runFor(tb, shared, open, patience, testing.Short())
@@ -48,7 +49,7 @@ func (c clause) runFor(tb rapid.TB, shared store.Store, open func() store.Store,
 	c.check(&check{TB: tb, ctx: ctx, store: shared, open: open, patience: patience, brief: brief})
 }
 
-// times returns n, or a fifth of it to be brief.
+// times returns n, or a fifth of n if the check is brief.
 func (t *check) times(n int) int {
 	if t.brief {
 		return max(1, n/5)
@@ -56,7 +57,7 @@ func (t *check) times(n int) int {
 	return n
 }
 
-// together runs do n times at once and waits for all. It fails with the first
+// together runs do n times concurrently and waits for all. It fails with the first
 // error.
 func (t *check) together(n int, do func(i int) error) {
 	t.Helper()
@@ -78,9 +79,9 @@ func (t *check) together(n int, do func(i int) error) {
 	}
 }
 
-// against lets writers and readers at each other. Each writer writes n times,
-// and up to 20 n times until every reader has read n times; the readers read
-// until nobody writes. An error of one ends all.
+// against runs writers and readers concurrently. Each writer writes n times, and
+// continues up to 20 n times until every reader has read n times; the readers read
+// until all writers have stopped. The first error ends everything.
 func (t *check) against(writers, readers, n int, write, read func(i int) error) {
 	t.Helper()
 	var writing, behind atomic.Int64
@@ -92,7 +93,7 @@ func (t *check) against(writers, readers, n int, write, read func(i int) error) 
 		if err != nil {
 			failed.Store(true)
 		}
-		runtime.Gosched() // else a store in memory is done before others begin
+		runtime.Gosched() // otherwise a store in memory is done before the others begin
 		return err
 	}
 	t.together(writers+readers, func(i int) (err error) {
@@ -112,8 +113,8 @@ func (t *check) against(writers, readers, n int, write, read func(i int) error) 
 	})
 }
 
-// contend has n try for the same thing at once, each until it has won it this
-// often. An error of one ends all.
+// contend runs n goroutines that try to win the same thing, each until it has won often
+// times. The first error ends everything.
 func (t *check) contend(n, often int, try func(i int) (won bool, err error)) {
 	t.Helper()
 	var failed atomic.Bool
@@ -127,13 +128,13 @@ func (t *check) contend(n, often int, try func(i int) (won bool, err error)) {
 			if won {
 				wins++
 			}
-			runtime.Gosched() // else a store in memory is done before others begin
+			runtime.Gosched() // otherwise a store in memory is done before the others begin
 		}
 		return nil
 	})
 }
 
-// newStream returns a stream that nobody has used; what says what for.
+// newStream returns an unused stream; what says what it is for.
 func newStream(what string) store.Stream {
 	return store.Stream{Type: "Account", ID: what + " " + store.NewID()}
 }
@@ -147,7 +148,7 @@ func newEvent(data string) store.Event {
 	}
 }
 
-// newEvents returns n events with new ids and the data 1 to n.
+// newEvents returns n events with new ids and the data "1" to "n".
 func newEvents(n int) []store.Event {
 	events, ids := make([]store.Event, n), store.NewIDs(n)
 	for i := range events {
@@ -157,7 +158,7 @@ func newEvents(n int) []store.Event {
 	return events
 }
 
-// append appends events, which must succeed and not be a replay.
+// append appends events. It fails if the append does not succeed or is a replay.
 func (t *check) append(st store.Store, s store.Stream, expected store.Expected, events ...store.Event) store.Appended {
 	t.Helper()
 	got, err := st.Append(t.ctx, s, expected, events)
@@ -170,7 +171,7 @@ func (t *check) append(st store.Store, s store.Stream, expected store.Expected, 
 	return got
 }
 
-// filled returns a new stream of n events, and the events.
+// filled returns a new stream with n events, and the events.
 func (t *check) filled(st store.Store, what string, n int) (store.Stream, []store.Event) {
 	t.Helper()
 	s, events := newStream(what), newEvents(n)
@@ -178,7 +179,7 @@ func (t *check) filled(st store.Store, what string, n int) (store.Stream, []stor
 	return s, events
 }
 
-// read reads a page, which must succeed.
+// read reads a page. It fails if the read does not succeed.
 func (t *check) read(st store.Store, s store.Stream, o store.ReadOptions) store.Page {
 	t.Helper()
 	page, err := st.Read(t.ctx, s, o)
@@ -188,7 +189,7 @@ func (t *check) read(st store.Store, s store.Stream, o store.ReadOptions) store.
 	return page
 }
 
-// all reads the whole of s, which must succeed.
+// all reads the whole of s. It fails if a read does not succeed.
 func (t *check) all(st store.Store, s store.Stream) []store.Recorded {
 	t.Helper()
 	all, err := judge.ReadStream(t.ctx, st, s)
@@ -202,7 +203,7 @@ func appendCall(s store.Stream, expected store.Expected, events []store.Event) s
 	return fmt.Sprintf("Append(%q, %q, expecting %s, %d events)", s.Type, s.ID, expected, len(events))
 }
 
-// pause returns after d, or with the error of ctx if that ends before.
+// pause waits for d, and returns the error of ctx if ctx ends before.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -17,16 +17,16 @@ func hasCheckpoints(st store.Store) bool {
 
 func checkpointClauses() []clause {
 	return []clause{
-		{"a consumer without one has the zero checkpoint", checkpointMissing},
-		{"what was saved is loaded, byte for byte", checkpointFidelity},
+		{"a new consumer has the zero checkpoint", checkpointMissing},
+		{"a load returns the saved bytes", checkpointFidelity},
 		{"a save from another checkpoint is a conflict and changes nothing", checkpointConflicts},
-		{"it moves forward, or to itself, or to zero, under a valid name", checkpointRefuses},
+		{"it moves forward, to itself or to zero, with a valid name", checkpointRefuses},
 		{"a save to the same checkpoint changes nothing", checkpointHolds},
 		{"a save to zero resets it", checkpointResets},
 		{"names are kept apart, byte for byte", checkpointNames},
 		{"they are listed in the byte order of their names", checkpointList},
 		{"exactly one of several concurrent saves wins each step", checkpointContention},
-		{"under a context that has ended nothing is saved", checkpointEnded},
+		{"nothing is saved with an ended context", checkpointEnded},
 	}
 }
 
@@ -201,11 +201,11 @@ func checkpointList(t *check) {
 		"from":  second(st.ListCheckpoints(t.ctx, "a\x00", 1)),
 		"limit": second(st.ListCheckpoints(t.ctx, "", -1)),
 	} {
-		t.wantInvalid("ListCheckpoints with a bad "+field, err, field)
+		t.wantInvalid("ListCheckpoints with an invalid "+field, err, field)
 	}
 	for cause, ctx := range t.ended() {
 		if _, err := st.ListCheckpoints(ctx, "", 0); !errors.Is(err, cause) {
-			t.Fatalf("ListCheckpoints under a context that has ended = %s, want %v", answer(err), cause)
+			t.Fatalf("ListCheckpoints with an ended context =  %s, want %v", answer(err), cause)
 		}
 	}
 	if !hasTenants(t.store) {
@@ -214,11 +214,11 @@ func checkpointList(t *check) {
 	a, b := t.newTenants()
 	t.saveCheckpoint(as[store.Checkpoints](t, a), "of a", store.Checkpoint{}, all[0].Checkpoint)
 	if got, err := as[store.Checkpoints](t, b).ListCheckpoints(t.ctx, "", 0); err != nil || len(got) != 0 {
-		t.Fatalf("ListCheckpoints of a tenant without any = %+v, %s; another tenant has one", got, answer(err))
+		t.Fatalf("ListCheckpoints of a tenant without checkpoints = %+v, %s; only another tenant has one", got, answer(err))
 	}
 }
 
-// second returns the error of a call.
+// second returns the second result of a call, its error.
 func second[T any](_ T, err error) error { return err }
 
 func checkpointContention(t *check) {
@@ -239,7 +239,7 @@ func checkpointContention(t *check) {
 			case err == nil:
 				winners[i] = append(winners[i], to.Position)
 			case !errors.Is(err, store.ErrConflict):
-				return fmt.Errorf("%s, at once with others: %w", checkpointCall(name, from, to), err)
+				return fmt.Errorf("%s, concurrently with others: %w", checkpointCall(name, from, to), err)
 			}
 		}
 	})
@@ -251,7 +251,7 @@ func checkpointContention(t *check) {
 	}
 	for p, n := range wins[1:] {
 		if n != 1 {
-			t.Fatalf("of the concurrent saves that move the checkpoint from %d to %d, %d succeeded, want 1", p, p+1, n)
+			t.Fatalf("%[3]d concurrent saves moved the checkpoint from %[1]d to %[2]d, want 1", p, p+1, n)
 		}
 	}
 }
@@ -262,11 +262,11 @@ func checkpointEnded(t *check) {
 	for cause, ctx := range t.ended() {
 		to := store.Checkpoint{Position: 1, EventID: "e1"}
 		if err := st.SaveCheckpoint(ctx, name, store.Checkpoint{}, to); !errors.Is(err, cause) {
-			t.Fatalf("%s under a context that has ended = %s, want %v", checkpointCall(name, store.Checkpoint{}, to), answer(err), cause)
+			t.Fatalf("%s with an ended context = %s, want %v", checkpointCall(name, store.Checkpoint{}, to), answer(err), cause)
 		}
 		t.wantCheckpoint(st, name, store.Checkpoint{})
 		if got, err := st.LoadCheckpoint(ctx, name); got != (store.Checkpoint{}) || err != nil && !errors.Is(err, cause) {
-			t.Fatalf("LoadCheckpoint under a context that has ended = %+v, %s; want %v", got, answer(err), cause)
+			t.Fatalf("LoadCheckpoint with an ended context = %+v, %s; want %v", got, answer(err), cause)
 		}
 	}
 }

@@ -17,23 +17,23 @@ func hasClaims(st store.Store) bool {
 
 func claimClauses() []clause {
 	return []clause{
-		{"a claimed key has its holder, and another key has none", claimHolder},
-		{"the append is like any other", claimAppends},
+		{"a claimed key has a holder, and a free key has none", claimHolder},
+		{"the append is like one without claims", claimAppends},
 		{"a refused claim leaves no event and no other claim", claimRefused},
 		{"a refused append leaves no claim", claimOfRefused},
-		{"a holder takes its key again, and nobody else does", claimAgain},
-		{"a key that was given back can be taken", claimRelease},
-		{"only its holder gives a key back", claimReleaseByOthers},
-		{"an append is replayed when it is sent again, whoever holds the keys", claimReplay},
+		{"only the holder can take its key again", claimAgain},
+		{"a released key can be taken", claimRelease},
+		{"only the holder can release a key", claimReleaseByOthers},
+		{"a repeated append is replayed, whoever holds the keys", claimReplay},
 		{"a duplicate and a conflict are reported before a claim", claimOrder},
 		{"keys are kept apart, byte for byte", claimKeys},
-		{"as many claims as are allowed", claimMany},
+		{"the maximum number of claims", claimMany},
 		{"invalid claims are refused", claimInvalid},
 		{"exactly one of 8 concurrent claimers wins", claimContention},
-		{"no two streams ever hold a key at once", claimExclusion},
-		{"events and claims are seen together", claimTogether},
-		{"under a context that has ended nothing is claimed", claimEnded},
-		{"an append whose context ends at any moment makes both or neither", claimEndsAtAnyMoment},
+		{"two streams never hold a key at the same time", claimExclusion},
+		{"events and claims become visible together", claimTogether},
+		{"nothing is claimed with an ended context", claimEnded},
+		{"an append whose context ends at any moment makes events and claims or neither", claimEndsAtAnyMoment},
 	}
 }
 
@@ -61,7 +61,8 @@ func claimCall(s store.Stream, expected store.Expected, events []store.Event, cl
 	return fmt.Sprintf("AppendClaiming(%q, %q, expecting %s, %d events, %.200q)", s.Type, s.ID, expected, len(events), fmt.Sprint(claims))
 }
 
-// claim appends a new event to s with claims, which must succeed, and returns it.
+// claim appends a new event to s with claims, and returns the event. It fails if the
+// append does not succeed.
 func (t *check) claim(st store.Claims, s store.Stream, claims []store.Claim) []store.Event {
 	t.Helper()
 	events := newEvents(1)
@@ -72,7 +73,7 @@ func (t *check) claim(st store.Claims, s store.Stream, claims []store.Claim) []s
 	return events
 }
 
-// wantHolder fails unless s holds key; nobody, if s is the zero Stream.
+// wantHolder fails unless s holds key; if s is the zero Stream, no stream may hold key.
 func (t *check) wantHolder(st store.Claims, key string, s store.Stream) {
 	t.Helper()
 	got, ok, err := st.Holder(t.ctx, key)
@@ -81,7 +82,7 @@ func (t *check) wantHolder(st store.Claims, key string, s store.Stream) {
 	}
 }
 
-// wantClaimed fails unless err is a *ClaimedError that says the truth.
+// wantClaimed fails unless err is the *ClaimedError want.
 func (t *check) wantClaimed(call string, err error, want store.ClaimedError) {
 	t.Helper()
 	got, ok := judge.IsA[*store.ClaimedError](err, store.ErrClaimed)
@@ -93,8 +94,8 @@ func (t *check) wantClaimed(call string, err error, want store.ClaimedError) {
 	}
 }
 
-// refuseClaim fails unless s, which has the events before, is refused these
-// claims as holder has key, and nothing of it stays.
+// refuseClaim appends to s, which has the events before, with claims. It fails unless
+// the claims are refused because holder holds key, and nothing is left of the append.
 func (t *check) refuseClaim(st claimStore, s store.Stream, claims []store.Claim, key string, holder store.Stream, before []store.Event) {
 	t.Helper()
 	events := newEvents(2)
@@ -102,7 +103,7 @@ func (t *check) refuseClaim(st claimStore, s store.Stream, claims []store.Claim,
 	call := claimCall(s, store.Any, events, claims)
 	t.wantClaimed(call, err, store.ClaimedError{Stream: s, Key: key, Holder: holder})
 	if diff := differStream(t.all(st, s), s, before); diff != "" {
-		t.Fatalf("after %s, which was refused, stream %s: %s", call, s, diff)
+		t.Fatalf("after the refused %s, stream %s: %s", call, s, diff)
 	}
 }
 
@@ -128,7 +129,7 @@ func claimAppends(t *check) {
 		}
 		page := t.read(st, s, store.ReadOptions{From: got.Version})
 		if len(page.Events) != 1 || page.Events[0].Position != got.Position {
-			t.Fatalf("%s = %+v, and at that version are %d events; want one at that position", call, got, len(page.Events))
+			t.Fatalf("%s = %+v, but a read finds %d events at that version; want one at that position", call, got, len(page.Events))
 		}
 	}
 	t.wantStream(st, s, all)
@@ -139,7 +140,7 @@ func claimRefused(t *check) {
 	taken, free, free2 := newKey(), newKey(), newKey()
 	t.claim(st, holder, take(taken))
 	before := t.claim(st, s, nil)
-	for range 2 { // the second time shows that the first one left nothing
+	for range 2 { // the second time shows that the first left nothing
 		t.refuseClaim(st, s, take(free, taken, free2), taken, holder, before)
 		t.refuseClaim(st, missing, take(taken), taken, holder, nil)
 		t.wantHolder(st, free, store.Stream{})
@@ -149,7 +150,7 @@ func claimRefused(t *check) {
 	t.wantNoStream(st, missing, "refused claims")
 	events := newEvents(2)
 	if _, err := st.AppendClaiming(t.ctx, s, store.Any, events, take(taken)); err == nil {
-		t.Fatalf("%s of a key that %s holds succeeded", claimCall(s, store.Any, events, take(taken)), holder)
+		t.Fatalf("%s of a key held by %s succeeded", claimCall(s, store.Any, events, take(taken)), holder)
 	}
 	t.append(st, newStream("elsewhere"), store.NoStream, events...) // no id is reserved
 }
@@ -181,7 +182,7 @@ func claimAgain(t *check) {
 	events = append(events, t.claim(st, s, take(key, newKey()))...)
 	t.wantHolder(st, key, s)
 	t.wantStream(st, s, events)
-	// Streams are told apart by type and id.
+	// Type and id together identify a stream.
 	for _, other := range []store.Stream{other, {Type: "Order", ID: s.ID}, {Type: s.Type, ID: s.ID + " "}} {
 		t.refuseClaim(st, other, take(key), key, s, nil)
 	}
@@ -189,7 +190,7 @@ func claimAgain(t *check) {
 
 func claimRelease(t *check) {
 	st, a, b, key := t.claims(), newStream("a"), newStream("b"), newKey()
-	t.claim(st, a, giveBack(key)) // of nobody
+	t.claim(st, a, giveBack(key)) // no stream holds it
 	t.wantHolder(st, key, store.Stream{})
 	for _, s := range []store.Stream{a, b, a} {
 		kept := newKey()
@@ -201,7 +202,7 @@ func claimRelease(t *check) {
 	}
 	next := newKey()
 	t.claim(st, a, take(key))
-	t.claim(st, a, append(giveBack(key), take(next)...)) // a new one for an old one
+	t.claim(st, a, append(giveBack(key), take(next)...)) // exchanges an old key for a new one
 	t.wantHolder(st, key, store.Stream{})
 	t.wantHolder(st, next, a)
 	t.claim(st, b, take(key))
@@ -242,10 +243,10 @@ func claimOrder(t *check) {
 	s, before := t.filled(st, "order", 2)
 	events := newEvents(1)
 	_, err := st.AppendClaiming(t.ctx, s, store.Exactly(1), events, take(key))
-	t.wantConflict(claimCall(s, store.Exactly(1), events, take(key))+" of a key that another one holds", err,
+	t.wantConflict(claimCall(s, store.Exactly(1), events, take(key))+" of a key that another stream holds", err,
 		store.ConflictError{Stream: s, Expected: store.Exactly(1), Actual: 2})
 	_, err = st.AppendClaiming(t.ctx, s, store.Exactly(2), first, take(key))
-	t.wantDuplicate(claimCall(s, store.Exactly(2), first, take(key))+" of a key that another one holds", err,
+	t.wantDuplicate(claimCall(s, store.Exactly(2), first, take(key))+" of a key that another stream holds", err,
 		store.DuplicateError{Stream: s, EventID: first[0].ID, In: holder, Version: 1})
 	t.refuseClaim(st, s, take(key), key, holder, before)
 }
@@ -328,7 +329,7 @@ func claimContention(t *check) {
 			}
 			var ok bool
 			if lost[i], ok = judge.IsA[*store.ClaimedError](err, store.ErrClaimed); !ok {
-				return fmt.Errorf("%s, 8 times at once for one key = %s, want success or a *ClaimedError",
+				return fmt.Errorf("%s, 8 times concurrently for one key = %s, want success or a *ClaimedError",
 					claimCall(streams[i], store.NoStream, events, take(key)), answer(err))
 			}
 			return nil
@@ -340,7 +341,7 @@ func claimContention(t *check) {
 			}
 		}
 		if winners != 1 {
-			t.Fatalf("of 8 concurrent claims of one key %d succeeded, want 1", winners)
+			t.Fatalf("%d of 8 concurrent claims of one key succeeded, want 1", winners)
 		}
 		t.wantHolder(st, key, holder)
 		for i, s := range streams {
@@ -348,9 +349,9 @@ func claimContention(t *check) {
 				continue
 			}
 			if want := (store.ClaimedError{Stream: s, Key: key, Holder: holder}); *lost[i] != want {
-				t.Fatalf("the claim that was refused is %+v, want %+v", *lost[i], want)
+				t.Fatalf("the refused claim is %+v, want %+v", *lost[i], want)
 			}
-			t.wantNoStream(st, s, "a claim that was refused")
+			t.wantNoStream(st, s, "a refused claim")
 		}
 	}
 }
@@ -366,20 +367,20 @@ func claimExclusion(t *check) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("a claim, at once with others: %w", err)
+			return false, fmt.Errorf("a claim, concurrently with others: %w", err)
 		}
 		if n := holders.Add(1); n != 1 {
-			return false, fmt.Errorf("%d streams took key %q, and none has given it back", n, key)
+			return false, fmt.Errorf("%d streams took key %q, and none has released it", n, key)
 		}
-		for range 20 { // which gives the others time
+		for range 20 { // gives the others time
 			runtime.Gosched()
 			if holder, ok, err := st.Holder(t.ctx, key); err != nil || holder != s {
-				return false, fmt.Errorf("stream %s took key %q, and its holder is %q, %t, %s", s, key, holder, ok, answer(err))
+				return false, fmt.Errorf("stream %s took key %q, but its holder is %q, %t, %s", s, key, holder, ok, answer(err))
 			}
 		}
 		holders.Add(-1)
 		if _, err := st.AppendClaiming(t.ctx, s, store.Any, newEvents(1), giveBack(key)); err != nil {
-			return false, fmt.Errorf("giving a key back, at once with others: %w", err)
+			return false, fmt.Errorf("releasing a key, concurrently with others: %w", err)
 		}
 		return true, nil
 	})

@@ -16,14 +16,14 @@ func canClose(st store.Store) bool {
 
 func closeClauses() []clause {
 	return []clause{
-		{"can be called again, also at once", closeAgain},
-		{"every later call is ErrClosed", closeRefuses},
+		{"can be called again, even concurrently", closeAgain},
+		{"every later call returns ErrClosed", closeRefuses},
 		{"subscriptions end with ErrClosed", closeEndsSubscriptions},
-		{"appends at the same time are recorded or ErrClosed", closeWhileAppending},
+		{"concurrent appends are recorded or return ErrClosed", closeWhileAppending},
 	}
 }
 
-// close closes st, which must succeed in time.
+// close closes st. It fails if Close returns an error or takes too long.
 func (t *check) close(st store.Store) {
 	t.Helper()
 	t.inTime("Close", as[io.Closer](t, st).Close)
@@ -34,7 +34,7 @@ func closeAgain(t *check) {
 	t.filled(st, "close", 2)
 	t.together(4, func(int) error {
 		if err := as[io.Closer](t, st).Close(); err != nil {
-			return fmt.Errorf("one of 4 calls of Close at once: %w", err)
+			return fmt.Errorf("one of 4 concurrent calls of Close: %w", err)
 		}
 		return nil
 	})
@@ -47,7 +47,7 @@ func closeRefuses(t *check) {
 	t.close(st)
 	calls := map[string]func() error{
 		"Append": func() error { _, err := st.Append(t.ctx, s, store.Any, newEvents(1)); return err },
-		"Append of what is recorded": func() error {
+		"Append of recorded events": func() error {
 			_, err := st.Append(t.ctx, s, store.Any, events)
 			return err
 		},
@@ -64,7 +64,7 @@ func closeRefuses(t *check) {
 	}
 }
 
-// optionalCalls adds to calls those of the capabilities of st, by their names.
+// optionalCalls adds the calls of the capabilities of st to calls, by name.
 func (t *check) optionalCalls(st store.Store, s store.Stream, calls map[string]func() error) {
 	if log, ok := st.(store.Log); ok {
 		calls["Head"] = func() error { _, err := log.Head(t.ctx); return err }
@@ -128,7 +128,7 @@ func closeEndsSubscriptions(t *check) {
 	st := t.open()
 	log, ok := st.(store.Log)
 	if !ok {
-		t.Skipf("%T is no store.Log", st)
+		t.Skipf("%T is not a store.Log", st)
 	}
 	t.filled(st, "close", 3)
 	caughtUp := make(chan struct{}, 1)
@@ -161,7 +161,7 @@ func closeWhileAppending(t *check) {
 		t.together(writers+1, func(i int) error {
 			if i == writers {
 				if err := as[io.Closer](t, st).Close(); err != nil {
-					return fmt.Errorf("closing at once with appends: %w", err)
+					return fmt.Errorf("closing concurrently with appends: %w", err)
 				}
 				return nil
 			}
@@ -173,7 +173,7 @@ func closeWhileAppending(t *check) {
 					return nil
 				}
 				if err != nil || got.Version != version+1 {
-					return fmt.Errorf("%s at once with Close = version %d, %s; want success or ErrClosed",
+					return fmt.Errorf("%s concurrently with Close = version %d, %s; want success or ErrClosed",
 						appendCall(s, store.Exactly(version), events), got.Version, answer(err))
 				}
 			}

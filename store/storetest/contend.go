@@ -20,7 +20,7 @@ func contentionClauses() []clause {
 		{"appends that expect Any never conflict, and their batches never mix", anyNeverConflicts},
 		{"a reader never sees part of a batch", batchesAreWhole},
 		{"a reader never sees part of a large batch", largeBatchesAreWhole},
-		{"no read is older than what its caller knew", readsAreFresh},
+		{"a read is never older than what its caller knew", readsAreFresh},
 	}
 }
 
@@ -41,7 +41,7 @@ func oneCreateWins(t *check) {
 			}
 			want := store.ConflictError{Stream: s, Expected: store.NoStream, Actual: batch}
 			if conflict, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict); !ok || *conflict != want {
-				return fmt.Errorf("%s, 8 times at once = %s, want the *ConflictError %+v",
+				return fmt.Errorf("%s, 8 times concurrently = %s, want the *ConflictError %+v",
 					appendCall(s, store.NoStream, tries[i]), answer(err), want)
 			}
 			return nil
@@ -54,26 +54,26 @@ func oneCreateWins(t *check) {
 			}
 		}
 		if winners != 1 {
-			t.Fatalf("of 8 concurrent appends to one stream that expect NoStream %d succeeded, want 1", winners)
+			t.Fatalf("%d of 8 concurrent appends to one stream that expect NoStream succeeded, want 1", winners)
 		}
 	}
 }
 
-// incrementsSurvive runs what every runner does: read, decide, append, and again
-// after a conflict.
+// incrementsSurvive does what every runner does: it reads, decides, appends, and
+// retries after a conflict.
 func incrementsSurvive(t *check) {
 	const clients = 10
 	each := t.times(20)
 	s := newStream("increments")
 	t.together(clients, func(int) error {
-		var known uint64 // a version that the stream has had
+		var known uint64 // a version that the stream is known to have reached
 		for done := 0; done < each; {
 			version, count, err := t.counter(s, known)
 			if err != nil {
 				return err
 			}
 			event := []store.Event{newEvent(strconv.Itoa(count + 1))}
-			runtime.Gosched() // others read the same version
+			runtime.Gosched() // let others read the same version
 			got, err := t.store.Append(t.ctx, s, store.Exactly(version), event)
 			if err == nil {
 				if got.Version != version+1 {
@@ -89,7 +89,7 @@ func incrementsSurvive(t *check) {
 					appendCall(s, store.Exactly(version), event), answer(err))
 			}
 			if conflict.Actual <= version || conflict.Actual > uint64(clients*each) {
-				return fmt.Errorf("%s under contention: Actual is %d, want more than %d, which it was, and at most %d, what it becomes",
+				return fmt.Errorf("%s under contention: Actual is %d, want more than the known version %d, and at most the final version %d",
 					appendCall(s, store.Exactly(version), event), conflict.Actual, version, clients*each)
 			}
 			known = conflict.Actual
@@ -98,17 +98,17 @@ func incrementsSurvive(t *check) {
 	})
 	all := t.all(t.store, s)
 	if len(all) != clients*each {
-		t.Fatalf("%d clients made %d increments, and the stream has %d events", clients, clients*each, len(all))
+		t.Fatalf("%d clients made %d increments, but the stream has %d events", clients, clients*each, len(all))
 	}
 	for i := range all {
 		if want := strconv.Itoa(i + 1); string(all[i].Data) != want {
-			t.Fatalf("version %d says %q, want %q: an increment was decided on another version", i+1, all[i].Data, want)
+			t.Fatalf("version %d has the data %q, want %q: an increment was based on another version", i+1, all[i].Data, want)
 		}
 	}
 }
 
-// counter reads the version of s, at least known, and the number that its last
-// event says.
+// counter reads the version of s, which must be at least known, and the number in its
+// last event.
 func (t *check) counter(s store.Stream, known uint64) (version uint64, count int, err error) {
 	o := store.ReadOptions{Backward: true, Limit: 1}
 	page, err := t.store.Read(t.ctx, s, o)
@@ -141,7 +141,7 @@ func raise(v *atomic.Uint64, n uint64) {
 func refusalsAreTrue(t *check) {
 	for range t.times(10) {
 		s := newStream("refusals")
-		var known atomic.Uint64 // what somebody knows that the version is, at least
+		var known atomic.Uint64 // a version that the stream is known to have reached
 		t.together(8, func(i int) error {
 			for j := range 10 {
 				before := known.Load()
@@ -155,7 +155,7 @@ func refusalsAreTrue(t *check) {
 				if err == nil {
 					was := got.Version - uint64(len(events))
 					if got.Version < uint64(len(events)) || !expected.Matches(was) || was < before {
-						return fmt.Errorf("%s = version %d: so it was %d, which is not what was expected, or less than %d before",
+						return fmt.Errorf("%s = version %d: so the stream was at %d, which is not the expected version, or is less than the version %d seen before",
 							call, got.Version, was, before)
 					}
 					raise(&known, got.Version)
@@ -166,7 +166,7 @@ func refusalsAreTrue(t *check) {
 					return fmt.Errorf("%s under contention = %s, want a *ConflictError about it", call, answer(err))
 				}
 				if expected.Matches(conflict.Actual) || conflict.Actual < before {
-					return fmt.Errorf("%s under contention: Actual is %d, which was expected, or less than %d before", call, conflict.Actual, before)
+					return fmt.Errorf("%s under contention: Actual is %d, which is the expected version, or is less than the version %d seen before", call, conflict.Actual, before)
 				}
 				page, err := t.store.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
 				if err != nil || page.Head < conflict.Actual {
@@ -192,7 +192,7 @@ func disjointNeverConflict(t *check) {
 			events := newEvents(2)
 			expected := store.Exactly(uint64(len(written[i])))
 			if _, err := t.store.Append(t.ctx, streams[i], expected, events); err != nil {
-				return fmt.Errorf("%s, nobody else writes to the stream: %w", appendCall(streams[i], expected, events), err)
+				return fmt.Errorf("%s, to a stream with no other writer: %w", appendCall(streams[i], expected, events), err)
 			}
 			written[i] = append(written[i], events...)
 		}
@@ -215,7 +215,7 @@ func anyNeverConflicts(t *check) {
 			events := newEvents(batch)
 			got, err := t.store.Append(t.ctx, s, store.Any, events)
 			if err != nil || got.Replayed || got.Version < last+batch {
-				return fmt.Errorf("%s, at once with others, at version %d or more = %+v, %s; want success",
+				return fmt.Errorf("%s, concurrently with others, at version %d or more = %+v, %s; want success",
 					appendCall(s, store.Any, events), last, got, answer(err))
 			}
 			last = got.Version
@@ -229,12 +229,12 @@ func anyNeverConflicts(t *check) {
 	})
 	all := t.all(t.store, s)
 	if len(all) != writers*each*batch || len(want) != len(all) {
-		t.Fatalf("%d events were appended, their answers tell of %d versions, and the stream has %d", writers*each*batch, len(want), len(all))
+		t.Fatalf("%d events were appended, the results name %d versions, and the stream has %d", writers*each*batch, len(want), len(all))
 	}
 	for i := range all {
 		e := want[uint64(i+1)]
 		if diff := differ(&all[i], s, uint64(i+1), &e); diff != "" {
-			t.Fatalf("version %d is not the event of the batch whose answer told so: %s", i+1, diff)
+			t.Fatalf("version %d is not the event that the result of the append says it is: %s", i+1, diff)
 		}
 	}
 }
@@ -243,7 +243,7 @@ func batchesAreWhole(t *check) {
 	const batch = 5
 	s := newStream("whole")
 	options := []store.ReadOptions{{}, {Backward: true}, {ReadOnly: true}, {Limit: 7}, {Limit: 7, Backward: true}, {From: 3}, {From: 8, Limit: 4}}
-	var heads, reads [2]uint64 // of each reader
+	var heads, reads [2]uint64 // one for each reader
 	t.against(3, len(heads), t.times(60), func(int) error {
 		if _, err := t.store.Append(t.ctx, s, store.Any, newEvents(batch)); err != nil {
 			return fmt.Errorf("append to %s failed: %w", s, err)
@@ -257,20 +257,20 @@ func batchesAreWhole(t *check) {
 			return fmt.Errorf("%s failed: %w", judge.ReadCall(s, o), err)
 		}
 		if page.Head < heads[i] || page.Head%batch != 0 {
-			return fmt.Errorf("%s: Head is %d, want a whole number of batches of %d, and not less than %d", judge.ReadCall(s, o), page.Head, batch, heads[i])
+			return fmt.Errorf("%s: Head is %d, want a multiple of the batch size %d, and at least %d", judge.ReadCall(s, o), page.Head, batch, heads[i])
 		}
 		heads[i] = page.Head
 		if diff := judge.Page(o, page.Head, &page); diff != "" {
-			return fmt.Errorf("%s while others append, Head is %d: %s", judge.ReadCall(s, o), page.Head, diff)
+			return fmt.Errorf("%s while others append, with Head %d: %s", judge.ReadCall(s, o), page.Head, diff)
 		}
 		return nil
 	})
 }
 
-// readsAreFresh checks that what a read tells is not older than what anybody was
-// told before it began, and that a version is the same event for everybody. For
-// a stream, whose appends all move it forward, this and the clauses on versions
-// are what makes reads and appends linearizable.
+// readsAreFresh checks that a read never returns less than what any client knew before
+// the read began, and that a version is the same event for everybody. Every append
+// moves a stream forward. So this clause and the clauses on versions together make
+// reads and appends linearizable.
 func readsAreFresh(t *check) {
 	s := newStream("fresh")
 	var known atomic.Uint64
@@ -285,7 +285,7 @@ func readsAreFresh(t *check) {
 		before, events := known.Load(), newEvents(1)
 		got, err := t.store.Append(t.ctx, s, store.Any, events)
 		if err != nil || got.Version <= before {
-			return fmt.Errorf("%s when version %d was known = version %d, %s", appendCall(s, store.Any, events), before, got.Version, answer(err))
+			return fmt.Errorf("%s when version %d was already known = version %d, %s", appendCall(s, store.Any, events), before, got.Version, answer(err))
 		}
 		raise(&known, got.Version)
 		return same(got.Version, events[0].ID)
@@ -293,7 +293,7 @@ func readsAreFresh(t *check) {
 		before, o := known.Load(), store.ReadOptions{Backward: i%2 == 0, Limit: 1 + i, ReadOnly: i > 1}
 		page, err := t.store.Read(t.ctx, s, o)
 		if err != nil || page.Head < before {
-			return fmt.Errorf("%s when version %d was known: Head is %d, %s", judge.ReadCall(s, o), before, page.Head, answer(err))
+			return fmt.Errorf("%s when version %d was already known: Head is %d, %s", judge.ReadCall(s, o), before, page.Head, answer(err))
 		}
 		raise(&known, page.Head)
 		for i := range page.Events {

@@ -14,14 +14,14 @@ import (
 
 func contextClauses() []clause {
 	return []clause{
-		{"an append under a context that has ended writes nothing", endedWritesNothing},
-		{"a read under a context that has ended fails with what ended it", endedReads},
-		{"an append that ends at any moment is recorded wholly or not at all", endsAtAnyMoment},
-		{"a large batch that ends at any moment is recorded wholly or not at all", largeBatchEnds},
+		{"an append with an ended context writes nothing", endedWritesNothing},
+		{"a read with an ended context fails with the error of the context", endedReads},
+		{"an append whose context ends at any moment is recorded completely or not at all", endsAtAnyMoment},
+		{"a large batch whose context ends at any moment is recorded completely or not at all", largeBatchEnds},
 	}
 }
 
-// ended returns contexts that have ended, by what they ended with.
+// ended returns contexts that have ended, by their errors.
 func (t *check) ended() map[error]context.Context {
 	cancelled, cancel := context.WithCancel(t.ctx)
 	cancel()
@@ -37,28 +37,28 @@ func endedWritesNothing(t *check) {
 		for _, expected := range []store.Expected{store.NoStream, store.Any, store.Exactly(2)} {
 			for _, s := range []store.Stream{missing, existing} {
 				if _, err := t.store.Append(ctx, s, expected, events); !errors.Is(err, cause) {
-					t.Fatalf("%s under a context that has ended = %v, want %v", appendCall(s, expected, events), err, cause)
+					t.Fatalf("%s with an ended context = %v, want %v", appendCall(s, expected, events), err, cause)
 				}
 			}
 		}
-		t.wantNoStream(t.store, missing, "appends under a context that had ended")
+		t.wantNoStream(t.store, missing, "appends with an ended context")
 		t.wantStream(t.store, existing, before)
 		t.append(t.store, missing, store.NoStream, events...)
 	}
 }
 
-// endedReads accepts a page as well, which must be the right one: a store may be
-// faster than its look at the context.
+// endedReads also accepts a page, if it is the right one, because a store may return
+// before it checks the context.
 func endedReads(t *check) {
 	s, events := t.filled(t.store, "ended", 3)
 	for cause, ctx := range t.ended() {
 		page, err := t.store.Read(ctx, s, store.ReadOptions{})
 		if err != nil && !errors.Is(err, cause) {
-			t.Fatalf("%s under a context that has ended = %v, want %v", judge.ReadCall(s, store.ReadOptions{}), err, cause)
+			t.Fatalf("%s with an ended context = %v, want %v", judge.ReadCall(s, store.ReadOptions{}), err, cause)
 		}
 		if err == nil {
 			if diff := differStream(page.Events, s, events); diff != "" {
-				t.Fatalf("%s under a context that has ended: %s", judge.ReadCall(s, store.ReadOptions{}), diff)
+				t.Fatalf("%s with an ended context: %s", judge.ReadCall(s, store.ReadOptions{}), diff)
 			}
 		}
 	}
@@ -75,12 +75,12 @@ func (t *check) latency() time.Duration {
 	return max(least, time.Microsecond)
 }
 
-// countdown is a context that is cancelled when it is looked at for the nth
-// time: at any moment for a store in the same process.
+// countdown is a context that ends at the nth call of one of its methods. For a store
+// in the same process, that can be any moment.
 type countdown struct {
 	context.Context //nolint:containedctx // it is one
 	cancel          context.CancelFunc
-	looks           atomic.Int64 // that are left
+	looks           atomic.Int64 // calls that are left
 }
 
 func (c *countdown) look() {
@@ -99,8 +99,8 @@ func (c *countdown) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// ending returns a context that ends some time from before to after an append
-// that takes latency.
+// ending returns a context that ends at a moment between the start of an append that
+// takes latency and some time after its end.
 func (t *check) ending(n int, latency time.Duration) (context.Context, context.CancelFunc) {
 	if n%2 == 0 {
 		return context.WithTimeout(t.ctx, rand.N(3*latency))
@@ -111,8 +111,8 @@ func (t *check) ending(n int, latency time.Duration) (context.Context, context.C
 	return c, cancel
 }
 
-// endsAtAnyMoment appends under contexts that end at any moment. When the answer
-// is an error, it sends the same batch again, which must settle it.
+// endsAtAnyMoment appends under contexts that end at any moment. After an error, it
+// appends the same batch again, which must settle the outcome.
 func endsAtAnyMoment(t *check) {
 	const batch = 3
 	latency := t.latency()
@@ -146,22 +146,22 @@ func endsAtAnyMoment(t *check) {
 	})
 }
 
-// appendUnder appends events to s, which is at version, under a context that
-// ends, and checks that what it answers is so.
+// appendUnder appends events to s, which is at version, under a context that ends, and
+// checks that the result is true.
 func (t *check) appendUnder(ctx context.Context, s store.Stream, events []store.Event, version int) error {
 	call := appendCall(s, store.Any, events)
 	_, failed := t.store.Append(ctx, s, store.Any, events)
 	if failed != nil && !errors.Is(failed, context.DeadlineExceeded) && !errors.Is(failed, context.Canceled) {
-		return fmt.Errorf("%s under a context that ends = %w, want what the context ended with", call, failed)
+		return fmt.Errorf("%s under a context that ends = %w, want the error of the context", call, failed)
 	}
 	all, err := judge.ReadStream(t.ctx, t.store, s)
 	switch n := len(all) - version; {
 	case err != nil:
 		return err
 	case failed == nil && n != len(events):
-		return fmt.Errorf("%s succeeded, and %d of its events are there", call, n)
+		return fmt.Errorf("%s succeeded, but %d of its events are in the stream", call, n)
 	case n != 0 && n != len(events):
-		return fmt.Errorf("%s = %s, and %d of its events are there, want all or none", call, answer(failed), n)
+		return fmt.Errorf("%s = %s, but %d of its events are in the stream, want all or none", call, answer(failed), n)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package storetest defines what a store is, as a suite of tests: a store is what passes
-// [Run]. Use it for every store that you write:
+// Package storetest defines what a store is, as a test suite: a type is a store if it
+// passes [Run]. Use it for every store that you write:
 //
 //	func TestStore(t *testing.T) {
 //		t.Parallel()
@@ -13,14 +13,14 @@
 //		})
 //	}
 //
-// A store whose events outlive it passes [RunDurable] too, and one that is in front of a
-// database or a server, which may refuse to write, passes [RunRefused].
+// A store whose events outlive the process must also pass [RunDurable]. A store in
+// front of a database or a server that may refuse writes must also pass [RunRefused].
 //
-// Each sentence of the contract in package store is a clause, and each clause is a subtest
-// whose name says what it demands, such as
-// "Contention/exactly one of 8 concurrent creates wins".
+// Each sentence of the contract in package store is a clause. Each clause is a subtest
+// whose name states the requirement, such as "Contention/exactly one of 8 concurrent
+// creates wins".
 //
-// The packages below are the instruments of such tests: faults makes a store fail, history
-// records calls and checks their answers, schedule tries every order of the calls of several
-// clients, and wire breaks connections.
+// The subpackages are the tools for such tests: faults makes a store fail, history
+// records calls and checks their results, schedule tries every order of the calls of
+// several clients, and wire breaks connections.
 package storetest

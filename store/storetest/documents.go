@@ -19,23 +19,23 @@ func hasDocuments(st store.Store) bool {
 
 func documentClauses() []clause {
 	return []clause{
-		{"what was saved is loaded, byte for byte, in the order that was asked for", documentFidelity},
+		{"a load returns the saved bytes, in the requested order", documentFidelity},
 		{"a document of 1 MiB comes back", documentLarge},
 		{"kinds and ids are kept apart, byte for byte", documentNames},
-		{"the last of equal names wins", documentLastWins},
+		{"the last of several documents with one name wins", documentLastWins},
 		{"nil removes a document, and empty data does not", documentRemoved},
 		{"a scan is in byte order", documentOrder},
-		{"a scan keeps to its bounds and its limit", documentBounds},
-		{"a transaction scans and loads what it has saved", documentInside},
-		{"what was saved and what was loaded can be changed", documentAliases},
-		{"invalid ones are refused", documentRefuses},
-		{"many are saved and loaded at once", documentMany},
-		{"under a context that has ended nothing is loaded", documentEnded},
-		{"documents of tenants are apart", documentTenants},
+		{"a scan respects its bounds and its limit", documentBounds},
+		{"a transaction sees what it has saved", documentInside},
+		{"the caller can change saved and loaded data", documentAliases},
+		{"invalid arguments are refused", documentRefuses},
+		{"many documents are saved and loaded in one call", documentMany},
+		{"nothing is loaded with an ended context", documentEnded},
+		{"documents of tenants are separate", documentTenants},
 	}
 }
 
-// newKind returns a kind of documents that nobody has used.
+// newKind returns an unused kind of documents.
 func newKind() string { return "kind " + store.NewID() }
 
 func (t *check) documents() store.Documents { return as[store.Documents](t, t.store) }
@@ -45,7 +45,7 @@ func (t *check) saveDocuments(st store.Store, docs ...store.Document) {
 	t.update(st, func(tx store.Tx) error { return tx.SaveDocuments(docs) })
 }
 
-// readDocuments is what loads and scans documents: a store, or a transaction.
+// readDocuments loads and scans documents: a store, or a transaction.
 type readDocuments struct {
 	load func(kind string, ids []string) ([]store.Document, error)
 	scan func(kind, from, to string, limit int) ([]store.Document, error)
@@ -60,8 +60,8 @@ func (t *check) committed(st store.Documents) readDocuments {
 	}
 }
 
-// wantsLoad returns what is wrong with loading want, where Data is nil for what must not
-// be there.
+// wantsLoad loads the documents in want and returns an error if they differ. A document
+// with nil Data must not exist.
 func (r readDocuments) wantsLoad(kind string, want []store.Document) error {
 	ids := make([]string, len(want))
 	for i := range want {
@@ -74,7 +74,7 @@ func (r readDocuments) wantsLoad(kind string, want []store.Document) error {
 	return differDocuments(fmt.Sprintf("LoadDocuments(%+q, %.200q)", kind, ids), got, want)
 }
 
-// wantsScan returns what is wrong with a scan of what must find want.
+// wantsScan scans documents and returns an error if the scan does not find want.
 func (r readDocuments) wantsScan(kind, from, to string, limit int, want []store.Document) error {
 	call := fmt.Sprintf("ScanDocuments(%+q, %.80q, %.80q, %d)", kind, from, to, limit)
 	got, err := r.scan(kind, from, to, limit)
@@ -91,7 +91,7 @@ func differDocuments(call string, got, want []store.Document) error {
 		case g.Kind != w.Kind || g.ID != w.ID:
 			return fmt.Errorf("%s: document %d is %+q, %.80q; want %+q, %.80q", call, i+1, g.Kind, g.ID, w.Kind, w.ID)
 		case (g.Data == nil) != (w.Data == nil):
-			return fmt.Errorf("%s: document %.80q is there: %t, want %t", call, g.ID, g.Data != nil, w.Data != nil)
+			return fmt.Errorf("%s: document %.80q exists: %t, want %t", call, g.ID, g.Data != nil, w.Data != nil)
 		case !bytes.Equal(g.Data, w.Data):
 			return fmt.Errorf("%s: Data of document %.80q is %s, want %s", call, g.ID, excerpt(g.Data), excerpt(w.Data))
 		}
@@ -222,8 +222,8 @@ func documentBounds(t *check) {
 	t.must(st.wantsScan(newKind(), "", "", 0, nil))
 }
 
-// boundsOf tries the bounds of a scan of all, whose ids are numbers of five digits from 0
-// on.
+// boundsOf tries different bounds of a scan. The documents in all have ids that are
+// numbers of five digits, from 0 on.
 func boundsOf(r readDocuments, kind string, all []store.Document) error {
 	n := len(all)
 	id := func(i int) string { return fmt.Sprintf("%05d", i) }
@@ -255,7 +255,7 @@ func documentInside(t *check) {
 	}
 	var before, now []store.Document
 	for i, d := range all {
-		if i%3 != 0 { // committed, and some of it replaced or removed inside
+		if i%3 != 0 { // committed before; some are replaced or removed inside
 			before = append(before, store.Document{Kind: kind, ID: d.ID, Data: []byte("old")})
 		}
 		if i%3 != 1 {

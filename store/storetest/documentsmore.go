@@ -56,11 +56,11 @@ func documentAliases(t *check) {
 			return nil
 		})
 		if inside != nil {
-			t.Fatalf("in a transaction, after documents that were saved, or were loaded, had been changed: %v", inside)
+			t.Fatalf("in a transaction, after changing saved and loaded documents: %v", inside)
 		}
 		for range 2 {
 			if err := errors.Join(st.wantsLoad(kind, want), st.wantsScan(kind, "", "", n, want)); err != nil {
-				t.Fatalf("after documents that were saved, or were loaded, had been changed: %v", err)
+				t.Fatalf("after changing saved and loaded documents: %v", err)
 			}
 			loaded, _ := st.load(kind, ids)
 			spoilDocuments(loaded)
@@ -107,24 +107,24 @@ func documentRefuses(t *check) {
 	t.must(t.committed(st).wantsLoad(kind, []store.Document{{Kind: kind, ID: "good"}}))
 	for _, r := range t.bothWays(st) {
 		_, err := r.load("", []string{"a"})
-		t.wantInvalid("LoadDocuments of no kind", err, "kind")
+		t.wantInvalid("LoadDocuments with an empty kind", err, "kind")
 		_, err = r.load(kind, []string{"a", ""})
-		t.wantInvalid("LoadDocuments of no id", err, "ids[1]")
+		t.wantInvalid("LoadDocuments with an empty id", err, "ids[1]")
 		_, err = r.load(kind, make([]string, store.MaxDocuments+1))
-		t.wantInvalid("LoadDocuments of too many ids", err, "ids")
+		t.wantInvalid("LoadDocuments with too many ids", err, "ids")
 		_, err = r.scan("", "", "", 0)
-		t.wantInvalid("ScanDocuments of no kind", err, "kind")
+		t.wantInvalid("ScanDocuments with an empty kind", err, "kind")
 		_, err = r.scan(kind, "a\x00", "", 0)
-		t.wantInvalid("ScanDocuments from a NUL", err, "from")
+		t.wantInvalid("ScanDocuments from an id with NUL", err, "from")
 		_, err = r.scan(kind, "", "\xff", 0)
-		t.wantInvalid("ScanDocuments to what is not UTF-8", err, "to")
+		t.wantInvalid("ScanDocuments to an id that is not UTF-8", err, "to")
 		_, err = r.scan(kind, "", "", -1)
 		t.wantInvalid("ScanDocuments with a negative limit", err, "limit")
 	}
 }
 
-// bothWays returns what reads committed documents, and what reads them in a transaction
-// each.
+// bothWays returns two readers of documents: the store, which reads committed
+// documents, and a transaction.
 func (t *check) bothWays(st store.Documents) []readDocuments {
 	return []readDocuments{t.committed(st), {
 		load: func(kind string, ids []string) (docs []store.Document, err error) {
@@ -161,7 +161,7 @@ func documentEnded(t *check) {
 		}
 		for name, call := range calls {
 			if err := call(ctx); !errors.Is(err, cause) {
-				t.Fatalf("%s under a context that has ended = %s, want %v", name, answer(err), cause)
+				t.Fatalf("%s with an ended context = %s, want %v", name, answer(err), cause)
 			}
 		}
 	}

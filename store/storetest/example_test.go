@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// A store passes the suite in one line.
+// One call runs the whole suite.
 func ExampleRun() {
 	test := func(t *testing.T) {
 		t.Helper()

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Clauses returns the names of all clauses, as those of the subtests of Run.
+// Clauses returns the names of all clauses, which are the names of the subtests of Run.
 func Clauses() []string {
 	var names []string
 	for _, s := range slices.Concat(suites(), durableSuites(), refusedSuites()) {
@@ -20,7 +20,7 @@ func Clauses() []string {
 	return names
 }
 
-// CheckClause checks the clause with this name. It reports whether there is one.
+// CheckClause checks the clause with this name. It returns false if there is none.
 func CheckClause(tb rapid.TB, name string, open func() store.Store, patience time.Duration) bool {
 	for _, s := range append(suites(), durableSuites()...) {
 		for _, c := range s.clauses {

@@ -23,8 +23,8 @@ func fidelityClauses() []clause {
 		{"times come back to the millisecond", keepsTimes},
 		{"the zero time is stored as the time of recording", zeroTime},
 		{"the time of recording is about now", recordedNow},
-		{"a batch of 1000 comes back, or is refused as invalid", keepsLargeBatch},
-		{"a value comes back, or is refused as invalid", keepsValue},
+		{"a batch of 1000 comes back or is refused as invalid", keepsLargeBatch},
+		{"a value comes back or is refused as invalid", keepsValue},
 		{"an event never changes", neverChanges},
 	}
 }
@@ -63,7 +63,7 @@ func keepsLargeData(t *check) {
 	t.append(t.store, s, store.NoStream, newEvent("before"), e, newEvent("after"))
 	got := t.all(t.store, s)
 	if len(got) != 3 {
-		t.Fatalf("a stream with an event of 1 MiB in the middle has %d events, want 3", len(got))
+		t.Fatalf("a stream of 3 events, the second with 1 MiB of data, has %d events", len(got))
 	}
 	if diff := differ(&got[1], s, 2, &e); diff != "" {
 		t.Fatalf("event of 1 MiB: %s", diff)
@@ -155,7 +155,7 @@ func zeroTime(t *check) {
 	t.append(t.store, s, store.NoStream, events...)
 	for _, got := range t.all(t.store, s) {
 		if !got.Time.Truncate(time.Millisecond).Equal(got.RecordedAt.Truncate(time.Millisecond)) || got.Time.IsZero() {
-			t.Fatalf("an event with the zero time has Time %s, want that of its recording, %s", got.Time, got.RecordedAt)
+			t.Fatalf("an event with the zero time has Time %s, want its RecordedAt %s", got.Time, got.RecordedAt)
 		}
 	}
 }
@@ -164,9 +164,9 @@ func recordedNow(t *check) {
 	before := time.Now()
 	s, _ := t.filled(t.store, "now", 1)
 	got := t.all(t.store, s)[0].RecordedAt
-	const apart = time.Hour // of the clocks of store and client
+	const apart = time.Hour // allowed difference between the clocks of store and client
 	if got.Before(before.Add(-apart)) || got.After(time.Now().Add(apart)) {
-		t.Fatalf("an event appended at %s has RecordedAt %s, want about the same", before, got)
+		t.Fatalf("an event appended at %s has RecordedAt %s, want about the same time", before, got)
 	}
 }
 
@@ -213,7 +213,7 @@ func neverChanges(t *check) {
 	}
 	for range 3 {
 		if diff := differAll(t.all(t.store, s)[:3], first); diff != "" {
-			t.Fatalf("an event read again: %s", diff)
+			t.Fatalf("an event that is read again differs: %s", diff)
 		}
 	}
 	for i, want := range first {

@@ -17,17 +17,17 @@ func hasFinder(st store.Store) bool {
 
 func finderClauses() []clause {
 	return []clause{
-		{"an event is found by its id, whole", findWhole},
-		{"an id that no event has is not found, byte for byte", findMissing},
-		{"a found event is the caller's", findAliases},
+		{"an event is found by its id, with all its fields", findWhole},
+		{"an unused id is not found, byte for byte", findMissing},
+		{"the caller owns a found event", findAliases},
 		{"streams are listed by type and id, in byte order, with their last events", listOrder},
-		{"a type and a prefix choose streams, byte for byte", listChooses},
-		{"pages follow one another, and the last one says so", listPages},
+		{"a type and a prefix select streams, byte for byte", listChooses},
+		{"pages follow one another, and the last one has End set", listPages},
 		{"types are listed once, in byte order", listTypes},
 		{"a stream without events is not listed", listRefused},
 		{"invalid arguments are refused", findRefuses},
-		{"under a context that has ended nothing is found", findEnded},
-		{"tenants are apart", findTenants},
+		{"nothing is found with an ended context", findEnded},
+		{"tenants are separate", findTenants},
 	}
 }
 
@@ -49,7 +49,8 @@ func (t *check) list(st store.Store, o store.StreamsOptions) store.StreamsPage {
 	return page
 }
 
-// wantStreams lists what o chooses of want, page by page, and compares it with want.
+// wantStreams lists the streams in want that o selects, page by page, and compares them
+// with want.
 func (t *check) wantStreams(st store.Store, o store.StreamsOptions, want []store.StreamInfo) {
 	t.Helper()
 	call := fmt.Sprintf("ListStreams(%+.200q)", fmt.Sprintf("%+v", o))
@@ -59,9 +60,9 @@ func (t *check) wantStreams(st store.Store, o store.StreamsOptions, want []store
 		got = append(got, page.Streams...)
 		switch {
 		case o.Limit > 0 && len(page.Streams) > o.Limit:
-			t.Fatalf("%s = %d streams, more than its limit", call, len(page.Streams))
+			t.Fatalf("%s = %d streams, more than the limit", call, len(page.Streams))
 		case len(page.Streams) == 0 && (pages > 0 || !page.End):
-			t.Fatalf("%s: page %d has no streams, so the page before it was the last one, and said that it was not", call, pages+1)
+			t.Fatalf("%s: page %d has no streams, so the previous page was the last one, but its End was false", call, pages+1)
 		case page.End:
 			t.sameStreams(call, got, want)
 			return
@@ -79,15 +80,14 @@ func (t *check) sameStreams(call string, got, want []store.StreamInfo) {
 		case i >= len(got):
 			t.Fatalf("%s lists %d streams, want %d: %+v is missing", call, len(got), len(want), want[i])
 		case i >= len(want):
-			t.Fatalf("%s lists %d streams, want %d: %+v is too many", call, len(got), len(want), got[i])
+			t.Fatalf("%s lists %d streams, want %d: %+v is superfluous", call, len(got), len(want), got[i])
 		case !reflect.DeepEqual(got[i], want[i]):
 			t.Fatalf("%s: stream %d of %d is\n %+v, want\n %+v", call, i+1, len(want), got[i], want[i])
 		}
 	}
 }
 
-// named appends n events to each of streams, and returns what a list has to say of them, in
-// its order.
+// named appends n events to each of streams, and returns their infos in list order.
 func (t *check) named(st store.Store, n int, streams ...store.Stream) []store.StreamInfo {
 	t.Helper()
 	all := make([]store.StreamInfo, 0, len(streams))
@@ -111,7 +111,7 @@ func findWhole(t *check) {
 	for i, e := range append(events, more...) {
 		got, found := t.find(t.store, e.ID)
 		if !found || !reflect.DeepEqual(got, want[i]) {
-			t.Fatalf("FindEvent(%q) = %+v, %t; want what Read returns: %+v", e.ID, got, found, want[i])
+			t.Fatalf("FindEvent(%q) = %+v, %t; want the event that Read returns: %+v", e.ID, got, found, want[i])
 		}
 	}
 }
@@ -142,11 +142,11 @@ func findAliases(t *check) {
 	got.Meta.Headers["data"] = "changed"
 	again := t.all(t.store, s)[0]
 	if string(again.Data) != string(events[0].Data) || again.Meta.Headers["data"] != events[0].Meta.Headers["data"] {
-		t.Fatalf("after its caller changed what FindEvent(%q) returned, the event is %+v", events[0].ID, again)
+		t.Fatalf("after the caller changed the result of FindEvent(%q), the event is %+v", events[0].ID, again)
 	}
 }
 
-// listedNames are names of types and ids whose order databases like to change.
+// listedNames returns names for types and ids whose order databases often change.
 func listedNames() []string {
 	return []string{"a", "A", "b", "B", "a ", " a", "a-b", "a/b", "a_b", "a%b", "ab", "aB", "é", "e\u0301", "z", "Z", "1", "10", "2", "ß", "日本", "\U0010ffff", "\uffff", "\x01", "%", "_", "a\uffff", "a\U0010ffff"}
 }
@@ -177,7 +177,7 @@ func listOrder(t *check) {
 	t.wantStreams(st, store.StreamsOptions{}, all)
 }
 
-// chosen returns the streams in all that match o, without regard to its After.
+// chosen returns the streams in all that match o, ignoring After.
 func chosen(all []store.StreamInfo, o store.StreamsOptions) []store.StreamInfo {
 	return slices.DeleteFunc(slices.Clone(all), func(i store.StreamInfo) bool { return !o.Matches(i.Stream) })
 }
@@ -241,7 +241,7 @@ func listRefused(t *check) {
 	st := t.open()
 	s := newStream("refused")
 	if _, err := st.Append(t.ctx, s, store.Exactly(4), newEvents(1)); !errors.Is(err, store.ErrConflict) {
-		t.Fatalf("an append to a stream that does not exist, which expects version 4, = %s; want a conflict", answer(err))
+		t.Fatalf("an append to a missing stream that expects version 4 = %s, want a conflict", answer(err))
 	}
 	t.read(st, s, store.ReadOptions{})
 	t.wantStreams(st, store.StreamsOptions{}, nil)
@@ -277,7 +277,7 @@ func findEnded(t *check) {
 			"FindEvent": found, "ListStreams": second(st.ListStreams(ctx, store.StreamsOptions{})), "StreamTypes": second(st.StreamTypes(ctx)),
 		} {
 			if !errors.Is(err, cause) {
-				t.Fatalf("%s under a context that has ended = %s, want %v", call, answer(err), cause)
+				t.Fatalf("%s with an ended context = %s, want %v", call, answer(err), cause)
 			}
 		}
 	}
@@ -290,7 +290,7 @@ func findTenants(t *check) {
 	a, b := t.newTenants()
 	s, events := t.filled(a, "of a", 1)
 	if got, found := t.find(b, events[0].ID); found {
-		t.Fatalf("FindEvent(%q) of a tenant without events = %+v, of another tenant", events[0].ID, got)
+		t.Fatalf("FindEvent(%q) of a tenant without events = %+v, an event of another tenant", events[0].ID, got)
 	}
 	t.wantStreams(b, store.StreamsOptions{}, nil)
 	if types, err := as[store.Finder](t, b).StreamTypes(t.ctx); err != nil || len(types) > 0 {
@@ -299,6 +299,6 @@ func findTenants(t *check) {
 	ofB := t.named(b, 3, s)
 	t.wantStreams(b, store.StreamsOptions{}, ofB)
 	if page := t.list(a, store.StreamsOptions{}); len(page.Streams) != 1 || page.Streams[0].Version != 1 {
-		t.Fatalf("ListStreams of a tenant whose stream is at version 1 = %+v", page.Streams)
+		t.Fatalf("ListStreams of a tenant with one stream at version 1 = %+v", page.Streams)
 	}
 }

@@ -12,26 +12,26 @@ import (
 
 func idClauses() []clause {
 	return []clause{
-		{"the same batch is replayed when it is sent again, whatever it expects", sameBatchIsReplayed},
-		{"events of several appends are replayed when they stand one after the other", neighboursAreReplayed},
-		{"a replay ignores metadata and time, and keeps the first", replayIgnoresMeta},
-		{"a taken id is a duplicate, and nothing is written", takenIDIsDuplicate},
-		{"a taken id is reported before a conflict", duplicateBeforeConflict},
+		{"a repeated batch is replayed, whatever it expects", sameBatchIsReplayed},
+		{"consecutive events of several appends are replayed", neighboursAreReplayed},
+		{"a replay ignores metadata and time, and keeps the originals", replayIgnoresMeta},
+		{"a recorded id is a duplicate, and nothing is written", takenIDIsDuplicate},
+		{"a recorded id is reported before a conflict", duplicateBeforeConflict},
 		{"a duplicate reserves no other id of its batch", duplicateReservesNothing},
 		{"ids are compared byte for byte", idsToTheLetter},
-		{"ids are taken wherever they are in a large batch", largeBatchIDs},
+		{"a recorded id is found anywhere in a large batch", largeBatchIDs},
 		{"exactly one of several concurrent appends of a batch records it", oneRecordsTheBatch},
-		{"exactly one of several streams gets an id that is appended to all at once", oneStreamGetsTheID},
+		{"exactly one of several streams gets an id that is appended to all concurrently", oneStreamGetsTheID},
 	}
 }
 
-// wantReplay fails unless appending events again is answered with first.
+// wantReplay fails unless appending events again returns first.
 func (t *check) wantReplay(s store.Stream, expected store.Expected, events []store.Event, first store.Appended) {
 	t.Helper()
 	first.Replayed = true
 	got, err := t.store.Append(t.ctx, s, expected, events)
 	if err != nil || got != first {
-		t.Fatalf("%s of events that are recorded = %+v, %v; want %+v", appendCall(s, expected, events), got, err, first)
+		t.Fatalf("%s of recorded events =  %+v, %v; want %+v", appendCall(s, expected, events), got, err, first)
 	}
 }
 
@@ -97,14 +97,14 @@ func takenIDIsDuplicate(t *check) {
 		name   string
 		to     store.Stream
 		events []store.Event
-		id     int // which event of taken has the first id that is taken
+		id     int // index in taken of the first id that is already recorded
 	}{
 		{"in another stream", other, taken, 0},
 		{"in a missing stream", missing, taken[1:], 1},
-		{"with a new event behind", s, append(slices.Clone(taken), fresh[0]), 0},
-		{"with a new event before", s, append(fresh[:1:1], taken...), 0},
-		{"with a new event between", s, []store.Event{taken[1], fresh[0], taken[2]}, 1},
-		{"the last one, behind new events", s, []store.Event{fresh[0], fresh[1], taken[3]}, 3},
+		{"followed by a new event", s, append(slices.Clone(taken), fresh[0]), 0},
+		{"after a new event", s, append(fresh[:1:1], taken...), 0},
+		{"with a new event in between", s, []store.Event{taken[1], fresh[0], taken[2]}, 1},
+		{"the last one, after new events", s, []store.Event{fresh[0], fresh[1], taken[3]}, 3},
 		{"in another order", s, []store.Event{taken[1], taken[0]}, 1},
 		{"with one left out", s, []store.Event{taken[1], taken[3]}, 1},
 		{"with another type", s, changed(func(e *store.Event) { e.Type = "Changed" }), 2},
@@ -159,7 +159,7 @@ func idsToTheLetter(t *check) {
 		e.ID = id
 		events = append(events, e)
 	}
-	var single, batch []store.Event // one by one, and then at once
+	var single, batch []store.Event // appended one by one, and then as a batch
 	for i := range events {
 		if i%4 < 2 {
 			t.append(t.store, s, store.Any, events[i])
@@ -185,7 +185,7 @@ func oneRecordsTheBatch(t *check) {
 		t.together(len(answers), func(i int) error {
 			got, err := t.store.Append(t.ctx, s, expected, events)
 			if err != nil {
-				return fmt.Errorf("%s, 8 times at once: %w; want the first result, replayed", appendCall(s, expected, events), err)
+				return fmt.Errorf("%s, 8 times concurrently: %w; want the first result, replayed", appendCall(s, expected, events), err)
 			}
 			if !got.Replayed {
 				recorded.Add(1)
@@ -195,11 +195,11 @@ func oneRecordsTheBatch(t *check) {
 			return nil
 		})
 		if n := recorded.Load(); n != 1 {
-			t.Fatalf("%s, 8 times at once: %d of them were not Replayed, want 1", appendCall(s, expected, events), n)
+			t.Fatalf("%s, 8 times concurrently: %d results were not Replayed, want 1", appendCall(s, expected, events), n)
 		}
 		for _, got := range answers {
 			if got != answers[0] {
-				t.Fatalf("%s, 8 times at once: %+v and %+v, want the same from all", appendCall(s, expected, events), answers[0], got)
+				t.Fatalf("%s, 8 times concurrently: %+v and %+v, want the same from all", appendCall(s, expected, events), answers[0], got)
 			}
 		}
 		t.wantStream(t.store, s, append(before, events...))
@@ -215,7 +215,7 @@ func oneStreamGetsTheID(t *check) {
 			streams[i] = newStream("contender")
 			_, err := t.store.Append(t.ctx, streams[i], store.NoStream, events)
 			if _, ok := judge.IsA[*store.DuplicateError](err, store.ErrDuplicate); err != nil && !ok {
-				return fmt.Errorf("%s of ids that others append at once = %s, want a *DuplicateError",
+				return fmt.Errorf("%s of ids that others append concurrently =  %s, want a *DuplicateError",
 					appendCall(streams[i], store.NoStream, events), answer(err))
 			}
 			won[i] = err == nil
@@ -231,7 +231,7 @@ func oneStreamGetsTheID(t *check) {
 			}
 		}
 		if winners != 1 {
-			t.Fatalf("one batch appended to 8 streams at once: %d succeeded, want 1", winners)
+			t.Fatalf("one batch appended to 8 streams concurrently:  %d succeeded, want 1", winners)
 		}
 	}
 }

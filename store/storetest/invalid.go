@@ -13,8 +13,8 @@ import (
 func invalidClauses() []clause {
 	return []clause{
 		{"streams", refusesStreams},
-		{"expected versions, the zero one too", refusesExpected},
-		{"batches that are empty or too many", refusesBatches},
+		{"expected versions, including the zero Expected", refusesExpected},
+		{"batches that are empty or too large", refusesBatches},
 		{"events", refusesEvents},
 		{"too much data", refusesMuchData},
 		{"negative limits", refusesLimits},
@@ -22,10 +22,10 @@ func invalidClauses() []clause {
 	}
 }
 
-// badText is a text that nothing accepts.
+// badText is a text that every field refuses.
 type badText struct{ what, text string }
 
-// badTexts returns those that no text may be.
+// badTexts returns texts that no field accepts.
 func badTexts() []badText {
 	return []badText{
 		{"with NUL", "a\x00b"},
@@ -36,7 +36,7 @@ func badTexts() []badText {
 	}
 }
 
-// badNames returns those that no name may be.
+// badNames returns texts that no name may be.
 func badNames() []badText {
 	return append(badTexts(),
 		badText{"empty", ""},
@@ -44,8 +44,8 @@ func badNames() []badText {
 		badText{"too long in bytes", strings.Repeat("日", store.MaxName/3+1)})
 }
 
-// refused fails unless the append is an *InvalidError about field that leaves
-// nothing: not in s, which has the events before, and no id that is taken.
+// refused fails unless the append returns an *InvalidError about field and leaves
+// nothing: s keeps the events before, and no id is taken.
 func (t *check) refused(what string, s store.Stream, expected store.Expected, events []store.Event, field string, before []store.Event) {
 	t.Helper()
 	_, err := t.store.Append(t.ctx, s, expected, events)
@@ -95,7 +95,7 @@ func refusesBatches(t *check) {
 		what   string
 		events []store.Event
 		field  string
-	}{"an id twice", twice, "events[2].id"})
+	}{"a repeated id", twice, "events[2].id"})
 	for _, tt := range tests {
 		for _, expected := range []store.Expected{store.Any, store.NoStream} {
 			t.refused(tt.what, s, expected, tt.events, tt.field, before)
@@ -123,7 +123,7 @@ func refusesEvents(t *check) {
 	t.wantStream(t.store, missing, valid)
 }
 
-// badEvent is a change that makes an event invalid in field.
+// badEvent is a change that makes the given field of an event invalid.
 type badEvent struct {
 	what, field string
 	change      func(e *store.Event)
@@ -155,10 +155,10 @@ func badEvents() []badEvent {
 		badEvent{"header too long", "header k", func(e *store.Event) { e.Meta.Headers["k"] = long }},
 		badEvent{"header key too long", "header key", func(e *store.Event) { e.Meta.Headers[long] = "" }},
 		badEvent{"header key empty", "headers", func(e *store.Event) { e.Meta.Headers[""] = "v" }},
-		badEvent{"metadata too long in sum", "metadata", func(e *store.Event) { e.Meta.ActorID, e.Meta.CausationID = half, half }},
-		badEvent{"headers too long in sum", "metadata", func(e *store.Event) { e.Meta.Headers = map[string]string{"a": half, "b": half} }},
+		badEvent{"metadata too long in total", "metadata", func(e *store.Event) { e.Meta.ActorID, e.Meta.CausationID = half, half }},
+		badEvent{"headers too long in total", "metadata", func(e *store.Event) { e.Meta.Headers = map[string]string{"a": half, "b": half} }},
 		badEvent{"data too long", "data", func(e *store.Event) { e.Data = make([]byte, store.MaxData+1) }},
-		badEvent{"a value beside data", "value", func(e *store.Event) { e.Value = 1 }})
+		badEvent{"both a value and data", "value", func(e *store.Event) { e.Value = 1 }})
 }
 
 func refusesMuchData(t *check) {
@@ -169,7 +169,7 @@ func refusesMuchData(t *check) {
 		events[i].Data = data
 	}
 	events[0].Data = data[:1]
-	t.refused("one byte too much", s, store.Any, events, "events", before)
+	t.refused("one byte too many", s, store.Any, events, "events", before)
 	small := slices.Clone(events)
 	for i := range small {
 		small[i].Data = nil
@@ -188,8 +188,8 @@ func refusesLimits(t *check) {
 	}
 }
 
-// readsNoInvalidStream accepts both that a store refuses and that it finds
-// nothing, but no other error.
+// readsNoInvalidStream accepts both an *InvalidError and an empty page, but no other
+// error.
 func readsNoInvalidStream(t *check) {
 	for _, bad := range badNames() {
 		for _, s := range []store.Stream{{Type: bad.text, ID: "id"}, {Type: "Account", ID: bad.text}} {

@@ -11,10 +11,11 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// A large batch is one that a store may be tempted to write, or to look up, in parts.
+// largeBatch is the size of a batch that a store may be tempted to write, or to look
+// up, in parts.
 const largeBatch = 250
 
-// heavy returns events that together are more than the 4 MiB which a message has in
+// heavy returns events that together exceed 4 MiB, the maximum size of a message in
 // many protocols.
 func heavy() []store.Event {
 	events := newEvents(6)
@@ -24,7 +25,7 @@ func heavy() []store.Event {
 	return events
 }
 
-// largePages reads events that are too many bytes for one page of some stores.
+// largePages reads events that are too large for a single page of some stores.
 func largePages(t *check) {
 	s, events := newStream("heavy"), heavy()
 	for i := range events {
@@ -32,17 +33,18 @@ func largePages(t *check) {
 	}
 	want := t.all(t.store, s)
 	if diff := differStream(want, s, events); diff != "" {
-		t.Fatalf("a stream of %d events of 1 MiB, read to its end: %s", len(events), diff)
+		t.Fatalf("a stream of %d events of 1 MiB, read to the end: %s", len(events), diff)
 	}
 	for _, o := range []store.ReadOptions{{}, {Limit: 5}, {From: 2}, {Backward: true}, {Backward: true, From: 5}, {ReadOnly: true}} {
 		got := t.readPages(s, o, uint64(len(events)))
 		if diff := differAll(got, chooseVersions(want, o)); diff != "" {
-			t.Fatalf("%s of events of 1 MiB, and the pages after it: %s", judge.ReadCall(s, o), diff)
+			t.Fatalf("%s of events of 1 MiB, and the following pages: %s", judge.ReadCall(s, o), diff)
 		}
 	}
 }
 
-// chooseVersions returns what the pages of o are in all.
+// chooseVersions returns the events of all that a read with o and its following pages
+// returns.
 func chooseVersions(all []store.Recorded, o store.ReadOptions) (chosen []store.Recorded) {
 	for i := range all {
 		r := &all[i]
@@ -64,7 +66,7 @@ func largeLogPages(t *check) {
 	}
 	all := t.log(st, store.LogOptions{})
 	if len(all) != len(events) {
-		t.Fatalf("a log of %d events of 1 MiB, read to its end, has %d", len(events), len(all))
+		t.Fatalf("a log of %d events of 1 MiB, read to the end, has %d", len(events), len(all))
 	}
 	for _, o := range []store.LogOptions{{}, {Limit: 5}, {Backward: true}, {Filter: store.Filter{EventTypes: []string{"Noted"}}}} {
 		t.wantLog(st, o, all)
@@ -86,7 +88,7 @@ func largeLogPages(t *check) {
 	t.closeFeed(f)
 }
 
-// largeBatchesAreWhole looks at a stream, and at the log, while large batches are appended.
+// largeBatchesAreWhole reads a stream, and the log, while large batches are appended.
 func largeBatchesAreWhole(t *check) {
 	s := newStream("large batches")
 	log, hasLog := t.store.(store.Log)
@@ -99,7 +101,7 @@ func largeBatchesAreWhole(t *check) {
 	read := func(i int) error {
 		page, err := t.store.Read(t.ctx, s, store.ReadOptions{Backward: true, Limit: 1})
 		if err != nil || page.Head%largeBatch != 0 {
-			return fmt.Errorf("a stream of batches of %d events has %d, %s", largeBatch, page.Head, answer(err))
+			return fmt.Errorf("a stream of batches of %d events has %d events, %s", largeBatch, page.Head, answer(err))
 		}
 		if !hasLog || i > 0 {
 			return nil
@@ -107,7 +109,7 @@ func largeBatchesAreWhole(t *check) {
 		logged, err := log.ReadAll(t.ctx, o)
 		o.From, count = logged.Next, count+len(logged.Events)
 		if err != nil || logged.End && count%largeBatch != 0 {
-			return fmt.Errorf("the log ends after %d events of batches of %d, %s", count, largeBatch, answer(err))
+			return fmt.Errorf("a page of the log ends after %d events, inside a batch of %d, %s", count, largeBatch, answer(err))
 		}
 		return nil
 	}
@@ -135,7 +137,8 @@ func largeBatchEnds(t *check) {
 	t.wantStream(t.store, s, all)
 }
 
-// largeBatchIDs looks for ids that are taken wherever they are in a large batch.
+// largeBatchIDs checks that an id that is already recorded is found at every index of a
+// large batch.
 func largeBatchIDs(t *check) {
 	s, taken := t.filled(t.store, "large batch", largeBatch)
 	other := newStream("other")
@@ -143,16 +146,16 @@ func largeBatchIDs(t *check) {
 		single := taken[at : at+1]
 		_, err := t.store.Append(t.ctx, other, store.Any, single)
 		want := store.DuplicateError{Stream: other, EventID: taken[at].ID, In: s, Version: uint64(at + 1)}
-		t.wantDuplicate(fmt.Sprintf("Append of the id of event %d of a batch of %d to another stream", at+1, largeBatch), err, want)
+		t.wantDuplicate(fmt.Sprintf("Append to another stream of the id of event %d of a batch of %d", at+1, largeBatch), err, want)
 		batch := newEvents(largeBatch)
 		batch[at] = single[0]
 		_, err = t.store.Append(t.ctx, other, store.Any, batch)
-		t.wantDuplicate(fmt.Sprintf("Append of %d events, of which event %d has an id that is taken", largeBatch, at+1), err, want)
+		t.wantDuplicate(fmt.Sprintf("Append of %d events, where event %d has an id that is already recorded", largeBatch, at+1), err, want)
 		again := judge.Clone(taken)
 		again[at].Data = []byte("other data")
 		_, err = t.store.Append(t.ctx, s, store.Any, again)
 		want = store.DuplicateError{Stream: s, EventID: taken[0].ID, In: s, Version: 1}
-		t.wantDuplicate(fmt.Sprintf("Append of %d recorded events, of which event %d has other data", largeBatch, at+1), err, want)
+		t.wantDuplicate(fmt.Sprintf("Append of %d recorded events, where event %d has other data", largeBatch, at+1), err, want)
 	}
 	t.wantNoStream(t.store, other, "duplicates")
 	got, err := t.store.Append(t.ctx, s, store.Any, taken)
@@ -162,8 +165,8 @@ func largeBatchIDs(t *check) {
 	t.wantStream(t.store, s, taken)
 }
 
-// logFiltersFar looks for few events at the beginning, amid and at the end of many that
-// do not match.
+// logFiltersFar filters for a few events at the beginning, in the middle and at the end
+// of many that do not match.
 func logFiltersFar(t *check) {
 	const most = 500
 	st := t.openLog()
@@ -184,7 +187,7 @@ func logFiltersFar(t *check) {
 		for _, backward := range []bool{false, true} {
 			o := store.LogOptions{Filter: filter, Backward: backward}
 			if diff := differAll(t.log(st, o), choose(want, o)); diff != "" {
-				t.Fatalf("%s of few among %d events: %s", logCall(o), 9*most, diff)
+				t.Fatalf("%s of few events among %d: %s", logCall(o), 9*most, diff)
 			}
 		}
 		f := t.subscribe(st, store.LogOptions{Filter: filter})
@@ -193,7 +196,7 @@ func logFiltersFar(t *check) {
 	}
 }
 
-// logFiltersNames chooses by names that are nearly equal.
+// logFiltersNames filters by names that are nearly equal.
 func logFiltersNames(t *check) {
 	st := t.openLog()
 	names := alike()
@@ -213,7 +216,7 @@ func logFiltersNames(t *check) {
 	}
 }
 
-// subscribeWakes waits for what is appended in every way there is.
+// subscribeWakes waits for events that are appended in every possible way.
 func subscribeWakes(t *check) {
 	st := t.openLog()
 	f := t.subscribe(st, store.LogOptions{})
@@ -241,7 +244,7 @@ func subscribeWakes(t *check) {
 		}
 	}
 	if hasTenants(st) {
-		ways["Append to the tenant by its name"] = func(ctx context.Context, events []store.Event) error {
+		ways["Append through Tenant"] = func(ctx context.Context, events []store.Event) error {
 			_, err := t.tenant(st, store.DefaultTenant).Append(ctx, s, store.Any, events)
 			return err
 		}

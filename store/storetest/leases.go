@@ -17,27 +17,27 @@ func hasLeases(st store.Store) bool {
 
 func leaseClauses() []clause {
 	return []clause{
-		{"the answer describes the lease that was granted", leaseFidelity},
-		{"only one owner has it", leaseExclusive},
-		{"its owner can extend it, and the fence stays", leaseExtends},
+		{"the result describes the granted lease", leaseFidelity},
+		{"only one owner holds it", leaseExclusive},
+		{"its owner can extend it, and the fence stays the same", leaseExtends},
 		{"it expires", leaseRunsOut},
 		{"its owner can make it shorter", leaseShortens},
-		{"a lease that has run out is granted anew, even to the same owner", leaseAnew},
+		{"an expired lease is granted anew, even to the same owner", leaseAnew},
 		{"a released lease is free at once", leaseReleased},
-		{"the fence rises over every handover", leaseFences},
+		{"the fence increases with every handover", leaseFences},
 		{"only its holder can release it", leaseReleasedByOthers},
-		{"a former holder who wakes up late releases nothing", leaseReleasedLate},
+		{"a former holder that wakes up late releases nothing", leaseReleasedLate},
 		{"names and owners are kept apart, byte for byte", leaseNames},
-		{"invalid ones are refused", leaseInvalid},
-		{"one of several concurrent owners has it at a time", leaseContention},
-		{"one of several concurrent owners gets a lease that has run out", leaseTakeover},
-		{"under a context that has ended nothing is granted or released", leaseEnded},
+		{"invalid arguments are refused", leaseInvalid},
+		{"one of several concurrent owners holds it at a time", leaseContention},
+		{"one of several concurrent owners gets an expired lease", leaseTakeover},
+		{"nothing is granted or released with an ended context", leaseEnded},
 	}
 }
 
 const (
-	long  = 24 * time.Hour        // does not run out
-	short = 30 * time.Millisecond // runs out; nothing may need to happen before it has
+	long  = 24 * time.Hour        // does not expire during the test
+	short = 30 * time.Millisecond // expires during the test; no step may have to happen before it does
 )
 
 func (t *check) leases() store.Leases { return as[store.Leases](t, t.store) }
@@ -61,7 +61,7 @@ func (t *check) acquire(st store.Leases, name, owner string, ttl time.Duration, 
 	return got
 }
 
-// release releases a lease, which must succeed, whoever has it.
+// release releases a lease. It must succeed, whoever holds the lease.
 func (t *check) release(st store.Leases, lease store.Lease) {
 	t.Helper()
 	if err := st.ReleaseLease(t.ctx, lease); err != nil {
@@ -69,7 +69,7 @@ func (t *check) release(st store.Leases, lease store.Lease) {
 	}
 }
 
-// wantHeld fails unless another owner is refused the lease that is held.
+// wantHeld fails unless the lease held is refused to another owner.
 func (t *check) wantHeld(st store.Leases, held store.Lease) {
 	t.Helper()
 	const other = "somebody else"
@@ -78,11 +78,11 @@ func (t *check) wantHeld(st store.Leases, held store.Lease) {
 		e.Until.Truncate(time.Millisecond).Equal(held.Until.Truncate(time.Millisecond)) {
 		return
 	}
-	t.Fatalf("%s, which %+v holds = %+v, %s; want a *LeaseHeldError that matches ErrLeaseHeld and says so",
+	t.Fatalf("%s, held as %+v = %+v, %s; want a *LeaseHeldError with these values that matches ErrLeaseHeld",
 		leaseCall(held.Name, other, long), held, got, answer(err))
 }
 
-// heldError returns err as a *LeaseHeldError, nil if it is none.
+// heldError returns err as a *LeaseHeldError, or nil if it is not one.
 func heldError(err error) *store.LeaseHeldError {
 	var held *store.LeaseHeldError
 	if errors.As(err, &held) && errors.Is(err, store.ErrLeaseHeld) {
@@ -91,8 +91,8 @@ func heldError(err error) *store.LeaseHeldError {
 	return nil
 }
 
-// soon acquires a lease that has had one owner and is about to run out, which must
-// be granted in time.
+// soon acquires a lease that has had one owner and is about to expire, which must be
+// granted in time.
 func (t *check) soon(st store.Leases, name, owner string) store.Lease {
 	t.Helper()
 	deadline := time.Now().Add(t.patience)
@@ -102,16 +102,16 @@ func (t *check) soon(st store.Leases, name, owner string) store.Lease {
 		case err == nil && got.Fence == 2 && got.Owner == owner:
 			return got
 		case err == nil || heldError(err) == nil:
-			t.Fatalf("%s = %+v, %s; want it granted with fence 2 as soon as it has run out", leaseCall(name, owner, long), got, answer(err))
+			t.Fatalf("%s = %+v, %s; want it granted with fence 2 as soon as it has expired", leaseCall(name, owner, long), got, answer(err))
 		case time.Now().After(deadline):
-			t.Fatalf("%s is refused %s after a shorter lease was granted: %v", leaseCall(name, owner, long), t.patience, err)
+			t.Fatalf("%s is still refused %s after a shorter lease was granted: %v", leaseCall(name, owner, long), t.patience, err)
 		}
 		_ = pause(t.ctx, short/10)
 	}
 }
 
-// outlast returns when every lease that was granted for ttl before has run out:
-// as long as it takes for one that is granted now.
+// outlast waits until every lease that was granted for ttl before has expired. It waits
+// as long as a lease takes that is granted now.
 func (t *check) outlast(st store.Leases, ttl time.Duration) {
 	t.Helper()
 	name := newLease()
@@ -123,7 +123,7 @@ func leaseFidelity(t *check) {
 	st, name := t.leases(), newLease()
 	before := time.Now()
 	got := t.acquire(st, name, "a", long, 1)
-	const apart = time.Hour // of the clocks of store and client
+	const apart = time.Hour // allowed difference between the clocks of store and client
 	if after := time.Now(); got.Until.Before(before.Add(long-apart)) || got.Until.After(after.Add(long+apart)) {
 		t.Fatalf("%s at %s = until %s, want about %s", leaseCall(name, "a", long), before, got.Until, before.Add(long))
 	}
@@ -135,7 +135,7 @@ func leaseExclusive(t *check) {
 	for range 3 {
 		t.wantHeld(st, lease)
 	}
-	t.acquire(st, name, "a", long, 1) // those who were refused have changed nothing
+	t.acquire(st, name, "a", long, 1) // refused calls have changed nothing
 }
 
 func leaseExtends(t *check) {
@@ -144,7 +144,7 @@ func leaseExtends(t *check) {
 	for deadline := time.Now().Add(t.patience); ; { // a clock may be coarse
 		again := t.acquire(st, lease.Name, lease.Owner, long, 1)
 		if again.Until.Before(lease.Until) || time.Now().After(deadline) {
-			t.Fatalf("%s again = until %s, and before it was until %s", leaseCall(lease.Name, lease.Owner, long), again.Until, lease.Until)
+			t.Fatalf("%s again = until %s, but it was until %s before", leaseCall(lease.Name, lease.Owner, long), again.Until, lease.Until)
 		}
 		later := again.Until.After(lease.Until)
 		if lease = again; later {
@@ -152,12 +152,12 @@ func leaseExtends(t *check) {
 		}
 		_ = pause(t.ctx, time.Millisecond)
 	}
-	t.outlast(st, ttl) // what it was at first
+	t.outlast(st, ttl) // the original ttl
 	t.wantHeld(st, lease)
 }
 
-// extended returns a lease that was granted for ttl, and was extended before it had run
-// out: on a slow machine one that was granted for longer.
+// extended returns a lease that was granted for ttl and extended before it expired. On
+// a slow machine, it uses a longer ttl.
 func (t *check) extended(st store.Leases) (lease store.Lease, ttl time.Duration) {
 	t.Helper()
 	for ttl = short; ; ttl *= 2 {
@@ -165,13 +165,13 @@ func (t *check) extended(st store.Leases) (lease store.Lease, ttl time.Duration)
 		lease, err := st.AcquireLease(t.ctx, first.Name, "a", long)
 		switch {
 		case err != nil:
-			t.Fatalf("%s of who has it failed: %v", leaseCall(first.Name, "a", long), err)
+			t.Fatalf("%s by its owner failed: %v", leaseCall(first.Name, "a", long), err)
 		case lease.Fence == first.Fence && lease.Until.After(first.Until):
 			return lease, ttl
 		case lease.Fence == first.Fence:
-			t.Fatalf("%s again = until %s, and before it was until %s", leaseCall(first.Name, "a", long), lease.Until, first.Until)
+			t.Fatalf("%s again = until %s, but it was until %s before", leaseCall(first.Name, "a", long), lease.Until, first.Until)
 		case ttl > t.patience:
-			t.Fatalf("%s of who got it for %s at once before = %+v, want fence 1", leaseCall(first.Name, "a", long), ttl, lease)
+			t.Fatalf("%s by the owner that just got it for %s = %+v, want fence 1", leaseCall(first.Name, "a", long), ttl, lease)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func leaseRunsOut(t *check) {
 	lease := t.soon(st, name, "b")
 	t.wantHeld(st, lease)
 	if got, err := st.AcquireLease(t.ctx, name, "a", long); heldError(err) == nil {
-		t.Fatalf("%s of who had it before = %+v, %s; want a *LeaseHeldError", leaseCall(name, "a", long), got, answer(err))
+		t.Fatalf("%s by the previous owner = %+v, %s; want a *LeaseHeldError", leaseCall(name, "a", long), got, answer(err))
 	}
 }
 
@@ -245,7 +245,7 @@ func leaseReleasedByOthers(t *check) {
 		t.release(st, other)
 		t.wantHeld(st, lease)
 	}
-	t.release(st, store.Lease{Name: name, Owner: "a", Fence: 1}) // Until does not count
+	t.release(st, store.Lease{Name: name, Owner: "a", Fence: 1}) // Until does not matter
 	lease = t.acquire(st, name, "b", long, 2)
 	t.wantHeld(st, lease)
 }
@@ -272,14 +272,14 @@ func leaseNames(t *check) {
 	for _, lease := range granted {
 		t.wantHeld(st, lease)
 	}
-	for _, name := range fresh(tag) { // owners that differ in a letter from who has it
+	for _, name := range fresh(tag) { // owners that differ from the holder in one letter
 		lease := t.acquire(st, name, name, long, 1)
 		for _, owner := range []string{name + " ", " " + name, strings.ToUpper(name), strings.ToLower(name), name + "\u0301", name[:len(name)-1], strings.ReplaceAll(name, "\u00e9", "e\u0301")} {
 			if owner == name || store.ValidateLeaseOwner(name, owner) != nil {
 				continue
 			}
 			if got, err := st.AcquireLease(t.ctx, name, owner, long); heldError(err) == nil {
-				t.Fatalf("%s, which %+.100q holds = %+v, %s; want a *LeaseHeldError", leaseCall(name, owner, long), lease.Owner, got, answer(err))
+				t.Fatalf("%s, held by %+.100q = %+v, %s; want a *LeaseHeldError", leaseCall(name, owner, long), lease.Owner, got, answer(err))
 			}
 		}
 	}
@@ -299,7 +299,7 @@ func leaseInvalid(t *check) {
 			"name":  {Name: bad.text, Owner: "a", Fence: 1},
 			"owner": {Name: name, Owner: bad.text, Fence: 1},
 		} {
-			t.wantInvalid("ReleaseLease with a bad "+field, st.ReleaseLease(t.ctx, lease), field)
+			t.wantInvalid("ReleaseLease with an invalid "+field, st.ReleaseLease(t.ctx, lease), field)
 		}
 	}
 	refused(name, "a", 0, "ttl")
@@ -307,8 +307,8 @@ func leaseInvalid(t *check) {
 	t.acquire(st, name, "b", long, 1)
 }
 
-// leaseContention lets owners take the lease from one another: nobody gets it
-// before it was given back, and every one with a fence of its own.
+// leaseContention makes owners compete for a lease. Nobody may get it before it is
+// released, and every holder must get a new fence.
 func leaseContention(t *check) {
 	const owners = 8
 	st, name := t.leases(), newLease()
@@ -322,17 +322,17 @@ func leaseContention(t *check) {
 		case errors.Is(err, store.ErrLeaseHeld):
 			return false, nil
 		case err != nil:
-			return false, fmt.Errorf("%s, at once with others: %w", leaseCall(name, owner, long), err)
+			return false, fmt.Errorf("%s, concurrently with others: %w", leaseCall(name, owner, long), err)
 		}
 		if n := holders.Add(1); n != 1 {
-			return false, fmt.Errorf("%s = %+v, and then %d owners have it at once", leaseCall(name, owner, long), lease, n)
+			return false, fmt.Errorf("%s = %+v, but now %d owners hold it at the same time", leaseCall(name, owner, long), lease, n)
 		}
 		if before := last.Swap(lease.Fence); lease.Fence != before+1 {
-			return false, fmt.Errorf("%s = fence %d, and the one before was %d", leaseCall(name, owner, long), lease.Fence, before)
+			return false, fmt.Errorf("%s = fence %d, but the previous one was %d", leaseCall(name, owner, long), lease.Fence, before)
 		}
 		holders.Add(-1)
 		if err := st.ReleaseLease(t.ctx, lease); err != nil {
-			return false, fmt.Errorf("ReleaseLease(%+v), at once with others: %w", lease, err)
+			return false, fmt.Errorf("ReleaseLease(%+v), concurrently with others: %w", lease, err)
 		}
 		return true, nil
 	})
@@ -354,13 +354,13 @@ func leaseTakeover(t *check) {
 				granted.Add(1)
 				return nil
 			case err == nil || heldError(err) == nil:
-				return fmt.Errorf("%s of one that has run out, at once with others = %+v, %s; want fence 2 or a *LeaseHeldError",
+				return fmt.Errorf("%s of an expired lease, concurrently with others = %+v, %s; want fence 2 or a *LeaseHeldError",
 					leaseCall(name, owner, long), got, answer(err))
 			}
 			return nil
 		})
 		if n := granted.Load(); n != 1 {
-			t.Fatalf("of %d concurrent owners %d got a lease that had run out, want 1", owners, n)
+			t.Fatalf("%[2]d of %[1]d concurrent owners got an expired lease, want 1", owners, n)
 		}
 	}
 }
@@ -370,11 +370,11 @@ func leaseEnded(t *check) {
 	for cause, ctx := range t.ended() {
 		name := newLease()
 		if _, err := st.AcquireLease(ctx, name, "a", long); !errors.Is(err, cause) {
-			t.Fatalf("%s under a context that has ended = %s, want %v", leaseCall(name, "a", long), answer(err), cause)
+			t.Fatalf("%s with an ended context = %s, want %v", leaseCall(name, "a", long), answer(err), cause)
 		}
 		lease := t.acquire(st, name, "b", long, 1)
 		if err := st.ReleaseLease(ctx, lease); !errors.Is(err, cause) {
-			t.Fatalf("ReleaseLease(%+v) under a context that has ended = %s, want %v", lease, answer(err), cause)
+			t.Fatalf("ReleaseLease(%+v) with an ended context = %s, want %v", lease, answer(err), cause)
 		}
 		t.wantHeld(st, lease)
 	}

@@ -27,45 +27,44 @@ func logClauses() []clause {
 	return []clause{
 		{"an empty log", emptyLog},
 		{"positions strictly increase and agree with the versions", positionsIncrease},
-		{"what was appended is in the log at once", logIsCurrent},
-		{"what was refused is not in the log", logHasNoRefused},
+		{"appended events are in the log at once", logIsCurrent},
+		{"refused events are not in the log", logHasNoRefused},
 		{"an event reads the same in the log and in its stream", logIsTheStreams},
-		{"pages of every size make the whole, forward", logForward},
-		{"pages of every size make the whole, backward", logBackward},
-		{"from beyond the head", logFromBeyond},
+		{"pages of every size cover everything, forward", logForward},
+		{"pages of every size cover everything, backward", logBackward},
+		{"reading from beyond the head", logFromBeyond},
 		{"the zero limit is the default, and large ones are possible", logLimits},
 		{"a negative limit is refused", logRefusesLimits},
-		{"going on from the last Next finds exactly what is new", logGoesOn},
-		{"a filter chooses exactly what matches", logFilters},
+		{"resuming at the last Next finds exactly the new events", logGoesOn},
+		{"a filter selects exactly the matching events", logFilters},
 		{"a filter finds few events among many", logFiltersFar},
-		{"a filter tells names apart, byte for byte", logFiltersNames},
-		{"events of more bytes than a page can have are read to the end", largeLogPages},
+		{"a filter compares names byte for byte", logFiltersNames},
+		{"events with more bytes than fit into a page are read to the end", largeLogPages},
 		{"the caller can change a page", logPagesAreNotKept},
-		{"a read under a context that has ended fails with what ended it", logEnded},
+		{"a read with an ended context fails with the error of the context", logEnded},
 		{"a reader who has seen a position never finds a new event at or below it", logIsGapSafe},
 		{"a reader never sees part of a batch", logBatchesAreWhole},
 		{"the events of one append have consecutive positions", logBatchesAreConsecutive},
 	}
 }
 
-// openLog opens a store of its own.
+// openLog opens an empty store for this clause alone.
 func (t *check) openLog() logStore {
 	t.Helper()
 	return as[logStore](t, t.open())
 }
 
-// as returns st as what the first store was found to be.
+// as returns st as a T. The store that was opened first is one.
 func as[T any](t *check, st store.Store) T {
 	t.Helper()
 	v, ok := st.(T)
 	if !ok {
-		t.Fatalf("%T has not the capabilities of the store that was opened first", st)
+		t.Fatalf("%T lacks a capability that the store opened first has", st)
 	}
 	return v
 }
 
-// mixed appends to several streams of several types, batches of 1 to 3, until
-// there are n events more.
+// mixed appends n events to several streams of several types, in batches of 1 to 3.
 func (t *check) mixed(st logStore, n int) {
 	t.Helper()
 	tag := newTag()
@@ -82,7 +81,7 @@ func (t *check) mixed(st logStore, n int) {
 
 func logCall(o store.LogOptions) string { return fmt.Sprintf("ReadAll(%+q)", fmt.Sprintf("%+v", o)) }
 
-// readLog reads pages from o on until the end, and checks each.
+// readLog reads pages from o on until the end, and checks each page.
 func readLog(ctx context.Context, log store.Log, o store.LogOptions) ([]store.Recorded, error) {
 	var all []store.Recorded
 	for {
@@ -101,7 +100,7 @@ func readLog(ctx context.Context, log store.Log, o store.LogOptions) ([]store.Re
 	}
 }
 
-// log reads the log from o on, which must succeed.
+// log reads the log from o on. It fails if a read does not succeed.
 func (t *check) log(log store.Log, o store.LogOptions) []store.Recorded {
 	t.Helper()
 	all, err := readLog(t.ctx, log, o)
@@ -111,10 +110,10 @@ func (t *check) log(log store.Log, o store.LogOptions) []store.Recorded {
 	return all
 }
 
-// differLogPage returns what in page is not as o asks for; empty if all is.
+// differLogPage returns how page differs from what o asks for, or "" if it does not.
 func differLogPage(o store.LogOptions, page *store.Page) string {
 	if n := uint64(len(page.Events)); n > judge.Limit(o.Limit) {
-		return fmt.Sprintf("%d events, want %d at most", n, judge.Limit(o.Limit))
+		return fmt.Sprintf("%d events, want at most %d", n, judge.Limit(o.Limit))
 	}
 	if o.Backward {
 		return differBackward(o, page)
@@ -123,7 +122,7 @@ func differLogPage(o store.LogOptions, page *store.Page) string {
 	for i := range page.Events {
 		e := &page.Events[i]
 		if e.Position <= last || e.Position > page.Head {
-			return fmt.Sprintf("event %d of the page is %s, want a position above %d, at most the Head %d", i+1, name(e), last, page.Head)
+			return fmt.Sprintf("event %d of the page is %s, want a position above %d and at most the Head %d", i+1, name(e), last, page.Head)
 		}
 		if !matches(&o.Filter, e) {
 			return fmt.Sprintf("event %d of the page is of type %q and %s, which the filter does not match", i+1, e.Type, name(e))
@@ -134,9 +133,9 @@ func differLogPage(o store.LogOptions, page *store.Page) string {
 	case len(page.Events) > 0 && page.Next <= last, page.Next < o.From:
 		return fmt.Sprintf("Next is %d, want more than %d", page.Next, last)
 	case !page.End && page.Next <= o.From:
-		return fmt.Sprintf("End is false and Next is %d: this never ends", page.Next)
+		return fmt.Sprintf("End is false and Next is %d: reading on would never end", page.Next)
 	case !page.End && len(page.Events) == 0 && isAll(&o.Filter):
-		return "no events and End false: without a filter a page is empty only at the end"
+		return "no events and End is false: without a filter a page may be empty only at the end"
 	}
 	return ""
 }
@@ -162,7 +161,7 @@ func differBackward(o store.LogOptions, page *store.Page) string {
 	case !page.End && (page.Next == 0 || len(page.Events) > 0 && page.Next > from || o.From > 0 && page.Next >= o.From):
 		return fmt.Sprintf("Next is %d backward and End false, want 1 to %d, and less than %d", page.Next, from, o.From)
 	case !page.End && len(page.Events) == 0 && isAll(&o.Filter):
-		return "no events and End false: without a filter a page is empty only at the end"
+		return "no events and End is false: without a filter a page may be empty only at the end"
 	}
 	return ""
 }
@@ -171,7 +170,7 @@ func isAll(f *store.Filter) bool {
 	return len(f.StreamTypes) == 0 && f.IDPrefix == "" && len(f.EventTypes) == 0
 }
 
-// matches is what a filter means.
+// matches is the definition of a filter.
 func matches(f *store.Filter, e *store.Recorded) bool {
 	if len(f.StreamTypes) > 0 && !slices.Contains(f.StreamTypes, e.Stream.Type) {
 		return false
@@ -182,7 +181,7 @@ func matches(f *store.Filter, e *store.Recorded) bool {
 	return len(e.Stream.ID) >= len(f.IDPrefix) && e.Stream.ID[:len(f.IDPrefix)] == f.IDPrefix
 }
 
-// choose returns what of all, the log forward, o asks for.
+// choose returns the events that o selects from all, the whole log in forward order.
 func choose(all []store.Recorded, o store.LogOptions) []store.Recorded {
 	var chosen []store.Recorded
 	for i := range all {
@@ -197,12 +196,12 @@ func choose(all []store.Recorded, o store.LogOptions) []store.Recorded {
 	return chosen
 }
 
-// wantLog fails unless the pages from o on are what of all o asks for, and each
-// knows the head.
+// wantLog fails unless the pages from o on have the events that o selects from all, and
+// every page has the right Head.
 func (t *check) wantLog(log store.Log, o store.LogOptions, all []store.Recorded) {
 	t.Helper()
 	if diff := differAll(t.log(log, o), choose(all, o)); diff != "" {
-		t.Fatalf("%s and the pages after it: %s", logCall(o), diff)
+		t.Fatalf("%s and the following pages: %s", logCall(o), diff)
 	}
 	page, err := log.ReadAll(t.ctx, o)
 	head := uint64(0)
@@ -268,7 +267,7 @@ func logIsCurrent(t *check) {
 		t.wantHead(st, got.Position)
 		page, err := st.ReadAll(t.ctx, store.LogOptions{From: got.Position})
 		if err != nil || len(page.Events) != 1 || page.Events[0].ID != events[len(events)-1].ID || page.Head != got.Position || !page.End {
-			t.Fatalf("ReadAll from %d, where the last append was = %d events, Head %d, End %t, %s; want the last event, Head %d, End true",
+			t.Fatalf("ReadAll from %d, the position of the last append =  %d events, Head %d, End %t, %s; want the last event, Head %d, End true",
 				got.Position, len(page.Events), page.Head, page.End, answer(err), got.Position)
 		}
 	}
@@ -313,7 +312,7 @@ func logIsTheStreams(t *check) {
 	all := t.log(st, store.LogOptions{Limit: 3})
 	for s, want := range lo.GroupBy(all, func(r store.Recorded) store.Stream { return r.Stream }) {
 		if diff := differAll(t.all(st, s), want); diff != "" {
-			t.Fatalf("stream %s, against its events in the log: %s", s, diff)
+			t.Fatalf("stream %s, compared with its events in the log: %s", s, diff)
 		}
 	}
 	if len(all) != 20 {
@@ -326,10 +325,10 @@ func logEnded(t *check) {
 	t.mixed(st, 3)
 	for cause, ctx := range t.ended() {
 		if _, err := st.Head(ctx); err != nil && !errors.Is(err, cause) {
-			t.Fatalf("Head under a context that has ended = %v, want %v", err, cause)
+			t.Fatalf("Head with an ended context = %v, want %v", err, cause)
 		}
 		if _, err := st.ReadAll(ctx, store.LogOptions{}); err != nil && !errors.Is(err, cause) {
-			t.Fatalf("ReadAll under a context that has ended = %v, want %v", err, cause)
+			t.Fatalf("ReadAll with an ended context = %v, want %v", err, cause)
 		}
 	}
 }

@@ -99,8 +99,8 @@ func logGoesOn(t *check) {
 	}
 }
 
-// logFilters tries all combinations, on names that are patterns, prefixes or
-// other cases of each other.
+// logFilters tries all combinations of filters, on names that look like patterns,
+// prefixes or other cases of each other.
 func logFilters(t *check) {
 	st := t.openLog()
 	ids := []string{"acc-1", "acc_1", "acc%1", "acc", "Acc-1", "acc\\_1", "a", "*", "acc-*", "\u00e9", "e\u0301", "acc.1.2", "acc>", "'acc", " acc"}
@@ -145,17 +145,17 @@ func logPagesAreNotKept(t *check) {
 		}
 		spoilPage(&page)
 		if diff := differAll(t.log(st, store.LogOptions{}), all); diff != "" {
-			t.Fatalf("the page of %s was changed, and now the log is: %s", logCall(o), diff)
+			t.Fatalf("after changing a page of %s, the log differs: %s", logCall(o), diff)
 		}
 		if diff := differAll(kept, all); diff != "" {
-			t.Fatalf("the page of %s was changed, and now one that was read before is: %s", logCall(o), diff)
+			t.Fatalf("after changing a page of %s, a page that was read before differs: %s", logCall(o), diff)
 		}
 	}
 }
 
-// logIsGapSafe lets readers follow the log from Next to Next while many write, and compares
-// what each has seen with the whole log at the end: an event that appeared at or below the
-// position of a reader is missing from what the reader saw.
+// logIsGapSafe runs readers that follow the log from Next to Next while many writers
+// append, and then compares what each reader has seen with the whole log. An event that
+// appeared at or below the position of a reader is missing from what the reader saw.
 func logIsGapSafe(t *check) {
 	const writers = 8
 	st := t.openLog()
@@ -188,7 +188,7 @@ func logIsGapSafe(t *check) {
 			}
 		}
 		if diff := differAll(readers[i].seen, choose(all, asked[i].o)); diff != "" {
-			t.Fatalf("a reader that followed %s while others appended, against the log in the end: %s", logCall(asked[i].o), diff)
+			t.Fatalf("a reader that followed %s while others appended, compared with the log at the end: %s", logCall(asked[i].o), diff)
 		}
 	}
 }
@@ -228,7 +228,7 @@ func logBatchesAreWhole(t *check) {
 			return fmt.Errorf("ReadAll failed: %w", err)
 		}
 		if n := len(page.Events); n > 0 && page.Events[0].Version%batch != 0 {
-			return fmt.Errorf("ReadAll backward begins with version %d of %s, want the last one of a batch of %d", page.Events[0].Version, s, batch)
+			return fmt.Errorf("ReadAll backward begins with version %d of %s, want the last version of a batch of %d", page.Events[0].Version, s, batch)
 		}
 		return nil
 	})
@@ -246,7 +246,7 @@ func logBatchesAreConsecutive(t *check) {
 			events := newEvents(1 + (i+n)%5)
 			got, err := st.Append(t.ctx, streams[i], store.Any, events)
 			if err != nil {
-				return fmt.Errorf("%s, at once with others: %w", appendCall(streams[i], store.Any, events), err)
+				return fmt.Errorf("%s, concurrently with others: %w", appendCall(streams[i], store.Any, events), err)
 			}
 			appends[i] = append(appends[i], got)
 		}
@@ -257,7 +257,7 @@ func logBatchesAreConsecutive(t *check) {
 		for _, got := range appends[i] {
 			for version := first; version <= got.Version; version++ {
 				if r, want := &all[version-1], got.Position-(got.Version-version); r.Position != want {
-					t.Fatalf("an append made the versions %d to %d of %s and was told position %d: version %d is at position %d, want %d",
+					t.Fatalf("an append made versions %d to %d of %s and returned position %d, but version %d is at position %d, want %d",
 						first, got.Version, s, got.Position, version, r.Position, want)
 				}
 			}

@@ -12,25 +12,25 @@ import (
 )
 
 func modelClauses() []clause {
-	return []clause{{"random histories are answered as by a plain model", modelAgrees}}
+	return []clause{{"random histories get the same results as from a simple model", modelAgrees}}
 }
 
-// step is one call of a history. Every list of steps is a history: what a step
-// refers to, it finds or not.
+// step is one call of a history. Every list of steps is a valid history, because a step
+// may refer to things that do not exist.
 type step struct {
 	Tenant   int // 0 or 1, where there are tenants
 	Call     string
 	Stream   int
 	Expected int
 	Events   []choice
-	Claims   []int // keys, and below zero those to give back, where there are claims
+	Claims   []int // keys to take; negative ones to release, if the store has claims
 	From     uint64
 	Limit    int
 	Backward bool
 	Filter   int
 }
 
-// choice is an event: one of few ids, with one of few data.
+// choice selects an event: one of a few ids, with one of a few data.
 type choice struct{ ID, Data int }
 
 func (s step) String() string {
@@ -58,10 +58,10 @@ func modelStream(n int) store.Stream {
 	return []store.Stream{{Type: "Account", ID: "a_1"}, {Type: "Order", ID: "a_1"}, {Type: "Account", ID: "ab1"}}[n]
 }
 
-// modelKeys are those that histories claim.
+// modelKeys returns the keys that histories claim.
 func modelKeys() []string { return []string{"key 1", "key 2", "Key 2"} }
 
-// modelClaims takes the keys from 1 on, and gives back those from -1 down.
+// modelClaims takes the keys 1 and up, and releases the keys -1 and down.
 func modelClaims(keys []int) []store.Claim {
 	claims := make([]store.Claim, len(keys))
 	for i, n := range keys {
@@ -70,7 +70,7 @@ func modelClaims(keys []int) []store.Claim {
 	return claims
 }
 
-// modelExpected is the zero Expected, and then all kinds of it.
+// modelExpected returns the zero Expected for 0, and then each kind of Expected.
 func modelExpected(n int) store.Expected {
 	return []store.Expected{
 		store.Any, store.NoStream, store.Exists, 0, store.Exactly(1), store.Exactly(2), store.Exactly(3), store.Exactly(4), store.Exactly(6),
@@ -84,7 +84,7 @@ func (c choice) event() store.Event {
 	}
 }
 
-// histories draws lists of steps, long ones: a failure is shortened.
+// histories generates long lists of steps. A failing list is made shorter later.
 func histories() *rapid.Generator[[]step] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		s := step{
@@ -94,7 +94,7 @@ func histories() *rapid.Generator[[]step] {
 		}
 		if s.Call == "Append" || s.Call == "AppendClaiming" {
 			s.Expected = rapid.IntRange(0, 8).Draw(t, "expected")
-			first := rapid.IntRange(0, 20).Draw(t, "first id") // with neighbours: what was appended comes again
+			first := rapid.IntRange(0, 20).Draw(t, "first id") // neighboring ids, so that recorded events are appended again
 			for i := range rapid.IntRange(0, 4).Draw(t, "events") {
 				s.Events = append(s.Events, choice{first + i, rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1}).Draw(t, "data")})
 			}

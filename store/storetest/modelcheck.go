@@ -14,9 +14,9 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// modelAgrees lets rapid draw seeds of histories, so that its flags and the
-// files of its failures are of use, and shortens a history that fails itself: a
-// history without one of its steps is a history too.
+// modelAgrees lets rapid draw seeds of histories, so that the flags and failure files
+// of rapid work. It shortens a failing history itself, which is simple because a
+// history without one of its steps is also a history.
 func modelAgrees(t *check) {
 	histories := histories()
 	left := t.times(100)
@@ -33,7 +33,7 @@ func modelAgrees(t *check) {
 	})
 }
 
-// failure is a history on which a store and the model differ in the last step.
+// failure is a history whose last step the store and the model answer differently.
 type failure struct {
 	seed  int
 	steps []step
@@ -49,7 +49,7 @@ func (f *failure) String() string {
 	return b.String() + f.diff
 }
 
-// fails returns the shortest failure found, nil if steps do not fail.
+// fails returns the shortest failure found, or nil if steps do not fail.
 func (t *check) fails(seed int, steps []step) *failure {
 	n, diff := t.replay(steps)
 	if diff == "" {
@@ -70,8 +70,8 @@ func (t *check) fails(seed int, steps []step) *failure {
 	return f
 }
 
-// replay takes steps on a new store until one is not answered as by the model,
-// and returns how many and what is different.
+// replay runs steps on a new store until a result differs from that of the model. It
+// returns the number of steps and the difference.
 func (t *check) replay(steps []step) (n int, diff string) {
 	models := t.models()
 	for i, s := range steps {
@@ -81,14 +81,13 @@ func (t *check) replay(steps []step) (n int, diff string) {
 	}
 	for _, m := range models {
 		if diff := m.whole(t); diff != "" {
-			return len(steps), "in the end: " + diff
+			return len(steps), "at the end: " + diff
 		}
 	}
 	return len(steps), ""
 }
 
-// models returns models of two new tenants, or of a new store where there are
-// none.
+// models returns models of two new tenants, or of a new store if it has no tenants.
 func (t *check) models() []*model {
 	if !hasTenants(t.store) {
 		return []*model{newModel(t.open())}
@@ -97,7 +96,7 @@ func (t *check) models() []*model {
 	return []*model{newModel(a), newModel(b)}
 }
 
-// model is what a store must be like: one slice.
+// model is the simplest correct store: one slice.
 type model struct {
 	st      store.Store
 	log     []store.Recorded
@@ -117,7 +116,7 @@ func (m *model) stream(s store.Stream) []store.Recorded {
 	return events
 }
 
-// take takes step s, and returns how the answer differs.
+// take runs step s on the store and the model, and returns how the results differ.
 func (m *model) take(t *check, s step) string {
 	stream := modelStream(s.Stream)
 	switch s.Call {
@@ -163,19 +162,19 @@ func (m *model) append(t *check, s store.Stream, expected store.Expected, choice
 	first := got.Version - uint64(len(events)) + 1
 	page, err := m.st.Read(t.ctx, s, store.ReadOptions{From: first})
 	if err != nil || len(page.Events) != len(events) || page.Events[len(events)-1].Position != got.Position {
-		return fmt.Sprintf("what was appended is read as %d events, %s; want %d, the last one at position %d",
+		return fmt.Sprintf("a read of the appended events returns %d events, %s; want %d, the last one at position %d",
 			len(page.Events), answer(err), len(events), got.Position)
 	}
 	for i := range page.Events {
 		if diff := differ(&page.Events[i], s, first+uint64(i), &events[i]); diff != "" {
-			return "what was appended is read otherwise: " + diff
+			return "the appended events are read differently: " + diff
 		}
 	}
 	m.log = append(m.log, page.Events...)
 	return ""
 }
 
-// answer returns what an append must be answered with.
+// answer returns the result that an append must have.
 func (m *model) answer(s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	if err := errors.Join(store.ValidateAppend(s, expected, events), store.ValidateClaims(claims)); err != nil {
 		return store.Appended{}, err
@@ -205,7 +204,7 @@ func (m *model) answer(s store.Stream, expected store.Expected, events []store.E
 	return store.Appended{Version: uint64(len(stream) + len(events))}, nil
 }
 
-// differErrors returns how got differs from want, both of which can be nil.
+// differErrors returns how got differs from want. Either can be nil.
 func differErrors(got, want error) string {
 	wantConflict, isConflict := judge.IsA[*store.ConflictError](want, store.ErrConflict)
 	wantDuplicate, isDuplicate := judge.IsA[*store.DuplicateError](want, store.ErrDuplicate)
@@ -249,8 +248,8 @@ func (m *model) read(t *check, s store.Stream, o store.ReadOptions) string {
 	return ""
 }
 
-// readAll reads from a position by its number in the model, as positions can
-// have gaps.
+// readAll reads from a position that is given by its number in the model, because
+// positions can have gaps.
 func (m *model) readAll(t *check, o store.LogOptions) string {
 	log, ok := m.st.(store.Log)
 	if !ok {
@@ -287,7 +286,7 @@ func (m *model) whole(t *check) string {
 	return m.wholeClaims(t)
 }
 
-// wholeClaims compares who holds what.
+// wholeClaims compares the holders of all keys.
 func (m *model) wholeClaims(t *check) string {
 	st, ok := m.st.(store.Claims)
 	if !ok {

@@ -8,8 +8,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// strange returns texts that databases, protocols and file systems like to
-// change.
+// strange returns texts that databases, protocols and file systems often change.
 func strange() []string {
 	return []string{
 		"plain", "Plain", "PLAIN", " leading", "trailing ", "  ", "tab\tand\nline\r\n", "'", `"`, "`", "''", `\`, `\\`, `\n`, `\x00`, `\u0000`,
@@ -20,9 +19,9 @@ func strange() []string {
 	}
 }
 
-// alike returns names that databases, file systems and protocols like to take for one
-// another: those of strange, and others that differ in case, in accents, in width, in the
-// last of many bytes, or in where a length ends.
+// alike returns names that databases, file systems and protocols often mistake for one
+// another: those of strange, and others that differ in case, in accents, in width, in
+// the last of many bytes, or in where a separator would be.
 func alike() []string {
 	long := strings.Repeat("long/", 90)
 	all := append(strange(),
@@ -35,14 +34,15 @@ func alike() []string {
 	return slices.Compact(all)
 }
 
-// newTag returns eight letters that nobody has used.
+// newTag returns eight letters that are not used yet.
 func newTag() string {
 	id := store.NewID() // its end is random
 	return id[len(id)-8:]
 }
 
-// fresh returns the names of alike as ones that nobody has used: with tag behind what
-// may matter at the beginning, and before what may matter at the end.
+// fresh returns variants of the names of alike that are not used yet. It adds tag at
+// the end if the beginning of the name matters, and at the beginning if the end
+// matters.
 func fresh(tag string) []string {
 	var names []string
 	for _, name := range alike() {

@@ -15,38 +15,38 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// backend is a store as plain as can be: slices behind one mutex. It has at most
-// one bug, called by its name; see bugs_test.go.
+// backend is the simplest possible store: slices behind one mutex. It has at most one
+// bug, which it names; see bugs_test.go.
 type backend struct {
 	bug     string
-	calls   atomic.Int64 // of Append, now
+	calls   atomic.Int64 // calls of Append in progress
 	mu      sync.Mutex
 	closed  bool              // guarded by mu
 	wake    chan struct{}     // closed and replaced by each change, guarded by mu
 	tenants map[string]*plain // guarded by mu
 	pauses  int               // guarded by mu
 	refuses *atomic.Bool
-	quiet   bool // by a bug, an append wakes nobody; guarded by mu
+	quiet   bool // because of a bug, appends wake nobody; guarded by mu
 }
 
-// plain is the store of one tenant. All but the first are guarded by mu.
+// plain is the store of one tenant. All fields but the first are guarded by mu.
 type plain struct {
 	*backend
 	position    uint64
 	log         []*store.Recorded
 	streams     map[store.Stream][]*store.Recorded
 	ids         map[string]*store.Recorded
-	reserved    map[string]bool         // by a bug
-	held        map[string]store.Event  // by a bug
-	created     map[store.Stream]uint64 // by a bug
+	reserved    map[string]bool         // for a bug
+	held        map[string]store.Event  // for a bug
+	created     map[store.Stream]uint64 // for a bug
 	snapshots   map[snapshotKey]store.Snapshot
 	checkpoints map[string]store.Checkpoint
 	holders     map[string]store.Stream // by key
-	freed       map[string]store.Stream // by a bug
+	freed       map[string]store.Stream // for a bug
 	leases      map[string]store.Lease
 	docs        map[docKey]store.Document
-	turn        *turn                 // held by a transaction, and shared by others that write
-	cache       map[uint64]store.Page // by a bug
+	turn        *turn                 // held by a transaction, and shared by other writers
+	cache       map[uint64]store.Page // for a bug
 }
 
 func newPlain(bug string) *plain {
@@ -56,8 +56,8 @@ func newPlain(bug string) *plain {
 
 func (b *backend) is(bug string) bool { return b.bug == bug }
 
-// pause lets others in, where a bug forgets the lock: until one more is here, however
-// slow the machine is, or it has looked ten times.
+// pause lets other goroutines in where a bug forgets the lock. It returns when one more
+// goroutine is here, however slow the machine is, or when it has looked ten times.
 func (b *backend) pause() {
 	b.pauses++
 	for mine, looks := b.pauses, 0; b.pauses == mine && looks < 10; looks++ {
@@ -88,7 +88,7 @@ func (b *backend) tenant(id string) *plain {
 	return p
 }
 
-// leak shares with the first tenant what a bug does not keep apart.
+// leak shares data with the first tenant if a bug does not keep it apart.
 func (p *plain) leak(first *plain) {
 	switch p.bug {
 	case "tenants share streams":
@@ -139,7 +139,7 @@ func (p *plain) notify() {
 	p.wake = make(chan struct{})
 }
 
-// ready returns why nothing can be done.
+// ready returns the reason why nothing can be done, or nil.
 func (p *plain) ready(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil && p.is("context hidden"):
@@ -154,7 +154,7 @@ func (p *plain) ready(ctx context.Context) error {
 	return nil
 }
 
-// validate is store.ValidateAppend without what a bug forgets.
+// validate is store.ValidateAppend without the checks that a bug forgets.
 func (p *plain) validate(s store.Stream, expected store.Expected, events []store.Event) error {
 	err := store.ValidateAppend(s, expected, events)
 	var invalid *store.InvalidError
@@ -165,16 +165,16 @@ func (p *plain) validate(s store.Stream, expected store.Expected, events []store
 	switch {
 	case p.is("invalid untyped"):
 		return fmt.Errorf("invalid %s", field)
-	case p.is("invalid names no field"):
+	case p.is("an invalid argument names no field"):
 		return &store.InvalidError{Field: "argument", Reason: "is wrong"}
-	case p.is("zero expected is any") && expected == 0,
-		p.is("empty batch accepted") && len(events) == 0,
-		p.is("much data accepted") && field == "events" && strings.Contains(invalid.Reason, "bytes"),
+	case p.is("zero Expected means Any") && expected == 0,
+		p.is("empty batch is accepted") && len(events) == 0,
+		p.is("too much data is accepted") && field == "events" && strings.Contains(invalid.Reason, "bytes"),
 		p.is("streams unchecked") && strings.HasPrefix(invalid.Field, "stream"),
 		p.is("headers unchecked") && strings.HasPrefix(field, "header"),
 		p.is("UTF-8 unchecked") && strings.Contains(invalid.Reason, "UTF-8"),
 		p.is("NUL unchecked") && strings.Contains(invalid.Reason, "NUL"),
-		p.is("an id twice accepted") && strings.HasSuffix(invalid.Reason, "too"):
+		p.is("repeated id is accepted") && strings.HasPrefix(invalid.Reason, "is the same as"):
 		return nil
 	case p.is("invalid reserves ids"):
 		p.mu.Lock()
@@ -189,7 +189,7 @@ func (p *plain) validate(s store.Stream, expected store.Expected, events []store
 // key returns s as a bug sees it.
 func (p *plain) key(s store.Stream) store.Stream {
 	switch p.bug {
-	case "streams put together":
+	case "stream type and id are joined":
 		s.Type, s.ID, _ = strings.Cut(s.Type+"-"+s.ID, "-")
 	}
 	s.Type, s.ID = p.letter("stream types", s.Type), p.letter("stream ids", s.ID)
@@ -219,23 +219,23 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	defer p.mu.Unlock()
 	if strings.HasSuffix(p.bug, "when busy") {
 		for range 20 {
-			runtime.Gosched() // so that others come meanwhile
+			runtime.Gosched() // lets others come in the meantime
 		}
 	}
 	if p.refuses.Load() {
 		return p.refusesToWrite(ctx, s, events, claims)
 	}
 	if err := p.ready(ctx); err != nil {
-		if p.is("ended is recorded") {
+		if p.is("recorded despite an ended context") {
 			_, _ = p.record(ctx, p.key(s), events)
 		}
-		if p.is("ended is claimed") {
+		if p.is("claimed despite an ended context") {
 			p.makeClaims(s, claims)
 		}
 		return store.Appended{}, err
 	}
 	s = p.key(s)
-	if p.is("claims looked at first") {
+	if p.is("claims checked first") {
 		if err := p.checkClaims(s, claims); err != nil {
 			return store.Appended{}, err
 		}
@@ -246,7 +246,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 		}
 		return got, err
 	}
-	if p.is("claims looked at before the version") {
+	if p.is("claims checked before the version") {
 		if err := p.checkClaims(s, claims); err != nil {
 			return store.Appended{}, err
 		}
@@ -254,13 +254,13 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	if p.is("a conflict keeps the claims") {
 		p.makeClaims(s, claims)
 	}
-	if p.is("ids checked before") {
+	if p.is("ids checked before the lock") {
 		p.pause()
 	}
 	if err := p.expect(s, expected, contended); err != nil {
 		return store.Appended{}, p.refused(s, events, err)
 	}
-	if p.is("version checked before") {
+	if p.is("version checked before the lock") {
 		p.pause()
 	}
 	if err := p.checkClaims(s, claims); err != nil {
@@ -269,7 +269,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 		}
 		return store.Appended{}, p.refused(s, events, err)
 	}
-	if p.is("claims checked before") {
+	if p.is("claims checked before the lock") {
 		p.pause()
 	}
 	if p.is("claims made before") {
@@ -291,7 +291,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	return got, err
 }
 
-// known answers an append whose ids are taken.
+// known handles an append with ids that are already recorded.
 func (p *plain) known(s store.Stream, expected store.Expected, events []store.Event) (bool, store.Appended, error) {
 	first := p.firstTaken(s, events)
 	if first == nil {
@@ -299,9 +299,9 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 	}
 	duplicate := &store.DuplicateError{Stream: s, EventID: first.ID, In: first.Stream, Version: first.Version}
 	switch p.bug {
-	case "a duplicate says the wrong stream":
+	case "a duplicate reports the wrong stream":
 		duplicate.In = s
-	case "a duplicate says the last id":
+	case "a duplicate reports the last id":
 		duplicate.EventID = events[len(events)-1].ID
 	case "untyped duplicate":
 		return true, store.Appended{}, fmt.Errorf("%w: %s", store.ErrDuplicate, first.ID)
@@ -323,7 +323,7 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 			last = r
 		}
 	}
-	if p.is("first id decides") && first.Stream == s {
+	if p.is("only the first id is compared") && first.Stream == s {
 		all = true
 	}
 	if p.is("only whole batches are replayed") && first.Version != 1 {
@@ -335,11 +335,11 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 		}
 		return true, store.Appended{}, duplicate
 	}
-	got := store.Appended{Version: last.Version, Position: last.Position, Replayed: !p.is("a replay not told")}
+	got := store.Appended{Version: last.Version, Position: last.Position, Replayed: !p.is("a replay is not reported")}
 	switch {
-	case p.is("a replay tells the head"):
+	case p.is("a replay returns the head"):
 		got.Version = p.version(s)
-	case p.is("a replay must match") && !expected.Matches(p.version(s)):
+	case p.is("a replay must match expected") && !expected.Matches(p.version(s)):
 		return true, store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: p.version(s)}
 	case p.is("a replay records again"):
 		return false, store.Appended{}, nil
@@ -362,7 +362,7 @@ func (p *plain) firstTaken(s store.Stream, events []store.Event) *store.Recorded
 			break
 		}
 		r := p.ids[p.id(events[i].ID)]
-		if p.is("ids taken in the stream only") && r != nil && r.Stream != s {
+		if p.is("ids unique only in the stream") && r != nil && r.Stream != s {
 			continue
 		}
 		if r != nil && !p.is("ids unchecked") {
@@ -378,11 +378,11 @@ func (p *plain) id(id string) string { return p.letter("event ids", id) }
 func (p *plain) same(r *store.Recorded, e *store.Event) bool {
 	o := *e
 	switch p.bug {
-	case "the same with other data":
+	case "different data is the same event":
 		o.Data = r.Data
-	case "the same with another type":
+	case "a different type is the same event":
 		o.Type = r.Type
-	case "other with other metadata":
+	case "different metadata makes a different event":
 		if !maps.Equal(r.Meta.Headers, e.Meta.Headers) || r.Meta.ActorID != e.Meta.ActorID {
 			return false
 		}
@@ -394,33 +394,33 @@ func (p *plain) version(s store.Stream) uint64 {
 	return uint64(len(p.streams[s])) + p.created[s]
 }
 
-// expect returns the conflict of expected with s.
+// expect returns the conflict of expected with s, or nil.
 func (p *plain) expect(s store.Stream, expected store.Expected, contended bool) error {
 	actual := p.version(s)
 	n, exact := expected.Version()
 	conflict := &store.ConflictError{Stream: s, Expected: expected, Actual: actual}
 	switch {
 	case p.is("create unchecked") && expected == store.NoStream,
-		p.is("versions too high accepted") && exact && n > actual && actual > 0,
-		p.is("versions too low accepted") && exact && n < actual,
+		p.is("too high versions are accepted") && exact && n > actual && actual > 0,
+		p.is("too low versions are accepted") && exact && n < actual,
 		p.is("exactly creates") && exact && actual == 0,
 		p.is("exists creates") && expected == store.Exists:
 		return nil
-	case p.is("any is no stream") && expected == store.Any && actual > 2:
+	case p.is("Any means NoStream") && expected == store.Any && actual > 2:
 		return conflict
 	case p.is("a conflict when busy") && contended:
 		return conflict
-	case p.is("untyped when busy") && contended:
+	case p.is("untyped error when busy") && contended:
 		return errors.New("serialization failure")
 	case expected.Matches(actual):
 		return nil
 	}
 	switch {
-	case p.is("a conflict says what was expected"):
+	case p.is("a conflict reports the expected version as actual"):
 		conflict.Actual = n
-	case p.is("a conflict says one too much"):
+	case p.is("a conflict reports a version too high"):
 		conflict.Actual++
-	case p.is("a conflict says another expectation"):
+	case p.is("a conflict reports another expectation"):
 		conflict.Expected = store.Exactly(actual)
 	case p.is("untyped conflict"), p.is("untyped conflict when busy") && contended:
 		return fmt.Errorf("%w: duplicate key", store.ErrConflict)
@@ -428,14 +428,14 @@ func (p *plain) expect(s store.Stream, expected store.Expected, contended bool) 
 	return conflict
 }
 
-// refused does what a bug does to a refused append.
+// refused does what a bug does on a refused append.
 func (p *plain) refused(s store.Stream, events []store.Event, err error) error {
 	switch p.bug {
 	case "a refusal leaves a stream":
 		if p.version(s) == 0 {
 			p.created[s] = 1
 		}
-	case "a refusal leaves a hole":
+	case "a refusal leaves a gap":
 		p.created[s]++
 	case "a refusal keeps the batch":
 		for i := range events {
@@ -450,7 +450,7 @@ func (p *plain) refused(s store.Stream, events []store.Event, err error) error {
 	return err
 }
 
-// record puts events at the end of s and of the log. Positions have gaps.
+// record appends events to s and to the log. Positions have gaps.
 func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event) (store.Appended, error) {
 	now := time.Now()
 	first := p.position
@@ -464,12 +464,12 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 	}
 	events = p.batch(events)
 	for i := range events {
-		if p.is("ended half way") && i > 0 {
+		if p.is("half recorded when the context ends") && i > 0 {
 			if p.pause(); ctx.Err() != nil {
 				return store.Appended{}, ctx.Err()
 			}
 		}
-		if p.is("half a batch seen") && i > 0 {
+		if p.is("half a batch visible") && i > 0 {
 			p.pause()
 		}
 		if p.is("a large batch in two transactions") && i == 100 {
@@ -491,16 +491,16 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 		p.list(r, i)
 	}
 	slices.SortFunc(p.log, func(a, b *store.Recorded) int { return int(a.Position) - int(b.Position) })
-	if !p.quiet && (!p.is("a wake-up lost") || len(p.log)%7 != 0) {
+	if !p.quiet && (!p.is("a wake-up is lost") || len(p.log)%7 != 0) {
 		p.notify()
 	}
 	got := store.Appended{Version: p.version(s), Position: first + step*uint64(len(events)-1) + 1}
 	switch {
-	case p.is("tells the first version"):
+	case p.is("returns the first version"):
 		got.Version -= uint64(len(events)) - 1
-	case p.is("tells no position"):
+	case p.is("returns no position"):
 		got.Position = 0
-	case p.is("tells a replay"):
+	case p.is("reports a replay"):
 		got.Replayed = true
 	case p.is("success without recording") && ctx.Err() != nil:
 		p.streams[s] = p.streams[s][:len(p.streams[s])-len(events)]

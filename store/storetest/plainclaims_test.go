@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// validateClaims is store.ValidateClaims without what a bug forgets.
+// validateClaims is store.ValidateClaims without the checks that a bug forgets.
 func (p *plain) validateClaims(claims []store.Claim) error {
 	err := store.ValidateClaims(claims)
 	var invalid *store.InvalidError
@@ -20,8 +20,8 @@ func (p *plain) validateClaims(claims []store.Claim) error {
 	}
 	switch {
 	case p.is("claims unchecked"),
-		p.is("many claims accepted") && invalid.Field == "claims",
-		p.is("a key twice accepted") && strings.HasSuffix(invalid.Reason, "too"):
+		p.is("too many claims are accepted") && invalid.Field == "claims",
+		p.is("repeated key is accepted") && strings.HasPrefix(invalid.Reason, "is the same as"):
 		return nil
 	}
 	return err
@@ -30,28 +30,28 @@ func (p *plain) validateClaims(claims []store.Claim) error {
 // claimKey returns key as a bug sees it.
 func (p *plain) claimKey(key string) string { return p.letter("claim keys", key) }
 
-// checkClaims returns why s cannot make these claims.
+// checkClaims returns the reason why s cannot make these claims, or nil.
 func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
 	for _, c := range claims {
 		holder, held := p.holders[p.claimKey(c.Key)]
 		refused := &store.ClaimedError{Stream: s, Key: c.Key, Holder: holder}
 		switch {
-		case c.Release && !held && p.is("giving back nothing is refused"),
+		case c.Release && !held && p.is("releasing a free key is refused"),
 			!c.Release && held && p.is("a holder cannot take again"):
 			return refused
 		case !held || holder == s,
-			c.Release && p.is("anybody gives back"),
+			c.Release && p.is("anybody can release"),
 			!c.Release && p.is("keys taken from others"),
-			p.is("streams of one id are one holder") && holder.ID == s.ID:
+			p.is("streams with the same id are one holder") && holder.ID == s.ID:
 			if p.is("claims made one by one") {
 				p.makeClaims(s, []store.Claim{c})
 			}
 			continue
 		case p.is("untyped claim"):
 			return fmt.Errorf("%w: %s", store.ErrClaimed, c.Key)
-		case p.is("a claim says the wrong holder"):
+		case p.is("a claim error reports the wrong holder"):
 			refused.Holder = s
-		case p.is("a claim says the wrong key"):
+		case p.is("a claim error reports the wrong key"):
 			refused.Key = claims[0].Key
 		}
 		return refused
@@ -59,12 +59,12 @@ func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
 	return nil
 }
 
-// makeClaims makes claims that are checked.
+// makeClaims makes claims that have been checked.
 func (p *plain) makeClaims(s store.Stream, claims []store.Claim) {
 	for i, c := range claims {
 		switch {
-		case p.is("claims forgotten"), p.is("claims cut") && i >= 100, c.Release && p.is("keys are never given back"):
-		case c.Release && p.is("all keys are given back"):
+		case p.is("claims forgotten"), p.is("claims cut") && i >= 100, c.Release && p.is("keys are never released"):
+		case c.Release && p.is("all keys are released"):
 			for key, holder := range p.holders {
 				if holder == s {
 					delete(p.holders, key)
@@ -126,18 +126,18 @@ func (p *plain) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.ready(ctx); err != nil {
-		if p.is("ended is granted") {
+		if p.is("granted despite an ended context") {
 			p.leases[name] = store.Lease{Name: name, Owner: owner, Fence: 1, Until: time.Now().Add(ttl)}
 		}
 		return store.Lease{}, err
 	}
 	now := time.Now()
 	last := p.leases[p.leaseKey(name)]
-	if p.is("lease checked before") {
+	if p.is("lease checked before the lock") {
 		p.pause()
 	}
-	held := last.Owner != "" && (now.Before(last.Until) || p.is("leases never run out"))
-	if p.is("what ran out is free for all") && last.Owner != "" && !held && last.Fence == 1 {
+	held := last.Owner != "" && (now.Before(last.Until) || p.is("leases never expire"))
+	if p.is("an expired lease goes to everybody") && last.Owner != "" && !held && last.Fence == 1 {
 		p.pause()
 	}
 	own := p.sameOwner(last.Owner, owner)
@@ -146,32 +146,32 @@ func (p *plain) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	}
 	lease := store.Lease{Name: name, Owner: owner, Fence: p.fence(last, held, own), Until: now.Add(ttl)}
 	switch {
-	case p.is("until is now"):
+	case p.is("Until is now"):
 		lease.Until = now
 	case p.is("a ttl in seconds"):
 		lease.Until = now.Add(ttl.Round(time.Second))
 	case held && own && p.is("extending does not extend"),
-		held && own && p.is("extending only makes longer") && last.Until.After(lease.Until):
+		held && own && p.is("extending never shortens") && last.Until.After(lease.Until):
 		lease.Until = last.Until
 	}
 	p.leases[p.leaseKey(name)] = lease
-	if p.is("a lease tells no owner") {
+	if p.is("a lease has no owner") {
 		lease.Owner = ""
 	}
 	return lease, nil
 }
 
-// refuseLease returns why a lease is not granted.
+// refuseLease returns the reason why a lease is not granted, or nil.
 func (p *plain) refuseLease(last store.Lease, held, own bool) error {
 	err := &store.LeaseHeldError{Name: last.Name, Owner: last.Owner, Until: last.Until}
 	switch {
-	case !held, own && !p.is("a lease cannot be extended"), p.is("leases for everybody"):
+	case !held, own && !p.is("a lease cannot be extended"), p.is("everybody gets the lease"):
 		return nil
 	case p.is("untyped lease"):
 		return fmt.Errorf("%w: %s", store.ErrLeaseHeld, last.Name)
-	case p.is("a held lease says no time"):
+	case p.is("a held lease reports no time"):
 		err.Until = time.Time{}
-	case p.is("a refusal makes longer"):
+	case p.is("a refusal extends the lease"):
 		last.Fence++
 		p.leases[last.Name] = last
 	}
@@ -183,7 +183,7 @@ func (p *plain) fence(last store.Lease, held, own bool) uint64 {
 	switch {
 	case p.is("fences begin at 0") && last.Fence == 0 && !held,
 		held && own && !p.is("extending raises the fence"),
-		last.Fence > 0 && own && p.is("an owner that ran out goes on"),
+		last.Fence > 0 && own && p.is("an expired owner keeps its fence"),
 		p.is("fences stay"):
 		return max(last.Fence, map[bool]uint64{true: 1}[p.is("fences stay")])
 	case !held && p.is("fences begin again"):
@@ -199,7 +199,7 @@ func (p *plain) ReleaseLease(ctx context.Context, lease store.Lease) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err := p.ready(ctx)
-	if err != nil && !p.is("ended is released") {
+	if err != nil && !p.is("released despite an ended context") {
 		return err
 	}
 	last := p.leases[p.leaseKey(lease.Name)]
@@ -219,16 +219,16 @@ func (p *plain) ReleaseLease(ctx context.Context, lease store.Lease) error {
 	return err
 }
 
-// listed changes what a page of the log has, as a bug sees it.
+// listed changes a page of the log in the way that a bug does.
 func (p *plain) listed(page store.Page, o store.LogOptions) (store.Page, error) {
 	switch {
 	case p.is("beyond the head is an error") && !o.Backward && o.From > page.Head:
 		return store.Page{}, errors.New("out of range")
-	case p.is("the log names events by number"):
+	case p.is("the log returns numbers as event ids"):
 		for i := range page.Events {
 			page.Events[i].ID = fmt.Sprint("event ", page.Events[i].Position)
 		}
-	case p.is("the log begins one too late") && o.From > 1:
+	case p.is("the log begins one event too late") && o.From > 1:
 		page.Events = slices.DeleteFunc(page.Events, func(r store.Recorded) bool { return r.Position == o.From })
 	}
 	return page, nil

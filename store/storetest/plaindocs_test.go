@@ -25,7 +25,7 @@ func (p *plain) docKey(kind, id string) docKey {
 	return docKey{p.letter("document kinds", kind), p.letter("document ids", id)}
 }
 
-// validateDocuments is store.ValidateDocuments without what a bug forgets.
+// validateDocuments is store.ValidateDocuments without the checks that a bug forgets.
 func (p *plain) validateDocuments(docs []store.Document) error {
 	if p.is("documents unchecked") {
 		return nil
@@ -76,7 +76,7 @@ func (p *plain) saveDocuments(docs []store.Document) {
 	}
 }
 
-// forgets reports whether a bug does not check the argument of a call that err is about.
+// forgets reports whether a bug skips the check that returned err for a call.
 func (b *backend) forgets(call string, err error) bool {
 	var invalid *store.InvalidError
 	if !errors.As(err, &invalid) {
@@ -86,7 +86,7 @@ func (b *backend) forgets(call string, err error) bool {
 	return b.is(call + " does not check its " + field)
 }
 
-// unchecked returns the bugs of a call that does not check one of these arguments.
+// unchecked returns the bugs of a call that skips the check of one of these fields.
 func unchecked(call string, fields ...string) (bugs []string) {
 	for _, field := range fields {
 		bugs = append(bugs, call+" does not check its "+field)
@@ -94,7 +94,8 @@ func unchecked(call string, fields ...string) (bugs []string) {
 	return bugs
 }
 
-// keptDocument returns d as the store keeps it, whether it was saved alone or with others.
+// keptDocument returns d as the store keeps it, depending on how many documents were
+// saved with it.
 func (p *plain) keptDocument(d store.Document, n int) store.Document {
 	if aliased := p.is("documents aliased in") || p.is("a single document aliased in") && n == 1; !aliased {
 		d.Data = append([]byte{}, d.Data...)
@@ -108,7 +109,7 @@ func (p *plain) keptDocument(d store.Document, n int) store.Document {
 	return d
 }
 
-// lent returns d as a caller gets it.
+// lent returns d as a caller receives it.
 func (p *plain) lent(d store.Document) store.Document {
 	if !p.is("documents aliased out") {
 		d.Data = bytes.Clone(d.Data)

@@ -59,7 +59,7 @@ func (p *plain) FindEvent(ctx context.Context, id string) (store.Recorded, bool,
 	return r, true, nil
 }
 
-// validateList is o.Validate without what a bug forgets.
+// validateList is o.Validate without the checks that a bug forgets.
 func (p *plain) validateList(o store.StreamsOptions) error {
 	err := o.Validate()
 	var invalid *store.InvalidError
@@ -140,7 +140,7 @@ func (p *plain) ListStreams(ctx context.Context, o store.StreamsOptions) (store.
 	return page, nil
 }
 
-// info is what is known of a stream, as a bug sees it.
+// info returns the info of a stream, as a bug sees it.
 func (p *plain) info(s store.Stream, events []*store.Recorded) store.StreamInfo {
 	last := events[len(events)-1]
 	if p.is("a list tells the first event") {
@@ -199,26 +199,26 @@ func (p *plain) StreamTypes(ctx context.Context) ([]string, error) {
 	return types, nil
 }
 
-// finderBugs are those that the clauses of a finder must find.
+// finderBugs returns the bugs that the clauses of a finder must find.
 func finderBugs() map[string][]string {
 	unchecked := []string{"a found id is unchecked", "invalid untyped"}
 	for _, field := range []string{"type", "id prefix", "after.type", "after.id", "limit"} {
 		unchecked = append(unchecked, "a list is not checked for its "+field)
 	}
 	return map[string][]string{
-		"Finder/an event is found by its id, whole": {
+		"Finder/an event is found by its id, with all its fields": {
 			"a found event has no metadata", "a found event has no position", "only new events are found",
 		},
-		"Finder/an id that no event has is not found, byte for byte": append(letters("found ids"), "a missing event is an error", "a missing event is found"),
-		"Finder/a found event is the caller's":                       {"a found event is aliased", "a found event has no metadata"},
+		"Finder/an unused id is not found, byte for byte": append(letters("found ids"), "a missing event is an error", "a missing event is found"),
+		"Finder/the caller owns a found event":            {"a found event is aliased", "a found event has no metadata"},
 		"Finder/streams are listed by type and id, in byte order, with their last events": {
 			"streams are listed by id", "streams are listed by a language", "streams are listed by position",
 			"a list tells the first event", "a list tells no type", "a list tells no time", "a list tells no position",
 		},
-		"Finder/a type and a prefix choose streams, byte for byte": {
+		"Finder/a type and a prefix select streams, byte for byte": {
 			"a list ignores its type", "a list folds its type", "a list folds its prefix", "a prefix is a pattern", "a prefix without a type is ignored",
 		},
-		"Finder/pages follow one another, and the last one says so": {
+		"Finder/pages follow one another, and the last one has End set": {
 			"a page begins with After", "a page begins after an id", "After must exist", "a page of streams ignores its limit",
 			"a full page is not the last", "no page is the last", "the first page is the last",
 		},
@@ -226,9 +226,9 @@ func finderBugs() map[string][]string {
 		"Finder/a stream without events is not listed": {
 			"a stream that was refused is listed", "types of streams that were refused are listed",
 		},
-		"Finder/invalid arguments are refused":                   unchecked,
-		"Finder/under a context that has ended nothing is found": {"context ignored", "context hidden"},
-		"Finder/tenants are apart": {
+		"Finder/invalid arguments are refused":          unchecked,
+		"Finder/nothing is found with an ended context": {"context ignored", "context hidden"},
+		"Finder/tenants are separate": {
 			"events of any tenant are found", "streams of any tenant are listed", "types of any tenant are listed", "tenants share streams",
 		},
 	}

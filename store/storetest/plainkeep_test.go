@@ -16,10 +16,10 @@ import (
 // batch returns events as a bug records them.
 func (p *plain) batch(events []store.Event) []store.Event {
 	switch {
-	case p.is("a batch swapped") && len(events) > 1:
+	case p.is("a batch in the wrong order") && len(events) > 1:
 		events = slices.Clone(events)
 		events[0], events[1] = events[1], events[0]
-	case p.is("a batch cut") && len(events) > 100:
+	case p.is("a batch is cut") && len(events) > 100:
 		events = events[:100]
 	case p.is("arguments filled in"):
 		for i := range events {
@@ -50,10 +50,10 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 	if !p.is("headers aliased in") && !aliased {
 		k.Meta.Headers = maps.Clone(e.Meta.Headers)
 	}
-	if k.ContentType == "" && !p.is("empty content type kept") {
+	if k.ContentType == "" && !p.is("empty content type is kept") {
 		k.ContentType = store.OctetStream
 	}
-	if k.Time.IsZero() && !p.is("zero time kept") {
+	if k.Time.IsZero() && !p.is("zero time is kept") {
 		k.Time = now
 	}
 	switch p.bug {
@@ -67,7 +67,7 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 		k.Type = strings.TrimSpace(k.Type)
 	case "event ids folded":
 		k.ID = strings.ToLower(k.ID)
-	case "empty headers lost":
+	case "empty headers are lost":
 		maps.DeleteFunc(k.Meta.Headers, func(_, v string) bool { return v == "" })
 	case "header keys folded":
 		k.Meta.Headers = nil
@@ -83,7 +83,7 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 		k.Schema = uint32(uint16(k.Schema))
 	case "times to the second":
 		k.Time = k.Time.Truncate(time.Second)
-	case "time zone lost":
+	case "time zone is lost":
 		k.Time = time.Date(k.Time.Year(), k.Time.Month(), k.Time.Day(), k.Time.Hour(), k.Time.Minute(), k.Time.Second(), k.Time.Nanosecond(), time.UTC)
 	case "value lost":
 		k.Value = nil
@@ -96,7 +96,7 @@ func (p *plain) place(r *store.Recorded) {
 	switch p.bug {
 	case "recorded at the client's time":
 		r.RecordedAt = r.Time
-	case "recorded at no time":
+	case "no recording time":
 		r.RecordedAt = time.Time{}
 	case "positions of the stream":
 		r.Position = r.Version
@@ -107,7 +107,7 @@ func (p *plain) place(r *store.Recorded) {
 	}
 }
 
-// list puts r, event i of a batch, into the log.
+// list adds r, event i of a batch, to the log.
 func (p *plain) list(r *store.Recorded, i int) {
 	if p.is("an event lost from the log") && i > 0 {
 		return
@@ -167,7 +167,7 @@ func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	}
 	key := p.snapshotKey(snap.Stream, snap.Schema)
 	old := p.snapshots[key]
-	if p.is("snapshot checked before") {
+	if p.is("snapshot checked before the lock") {
 		p.pause()
 	}
 	if old.Version > snap.Version && !p.is("an older snapshot wins") || p.is("the first snapshot stays") && old.Version == snap.Version {
@@ -235,13 +235,13 @@ func (p *plain) ListCheckpoints(ctx context.Context, from string, limit int) ([]
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	if limit == 0 && !p.is("no limit lists nothing") {
+	if limit == 0 && !p.is("zero limit lists nothing") {
 		limit = store.DefaultLimit
 	}
 	if p.is("lists ignore their limit") {
 		limit = len(list)
 	}
-	if p.is("lists say no event") {
+	if p.is("lists have no event ids") {
 		for i := range list {
 			list[i].EventID = ""
 		}
@@ -251,7 +251,7 @@ func (p *plain) ListCheckpoints(ctx context.Context, from string, limit int) ([]
 
 func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	err := store.ValidateTenant(name)
-	holds, resets := to == from && !p.is("holding is refused"), to == (store.Checkpoint{}) && !p.is("resetting is refused")
+	holds, resets := to == from && !p.is("a save to the same checkpoint is refused"), to == (store.Checkpoint{}) && !p.is("a reset is refused")
 	if err == nil && to.Position <= from.Position && !holds && !resets {
 		err = &store.InvalidError{Field: "to", Reason: "is not after from"}
 	}
@@ -270,10 +270,10 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 		return err
 	}
 	was := p.checkpoints[p.letter("checkpoint names", name)]
-	if p.is("checkpoint checked before") {
+	if p.is("checkpoint checked before the lock") {
 		p.pause()
 	}
-	is := was == from || p.is("holding checks nothing") && to == from || p.is("resetting checks nothing") && resets || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
+	is := was == from || p.is("a save to the same checkpoint checks nothing") && to == from || p.is("a reset checks nothing") && resets || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
 	switch {
 	case !is && p.is("checkpoint conflict untyped"):
 		return errors.New("0 rows")
@@ -283,9 +283,9 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 		to.EventID = strings.TrimSpace(to.EventID)
 	}
 	switch {
-	case p.is("holding moves it") && holds && from.Position > 0:
+	case p.is("a save to the same checkpoint moves it") && holds && from.Position > 0:
 		to.Position++
-	case p.is("resetting keeps it") && resets:
+	case p.is("a reset keeps the checkpoint") && resets:
 		to = was
 	}
 	p.checkpoints[p.letter("checkpoint names", name)] = to

@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// lettering is how a bug takes names that are nearly equal for the same.
+// lettering returns the ways in which a bug mistakes nearly equal names for the same.
 func lettering() map[string]func(name string) string {
 	return map[string]func(name string) string{
 		"folded":  strings.ToLower,
@@ -25,7 +25,7 @@ func lettering() map[string]func(name string) string {
 	}
 }
 
-// letters returns the bugs that take nearly equal names of these kinds for the same.
+// letters returns the bugs that mistake nearly equal names of these kinds for the same.
 func letters(kinds ...string) (bugs []string) {
 	for _, kind := range kinds {
 		for how := range lettering() {
@@ -35,7 +35,7 @@ func letters(kinds ...string) (bugs []string) {
 	return bugs
 }
 
-// letter returns a name of a kind as a bug sees it.
+// letter returns a name of some kind as a bug sees it.
 func (b *backend) letter(kind, name string) string {
 	if how, ok := strings.CutPrefix(b.bug, kind+" "); ok {
 		if change := lettering()[how]; change != nil {

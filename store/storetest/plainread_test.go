@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// out returns r as it is given out.
+// out returns r as a reader receives it.
 func (p *plain) out(r *store.Recorded) store.Recorded {
 	c := *r
 	if p.is("aliased out") {
@@ -21,14 +21,14 @@ func (p *plain) out(r *store.Recorded) store.Recorded {
 	}
 	c.Data = bytes.Clone(r.Data)
 	c.Meta.Headers = maps.Clone(r.Meta.Headers)
-	if p.is("recorded at each read") {
+	if p.is("recording time of each read") {
 		c.RecordedAt = time.Now()
 	}
 	return c
 }
 
-// page returns the part of all that is asked for; number is the version or the
-// position of an event, and chosen whether the filter matches it.
+// page returns the part of all that o selects. number returns the version or the
+// position of an event, and chosen reports whether the filter matches it.
 func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*store.Recorded) uint64, chosen func(*store.Recorded) bool) store.Page {
 	page := store.Page{}
 	if len(all) > 0 {
@@ -49,7 +49,7 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 		}
 		if len(page.Events) == limit {
 			page.End = p.is("end lies") || p.is("a default page ends forward") && limit == store.DefaultLimit
-			if p.is("next is the head") {
+			if p.is("Next is the head") {
 				page.Next = page.Head + 1
 			}
 			return page
@@ -70,13 +70,13 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 		} else {
 			page.Head = 0
 		}
-	case "next is the last":
+	case "Next is the last position":
 		page.Next = max(page.Next-1, 1)
 	}
 	return page
 }
 
-// bytesOf returns how many bytes of data page has.
+// bytesOf returns the number of bytes of data in page.
 func bytesOf(page store.Page) (n int) {
 	for i := range page.Events {
 		n += len(page.Events[i].Data)
@@ -86,7 +86,7 @@ func bytesOf(page store.Page) (n int) {
 
 func (p *plain) limit(limit int) int {
 	switch {
-	case limit == 0 && p.is("zero limit is none"):
+	case limit == 0 && p.is("zero limit means none"):
 		return 1 << 30
 	case limit == 0 || limit > store.DefaultLimit && !p.is("limits allocated"):
 		return store.DefaultLimit
@@ -94,7 +94,7 @@ func (p *plain) limit(limit int) int {
 		return store.DefaultLimit
 	}
 	if p.is("limits allocated") && limit > 1<<19 {
-		return int(int32(limit << 12)) // where the number does not fit
+		return int(int32(limit << 12)) // the number does not fit into 32 bits
 	}
 	return limit
 }
@@ -135,7 +135,7 @@ func (p *plain) backward(page store.Page, all []*store.Recorded, from uint64, li
 }
 
 func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	if err := o.Validate(); err != nil && !p.is("negative limit accepted") {
+	if err := o.Validate(); err != nil && !p.is("negative limit is accepted") {
 		return store.Page{}, err
 	}
 	if err := s.Validate(); err != nil && p.is("an invalid stream is a failure") {
@@ -154,7 +154,7 @@ func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 		all = all[:len(all)*3/4]
 	case p.is("read creates") && len(all) == 0:
 		p.created[p.key(s)] = 1
-	case p.is("beyond is the head") && o.From > uint64(len(all)) && !o.Backward:
+	case p.is("beyond the head means the head") && o.From > uint64(len(all)) && !o.Backward:
 		o.From = uint64(len(all))
 	case p.is("read only ignores from") && o.ReadOnly:
 		o.From = 0
@@ -181,7 +181,7 @@ func (p *plain) Head(ctx context.Context) (uint64, error) {
 			head = max(head, other.position)
 		}
 		return head, nil
-	case p.is("head is the next") && len(p.log) > 0:
+	case p.is("head is one too high") && len(p.log) > 0:
 		return p.position, nil
 	case len(p.log) == 0 && p.is("an empty log has a head"):
 		return 1, nil
@@ -192,7 +192,7 @@ func (p *plain) Head(ctx context.Context) (uint64, error) {
 }
 
 func (p *plain) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
-	if err := o.Validate(); err != nil && !p.is("negative limit accepted") {
+	if err := o.Validate(); err != nil && !p.is("negative limit is accepted") {
 		return store.Page{}, err
 	}
 	p.mu.Lock()
@@ -208,7 +208,7 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 	if p.is("the log lags") && len(all) > 0 {
 		all = all[:len(all)-1]
 	}
-	if p.is("beyond is the head") && !o.Backward && len(all) > 0 {
+	if p.is("beyond the head means the head") && !o.Backward && len(all) > 0 {
 		o.From = min(o.From, all[len(all)-1].Position)
 	}
 	if filtered := len(o.Filter.StreamTypes)+len(o.Filter.IDPrefix)+len(o.Filter.EventTypes) > 0; filtered {
@@ -220,13 +220,13 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 		}
 	}
 	page := p.page(all, o, func(r *store.Recorded) uint64 { return r.Position }, func(r *store.Recorded) bool { return p.matches(&o.Filter, r) })
-	if p.is("head of what matched") && !page.End && len(page.Events) > 0 {
+	if p.is("head is the last match") && !page.End && len(page.Events) > 0 {
 		page.Head = page.Events[len(page.Events)-1].Position
 	}
 	return page
 }
 
-// matches is what a filter means, to a bug.
+// matches applies a filter as a bug does.
 func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
 	prefix, id := f.IDPrefix, r.Stream.ID
 	switch p.bug {
@@ -253,7 +253,7 @@ func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
 		strings.HasPrefix(p.letter("filtered prefixes", id), p.letter("filtered prefixes", prefix))
 }
 
-// oneOf reports whether name is one of names, or there are none, to a bug.
+// oneOf reports whether name is one of names, or names is empty, as a bug does it.
 func (p *plain) oneOf(kind string, names []string, name string) bool {
 	return len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return p.letter(kind, n) == p.letter(kind, name) })
 }
@@ -264,7 +264,7 @@ func (p *plain) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 		if o.Backward {
 			err = &store.InvalidError{Field: "backward", Reason: "is not possible"}
 		}
-		if err != nil && !p.is("subscribes backward") && (o.Limit >= 0 || !p.is("negative limit accepted")) {
+		if err != nil && !p.is("subscribes backward") && (o.Limit >= 0 || !p.is("negative limit is accepted")) {
 			yield(store.Page{}, err)
 			return
 		}
@@ -274,7 +274,7 @@ func (p *plain) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 	}
 }
 
-// follow yields the log from o.From on, and what comes.
+// follow yields the log from o.From on, and then new events.
 func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store.Page, error) bool) {
 	live := false
 	for first := true; ; first = false {
@@ -289,7 +289,7 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 		o.Filter = filter
 		p.mu.Unlock()
 		if err != nil {
-			if !p.is("the last error is not told") {
+			if !p.is("the last error is not yielded") {
 				yield(store.Page{}, err)
 			}
 			return
@@ -302,10 +302,10 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 			}
 			return
 		}
-		if o.From = next; p.is("what is beyond comes too") {
+		if o.From = next; p.is("events before From are yielded") {
 			o.From = min(next, page.Head+1)
 		}
-		if p.is("drops when slow") {
+		if p.is("drops events when the loop is slow") {
 			p.drop(&o)
 		}
 		if page.End || p.is("never caught up") && len(page.Events) == 0 {
@@ -314,16 +314,16 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 	}
 }
 
-// subscribed changes a page of a subscription.
+// subscribed changes a page of a subscription in the way that a bug does.
 func (p *plain) subscribed(page store.Page, o store.LogOptions, live bool) (store.Page, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.is("never caught up"):
 		page.End = false
-	case p.is("caught up lies"):
+	case p.is("caught up too early"):
 		page.End = true
-	case p.is("the seam repeats") && live && o.From > 1 && len(page.Events) > 0 && len(p.cache) == 0:
+	case p.is("an event is repeated after the replay") && live && o.From > 1 && len(page.Events) > 0 && len(p.cache) == 0:
 		p.cache[o.From] = page
 		page.Events = append(page.Events, page.Events[0])
 	case p.is("live out of order") && live && len(page.Events) > 1:
@@ -333,14 +333,14 @@ func (p *plain) subscribed(page store.Page, o store.LogOptions, live bool) (stor
 			return shared, true
 		}
 		p.cache[o.From] = page
-	case p.is("resumes one too late") && o.From > 1 && len(page.Events) > 0 && !live:
+	case p.is("resumes one event too late") && o.From > 1 && len(page.Events) > 0 && !live:
 		page.Events = page.Events[1:]
 	}
 	return page, live || page.End
 }
 
 func (p *plain) yield(page store.Page, yield func(store.Page, error) bool) bool {
-	if p.is("the loop is locked") {
+	if p.is("a lock is held during the loop") {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 	}
@@ -353,7 +353,7 @@ func (p *plain) await(ctx context.Context, wake <-chan struct{}, o *store.LogOpt
 	switch p.bug {
 	case "cancel ignored":
 		done = nil
-	case "the seam loses":
+	case "an event is lost after the replay":
 		p.mu.Lock()
 		p.pause()
 		wake = p.wake
@@ -368,7 +368,7 @@ func (p *plain) await(ctx context.Context, wake <-chan struct{}, o *store.LogOpt
 	}
 }
 
-// drop leaves out what a loop that was slow is far behind with.
+// drop skips events for a slow loop, in the way that a bug does.
 func (p *plain) drop(o *store.LogOptions) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

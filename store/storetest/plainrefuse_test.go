@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// Refuse has writes refused, or no longer.
+// Refuse starts and stops refusing writes.
 func (p *plain) Refuse(refused bool) {
 	p.refuses.Store(refused)
 	if !refused && p.is("refused for good") {
@@ -23,7 +23,7 @@ func (p *plain) Refuse(refused bool) {
 	}
 }
 
-// refusesToWrite is an append while writes are refused; mu is held.
+// refusesToWrite does an append while writes are refused. The caller holds mu.
 func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	switch p.bug {
 	case "refused untyped":
@@ -49,21 +49,21 @@ func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []sto
 	return store.Appended{}, fmt.Errorf("%w: no space", store.ErrRefused)
 }
 
-// refusedBugs are those that the clauses of RunRefused must find.
+// refusedBugs returns the bugs that the clauses of RunRefused must find.
 func refusedBugs() map[string][]string {
 	return map[string][]string{
-		"Refused/an append is definite, at once, and leaves nothing": {
+		"Refused/an append fails at once, definitely, and records nothing": {
 			"refused untyped", "refused and recorded", "refused ids are reserved", "refused after a while", "refused silently",
 			"refused streams are gone", "refused for good",
 		},
-		"Refused/reads go on": {"refused and recorded", "refused streams are gone", "refused untyped"},
-		"Refused claims/an append with claims leaves no claim": {
+		"Refused/reads continue": {"refused and recorded", "refused streams are gone", "refused untyped"},
+		"Refused claims/an append with claims makes no claim": {
 			"refused untyped", "refused and recorded", "refused and claimed", "refused ids are reserved", "refused after a while", "refused silently",
 		},
-		"Refused transactions/an Update is definite, at once, and leaves nothing": {
+		"Refused transactions/an Update fails at once, definitely, and writes nothing": {
 			"refused untyped", "refused silently", "refused for good", "documents of a failed update are kept", "checkpoints of a failed update are kept",
 		},
-		"Refused subscriptions/a subscription goes on": {"refused untyped", "refused and recorded", "subscriptions end when writes are refused"},
+		"Refused subscriptions/a subscription continues": {"refused untyped", "refused and recorded", "subscriptions end when writes are refused"},
 	}
 }
 

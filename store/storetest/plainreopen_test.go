@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// reopen makes p, which was closed, the store that is opened on what was kept.
+// reopen turns p, which was closed, into the store that opens the same data again.
 func (p *plain) reopen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -25,7 +25,7 @@ func (p *plain) reopen() {
 	}
 }
 
-// lose loses what a bug does not keep.
+// lose drops the data that a bug does not keep.
 func (p *plain) lose() {
 	switch p.bug {
 	case "the last event is not kept":
@@ -35,7 +35,7 @@ func (p *plain) lose() {
 			p.streams[r.Stream] = p.streams[r.Stream][:r.Version-1]
 			delete(p.ids, r.ID)
 		}
-	case "times are those of the file":
+	case "times are the file's time":
 		for _, stream := range p.streams {
 			for _, r := range stream {
 				r.RecordedAt = r.RecordedAt.Add(time.Hour)
@@ -53,7 +53,7 @@ func (p *plain) lose() {
 		}
 	case "released keys are kept":
 		maps.Copy(p.holders, p.freed)
-	case "what is beside events is not kept":
+	case "only events are kept":
 		clear(p.snapshots)
 		clear(p.checkpoints)
 		clear(p.holders)
@@ -62,7 +62,7 @@ func (p *plain) lose() {
 	}
 }
 
-// TestPlainReopened checks that what is plain keeps what it should.
+// TestPlainReopened checks that the plain store without bugs keeps what it should.
 func TestPlainReopened(t *testing.T) {
 	t.Parallel()
 	storetest.RunDurable(t, func(*testing.T) func() store.Store { return opens("Reopened", "") })

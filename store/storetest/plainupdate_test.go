@@ -16,26 +16,27 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// plainTx is a transaction of a plain store: a copy, which takes its place at the end.
+// plainTx is a transaction of a plain store: a copy of the store that replaces it at
+// the end.
 type plainTx struct {
 	of   *plain
 	with *plain
 	done bool
-	gone bool // by a bug, something was refused
+	gone bool // for a bug: a call was refused
 }
 
 var _ store.Tx = (*plainTx)(nil)
 
-// turn is held by an Update, and shared by others that write.
+// turn is held by an Update, and shared by other writers.
 type turn struct {
 	sync.RWMutex
 
 	by    atomic.Uint64 // the goroutine of the Update
-	after []func()      // what it does at its end, by a bug
+	after []func()      // what it does at its end; for a bug
 }
 
-// joined takes the turn. Where it would wait for itself, in an Update, the write is done
-// with, and write is called only by a bug.
+// joined takes the turn. Inside an Update, where it would wait for itself, joined
+// refuses the write and calls write only if there is a bug.
 func (t *turn) joined(ctx context.Context, p *plain, write func()) (done bool, err error) {
 	if t.by.Load() != goroutine() {
 		t.RLock()
@@ -55,14 +56,14 @@ func (t *turn) joined(ctx context.Context, p *plain, write func()) (done bool, e
 	return true, fmt.Errorf("%w: a write in its own Update", store.ErrInvalid)
 }
 
-// goroutine returns the number of the goroutine that calls it.
+// goroutine returns the number of the calling goroutine.
 func goroutine() (n uint64) {
 	var text [32]byte
 	_, _ = fmt.Sscanf(string(text[:runtime.Stack(text[:], false)]), "goroutine %d", &n)
 	return n
 }
 
-// copied returns a copy of p that shares nothing which either of them changes.
+// copied returns a copy of p. The copy and p share nothing that either of them changes.
 func (p *plain) copied() *plain {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +79,7 @@ func (p *plain) copied() *plain {
 	return &q
 }
 
-// takes makes p what q is, but for what a bug forgets.
+// takes makes p equal to q, except for what a bug forgets.
 func (p *plain) takes(q *plain, forgets string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,13 +109,13 @@ func (p *plain) takes(q *plain, forgets string) {
 	}
 }
 
-// replace makes what is in to what is in from.
+// replace makes the content of to equal to from.
 func replace[K comparable, V any](to, from map[K]V) {
 	clear(to)
 	maps.Copy(to, from)
 }
 
-// keepsOnly makes p what q is in one kind, or in all, by a bug.
+// keepsOnly makes p equal to q in one kind of data, or in all, because of a bug.
 func (p *plain) keepsOnly(q *plain, bug string) {
 	for _, kind := range []string{"events", "snapshots", "checkpoints", "claims", "documents"} {
 		if p.is(kind + bug) {
@@ -234,7 +235,7 @@ func (p *plain) commit(ctx context.Context, tx *plainTx) error {
 	return nil
 }
 
-// halfSeen lets others see a part of what q has, and then the rest.
+// halfSeen lets others see a part of the data of q first, and then the rest.
 func (p *plain) halfSeen(q *plain) {
 	part := q.copied()
 	if n := len(p.log); n+1 < len(part.log) {
@@ -253,7 +254,7 @@ func (p *plain) halfSeen(q *plain) {
 	p.mu.Unlock()
 }
 
-// ready returns why a method of the transaction does nothing.
+// ready returns the reason why a method of the transaction must fail, or nil.
 func (tx *plainTx) ready(method string) error {
 	if tx.done && !tx.of.is(method+" goes on after the update") {
 		return store.ErrTxDone
@@ -264,7 +265,7 @@ func (tx *plainTx) ready(method string) error {
 	return nil
 }
 
-// ends keeps what a bug makes of a call that was refused, or was not.
+// ends returns the error of a call, changed if a bug does so.
 func (tx *plainTx) ends(method string, err error) error {
 	if err != nil && tx.of.is("a refused "+method+" ends the transaction") {
 		tx.gone = true
@@ -294,7 +295,8 @@ func (tx *plainTx) AppendClaiming(
 
 func (tx *plainTx) append(s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	q := tx.with
-	// What the transaction has appended. Without that bug others may commit meanwhile.
+	// Whatever the transaction has appended. Without that bug, others may commit in the
+	// meantime.
 	unseen := tx.of.is("an update does not tell a replay") && len(tx.of.streams[s]) != len(q.streams[s])
 	if expected != 0 && len(events) > 0 && (tx.of.is("an update does not see its versions") && expected == store.NoStream) {
 		expected = store.Any
@@ -406,24 +408,24 @@ func (tx *plainTx) SaveDocuments(docs []store.Document) error {
 	return tx.ends("document", err)
 }
 
-// poor is a store whose transactions are not what they must be.
+// poor is a store whose transactions lack methods of a store.Tx.
 type poor struct{ *plain }
 
 type poorTx struct{ store.DocumentTx }
 
 func (poor) Update(context.Context, func(tx *poorTx) error) error { return nil }
 
-// TestPoorTransactions checks that an Update of transactions that lack something is told,
-// and not taken for no Update.
+// TestPoorTransactions checks that the suite reports an Update whose transactions lack
+// something, and does not treat it as no Update.
 func TestPoorTransactions(t *testing.T) {
 	t.Parallel()
 	got := storetest.DifferUpdate(poor{newPlain("")})
 	for _, want := range []string{"*storetest_test.poorTx", `"Append" "AppendClaiming" "LoadCheckpoint" "SaveCheckpoint" "SaveSnapshot"`} {
 		if !strings.Contains(got, want) {
-			t.Errorf("it says %q, which does not tell %s", got, want)
+			t.Errorf("the message is %q, which does not mention %s", got, want)
 		}
 	}
 	if got := storetest.DifferUpdate(newPlain("")); got != "" {
-		t.Errorf("it says of a right store: %s", got)
+		t.Errorf("the message for a correct store is: %s", got)
 	}
 }

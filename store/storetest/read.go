@@ -12,20 +12,20 @@ import (
 
 func readClauses() []clause {
 	return []clause{
-		{"pages of every size make the whole, forward", pagesForward},
-		{"pages of every size make the whole, backward", pagesBackward},
-		{"a page tells the head, and where it ends", pageTellsHead},
+		{"pages of every size cover everything, forward", pagesForward},
+		{"pages of every size cover everything, backward", pagesBackward},
+		{"a page reports the head, and where it ends", pageTellsHead},
 		{"a missing stream is an empty page", missingIsEmpty},
-		{"from beyond the head", fromBeyond},
+		{"reading from beyond the head", fromBeyond},
 		{"the zero limit is the default, and large ones are possible", limits},
-		{"going on from the last Next finds exactly what is new", goesOn},
-		{"events of more bytes than a page can have are read to the end", largePages},
+		{"resuming at the last Next finds exactly the new events", goesOn},
+		{"events with more bytes than fit into a page are read to the end", largePages},
 		{"Events yields the stream from a version on", eventsHelper},
 	}
 }
 
-// readPages reads pages until the end and checks what each says, for a stream that
-// is at version head and does not change.
+// readPages reads pages until the end and checks each, for a stream that is at version
+// head and does not change.
 func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []store.Recorded {
 	t.Helper()
 	var all []store.Recorded
@@ -40,8 +40,8 @@ func (t *check) readPages(s store.Stream, o store.ReadOptions, head uint64) []st
 	}
 }
 
-// wantPage fails unless page is what o asks for of a stream at version head,
-// which the page must know.
+// wantPage fails unless page is the page that o describes, for a stream at version
+// head.
 func (t *check) wantPage(s store.Stream, o store.ReadOptions, head uint64, page *store.Page) {
 	t.Helper()
 	if diff := judge.Page(o, head, page); diff != "" {
@@ -78,7 +78,7 @@ func pagesBackward(t *check) {
 				last = n
 			}
 			if diff := differAll(got, forward[:last]); diff != "" {
-				t.Fatalf("backward pages of %d from %d, reversed, against the stream forward: %s", limit, from, diff)
+				t.Fatalf("backward pages of %d from %d, reversed and compared with the stream: %s", limit, from, diff)
 			}
 		}
 	}
@@ -141,7 +141,7 @@ func limits(t *check) {
 		for _, backward := range []bool{false, true} {
 			o := store.ReadOptions{Limit: limit, Backward: backward}
 			if got := t.readPages(s, o, n); len(got) != n {
-				t.Fatalf("%s and the pages after it: %d events, want %d", judge.ReadCall(s, o), len(got), n)
+				t.Fatalf("%s and the following pages: %d events, want %d", judge.ReadCall(s, o), len(got), n)
 			}
 		}
 	}

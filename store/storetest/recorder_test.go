@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// recorder is a test whose failure is wanted.
+// recorder is a test that is expected to fail.
 type recorder struct {
 	name     string
 	mu       sync.Mutex
@@ -20,12 +20,11 @@ type recorder struct {
 	messages []string // guarded by mu
 }
 
-// record checks a clause on what open returns, and returns what the test would
-// have said.
+// record checks a clause on the stores from open, and returns the messages of the test.
 func record(clause string, open func() store.Store, patience time.Duration) *recorder {
 	r := &recorder{name: clause}
 	done := make(chan struct{})
-	go func() { // which FailNow ends
+	go func() { // FailNow ends this goroutine
 		defer close(done)
 		if !storetest.CheckClause(r, clause, open, patience) {
 			r.Fatalf("there is no clause %q", clause)

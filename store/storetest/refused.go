@@ -11,12 +11,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// RunRefused checks what a store says of writes that are refused by what is behind it, such
-// as a database that has no space left or is read-only: each has an error that matches
-// [store.ErrRefused], because nothing was written. Run it beside [Run].
+// RunRefused checks how a store reports writes that the system behind it refuses, such
+// as a database that is read-only or out of space. Each such write must return an error
+// that matches [store.ErrRefused], because nothing was written. Run it in addition to
+// [Run].
 //
-// Each call of open must return a new store without events, and a function that begins, and
-// ends, to have all writes of events refused. The optional capabilities are those of Run.
+// Each call of open must return a new store without events, and a function that starts
+// (true) and stops (false) refusing all writes of events. The optional capabilities are
+// the same as for Run.
 func RunRefused(t *testing.T, open func(t *testing.T) (st store.Store, refuse func(refused bool))) {
 	t.Helper()
 	shared, _ := open(t)
@@ -47,32 +49,32 @@ func (c clause) runRefused(tb rapid.TB, st store.Store, refuse func(refused bool
 func refusedSuites() []suite {
 	return []suite{
 		{name: "Refused", clauses: []clause{
-			{"an append is definite, at once, and leaves nothing", refusedAppend},
-			{"reads go on", refusedReads},
+			{"an append fails at once, definitely, and records nothing", refusedAppend},
+			{"reads continue", refusedReads},
 		}},
 		{name: "Refused claims", needs: hasClaims, lacking: "store.Claims", clauses: []clause{
-			{"an append with claims leaves no claim", refusedClaims},
+			{"an append with claims makes no claim", refusedClaims},
 		}},
-		{name: "Refused transactions", needs: hasUpdate, lacking: "store with an Update of transactions that are a store.Tx", clauses: []clause{
-			{"an Update is definite, at once, and leaves nothing", refusedUpdate},
+		{name: "Refused transactions", needs: hasUpdate, lacking: "store with an Update whose transactions are a store.Tx", clauses: []clause{
+			{"an Update fails at once, definitely, and writes nothing", refusedUpdate},
 		}},
 		{name: "Refused subscriptions", needs: hasLog, lacking: "store.Log", clauses: []clause{
-			{"a subscription goes on", refusedSubscription},
+			{"a subscription continues", refusedSubscription},
 		}},
 	}
 }
 
-// wantRefused has call make a write while writes are refused.
+// wantRefused calls call while writes are refused, and checks that it is refused.
 func (t *check) wantRefused(what string, call func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.ctx, t.patience)
 	defer cancel()
 	err := call(ctx)
 	if ctx.Err() != nil {
-		t.Fatalf("%s has not returned for %s, although the write was refused", what, t.patience)
+		t.Fatalf("%s, which should be refused, has not returned for %s", what, t.patience)
 	}
 	if !errors.Is(err, store.ErrRefused) {
-		t.Fatalf("%s that was refused = %s, want an error that matches ErrRefused", what, answer(err))
+		t.Fatalf("%s while writes are refused = %s, want an error that matches ErrRefused", what, answer(err))
 	}
 }
 
@@ -93,11 +95,11 @@ func refusedAppend(t *check) {
 	})
 	t.refuse(false)
 	if diff := differAll(t.all(t.store, s), before); diff != "" {
-		t.Fatalf("after appends that were refused, stream %s: %s", s, diff)
+		t.Fatalf("after refused appends, stream %s: %s", s, diff)
 	}
-	t.wantNoStream(t.store, created, "an append that was refused")
+	t.wantNoStream(t.store, created, "a refused append")
 	if got := t.append(t.store, s, store.Exactly(2), events...); got.Version != 4 || got.Replayed {
-		t.Fatalf("%s, after it was refused = %+v, want version 4, and no replay", appendCall(s, store.Exactly(2), events), got)
+		t.Fatalf("%s, retried after a refusal =  %+v, want version 4, and no replay", appendCall(s, store.Exactly(2), events), got)
 	}
 }
 
@@ -125,9 +127,9 @@ func refusedClaims(t *check) {
 	})
 	t.refuse(false)
 	t.wantHolder(st, key, store.Stream{})
-	t.wantNoStream(t.store, s, "an append with claims that was refused")
+	t.wantNoStream(t.store, s, "a refused append with claims")
 	if got, err := st.AppendClaiming(t.ctx, s, store.NoStream, events, take(key)); err != nil || got.Version != 2 || got.Replayed {
-		t.Fatalf("AppendClaiming, after it was refused = %+v, %s; want version 2, and no replay", got, answer(err))
+		t.Fatalf("AppendClaiming, retried after a refusal =  %+v, %s; want version 2, and no replay", got, answer(err))
 	}
 }
 
@@ -145,9 +147,9 @@ func refusedUpdate(t *check) {
 		})
 	})
 	t.refuse(false)
-	t.wantWritten(t.store, w, false, "after an Update that was refused")
+	t.wantWritten(t.store, w, false, "after a refused Update")
 	t.update(t.store, w.write)
-	t.wantWritten(t.store, w, true, "after an Update, made again after it was refused")
+	t.wantWritten(t.store, w, true, "after retrying a refused Update")
 }
 
 func refusedSubscription(t *check) {
@@ -164,7 +166,7 @@ func refusedSubscription(t *check) {
 	t.refuse(false)
 	t.append(t.store, s, store.Any, events...)
 	if got, err := f.until(events[0].ID); err != nil || len(got) != 1 {
-		t.Fatalf("after an append that was refused, and one that was not, the subscription yielded %d events, %s; want one", len(got), answer(err))
+		t.Fatalf("after a refused append and a successful one, the subscription yielded %d events, %s; want one", len(got), answer(err))
 	}
 	t.closeFeed(f)
 }

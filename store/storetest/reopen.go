@@ -6,13 +6,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// RunDurable checks that a store keeps what it had when it is closed and opened again. Run
-// it beside [Run].
+// RunDurable checks that a store keeps its data when it is closed and opened again. Run
+// it in addition to [Run].
 //
 // Each call of open must return a function that opens one new store without events.
-// RunDurable calls that function again when it has closed the store, and then it must open
-// the same store. The store must be an [io.Closer]. The optional capabilities are those of
-// Run.
+// RunDurable closes that store and calls the function again, which must then open the
+// same store. The store must be an [io.Closer]. The optional capabilities are the same
+// as for Run.
 func RunDurable(t *testing.T, open func(t *testing.T) (reopen func() store.Store)) {
 	t.Helper()
 	runSuites(t, durableSuites(), open(t)(), open)
@@ -21,36 +21,36 @@ func RunDurable(t *testing.T, open func(t *testing.T) (reopen func() store.Store
 func durableSuites() []suite {
 	return []suite{
 		{name: "Reopened", clauses: []clause{
-			{"every event is as it was", reopenedEvents},
-			{"versions go on", reopenedVersions},
-			{"event ids are known", reopenedIDs},
+			{"every event is unchanged", reopenedEvents},
+			{"versions continue", reopenedVersions},
+			{"event ids are still known", reopenedIDs},
 		}},
 		{name: "Reopened log", needs: hasLog, lacking: "store.Log", clauses: []clause{
-			{"every event is where it was, and positions go on", reopenedLog},
-			{"a consumer goes on after its checkpoint", reopenedConsumer},
+			{"every event has its position, and positions continue", reopenedLog},
+			{"a consumer continues after its checkpoint", reopenedConsumer},
 		}},
 		{name: "Reopened tenants", needs: hasTenants, lacking: "store.Tenants", clauses: []clause{
-			{"each has what it had", reopenedTenants},
+			{"each tenant has its data", reopenedTenants},
 		}},
 		{name: "Reopened snapshots", needs: hasSnapshots, lacking: "store.Snapshots", clauses: []clause{
-			{"they are as they were", reopenedSnapshots},
+			{"they are unchanged", reopenedSnapshots},
 		}},
 		{name: "Reopened checkpoints", needs: hasCheckpoints, lacking: "store.Checkpoints", clauses: []clause{
-			{"they are as they were", reopenedCheckpoints},
+			{"they are unchanged", reopenedCheckpoints},
 		}},
 		{name: "Reopened documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: []clause{
-			{"they are as they were", reopenedDocuments},
+			{"they are unchanged", reopenedDocuments},
 		}},
 		{name: "Reopened claims", needs: hasClaims, lacking: "store.Claims", clauses: []clause{
-			{"a held key has its holder, and a released one is free", reopenedClaims},
+			{"a held key has its holder, and a released key is free", reopenedClaims},
 		}},
 		{name: "Reopened leases", needs: hasLeases, lacking: "store.Leases", clauses: []clause{
-			{"a lease has its owner, and the fence goes on", reopenedLeases},
+			{"a lease has its owner, and the fence continues", reopenedLeases},
 		}},
 	}
 }
 
-// again closes st and returns it opened anew.
+// again closes st and returns the reopened store.
 func (t *check) again(st store.Store) store.Store {
 	t.Helper()
 	t.close(st)
@@ -84,7 +84,7 @@ func reopenedVersions(t *check) {
 	t.wantConflict(appendCall(s, store.Exactly(2), stale)+" at version 3, reopened", err,
 		store.ConflictError{Stream: s, Expected: store.Exactly(2), Actual: 3})
 	_, err = st.Append(t.ctx, s, store.NoStream, stale)
-	t.wantConflict(appendCall(s, store.NoStream, stale)+" of a stream that exists, reopened", err,
+	t.wantConflict(appendCall(s, store.NoStream, stale)+" on a stream that exists, reopened", err,
 		store.ConflictError{Stream: s, Expected: store.NoStream, Actual: 3})
 	more := newEvents(2)
 	if got := t.append(st, s, store.Exactly(3), more...); got.Version != 5 {
@@ -100,7 +100,7 @@ func reopenedIDs(t *check) {
 	st = t.again(st)
 	first.Replayed = true
 	if got, err := st.Append(t.ctx, s, store.NoStream, events); err != nil || got != first {
-		t.Fatalf("%s of events that are recorded, reopened = %+v, %s; want %+v", appendCall(s, store.NoStream, events), got, answer(err), first)
+		t.Fatalf("%s of recorded events, reopened = %+v, %s; want %+v", appendCall(s, store.NoStream, events), got, answer(err), first)
 	}
 	other := newStream("other")
 	_, err := st.Append(t.ctx, other, store.NoStream, events[1:])
@@ -137,7 +137,7 @@ func reopenedConsumer(t *check) {
 		t.Fatalf("Resume after %+v, reopened, failed: %v", c, err)
 	}
 	if diff := differAll(t.log(st, store.LogOptions{From: from}), t.log(st, store.LogOptions{})[2:]); diff != "" {
-		t.Fatalf("what comes after %+v, reopened: %s", c, diff)
+		t.Fatalf("the events after %+v, reopened: %s", c, diff)
 	}
 }
 
@@ -150,7 +150,7 @@ func reopenedTenants(t *check) {
 	st = t.again(st)
 	t.wantStream(t.tenant(st, acme), s, events)
 	t.wantStream(t.tenant(st, other), s, rest)
-	t.wantNoStream(st, s, "it was made by other tenants")
+	t.wantNoStream(st, s, "other tenants created it")
 }
 
 func reopenedSnapshots(t *check) {

@@ -9,7 +9,7 @@ import (
 
 func resumeClauses() []clause {
 	return []clause{
-		{"goes on right after the checkpoint", resumeGoesOn},
+		{"continues right after the checkpoint", resumeGoesOn},
 		{"a log that was restored from before the checkpoint has diverged", resumeRestored},
 		{"a log of other events has diverged", resumeOther},
 		{"a log that cannot be read has not diverged", resumeFails},
@@ -21,7 +21,7 @@ func checkpointAt(e *store.Recorded) store.Checkpoint {
 	return store.Checkpoint{Position: e.Position, EventID: e.ID}
 }
 
-// wantDiverged fails unless c was made on another log than that of st.
+// wantDiverged fails unless Resume reports that c was made on another log.
 func (t *check) wantDiverged(st logStore, c store.Checkpoint, want store.DivergedError) {
 	t.Helper()
 	from, err := store.Resume(t.ctx, st, c)
@@ -34,7 +34,8 @@ func (t *check) wantDiverged(st logStore, c store.Checkpoint, want store.Diverge
 	}
 }
 
-// ownLog returns a store of its own with events, one after the other in s.
+// ownLog returns an empty store to which it has appended events one by one, in stream
+// s.
 func (t *check) ownLog(s store.Stream, events []store.Event) logStore {
 	t.Helper()
 	st := as[logStore](t, t.open())
@@ -56,7 +57,7 @@ func resumeGoesOn(t *check) {
 		}
 		rest := t.log(st, store.LogOptions{From: from})
 		if len(rest) != len(events)-handled || len(rest) > 0 && rest[0].ID != events[handled].ID {
-			t.Fatalf("Resume after event %d of %d = %d, and from there on are %d events", handled, len(events), from, len(rest))
+			t.Fatalf("Resume after event %d of %d = %d, but %d events follow from there", handled, len(events), from, len(rest))
 		}
 		if handled == len(events) {
 			return
@@ -77,15 +78,15 @@ func resumeRestored(t *check) {
 				t.Fatalf("Head failed: %v", err)
 			}
 			if head > log[len(log)-1].Position {
-				break // and it was noticed all the way
+				break // the change was noticed at every event before
 			}
 			t.append(restored, s, store.Exactly(version), newEvents(1)...)
 		}
 	}
 }
 
-// wantAllDiverged fails unless the checkpoint at each of these events is one of
-// another log than that of st.
+// wantAllDiverged fails unless Resume reports, for each of these events, that its
+// checkpoint was made on another log.
 func (t *check) wantAllDiverged(st logStore, events []store.Recorded) {
 	t.Helper()
 	head, err := st.Head(t.ctx)
@@ -115,7 +116,7 @@ func resumeFails(t *check) {
 	for cause, ctx := range t.ended() {
 		from, err := store.Resume(ctx, st, checkpointAt(&log[0]))
 		if errors.Is(err, store.ErrLogDiverged) || err != nil && !errors.Is(err, cause) || err == nil && from != log[0].Position+1 {
-			t.Fatalf("Resume under a context that has ended = %d, %s; want %v", from, answer(err), fmt.Sprint(cause))
+			t.Fatalf("Resume with an ended context = %d, %s; want %v", from, answer(err), fmt.Sprint(cause))
 		}
 	}
 }

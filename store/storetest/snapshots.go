@@ -17,14 +17,14 @@ func hasSnapshots(st store.Store) bool {
 func snapshotClauses() []clause {
 	return []clause{
 		{"a missing snapshot is not found", snapshotMissing},
-		{"what was saved is loaded, byte for byte", snapshotFidelity},
-		{"the newest one stays", snapshotNewest},
+		{"a load returns the saved bytes", snapshotFidelity},
+		{"the newest snapshot wins", snapshotNewest},
 		{"streams and schemas are kept apart, byte for byte", snapshotKeys},
 		{"snapshots are never in the streams", snapshotsAreBeside},
-		{"invalid ones are refused", snapshotRefuses},
-		{"what was saved and what was loaded can be changed", snapshotAliases},
-		{"the newest of several concurrent saves stays", snapshotContention},
-		{"under a context that has ended nothing is saved", snapshotEnded},
+		{"invalid arguments are refused", snapshotRefuses},
+		{"the caller can change saved and loaded data", snapshotAliases},
+		{"the newest of several concurrent saves wins", snapshotContention},
+		{"nothing is saved with an ended context", snapshotEnded},
 	}
 }
 
@@ -41,7 +41,8 @@ func (t *check) saveSnapshot(st store.Snapshots, snap store.Snapshot) {
 	}
 }
 
-// wantSnapshot fails unless the snapshot of s in schema is want, none if nil.
+// wantSnapshot fails unless the snapshot of s in schema is want. A nil want means no
+// snapshot.
 func (t *check) wantSnapshot(st store.Snapshots, s store.Stream, schema string, want *store.Snapshot) {
 	t.Helper()
 	got, ok, err := st.LoadSnapshot(t.ctx, s, schema)
@@ -139,7 +140,7 @@ func snapshotRefuses(t *check) {
 			t.wantInvalid(fmt.Sprintf("LoadSnapshot(%+q, %+q)", snap.Stream, snap.Schema), err, "")
 		}
 		if ok {
-			t.Fatalf("%s was refused, and LoadSnapshot finds it", snapshotCall(snap))
+			t.Fatalf("%s was refused, but LoadSnapshot finds it", snapshotCall(snap))
 		}
 	}
 }
@@ -170,12 +171,12 @@ func snapshotContention(t *check) {
 			var last uint64
 			for j := range each {
 				version := uint64(j*savers + i + 1)
-				if i%2 == 1 { // downwards
+				if i%2 == 1 { // downward
 					version = uint64((each-1-j)*savers + i + 1)
 				}
 				snap := store.Snapshot{Stream: s, Schema: "v1", Version: version, Data: fmt.Append(nil, version)}
 				if err := st.SaveSnapshot(t.ctx, snap); err != nil {
-					return fmt.Errorf("%s, at once with others: %w", snapshotCall(snap), err)
+					return fmt.Errorf("%s, concurrently with others: %w", snapshotCall(snap), err)
 				}
 				got, ok, err := st.LoadSnapshot(t.ctx, s, "v1")
 				if err != nil || !ok || got.Version < max(version, last) || string(got.Data) != strconv.FormatUint(got.Version, 10) {
@@ -197,11 +198,11 @@ func snapshotEnded(t *check) {
 	for cause, ctx := range t.ended() {
 		snap := store.Snapshot{Stream: s, Schema: "v1", Version: 1}
 		if err := st.SaveSnapshot(ctx, snap); !errors.Is(err, cause) {
-			t.Fatalf("%s under a context that has ended = %s, want %v", snapshotCall(snap), answer(err), cause)
+			t.Fatalf("%s with an ended context = %s, want %v", snapshotCall(snap), answer(err), cause)
 		}
 		t.wantSnapshot(st, s, "v1", nil)
 		if _, ok, err := st.LoadSnapshot(ctx, s, "v1"); ok || err != nil && !errors.Is(err, cause) {
-			t.Fatalf("LoadSnapshot under a context that has ended = %t, %s; want %v", ok, answer(err), cause)
+			t.Fatalf("LoadSnapshot with an ended context = %t, %s; want %v", ok, answer(err), cause)
 		}
 	}
 }

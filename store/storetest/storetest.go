@@ -8,15 +8,17 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Run checks that open returns stores. Each clause of the contract is a subtest that runs
-// in parallel with the others. With -short, Run repeats less.
+// Run checks that open returns a store that fulfills the contract. Each clause of the
+// contract is a subtest that runs in parallel with the others. With -short, Run repeats
+// less.
 //
-// Each call of open must return a new store without events; if the store has tenants, it is
-// the store of [store.DefaultTenant]. Open releases resources with t.Cleanup. Run finds the
-// optional capabilities of the store by type assertion: [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Claims], [store.Leases], [store.Documents],
-// [store.Finder] and [io.Closer], and the method Update that [store.Tx] describes. It skips
-// the clauses of a capability that the store lacks, and says so.
+// Each call of open must return a new store without events; if the store has tenants,
+// it must be the store of [store.DefaultTenant]. Open releases resources with
+// t.Cleanup. Run finds the optional capabilities of the store by type assertion:
+// [store.Log], [store.Tenants], [store.Snapshots], [store.Checkpoints], [store.Claims],
+// [store.Leases], [store.Documents], [store.Finder] and [io.Closer], and the method
+// Update that [store.Tx] describes. If the store lacks a capability, Run skips its
+// clauses and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	runSuites(t, suites(), open(t), func(t *testing.T) func() store.Store {
@@ -25,8 +27,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	})
 }
 
-// runSuites checks the clauses of all that shared has the capability for, on shared, and
-// where they need a store of their own on what open returns for them.
+// runSuites checks all suites for which shared has the capability. The clauses run on
+// shared, or on a store from open if they need a store of their own.
 func runSuites(t *testing.T, all []suite, shared store.Store, open func(t *testing.T) func() store.Store) {
 	t.Helper()
 	if diff := differUpdate(shared); diff != "" {
@@ -48,15 +50,15 @@ func runSuites(t *testing.T, all []suite, shared store.Store, open func(t *testi
 	}
 }
 
-// suite is the clauses about one thing.
+// suite is the clauses about one topic.
 type suite struct {
 	name    string
-	needs   func(store.Store) bool // nil: every store has it
-	lacking string                 // the capability, for the line that says it is lacking
+	needs   func(store.Store) bool // nil: every store has the capability
+	lacking string                 // the name of the capability, for the message when a store lacks it
 	clauses []clause
 }
 
-// clause is one demand on a store.
+// clause is one requirement on a store.
 type clause struct {
 	name  string
 	check func(t *check)
@@ -80,7 +82,7 @@ func suites() []suite {
 		{name: "Claims", needs: hasClaims, lacking: "store.Claims", clauses: claimClauses()},
 		{name: "Leases", needs: hasLeases, lacking: "store.Leases", clauses: leaseClauses()},
 		{name: "Resume", needs: hasLog, lacking: "store.Log", clauses: resumeClauses()},
-		{name: "Update", needs: hasUpdate, lacking: "store with an Update of transactions that are a store.Tx", clauses: updateClauses()},
+		{name: "Update", needs: hasUpdate, lacking: "store with an Update whose transactions are a store.Tx", clauses: updateClauses()},
 		{name: "Documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: documentClauses()},
 		{name: "Finder", needs: hasFinder, lacking: "store.Finder", clauses: finderClauses()},
 		{name: "Model", clauses: modelClauses()},
@@ -94,5 +96,5 @@ func (s suite) leftOut(st store.Store) string {
 	for i, c := range s.clauses {
 		names[i] = c.name
 	}
-	return fmt.Sprintf("%T is no %s; not checked: %s", st, s.lacking, strings.Join(names, "; "))
+	return fmt.Sprintf("%T is not a %s; not checked: %s", st, s.lacking, strings.Join(names, "; "))
 }

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("rapid.nofailfile", "true"); err != nil { // most that fails here is meant to
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil { // most failures here are intended
 		panic(err)
 	}
 	os.Exit(m.Run())

@@ -14,24 +14,24 @@ import (
 
 func subscribeClauses() []clause {
 	return []clause{
-		{"yields the log from a position on, and then says that it has caught up", subscribeReplays},
+		{"yields the log from a position on, and then reports that it has caught up", subscribeReplays},
 		{"it catches up with an empty log at once", subscribeEmpty},
 		{"later events arrive one by one", subscribeLive},
-		{"whatever appends wakes it", subscribeWakes},
+		{"every kind of append wakes it", subscribeWakes},
 		{"from beyond the head, only events from there on arrive", subscribeBeyond},
-		{"a filter chooses exactly what matches, replayed and live", subscribeFilters},
-		{"going on from any Next yields exactly the rest", subscribeResumes},
-		{"no event is lost, repeated or out of order where replay ends", subscribeSeam},
-		{"a slow loop gets everything, and slows nobody else", subscribeSlow},
+		{"a filter selects exactly the matching events, replayed and live", subscribeFilters},
+		{"resuming at any Next yields exactly the rest", subscribeResumes},
+		{"no event is lost, repeated or out of order when the replay ends", subscribeSeam},
+		{"a slow loop gets everything, and slows down nobody else", subscribeSlow},
 		{"the loop can call the store", subscribeCallsBack},
-		{"the end of its context ends it, and is the last error", subscribeEnds},
+		{"the end of its context ends it, with that error last", subscribeEnds},
 		{"break ends it", subscribeBreaks},
 		{"the caller can change a page", subscribePagesAreNotKept},
 		{"backward and negative limits are refused", subscribeRefuses},
 	}
 }
 
-// errQuiet is that nothing came for as long as one waits.
+// errQuiet means that nothing was yielded in time.
 var errQuiet = errors.New("nothing was yielded")
 
 // feed is a subscription whose pages are taken one by one.
@@ -39,7 +39,7 @@ type feed struct {
 	o        store.LogOptions
 	items    chan item
 	cancel   context.CancelFunc
-	caught   func()        // called when it has caught up, if not nil
+	caught   func()        // called when the subscription has caught up, if not nil
 	done     chan struct{} // closed when the loop has ended
 	patience time.Duration
 }
@@ -49,7 +49,7 @@ type item struct {
 	err  error
 }
 
-// subscribe starts a subscription; it must be closed.
+// subscribe starts a subscription; the caller must close it.
 func (t *check) subscribe(log store.Log, o store.LogOptions) *feed {
 	ctx, cancel := context.WithCancel(t.ctx)
 	f := &feed{o: o, items: make(chan item), cancel: cancel, done: make(chan struct{}), patience: t.patience}
@@ -73,11 +73,11 @@ func (f *feed) close() error {
 	case <-f.done:
 		return nil
 	case <-time.After(f.patience):
-		return fmt.Errorf("the subscription has not ended %s after its context: %w", f.patience, errQuiet)
+		return fmt.Errorf("the subscription has not ended %s after its context ended: %w", f.patience, errQuiet)
 	}
 }
 
-// next returns the next page, which must be as was asked for.
+// next returns the next page, and checks it.
 func (f *feed) next() (store.Page, error) {
 	timeout := time.NewTimer(f.patience)
 	defer timeout.Stop()
@@ -101,12 +101,12 @@ func (f *feed) next() (store.Page, error) {
 	}
 }
 
-// differSubscribed is differLogPage for pages of a subscription, which may be
-// empty, and come with the same Next, to tell that it has caught up.
+// differSubscribed is differLogPage for pages of a subscription, which may be empty,
+// and may repeat Next to say that the subscription has caught up.
 func differSubscribed(o store.LogOptions, page *store.Page) string {
 	if len(page.Events) == 0 {
 		if page.Next < o.From {
-			return fmt.Sprintf("an empty page whose Next is %d, less than where it is", page.Next)
+			return fmt.Sprintf("an empty page whose Next is %d, before the current position", page.Next)
 		}
 		return ""
 	}
@@ -114,7 +114,7 @@ func differSubscribed(o store.LogOptions, page *store.Page) string {
 		return diff
 	}
 	if last := page.Events[len(page.Events)-1].Position; page.End && last > page.Head {
-		return fmt.Sprintf("Head is %d and there is position %d", page.Head, last)
+		return fmt.Sprintf("Head is %d, but the page has position %d", page.Head, last)
 	}
 	return ""
 }
@@ -125,7 +125,7 @@ func (f *feed) until(id string) ([]store.Recorded, error) {
 	for {
 		page, err := f.next()
 		if err != nil {
-			return all, fmt.Errorf("%w; %d events had come, and event %q is still to come", err, len(all), id)
+			return all, fmt.Errorf("%w; %d events had arrived, but not event %q", err, len(all), id)
 		}
 		all = append(all, page.Events...)
 		if n := len(page.Events); n > 0 && slices.ContainsFunc(page.Events, func(r store.Recorded) bool { return r.ID == id }) {
@@ -140,7 +140,7 @@ func (f *feed) caughtUp() ([]store.Recorded, error) {
 	for {
 		page, err := f.next()
 		if err != nil {
-			return all, fmt.Errorf("%w; %d events had come, and no page whose End is set", err, len(all))
+			return all, fmt.Errorf("%w; %d events had arrived, but no page with End set", err, len(all))
 		}
 		all = append(all, page.Events...)
 		if page.End {
@@ -158,11 +158,11 @@ func (t *check) wantFeed(f *feed, want []store.Recorded) {
 		t.Fatalf("%v", err)
 	}
 	if diff := differAll(got, want); diff != "" {
-		t.Fatalf("Subscribe(%+v), until it said that it has caught up: %s", from, diff)
+		t.Fatalf("Subscribe(%+v), until it had caught up: %s", from, diff)
 	}
 }
 
-// closeFeed closes f, which must end.
+// closeFeed closes f, and fails if f does not end.
 func (t *check) closeFeed(f *feed) {
 	t.Helper()
 	if err := f.close(); err != nil {
@@ -195,7 +195,7 @@ func subscribeEmpty(t *check) {
 		t.Fatalf("%v", err)
 	}
 	if diff := differAll(got, all); diff != "" {
-		t.Fatalf("Subscribe of what was an empty log: %s", diff)
+		t.Fatalf("Subscribe of a log that was empty: %s", diff)
 	}
 	t.closeFeed(f)
 }
@@ -211,10 +211,10 @@ func subscribeLive(t *check) {
 		t.append(st, s, store.Any, events...)
 		got, err := f.until(events[0].ID)
 		if err != nil {
-			t.Fatalf("one event was appended when the subscription had caught up: %v", err)
+			t.Fatalf("after appending one event to a subscription that had caught up: %v", err)
 		}
 		if len(got) != 1 {
-			t.Fatalf("one event was appended, and the subscription yielded %d", len(got))
+			t.Fatalf("one event was appended, but the subscription yielded %d", len(got))
 		}
 	}
 	t.closeFeed(f)
@@ -235,7 +235,7 @@ func subscribeBeyond(t *check) {
 		t.Fatalf("%v", err)
 	}
 	if diff := differAll(got, choose(all, store.LogOptions{From: from})); diff != "" {
-		t.Fatalf("Subscribe from %d, two positions beyond what came next: %s", from, diff)
+		t.Fatalf("Subscribe from %d, two positions beyond the next event: %s", from, diff)
 	}
 	t.closeFeed(f)
 }
@@ -307,7 +307,7 @@ func subscribeResumes(t *check) {
 	}
 }
 
-// subscribeSeam starts subscriptions while others append, who go on until the
+// subscribeSeam starts subscriptions while writers append, which continue until the
 // last replay has ended.
 func subscribeSeam(t *check) {
 	const writers, subscribers = 4, 4
@@ -347,7 +347,7 @@ func subscribeSeam(t *check) {
 			select {
 			case <-started[i]:
 			case <-time.After(t.patience):
-				return fmt.Errorf("the appends before the start of subscription %d did not end in %s", i+1, t.patience)
+				return fmt.Errorf("the appends before subscription %d did not end within %s", i+1, t.patience)
 			}
 			return t.subscribeAt(st, i, end.ID, &options[i], &got[i], sync.OnceFunc(func() { caughtUp.Add(1) }))
 		})
@@ -360,7 +360,7 @@ func subscribeSeam(t *check) {
 	}
 }
 
-// subscribeAt subscribes from some position that is in the log, up to event end.
+// subscribeAt subscribes from some position of the log, up to event end.
 func (t *check) subscribeAt(st logStore, i int, end string, o *store.LogOptions, got *[]store.Recorded, caught func()) error {
 	*o = store.LogOptions{Limit: []int{0, 1, 7}[i%3]}
 	if i%2 == 1 {

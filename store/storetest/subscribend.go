@@ -43,7 +43,7 @@ func subscribeSlow(t *check) {
 	}
 }
 
-// inTime runs do and fails unless it ends in time, without an error.
+// inTime runs do and fails unless it ends in time and without an error.
 func (t *check) inTime(what string, do func() error) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -63,7 +63,7 @@ func subscribeCallsBack(t *check) {
 	st := t.openLog()
 	s := newStream("calls back")
 	t.append(st, s, store.NoStream, newEvent("0"))
-	t.inTime("a loop over Subscribe that appends when an event comes", func() error {
+	t.inTime("a loop over Subscribe that appends when an event arrives", func() error {
 		for page, err := range st.Subscribe(t.ctx, store.LogOptions{}) {
 			if err != nil {
 				return err
@@ -74,10 +74,10 @@ func subscribeCallsBack(t *check) {
 					return err
 				}
 				if _, err := st.Append(t.ctx, s, store.Exactly(uint64(count+1)), []store.Event{newEvent(strconv.Itoa(count + 1))}); err != nil {
-					return fmt.Errorf("call of Append when event %d came: %w", count, err)
+					return fmt.Errorf("Append when event %d arrived: %w", count, err)
 				}
 				if head, err := st.Head(t.ctx); err != nil || head <= page.Events[i].Position {
-					return fmt.Errorf("Head() = %d, %s when position %d had come and another event was appended", head, answer(err), page.Events[i].Position)
+					return fmt.Errorf("Head() = %d, %s after position %d had arrived and another event was appended", head, answer(err), page.Events[i].Position)
 				}
 				if _, err := readLog(t.ctx, st, store.LogOptions{}); err != nil {
 					return err
@@ -91,7 +91,7 @@ func subscribeCallsBack(t *check) {
 	}
 }
 
-// ends subscribes under ctx and calls at for each page; it returns what the
+// ends subscribes with ctx and calls at for each page; it returns the error that the
 // subscription ended with.
 func ends(ctx context.Context, log store.Log, o store.LogOptions, at func(page store.Page)) error {
 	var last error
@@ -124,7 +124,7 @@ func subscribeEnds(t *check) {
 		})
 	}
 	for cause, ctx := range t.ended() {
-		want("Subscribe under a context that has ended", cause, func() error {
+		want("Subscribe with an ended context", cause, func() error {
 			return ends(ctx, st, store.LogOptions{}, func(store.Page) {})
 		})
 	}
@@ -142,7 +142,7 @@ func subscribeEnds(t *check) {
 			}
 		})
 	})
-	want("Subscribe, whose deadline comes while it waits", context.DeadlineExceeded, func() error {
+	want("Subscribe, whose deadline passes while it waits", context.DeadlineExceeded, func() error {
 		ctx, cancel := context.WithTimeout(t.ctx, 50*time.Millisecond)
 		defer cancel()
 		return ends(ctx, st, store.LogOptions{}, func(store.Page) {})
@@ -193,10 +193,10 @@ func subscribePagesAreNotKept(t *check) {
 			t.Fatalf("%v", err)
 		}
 		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("the pages of a subscription were changed, and now another one yields: %s", diff)
+			t.Fatalf("after changing the pages of a subscription, another one yields: %s", diff)
 		}
 		if diff := differAll(t.log(st, store.LogOptions{}), all); diff != "" {
-			t.Fatalf("the pages of a subscription were changed, and now the log is: %s", diff)
+			t.Fatalf("after changing the pages of a subscription, the log differs: %s", diff)
 		}
 		t.mixed(st, 4)
 	}

@@ -15,24 +15,24 @@ func hasTenants(st store.Store) bool {
 
 func tenantClauses() []clause {
 	return []clause{
-		{"the same id is the same tenant", tenantIsTheSame},
+		{"the same id returns the same tenant", tenantIsTheSame},
 		{"the store that was opened is the default tenant", tenantDefault},
-		{"streams of one name are apart", tenantStreams},
-		{"conflicts tell nothing of another tenant", tenantConflicts},
-		{"event ids are apart", tenantIDs},
-		{"writers of two tenants never meet", tenantWriters},
-		{"logs are apart", tenantLogs},
-		{"subscriptions are apart", tenantSubscriptions},
-		{"snapshots are apart", tenantSnapshots},
-		{"checkpoints are apart", tenantCheckpoints},
-		{"claims are apart", tenantClaims},
-		{"leases are apart", tenantLeases},
+		{"streams with the same name are separate", tenantStreams},
+		{"conflicts reveal nothing about another tenant", tenantConflicts},
+		{"event ids are separate", tenantIDs},
+		{"writers of two tenants never conflict", tenantWriters},
+		{"logs are separate", tenantLogs},
+		{"subscriptions are separate", tenantSubscriptions},
+		{"snapshots are separate", tenantSnapshots},
+		{"checkpoints are separate", tenantCheckpoints},
+		{"claims are separate", tenantClaims},
+		{"leases are separate", tenantLeases},
 		{"tenants are kept apart, byte for byte", tenantNames},
 		{"invalid ids are refused", tenantRefuses},
 	}
 }
 
-// tenant returns the store of tenant id, which must exist.
+// tenant returns the store of tenant id. It fails if Tenant returns an error.
 func (t *check) tenant(st store.Store, id string) store.Store {
 	t.Helper()
 	tenant, err := as[store.Tenants](t, st).Tenant(id)
@@ -49,12 +49,12 @@ func (t *check) newTenants() (a, b store.Store) {
 	return t.tenant(t.store, "a-"+tag), t.tenant(t.store, "b-"+tag)
 }
 
-// newTenantsAs is newTenants for stores that are a T too; the clause is skipped
-// if what was opened is none.
+// newTenantsAs is newTenants for stores that are also a T; it skips the clause if the
+// opened store is not a T.
 func newTenantsAs[T any](t *check, lacking string) (a, b T) {
 	t.Helper()
 	if _, ok := t.store.(T); !ok {
-		t.Skipf("%T is no %s", t.store, lacking)
+		t.Skipf("%T is not a %s", t.store, lacking)
 	}
 	x, y := t.newTenants()
 	return as[T](t, x), as[T](t, y)
@@ -102,7 +102,7 @@ func tenantConflicts(t *check) {
 	t.append(b, s, store.NoStream, newEvents(1)...)
 	events := newEvents(1)
 	_, err := b.Append(t.ctx, s, store.Exactly(3), events)
-	t.wantConflict(appendCall(s, store.Exactly(3), events)+", as another tenant's stream is", err,
+	t.wantConflict(appendCall(s, store.Exactly(3), events)+", at the version of another tenant's stream", err,
 		store.ConflictError{Stream: s, Expected: store.Exactly(3), Actual: 1})
 }
 
@@ -137,10 +137,10 @@ func tenantWriters(t *check) {
 		tenant := []store.Store{a, b}[i]
 		for n := range each {
 			events := newEvents(1)
-			events[0].ID = fmt.Sprintf("%d-%s", n, s.ID) // the same in both
+			events[0].ID = fmt.Sprintf("%d-%s", n, s.ID) // the same id in both tenants
 			events[0].Data = fmt.Appendf(nil, "%d of tenant %d", n, i)
 			if _, err := tenant.Append(t.ctx, s, store.Exactly(uint64(n)), events); err != nil {
-				return fmt.Errorf("%s, at once with another tenant: %w", appendCall(s, store.Exactly(uint64(n)), events), err)
+				return fmt.Errorf("%s, concurrently with another tenant: %w", appendCall(s, store.Exactly(uint64(n)), events), err)
 			}
 			written[i] = append(written[i], events...)
 		}
@@ -182,13 +182,13 @@ func tenantLogs(t *check) {
 				slices.Reverse(got)
 			}
 			if !slices.Equal(got, of.ids) {
-				t.Fatalf("%s of one of two tenants has %d events, want its own %d: got the ids %q, want %q", logCall(o), len(got), len(of.ids), got, of.ids)
+				t.Fatalf("%s of one of two tenants has %d events, want only its own %d: got the ids %q, want %q", logCall(o), len(got), len(of.ids), got, of.ids)
 			}
 		}
 	}
 	page, err := b.ReadAll(t.ctx, store.LogOptions{})
 	if head, _ := b.Head(t.ctx); err != nil || page.Head != head {
-		t.Fatalf("ReadAll of a tenant = Head %d, %s; want %d, its own", page.Head, answer(err), head)
+		t.Fatalf("ReadAll of a tenant = Head %d, %s; want its own head, %d", page.Head, answer(err), head)
 	}
 }
 
@@ -217,10 +217,10 @@ func tenantSubscriptions(t *check) {
 		t.Fatalf("%v", err)
 	}
 	if diff := differAll(got, t.log(b, store.LogOptions{})); diff != "" {
-		t.Fatalf("Subscribe to one of two tenants, against its log: %s", diff)
+		t.Fatalf("Subscribe to one of two tenants, compared with its log: %s", diff)
 	}
 	if len(got) != 11 {
-		t.Fatalf("Subscribe to one of two tenants yielded %d events, want its own 11", len(got))
+		t.Fatalf("Subscribe to one of two tenants yielded %d events, want only its own 11", len(got))
 	}
 	t.closeFeed(f)
 }

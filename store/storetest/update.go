@@ -12,8 +12,8 @@ import (
 // update is the Update of a store whose transactions are a [store.Tx].
 type update func(ctx context.Context, do func(tx store.Tx) error) error
 
-// updateOf returns the method Update of st, whose type is the store's own; and false if it
-// has none, or one for something other than a [store.Tx].
+// updateOf returns the method Update of st, whose type depends on the store; it returns
+// false if st has no Update, or one for something other than a [store.Tx].
 func updateOf(st store.Store) (update, bool) {
 	method := reflect.ValueOf(st).MethodByName("Update")
 	if !method.IsValid() {
@@ -35,8 +35,8 @@ func updateOf(st store.Store) (update, bool) {
 	}, true
 }
 
-// differUpdate returns what the transactions of an Update lack of a [store.Tx]; empty if st
-// has no Update of transactions, or nothing is lacking.
+// differUpdate returns what the transactions of an Update lack of a [store.Tx]. It
+// returns "" if nothing is missing, or st has no Update with transactions.
 func differUpdate(st store.Store) string {
 	method, ok := reflect.TypeOf(st).MethodByName("Update")
 	if !ok || hasUpdate(st) || method.Type.NumIn() != 3 || method.Type.In(2).Kind() != reflect.Func || method.Type.In(2).NumIn() != 1 {
@@ -49,7 +49,7 @@ func differUpdate(st store.Store) string {
 			lacking = append(lacking, m.Name)
 		}
 	}
-	return fmt.Sprintf("%T has an Update whose transactions, %s, are no store.Tx; methods that are lacking: %q", st, tx, lacking)
+	return fmt.Sprintf("%T has an Update whose transactions, %s, are not a store.Tx; missing methods: %q", st, tx, lacking)
 }
 
 func hasUpdate(st store.Store) bool {
@@ -57,7 +57,7 @@ func hasUpdate(st store.Store) bool {
 	return ok
 }
 
-// whole is a store with all that a transaction writes.
+// whole is a store with everything that a transaction can write.
 type whole interface {
 	store.Store
 	store.Log
@@ -67,7 +67,8 @@ type whole interface {
 	store.Documents
 }
 
-// update makes a transaction, which must succeed. What do returns is an error of the store.
+// update runs a transaction, which must succeed. An error from do is an error of the
+// store.
 func (t *check) update(st store.Store, do func(tx store.Tx) error) {
 	t.Helper()
 	if err := t.tryUpdate(t.ctx, st, do); err != nil {
@@ -79,36 +80,36 @@ func (t *check) tryUpdate(ctx context.Context, st store.Store, do func(tx store.
 	t.Helper()
 	update, ok := updateOf(st)
 	if !ok {
-		t.Fatalf("%T has no Update, and the store that was opened first has one", st)
+		t.Fatalf("%T has no Update, but the store that was opened first has one", st)
 	}
 	return update(ctx, do)
 }
 
 func updateClauses() []clause {
 	return []clause{
-		{"what it writes is committed together", updateCommits},
-		{"an error leaves nothing, and is returned as it is", updateFails},
-		{"a panic leaves nothing, and reaches the caller as it is", updatePanics},
-		{"its function is not called under a context that has ended", updateEnded},
-		{"a context that ends meanwhile leaves all of it or nothing", updateEndsMeanwhile},
-		{"its transaction is of no use after it returns", updateTxIsDone},
-		{"a write of the store in its function does not wait for it", updateBesideItself},
-		{"nobody sees a part of it before it is committed", updateIsUnseen},
-		{"it sees what it has written", updateSeesItself},
-		{"it reads streams as they are with what it has appended", updateReads},
-		{"a refused call changes nothing, and the transaction can go on", updateGoesOn},
-		{"an append in it is replayed when it is sent again", updateReplays},
-		{"what it appends is in the log, in order, beside other appends", updateLog},
-		{"a checkpoint that is saved keeps others waiting, who then find a conflict", updateHolds},
-		{"none of several concurrent ones is lost", updateContention},
+		{"its writes are committed together", updateCommits},
+		{"an error rolls back, and is returned unchanged", updateFails},
+		{"a panic rolls back, and reaches the caller unchanged", updatePanics},
+		{"its function is not called with an ended context", updateEnded},
+		{"a context that ends during it commits everything or nothing", updateEndsMeanwhile},
+		{"its transaction is unusable after it returns", updateTxIsDone},
+		{"a write to the store in its function does not wait for it", updateBesideItself},
+		{"nobody sees its writes before the commit", updateIsUnseen},
+		{"it sees its own writes", updateSeesItself},
+		{"it reads streams including its own appends", updateReads},
+		{"a refused call changes nothing, and the transaction can continue", updateGoesOn},
+		{"a repeated append in it is replayed", updateReplays},
+		{"its appends are in the log, in order, together with other appends", updateLog},
+		{"a saved checkpoint makes others wait, and then they get a conflict", updateHolds},
+		{"none of several concurrent transactions is lost", updateContention},
 		{"a transaction of a tenant writes nothing of another tenant", updateTenants},
 	}
 }
 
-// written is what writeAll writes, and how to see it.
+// written describes what writeAll writes, and how to find it.
 type written struct {
 	a, b     store.Stream
-	events   []store.Event // of a, and the last one of b
+	events   []store.Event // the events of a, and as the last one the event of b
 	key      string
 	consumer string
 	document store.Document
@@ -138,11 +139,11 @@ func (w written) write(tx store.Tx) error {
 	)
 }
 
-// seen returns what there is of w, by the kind of what was written.
+// seen reports which parts of w are visible, by their kind.
 func (w written) seen(ctx context.Context, st store.Store) (map[string]bool, error) {
 	s, ok := st.(whole)
 	if !ok {
-		return nil, fmt.Errorf("%T has transactions, and not all of Log, Snapshots, Checkpoints, Claims and Documents", st)
+		return nil, fmt.Errorf("%T has transactions, but lacks one of Log, Snapshots, Checkpoints, Claims and Documents", st)
 	}
 	a, errA := s.Read(ctx, w.a, store.ReadOptions{})
 	b, errB := s.Read(ctx, w.b, store.ReadOptions{})
@@ -161,12 +162,12 @@ func (w written) seen(ctx context.Context, st store.Store) (map[string]bool, err
 		"a claim":                     claimed && holder == w.a,
 		"a checkpoint":                checkpoint == w.to,
 		"a document":                  len(docs) == 1 && string(docs[0].Data) == string(w.document.Data),
-		"a document, when one scans":  len(scan) == 1 && string(scan[0].Data) == string(w.document.Data),
+		"a document, in a scan":       len(scan) == 1 && string(scan[0].Data) == string(w.document.Data),
 		"a snapshot":                  hasSnap && snap.Version == 2 && string(snap.Data) == "state",
 	}, nil
 }
 
-// wantWritten fails unless all of w is there, or nothing.
+// wantWritten fails unless all of w is visible, or nothing of it.
 func (t *check) wantWritten(st store.Store, w written, all bool, when string) {
 	t.Helper()
 	seen, err := w.seen(t.ctx, st)
@@ -175,13 +176,13 @@ func (t *check) wantWritten(st store.Store, w written, all bool, when string) {
 	}
 	for what, is := range seen {
 		if is != all {
-			t.Fatalf("%s there is %s: %t; want %t, and so for all that the transaction wrote", when, what, is, all)
+			t.Fatalf("%s, %s is visible: %t; want %t, and the same for everything that the transaction wrote", when, what, is, all)
 		}
 	}
 }
 
-// wantWrittenOrNot fails unless all of w is there, or, unless it must be, nothing: now, or
-// soon, for what was not answered may happen later.
+// wantWrittenOrNot fails unless all of w is visible or, if must is false, nothing. It
+// waits for a while, because a call with an unknown outcome may take effect later.
 func (t *check) wantWrittenOrNot(st store.Store, w written, must bool, when string) {
 	t.Helper()
 	const looks = 100
@@ -200,7 +201,7 @@ func (t *check) wantWrittenOrNot(st store.Store, w written, must bool, when stri
 			return
 		}
 		if look == looks {
-			t.Fatalf("%s there is only a part of what the transaction wrote: %v", when, seen)
+			t.Fatalf("%s, only a part of what the transaction wrote is visible: %v", when, seen)
 		}
 	}
 }
@@ -228,11 +229,11 @@ func updateFails(t *check) {
 		return mine
 	})
 	if err != mine { //nolint:errorlint // as it is: not wrapped
-		t.Fatalf("Update whose function returned an error = %s, want that error as it is", answer(err))
+		t.Fatalf("Update whose function returned an error = %s, want that error unchanged", answer(err))
 	}
 	t.wantWritten(t.store, w, false, "after an Update that failed")
 	t.update(t.store, w.write)
-	t.wantWritten(t.store, w, true, "after an Update that failed and one that did the same without an error")
+	t.wantWritten(t.store, w, true, "after an Update that failed, and the same Update without an error")
 }
 
 func updatePanics(t *check) {
@@ -242,7 +243,7 @@ func updatePanics(t *check) {
 	func() {
 		defer func() {
 			if got := recover(); got != any(mine) {
-				t.Fatalf("Update whose function panicked with an error panics with %v, want that error as it is", got)
+				t.Fatalf("Update whose function panicked with an error panics with %v, want that error unchanged", got)
 			}
 		}()
 		_ = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
@@ -255,7 +256,7 @@ func updatePanics(t *check) {
 	}
 	t.wantWritten(t.store, w, false, "after an Update that panicked")
 	t.update(t.store, w.write)
-	t.wantWritten(t.store, w, true, "after an Update that panicked and one that did the same without")
+	t.wantWritten(t.store, w, true, "after an Update that panicked, and the same Update without a panic")
 }
 
 func updateEnded(t *check) {
@@ -266,7 +267,7 @@ func updateEnded(t *check) {
 			return nil
 		})
 		if !errors.Is(err, cause) || called {
-			t.Fatalf("Update under a context that has ended = %s, and it called its function: %t; want %v and false", answer(err), called, cause)
+			t.Fatalf("Update with an ended context =  %s, and it called its function: %t; want %v and false", answer(err), called, cause)
 		}
 	}
 }
@@ -334,7 +335,7 @@ func updateIsUnseen(t *check) {
 	})
 	for what, is := range seen {
 		if is {
-			t.Fatalf("before an Update has returned, one who reads outside of it sees %s", what)
+			t.Fatalf("before an Update has returned, a reader outside of it sees %s", what)
 		}
 	}
 	t.wantWritten(t.store, w, true, "after Update")

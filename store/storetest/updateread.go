@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// updateReads is for transactions that are a [store.ReadTx].
+// updateReads applies to transactions that are a [store.ReadTx].
 func updateReads(t *check) {
 	old, before := t.filled(t.store, "read in a transaction", 4)
 	fresh, appended := newStream("read in a transaction"), newEvents(5)
@@ -30,12 +30,12 @@ func updateReads(t *check) {
 		_, stream := r.Read(store.Stream{Type: "no id"}, store.ReadOptions{})
 		_, limit := r.Read(old, store.ReadOptions{Limit: -1})
 		if !errors.Is(stream, store.ErrInvalid) || !errors.Is(limit, store.ErrInvalid) {
-			wrong = errors.Join(wrong, fmt.Errorf("reads of a stream without an id, and of a negative limit = %s, %s; want an *InvalidError", answer(stream), answer(limit)))
+			wrong = errors.Join(wrong, fmt.Errorf("reads of a stream without an id, and with a negative limit = %s, %s; want an *InvalidError", answer(stream), answer(limit)))
 		}
 		return errors.Join(first, second)
 	})
 	if !reads {
-		t.Skip("the transactions of this store are no store.ReadTx")
+		t.Skip("the transactions of this store are not a store.ReadTx")
 	}
 	if wrong != nil {
 		t.Fatalf("in a transaction: %v", wrong)
@@ -45,7 +45,8 @@ func updateReads(t *check) {
 	}
 }
 
-// readsPages returns what is wrong with the pages from o on of s, whose events are all.
+// readsPages returns what is wrong with the pages of s from o on; all are the events of
+// s.
 func readsPages(r store.ReadTx, s store.Stream, o store.ReadOptions, all []store.Event) error {
 	for {
 		page, err := r.Read(s, o)

@@ -42,27 +42,27 @@ func updateSeesItself(t *check) {
 	t.wantClaimed("AppendClaiming of a key that the transaction has claimed", claimed, store.ClaimedError{Stream: w.b, Key: w.key, Holder: w.a})
 	switch {
 	case checkpoint != w.to:
-		t.Fatalf("LoadCheckpoint of what the transaction has saved = %+v, want %+v", checkpoint, w.to)
+		t.Fatalf("LoadCheckpoint of the checkpoint that the transaction has saved = %+v, want %+v", checkpoint, w.to)
 	case len(loaded) != 1 || string(loaded[0].Data) != string(w.document.Data):
-		t.Fatalf("LoadDocuments of what the transaction has saved = %+v, want %+v", loaded, w.document)
+		t.Fatalf("LoadDocuments of the documents that the transaction has saved = %+v, want %+v", loaded, w.document)
 	case len(scanned) != 1 || string(scanned[0].Data) != string(w.document.Data):
-		t.Fatalf("ScanDocuments of what the transaction has saved = %+v, want %+v", scanned, w.document)
+		t.Fatalf("ScanDocuments of the documents that the transaction has saved = %+v, want %+v", scanned, w.document)
 	case !errors.Is(moved, store.ErrConflict):
-		t.Fatalf("SaveCheckpoint from what it was before the transaction saved it = %s, want an error that matches ErrConflict", answer(moved))
+		t.Fatalf("SaveCheckpoint from the checkpoint before the transaction's save = %s, want an error that matches ErrConflict", answer(moved))
 	case !again.Replayed || again.Version != 2:
 		t.Fatalf("the same Append again in the transaction = %+v, want version 2, replayed", again)
 	case next.Version != 4 || next.Replayed || next.Position <= again.Position:
 		t.Fatalf("the next Append in the transaction = %+v, want version 4 at a position after %d", next, again.Position)
 	}
 	if all := t.all(t.store, w.a); len(all) != 4 || all[3].Position != next.Position || all[1].Position != again.Position {
-		t.Fatalf("the transaction was told of positions %d and %d, and after it the stream has %d events that are at others",
+		t.Fatalf("the transaction got positions %d and %d, but the stream now has %d events, at other positions",
 			again.Position, next.Position, len(all))
 	}
 }
 
-// updateBesideItself has the function of an Update write by the store, not by its
-// transaction. Where that has to wait for the Update it would wait for itself, and is
-// refused at once; elsewhere it is a write of its own.
+// updateBesideItself lets the function of an Update write through the store instead of
+// the transaction. If that write would have to wait for the Update, it would wait for
+// itself, so the store must refuse it at once. Otherwise it is a separate write.
 func updateBesideItself(t *check) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.patience)
 	defer cancel()
@@ -75,7 +75,7 @@ func updateBesideItself(t *check) {
 		return w.write(tx)
 	})
 	if ctx.Err() != nil {
-		t.Fatalf("a write of the store in the function of an Update has not returned for %s: it waits for the Update, and so for itself", t.patience)
+		t.Fatalf("a write to the store in the function of an Update has not returned for %s: it waits for the Update, and so for itself", t.patience)
 	}
 	for call, err := range map[string]error{"Append": appended, "SaveCheckpoint": saved} {
 		if err != nil && !store.Definite(err) {
@@ -83,15 +83,15 @@ func updateBesideItself(t *check) {
 		}
 	}
 	if appended != nil {
-		t.wantNoStream(t.store, s, "an append of the store in the function of an Update that was refused")
+		t.wantNoStream(t.store, s, "a refused append to the store in the function of an Update")
 	} else if all := t.all(t.store, s); len(all) != 2 {
-		t.Fatalf("an append of the store in the function of an Update was told that it succeeded, and its stream has %d events, want 2", len(all))
+		t.Fatalf("an append to the store in the function of an Update succeeded, but its stream has %d events, want 2", len(all))
 	}
 	got, err := as[store.Checkpoints](t, t.store).LoadCheckpoint(t.ctx, consumer)
 	if err != nil || (got == to) != (saved == nil) {
 		t.Fatalf("after SaveCheckpoint of the store in the function of an Update = %v, LoadCheckpoint = %+v, %v", saved, got, err)
 	}
-	t.wantWritten(t.store, w, true, "after an Update with writes of the store in its function")
+	t.wantWritten(t.store, w, true, "after an Update whose function wrote to the store")
 }
 
 func updateGoesOn(t *check) {
@@ -120,7 +120,7 @@ func updateGoesOn(t *check) {
 			return err
 		}
 		if docs[0].Data != nil {
-			return errors.New("a document is saved, although SaveDocuments refused another one beside it")
+			return errors.New("a document was saved, although SaveDocuments refused another one in the same call")
 		}
 		return w.write(tx)
 	})
@@ -134,10 +134,10 @@ func updateGoesOn(t *check) {
 		}
 	}
 	t.wantWritten(t.store, w, true, "after an Update in which methods were refused")
-	t.wantNoStream(t.store, other, "appends that were refused in a transaction")
+	t.wantNoStream(t.store, other, "refused appends in a transaction")
 	t.wantHolder(as[claimStore](t, t.store), free, store.Stream{})
 	if diff := differAll(t.all(t.store, s), want); diff != "" {
-		t.Fatalf("after appends that were refused in a transaction, stream %s: %s", s, diff)
+		t.Fatalf("after refused appends in a transaction, stream %s: %s", s, diff)
 	}
 }
 
@@ -150,21 +150,22 @@ func updateReplays(t *check) {
 	})
 	first.Replayed = true
 	if got, err := t.store.Append(t.ctx, w.a, store.NoStream, w.events); err != nil || got != first {
-		t.Fatalf("%s of what a transaction has appended = %+v, %s; want %+v", appendCall(w.a, store.NoStream, w.events), got, answer(err), first)
+		t.Fatalf("%s of the events that a transaction has appended =  %+v, %s; want %+v", appendCall(w.a, store.NoStream, w.events), got, answer(err), first)
 	}
 	t.update(t.store, func(tx store.Tx) (err error) {
 		inside, err = tx.Append(w.a, store.NoStream, w.events)
 		return err
 	})
 	if inside != first {
-		t.Fatalf("in a transaction, %s of what is recorded = %+v, want %+v", appendCall(w.a, store.NoStream, w.events), inside, first)
+		t.Fatalf("in a transaction, %s of recorded events =  %+v, want %+v", appendCall(w.a, store.NoStream, w.events), inside, first)
 	}
 	t.wantStream(t.store, w.a, w.events)
 }
 
-// updateLog has a reader follow the log while transactions and plain appends write to it.
+// updateLog runs a reader that follows the log while transactions and plain appends
+// write to it.
 func updateLog(t *check) {
-	const writers = 4 // every other one in transactions
+	const writers = 4 // every other one uses transactions
 	st := t.openLog()
 	streams := make([]store.Stream, writers)
 	for i := range streams {
@@ -190,7 +191,7 @@ func updateLog(t *check) {
 		return nil
 	})
 	if diff := differAll(seen, t.log(st, store.LogOptions{})); diff != "" {
-		t.Fatalf("the log, read while transactions and others wrote to it, against the same read afterwards: %s", diff)
+		t.Fatalf("the log, read while transactions and others wrote to it, compared with a read afterwards: %s", diff)
 	}
 	if len(seen) != writers*each*3 {
 		t.Fatalf("the log has %d events, want %d", len(seen), writers*each*3)
@@ -202,8 +203,8 @@ func updateLog(t *check) {
 	}
 }
 
-// follow reads the log until it is over. At each end of it, every other of streams has
-// what whole transactions wrote, which is three events each.
+// follow reads the log until it is complete. At each end, every other stream of streams
+// must have whole transactions, of three events each.
 func (t *check) follow(st store.Log, streams []store.Stream, over func() bool) (seen []store.Recorded, err error) {
 	o := store.LogOptions{}
 	count := make(map[store.Stream]int)
@@ -219,7 +220,7 @@ func (t *check) follow(st store.Log, streams []store.Stream, over func() bool) (
 		seen, o.From = append(seen, page.Events...), page.Next
 		for i := 0; page.End && i < len(streams); i += 2 {
 			if n := count[streams[i]]; n%3 != 0 {
-				return seen, fmt.Errorf("the log ends after %d events of a stream that transactions write three events to each", n)
+				return seen, fmt.Errorf("the log ends after %d events of a stream to which each transaction writes three", n)
 			}
 		}
 		if last && page.End {
@@ -229,8 +230,8 @@ func (t *check) follow(st store.Log, streams []store.Stream, over func() bool) (
 	}
 }
 
-// writeTwice appends two events and one to s, which is at version, in a transaction or
-// without.
+// writeTwice appends two events and then one to s, which is at version, in a
+// transaction or without one.
 func (t *check) writeTwice(st store.Store, s store.Stream, version uint64, inside bool) error {
 	two, one := newEvents(2), newEvents(1)
 	if !inside {
@@ -250,7 +251,7 @@ func (t *check) writeTwice(st store.Store, s store.Stream, version uint64, insid
 func updateHolds(t *check) {
 	st := as[store.Checkpoints](t, t.store)
 	zero, one, two := store.Checkpoint{}, store.Checkpoint{Position: 1, EventID: "e1"}, store.Checkpoint{Position: 2, EventID: "e2"}
-	for _, to := range []store.Checkpoint{two, one} { // the first moves it, or holds it
+	for _, to := range []store.Checkpoint{two, one} { // the first save moves the checkpoint, or keeps it
 		name := newConsumer()
 		t.saveCheckpoint(st, name, zero, one)
 		var leaving atomic.Bool
@@ -258,9 +259,9 @@ func updateHolds(t *check) {
 		late := func(err error) error {
 			switch moved := to != one; {
 			case err == nil && !leaving.Load():
-				return errors.New("another one moved the checkpoint while a transaction that had saved it went on")
+				return errors.New("another writer moved the checkpoint during a transaction that had saved it")
 			case err == nil && moved, err != nil && !errors.Is(err, store.ErrConflict):
-				return fmt.Errorf("%s, after a transaction had moved it = %s; want an error that matches ErrConflict",
+				return fmt.Errorf("%s, after a transaction had moved it = %s, want an error that matches ErrConflict",
 					checkpointCall(name, one, two), answer(err))
 			}
 			return err
@@ -279,7 +280,7 @@ func updateHolds(t *check) {
 				return err
 			}
 			close(held)
-			err := pause(t.ctx, 20*time.Millisecond) // for the others to come; they fail only if they get through
+			err := pause(t.ctx, 20*time.Millisecond) // gives the others time; they fail only if they get through
 			if err == nil {
 				got, err = tx.LoadCheckpoint(name)
 			}
@@ -299,14 +300,15 @@ func updateHolds(t *check) {
 			}
 		}
 		if want := 0; to == one && wins != 1 || to != one && wins != want {
-			t.Fatalf("a transaction saved the checkpoint from %+v to %+v, and of two others that waited %d moved it from there", one, to, wins)
+			t.Fatalf("a transaction saved the checkpoint from %+v to %+v, and %d of two others that waited moved it from there", one, to, wins)
 		}
 		t.wantCheckpoint(st, name, two)
 	}
 }
 
-// updateContention counts in two documents at once, which somebody reads. Only the
-// checkpoint, which is saved first, keeps two that read the same from both writing.
+// updateContention counts in two documents at once while a reader looks at them. Only
+// the checkpoint, which is saved first, keeps two transactions that read the same
+// counts from both writing.
 func updateContention(t *check) {
 	const clients = 4
 	documents := as[store.Documents](t, t.store)
@@ -327,7 +329,7 @@ func updateContention(t *check) {
 		for i == clients && !over.Load() {
 			counts, err := counted()
 			if err != nil || counts[0] != counts[1] {
-				return fmt.Errorf("transactions write two documents of one length, and they are %d bytes long, %s", counts, answer(err))
+				return fmt.Errorf("transactions write two documents of equal length, but they are %d bytes long, %s", counts, answer(err))
 			}
 			runtime.Gosched()
 		}
@@ -344,15 +346,15 @@ func updateContention(t *check) {
 		return nil
 	})
 	if n := moves.Load(); n != steps {
-		t.Fatalf("%d transactions moved a checkpoint by one each, and it has moved by %d", n, steps)
+		t.Fatalf("%d transactions moved a checkpoint by one each, but it has moved by %d", n, steps)
 	}
 	if counts, err := counted(); err != nil || counts[0] != int(steps) || counts[1] != int(steps) {
-		t.Fatalf("%d transactions each put a letter into two documents, and those have %d, %s", steps, counts, answer(err))
+		t.Fatalf("%d transactions each added a letter to two documents, but those have %d, %s", steps, counts, answer(err))
 	}
 }
 
-// count moves a checkpoint by one and puts a letter into each document, until there are
-// enough.
+// count moves a checkpoint by one and adds a letter to each document, until the
+// checkpoint has reached steps.
 func (t *check) count(name string, steps uint64, kind string, ids []string) (done bool, err error) {
 	err = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
 		at, err := tx.LoadCheckpoint(name)
@@ -372,12 +374,12 @@ func (t *check) count(name string, steps uint64, kind string, ids []string) (don
 }
 
 func updateTenants(t *check) {
-	a, b := newTenantsAs[whole](t, "store with all that a transaction writes")
+	a, b := newTenantsAs[whole](t, "store with everything that a transaction can write")
 	w := newWritten("tenant")
 	t.update(a, w.write)
 	t.wantWritten(a, w, true, "in the tenant of the transaction")
-	t.wantWritten(b, w, false, "in another tenant than that of the transaction")
-	t.wantWritten(t.store, w, false, "in the default tenant, which is not that of the transaction")
+	t.wantWritten(b, w, false, "in another tenant than the transaction's")
+	t.wantWritten(t.store, w, false, "in the default tenant, which is not the transaction's")
 	t.update(b, w.write)
 	t.wantWritten(b, w, true, "in the tenant of the second transaction")
 	t.wantWritten(a, w, true, "in the tenant of the first transaction")

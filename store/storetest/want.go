@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// wantConflict fails unless err is a *ConflictError that says the truth.
+// wantConflict fails unless err is the *ConflictError want.
 func (t *check) wantConflict(call string, err error, want store.ConflictError) {
 	t.Helper()
 	got, ok := judge.IsA[*store.ConflictError](err, store.ErrConflict)
@@ -23,7 +23,7 @@ func (t *check) wantConflict(call string, err error, want store.ConflictError) {
 	}
 }
 
-// wantDuplicate fails unless err is a *DuplicateError that says the truth.
+// wantDuplicate fails unless err is the *DuplicateError want.
 func (t *check) wantDuplicate(call string, err error, want store.DuplicateError) {
 	t.Helper()
 	got, ok := judge.IsA[*store.DuplicateError](err, store.ErrDuplicate)
@@ -35,8 +35,8 @@ func (t *check) wantDuplicate(call string, err error, want store.DuplicateError)
 	}
 }
 
-// wantInvalid fails unless err is an *InvalidError about field; any field if it
-// is empty.
+// wantInvalid fails unless err is an *InvalidError about field. If field is empty, any
+// field will do.
 func (t *check) wantInvalid(call string, err error, field string) {
 	t.Helper()
 	got, ok := judge.IsA[*store.InvalidError](err, store.ErrInvalid)
@@ -48,8 +48,7 @@ func (t *check) wantInvalid(call string, err error, field string) {
 	}
 }
 
-// wantStream fails unless s has exactly these events, with the versions from 1
-// on.
+// wantStream fails unless s has exactly these events, with the versions from 1 on.
 func (t *check) wantStream(st store.Store, s store.Stream, want []store.Event) {
 	t.Helper()
 	if diff := differStream(t.all(st, s), s, want); diff != "" {
@@ -57,8 +56,7 @@ func (t *check) wantStream(st store.Store, s store.Stream, want []store.Event) {
 	}
 }
 
-// wantNoStream fails unless s has no events and never had, as far as one can
-// tell.
+// wantNoStream fails unless s has no events and there is no sign that it ever had any.
 func (t *check) wantNoStream(st store.Store, s store.Stream, why string) {
 	t.Helper()
 	for _, backward := range []bool{false, true} {
@@ -73,8 +71,8 @@ func (t *check) wantNoStream(st store.Store, s store.Stream, why string) {
 	t.wantConflict(appendCall(s, store.Exists, events)+" after "+why, err, store.ConflictError{Stream: s, Expected: store.Exists})
 }
 
-// differStream returns how got differs from stream s with the events want; empty
-// if it does not.
+// differStream returns how got differs from stream s with the events want, or "" if it
+// does not.
 func differStream(got []store.Recorded, s store.Stream, want []store.Event) string {
 	for i := range min(len(got), len(want)) {
 		if diff := differ(&got[i], s, uint64(i+1), &want[i]); diff != "" {
@@ -87,8 +85,7 @@ func differStream(got []store.Recorded, s store.Stream, want []store.Event) stri
 	return ""
 }
 
-// differ returns how got differs from what event want must be recorded as; empty
-// if it does not.
+// differ returns how got differs from the recorded form of want, or "" if it does not.
 func differ(got *store.Recorded, s store.Stream, version uint64, want *store.Event) string {
 	contentType := want.ContentType
 	if contentType == "" {
@@ -135,8 +132,7 @@ func differMeta(got, want *store.Metadata) string {
 	return ""
 }
 
-// differRecorded returns how two readings of one event differ; empty if they do
-// not.
+// differRecorded returns how two reads of one event differ, or "" if they do not.
 func differRecorded(got, want *store.Recorded) string {
 	if diff := differ(got, want.Stream, want.Version, &want.Event); diff != "" {
 		return diff
@@ -152,8 +148,7 @@ func differRecorded(got, want *store.Recorded) string {
 	return ""
 }
 
-// differAll returns how two readings of the same events differ; empty if they do
-// not.
+// differAll returns how two reads of the same events differ, or "" if they do not.
 func differAll(got, want []store.Recorded) string {
 	for i := range min(len(got), len(want)) {
 		if diff := differRecorded(&got[i], &want[i]); diff != "" {
@@ -162,14 +157,14 @@ func differAll(got, want []store.Recorded) string {
 	}
 	switch {
 	case len(got) < len(want):
-		return fmt.Sprintf("%d events, want %d: the first one lacking is %s", len(got), len(want), name(&want[len(got)]))
+		return fmt.Sprintf("%d events, want %d: the first missing one is %s", len(got), len(want), name(&want[len(got)]))
 	case len(got) > len(want):
-		return fmt.Sprintf("%d events, want %d: the first one too many is %s", len(got), len(want), name(&got[len(want)]))
+		return fmt.Sprintf("%d events, want %d: the first superfluous one is %s", len(got), len(want), name(&got[len(want)]))
 	}
 	return ""
 }
 
-// answer says how a call ended.
+// answer describes how a call ended.
 func answer(err error) string {
 	if err == nil {
 		return "success"
@@ -177,7 +172,7 @@ func answer(err error) string {
 	return fmt.Sprintf("%T %v", err, err)
 }
 
-// name says which event r is.
+// name identifies event r in messages.
 func name(r *store.Recorded) string {
 	return fmt.Sprintf("version %d of %+q at position %d", r.Version, r.Stream, r.Position)
 }

@@ -1,5 +1,5 @@
-// Package faults makes a store fail in the ways that real stores do: the store is down, an
-// answer is lost, an append lands late, or somebody else is faster.
+// Package faults makes a store fail in the ways that real stores do: the store is down,
+// a result is lost, an append lands late, or another writer gets there first.
 package faults
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// ErrInjected matches the error of every call that a [Faulty] or a [Target] failed. It is
-// not definite: the caller cannot know whether the append happened.
+// ErrInjected matches the error of every call that a [Faulty] or a [Target] made fail.
+// It is not definite: the caller cannot know whether the append happened.
 var ErrInjected = errors.New("faults: injected fault")
 
-// Fault is what can go wrong with one call of a store.
+// Fault is something that can go wrong with one call of a store.
 type Fault int
 
 const (
@@ -27,18 +27,18 @@ const (
 	None Fault = iota
 	// Down fails the call, and nothing happens.
 	Down
-	// Lost lets the call happen and loses its answer: the caller gets an error.
+	// Lost lets the call happen and loses its result: the caller gets an error.
 	Lost
 	// Late fails the call and lets it happen later; see [Faulty.Land].
 	Late
-	// Slow delays the call, or its answer. The call fails with the error of ctx if
-	// ctx ends first.
+	// Slow delays the call, or its return. The call fails with the error of ctx if ctx
+	// ends first.
 	Slow
 	// Refuse lets another writer append to the stream first, so that an append that expects
 	// a version gets a real conflict.
 	Refuse
-	// Undone runs the transaction and fails its commit: nothing that it wrote
-	// stays.
+	// Undone runs the transaction and makes its commit fail: nothing that it wrote is
+	// kept.
 	Undone
 )
 
@@ -51,19 +51,20 @@ func (f Fault) String() string {
 	return names[f]
 }
 
-// Rate gives each fault a probability from 0 to 1. Their sum must not be above 1. An
+// Rate gives each fault a probability from 0 to 1. The sum must not exceed 1. An
 // append, with or without claims, can have every fault except Undone. A save of a
-// snapshot or a checkpoint, and a call about a lease, can be Down, Lost or Slow. A call
-// that reads can be Down or Slow. A transaction can be Down, Undone, Lost or Slow. The
-// zero Rate has only the faults that you queue with [Faulty.Next] and its siblings.
+// snapshot or a checkpoint, and a call about a lease, can be Down, Lost or Slow. A read
+// can be Down or Slow. A transaction can be Down, Undone, Lost or Slow. With the zero
+// Rate, the only faults are those that you queue with [Faulty.Next], [Faulty.NextRead]
+// and [Faulty.NextUpdate].
 type Rate struct {
 	Down, Lost, Late, Slow, Refuse, Undone float64
 
-	// Delay is the longest delay of Slow. Zero is 10 ms.
+	// Delay is the longest delay of Slow. Zero means 10 ms.
 	Delay time.Duration
-	// Rival makes the append of Refuse. It should not use the Faulty. If it returns
-	// an error, the call returns that error. Nil appends the first of the refused
-	// events again, with another id.
+	// Rival makes the competing append of Refuse. It should not use the Faulty. If it
+	// returns an error, the call returns that error. Nil appends a copy of the first
+	// refused event with another id.
 	Rival func(ctx context.Context, s store.Stream) error
 }
 
@@ -75,30 +76,29 @@ type Faulty struct {
 
 	mu      sync.Mutex
 	random  *rand.Rand    // guarded by mu
-	appends []Fault       // what Next queued, guarded by mu
-	reads   []Fault       // what NextRead queued, guarded by mu
-	updates []Fault       // what NextUpdate queued, guarded by mu
-	late    []*landing    // in the order they were called, guarded by mu
+	appends []Fault       // queued by Next; guarded by mu
+	reads   []Fault       // queued by NextRead; guarded by mu
+	updates []Fault       // queued by NextUpdate; guarded by mu
+	late    []*landing    // in the order of the calls; guarded by mu
 	count   map[Fault]int // guarded by mu
 }
 
 var _ store.Store = (*Faulty)(nil)
 
-// landing is an append that is still to happen.
+// landing is an append that has not happened yet.
 type landing struct {
 	ctx    context.Context //nolint:containedctx // the values of the call that is postponed
 	append appending
 	events []store.Event
-	calls  int // it lands before the call that counts this to zero; below zero: by Land only
+	calls  int // it lands before the call that counts this down to zero; if negative, only Land lands it
 }
 
-// appending is an append of a store, of other events or under another ctx than at
-// first perhaps.
+// appending does an append. The events and ctx may differ from the original ones.
 type appending func(ctx context.Context, events []store.Event) (store.Appended, error)
 
-// Wrap returns s with random faults at a rate. The seed decides which calls fail. The
-// Faulty has the methods of store.Store only; [Faulty.Store] returns it with the other
-// capabilities of s.
+// Wrap returns s with random faults at the given rate. The seed decides which calls
+// fail. The Faulty has only the methods of store.Store; [Faulty.Store] returns it with
+// the other capabilities of s.
 func Wrap(s store.Store, seed uint64, rate Rate) *Faulty {
 	if rate.Delay == 0 {
 		rate.Delay = 10 * time.Millisecond
@@ -111,16 +111,16 @@ func Wrap(s store.Store, seed uint64, rate Rate) *Faulty {
 	}
 }
 
-// Next queues faults for the next appends, one for each. They come before random faults.
-// [None] lets an append succeed.
+// Next queues one fault for each of the next appends. Queued faults come before random
+// faults. [None] lets an append succeed.
 func (f *Faulty) Next(faults ...Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.appends = append(f.appends, faults...)
 }
 
-// NextRead queues faults for the next calls that read, one for each. It panics if one of
-// them is not None, Down or Slow.
+// NextRead queues one fault for each of the next reads. It panics if a fault is not
+// None, Down or Slow.
 func (f *Faulty) NextRead(faults ...Fault) {
 	for _, fault := range faults {
 		if fault != None && fault != Down && fault != Slow {
@@ -133,8 +133,8 @@ func (f *Faulty) NextRead(faults ...Fault) {
 }
 
 // Land makes all late appends happen now, in the order of their calls, and returns when
-// they have. Without Land, a late append of the rate happens right before one of the next
-// four calls, and a late append of [Faulty.Next] never happens.
+// they have. Without Land, a late append from the Rate happens right before one of the
+// next four calls, and a late append queued by [Faulty.Next] never happens.
 func (f *Faulty) Land() {
 	f.mu.Lock()
 	due := f.late
@@ -143,8 +143,8 @@ func (f *Faulty) Land() {
 	f.land(due)
 }
 
-// Count returns how often fault has happened, so that a test can check that it has tested
-// something.
+// Count returns how often fault has happened, so that a test can check that it really
+// tested something.
 func (f *Faulty) Count(fault Fault) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -158,7 +158,7 @@ func (f *Faulty) Append(ctx context.Context, s store.Stream, e store.Expected, e
 	})
 }
 
-// append is an append of events to s, with faults.
+// append appends events to s, with faults.
 func (f *Faulty) append(ctx context.Context, s store.Stream, events []store.Event, call appending) (store.Appended, error) {
 	fault, queued := f.next(&f.appends, Down, Lost, Late, Slow, Refuse)
 	var appended store.Appended
@@ -187,7 +187,7 @@ func (f *Faulty) Read(ctx context.Context, s store.Stream, o store.ReadOptions) 
 	return reading(ctx, f, func() (store.Page, error) { return f.inner.Read(ctx, s, o) })
 }
 
-// reading is a call that reads, with faults.
+// reading makes a call that reads, with faults.
 func reading[T any](ctx context.Context, f *Faulty, call func() (T, error)) (T, error) {
 	var got T
 	fault, _ := f.next(&f.reads, Down, Slow)
@@ -202,13 +202,13 @@ func reading[T any](ctx context.Context, f *Faulty, call func() (T, error)) (T, 
 	return got, nil
 }
 
-// saving is a call that changes something other than a stream, with faults.
+// saving makes a call that changes something other than a stream, with faults.
 func (f *Faulty) saving(ctx context.Context, save func() error) error {
 	fault, _ := f.next(nil, Down, Lost, Slow)
 	return f.perform(ctx, fault, save)
 }
 
-// perform makes a call with a fault that needs to know nothing of it.
+// perform makes a call with a fault that does not depend on the kind of call.
 func (f *Faulty) perform(ctx context.Context, fault Fault, call func() error) error {
 	if fault == Down {
 		return injected(fault)
@@ -230,8 +230,8 @@ func (f *Faulty) perform(ctx context.Context, fault Fault, call func() error) er
 	return err
 }
 
-// next returns the fault of the next call, one of possible, and whether it was
-// in the queue; before that it lands what is due.
+// next returns the fault for the next call, one of possible, and whether it was queued.
+// Before that, it lands the late appends that are due.
 func (f *Faulty) next(queue *[]Fault, possible ...Fault) (fault Fault, queued bool) {
 	f.mu.Lock()
 	due := f.due()
@@ -245,7 +245,8 @@ func (f *Faulty) next(queue *[]Fault, possible ...Fault) (fault Fault, queued bo
 	return fault, queued
 }
 
-// draw chooses by the rate; it takes one number whatever is possible. It needs mu.
+// draw picks a fault according to the rate. It always consumes exactly one random
+// number. The caller holds mu.
 func (f *Faulty) draw(possible []Fault) Fault {
 	x := f.random.Float64()
 	for _, p := range []struct {
@@ -265,7 +266,7 @@ func (f *Faulty) draw(possible []Fault) Fault {
 	return None
 }
 
-// due takes out what lands before this call. It needs mu.
+// due removes and returns the appends that land before this call. The caller holds mu.
 func (f *Faulty) due() []*landing {
 	var due []*landing
 	f.late = slices.DeleteFunc(f.late, func(l *landing) bool {
@@ -278,7 +279,7 @@ func (f *Faulty) due() []*landing {
 	return due
 }
 
-// land appends what was late. Nobody hears what came of it.
+// land makes late appends happen. Nobody receives their results.
 func (f *Faulty) land(due []*landing) {
 	for _, l := range due {
 		_, _ = l.append(l.ctx, l.events)
@@ -308,8 +309,8 @@ func (f *Faulty) rival(ctx context.Context, s store.Stream, events []store.Event
 	return err
 }
 
-// delay returns how long a slow call takes before and after it happens: one of
-// them is zero.
+// delay returns how long a slow call waits before and after it happens: one of them is
+// zero.
 func (f *Faulty) delay() (before, after time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -324,7 +325,7 @@ func injected(fault Fault) error {
 	return fmt.Errorf("%w: %s", ErrInjected, fault)
 }
 
-// pause returns after d, or with the error of ctx if that ends before.
+// pause waits for d, and returns the error of ctx if ctx ends before.
 func pause(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return nil

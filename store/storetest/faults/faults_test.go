@@ -47,7 +47,7 @@ func wantIDs(t rapid.TB, s store.Store, want ...string) {
 func wantInjected(t rapid.TB, err error) {
 	t.Helper()
 	if !errors.Is(err, faults.ErrInjected) || store.Definite(err) {
-		t.Errorf("the error is %v, want one that is ErrInjected and not definite", err)
+		t.Errorf("the error is %v, want ErrInjected, not definite", err)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 
-	t.Run("none is the store itself", func(t *testing.T) {
+	t.Run("None changes nothing", func(t *testing.T) {
 		t.Parallel()
 		f := faults.Wrap(memory.New(), 1, faults.Rate{})
 		f.Next(faults.None)
@@ -67,7 +67,7 @@ func TestFaults(t *testing.T) {
 		wantIDs(t, f, "0", "1", "2")
 	})
 
-	t.Run("down does nothing", func(t *testing.T) {
+	t.Run("Down does nothing", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		f := faults.Wrap(m, 1, faults.Rate{})
@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 		wantIDs(t, m)
 	})
 
-	t.Run("lost has happened", func(t *testing.T) {
+	t.Run("Lost happens", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		f := faults.Wrap(m, 1, faults.Rate{})
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 		wantIDs(t, m, "a")
 	})
 
-	t.Run("late happens when it lands", func(t *testing.T) {
+	t.Run("Late happens when it lands", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		f := faults.Wrap(m, 1, faults.Rate{})
@@ -102,8 +102,8 @@ func TestFaults(t *testing.T) {
 		wantInjected(t, err)
 		_, err = f.Append(ctx, stream, store.Any, event("b"))
 		wantInjected(t, err)
-		cancel()               // whoever gave up has no say any more
-		batch[0].Data[0] = 'x' // and may use its memory again
+		cancel()               // a caller that has given up can no longer stop the append
+		batch[0].Data[0] = 'x' // and may reuse its memory
 		for range 10 {
 			wantIDs(t, f)
 		}
@@ -112,11 +112,11 @@ func TestFaults(t *testing.T) {
 		wantIDs(t, m, "a", "b")
 		page, err := m.Read(ctx, stream, store.ReadOptions{})
 		if err != nil || string(page.Events[0].Data) != "a" {
-			t.Errorf("Read() = %q, %v, want the data as it was when it was appended", page.Events[0].Data, err)
+			t.Errorf("Read() = %q, %v, want the data at the time of the append", page.Events[0].Data, err)
 		}
 	})
 
-	t.Run("late by the rate lands before one of the next four calls", func(t *testing.T) {
+	t.Run("a random Late lands before one of the next four calls", func(t *testing.T) {
 		t.Parallel()
 		seen := map[int]bool{}
 		for seed := range uint64(40) {
@@ -136,7 +136,7 @@ func TestFaults(t *testing.T) {
 		}
 	})
 
-	t.Run("refuse is a true conflict", func(t *testing.T) {
+	t.Run("Refuse is a real conflict", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		f := faults.Wrap(m, 1, faults.Rate{})
@@ -147,14 +147,14 @@ func TestFaults(t *testing.T) {
 			t.Errorf("a refused Append = %v, want a conflict with version 1", err)
 		}
 		if got := ids(t, m); len(got) != 1 || got[0] == "a" {
-			t.Errorf("the stream has the events %q, want that of somebody else", got)
+			t.Errorf("the stream has the events %q, want the one of the other writer", got)
 		}
 		if _, err := f.Append(ctx, stream, store.Any, event("b")); err != nil {
-			t.Errorf("Append(Any) = %v: it expects nothing that can be refused", err)
+			t.Errorf("Append(Any) = %v, want nil: it cannot conflict", err)
 		}
 	})
 
-	t.Run("refuse asks the rival", func(t *testing.T) {
+	t.Run("Refuse calls Rival", func(t *testing.T) {
 		t.Parallel()
 		m := memory.New()
 		f := faults.Wrap(m, 1, faults.Rate{Rival: func(ctx context.Context, s store.Stream) error {
@@ -170,7 +170,7 @@ func TestFaults(t *testing.T) {
 		wantIDs(t, m, "rival")
 	})
 
-	t.Run("the rate is a share of each", func(t *testing.T) {
+	t.Run("faults are as frequent as the rate says", func(t *testing.T) {
 		t.Parallel()
 		f := faults.Wrap(memory.New(), 1, faults.Rate{
 			Down: 0.1, Lost: 0.1, Late: 0.2, Slow: 0.2, Refuse: 0.1, Delay: time.Nanosecond,
@@ -187,12 +187,12 @@ func TestFaults(t *testing.T) {
 		}
 		for fault, share := range want {
 			if got := float64(f.Count(fault)) / calls; math.Abs(got-share) > 0.05 {
-				t.Errorf("%s is a share of %.2f, want %.2f", fault, got, share)
+				t.Errorf("the share of %s is %.2f, want %.2f", fault, got, share)
 			}
 		}
 	})
 
-	t.Run("a read can be down", func(t *testing.T) {
+	t.Run("a read can be Down", func(t *testing.T) {
 		t.Parallel()
 		f := faults.Wrap(memory.New(), 1, faults.Rate{})
 		f.NextRead(faults.None, faults.Down)
@@ -206,7 +206,7 @@ func TestFaults(t *testing.T) {
 		}
 	})
 
-	t.Run("a read cannot be late", func(t *testing.T) {
+	t.Run("a read cannot be Late", func(t *testing.T) {
 		t.Parallel()
 		defer func() {
 			if recover() == nil {
@@ -249,13 +249,13 @@ func TestFaultsSlow(t *testing.T) {
 			}
 		}
 		if before == 0 || after == 0 {
-			t.Errorf("%d appends were slow before they happened and %d after, want both", before, after)
+			t.Errorf("%d appends were delayed before they happened and %d after, want both", before, after)
 		}
 	})
 }
 
-// What a Faulty does is a function of its seed and the order of the calls, and
-// each answer tells the truth about the stream.
+// The behavior of a Faulty depends only on its seed and the order of the calls, and its
+// results agree with the stream.
 func TestFaultsProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -274,7 +274,7 @@ func TestFaultsProperty(t *testing.T) {
 	})
 }
 
-// run makes calls, true being an append, and returns what came of them.
+// run makes calls, where true is an append, and returns their outcomes.
 func run(t *rapid.T, seed uint64, rate faults.Rate, calls []bool) (trace []string) {
 	m := memory.New()
 	f := faults.Wrap(m, seed, rate)
@@ -300,7 +300,7 @@ func run(t *rapid.T, seed uint64, rate faults.Rate, calls []bool) (trace []strin
 	all := ids(t, m)
 	for _, id := range sure {
 		if !slices.Contains(landed, id) {
-			t.Fatalf("the append of %s went well, but the stream has %q", id, landed)
+			t.Fatalf("the append of %s succeeded, but the stream has %q", id, landed)
 		}
 	}
 	happened := len(sure) + f.Count(faults.Lost) + f.Count(faults.Late)
@@ -321,7 +321,7 @@ func TestFaultsCapabilities(t *testing.T) {
 		return m, faults.Wrap(m, 1, rate)
 	}
 
-	t.Run("a log can be down", func(t *testing.T) {
+	t.Run("a log can be Down", func(t *testing.T) {
 		t.Parallel()
 		_, f := open(faults.Rate{})
 		log := f.Store().(store.Log) //nolint:errcheck // a panic says it all
@@ -347,7 +347,7 @@ func TestFaultsCapabilities(t *testing.T) {
 		}
 	})
 
-	t.Run("a save can be lost", func(t *testing.T) {
+	t.Run("a save can be Lost", func(t *testing.T) {
 		t.Parallel()
 		m, f := open(faults.Rate{Lost: 1})
 		s := f.Store().(interface { //nolint:errcheck // a panic says it all
@@ -356,16 +356,16 @@ func TestFaultsCapabilities(t *testing.T) {
 		})
 		wantInjected(t, s.SaveSnapshot(ctx, store.Snapshot{Stream: stream, Schema: "1", Version: 1}))
 		if _, ok, err := m.LoadSnapshot(ctx, stream, "1"); !ok || err != nil {
-			t.Errorf("LoadSnapshot() = %v, %v, want the one whose answer was lost", ok, err)
+			t.Errorf("LoadSnapshot() = %v, %v, want the one whose result was lost", ok, err)
 		}
 		to := store.Checkpoint{Position: 1, EventID: "a"}
 		wantInjected(t, s.SaveCheckpoint(ctx, "view", store.Checkpoint{}, to))
 		if got, err := m.LoadCheckpoint(ctx, "view"); got != to || err != nil {
-			t.Errorf("LoadCheckpoint() = %v, %v, want the one whose answer was lost", got, err)
+			t.Errorf("LoadCheckpoint() = %v, %v, want the one whose result was lost", got, err)
 		}
 	})
 
-	t.Run("a claim can be lost, late and down", func(t *testing.T) {
+	t.Run("a claim can be Lost, Late and Down", func(t *testing.T) {
 		t.Parallel()
 		m, f := open(faults.Rate{})
 		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
@@ -389,12 +389,12 @@ func TestFaultsCapabilities(t *testing.T) {
 		f.NextRead(faults.Down)
 		_, held, err := c.Holder(ctx, "well")
 		if wantInjected(t, err); held {
-			t.Error("Holder() is true with its error")
+			t.Error("Holder() returned true and an error")
 		}
 		wantHolder(t, c, "well", true)
 	})
 
-	t.Run("a claim is refused with a true conflict", func(t *testing.T) {
+	t.Run("Refuse gives a claim a real conflict", func(t *testing.T) {
 		t.Parallel()
 		m, f := open(faults.Rate{})
 		c := f.Store().(store.Claims) //nolint:errcheck // a panic says it all
@@ -406,17 +406,17 @@ func TestFaultsCapabilities(t *testing.T) {
 		wantHolder(t, m, "b", false)
 	})
 
-	t.Run("a lease can be lost and down", func(t *testing.T) {
+	t.Run("a lease can be Lost and Down", func(t *testing.T) {
 		t.Parallel()
 		m, f := open(faults.Rate{Lost: 1})
 		lost := f.Store().(store.Leases) //nolint:errcheck // a panic says it all
 		got, err := lost.AcquireLease(ctx, "view", "a", time.Hour)
 		if wantInjected(t, err); got != (store.Lease{}) {
-			t.Errorf("AcquireLease() = %v with its error", got)
+			t.Errorf("AcquireLease() = %v and an error", got)
 		}
 		lease, err := m.AcquireLease(ctx, "view", "a", time.Hour)
 		if err != nil || lease.Fence != 1 {
-			t.Fatalf("AcquireLease() = %v, %v, want it extended: only the answer was lost", lease, err)
+			t.Fatalf("AcquireLease() = %v, %v, want it extended: only the result was lost", lease, err)
 		}
 		down := faults.Wrap(m, 1, faults.Rate{Down: 1}).Store().(store.Leases) //nolint:errcheck // a panic says it all
 		wantInjected(t, down.ReleaseLease(ctx, lease))
@@ -425,11 +425,11 @@ func TestFaultsCapabilities(t *testing.T) {
 		}
 		wantInjected(t, lost.ReleaseLease(ctx, lease))
 		if _, err := m.AcquireLease(ctx, "view", "b", time.Hour); err != nil {
-			t.Errorf("AcquireLease() by another = %v, want it granted: only the answer of the release was lost", err)
+			t.Errorf("AcquireLease() by another = %v, want it granted: only the result of the release was lost", err)
 		}
 	})
 
-	t.Run("a finder can be down", func(t *testing.T) {
+	t.Run("a finder can be Down", func(t *testing.T) {
 		t.Parallel()
 		_, f := open(faults.Rate{Down: 1})
 		finder := f.Store().(store.Finder) //nolint:errcheck // a panic says it all
@@ -439,11 +439,11 @@ func TestFaultsCapabilities(t *testing.T) {
 		wantInjected(t, err)
 		got, found, err := finder.FindEvent(ctx, "a")
 		if wantInjected(t, err); found || got.ID != "" {
-			t.Errorf("FindEvent() = %v, %t with its error", got, found)
+			t.Errorf("FindEvent() = %v, %t and an error", got, found)
 		}
 	})
 
-	t.Run("snapshots and checkpoints can be down", func(t *testing.T) {
+	t.Run("snapshots and checkpoints can be Down", func(t *testing.T) {
 		t.Parallel()
 		_, f := open(faults.Rate{Down: 1})
 		s := f.Store().(interface { //nolint:errcheck // a panic says it all

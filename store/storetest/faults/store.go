@@ -10,10 +10,10 @@ import (
 	"github.com/evolvego/evolve/store/capability"
 )
 
-// Store returns f with exactly the capabilities of the wrapped store, for code that finds
-// them by type assertion. All of them fail at the rate of f, except [store.Tenants] and
-// [io.Closer], which are those of the wrapped store. A subscription that is Down ends with
-// an error between two pages.
+// Store returns f with exactly the capabilities of the wrapped store, for code that
+// finds them by type assertion. All capabilities fail at the rate of f, except
+// [store.Tenants] and [io.Closer], which go straight to the wrapped store. A
+// subscription that is Down ends with an error between two pages.
 func (f *Faulty) Store() store.Store {
 	set := capability.Of(f.inner)
 	set.Store = f
@@ -115,7 +115,7 @@ type faultyClaims struct {
 func (c *faultyClaims) AppendClaiming(
 	ctx context.Context, s store.Stream, e store.Expected, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
-	claims = slices.Clone(claims) // it may be late
+	claims = slices.Clone(claims) // the append may happen later
 	return c.faults.append(ctx, s, events, func(ctx context.Context, events []store.Event) (store.Appended, error) {
 		return c.claims.AppendClaiming(ctx, s, e, events, claims)
 	})

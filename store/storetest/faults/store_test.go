@@ -10,7 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// everything is a store that has every capability. Those that a test does not call are nil.
+// everything is a store that has every capability. A test sets only those that it
+// calls.
 type everything struct {
 	store.Store
 	store.Log
@@ -24,8 +25,8 @@ type everything struct {
 	io.Closer
 }
 
-// TestStoreHasTheCapabilities checks that what the wrapped store can do, the Faulty can,
-// and no more.
+// TestStoreHasTheCapabilities checks that the Faulty has the capabilities of the
+// wrapped store and no others.
 func TestStoreHasTheCapabilities(t *testing.T) {
 	t.Parallel()
 	fields := reflect.TypeFor[capability.Set]().NumField()

@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// save saves a document, and counts in times how often it is called.
+// save saves a document, and counts its calls in times.
 func save(times *int) func(tx *memory.Tx) error {
 	return func(tx *memory.Tx) error {
 		*times++
@@ -20,7 +20,8 @@ func save(times *int) func(tx *memory.Tx) error {
 	}
 }
 
-// TestTarget checks what each fault leaves of a transaction, and whether it is called.
+// TestTarget checks, for each fault, what is left of a transaction, and how often its
+// function is called.
 func TestTarget(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[faults.Fault]struct {
@@ -45,7 +46,7 @@ func TestTarget(t *testing.T) {
 				err := target.Update(t.Context(), save(&times))
 				docs, loading := m.LoadDocuments(t.Context(), "note", []string{"1"})
 				if times != want.times || (docs[0].Data != nil) != want.saved || (err != nil) != want.failed || loading != nil {
-					t.Errorf("Update = %v after %d calls, and it left %q, %v; want %+v", err, times, docs[0].Data, loading, want)
+					t.Errorf("Update = %v after %d calls, and left %q, %v; want %+v", err, times, docs[0].Data, loading, want)
 				}
 				if want.failed {
 					wantInjected(t, err)
@@ -85,7 +86,7 @@ func TestNextUpdateRefuses(t *testing.T) {
 	}
 }
 
-// The commit of a transaction fails, and then its answer is lost.
+// The commit of a transaction fails, and then its result is lost.
 func ExampleWrapTarget() {
 	m := memory.New()
 	f := faults.Wrap(m, 1, faults.Rate{})

@@ -12,46 +12,48 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// History is the calls about a stream, and the events that the stream has in the end.
+// History is a set of calls, and the final events of one stream.
 type History struct {
 	Stream store.Stream
-	Ops    []Op     // in any order; those of other streams do not count
-	Final  []string // the ids of the stream's events, from version 1 on, when all was over
+	Ops    []Op     // in any order; calls for other streams are ignored
+	Final  []string // the ids of the stream's events at the end, from version 1 on
 }
 
-// Check returns an error unless h is linearizable: each call takes effect at one moment
-// between its beginning and its end, and a store that executes the calls one at a time, in
-// the order of these moments, gives the same answers. An append with an unknown outcome may
-// take effect at any moment after it began, or never.
+// Check returns an error unless h is linearizable. A history is linearizable if each
+// call takes effect at one moment between its beginning and its end, and a store that
+// executes the calls one at a time, in the order of these moments, gives the same
+// results. An append with an unknown outcome may take effect at any moment after it
+// began, or never.
 //
-// The error names two calls that contradict each other, and shows the calls between them
-// that matter. Check takes time that is linear in the number of calls and events.
+// The error names two calls that contradict each other, and shows the relevant calls
+// between them. The time that Check takes is linear in the number of calls and events.
 //
-// A batch that is appended more than once must be the same each time, and h must contain
-// every append to the stream.
+// A batch that is appended more than once must be the same each time, and h must
+// contain every append to the stream.
 //
-// # Why looking at two calls is enough
+// # Why it is enough to compare pairs of calls
 //
-// A stream tells its own order: Final says which append made which version, and
-// that order of the appends is the only one possible. Give the append that made
-// version v the rank 2v, and the state after it the rank 2v+1. Every answer tells
-// between which ranks its call took effect, from lo to hi: an append at its own;
-// a read with Head v, or a conflict with version v, at 2v+1; a replay of events up
-// to version v at 2v+1 or later; the refusal of a duplicate at 2v+1 or later, if its id
-// is version v. An order of the calls explains all answers if
-// it puts x before y wherever x.hi < y.lo, for then each call stands between the
-// right appends. And it must put x before y wherever x ended before y began.
+// A stream shows its own order: Final says which append made which version, so only one
+// order of the appends is possible. Give the append that made version v the rank 2v,
+// and the state after it the rank 2v+1. The result of a call limits the rank at which
+// the call took effect to a range from lo to hi. For an append, that is its own rank.
+// For a read with Head v, or a conflict with version v, it is 2v+1. For a replay of
+// events up to version v, it is 2v+1 or higher. For a duplicate, it is 2v+1 or higher,
+// where v is the version that has the id. An order of the calls explains all results if
+// it puts x before y whenever x.hi < y.lo, because then each call is between the right
+// appends. It must also put x before y whenever x ended before y began.
 //
-// Both are interval orders: if w < x and y < z, then w < z or y < x. Suppose that
-// together they have a cycle, and take a shortest. Edges of one kind that follow each
-// other are one edge, as each order is transitive; so the kinds alternate, and the cycle
-// begins w <time x <rank y <time z. If w <time z, then w <time z is a shortcut
-// past x and y, unless z <rank w closes the cycle, and then w and z contradict each other;
-// if y <time x, then x and y do, since x <rank y. So a shortest cycle has length two:
-// if no two calls contradict each other there is no cycle, hence an order that
-// keeps both, and h is linearizable. Two calls contradict each other if x ended
-// before y began and y.hi < x.lo; for every x it is enough to look at that y with hi
-// below x.lo which began last.
+// Both relations are interval orders: if w < x and y < z, then w < z or y < x. Suppose
+// that their union has a cycle, and take a shortest one. Two consecutive edges of the
+// same kind can be merged, because each order is transitive. So the kinds alternate,
+// and the cycle begins w <time x <rank y <time z. Because <time is an interval order, w
+// <time z or y <time x. In the first case, w <time z is a shortcut past x and y, unless
+// z <rank w closes the cycle, and then w and z contradict each other. In the second
+// case, x and y contradict each other, because x <rank y. So a shortest cycle has
+// length two. If no two calls contradict each other, there is no cycle. Then some order
+// respects both relations, and h is linearizable. Two calls contradict each other if x
+// ended before y began and y.hi < x.lo. For each x it is enough to compare the call y
+// with hi below x.lo that began last.
 func Check(h History) error {
 	c := &checker{History: h, writers: make([]*Op, len(h.Final)), ends: make([]int, len(h.Final)+1)}
 	if a := c.check(); a != nil {
@@ -60,14 +62,14 @@ func Check(h History) error {
 	return nil
 }
 
-// anomaly is why a history is not linearizable.
+// anomaly is the reason why a history is not linearizable.
 type anomaly struct {
 	stream store.Stream
 	why    string
-	ops    []*Op // the first one or two contradict, the others are between them
+	ops    []*Op // the first one or two calls contradict; the others are between them
 }
 
-// Error says what is wrong, with which calls.
+// Error says what is wrong, and with which calls.
 func (a *anomaly) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "history: stream %s is not linearizable: %s", a.stream, a.why)
@@ -88,17 +90,17 @@ func (a *anomaly) Error() string {
 type checker struct {
 	History
 	version map[string]int // of each id in Final
-	writers []*Op          // which append made which version, from 1 on
-	ends    []int          // the last version of the batch that each version is in; of 0: 0
+	writers []*Op          // the append that made each version, from version 1 on
+	ends    []int          // the last version of the batch that a version is in; ends[0] is 0
 	placed  []placed
 }
 
-// unknown reports whether op may have happened, or may happen later.
+// unknown reports whether op may or may not have happened.
 func (op *Op) unknown() bool {
 	return op.Return == 0 || op.Err != nil && !store.Definite(op.Err)
 }
 
-// placed is a call, and between which ranks it took effect.
+// placed is a call, and the range of ranks at which it took effect.
 type placed struct {
 	*Op
 	lo, hi int
@@ -148,15 +150,16 @@ func (c *checker) wrote(op *Op, v int) bool {
 	return op.unknown() && op.Expected.Matches(uint64(v-1))
 }
 
-// stands reports whether the events of op are the versions from v on, in the end.
+// stands reports whether the final stream has the events of op at the versions from v
+// on.
 func (c *checker) stands(op *Op, v int) bool {
 	end := v - 1 + len(op.IDs)
 	return v > 0 && end <= len(c.Final) && slices.Equal(op.IDs, c.Final[v-1:end])
 }
 
-// attribute finds the append that made each version. One that was acknowledged
-// goes before those whose outcome is unknown, of which the first that began is as
-// good as any.
+// attribute finds the append that made each version. It prefers an acknowledged append
+// to appends with an unknown outcome. Among the latter, it takes the one that began
+// first, because none of them is a better choice.
 func (c *checker) attribute() *anomaly {
 	for i := range c.Ops {
 		op := &c.Ops[i]
@@ -171,7 +174,7 @@ func (c *checker) attribute() *anomaly {
 	for v := 1; v <= len(c.Final); {
 		op := c.writers[v-1]
 		if op == nil {
-			return c.anomaly(fmt.Sprintf("version %d is event %q, and no append can have made it", v, c.Final[v-1]), c.about(c.Final[v-1]))
+			return c.anomaly(fmt.Sprintf("version %d is event %q, but no append can have made it", v, c.Final[v-1]), c.about(c.Final[v-1]))
 		}
 		end := v + len(op.IDs) - 1
 		for ; v <= end; v++ {
@@ -185,7 +188,7 @@ func (*checker) better(op, other *Op) bool {
 	return !op.unknown() && other.unknown() || op.unknown() == other.unknown() && op.Call < other.Call
 }
 
-// about returns an append that has the event, or nil.
+// about returns an append that contains the event, or nil.
 func (c *checker) about(id string) *Op {
 	for i := range c.Ops {
 		if slices.Contains(c.Ops[i].IDs, id) {
@@ -195,7 +198,7 @@ func (c *checker) about(id string) *Op {
 	return nil
 }
 
-// writer returns the append that made version v; nil if there is none.
+// writer returns the append that made version v, or nil if there is none.
 func (c *checker) writer(v int) *Op {
 	if v < 1 || v > len(c.writers) {
 		return nil
@@ -203,7 +206,7 @@ func (c *checker) writer(v int) *Op {
 	return c.writers[v-1]
 }
 
-// place finds between which ranks each call took effect.
+// place finds the range of ranks at which each call took effect.
 func (c *checker) place() *anomaly {
 	c.placed = make([]placed, 0, len(c.Ops))
 	for i := range c.Ops {
@@ -237,13 +240,13 @@ func (c *checker) put(op *Op, lo, hi int) {
 	c.placed = append(c.placed, placed{op, lo, hi})
 }
 
-// state returns the rank of the state at version v, which op was told of.
+// state returns the rank of the state at version v, which op returned.
 func (c *checker) state(op *Op, v uint64) (rank int, a *anomaly) {
 	if v > uint64(len(c.Final)) {
-		return 0, c.anomaly(fmt.Sprintf("a call was told of version %d, and in the end there are %d", v, len(c.Final)), op)
+		return 0, c.anomaly(fmt.Sprintf("a call returned version %d, but in the end there are only %d", v, len(c.Final)), op)
 	}
 	if end := c.ends[v]; end != int(v) {
-		return 0, c.anomaly(fmt.Sprintf("a call was told of version %d, which is amid a batch that ends at %d", v, end), op, c.writer(end))
+		return 0, c.anomaly(fmt.Sprintf("a call returned version %d, which is inside a batch that ends at %d", v, end), op, c.writer(end))
 	}
 	return 2*int(v) + 1, nil
 }
@@ -254,13 +257,13 @@ func (c *checker) placeRead(op *Op) *anomaly {
 		return a
 	}
 	if diff := judge.Page(op.Read, op.Page.Head, &op.Page); diff != "" {
-		return c.anomaly("a page is not what was asked for: "+diff, op)
+		return c.anomaly("a page does not match its options: "+diff, op)
 	}
 	for i := range op.Page.Events {
 		e := &op.Page.Events[i]
 		if c.Final[e.Version-1] != e.ID {
 			v := int(e.Version)
-			why := fmt.Sprintf("version %d is event %q for a read, and in the end it is %q", v, e.ID, c.Final[v-1])
+			why := fmt.Sprintf("version %d is event %q for a read, but in the end it is %q", v, e.ID, c.Final[v-1])
 			return c.anomaly(why, op, c.writer(v))
 		}
 	}
@@ -271,11 +274,11 @@ func (c *checker) placeRead(op *Op) *anomaly {
 func (c *checker) placeAppend(op *Op) *anomaly {
 	v, n := op.Appended.Version, uint64(len(op.IDs))
 	if v > uint64(len(c.Final)) || n > v {
-		return c.anomaly(fmt.Sprintf("%d events were appended up to version %d, and in the end there are %d", n, v, len(c.Final)), op)
+		return c.anomaly(fmt.Sprintf("%d events were appended up to version %d, but in the end there are %d", n, v, len(c.Final)), op)
 	}
 	for i, id := range op.IDs {
 		if at := int(v-n) + i; c.Final[at] != id {
-			why := fmt.Sprintf("event %q was appended as version %d, and in the end that is %q", id, at+1, c.Final[at])
+			why := fmt.Sprintf("event %q was appended as version %d, but in the end that is %q", id, at+1, c.Final[at])
 			return c.anomaly(why, op, c.writers[at])
 		}
 	}
@@ -304,7 +307,7 @@ func (c *checker) placeRefusal(op *Op) *anomaly {
 	case errors.As(op.Err, &duplicate):
 		return c.placeDuplicate(op, duplicate)
 	}
-	return nil // an argument that is not possible, or a store that is closed, tells nothing
+	return nil // an invalid argument or a closed store tells nothing
 }
 
 func (c *checker) placeConflict(op *Op, err *store.ConflictError) *anomaly {
@@ -313,11 +316,11 @@ func (c *checker) placeConflict(op *Op, err *store.ConflictError) *anomaly {
 		return a
 	}
 	if op.Expected.Matches(err.Actual) {
-		return c.anomaly(fmt.Sprintf("a conflict with version %d, which was expected", err.Actual), op)
+		return c.anomaly(fmt.Sprintf("a conflict with version %d, which is the expected version", err.Actual), op)
 	}
 	for _, id := range op.IDs {
 		if v := c.version[id]; v > 0 && uint64(v) <= err.Actual {
-			return c.anomaly(fmt.Sprintf("a conflict with version %d, although event %q was version %d then", err.Actual, id, v), op, c.writer(v))
+			return c.anomaly(fmt.Sprintf("a conflict with version %d, although event %q was already version %d", err.Actual, id, v), op, c.writer(v))
 		}
 	}
 	c.put(op, rank, rank)
@@ -329,7 +332,7 @@ func (c *checker) placeDuplicate(op *Op, err *store.DuplicateError) *anomaly {
 	if err.In == c.Stream {
 		v := c.version[err.EventID]
 		if v == 0 || uint64(v) != err.Version || !slices.Contains(op.IDs, err.EventID) {
-			return c.anomaly(fmt.Sprintf("%q was refused as a duplicate of version %d, which it is not", err.EventID, err.Version), op)
+			return c.anomaly(fmt.Sprintf("%q was refused as a duplicate of version %d, which is another event", err.EventID, err.Version), op)
 		}
 		lo = 2*c.ends[v] + 1
 	}
@@ -339,7 +342,7 @@ func (c *checker) placeDuplicate(op *Op, err *store.DuplicateError) *anomaly {
 
 // compare looks for two calls that contradict each other.
 func (c *checker) compare() *anomaly {
-	begun := make([]*placed, 2*len(c.Final)+3) // of the calls with hi below the index, the one that began last
+	begun := make([]*placed, 2*len(c.Final)+3) // for each rank: of the calls with hi below it, the one that began last
 	for i := range c.placed {
 		p := &c.placed[i]
 		if p.hi < len(begun)-1 && (begun[p.hi+1] == nil || begun[p.hi+1].Call < p.Call) {
@@ -360,7 +363,7 @@ func (c *checker) compare() *anomaly {
 	return nil
 }
 
-// contradiction names first, which was over before second began and knows more.
+// contradiction names first, which ended before second began but saw a later state.
 func (c *checker) contradiction(first, second *placed) *anomaly {
 	const most = 6
 	ops := []*Op{first.Op, second.Op}
@@ -369,5 +372,5 @@ func (c *checker) contradiction(first, second *placed) *anomaly {
 			ops = append(ops, op)
 		}
 	}
-	return c.anomaly("the first call was over before the second began, which took effect before it", ops...)
+	return c.anomaly("the first call ended before the second began, but took effect after it", ops...)
 }

@@ -16,7 +16,8 @@ func (stale) Read(context.Context, store.Stream, store.ReadOptions) (store.Page,
 	return store.Page{Next: 1, End: true}, nil
 }
 
-// What clients were told is recorded, and held against what is in the stream.
+// A Recorder records what the store told its clients, and Check compares it with the
+// stream.
 func ExampleCheck() {
 	st := memory.New()
 	recorder := history.Record(stale{st})
@@ -35,7 +36,7 @@ func ExampleCheck() {
 	}
 	fmt.Println(history.Check(calls))
 	// Output:
-	// history: stream Account/acc-1 is not linearizable: the first call was over before the second began, which took effect before it
+	// history: stream Account/acc-1 is not linearizable: the first call ended before the second began, but took effect after it
 	//      1-2    A appends 1 at no stream: version 1
 	//      3-4    B reads from 0: head 0
 }

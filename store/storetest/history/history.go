@@ -1,5 +1,5 @@
-// Package history records the calls of a store, and checks whether a store that executes
-// one call at a time could have given the same answers.
+// Package history records the calls of a store, and checks whether a store that
+// executes one call at a time could have given the same results.
 package history
 
 import (
@@ -12,19 +12,19 @@ import (
 	"github.com/evolvego/evolve/store/storetest/internal/judge"
 )
 
-// Op is one call of a store, as its caller saw it: an append, or a read if
-// Expected is zero.
+// Op is one call of a store as its caller saw it: an append, or a read if Expected is
+// zero.
 type Op struct {
-	Client int   // who called; see [WithClient]
-	Call   int64 // when it began, on a clock that all clients share
-	Return int64 // when it ended, after Call; 0: it never did
+	Client int   // the caller; see [WithClient]
+	Call   int64 // when the call began, on a clock that all clients share
+	Return int64 // when the call ended, after Call; 0 if it never ended
 
 	Stream   store.Stream
-	Expected store.Expected    // of an append
-	IDs      []string          // of the events to append
-	Appended store.Appended    // what came of them, unless there is an Err
-	Read     store.ReadOptions // of a read
-	Page     store.Page        // what was read, unless there is an Err; its events need an ID and a Version only
+	Expected store.Expected    // for an append
+	IDs      []string          // the events to append
+	Appended store.Appended    // the result of the append, unless Err is set
+	Read     store.ReadOptions // for a read
+	Page     store.Page        // the result of the read, unless Err is set; its events need only an ID and a Version
 
 	Err error // an append whose error is not definite may have happened, or may happen later
 }
@@ -64,7 +64,8 @@ func (op *Op) result() string {
 	return fmt.Sprintf("version %d", op.Appended.Version)
 }
 
-// ClientName returns A for client 0, B for 1 and so on, and ? for nobody.
+// ClientName returns A for client 0, B for 1 and so on, and ? for a call without a
+// client.
 func ClientName(client int) string {
 	switch {
 	case client < 0:
@@ -77,13 +78,13 @@ func ClientName(client int) string {
 
 type clientKey struct{}
 
-// WithClient returns a context for the calls of a client. Clients are numbered from 0. Calls
-// under other contexts belong to nobody, which is client −1.
+// WithClient returns a context for the calls of a client. Clients are numbered from 0.
+// Calls with other contexts have no client, which is client −1.
 func WithClient(ctx context.Context, client int) context.Context {
 	return context.WithValue(ctx, clientKey{}, client)
 }
 
-// ClientOf returns the client of the calls under ctx, and −1 for nobody.
+// ClientOf returns the client of the calls with ctx, or −1 if they have none.
 func ClientOf(ctx context.Context) int {
 	if client, ok := ctx.Value(clientKey{}).(int); ok {
 		return client
@@ -91,14 +92,14 @@ func ClientOf(ctx context.Context) int {
 	return -1
 }
 
-// Recorder is a store that records its calls and their answers; [Record] makes it. It is
-// as safe for concurrent use as the store that it wraps.
+// Recorder is a store that records its calls and their results; [Record] creates it. It
+// is as safe for concurrent use as the store that it wraps.
 type Recorder struct {
 	inner store.Store
-	told  func(op Op) // knows of each outcome; or nil
+	told  func(op Op) // called with each finished Op; or nil
 
 	mu    sync.Mutex
-	clock int64 // of the last thing that happened; guarded by mu
+	clock int64 // time of the last call or return; guarded by mu
 	ops   []Op  // guarded by mu
 }
 
@@ -107,8 +108,8 @@ var _ store.Store = (*Recorder)(nil)
 // Record returns st as a store that records its calls.
 func Record(st store.Store) *Recorder { return &Recorder{inner: st} }
 
-// OnReturn makes the Recorder call told after each call. Call OnReturn at most once, before
-// the first call.
+// OnReturn makes the Recorder call told after each call. Call OnReturn at most once,
+// before the first call.
 func (r *Recorder) OnReturn(told func(op Op)) { r.told = told }
 
 // Append is store.Store.Append, recorded.
@@ -146,7 +147,7 @@ func (r *Recorder) begin(op *Op) int {
 	return len(r.ops) - 1
 }
 
-// end records that the call with this index has returned.
+// end records that the call with index i has returned.
 func (r *Recorder) end(i int, outcome func(op *Op)) {
 	r.mu.Lock()
 	r.clock++
@@ -167,9 +168,9 @@ func (r *Recorder) Ops() []Op {
 	return append([]Op(nil), r.ops...)
 }
 
-// History returns the calls so far, and what st has in stream s, for
-// [Check]. Whatever is still to happen should have happened: what is late,
-// Faulty.Land of package faults lets happen. The store st is that which was recorded, or one
+// History returns the calls so far, and the events that st has in stream s, for
+// [Check]. Call it when nothing can happen anymore; for late appends, call the Land
+// method of a faults.Faulty first. The store st must be the recorded store, or a store
 // below it that does not fail.
 func (r *Recorder) History(ctx context.Context, st store.Store, s store.Stream) (History, error) {
 	all, err := judge.ReadStream(ctx, st, s)

@@ -20,17 +20,17 @@ import (
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
 
-// errLost is an answer that was lost.
-var errLost = errors.New("the answer was lost")
+// errLost is the error of a call whose result was lost.
+var errLost = errors.New("the result was lost")
 
-// answered is a store of one stream as plain as can be, for histories: it answers
-// as it must. Its ids are in ids, and ends says where the batches end.
+// answered is the simplest correct store of one stream, for making histories. Its ids
+// are in ids, and ends has the last version of each batch.
 type answered struct {
 	ids  []string
 	ends map[int]bool
 }
 
-// do makes op take effect now and returns what its caller is told.
+// do makes op take effect now and returns op with its result.
 func (a *answered) do(op history.Op) history.Op {
 	op.Err, op.Appended, op.Page = nil, store.Appended{}, store.Page{}
 	head := len(a.ids)
@@ -60,9 +60,9 @@ func (a *answered) do(op history.Op) history.Op {
 	return op
 }
 
-// drawOps draws what clients ask, and when: each call has a moment, and time
-// before and after it. Their answers are those of a store to which it happens in
-// that moment, so that the history is linearizable.
+// drawOps draws calls and their times: each call has a moment at which it takes effect,
+// and time before and after it. The results are those of a store in which each call
+// happens at its moment, so the history is linearizable.
 func drawOps(t *rapid.T, most int) history.History {
 	n := rapid.IntRange(1, most).Draw(t, "calls")
 	st := answered{ends: map[int]bool{}}
@@ -94,8 +94,8 @@ func drawOps(t *rapid.T, most int) history.History {
 	return h
 }
 
-// drawBatch draws a new batch, one that was sent before, or one that has an event
-// of one that was recorded.
+// drawBatch draws a new batch, a batch that was sent before, or a batch with an event
+// that is already recorded.
 func drawBatch(t *rapid.T, i int, sent, recorded [][]string) []string {
 	ids := []string{fmt.Sprintf("e%d.1", i), fmt.Sprintf("e%d.2", i)}[:rapid.IntRange(1, 2).Draw(t, "events")]
 	how := rapid.IntRange(0, 9).Draw(t, "again")
@@ -110,8 +110,8 @@ func drawBatch(t *rapid.T, i int, sent, recorded [][]string) []string {
 	return ids
 }
 
-// linearizable tries every order of the calls. It looks at what was appended and
-// told only, so that it is another proof than that of CheckStream.
+// linearizable tries every order of the calls. It uses only the appends and their
+// results, so it is independent of Check.
 func linearizable(h history.History) bool {
 	var try func(left []history.Op, st answered) bool
 	try = func(left []history.Op, st answered) bool {
@@ -158,8 +158,7 @@ func sameAnswer(a, b history.Op) bool {
 		slices.EqualFunc(a.Page.Events, b.Page.Events, func(a, b store.Recorded) bool { return a.ID == b.ID })
 }
 
-// TestCheckLegal checks that histories that are linearizable, for they were
-// made in a line, pass.
+// TestCheckLegal checks that linearizable histories pass.
 func TestCheckLegal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -174,8 +173,7 @@ func TestCheckLegal(t *testing.T) {
 	})
 }
 
-// TestCheckExact spoils histories and checks that CheckStream says of each
-// what trying every order says.
+// TestCheckExact spoils histories and checks that Check agrees with trying every order.
 func TestCheckExact(t *testing.T) {
 	t.Parallel()
 	legal, broken := 0, 0
@@ -185,7 +183,7 @@ func TestCheckExact(t *testing.T) {
 			spoil(t, &h)
 			want := linearizable(h)
 			if err := history.Check(h); (err == nil) != want {
-				t.Fatalf("CheckStream = %v, and it is linearizable: %t\n%s\nin the end %q", err, want, listed(h), h.Final)
+				t.Fatalf("Check = %v, but trying every order says linearizable: %t\n%s\nin the end %q", err, want, listed(h), h.Final)
 			}
 			if want {
 				legal++
@@ -195,11 +193,11 @@ func TestCheckExact(t *testing.T) {
 		}
 	})
 	if legal < 50 || broken < 50 {
-		t.Errorf("%d legal and %d broken histories are too few of one", legal, broken)
+		t.Errorf("%d legal and %d broken histories: too few of one kind", legal, broken)
 	}
 }
 
-// spoil changes what somebody was told, or when.
+// spoil changes a result, or a time.
 func spoil(t *rapid.T, h *history.History) {
 	op := &h.Ops[rapid.IntRange(0, len(h.Ops)-1).Draw(t, "spoilt")]
 	switch rapid.IntRange(0, 9).Draw(t, "how") {
@@ -254,7 +252,7 @@ func listed(h history.History) string {
 	return text.String()
 }
 
-// wrote is an append of ids that was told a version, or err.
+// wrote returns an append of ids whose result is a version, or err.
 func wrote(client int, from, to int64, e store.Expected, version uint64, err error, ids ...string) history.Op {
 	return history.Op{
 		Client: client, Call: from, Return: to, Stream: account, Expected: e, IDs: ids,
@@ -262,7 +260,7 @@ func wrote(client int, from, to int64, e store.Expected, version uint64, err err
 	}
 }
 
-// read is a read of the whole stream.
+// read returns a read of the whole stream.
 func read(client int, from, to int64, ids ...string) history.Op {
 	op := (&answered{ids: ids}).do(history.Op{Stream: account})
 	op.Client, op.Call, op.Return = client, from, to
@@ -277,8 +275,8 @@ func duplicate(version uint64, id string) error {
 	return &store.DuplicateError{Stream: account, EventID: id, In: account, Version: version}
 }
 
-// TestCheckSays checks what is said of histories that are broken in each way
-// that there is: why, and the calls that contradict each other.
+// TestCheckSays checks the error for each kind of broken history: the reason, and the
+// calls that contradict each other.
 func TestCheckSays(t *testing.T) {
 	t.Parallel()
 	a, b := wrote(0, 1, 2, store.NoStream, 1, nil, "a"), wrote(1, 3, 4, store.Exactly(1), 2, nil, "b")
@@ -294,7 +292,7 @@ func TestCheckSays(t *testing.T) {
 		want  []string
 	}{
 		"a stale read": {final: "ab", do: []history.Op{a, wrote(1, 3, 9, store.Exactly(1), 2, nil, "b"), read(2, 5, 6, "a", "b"), read(3, 7, 8, "a")}, want: []string{
-			"the first call was over before the second began", "     5-6    C reads from 0: head 2", "     7-8    D reads from 0: head 1",
+			"the first call ended before the second began", "     5-6    C reads from 0: head 2", "     7-8    D reads from 0: head 1",
 			"between them:", "     3-9    B appends 1 at version 1: version 2",
 		}},
 		"a read of the future": {final: "a", do: []history.Op{wrote(0, 3, 4, store.NoStream, 1, nil, "a"), read(1, 1, 2, "a")}, want: []string{
@@ -304,73 +302,73 @@ func TestCheckSays(t *testing.T) {
 			"the first call", "3-4    B appends", "5-6    C appends 1 at no stream: conflict, version 1",
 		}},
 		"a conflict for nothing": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Exactly(2), 0, conflict(store.Exactly(2), 2), "c")}, want: []string{
-			"a conflict with version 2, which was expected", "C appends",
+			"a conflict with version 2, which is the expected version", "C appends",
 		}},
 		"a conflict in place of a replay": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.NoStream, 0, conflict(store.NoStream, 2), "a")}, want: []string{
-			`although event "a" was version 1 then`, "C appends", "A appends",
+			`although event "a" was already version 1`, "C appends", "A appends",
 		}},
-		"a refusal that is recorded": {final: "ab", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 0, conflict(store.NoStream, 1), "b")}, want: []string{
-			`version 2 is event "b", and no append can have made it`, "B appends",
+		"a refused append that is recorded": {final: "ab", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 0, conflict(store.NoStream, 1), "b")}, want: []string{
+			`version 2 is event "b", but no append can have made it`, "B appends",
 		}},
-		"an append that is lost": {final: "a", do: []history.Op{a, b}, want: []string{
-			"1 events were appended up to version 2, and in the end there are 1", "B appends",
+		"a lost append": {final: "a", do: []history.Op{a, b}, want: []string{
+			"1 events were appended up to version 2, but in the end there are 1", "B appends",
 		}},
-		"an append elsewhere": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 2, nil, "c")}, want: []string{
-			`event "c" was appended as version 2, and in the end that is "b"`, "C appends", "B appends",
+		"an append at another version": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 2, nil, "c")}, want: []string{
+			`event "c" was appended as version 2, but in the end that is "b"`, "C appends", "B appends",
 		}},
 		"an append that expected another version": {final: "ab", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 2, nil, "b")}, want: []string{
 			"an append that expected no stream was made at version 1", "B appends", "A appends",
 		}},
 		"an unknown append that expected another version": {final: "ba", do: []history.Op{wrote(1, 1, 9, store.Any, 1, nil, "b"), lost(store.NoStream, "a")}, want: []string{
-			`version 2 is event "a", and no append can have made it`, "A appends",
+			`version 2 is event "a", but no append can have made it`, "A appends",
 		}},
-		"an append before it began": {final: "ab", do: []history.Op{wrote(1, 5, 6, store.Any, 1, nil, "a"), wrote(0, 1, 2, store.Any, 2, nil, "b")}, want: []string{
+		"an append that took effect before it began": {final: "ab", do: []history.Op{wrote(1, 5, 6, store.Any, 1, nil, "a"), wrote(0, 1, 2, store.Any, 2, nil, "b")}, want: []string{
 			"the first call", "1-2    A appends", "5-6    B appends",
 		}},
-		"two appends in one place": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 1, nil, "a")}, want: []string{
+		"two appends at one version": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.NoStream, 1, nil, "a")}, want: []string{
 			"two appends made version 1", "B appends", "A appends",
 		}},
-		"an event twice":     {final: "aa", do: []history.Op{a}, want: []string{`versions 1 and 2 are the same event "a"`}},
-		"an event of nobody": {final: "ab", do: []history.Op{a}, want: []string{`version 2 is event "b", and no append can have made it`}},
+		"the same event twice":          {final: "aa", do: []history.Op{a}, want: []string{`versions 1 and 2 are the same event "a"`}},
+		"an event that nobody appended": {final: "ab", do: []history.Op{a}, want: []string{`version 2 is event "b", but no append can have made it`}},
 		"half a batch": {final: "a", do: []history.Op{lost(store.Any, "a", "b")}, want: []string{
-			`version 1 is event "a", and no append can have made it`, "A appends 2",
+			`version 1 is event "a", but no append can have made it`, "A appends 2",
 		}},
-		"half a batch seen": {final: "ab", do: []history.Op{wrote(0, 1, 8, store.Any, 2, nil, "a", "b"), read(1, 3, 4, "a")}, want: []string{
-			"a call was told of version 1, which is amid a batch that ends at 2", "B reads", "A appends 2",
+		"half a batch read": {final: "ab", do: []history.Op{wrote(0, 1, 8, store.Any, 2, nil, "a", "b"), read(1, 3, 4, "a")}, want: []string{
+			"a call returned version 1, which is inside a batch that ends at 2", "B reads", "A appends 2",
 		}},
-		"a version that was taken back": {final: "a", do: []history.Op{a, read(1, 3, 4, "a", "b")}, want: []string{
-			"a call was told of version 2, and in the end there are 1", "B reads",
+		"a version that disappeared": {final: "a", do: []history.Op{a, read(1, 3, 4, "a", "b")}, want: []string{
+			"a call returned version 2, but in the end there are only 1", "B reads",
 		}},
 		"an event that changed": {final: "ab", do: []history.Op{a, b, read(2, 5, 6, "a", "c")}, want: []string{
-			`version 2 is event "c" for a read, and in the end it is "b"`, "C reads", "B appends",
+			`version 2 is event "c" for a read, but in the end it is "b"`, "C reads", "B appends",
 		}},
 		"a page with a hole": {final: "ab", do: []history.Op{a, b, page(func(p *store.Page) { p.Events = p.Events[1:] })}, want: []string{
-			"a page is not what was asked for", "C reads",
+			"a page does not match its options", "C reads",
 		}},
-		"a replay before": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), func() history.Op {
+		"a replay before the append": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), func() history.Op {
 			op := wrote(1, 1, 2, store.Any, 1, nil, "a")
 			op.Appended.Replayed = true
 			return op
 		}()}, want: []string{"the first call", "1-2    B appends 1 at any version: version 1, replayed", "3-4    A"}},
-		"a duplicate of nothing": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
-			`"b" was refused as a duplicate of version 2, which it is not`, "B appends",
+		"a duplicate of an unused id": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(2, "b"), "b")}, want: []string{
+			`"b" was refused as a duplicate of version 2, which is another event`, "B appends",
 		}},
 		"a duplicate of another version": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(2, "a"), "a", "c")}, want: []string{
-			`"a" was refused as a duplicate of version 2, which it is not`, "C appends",
+			`"a" was refused as a duplicate of version 2, which is another event`, "C appends",
 		}},
-		"a duplicate of what was not appended": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(1, "a"), "c")}, want: []string{
-			`"a" was refused as a duplicate of version 1, which it is not`, "C appends",
+		"a duplicate of an event that was not appended": {final: "ab", do: []history.Op{a, b, wrote(2, 5, 6, store.Any, 0, duplicate(1, "a"), "c")}, want: []string{
+			`"a" was refused as a duplicate of version 1, which is another event`, "C appends",
 		}},
 		"a duplicate of version 0": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 0, duplicate(0, "c"), "c")}, want: []string{
-			`"c" was refused as a duplicate of version 0, which it is not`, "B appends",
+			`"c" was refused as a duplicate of version 0, which is another event`, "B appends",
 		}},
 		"more events than versions": {final: "a", do: []history.Op{a, wrote(1, 3, 4, store.Any, 1, nil, "a", "c")}, want: []string{
-			"2 events were appended up to version 1, and in the end there are 1", "B appends",
+			"2 events were appended up to version 1, but in the end there are 1", "B appends",
 		}},
-		"a duplicate before": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
+		"a duplicate before the append": {final: "a", do: []history.Op{wrote(0, 3, 4, store.Any, 1, nil, "a"), wrote(1, 1, 2, store.Any, 0, duplicate(1, "a"), "a")}, want: []string{
 			"the first call", "1-2    B appends 1 at any version: duplicate of version 1", "3-4    A",
 		}},
-		"a call backward": {do: []history.Op{read(0, 7, 5)}, want: []string{"a call ended before it began", "7-5    A reads"}},
+		"a call that ends before it begins": {do: []history.Op{read(0, 7, 5)}, want: []string{"a call ended before it began", "7-5    A reads"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -395,8 +393,8 @@ func TestCheckSays(t *testing.T) {
 	}
 }
 
-// TestRecorder checks that what clients do at once on a true store, with lost and
-// late answers, is recorded as a history that is linearizable.
+// TestRecorder checks that concurrent calls on a real store, with lost and late
+// results, are recorded as a linearizable history.
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -435,6 +433,6 @@ func TestRecorder(t *testing.T) {
 		}
 	}
 	if unknown == 0 || len(h.Final) == 0 || len(h.Ops) < 800 {
-		t.Errorf("%d of %d calls are unknown, and there are %d events: that tests nothing", unknown, len(h.Ops), len(h.Final))
+		t.Errorf("%d of %d calls are unknown, and there are %d events: this tests nothing", unknown, len(h.Ops), len(h.Final))
 	}
 }

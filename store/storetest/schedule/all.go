@@ -4,50 +4,52 @@ import (
 	"slices"
 )
 
-// explorer chooses the steps of one schedule after the other, depth first, and leaves out
-// what is another schedule in another order.
+// explorer chooses the steps of one schedule after another, depth first, and skips
+// schedules that equal an earlier one in a different order.
 //
-// Two steps of clients that share no memory can change places if neither changes a store:
-// both only read (an append that is refused does no more), or one reads and the other is an
-// append that comes later. Schedules that become each other in this way are one class, and
-// sleep sets (Godefroid, Partial-Order Methods for the Verification of Concurrent Systems,
-// 1996, chapter 5) leave one of each: when all schedules after step a of a node have been
-// tried, then those after the next step b need not begin with steps that can change places
-// with a, followed by a: they equal a schedule that begins with a, and all of these were
-// tried. So a sleeps after b, until a step that it cannot change places with.
+// Two steps of clients that share no memory commute if neither changes a store: both
+// only read (a refused append does no more), or one reads and the other is an append
+// that lands later. Schedules that differ only in the order of commuting steps form one
+// class. Sleep sets (Godefroid, Partial-Order Methods for the Verification of
+// Concurrent Systems, 1996, chapter 5) leave one schedule of each class. When all
+// schedules that begin with step a of a node have been tried, a schedule that begins
+// with the next step b, continues with steps that commute with a, and then takes a,
+// equals a schedule that begins with a, which has been tried. So a sleeps after b,
+// until a step that does not commute with it.
 //
-// Of clients that are alike, those that have done nothing yet are the same, and only the
-// first of them can begin. A schedule in which another begins is one in which the first
-// does, with other names. This and the sleep sets do not leave out each other's
-// representatives: what is asleep was tried in the node where it fell asleep, so the
-// clients alike before its own had begun by then, and the schedule for which the one at
-// hand is left out is not one in which a later of them begins before.
+// Clients that are alike and have done nothing yet are interchangeable, so only the
+// first of them may begin. A schedule in which another one begins is the same, with
+// other names, as one in which the first one begins. This rule and the sleep sets do
+// not remove each other's representatives. A sleeping step was tried in the node where
+// it fell asleep, so the alike clients before its own had begun by then. Therefore the
+// schedule in whose favor the current one is skipped does not let a later one of these
+// clients begin first.
 type explorer struct {
-	path    []*node // of the schedule at hand
-	repeats bool    // it is another one in another order, beyond the path
+	path    []*node // the path of the current schedule
+	repeats bool    // beyond the path, it equals another schedule in a different order
 }
 
-// chooser returns which of the options the next step of s is.
+// chooser returns the index of the option that is the next step of s.
 type chooser func(s *Sim, options []option) int
 
-// node is a point of a schedule where there are options.
+// node is a point of a schedule with several options.
 type node struct {
 	options []move
-	at      int    // which is taken
-	asleep  []done // need not be taken
+	at      int    // the index of the chosen option
+	asleep  []done // steps that need not be taken
 }
 
-// move names an option; it is of nobody's call if client is −1.
+// move identifies an option; client is −1 if it belongs to no call.
 type move struct {
 	client int
-	call   int // which of this client's
+	call   int // number of the call among the client's calls
 	does   string
 }
 
-// done is a step that was taken, with what came of it.
+// done is a step that was taken, and its effect.
 type done struct {
 	move
-	group  int // of clients that share memory; -1: of nobody, or all
+	group  int // the clients that share memory with this one; -1 for none, or all
 	effect effect
 }
 
@@ -55,19 +57,19 @@ type done struct {
 type effect int
 
 const (
-	reads     effect = iota // or is refused, or is down
-	postpones               // an append
-	changes                 // the stores, or the time
+	reads     effect = iota // also of a call that is refused or down
+	postpones               // of an append that lands later
+	changes                 // changes the stores, or the time
 )
 
-// commutes reports whether d and o, one after the other, are the same as o and d.
+// commutes reports whether d followed by o has the same effect as o followed by d.
 func (d done) commutes(o done) bool {
 	return d.group >= 0 && o.group >= 0 && d.group != o.group &&
 		(d.effect == reads && o.effect != changes || o.effect == reads && d.effect != changes)
 }
 
-// choose is the chooser of the schedule at hand: it takes the path again, and goes on
-// with the first option that is not asleep.
+// choose is the chooser of the current schedule: it follows the path again, and then
+// takes the first option that is not asleep.
 func (x *explorer) choose(s *Sim, options []option) int {
 	depth := len(s.taken)
 	if depth < len(x.path) {
@@ -95,8 +97,8 @@ func (x *explorer) choose(s *Sim, options []option) int {
 	return n.at
 }
 
-// next makes the path that of the next schedule after s; it is false if there is none.
-// A scenario that did not do the same again can have ended before the path did.
+// next changes the path to that of the schedule after s; it returns false if there is
+// none. A scenario that behaves differently each time can end before the path does.
 func (x *explorer) next(s *Sim) bool {
 	x.repeats = false
 	x.path = x.path[:min(len(x.path), len(s.taken))]
@@ -112,7 +114,7 @@ func (x *explorer) next(s *Sim) bool {
 	return false
 }
 
-// wake takes the first option from the given one on that is not asleep, if any.
+// wake selects the first option at or after from that is not asleep, if there is one.
 func (n *node) wake(from int) bool {
 	for i := from; i < len(n.options); i++ {
 		if !slices.ContainsFunc(n.asleep, func(d done) bool { return d.move == n.options[i] }) {

@@ -16,18 +16,18 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// program is what a client does: a letter for each step.
+// program is what a client does: one letter for each step.
 type program string
 
-// actions are what programs are made of: a read, an append to what was read, to
-// anything, and to an empty stream; to see whether the others of this process have read,
-// and to wait.
+// actions are the letters of programs: a read, an append at the version that was read,
+// an append at any version, an append to an empty stream, a check whether others of the
+// same process have read, and a wait.
 const actions = "rxaemw"
 
-// plan is a scenario of small programs, those of each process.
+// plan is a scenario of small programs, grouped by process.
 type plan struct {
 	Processes [][]program
-	Alike     int // clients of the first program, instead
+	Alike     int // number of clients that run the first program, instead
 	Streams   int
 	Limits    schedule.Limits
 }
@@ -52,7 +52,7 @@ func drawPlan(t *rapid.T) plan {
 	return p
 }
 
-// outcomes returns what can come of p, and of how many schedules.
+// outcomes returns the possible outcomes of p, and the number of schedules.
 func (p plan) outcomes(t *testing.T, explore func(*testing.T, schedule.Limits, func(*schedule.Sim)) (int, error)) (map[string]bool, int) {
 	t.Helper()
 	all := map[string]bool{}
@@ -79,7 +79,7 @@ func (p plan) outcomes(t *testing.T, explore func(*testing.T, schedule.Limits, f
 	return all, n
 }
 
-// play is a schedule of a plan, with what each client has seen.
+// play is one schedule of a plan, with everything that each client has seen.
 type play struct {
 	plan
 	sim   *schedule.Sim
@@ -92,8 +92,8 @@ func (r *play) stream(i int) store.Stream {
 	return store.Stream{Type: "T", ID: strconv.Itoa(i % r.Streams)}
 }
 
-// client runs program. What it sees is what its calls return, and what there really is
-// when they do; memory counts the reads of a process.
+// client runs program. It sees the results of its calls, and the real state when they
+// return; memory counts the reads of a process.
 func (r *play) client(program program, memory *int) func(context.Context) {
 	return func(ctx context.Context) {
 		name, seen := string(rune('A'+len(r.seen))), &strings.Builder{}
@@ -101,7 +101,7 @@ func (r *play) client(program program, memory *int) func(context.Context) {
 		ctx, end := r.sim.Patience(ctx)
 		defer end()
 		start, head, pause := time.Now(), uint64(0), time.Second
-		if r.Alike == 0 { // those that share memory must not go on at the same time
+		if r.Alike == 0 { // clients that share memory must not run at the same time
 			pause *= time.Duration(len(r.seen))
 		}
 		for i, action := range program {
@@ -129,8 +129,8 @@ func (r *play) client(program program, memory *int) func(context.Context) {
 	}
 }
 
-// outcome is what each client has seen, and the streams in the end: with the names of
-// clients that are alike such that it is least.
+// outcome returns what each client has seen, and the final streams. For clients that
+// are alike, it picks the naming that gives the smallest text.
 func (r *play) outcome() string {
 	var text strings.Builder
 	for i := range r.Streams {
@@ -165,8 +165,8 @@ func namings(n int) []*strings.Replacer {
 	return names
 }
 
-// TestExploreLeavesOut checks that what is left out of all schedules makes no difference:
-// whatever comes of one of them comes of one that is tried.
+// TestExploreLeavesOut checks that skipped schedules make no difference: every outcome
+// of all schedules is also an outcome of a schedule that is tried.
 func TestExploreLeavesOut(t *testing.T) {
 	t.Parallel()
 	every, tried := 0, 0
@@ -176,7 +176,7 @@ func TestExploreLeavesOut(t *testing.T) {
 		some, m := p.outcomes(t, schedule.Explore)
 		for outcome := range all {
 			if !some[outcome] {
-				r.Fatalf("of %d schedules, the %d that are tried do not come to\n%s", n, m, outcome)
+				r.Fatalf("of %d schedules, none of the %d that are tried has the outcome\n%s", n, m, outcome)
 			}
 		}
 		every, tried = every+n, tried+m

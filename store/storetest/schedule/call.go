@@ -8,10 +8,10 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// Call waits for the turn of the client of ctx and calls do. Use it for a call of something
-// other than a store, such as the sending of a message. The call may be [faults.Down],
-// which does not call do, or [faults.Lost], which calls do and loses its answer. The text
-// what appears in the story, such as "sends the invoice".
+// Call waits for the turn of the client of ctx and calls do. Use it for a call to
+// something other than a store, such as sending a message. The call may be
+// [faults.Down], which does not call do, or [faults.Lost], which calls do and loses its
+// result. The text what appears in the story, such as "sends the invoice".
 func (s *Sim) Call(ctx context.Context, what string, do func() error) error {
 	fault, err := s.turn(ctx, calling)
 	if err != nil {
@@ -41,7 +41,7 @@ var _ faults.Updater[int] = (*Target[int])(nil)
 
 // AddTarget returns target as a store whose transactions wait for their turn. A
 // transaction may be [faults.Down], [faults.Undone] or [faults.Lost]. Transactions that
-// scene makes do not wait. Other calls of the store wait only if they go through
+// scene itself runs do not wait. Other calls of the store wait only if they go through
 // [Sim.Store].
 func AddTarget[T any](s *Sim, target faults.Updater[T]) *Target[T] {
 	f := faults.Wrap(nil, 1, faults.Rate{})
@@ -70,22 +70,22 @@ func (t *Target[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return err
 }
 
-// open counts the transactions that are under way.
+// open adds n to the number of running transactions.
 func (s *Sim) open(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened += n
 }
 
-// change says that the step at hand has changed something.
+// change records that the current step has changed something.
 func (s *Sim) change() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changed = true
 }
 
-// tell adds a line for a call that is not recorded. It says what the fault was, for what
-// the caller is told may be the same for several.
+// tell adds a line for a call that is not recorded. It includes the fault, because
+// different faults can have the same result for the caller.
 func (s *Sim) tell(ctx context.Context, what string, fault faults.Fault, err error) {
 	text := what
 	switch {

@@ -13,16 +13,16 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// counter counts the events 1 to 3 into a document, each once, whoever else does so: the
-// checkpoint says which it has. It has a bug.
+// counter counts the events 1 to 3 in a document, each once, even if others do so too;
+// the checkpoint says how far it has come. It has at most one bug.
 type counter struct {
 	bug    string
 	target faults.Updater[*memory.Tx]
-	at     store.Checkpoint // as it is remembered
-	known  bool             // whether it is
+	at     store.Checkpoint // the remembered checkpoint
+	known  bool             // whether at is set
 }
 
-var errBehind = errors.New("another one was faster")
+var errBehind = errors.New("another counter got there first")
 
 func (c *counter) run(ctx context.Context) error {
 	for attempts := range 20 {
@@ -41,7 +41,7 @@ func (c *counter) run(ctx context.Context) error {
 	return nil
 }
 
-// next counts one event more; it reports whether there are no more.
+// next counts one more event; it reports whether there are no more.
 func (c *counter) next(ctx context.Context) (done bool, err error) {
 	next := c.at
 	err = c.target.Update(ctx, func(tx *memory.Tx) error {
@@ -70,7 +70,7 @@ func (c *counter) next(ctx context.Context) (done bool, err error) {
 		return tx.SaveDocuments([]store.Document{{Kind: "count", ID: "all", Data: append(docs[0].Data, 'x')}})
 	})
 	if err != nil && c.bug == "remembered before the commit" {
-		return false, nil // it goes on with what it remembers
+		return false, nil // it continues with what it remembers
 	}
 	if err == nil {
 		c.at = next
@@ -78,7 +78,7 @@ func (c *counter) next(ctx context.Context) (done bool, err error) {
 	return done, err
 }
 
-// counters is a scenario of n counters. What a checkpoint and a document say in the end
+// counters is a scenario of n counters. At the end, the checkpoint and the document
 // must agree.
 func counters(n int, bug string) func(s *schedule.Sim) {
 	return func(s *schedule.Sim) {
@@ -98,7 +98,7 @@ func counters(n int, bug string) func(s *schedule.Sim) {
 	}
 }
 
-// TestExploreTransactions checks that a reader which is right is so in every schedule, and
+// TestExploreTransactions checks that a correct reader passes in every schedule, and
 // that each bug is found with as few faults as it needs.
 func TestExploreTransactions(t *testing.T) {
 	t.Parallel()
@@ -106,13 +106,13 @@ func TestExploreTransactions(t *testing.T) {
 		bug     string
 		clients int
 		limits  schedule.Limits
-		want    string // in what is said of the first schedule that fails
+		want    string // part of the message about the first schedule that fails
 	}{
-		"right alone":           {"", 1, schedule.Limits{Faults: 3}, ""},
-		"right beside another":  {"", 2, schedule.Limits{Faults: 1}, ""},
-		"conflict ignored":      {"a conflict is ignored", 2, schedule.Limits{}, "counted"},
-		"remembered too early":  {"remembered before the commit", 1, schedule.Limits{Faults: 1, Kinds: []faults.Fault{faults.Undone}}, "A updates: undone"},
-		"answer taken for none": {"the checkpoint is not read again", 1, schedule.Limits{Faults: 1, Kinds: []faults.Fault{faults.Lost}}, "A updates: lost"},
+		"right alone":                 {"", 1, schedule.Limits{Faults: 3}, ""},
+		"correct next to another one": {"", 2, schedule.Limits{Faults: 1}, ""},
+		"conflict ignored":            {"a conflict is ignored", 2, schedule.Limits{}, "counted"},
+		"remembered too early":        {"remembered before the commit", 1, schedule.Limits{Faults: 1, Kinds: []faults.Fault{faults.Undone}}, "A updates: undone"},
+		"answer taken for none":       {"the checkpoint is not read again", 1, schedule.Limits{Faults: 1, Kinds: []faults.Fault{faults.Lost}}, "A updates: lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,8 +128,8 @@ func TestExploreTransactions(t *testing.T) {
 	}
 }
 
-// TestExploreTransactionsLeavesNothingOut checks that what Explore tries has the same
-// outcomes as every schedule.
+// TestExploreTransactionsLeavesNothingOut checks that Explore finds the same outcomes
+// as every schedule.
 func TestExploreTransactionsLeavesNothingOut(t *testing.T) {
 	t.Parallel()
 	limits := schedule.Limits{Faults: 1}
@@ -170,14 +170,15 @@ func TestExploreTransactionsLeavesNothingOut(t *testing.T) {
 	few, n := outcomes(schedule.Explore)
 	every, most := outcomes(schedule.ExploreEvery)
 	if len(few) != len(every) || len(few) < 10 {
-		t.Errorf("Explore finds %d outcomes in %d schedules, and there are %d in %d", len(few), n, len(every), most)
+		t.Errorf("Explore finds %d outcomes in %d schedules, but there are %d in %d", len(few), n, len(every), most)
 	}
 	if n >= most {
-		t.Errorf("Explore tries %d schedules of %d: it leaves out none", n, most)
+		t.Errorf("Explore tries %d schedules of %d: it skips none", n, most)
 	}
 }
 
-// TestCall checks that a message may be sent twice or not at all, and what is told of it.
+// TestCall checks that a message may be sent twice or not at all, and what the story
+// says about it.
 func TestCall(t *testing.T) {
 	t.Parallel()
 	outcomes := map[int]bool{}

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// Two clients look whether there is an account before they open it. That is not enough, and
-// the test says why:
+// Two clients check whether there is an account before they open it. That is not
+// enough, and the test shows why:
 //
 //	schedule 2: opened 2 times, <nil>
 //	   1  A reads from 0: head 0

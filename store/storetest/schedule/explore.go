@@ -1,5 +1,5 @@
-// Package schedule runs a scenario with several clients under many schedules: under every
-// order of their calls and every fault, or under random ones.
+// Package schedule runs a scenario with several clients under many schedules: under
+// every order of their calls and every fault, or under random ones.
 package schedule
 
 import (
@@ -17,20 +17,20 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// Limits bounds a search. The zero Limits searches without faults.
+// Limits limits a search. The zero Limits searches without faults.
 type Limits struct {
-	// Faults is the largest number of faults in one schedule.
+	// Faults is the maximum number of faults in one schedule.
 	Faults int
-	// Kinds says which faults are tried: [faults.Down] for any call, [faults.Lost]
-	// for a call that changes something, [faults.Late] for an append, and
-	// [faults.Undone] for a transaction. Nil is all of them. Fewer kinds mean fewer
-	// schedules.
+	// Kinds lists the faults to try: [faults.Down] for any call, [faults.Lost] for a call
+	// that changes something, [faults.Late] for an append, and [faults.Undone] for a
+	// transaction. Nil means all of them. Fewer kinds mean fewer schedules.
 	Kinds []faults.Fault
-	// Schedules is the largest number of schedules to run. Zero is all of them for
+	// Schedules is the maximum number of schedules to run. Zero means all of them for
 	// [Explore], and 100 for [Simulate].
 	Schedules int
-	// Seed is the seed of the first schedule of Simulate. Each further schedule
-	// adds one. Zero takes the flag -rapid.seed, or a random seed without it.
+	// Seed is the seed of the first schedule of Simulate. Each further schedule adds one.
+	// Zero means the value of the flag -rapid.seed, or a random seed if the flag is not
+	// set.
 	Seed uint64
 
 	every bool // also run schedules that no client can tell from an earlier one
@@ -46,12 +46,13 @@ func (l Limits) kinds() []faults.Fault {
 // Explore runs a scenario under every schedule: every order of the calls that its
 // clients make, and every fault at every call. It tries only one of several orders that
 // no client can tell apart; see [Sim.Client] and [Sim.Alike]. It returns the number of
-// schedules, and the first one that fails as an error, made as short as possible.
+// schedules. If a schedule fails, it returns the first one that fails as an error, made
+// as short as possible.
 //
-// Explore calls scene once for each schedule to set the scenario up. Scene must do the
-// same each time, and take what is random from [Sim.Random]. The scenario runs in a
-// bubble of testing/synctest, where time passes only while all goroutines wait. Nobody
-// may hold a mutex around a call.
+// Explore calls scene once for each schedule to set up the scenario. Scene must do the
+// same each time, and take random numbers only from [Sim.Random]. The scenario runs in
+// a bubble of testing/synctest, where time passes only while all goroutines wait. No
+// client may hold a mutex during a call.
 //
 // A schedule fails if the scenario calls Errorf or Fatalf of the Sim, or if the history
 // of a stream is not linearizable (see [history.Check]).
@@ -73,9 +74,9 @@ func Explore(t *testing.T, limits Limits, scene func(s *Sim)) (schedules int, er
 	return schedules, nil
 }
 
-// Simulate runs a scenario under random schedules. It returns the first one that fails as
-// an error, which names its seed. To see that schedule again, pass the seed as the flag
-// -rapid.seed, as with pgregory.net/rapid, or as Limits.Seed.
+// Simulate runs a scenario under random schedules. It returns the first one that fails
+// as an error, which contains its seed. To see that schedule again, pass the seed as
+// the flag -rapid.seed, as with pgregory.net/rapid, or as Limits.Seed.
 func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 	t.Helper()
 	seed, most := limits.Seed, uint64(100)
@@ -90,21 +91,21 @@ func Simulate(t *testing.T, limits Limits, scene func(s *Sim)) error {
 		s := simulate(t, limits, func(_ *Sim, options []option) int { return random.IntN(len(options)) }, seed, scene)
 		if s.failed() {
 			s = shrink(t, limits, s, scene)
-			return fmt.Errorf("schedule of seed %d (again: -rapid.seed=%[1]d): %s", seed, s.report())
+			return fmt.Errorf("schedule of seed %d (to repeat: -rapid.seed=%[1]d): %s", seed, s.report())
 		}
 	}
 	return nil
 }
 
-// flagSeed returns what the flag -rapid.seed says: zero if it is not given.
+// flagSeed returns the value of the flag -rapid.seed, or zero if it is not set.
 func flagSeed() (seed uint64) {
 	if f := flag.Lookup("rapid.seed"); f != nil {
-		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) // a number: flag has checked it
+		seed, _ = strconv.ParseUint(f.Value.String(), 10, 64) // package flag has checked that it is a number
 	}
 	return seed
 }
 
-// replay chooses what choices say, and then always the first option.
+// replay follows choices, and then always takes the first option.
 func replay(choices []int) chooser {
 	return func(s *Sim, options []option) int {
 		if step := len(s.taken); step < len(choices) {
@@ -122,8 +123,8 @@ func chosen(s *Sim) []int {
 	return choices
 }
 
-// shrink returns a simulation that fails like that of s, with fewer steps and
-// faults, as long as it finds one.
+// shrink looks for simulations that fail like s with fewer steps and faults, and
+// returns the simplest.
 func shrink(t *testing.T, limits Limits, s *Sim, scene func(s *Sim)) *Sim {
 	t.Helper()
 	const tries = 500
@@ -155,8 +156,8 @@ func shrink(t *testing.T, limits Limits, s *Sim, scene func(s *Sim)) *Sim {
 	return s
 }
 
-// simpler reports whether s is easier to read than o: it has fewer faults, or
-// fewer steps, or keeps nearer to the first options.
+// simpler reports whether s is easier to read than o: it has fewer faults, or fewer
+// steps, or stays closer to the first options.
 func (s *Sim) simpler(o *Sim) bool {
 	key := func(s *Sim) []int {
 		sum := 0
@@ -174,7 +175,7 @@ func simulate(t *testing.T, limits Limits, choose chooser, seed uint64, scene fu
 	s := &Sim{choose: choose, limits: limits, left: limits.Faults, seed: seed, random: rand.New(rand.NewPCG(seed, 2))}
 	synctest.Test(t, func(*testing.T) {
 		done := make(chan struct{})
-		go func() { // which Fatalf ends
+		go func() { // Fatalf ends this goroutine
 			defer close(done)
 			s.play(scene)
 		}()
@@ -190,7 +191,7 @@ func (s *Sim) report() string {
 	return strings.Join(s.failures, "\n") + "\n" + s.Story()
 }
 
-// Helper does nothing. It makes a Sim usable where a testing.TB is.
+// Helper does nothing. It lets you use a Sim in place of a testing.TB.
 func (*Sim) Helper() {}
 
 // Errorf reports that this schedule fails.

@@ -20,8 +20,8 @@ import (
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
 
-// adder adds an event to the account, as a runner does: it reads the version,
-// appends at it, and tries again after a conflict or without an answer.
+// adder adds an event to the account as a runner does: it reads the version, appends at
+// that version, and retries after a conflict or an error without a definite outcome.
 func adder(st store.Store, bug string) func(ctx context.Context) error {
 	id := store.NewID()
 	return func(ctx context.Context) error {
@@ -48,8 +48,8 @@ func adder(st store.Store, bug string) func(ctx context.Context) error {
 	}
 }
 
-// adders is a scenario of n clients, each of which adds one event to what open
-// returns.
+// adders is a scenario of n clients, each of which adds one event to the store from
+// open.
 func adders(n int, open func() store.Store, bug string) func(s *schedule.Sim) {
 	return func(s *schedule.Sim) {
 		inner := open()
@@ -62,7 +62,7 @@ func adders(n int, open func() store.Store, bug string) func(s *schedule.Sim) {
 		})
 		s.Then(func() {
 			if page, err := inner.Read(context.Background(), account, store.ReadOptions{}); err != nil || page.Head != uint64(n) {
-				s.Errorf("there are %d events of %d clients, %v", page.Head, n, err)
+				s.Errorf("%d events from %d clients, %v", page.Head, n, err)
 			}
 		})
 	}
@@ -70,7 +70,7 @@ func adders(n int, open func() store.Store, bug string) func(s *schedule.Sim) {
 
 func openMemory() store.Store { return memory.New() }
 
-// TestExplore counts schedules. TestExploreLeavesOut says that these are enough.
+// TestExplore counts schedules. TestExploreLeavesOut shows that these are enough.
 func TestExplore(t *testing.T) {
 	t.Parallel()
 	lost := []faults.Fault{faults.Lost}
@@ -79,7 +79,7 @@ func TestExplore(t *testing.T) {
 		kinds                 []faults.Fault
 	}{
 		{1, 0, 1, nil},
-		{1, 1, 7, nil}, // no fault, two down, lost, and late, which lands before the next read, after it, or in the end
+		{1, 1, 7, nil}, // no fault, two down, lost, and late, which lands before the next read, after it, or at the end
 		{2, 0, 3, nil},
 		{2, 1, 17, lost},
 		{2, 1, 94, nil},
@@ -103,7 +103,7 @@ func TestExplore(t *testing.T) {
 	}
 }
 
-// wrong is a store that is wrong in one way.
+// wrong is a store with one bug.
 type wrong struct {
 	store.Store
 	bug  string
@@ -128,8 +128,8 @@ func (w *wrong) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	return page, err
 }
 
-// TestExploreFinds checks that what is wrong with a store or its clients is found,
-// both in all schedules and in random ones, and shown in few lines.
+// TestExploreFinds checks that bugs in a store or its clients are found, both in all
+// schedules and in random ones, and are shown in few lines.
 func TestExploreFinds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -138,10 +138,10 @@ func TestExploreFinds(t *testing.T) {
 		says          string
 	}{
 		{"writes at any version", "", 0, "an append that expected no stream was made at version 1"},
-		{"forgets what it wrote", "", 0, "1 events were appended up to version 1, and in the end there are 0"},
-		{"reads stale pages", "", 0, "the first call was over before the second began"},
-		{"", "new ids", 1, "there are 3 events of 2 clients"},
-		{"", "no second read", 1, "there are 1 events of 2 clients"},
+		{"forgets what it wrote", "", 0, "1 events were appended up to version 1, but in the end there are 0"},
+		{"reads stale pages", "", 0, "the first call ended before the second began"},
+		{"", "new ids", 1, "3 events from 2 clients"},
+		{"", "no second read", 1, "1 events from 2 clients"},
 	} {
 		t.Run(tt.store+tt.client, func(t *testing.T) {
 			t.Parallel()
@@ -162,14 +162,14 @@ func TestExploreFinds(t *testing.T) {
 				}
 			}
 			if again := schedule.Simulate(t, limits, scene); again.Error() != simulated.Error() {
-				t.Errorf("the same seed says first\n%v\nand then\n%v", simulated, again)
+				t.Errorf("the same seed first gives\n%v\nand then\n%v", simulated, again)
 			}
 		})
 	}
 }
 
-// TestSimulateSeeds checks that a schedule is that of its seed: the numbers in the
-// scene too.
+// TestSimulateSeeds checks that the seed determines the schedule, including the random
+// numbers of the scene.
 func TestSimulateSeeds(t *testing.T) {
 	t.Parallel()
 	stories := func(limits schedule.Limits) (all []string) {
@@ -193,7 +193,7 @@ func TestSimulateSeeds(t *testing.T) {
 	}
 }
 
-// TestSimulateAgain checks that the flag which a failure names shows the same one.
+// TestSimulateAgain checks that the flag that a failure names repeats the same failure.
 //
 //nolint:paralleltest // it changes a flag
 func TestSimulateAgain(t *testing.T) {
@@ -201,11 +201,11 @@ func TestSimulateAgain(t *testing.T) {
 	limits := schedule.Limits{Faults: 2}
 	first := schedule.Simulate(t, limits, scene)
 	if first == nil {
-		t.Fatal("Simulate has found nothing in 100 schedules")
+		t.Fatal("Simulate found nothing in 100 schedules")
 	}
 	again := regexp.MustCompile(`-(rapid\.seed)=(\d+)`).FindStringSubmatch(first.Error())
 	if again == nil {
-		t.Fatalf("the failure does not say how to see it again: %v", first)
+		t.Fatalf("the failure does not say how to repeat it: %v", first)
 	}
 	before := flag.Lookup(again[1]).Value.String()
 	defer func() { _ = flag.Set(again[1], before) }()
@@ -214,12 +214,12 @@ func TestSimulateAgain(t *testing.T) {
 	}
 	limits.Schedules = 1
 	if second := schedule.Simulate(t, limits, scene); second == nil || second.Error() != first.Error() {
-		t.Errorf("the same seed says first\n%v\nand then\n%v", first, second)
+		t.Errorf("the same seed first gives\n%v\nand then\n%v", first, second)
 	}
 }
 
-// TestExplorePatience checks that a client may give up at every call, that time
-// passes while everybody waits, and that others go on.
+// TestExplorePatience checks that a client may give up at every call, that time passes
+// while all clients wait, and that the others continue.
 func TestExplorePatience(t *testing.T) {
 	t.Parallel()
 	gaveUp, landed := 0, 0
@@ -242,8 +242,8 @@ func TestExplorePatience(t *testing.T) {
 	}
 }
 
-// TestExploreOfChance checks that a scenario that does something else each time comes to
-// an end.
+// TestExploreOfChance checks that a search ends even if the scenario does something
+// else each time.
 func TestExploreOfChance(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -266,7 +266,7 @@ func TestExploreOfChance(t *testing.T) {
 	}
 }
 
-// TestExploreGoesOn checks that a client who never ends is told of.
+// TestExploreGoesOn checks that a client that never ends is reported.
 func TestExploreGoesOn(t *testing.T) {
 	t.Parallel()
 	_, err := schedule.Explore(t, schedule.Limits{}, func(s *schedule.Sim) {

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// ExploreEvery is Explore, which leaves nothing out.
+// ExploreEvery is Explore without skipping any schedule.
 func ExploreEvery(t *testing.T, limits Limits, scene func(s *Sim)) (int, error) {
 	t.Helper()
 	limits.every = true

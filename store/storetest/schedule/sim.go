@@ -14,15 +14,15 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// Sim runs one schedule of a scenario. It lets the calls of the clients through one at a
-// time; [Explore] or [Simulate] chooses which call is next, and what goes wrong with it.
-// It is safe for concurrent use.
+// Sim runs one schedule of a scenario. It lets the clients make one call at a time;
+// [Explore] or [Simulate] chooses the next call, and its fault if any. It is safe for
+// concurrent use.
 type Sim struct {
 	choose chooser
 	seed   uint64
 	random *rand.Rand
 	limits Limits
-	left   int // faults that can still happen
+	left   int // number of faults that may still happen
 
 	stores  []*Store
 	clients []simClient
@@ -30,46 +30,46 @@ type Sim struct {
 	then    []func()
 
 	mu       sync.Mutex
-	waiting  []*waiting // calls of stores, guarded by mu
-	strange  int        // calls so far that are no client's, guarded by mu
-	alive    int        // clients, guarded by mu
+	waiting  []*waiting // calls that wait for their turn; guarded by mu
+	strange  int        // number of calls so far that belong to no client; guarded by mu
+	alive    int        // number of clients that have not ended; guarded by mu
 	lines    []moment   // guarded by mu
 	failures []string   // guarded by mu
-	running  bool       // calls wait for their turn; guarded by mu
-	changed  bool       // a store, by the last step; guarded by mu
-	opened   int        // transactions that have not ended, which may keep others waiting; guarded by mu
+	running  bool       // calls wait for their turn now; guarded by mu
+	changed  bool       // whether the last step changed a store; guarded by mu
+	opened   int        // number of running transactions, which may keep others waiting; guarded by mu
 	taken    []taken
 	faulted  int
-	late     int  // appends that are still to land
-	slept    bool // in the last step
+	late     int  // number of appends that have not landed yet
+	slept    bool // whether time passed in the last step
 }
 
 // simClient is a client of a Sim.
 type simClient struct {
 	do    func(ctx context.Context)
-	group int // of those that share memory
-	after int // the client before that is alike, which begins before; or -1
+	group int // the group of clients that share memory
+	after int // the previous client that is alike, which begins first; or -1
 
 	begun    bool
-	calls    int    // so far, guarded by mu of the Sim
-	patience func() // ends the context of a client that may give up; guarded by mu of the Sim
+	calls    int    // number of calls so far; guarded by Sim.mu
+	patience func() // ends the context of a client that may give up; guarded by Sim.mu
 }
 
-// taken is a step, which was one of so many options.
+// taken is a step: the choice, and the number of options.
 type taken struct {
 	choice, of int
 	done
 }
 
-// waiting is a call of a store that waits for its turn.
+// waiting is a call that waits for its turn.
 type waiting struct {
-	client int // that of nobody is after all others
-	call   int // which of this client's
+	client int // calls without a client come after all others
+	call   int // number of the call among the client's calls
 	kind   kind
 	turn   chan faults.Fault
 }
 
-// kind is what a call is. It decides what can go wrong with it.
+// kind is the kind of a call. It determines which faults the call can have.
 type kind int
 
 const (
@@ -79,7 +79,7 @@ const (
 	calling
 )
 
-// can reports whether fault can happen to a call.
+// can reports whether a call of kind k can have this fault.
 func (k kind) can(fault faults.Fault) bool {
 	switch fault {
 	case faults.Down:
@@ -95,22 +95,22 @@ func (k kind) can(fault faults.Fault) bool {
 	return false
 }
 
-// moment is a line of the story: a call of a client and what it said then, or what
-// happened to everybody.
+// moment is a line of the story: a client's call and its result, or something that
+// happened to all clients.
 type moment struct {
 	client int
-	parts  []any // an Op first, or a string, and then strings
+	parts  []any // an Op or a string, followed by strings
 }
 
-// everybody is the client of a line or step that is no client's.
+// everybody is the client of a line or step that belongs to no client.
 const everybody = -2
 
-// maxSteps is when a schedule does not end.
+// maxSteps is the number of steps after which a schedule is considered endless.
 const maxSteps = 2000
 
 // Store returns st as a store whose calls wait for their turn. Any call may be
-// [faults.Down], and an append also [faults.Lost] or [faults.Late]. Calls that scene
-// makes do not wait.
+// [faults.Down], and an append may also be [faults.Lost] or [faults.Late]. Calls that
+// scene itself makes do not wait.
 func (s *Sim) Store(st store.Store) *Store {
 	f := faults.Wrap(watched{st, s}, 1, faults.Rate{})
 	w := &Store{sim: s, inner: st, faults: f, recorder: history.Record(f)}
@@ -120,14 +120,15 @@ func (s *Sim) Store(st store.Store) *Store {
 }
 
 // Client adds a client, which begins when scene has returned. A call belongs to the
-// client if its context is ctx, or is made from it; see [history.WithClient]. The first
-// client has number 0.
+// client if its context is ctx, or is derived from it; see [history.WithClient]. The
+// first client has number 0.
 //
 // Clients that are added by different calls of Client must share nothing but the stores
-// of the Sim. Reading a store changes nothing, so [Explore] tries two reads in one order
-// only. Add clients that share memory, such as a runner with a cache, by one call. If such
-// clients wake up at the same moment, or start goroutines of their own, the Sim does not
-// control which of them goes on first, and Explore sees only one of the outcomes.
+// of the Sim. Reading a store changes nothing, so [Explore] tries two reads in one
+// order only. Add clients that share memory, such as a runner with a cache, by one
+// call. If such clients wake up at the same moment, or start goroutines of their own,
+// the Sim does not control which of them continues first, and Explore sees only one of
+// the outcomes.
 func (s *Sim) Client(do ...func(ctx context.Context)) {
 	for _, do := range do {
 		s.clients = append(s.clients, simClient{do: do, group: s.groups, after: -1})
@@ -135,8 +136,9 @@ func (s *Sim) Client(do ...func(ctx context.Context)) {
 	s.groups++
 }
 
-// Alike adds n clients that do the same, each as by a call of Client of its own. [Explore]
-// skips a schedule that differs from another one only by the names of these clients.
+// Alike adds n clients that do the same, each as if by its own call of Client.
+// [Explore] skips a schedule that differs from another one only in the names of these
+// clients.
 func (s *Sim) Alike(n int, do func(ctx context.Context)) {
 	for i := range n {
 		s.Client(do)
@@ -150,8 +152,8 @@ func (s *Sim) Alike(n int, do func(ctx context.Context)) {
 // landed, to check the outcome. Its calls do not wait.
 func (s *Sim) Then(do func()) { s.then = append(s.then, do) }
 
-// Random returns random numbers for scene. They depend on the seed of [Simulate], and are
-// the same for all schedules of [Explore].
+// Random returns random numbers for scene. They depend on the seed of [Simulate], and
+// are the same for all schedules of [Explore].
 func (s *Sim) Random() *rand.Rand { return s.random }
 
 // Faulted returns the number of faults so far.
@@ -181,7 +183,7 @@ func (s *Sim) Patience(ctx context.Context) (patient context.Context, end func()
 	}
 }
 
-// Sayf adds a remark of the client of ctx to the story.
+// Sayf adds a remark by the client of ctx to the story.
 func (s *Sim) Sayf(ctx context.Context, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s.mu.Lock()
@@ -193,13 +195,13 @@ func (s *Sim) Sayf(ctx context.Context, format string, args ...any) {
 	s.say(history.ClientOf(ctx), text)
 }
 
-// say adds a line. It needs mu.
+// say adds a line. The caller holds mu.
 func (s *Sim) say(client int, what any) {
 	s.lines = append(s.lines, moment{client, []any{what}})
 }
 
-// told adds a line for a call. Of one that nobody made it needs to be an append, or else
-// somebody looks at what has come of it.
+// told adds a line for a call. A call without a client is added only if it is an
+// append, because other such calls only inspect the outcome.
 func (s *Sim) told(op history.Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +210,7 @@ func (s *Sim) told(op history.Op) {
 	}
 }
 
-// Story returns what has happened so far, with a line for each step.
+// Story returns what has happened so far, with one line for each step.
 func (s *Sim) Story() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,7 +221,7 @@ func (s *Sim) Story() string {
 	return strings.Join(text, "\n")
 }
 
-// String returns what the client of m did, and what it said of that.
+// String returns the call of m and its result.
 func (m moment) String() string {
 	text := make([]string, len(m.parts))
 	for i, part := range m.parts {

@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// step takes one of the options; it is false when all clients are done.
+// step takes one of the options; it returns false when all clients are done.
 func (s *Sim) step() bool {
 	options := s.options()
 	if len(options) == 0 {
@@ -34,13 +34,13 @@ func (s *Sim) step() bool {
 	return true
 }
 
-// option is what can happen next. Its effect is what it has at least.
+// option is something that can happen next. Its effect is the least that it can have.
 type option struct {
 	done
 	do func()
 }
 
-// options returns what can happen next: first a call without a fault.
+// options returns what can happen next, beginning with a call without a fault.
 func (s *Sim) options() (options []option) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *Sim) options() (options []option) {
 	return options
 }
 
-// withFaults appends what can go wrong next to options. It needs mu.
+// withFaults appends the options in which something goes wrong. The caller holds mu.
 func (s *Sim) withFaults(options []option) []option {
 	for _, w := range s.waiting {
 		for _, fault := range s.limits.kinds() {
@@ -82,8 +82,8 @@ func (s *Sim) withFaults(options []option) []option {
 	return options
 }
 
-// mayBegin reports whether this client has begun, or there is none alike that has not and
-// is before it. It needs mu.
+// mayBegin reports whether this client has begun, or every client before it that is
+// alike has begun. The caller holds mu.
 func (s *Sim) mayBegin(client int) bool {
 	if client >= len(s.clients) || s.clients[client].after < 0 || s.limits.every {
 		return true
@@ -91,7 +91,8 @@ func (s *Sim) mayBegin(client int) bool {
 	return s.clients[client].begun || s.clients[s.clients[client].after].begun
 }
 
-// granting is the option to grant w, with a fault. It needs mu.
+// granting is the option to let w continue, with a fault or without. The caller holds
+// mu.
 func (s *Sim) granting(w *waiting, fault faults.Fault) option {
 	d := done{move{w.client, w.call, fault.String()}, -1, reads}
 	if w.client < len(s.clients) {
@@ -103,7 +104,7 @@ func (s *Sim) granting(w *waiting, fault faults.Fault) option {
 	return option{d, func() { s.grant(w, fault) }}
 }
 
-// grant lets w go on, with a fault.
+// grant lets w continue, with a fault or without.
 func (s *Sim) grant(w *waiting, fault faults.Fault) {
 	if fault != faults.None {
 		s.fault()
@@ -122,7 +123,7 @@ func (s *Sim) fault() {
 	s.faulted++
 }
 
-// sleep lets time pass until everybody who paused is back.
+// sleep lets time pass until all clients that paused have continued.
 func (s *Sim) sleep() {
 	time.Sleep(time.Minute)
 	s.slept = true
@@ -135,7 +136,7 @@ func (s *Sim) land() {
 	s.late = 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.say(everybody, "what was late lands")
+	s.say(everybody, "a late append lands")
 }
 
 // giveUp ends the context of client i.
@@ -148,7 +149,7 @@ func (s *Sim) giveUp(i int) {
 	cancel()
 }
 
-// finish lets go on what the clients have not waited for.
+// finish releases the calls that the clients did not wait for.
 func (s *Sim) finish() {
 	s.mu.Lock()
 	left := s.waiting
@@ -160,14 +161,14 @@ func (s *Sim) finish() {
 	synctest.Wait()
 }
 
-// leave ends the waiting of w.
+// leave removes w from the waiting calls.
 func (s *Sim) leave(w *waiting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *waiting) bool { return o == w })
 }
 
-// turn waits until a call is to be made, and says with which fault.
+// turn waits until a call may be made, and returns its fault.
 func (s *Sim) turn(ctx context.Context, k kind) (faults.Fault, error) {
 	w := &waiting{client: history.ClientOf(ctx), kind: k, turn: make(chan faults.Fault)}
 	s.mu.Lock()

@@ -34,10 +34,10 @@ func (st *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) 
 	return st.recorder.Read(ctx, s, o)
 }
 
-// Ops returns the calls so far, as [history.Recorder.Ops].
+// Ops returns the calls so far, like [history.Recorder.Ops].
 func (st *Store) Ops() []history.Op { return st.recorder.Ops() }
 
-// turn waits for the turn of a call, and has the fault happen to it.
+// turn waits for the turn of a call, and applies its fault.
 func (st *Store) turn(ctx context.Context, k kind) error {
 	fault, err := st.sim.turn(ctx, k)
 	switch {
@@ -51,13 +51,13 @@ func (st *Store) turn(ctx context.Context, k kind) error {
 	return nil
 }
 
-// watched is a store of which a Sim knows when it changes.
+// watched is a store that tells a Sim when it changes.
 type watched struct {
 	store.Store
 	sim *Sim
 }
 
-// Append is store.Store.Append. What is refused for sure, or was there, changes nothing.
+// Append is store.Store.Append. A definite refusal or a replay changes nothing.
 func (w watched) Append(ctx context.Context, s store.Stream, e store.Expected, events []store.Event) (store.Appended, error) {
 	appended, err := w.Store.Append(ctx, s, e, events)
 	if err == nil && !appended.Replayed || err != nil && !store.Definite(err) {

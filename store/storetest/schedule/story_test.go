@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// openers is a scenario of n clients that look whether there is an account before they
+// openers is a scenario of n clients that check whether there is an account before they
 // open it, which is not enough.
 func openers(n int) func(s *schedule.Sim) {
 	return func(s *schedule.Sim) {
@@ -30,7 +30,7 @@ func openers(n int) func(s *schedule.Sim) {
 	}
 }
 
-// TestStory checks what is told of a schedule that fails, word for word.
+// TestStory checks the story of a schedule that fails, word for word.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	_, err := schedule.Explore(t, schedule.Limits{}, openers(2))
@@ -44,8 +44,8 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestSimulateIsShort checks that what a random search finds is made short: no fault that
-// is not needed, and no client that opens a third time.
+// TestSimulateIsShort checks that a failure of a random search is made short: without
+// faults that are not needed, and without a third client that opens.
 func TestSimulateIsShort(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(5) {

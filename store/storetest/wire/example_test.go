@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/wire"
 )
 
-// The answer of a request that was dealt with is lost on the way.
+// The server handles a request, and the answer is lost on the way.
 func ExampleWire() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("the server has", r.URL.Path)

@@ -1,5 +1,5 @@
-// Package wire is a TCP connection between a client and a server that breaks when a test
-// tells it to.
+// Package wire provides a TCP connection between a client and a server that breaks when
+// a test tells it to.
 package wire
 
 import (
@@ -11,8 +11,9 @@ import (
 	"sync"
 )
 
-// Wire forwards TCP connections to a server, and breaks them when you tell it to. Give the
-// client [Wire.Addr] in place of the server's address. It is safe for concurrent use.
+// Wire forwards TCP connections to a server, and breaks them when you tell it to. Give
+// the client [Wire.Addr] instead of the server's address. It is safe for concurrent
+// use.
 //
 // To lose the answer to a request that the server has certainly handled, call
 // [Wire.StallAnswers], send the request, wait until the server has handled it, and call
@@ -26,10 +27,10 @@ type Wire struct {
 	mu      sync.Mutex
 	mode    wireMode          // guarded by mu
 	changed chan struct{}     // closed and replaced when mode changes; guarded by mu
-	lines   map[*line]bool    // that are up; guarded by mu
-	random  *rand.Rand        // of Chaos; nil: none. Guarded by mu
-	most    int               // bytes that a line of Chaos lets pass; guarded by mu
-	count   map[direction]int // lines that were cut; guarded by mu
+	lines   map[*line]bool    // open connections; guarded by mu
+	random  *rand.Rand        // for Chaos; nil without it; guarded by mu
+	most    int               // maximum number of bytes that Chaos lets a connection pass; guarded by mu
+	count   map[direction]int // number of connections that were cut; guarded by mu
 }
 
 type wireMode int
@@ -42,7 +43,7 @@ const (
 	cutAnswers
 )
 
-// direction is the way that bytes take.
+// direction is the direction in which bytes flow.
 type direction int
 
 const (
@@ -53,8 +54,8 @@ const (
 // line is one connection through the wire.
 type line struct {
 	client, target net.Conn
-	left           map[direction]int // bytes until the line is cut, if there is an end; guarded by Wire.mu
-	silent         bool              // the client is cut off, and the target does not know; guarded by Wire.mu
+	left           map[direction]int // bytes until the line is cut, if it is to be cut; guarded by Wire.mu
+	silent         bool              // the client is cut off, and the target does not know it; guarded by Wire.mu
 }
 
 // New returns a wire to the server at target, which is an address for [net.Dial] with the
@@ -76,8 +77,8 @@ func New(target string) (*Wire, error) {
 // Addr returns the address that clients connect to, such as "127.0.0.1:40123".
 func (w *Wire) Addr() string { return w.listener.Addr().String() }
 
-// Resume forwards everything again, and first what was held back. Connections that were cut
-// stay cut, and the server learns of it now.
+// Resume forwards everything again, beginning with what was held back. Connections that
+// were cut stay cut, and the server learns of it now.
 func (w *Wire) Resume() {
 	w.set(pass)
 	for _, l := range w.up() {
@@ -97,17 +98,19 @@ func (w *Wire) Stall() { w.set(stall) }
 // StallAnswers holds back everything that the server sends.
 func (w *Wire) StallAnswers() { w.set(stallAnswers) }
 
-// CutRequests ends every connection on which a client sends something. The server does not
-// get it.
+// CutRequests ends every connection on which a client sends something. The server does
+// not receive it.
 func (w *Wire) CutRequests() { w.set(cutRequests) }
 
 // CutAnswers ends every connection on which the server sends something. The client does
-// not get it. The server has got what the client sent before, and does not learn that the
-// connection has ended until you call [Wire.Resume], so it goes on with its work.
+// not receive it. The server has received what the client sent before, and does not
+// learn that the connection has ended until you call [Wire.Resume], so it continues its
+// work.
 func (w *Wire) CutAnswers() { w.set(cutAnswers) }
 
 // Chaos ends each new connection after a random number of bytes, from 0 to most, in one
-// direction. These bytes get through. The seed decides the numbers. Resume ends the chaos.
+// direction. These bytes still get through. The seed determines the numbers. Resume
+// ends the chaos.
 func (w *Wire) Chaos(seed uint64, most int) {
 	w.set(pass)
 	w.mu.Lock()
@@ -123,7 +126,8 @@ func (w *Wire) Drop() {
 }
 
 // Cuts returns how many connections were cut while the client was sending, and how many
-// while the server was, so that a test can check that it has tested something.
+// while the server was sending, so that a test can check that it really tested
+// something.
 func (w *Wire) Cuts() (requests, answers int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +135,7 @@ func (w *Wire) Cuts() (requests, answers int) {
 }
 
 // Close ends the wire and all its connections, and returns when its last goroutine has
-// ended. You can call it again.
+// ended. You can call it more than once.
 func (w *Wire) Close() error {
 	w.stop()
 	err := w.listener.Close()
@@ -152,7 +156,7 @@ func (w *Wire) set(mode wireMode) {
 	w.changed = make(chan struct{})
 }
 
-// up returns the connections there are.
+// up returns the open connections.
 func (w *Wire) up() (lines []*line) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -188,7 +192,7 @@ func (w *Wire) connect(ctx context.Context, l *line) {
 	w.mu.Lock()
 	w.lines[l] = true
 	w.mu.Unlock()
-	if ctx.Err() != nil { // Close has not seen it
+	if ctx.Err() != nil { // Close has not seen this connection
 		l.close()
 	}
 	var both sync.WaitGroup
@@ -206,8 +210,8 @@ func (l *line) close() {
 	_ = l.target.Close()
 }
 
-// carry moves bytes in one direction until it ends. The end of what one side sends
-// is passed on, and the other direction goes on.
+// carry copies bytes in one direction until it ends. When one side stops sending, carry
+// passes that on, and the other direction continues.
 func (w *Wire) carry(l *line, d direction, from, to net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -230,8 +234,8 @@ func (w *Wire) carry(l *line, d direction, from, to net.Conn) {
 	}
 }
 
-// fate waits while d is stalled, and says how many of n bytes pass, and whether l
-// is cut then.
+// fate waits while d is stalled. It returns how many of n bytes pass, and whether l is
+// cut after them.
 func (w *Wire) fate(l *line, d direction, n int) (passed int, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -258,7 +262,7 @@ func (w *Wire) fate(l *line, d direction, n int) (passed int, cut bool) {
 	return n, cut
 }
 
-// end ends l, for the client only where the target is not to know.
+// end ends l. It ends it only for the client if the target must not know.
 func (w *Wire) end(l *line, d direction) {
 	w.mu.Lock()
 	silent := l.silent
@@ -268,7 +272,7 @@ func (w *Wire) end(l *line, d direction) {
 		return
 	}
 	_ = l.client.Close()
-	if d == reply { // what else the target has to say is for nobody
+	if d == reply { // nobody receives what else the target sends
 		_, _ = io.Copy(io.Discard, l.target)
 	}
 }

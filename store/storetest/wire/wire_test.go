@@ -12,11 +12,11 @@ import (
 	"github.com/evolvego/evolve/store/storetest/wire"
 )
 
-// ledger is a server that writes down every line that it is sent, and answers
-// with how many there are.
+// ledger is a server that writes down every line that it receives, and answers with the
+// number of lines.
 type ledger struct {
 	listener net.Listener
-	wrote    chan string // every line, once it is written down
+	wrote    chan string // receives every line after it is written down
 
 	mu    sync.Mutex
 	lines []string // guarded by mu
@@ -225,8 +225,8 @@ func TestWireDropsAfterTheRequest(t *testing.T) {
 	}
 }
 
-// TestWireChaos checks that the same seed cuts the same, in the middle of requests
-// and of answers, and that a client who got an answer got a true one.
+// TestWireChaos checks that the same seed cuts at the same places, inside requests and
+// inside answers, and that a client that got an answer got a true one.
 func TestWireChaos(t *testing.T) {
 	t.Parallel()
 	const connections = 60

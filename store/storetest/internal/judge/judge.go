@@ -1,5 +1,5 @@
-// Package judge is what the suite of stores and the recorder of histories both need to
-// judge an answer.
+// Package judge checks the results of stores. Both the test suite and the recorder of
+// histories use it.
 package judge
 
 import (
@@ -27,27 +27,27 @@ func ReadStream(ctx context.Context, st store.Store, s store.Stream) ([]store.Re
 			return all, nil
 		}
 		if page.Next <= o.From {
-			return nil, fmt.Errorf("%s: End is false and Next is %d: this never ends", ReadCall(s, o), page.Next)
+			return nil, fmt.Errorf("%s: End is false and Next is %d: reading on would never end", ReadCall(s, o), page.Next)
 		}
 		o.From = page.Next
 	}
 }
 
-// ReadCall names a call for messages.
+// ReadCall formats a call of Read for messages.
 func ReadCall(s store.Stream, o store.ReadOptions) string {
 	return fmt.Sprintf("Read(%q, %q, %+v)", s.Type, s.ID, o)
 }
 
-// IsA reports whether err is what its sentinel and its type say, and definite.
+// IsA reports whether err matches sentinel, has the type T, and is definite.
 func IsA[T error](err, sentinel error) (T, bool) {
 	var target T
 	return target, errors.As(err, &target) && errors.Is(err, sentinel) && store.Definite(err)
 }
 
-// Page returns how page differs from what o asks for of a stream at
-// version head, but for what its events are; empty if it does not.
+// Page returns how page differs from the page that o describes, for a stream at version
+// head. It ignores the content of events. It returns "" if there is no difference.
 func Page(o store.ReadOptions, head uint64, page *store.Page) string {
-	first, last := max(o.From, 1), head // what o asks for, in the order of versions
+	first, last := max(o.From, 1), head // the events that o selects, in the order of versions
 	if o.Backward {
 		first = 1
 		if o.From > 0 {
@@ -63,11 +63,11 @@ func Page(o store.ReadOptions, head uint64, page *store.Page) string {
 	case page.Head != head:
 		return fmt.Sprintf("Head is %d, want %d", page.Head, head)
 	case n > Limit(o.Limit):
-		return fmt.Sprintf("%d events, want %d at most", n, Limit(o.Limit))
+		return fmt.Sprintf("%d events, want at most %d", n, Limit(o.Limit))
 	case n > left:
-		return fmt.Sprintf("%d events, want %d at most", n, left)
+		return fmt.Sprintf("%d events, want at most %d", n, left)
 	case n == 0 && left > 0:
-		return fmt.Sprintf("no events of %d: a page is empty only at the end", left)
+		return fmt.Sprintf("none of %d events: a page may be empty only at the end", left)
 	case page.End != (n == left):
 		return fmt.Sprintf("%d of %d events and End %t, want %t", n, left, page.End, n == left)
 	}
@@ -85,7 +85,7 @@ func Page(o store.ReadOptions, head uint64, page *store.Page) string {
 	case o.Backward:
 		next = last - n
 	case got == 0:
-		got = 1 // the first event is both
+		got = 1 // an empty page may also have the first version as its Next
 	}
 	if got != next {
 		return fmt.Sprintf("%d events and Next %d, want %d", n, page.Next, next)
@@ -93,7 +93,7 @@ func Page(o store.ReadOptions, head uint64, page *store.Page) string {
 	return ""
 }
 
-// Limit returns how many events a page may have at most.
+// Limit returns the maximum number of events in a page with this limit.
 func Limit(limit int) uint64 {
 	if limit == 0 {
 		return store.DefaultLimit
@@ -101,7 +101,7 @@ func Limit(limit int) uint64 {
 	return uint64(limit)
 }
 
-// Versions returns what is wrong with the versions of all, 1 to n; empty
+// Versions returns what is wrong with the versions of all, which must be 1 to n, or ""
 // if nothing is.
 func Versions(all []store.Recorded) string {
 	for i := range all {

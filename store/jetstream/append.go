@@ -34,7 +34,7 @@ func (s *Store) AppendClaiming(
 	if err != nil {
 		return store.Appended{}, err
 	}
-	err = b.calling(ctx, func(ctx context.Context) error {
+	err = b.callingFor(ctx, bound+inTime(a.size), func(ctx context.Context) error {
 		if len(claims) == 0 {
 			if done, err := b.lane(a.subject).append(ctx, a); done || err != nil {
 				return err
@@ -93,7 +93,9 @@ type appending struct {
 	taken bool          // by a lane; guarded by the mu of the lane
 	done  chan struct{} // closed by the lane when the rest is set
 
-	made     bool // else it has to be settled
+	made     bool  // else it has to be settled
+	lost     bool  // an attempt may still be recorded
+	full     error // that the servers are full, if the lane has found that
 	appended store.Appended
 }
 

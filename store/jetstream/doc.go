@@ -66,8 +66,9 @@
 // # Cost
 //
 // Each event is two messages, and each event id is a subject, that every server keeps in its
-// memory: about 115 bytes for each event, for ever, and 500 for those of the last minutes. See [WithIDsFor] for another choice. After
-// a server was killed it may read the whole log to find them.
+// memory: about 115 bytes for each event, for ever, and 500 for those of the last minutes. See
+// [WithIDsFor] for another choice. After a server was killed it may read the whole log to find
+// them.
 //
 // # Errors
 //
@@ -75,6 +76,22 @@
 // append is then unknown; append the same events again to settle it. A call tries again for
 // up to 30 seconds, or until its context ends, while the log has no leader. An answer that
 // comes within 100 ms after the context of its call has ended is taken.
+//
+// # Full servers
+//
+// If the log has reached the max_bytes of its stream, or the account its limit, an append
+// fails with [ErrFull] and [store.ErrRefused]: nothing of it was recorded. Reads go on, and are
+// those of [WithLeaderReads] meanwhile, because no message can be recorded before them.
+//
+// A server that has used its max_file_store gives up the lead of the log, and another one takes
+// over. If all have, the first append fails in the same way after ten seconds. From then on
+// the log has no leader, and everything is [ErrUnavailable]. The same happens if the disks
+// are full before max_file_store is reached; then the outcome of the first append is unknown
+// too, and the servers must be started again when there is room. So set max_file_store below
+// what the disk has, and have an alarm well below that.
+//
+// With one replica, a server whose disk is full may show a part of the append that has filled
+// it. It completes that append when it is started again with more room.
 //
 // No event can be deleted. Encrypt what must be forgotten, and forget the key.
 package jetstream

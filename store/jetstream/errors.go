@@ -16,7 +16,7 @@ var (
 	ErrUnavailable = errors.New("log is not available")
 	// ErrDenied: the user may not do this, or may not connect.
 	ErrDenied = errors.New("user lacks a permission")
-	// ErrFull: the servers have no space left, or the log has reached a limit.
+	// ErrFull: the servers have no space left, or the log or the account has reached a limit.
 	ErrFull = errors.New("servers are full")
 	// ErrSettings: the servers, or the streams of the log in NATS, have settings that a
 	// store cannot work with. The details say which one, and what to change.
@@ -31,12 +31,15 @@ var (
 	ErrDamaged = errors.New("log has a message that is not of it")
 )
 
-// Error is what the servers answered, or why they did not. The outcome of a write that it
-// is the answer to is unknown.
+// Error is what the servers answered, or why they did not.
 type Error struct {
 	Kind error // one of those above, nil for others
 	Code int   // the err_code that a server answered, 0 if none did
-	Err  error // the details
+	// Refused says that the servers have refused an append and recorded nothing of it, and
+	// never will. Such an error matches [store.ErrRefused] and is definite. After any other
+	// one the outcome of a write is unknown.
+	Refused bool
+	Err     error // the details
 }
 
 // Error says what kind of error it is, and the details.
@@ -55,8 +58,12 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
+// Is reports whether target is [store.ErrRefused] and e is a refusal.
+func (e *Error) Is(target error) bool { return target == store.ErrRefused && e.Refused }
+
 // The codes of the answers of a server that are looked at.
 const (
+	codeAccountFull       = 10002
 	codeNoPeers           = 10005
 	codeUnavailable       = 10008
 	codeFull              = 10023
@@ -92,6 +99,14 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
 }
 
+// codeOf returns the code that a server has answered with, 0 if err is no answer of one.
+func codeOf(err error) int {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e.ErrCode
+	}
+	return 0
+}
+
 // errNoAnswer: a server has not answered in time, or there is none to ask.
 var errNoAnswer = errors.New("no server answers")
 
@@ -113,6 +128,23 @@ func isAmbiguous(err error) bool {
 		return true
 	}
 	return false
+}
+
+// isFull reports whether a server has answered with err because it has no space left, or the
+// log or the account has reached a limit. It looks at that before it has others record
+// anything, so what it was asked to record is not recorded.
+func isFull(err error) bool {
+	code := codeOf(err)
+	return code != 0 && kindOf(nil, code) == ErrFull //nolint:errorlint // as it is
+}
+
+// mayLand reports whether a batch that failed with err may still be recorded: whether no
+// server has answered that it is not, and the client may have sent all of it.
+func mayLand(err error) bool {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return !isFull(e) && (isPassing(e) || !isAmbiguous(e))
+	}
+	return !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrReconnectBufExceeded)
 }
 
 // isPassing reports whether err is of a state that passes, such as that the log has no
@@ -138,16 +170,13 @@ func typed(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	code := 0
-	if api, ok := errors.AsType[*apiError](err); ok {
-		code = api.ErrCode
-	}
+	code := codeOf(err)
 	return &Error{Kind: kindOf(err, code), Code: code, Err: err}
 }
 
 func kindOf(err error, code int) error {
 	switch code {
-	case codeFull, codeStorageFull, codeStoreFailed, codeMaxBytes, codeMaxBytesOfAccount:
+	case codeFull, codeAccountFull, codeStorageFull, codeStoreFailed, codeMaxBytes, codeMaxBytesOfAccount:
 		return ErrFull
 	case codeNoStream:
 		return ErrNoStream

@@ -42,7 +42,7 @@ func (l *lane) append(ctx context.Context, a *appending) (made bool, err error) 
 	l.mu.Unlock()
 	select {
 	case <-a.done:
-		return a.made, nil
+		return a.made, a.refused(a.full)
 	case <-ctx.Done():
 	}
 	if l.withdraw(a) {
@@ -209,6 +209,10 @@ func (b *backend) makePlans(plans []*plan) {
 	}
 	for _, p := range plans {
 		b.heads.forget(p.subject)
+		p.lost = p.lost || mayLand(err)
+		if codeOf(err) == codeFull {
+			p.full = err
+		}
 	}
 	const few = 2
 	if len(plans) <= few || !isAmbiguous(err) || isPassing(err) {

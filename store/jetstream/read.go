@@ -54,6 +54,9 @@ func (b *backend) last(ctx context.Context, subject string) (*message, error) {
 		return b.lastOfLeader(ctx, subject)
 	}
 	least, err := b.fresh(ctx)
+	if isFull(err) {
+		return b.lastOfLeader(ctx, subject) // rather an answer that may be old than none
+	}
 	if err != nil {
 		return nil, err
 	}

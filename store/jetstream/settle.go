@@ -49,6 +49,7 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 			if err == nil {
 				return nil
 			}
+			a.lost = a.lost || mayLand(err)
 			if err := a.final(err); err != nil {
 				return err
 			}
@@ -58,7 +59,7 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 			pause(ctx, n)
 		}
 		if least, err = b.fresh(ctx); err != nil {
-			return err
+			return a.refused(err)
 		}
 		fresh = true
 	}
@@ -129,7 +130,16 @@ func (a *appending) final(err error) error {
 	if isAmbiguous(err) {
 		return nil
 	}
-	return err
+	return a.refused(err)
+}
+
+// refused returns err, as a refusal if the servers are full and no attempt to make a may
+// still be recorded.
+func (a *appending) refused(err error) error {
+	if !isFull(err) {
+		return err
+	}
+	return &Error{Kind: ErrFull, Code: codeOf(err), Refused: !a.lost, Err: err}
 }
 
 // seen is what the log has on the subjects of an append.

@@ -138,9 +138,13 @@ func (b *backend) isClosed() bool {
 	}
 }
 
-// calling calls do, and Close waits for it. The context that do gets ends with ctx, and
-// when Close waits no longer.
+// calling calls do, and Close waits for it. The context that do gets ends with ctx, when
+// Close waits no longer, and when the call has reached its bound.
 func (b *backend) calling(ctx context.Context, do func(ctx context.Context) error) error {
+	return b.callingFor(ctx, bound, do)
+}
+
+func (b *backend) callingFor(ctx context.Context, bound time.Duration, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func (b *backend) calling(ctx context.Context, do func(ctx context.Context) erro
 	b.calls.Add(1)
 	b.mu.Unlock()
 	defer b.calls.Done()
-	inner, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithTimeoutCause(ctx, bound, errBound)
 	defer cancel()
 	defer context.AfterFunc(b.life, cancel)() //nolint:contextcheck // it ends when either does
 	err := do(inner)
@@ -164,6 +168,9 @@ func (b *backend) calling(ctx context.Context, do func(ctx context.Context) erro
 	}
 	if b.life.Err() != nil {
 		return errGivenUp
+	}
+	if inner.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		return &Error{Kind: ErrUnavailable, Err: errBound}
 	}
 	return typed(err)
 }

@@ -22,6 +22,15 @@ const (
 	bound    = 30 * time.Second // of a call, whose ctx may have no end
 )
 
+// errBound is why the context of a call has ended whose bound is reached.
+var errBound = errors.New("no answer for " + bound.String())
+
+// inTime returns how much longer it may take to record size bytes.
+func inTime(size int) time.Duration {
+	const perSecond = 4 << 20 // of a slow disk
+	return time.Duration(size) * time.Second / perSecond
+}
+
 // wire speaks with the servers by requests, for which the client of NATS has no calls: those
 // for many messages at once, and batches. It is safe for concurrent use.
 type wire struct {
@@ -38,9 +47,26 @@ type wire struct {
 // call is a request that waits for answers.
 type call struct {
 	answers []*nats.Msg
-	many    bool // answers come until one has a status
+	end     ending
 	done    chan struct{}
 }
+
+// ending tells which answer to a request is the last one.
+type ending int
+
+const (
+	withAny    ending = iota // the only one
+	withStatus               // one that has a status
+	ofBatch                  // one that has a status or data; the first message asks for an answer too
+	ofEach                   // the same; each message asks for an answer
+)
+
+func (e ending) is(m *nats.Msg) bool {
+	return e == withAny || m.Header.Get(headerStatus) != "" || e >= ofBatch && len(m.Data) > 0
+}
+
+// asks reports whether message i of n asks for an answer.
+func (e ending) asks(i, n int) bool { return i == n-1 || e == ofEach || e == ofBatch && i == 0 }
 
 func newWire(nc *nats.Conn) (*wire, error) {
 	w := &wire{nc: nc, api: "$JS.API.", inbox: nc.NewInbox() + ".", calls: make(map[string]*call)}
@@ -64,18 +90,18 @@ func (w *wire) answer(m *nats.Msg) {
 		return // nobody waits any more
 	}
 	c.answers = append(c.answers, m)
-	if !c.many || m.Header.Get(headerStatus) != "" {
+	if c.end.is(m) {
 		delete(w.calls, name)
 		close(c.done)
 	}
 }
 
-func (w *wire) begin(many bool) (c *call, name string) {
+func (w *wire) begin(end ending) (c *call, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last++
 	name = strconv.FormatUint(w.last, 36)
-	c = &call{many: many, done: make(chan struct{})}
+	c = &call{end: end, done: make(chan struct{})}
 	w.calls[name] = c
 	return c, name
 }
@@ -93,13 +119,17 @@ func (w *wire) end(name string) {
 	delete(w.calls, name)
 }
 
-// ask sends messages, of which the last one asks for an answer, and waits for it, and then for
-// each further one, for about in. It returns errNoAnswer if none comes.
-func (w *wire) ask(ctx context.Context, many bool, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
-	c, name := w.begin(many)
+// ask sends messages, of which the last one asks for an answer, or each if that ends with
+// content, and waits for it, and then for each further one, for about in. It returns
+// errNoAnswer if none comes.
+func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
+	c, name := w.begin(end)
 	defer w.end(name)
-	messages[len(messages)-1].Reply = w.inbox + name
-	for _, m := range messages {
+	for i, m := range messages {
+		m.Reply = ""
+		if end.asks(i, len(messages)) {
+			m.Reply = w.inbox + name
+		}
 		if err := w.nc.PublishMsg(m); err != nil {
 			return nil, err
 		}
@@ -149,6 +179,9 @@ func (w *wire) retryFor(ctx context.Context, bound time.Duration, do func(ctx co
 			return nil
 		}
 		if ended := ctx.Err(); ended != nil {
+			if errors.Is(context.Cause(ctx), errBound) {
+				return err
+			}
 			return ended
 		}
 		if !isPassing(err) || w.nc.IsClosed() || time.Now().After(giveUp) { //nolint:forbidigo // as above
@@ -206,7 +239,7 @@ func (w *wire) request(ctx context.Context, call string, body, answer any) error
 	if err != nil {
 		return err
 	}
-	answers, err := w.ask(ctx, false, answerIn, &nats.Msg{Subject: w.api + call, Data: data})
+	answers, err := w.ask(ctx, withAny, answerIn, &nats.Msg{Subject: w.api + call, Data: data})
 	if err != nil {
 		return err
 	}
@@ -248,8 +281,11 @@ func (w *wire) get(ctx context.Context, stream string, d *direct) (messages []*m
 	if err != nil {
 		return nil, nil, err
 	}
-	many := d.Batch > 0 || len(d.MultiLast) > 0
-	answers, err := w.ask(ctx, many, answerIn, &nats.Msg{Subject: w.api + "DIRECT.GET." + stream, Data: data})
+	ends := withAny
+	if d.Batch > 0 || len(d.MultiLast) > 0 {
+		ends = withStatus
+	}
+	answers, err := w.ask(ctx, ends, answerIn, &nats.Msg{Subject: w.api + "DIRECT.GET." + stream, Data: data})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -342,31 +378,70 @@ type acknowledged struct {
 
 // publish publishes one message and returns its position.
 func (w *wire) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
-	return w.acknowledge(ctx, answerIn, m)
+	return w.untilRoom(ctx, func() (uint64, error) { return w.acknowledge(ctx, withAny, answerIn, m) })
 }
 
 // batch publishes messages, all of them or none, and returns the position of the last one. It
 // waits for the answer for in, and longer if they are large.
 func (w *wire) batch(ctx context.Context, in time.Duration, messages []*nats.Msg) (uint64, error) {
-	id := nuid.Next()
 	size := 0
 	for i, m := range messages {
-		m.Header[headerBatchID] = []string{id}
 		m.Header[headerBatchSeq] = []string{strconv.Itoa(i + 1)}
 		size += len(m.Data)
 	}
 	messages[len(messages)-1].Header[headerCommit] = []string{"1"}
-	const perSecond = 4 << 20 // bytes, of a slow disk
-	return w.acknowledge(ctx, in+time.Duration(size)*time.Second/perSecond, messages...)
+	in += inTime(size)
+	return w.untilRoom(ctx, func() (uint64, error) {
+		position, err := w.acknowledge(ctx, ofBatch, in, named(messages)...)
+		if codeOf(err) == codeIncomplete {
+			// A message was lost, or refused. Now each one asks for an answer, to learn why.
+			position, err = w.acknowledge(ctx, ofEach, in, named(messages)...)
+		}
+		return position, err
+	})
 }
 
-func (w *wire) acknowledge(ctx context.Context, in time.Duration, messages ...*nats.Msg) (uint64, error) {
-	answers, err := w.ask(ctx, false, in, messages...)
+// named returns messages with the name of a new batch.
+func named(messages []*nats.Msg) []*nats.Msg {
+	id := []string{nuid.Next()}
+	for _, m := range messages {
+		m.Header[headerBatchID] = id
+	}
+	return messages
+}
+
+// roomIn is how long one waits for a leader that has room, when the leader of the log was
+// full. It has given up the lead then.
+const roomIn = 10 * time.Second
+
+// untilRoom calls do until a server has room. It does so only after answers by which nothing
+// can have been recorded.
+func (w *wire) untilRoom(ctx context.Context, do func() (uint64, error)) (uint64, error) {
+	position, err := do()
+	if codeOf(err) != codeFull {
+		return position, err
+	}
+	full, giveUp := err, time.Now().Add(roomIn) //nolint:forbidigo // of the servers
+	for n := 0; ; n++ {
+		pause(ctx, n)
+		switch position, err = do(); {
+		case err == nil || mayLand(err) || !isFull(err) && !isPassing(err):
+			return position, err
+		case ctx.Err() != nil || time.Now().After(giveUp): //nolint:forbidigo // as above
+			return 0, full
+		}
+	}
+}
+
+// acknowledge publishes messages, and returns the position of the last one.
+func (w *wire) acknowledge(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) (uint64, error) {
+	answers, err := w.ask(ctx, end, in, messages...)
 	if err != nil {
 		return 0, err
 	}
+	answer := answers[len(answers)-1]
 	var a acknowledged
-	if err := json.Unmarshal(answers[0].Data, &a); err != nil {
+	if err := json.Unmarshal(answer.Data, &a); err != nil {
 		return 0, fmt.Errorf("answer to what was published: %w", err)
 	}
 	if a.Error != nil {

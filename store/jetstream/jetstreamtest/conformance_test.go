@@ -50,9 +50,7 @@ func TestDurableOfCluster(t *testing.T) {
 // TestConformanceOfCluster: so it is where three servers keep the log, and any of them answers.
 func TestConformanceOfCluster(t *testing.T) {
 	t.Parallel()
-	if failovers() == 0 {
-		t.Skipf("NOT TESTED without %s=1: all of storetest on three servers; TestDurableOfCluster and TestFailover are", longEnv)
-	}
+	needsLong(t, "all of storetest on three servers; TestDurableOfCluster and TestFailover are")
 	url := jetstreamtest.StartCluster(t).URL()
 	var logs atomic.Int64
 	storetest.Run(t, func(t *testing.T) store.Store {
@@ -85,6 +83,14 @@ func open(tb testing.TB, url string, options ...jetstream.Option) *jetstream.Sto
 func failovers() int {
 	n, _ := strconv.Atoi(os.Getenv(longEnv))
 	return n
+}
+
+// needsLong skips a test that takes long, unless it is asked for.
+func needsLong(t *testing.T, what string) {
+	t.Helper()
+	if failovers() == 0 {
+		t.Skipf("NOT TESTED without %s=1: %s", longEnv, what)
+	}
 }
 
 func batch(n int) []store.Event {

@@ -289,7 +289,7 @@ func restartAll(t *testing.T, c *nodes, w *workload) {
 // fail runs a workload through failures.
 func fail(t *testing.T, options []jetstream.Option, failures ...failure) {
 	t.Helper()
-	c := startNodes(t)
+	c := startNodes(t, servers, asUsual)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	w := newWorkload(ctx, t, c, options...)

@@ -31,6 +31,7 @@ type childSettings struct {
 	Port        int
 	ClusterPort int      // 0: alone
 	Routes      []string // to the others
+	MaxStore    int64    // bytes; 0: three quarters of the disk
 }
 
 // serveChild is a server until it is told to end, or its parent ends.
@@ -41,7 +42,7 @@ func serveChild(text string) {
 	}
 	o := &server.Options{
 		ServerName: c.Name, Host: "127.0.0.1", Port: c.Port, NoLog: true, NoSigs: true, MaxPayload: 8 << 20,
-		JetStream: true, StoreDir: c.Dir, SyncAlways: true,
+		JetStream: true, StoreDir: c.Dir, SyncAlways: true, JetStreamMaxStore: c.MaxStore,
 		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: 4096, MaxBatchInflightPerStream: 200},
 	}
 	if c.ClusterPort > 0 {
@@ -105,6 +106,9 @@ func (n *node) start(t *testing.T) {
 	}
 }
 
+// asUsual changes nothing.
+func asUsual(int, *childSettings) {}
+
 // signal sends sig to the server.
 func (n *node) signal(t *testing.T, sig os.Signal) {
 	t.Helper()
@@ -122,22 +126,24 @@ func (n *node) end(t *testing.T, sig os.Signal) {
 
 func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.Port) }
 
-// nodes is three servers, and the wires between them.
+// nodes is servers, and the wires between them.
 type nodes struct {
 	all   []*node
 	wires map[string][]*wire.Wire // those from and to a server, by its name
 }
 
-// startNodes starts three servers.
-func startNodes(t *testing.T) *nodes {
+// startNodes starts size servers, with the settings that change makes of the usual ones.
+func startNodes(t *testing.T, size int, change func(i int, s *childSettings)) *nodes {
 	t.Helper()
-	const size = 3
 	ports := jetstreamtest.Ports(t, 2*size)
 	c := &nodes{wires: make(map[string][]*wire.Wire)}
 	for i := range size {
 		c.all = append(c.all, &node{childSettings: childSettings{
 			Name: fmt.Sprintf("n%d", i+1), Dir: t.TempDir(), Port: ports[i], ClusterPort: ports[size+i],
 		}})
+	}
+	if size == 1 {
+		c.all[0].ClusterPort = 0
 	}
 	for _, from := range c.all {
 		for _, to := range c.all {
@@ -155,7 +161,8 @@ func startNodes(t *testing.T) *nodes {
 			}
 		}
 	}
-	for _, n := range c.all {
+	for i, n := range c.all {
+		change(i, &n.childSettings)
 		n.start(t)
 		t.Cleanup(func() { _ = n.cmd.Process.Kill(); _ = n.cmd.Wait() })
 	}

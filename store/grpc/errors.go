@@ -63,11 +63,6 @@ func conflictOf(err error, trailer metadata.MD) (actual uint64, known, conflict 
 		}
 	}
 	st, _ := status.FromError(err)
-	for _, detail := range st.Proto().GetDetails() {
-		if detail := conflictDetail(detail); detail != nil {
-			return detail.GetActualLastAggregateNonce(), true, true
-		}
-	}
 	text := st.Message()
 	conflict = st.Code() == codes.Aborted || strings.Contains(text, "append precondition failed") ||
 		st.Code() == codes.Internal && strings.Contains(text, "invalid aggregate_nonce") && strings.Contains(text, "expected")

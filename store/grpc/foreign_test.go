@@ -24,6 +24,7 @@ type quirks struct {
 	Ends      string // when is_end is set: see ends
 	Overlap   bool   // pages begin one event before from
 	Page      int    // how many events a page has at most
+	First     uint64 // how many positions of the log are not in use before the first event
 	NoReadAll bool
 	KeepAlive bool   // empty messages between all others, the first one at once
 	Feed      string // "repeats", "loses", "swaps" or nothing
@@ -232,8 +233,17 @@ func (f *foreign) ReadAll(_ context.Context, req *eventstorev1.ReadAllRequest) (
 	if err := t.turnAway(); err != nil {
 		return nil, err
 	}
-	page, end, next := t.page(t.log, req.GetFromGlobalNonce(), min(req.GetMaxCount(), 1000), req.GetForward())
-	return &eventstorev1.ReadAllResponse{Events: page, IsEnd: end, NextFromGlobalNonce: next}, nil
+	from := req.GetFromGlobalNonce()
+	if from -= min(from, t.quirks.First); from == 0 && t.quirks.First > 0 && !req.GetForward() {
+		return &eventstorev1.ReadAllResponse{IsEnd: true}, nil
+	}
+	page, end, next := t.page(t.log, from, min(req.GetMaxCount(), 1000), req.GetForward())
+	page = slices.Clone(page)
+	for i, e := range page {
+		page[i] = proto.CloneOf(e)
+		page[i].Meta.GlobalNonce += t.quirks.First
+	}
+	return &eventstorev1.ReadAllResponse{Events: page, IsEnd: end, NextFromGlobalNonce: next + t.quirks.First}, nil
 }
 
 func (f *foreign) Subscribe(

@@ -96,6 +96,13 @@ func TestLooksAtTheNewest(t *testing.T) {
 			t.Errorf("%s: Append = %v after %d reads; want a duplicate of version %d after %d", name, err, srv.reads.Load()-before, tt.found, tt.reads)
 		}
 	}
+	srv := &scripted{foreign: newForeign().with(quirks{})}
+	srv.add(t, aStream(), numbers(1, 2)...)
+	srv.onAppend = func(int64, func() error) error { return status.Error(codes.AlreadyExists, "event_id exists") }
+	st := open(t, listen(t, srv), grpc.PageSize(1))
+	if _, err := st.Append(t.Context(), aStream(), store.Exactly(2), numbers(9, 1)); !errors.Is(err, store.ErrDuplicate) || srv.reads.Load() != 2 {
+		t.Errorf("Append of an id that another stream has = %v after %d reads, want a duplicate after one read for each event", err, srv.reads.Load())
+	}
 }
 
 // TestLooksThroughEightPages reads a log for what is not there, from a server that knows no

@@ -59,13 +59,18 @@ func (s *scripted) ReadStream(ctx context.Context, req *eventstorev1.ReadStreamR
 // add appends events beside the client.
 func (s *scripted) add(t *testing.T, stream store.Stream, events ...store.Event) {
 	t.Helper()
-	t0 := s.tenant(store.DefaultTenant)
+	s.addTo(store.DefaultTenant, stream, events...)
+}
+
+// addTo appends events to the log of a tenant.
+func (s *scripted) addTo(tenant string, stream store.Stream, events ...store.Event) {
+	t0 := s.tenant(tenant)
 	t0.mu.Lock()
 	defer t0.mu.Unlock()
 	for i := range events {
 		e := &events[i]
 		t0.log = append(t0.log, &eventstorev1.EventData{Payload: e.Data, Meta: &eventstorev1.EventMetadata{
-			EventId: e.ID, EventType: e.Type, EventVersion: e.Schema, ContentType: e.ContentType, TenantId: store.DefaultTenant,
+			EventId: e.ID, EventType: e.Type, EventVersion: e.Schema, ContentType: e.ContentType, TenantId: tenant,
 			AggregateId: stream.ID, AggregateType: stream.Type,
 			AggregateNonce: uint64(len(t0.stream(stream.ID)) + 1), GlobalNonce: uint64(len(t0.log) + 1),
 		}})

@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// The account is the decider that the laws are tried on: a good one here, and
-// bad ones made of it in planted_test.go.
+// The account is the decider that the laws are tried on: a correct one here, and broken
+// ones derived from it in planted_test.go.
 type (
 	Command interface{ command() }
 	Open    struct{ Owner string }
@@ -126,7 +126,7 @@ func moved(s State, amount int, total string) State {
 	return s
 }
 
-// account returns a new value each time: tests change it.
+// account returns a new value each time, because tests change it.
 func account() decider.Decider[Command, State, Event] {
 	d := decider.New(decide, evolve)
 	d.Terminal = func(s State) bool { return s.Closed }
@@ -176,13 +176,13 @@ func suite() props.Suite[Command, State, Event] {
 		Reaches("an overdraft is refused", refused)
 }
 
-// TestLaws is the one line.
+// TestLaws is the suite in one line.
 func TestLaws(t *testing.T) {
 	t.Parallel()
 	samples(account()).Check(t)
 }
 
-// TestAccount is all that can be said of the account.
+// TestAccount is everything that can be said about the account.
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	suite().Checks(2 * few()).Check(t)

@@ -14,14 +14,14 @@ type blank[C any] struct {
 	fill   value.Fill
 }
 
-// blankOf returns the blank of sample, which checkSample has let through.
+// blankOf returns the blank for sample, which checkSample has accepted.
 func blankOf[C any](sample C, f *value.Filler) blank[C] {
 	v := value.Struct(reflect.ValueOf(&sample).Elem())
 	return blank[C]{sample, f.Struct(v.Type(), v)}
 }
 
-// checkSample panics if sample is not a struct or a pointer to one. Method is the
-// one that was given it.
+// checkSample panics if sample is not a struct or a pointer to one. Method is the method
+// that sample was passed to.
 func checkSample[C any](method string, sample C) {
 	if v := value.Struct(reflect.ValueOf(&sample).Elem()); v.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("props: %s(%s): a sample must be a struct or a pointer to one, not %s", method, show.Text(sample), kindName(v)))

@@ -19,7 +19,7 @@ type (
 	}
 	Base     struct{ ID string }
 	everyone struct{ Team string }
-	// Everything has a field of each kind that Any fills, or leaves alone.
+	// Everything has a field of each kind that Any fills or leaves alone.
 	Everything struct {
 		Base
 		everyone
@@ -50,7 +50,7 @@ type (
 	}
 )
 
-// seen counts the different texts of each field in the commands of many histories.
+// seen collects the different texts of each field in the commands of many histories.
 func seen(t *testing.T, samples ...any) map[string]map[string]bool {
 	t.Helper()
 	d := decider.New(func(c any, _ int) ([]int, error) { return []int{1}, nil }, func(s, _ int) int { return s })
@@ -73,8 +73,8 @@ func seen(t *testing.T, samples ...any) map[string]map[string]bool {
 	return out
 }
 
-// TestAny checks that every kind of field that can be filled is, with many
-// values, and that the others stay as they are.
+// TestAny checks that every kind of field that can be filled gets many values, and that
+// the others stay as they are.
 func TestAny(t *testing.T) {
 	t.Parallel()
 	for name, sample := range map[string]any{
@@ -112,7 +112,7 @@ func TestAny(t *testing.T) {
 	}
 }
 
-// TestAnyCopies checks that what a sample points to is neither changed nor shared.
+// TestAnyCopies checks that values a sample points to are neither changed nor shared.
 func TestAnyCopies(t *testing.T) {
 	t.Parallel()
 	sample := &Everything{List: []string{"kept"}, Nested: Inner{Deep: &Inner{Name: "kept"}}}
@@ -146,8 +146,8 @@ func TestAnyPanics(t *testing.T) {
 	}
 }
 
-// TestExample checks that the same seed gives the same history, and another seed another
-// one.
+// TestExample checks that the same seed gives the same history, and that another seed
+// gives another one.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	a, b, c := suite().Example(1), suite().Example(1), suite().Example(2)

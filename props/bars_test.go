@@ -10,8 +10,8 @@ import (
 
 const overdraft = "an overdraft from the fourth movement on"
 
-// TestFound checks, with seeds that are always the same, that a narrow bug is
-// found in nearly every run of a thousand histories, and how short it is shown.
+// TestFound checks, with fixed seeds, that a narrow bug is found in nearly every run of a
+// thousand histories, and how short the history is that shows it.
 func TestFound(t *testing.T) {
 	t.Parallel()
 	found, shortest, longer := 0, 0, 0
@@ -22,7 +22,7 @@ func TestFound(t *testing.T) {
 		}
 		found++
 		switch steps {
-		case 5, 6: // open, four movements, and the overdraft if none of them is one
+		case 5, 6: // open, four movements, and the overdraft if no movement is one
 			shortest++
 		case 7:
 		default:
@@ -30,13 +30,12 @@ func TestFound(t *testing.T) {
 		}
 	}
 	if found < 95 || longer > 0 || shortest < found*9/10 {
-		t.Errorf("found in %d of 100 runs, %d times in the shortest history, %d times in one of two commands more", found, shortest, longer)
+		t.Errorf("found in %d of 100 runs, %d times in the shortest history, %d times in one that is up to two commands longer", found, shortest, longer)
 	}
 }
 
-// TestFoundSoon checks, with seeds that are always the same, that the histories of
-// TestPlanted are many times as many as each planted bug needs, so that it does
-// not fail by chance.
+// TestFoundSoon checks, with fixed seeds, that TestPlanted runs many times as many
+// histories as each planted bug needs, so that it does not fail by chance.
 func TestFoundSoon(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(10)
@@ -68,8 +67,8 @@ func TestFoundSoon(t *testing.T) {
 	}
 }
 
-// BenchmarkCheck is what a user waits for: the one line, with a thousand
-// histories and all laws.
+// BenchmarkCheck measures what a user waits for: the one line, with a thousand histories
+// and all laws.
 func BenchmarkCheck(b *testing.B) {
 	for name, s := range map[string]Suite{"laws alone": samples(account()), "everything": suite()} {
 		b.Run(name, func(b *testing.B) {
@@ -95,8 +94,8 @@ func withT(b *testing.B, f func(t *testing.T)) {
 	}
 }
 
-// BenchmarkShrink reports how long shrinking takes, at worst, and how much memory
-// all of it takes.
+// BenchmarkShrink reports how long shrinking takes at worst, and how much memory it
+// allocates in total.
 func BenchmarkShrink(b *testing.B) {
 	b.ReportAllocs()
 	withT(b, func(t *testing.T) {

@@ -9,16 +9,15 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// Same checks that other behaves as the decider of s does, seen from outside: on
-// the histories of s both decide the same events, reject with the same errors, and
-// are at the end at the same time. Their states may be of different types. It is
-// for a decider that was rewritten, and for the promise of a combinator that it
-// changes nothing:
+// Same checks that other behaves like the decider of s when seen from outside: on the
+// histories of s both decide the same events, reject with the same errors, and reach
+// their end at the same time. Their states may have different types. Use it for a decider
+// that you rewrote, and for a combinator that promises to change nothing:
 //
 //	props.Same(t, props.For(account).Any(…), accountV2)
 //
-// Errors are the same if one is the other, by errors.Is, or they have one text.
-// Only these laws are checked; [Suite.Check] checks those of s.
+// Two errors are the same if errors.Is says so for one of them, or if their texts are
+// equal. Same checks only these laws. [Suite.Check] checks the laws of s.
 func Same[C, S, T, E any](t *testing.T, s Suite[C, S, E], other decider.Decider[C, T, E]) {
 	t.Helper()
 	conclude(t, trial(s, sameLaws[C, S](other)))
@@ -31,7 +30,7 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 				if agrees(s, o) {
 					return nil
 				}
-				return breachf(i, "%s is decided otherwise by the other one:\n  this one   %s\n  the other  %s", show.Text(s.Command), s.outcome(), o.outcome())
+				return breachf(i, "the two decide %s differently:\n  this one   %s\n  the other  %s", show.Text(s.Command), s.outcome(), o.outcome())
 			})
 		}},
 		{name: "both reject with the same error", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
@@ -39,12 +38,12 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 				if s.Err == nil || o.Err == nil || alike(s.Err, o.Err) {
 					return nil
 				}
-				return breachf(i, "%s is rejected by both, with errors that differ:\n  this one   %v\n  the other  %v", show.Text(s.Command), s.Err, o.Err)
+				return breachf(i, "both reject %s, with different errors:\n  this one   %v\n  the other  %v", show.Text(s.Command), s.Err, o.Err)
 			})
 		}},
 		{name: "both end at the same time", check: func(r *run[C, S, E], cmds []C) *breach {
 			if this, that := r.decider.IsTerminal(r.decider.Start()), other.IsTerminal(other.Start()); this != that {
-				return breachf(-1, "at the start this one is terminal: %v, the other: %v", this, that)
+				return breachf(-1, "at the start, this one is terminal: %v, the other: %v", this, that)
 			}
 			return beside(r, cmds, other, func(i int, s Step[C, S, E], o Step[C, T, E]) *breach {
 				this, that := r.decider.IsTerminal(s.After), other.IsTerminal(o.After)
@@ -57,8 +56,8 @@ func sameLaws[C, S, T, E any](other decider.Decider[C, T, E]) []law[C, S, E] {
 	}
 }
 
-// beside plays cmds on the decider of r and on other, and shows the steps of both
-// to visit, up to the first on which they part: what follows says no more.
+// beside plays cmds on the decider of r and on other, and passes the steps of both to
+// visit, up to the first step on which they differ. Later steps say nothing more.
 func beside[C, S, T, E any](r *run[C, S, E], cmds []C, other decider.Decider[C, T, E], visit func(int, Step[C, S, E], Step[C, T, E]) *breach) *breach {
 	state, parted := other.Start(), false
 	mine := value.Clones(cmds)
@@ -80,35 +79,35 @@ func agrees[C, S, T, E any](s Step[C, S, E], o Step[C, T, E]) bool {
 	return (s.Err == nil) == (o.Err == nil) && show.Same(s.Events, o.Events)
 }
 
-// alike reports whether a caller can take a and b for the same error.
+// alike reports whether a caller can treat a and b as the same error.
 func alike(a, b error) bool {
 	return errors.Is(a, b) || errors.Is(b, a) || a.Error() == b.Error()
 }
 
-// Mapping says how a decider is to be read as another, see [Refines]. Command,
-// State and Event must not be nil, and are pure.
+// Mapping translates one decider into another, see [Refines]. Command, State and Event
+// must not be nil and must be pure.
 type Mapping[C, S, E, C1, S1, E1 any] struct {
-	// Command returns what a command means to the other one, false if nothing.
+	// Command returns what a command means to the abstract decider, or false if it means
+	// nothing.
 	Command func(C) (C1, bool)
-	// State returns what a state is to the other one.
+	// State returns what a state means to the abstract decider.
 	State func(S) S1
-	// Event returns what an event is to the other one, false if it is nothing
-	// to it.
+	// Event returns what an event means to the abstract decider, or false if it means
+	// nothing.
 	Event func(E) (E1, bool)
-	// Stricter says that commands may be rejected, and an end be reached, that
-	// the other one would go on with.
+	// Stricter permits the decider to reject commands, and to reach an end, where the
+	// abstract decider would go on.
 	Stricter bool
 }
 
-// Refines checks that the decider of s, read through m, is abstract: it begins
-// where abstract does, accepts and rejects the same, and its events and states
-// mean what abstract decides and evolves. Commands and events that mean nothing
-// to abstract change nothing that abstract sees.
+// Refines checks that the decider of s, translated by m, behaves like abstract: it begins
+// where abstract does, accepts and rejects the same commands, and its events and states
+// mean what abstract decides and evolves. Commands and events that mean nothing to
+// abstract change nothing that abstract sees.
 //
-// It is for a decider that does more than a simple one, and for the place of a
-// part in a whole: in a Union, Compose or Many the part must behave as it does
-// alone (with Stricter, if another part can reject its commands), and nobody
-// else may touch its state.
+// Use it for a decider that does more than a simple one, and for a part within a whole:
+// in a Union, Compose or Many the part must behave as it does alone (with Stricter, if
+// another part can reject its commands), and nothing else may change its state.
 func Refines[C, S, E, C1, S1, E1 any](t *testing.T, s Suite[C, S, E], abstract decider.Decider[C1, S1, E1], m Mapping[C, S, E, C1, S1, E1]) {
 	t.Helper()
 	conclude(t, trial(s, refinement[C, S, E, C1, S1, E1]{abstract, m}.laws()))
@@ -121,19 +120,19 @@ type refinement[C, S, E, C1, S1, E1 any] struct {
 
 func (f refinement[C, S, E, C1, S1, E1]) laws() []law[C, S, E] {
 	return []law[C, S, E]{
-		{name: "it begins where the abstract one does", check: f.begins},
-		{name: "what means nothing changes nothing", check: f.foreign},
-		{name: "what it accepts the abstract one accepts", spec: true, check: f.accepts},
-		{name: "what it rejects the abstract one rejects", spec: true, check: f.rejects},
-		{name: "it decides what the abstract one decides", spec: true, check: f.decides},
-		{name: "it evolves as the abstract one does", check: f.evolves},
-		{name: "its end is the end of the abstract one", check: f.ends},
+		{name: "it begins where the abstract decider does", check: f.begins},
+		{name: "what has no meaning changes nothing", check: f.foreign},
+		{name: "the abstract decider accepts what it accepts", spec: true, check: f.accepts},
+		{name: "the abstract decider rejects what it rejects", spec: true, check: f.rejects},
+		{name: "it decides what the abstract decider decides", spec: true, check: f.decides},
+		{name: "it evolves as the abstract decider does", check: f.evolves},
+		{name: "it ends where the abstract decider does", check: f.ends},
 	}
 }
 
 func (f refinement[C, S, E, C1, S1, E1]) begins(r *run[C, S, E], _ []C) *breach {
 	if got, want := f.mapping.State(r.decider.Start()), f.abstract.Start(); !show.Same(got, want) {
-		return breachf(-1, "its start means %s, and the abstract one begins at %s", show.Text(got), show.Text(want))
+		return breachf(-1, "its start means %s, but the abstract decider begins at %s", show.Text(got), show.Text(want))
 	}
 	return nil
 }
@@ -142,15 +141,15 @@ func (f refinement[C, S, E, C1, S1, E1]) foreign(r *run[C, S, E], cmds []C) *bre
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		if _, ok := f.mapping.Command(s.Command); !ok {
 			if change := show.Changes(f.mapping.State(s.Before), f.mapping.State(s.After)); change != "" {
-				return breachf(i, "%s means nothing to the abstract one, but to it changed %s", show.Text(s.Command), change)
+				return breachf(i, "%s means nothing to the abstract decider, but changed its state: %s", show.Text(s.Command), change)
 			}
 		}
 		return nil
 	})
 }
 
-// decisions shows to visit each step of a command that means something, and the
-// one that abstract makes of it.
+// decisions passes to visit each step whose command means something, and the step that
+// abstract makes of it.
 func (f refinement[C, S, E, C1, S1, E1]) decisions(r *run[C, S, E], cmds []C, visit func(int, Step[C, S, E], Step[C1, S1, E1]) *breach) *breach {
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		cmd, ok := f.mapping.Command(value.Clone(cmds[i]))
@@ -170,7 +169,7 @@ func (f refinement[C, S, E, C1, S1, E1]) accepts(r *run[C, S, E], cmds []C) *bre
 		if s.Err != nil || a.Err == nil {
 			return nil
 		}
-		return breachf(i, "%s is accepted, and to the abstract one is %s, which it rejects on %s:\n  %v", show.Text(s.Command), show.Text(a.Command), show.Text(a.Before), a.Err)
+		return breachf(i, "%s is accepted and means %s, which the abstract decider rejects on %s:\n  %v", show.Text(s.Command), show.Text(a.Command), show.Text(a.Before), a.Err)
 	})
 }
 
@@ -182,7 +181,7 @@ func (f refinement[C, S, E, C1, S1, E1]) rejects(r *run[C, S, E], cmds []C) *bre
 		if s.Err == nil || a.Err != nil {
 			return nil
 		}
-		return breachf(i, "%s is rejected (%v), and to the abstract one is %s, which it accepts on %s:\n  %s", show.Text(s.Command), s.Err, show.Text(a.Command), show.Text(a.Before), a.outcome())
+		return breachf(i, "%s is rejected (%v) and means %s, which the abstract decider accepts on %s:\n  %s", show.Text(s.Command), s.Err, show.Text(a.Command), show.Text(a.Before), a.outcome())
 	})
 }
 
@@ -200,7 +199,7 @@ func (f refinement[C, S, E, C1, S1, E1]) decides(r *run[C, S, E], cmds []C) *bre
 		if show.Same(means, a.Events) {
 			return nil
 		}
-		return breachf(i, "%s, which is %s to the abstract one, is decided otherwise by it:\n  decided   %s\n  it means  %s\n  abstract  %s",
+		return breachf(i, "%s means %s, which the abstract decider decides differently:\n  decided   %s\n  it means  %s\n  abstract  %s",
 			show.Text(s.Command), show.Text(a.Command), s.outcome(), outcome(means, nil), a.outcome())
 	})
 }
@@ -217,9 +216,9 @@ func (f refinement[C, S, E, C1, S1, E1]) evolves(r *run[C, S, E], cmds []C) *bre
 		case show.Same(got, want):
 			return nil
 		case ok:
-			return breachf(i, "%s leads to another state than %s does in the abstract one:\n  it means  %s\n  abstract  %s", show.Text(e), show.Text(e1), show.Text(got), show.Text(want))
+			return breachf(i, "%s means %s, which leads the abstract decider to another state:\n  it means  %s\n  abstract  %s", show.Text(e), show.Text(e1), show.Text(got), show.Text(want))
 		}
-		return breachf(i, "%s means nothing to the abstract one, but to it changed %s", show.Text(e), show.Changes(want, got))
+		return breachf(i, "%s means nothing to the abstract decider, but changed its state: %s", show.Text(e), show.Changes(want, got))
 	})
 }
 
@@ -229,27 +228,26 @@ func (f refinement[C, S, E, C1, S1, E1]) ends(r *run[C, S, E], cmds []C) *breach
 	}
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 		if means := f.mapping.State(s.After); r.decider.IsTerminal(s.After) && !f.abstract.IsTerminal(means) {
-			return breachf(i, "%s is terminal, and means %s, which is not", show.Text(s.After), show.Text(means))
+			return breachf(i, "%s is terminal, but it means %s, which is not", show.Text(s.After), show.Text(means))
 		}
 		return nil
 	})
 }
 
-// Model is what a decider does, said more simply: see [Against].
+// Model describes what a decider does in a simpler way, see [Against].
 type Model[M, C, S any] struct {
 	// Start returns the model before the first command. Nil means the zero M.
 	Start func() M
-	// Next returns the model after cmd, and whether cmd is accepted; if it is
-	// not, the model stays as it was. Next may change what model points to
-	// unless it rejects.
+	// Next returns the model after cmd, and whether cmd is accepted. If it is not, the
+	// model stays as it was. Next may change what model points to unless it rejects.
 	Next func(model M, cmd C) (next M, accept bool)
 	// Abs returns what the model knows of a state.
 	Abs func(state S) M
 }
 
-// Against checks the decider of s against a plain model, which has no events: both
-// begin alike, accept and reject the same commands, and after each command the
-// state means what the model says.
+// Against checks the decider of s against a plain model, which has no events: both begin
+// alike, they accept and reject the same commands, and after each command the state means
+// what the model says.
 func Against[M, C, S, E any](t *testing.T, s Suite[C, S, E], m Model[M, C, S]) {
 	t.Helper()
 	conclude(t, trial(s, modelLaws[M, C, S, E](m)))
@@ -263,7 +261,8 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 		var zero M
 		return zero
 	}
-	// along shows each step with the model before and after it, until they part.
+	// along passes each step to visit with the model before and after it, until the two
+	// differ.
 	along := func(r *run[C, S, E], cmds []C, visit func(i int, s Step[C, S, E], before string, next M, accept bool) *breach) *breach {
 		model, parted := start(), false
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
@@ -282,7 +281,7 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 	return []law[C, S, E]{
 		{name: "it begins as the model does", check: func(r *run[C, S, E], _ []C) *breach {
 			if got, want := m.Abs(r.decider.Start()), start(); !show.Same(got, want) {
-				return breachf(-1, "the model begins at %s, and the start of the decider means %s", show.Text(want), show.Text(got))
+				return breachf(-1, "the model begins at %s, but the start of the decider means %s", show.Text(want), show.Text(got))
 			}
 			return nil
 		}},
@@ -290,17 +289,17 @@ func modelLaws[M, C, S, E any](m Model[M, C, S]) []law[C, S, E] {
 			return along(r, cmds, func(i int, s Step[C, S, E], before string, _ M, accept bool) *breach {
 				switch {
 				case accept && s.Err != nil:
-					return breachf(i, "the model accepts %s on %s, and the decider rejects it: %v", show.Text(s.Command), before, s.Err)
+					return breachf(i, "the model accepts %s on %s, but the decider rejects it: %v", show.Text(s.Command), before, s.Err)
 				case !accept && s.Err == nil:
-					return breachf(i, "the model rejects %s on %s, and the decider accepts it: %s", show.Text(s.Command), before, s.outcome())
+					return breachf(i, "the model rejects %s on %s, but the decider accepts it: %s", show.Text(s.Command), before, s.outcome())
 				}
 				return nil
 			})
 		}},
-		{name: "it leads to where the model does", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
+		{name: "it leads where the model does", spec: true, check: func(r *run[C, S, E], cmds []C) *breach {
 			return along(r, cmds, func(i int, s Step[C, S, E], before string, next M, accept bool) *breach {
 				if got := m.Abs(s.After); accept && s.Err == nil && !show.Same(got, next) {
-					return breachf(i, "%s leads the model from %s to\n  %s\nand the decider to what means\n  %s", show.Text(s.Command), before, show.Text(next), show.Text(got))
+					return breachf(i, "%s leads the model from %s to\n  %s\nand the decider to a state that means\n  %s", show.Text(s.Command), before, show.Text(next), show.Text(got))
 				}
 				return nil
 			})

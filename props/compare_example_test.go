@@ -7,14 +7,14 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// shown are the tests that examples have shown: see TestShown.
+// shown holds the tests that the examples show: see TestShown.
 var shown []func(t *testing.T)
 
-// show is where an example shows a test.
+// show registers a test that an example shows.
 func show(test func(t *testing.T)) { shown = append(shown, test) }
 
 // TestShown runs the tests that the examples show.
-func TestShown(t *testing.T) { //nolint:paralleltest // the examples are called in turn; what they show runs in parallel
+func TestShown(t *testing.T) { // nolint:paralleltest // the examples are called in turn; the tests they show run in parallel
 	for name, example := range map[string]func(){
 		"Same":     ExampleSame,
 		"Refines":  ExampleRefines,
@@ -45,7 +45,7 @@ func seats() props.Suite[any, string, any] {
 	return props.For(decider.New(decideSeat, evolveSeat)).Any(Reserve{}, Release{}).Checks(100)
 }
 
-// A seat that was rewritten, with another state, behaves as it did.
+// A seat rewritten with another state behaves as before.
 func ExampleSame() {
 	type row struct{ By []string }
 	rewritten := decider.New(
@@ -63,7 +63,7 @@ func ExampleSame() {
 	// Output:
 }
 
-// Whoever does not care who has the seat sees a switch.
+// If it does not matter who has the seat, the seat is a switch.
 func ExampleRefines() {
 	flip := decider.New(
 		func(on, is bool) ([]bool, error) {
@@ -85,13 +85,13 @@ func ExampleRefines() {
 				_, on := event.(Reserved)
 				return on, true
 			},
-			Stricter: true, // nobody reserves for nobody
+			Stricter: true, // another seat may reject an empty name
 		})
 	})
 	// Output:
 }
 
-// A model says what is accepted, and what the state is then; it has no events.
+// A model says which commands are accepted and what the state is then. It has no events.
 func ExampleAgainst() {
 	show(func(t *testing.T) { //nolint:thelper // TestSeatModel
 		props.Against(t, seats(), props.Model[string, any, string]{
@@ -105,7 +105,7 @@ func ExampleAgainst() {
 	// Output:
 }
 
-// Focus needs a lens; this one is the left half of a pair of seats.
+// Focus needs a lens. This one is the left half of a pair of seats.
 func ExampleLens() {
 	type pair = decider.Pair[string, string]
 	get := func(p pair) string { return p.Left }
@@ -117,7 +117,7 @@ func ExampleLens() {
 	// Output:
 }
 
-// MapEvent needs to get back what it gave.
+// MapEvent needs functions that return what they were given.
 func ExampleEmbeds() {
 	type event struct{ Seat any }
 	out := func(e any) event { return event{e} }
@@ -128,7 +128,7 @@ func ExampleEmbeds() {
 	// Output:
 }
 
-// A batch of one's own keeps the promises of decider.Batch.
+// A custom batch keeps the promises of decider.Batch.
 func ExampleBatches() {
 	mine := decider.Batch(decider.New(decideSeat, evolveSeat))
 	show(func(t *testing.T) { //nolint:thelper // TestBatch

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Inquiry is what a function like Same does before it reports.
+// Inquiry is the part of a function like Same that runs before it reports.
 type Inquiry = inquiry
 
 // Findings returns what an inquiry finds broken, and the names of all its laws.

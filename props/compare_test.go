@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// flaw is a planted bug: what looks for it, the laws that must name it, in how
-// many steps at most, and with golden whether the report is always the same.
+// flaw is a planted bug: what looks for it, the laws that must report it, and the most
+// steps it may take. Golden says that the report is always the same.
 type flaw struct {
 	look   func() props.Inquiry
 	laws   []string
@@ -19,8 +19,8 @@ type flaw struct {
 	golden bool
 }
 
-// find checks that the flaws are found, under the names of their laws, and that
-// there is one for each law of good, in which nothing is found.
+// find checks that the flaws are found under the names of their laws, that there is a
+// flaw for each law of good, and that nothing is found in good itself.
 func find(t *testing.T, flaws map[string]flaw, good ...func() props.Inquiry) {
 	t.Helper()
 	named := map[string]bool{}
@@ -78,7 +78,7 @@ func (f flaw) find(t *testing.T, name string) {
 	}
 }
 
-// fewer is the suite of d, with as many histories as a planted bug takes.
+// fewer is the suite of d with as many histories as a planted bug needs.
 func fewer(d Account) Suite { return samples(d).Checks(150) }
 
 // doors is the suite of d without money, so that the way to the end is short.
@@ -135,25 +135,26 @@ func TestSame(t *testing.T) {
 				return decide(c, s)
 			}
 		})), []string{"both reject with the same error"}, 1, false},
-		"an error that lost its kind": {sameAs(decider.MapError(account(), func(err error) error {
+		"an error that errors.Is does not match": {sameAs(decider.MapError(account(), func(err error) error {
 			if errors.Is(err, errBalance) {
 				return errors.New("no")
 			}
 			return err
 		})), []string{"both reject with the same error"}, 3, false},
-		"an end that is none": {func() props.Inquiry {
+		"an end that is missed": {func() props.Inquiry {
 			return props.SameInquiry(doors(account()), changed(func(d *Account) { d.Terminal = nil }))
 		}, []string{"both end at the same time"}, 2, true},
 		"an end at the start": {sameAs(changed(func(d *Account) {
 			d.Terminal = func(s State) bool { return s.Closed || !s.Open }
 		})), []string{"both end at the same time"}, 0, false},
-		"a fold with an error of its own": {sameAs(changed(func(d *Account) {
+		"a fold with a different error": {sameAs(changed(func(d *Account) {
 			d.Evolve = on(func(s State, e Deposited) State { return moved(s, 2*e.Amount, "in") })
 		})), []string{"both decide the same"}, 5, false},
 	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) })
 }
 
-// TestSameCombinators checks the promises of combinators that change nothing.
+// TestSameCombinators checks that combinators which promise to change nothing keep the
+// promise.
 func TestSameCombinators(t *testing.T) {
 	t.Parallel()
 	id := func(c Command) Command { return c }
@@ -173,7 +174,7 @@ func TestSameCombinators(t *testing.T) {
 	}
 }
 
-// purse is the account as somebody sees it who cares for the money alone.
+// purse is the account reduced to its money.
 func purse() decider.Decider[int, int, int] {
 	d := decider.New(func(amount, balance int) ([]int, error) {
 		if balance+amount < 0 {
@@ -227,13 +228,13 @@ func TestRefines(t *testing.T) {
 	find(t, map[string]flaw{
 		"a start with a gift": {concrete(func(d *Account) {
 			d.Initial = func() State { return State{Balance: 5} }
-		}), []string{"it begins where the abstract one does"}, 0, true},
+		}), []string{"it begins where the abstract decider does"}, 0, true},
 		"a fee for opening": {concrete(func(d *Account) {
 			d.Evolve = on(func(s State, e Opened) State {
 				s.Open, s.Balance = true, -1
 				return s
 			})
-		}), []string{"what means nothing changes nothing", "it evolves as the abstract one does"}, 1, true},
+		}), []string{"what has no meaning changes nothing", "it evolves as the abstract decider does"}, 1, true},
 		"an overdraft of one": {concrete(func(d *Account) {
 			d.Decide = func(c Command, s State) ([]Event, error) {
 				if w, ok := c.(Withdraw); ok && s.Open && !s.Closed && w.Amount == s.Balance+1 {
@@ -241,10 +242,10 @@ func TestRefines(t *testing.T) {
 				}
 				return decide(c, s)
 			}
-		}), []string{"what it accepts the abstract one accepts"}, 2, true},
+		}), []string{"the abstract decider accepts what it accepts"}, 2, true},
 		"a rejection too many": {func() props.Inquiry {
 			return props.RefinesInquiry(fewer(account()), purse(), asMoney(func(m *money) { m.Stricter = false }))
-		}, []string{"what it rejects the abstract one rejects"}, 1, false},
+		}, []string{"the abstract decider rejects what it rejects"}, 1, false},
 		"a deposit that is booked twice": {concrete(func(d *Account) {
 			d.Decide = func(c Command, s State) ([]Event, error) {
 				events, err := decide(c, s)
@@ -253,13 +254,13 @@ func TestRefines(t *testing.T) {
 				}
 				return events, err
 			}
-		}), []string{"it decides what the abstract one decides"}, 2, true},
+		}), []string{"it decides what the abstract decider decides"}, 2, true},
 		"a deposit that subtracts": {concrete(func(d *Account) {
 			d.Evolve = on(func(s State, e Deposited) State { return moved(s, -e.Amount, "in") })
-		}), []string{"it evolves as the abstract one does"}, 2, true},
-		"an end that the other does not know": {
+		}), []string{"it evolves as the abstract decider does"}, 2, true},
+		"an end that the abstract decider lacks": {
 			abstract(func(m *money) { m.Stricter = false }),
-			[]string{"its end is the end of the abstract one"},
+			[]string{"it ends where the abstract decider does"},
 			2, false,
 		},
 		"a mapping that panics": {abstract(func(m *money) {
@@ -269,11 +270,11 @@ func TestRefines(t *testing.T) {
 				}
 				return s.Balance
 			}
-		}), []string{"it evolves as the abstract one does"}, 2, false},
+		}), []string{"it evolves as the abstract decider does"}, 2, false},
 	}, concrete(func(*Account) {}))
 }
 
-// TestRefinesParts checks parts in a whole: each behaves as it does alone.
+// TestRefinesParts checks that parts within a whole behave as they do alone.
 func TestRefinesParts(t *testing.T) {
 	t.Parallel()
 	t.Run("one key of many", func(t *testing.T) {
@@ -347,7 +348,7 @@ func TestAgainst(t *testing.T) {
 		}
 	}
 	find(t, map[string]flaw{
-		"a model that begins elsewhere": {against(func(m *model) {
+		"a model with another start": {against(func(m *model) {
 			m.Start = func() map[string]int { return map[string]int{"balance": 1} }
 		}), []string{"it begins as the model does"}, 0, true},
 		"a model without an overdraft": {against(func(m *model) {
@@ -367,6 +368,6 @@ func TestAgainst(t *testing.T) {
 				}
 				return next, ok
 			}
-		}), []string{"it leads to where the model does"}, 2, true},
+		}), []string{"it leads where the model does"}, 2, true},
 	}, against(func(*model) {}))
 }

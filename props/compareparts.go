@@ -8,17 +8,17 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// Lens checks get and set, as they are given to decider.Focus, on the states that
-// the decider of s reaches: one gets what was set, setting what one got changes
-// nothing, of two sets the last one counts, and set changes no state in place.
+// Lens checks get and set, as given to decider.Focus, on the states that the decider of s
+// reaches: get returns what was set, setting what get returned changes nothing, the last
+// of two sets wins, and set changes no state in place.
 func Lens[C, S, E, A any](t *testing.T, s Suite[C, S, E], get func(S) A, set func(S, A) S) {
 	t.Helper()
 	conclude(t, trial(s, lensLaws[C, S, E](get, set)))
 }
 
 func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
-	// each shows to visit the states of a history and parts of others of them; a
-	// panic of get or set is a breach of the law.
+	// each passes to visit the states of a history and parts of other states. A panic of
+	// get or set breaks the law.
 	each := func(name string, visit func(state S, a, b A) string) law[C, S, E] {
 		return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
 			h := play(r.decider, cmds)
@@ -36,19 +36,19 @@ func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
 		}}
 	}
 	return []law[C, S, E]{
-		each("one gets what was set", func(state S, a, _ A) string {
+		each("get returns what was set", func(state S, a, _ A) string {
 			if got := get(set(state, a)); !show.Same(got, a) {
 				return "in " + show.Text(state) + "\n  was set  " + show.Text(a) + "\n  and got  " + show.Text(got)
 			}
 			return ""
 		}),
-		each("setting what one got changes nothing", func(state S, _, _ A) string {
+		each("setting what get returned changes nothing", func(state S, _, _ A) string {
 			if change := show.Changes(state, set(state, get(state))); change != "" {
 				return "in " + show.Text(state) + " it changes " + change
 			}
 			return ""
 		}),
-		each("the last set counts", func(state S, a, b A) string {
+		each("the last set wins", func(state S, a, b A) string {
 			once, twice := set(state, b), set(set(state, a), b)
 			if change := show.Changes(once, twice); change != "" {
 				return "in " + show.Text(state) + " was set " + show.Text(a) + ", and then " + show.Text(b) + ", which without the first is another: " + change
@@ -71,7 +71,7 @@ func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
 	}
 }
 
-// lensAt shows state to visit with each pair of some parts, all different.
+// lensAt passes state to visit with each pair of several different parts.
 func lensAt[C, S, E, A any](h History[C, S, E], state S, get func(S) A, visit func(S, A, A) string) string {
 	parts := []A{get(h.Start)}
 	for _, s := range h.Steps {
@@ -88,9 +88,9 @@ func lensAt[C, S, E, A any](h History[C, S, E], state S, get func(S) A, visit fu
 	return ""
 }
 
-// Embeds checks in and out, as they are given to decider.MapEvent, on the events
-// that the decider of s decides: each comes back as it was, and none of foreign,
-// events of the larger whole, is taken for one.
+// Embeds checks in and out, as given to decider.MapEvent, on the events that the decider
+// of s decides: each event comes back as it was, and in accepts none of foreign, which
+// are events of the larger whole.
 func Embeds[C, S, E, E2 any](t *testing.T, s Suite[C, S, E], in func(E2) (E, bool), out func(E) E2, foreign ...E2) {
 	t.Helper()
 	conclude(t, trial(s, embedLaws[C, S](in, out, foreign)))
@@ -101,7 +101,7 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 		e2 := out(e)
 		switch got, ok := in(e2); {
 		case !ok:
-			return show.Text(e) + " goes out as " + show.Text(e2) + ", and that is not let in"
+			return show.Text(e) + " goes out as " + show.Text(e2) + ", and in does not accept that"
 		case !show.Same(got, e):
 			return show.Text(e) + " goes out as " + show.Text(e2) + ", and comes in as " + show.Text(got)
 		}
@@ -114,7 +114,7 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 			}
 			return wrong
 		})},
-		{name: "a foreign event is not let in", check: func(*run[C, S, E], []C) *breach {
+		{name: "a foreign event is not accepted", check: func(*run[C, S, E], []C) *breach {
 			for _, f := range foreign {
 				var e E
 				var ok bool
@@ -122,7 +122,7 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 					return breachf(-1, "in(%s): %v", show.Text(f), err)
 				}
 				if ok {
-					return breachf(-1, "%s is foreign, but is let in as %s", show.Text(f), show.Text(e))
+					return breachf(-1, "%s is foreign, but in accepts it as %s", show.Text(f), show.Text(e))
 				}
 			}
 			return nil
@@ -130,9 +130,9 @@ func embedLaws[C, S, E, E2 any](in func(E2) (E, bool), out func(E) E2, foreign [
 	}
 }
 
-// Batches checks that batch decides lists of the commands of s as decider.Batch
-// does: a list of one as the command, a longer one as its commands in turn, and
-// if one of them is rejected the whole list, without events.
+// Batches checks that batch decides lists of commands of s as decider.Batch does: a list
+// of one like the command itself, and a longer list like its commands in turn. If a
+// command is rejected, the whole list must be rejected without events.
 func Batches[C, S, E any](t *testing.T, s Suite[C, S, E], batch decider.Decider[[]C, S, E]) {
 	t.Helper()
 	conclude(t, trial(s, batchLaws(batch)))
@@ -141,8 +141,7 @@ func Batches[C, S, E any](t *testing.T, s Suite[C, S, E], batch decider.Decider[
 const maxBatch = 3 // commands, in the batches that are tried
 
 func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
-	// each decides, on each state of a history, the commands that come next at
-	// once and in turn.
+	// each decides the next commands at once and in turn, on each state of a history.
 	each := func(name string, from, to int, wrong func(cmds []C, got, want decision[E]) string) law[C, S, E] {
 		return law[C, S, E]{name: name, spec: false, check: func(r *run[C, S, E], cmds []C) *breach {
 			return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
@@ -160,23 +159,23 @@ func batchLaws[C, S, E any](batch decider.Decider[[]C, S, E]) []law[C, S, E] {
 		}}
 	}
 	differ := func(cmds []C, got, want decision[E]) string {
-		return "the batch " + show.Text(cmds) + " is decided otherwise than its commands in turn:\n  batch    " +
+		return "the batch " + show.Text(cmds) + " is decided differently from its commands in turn:\n  batch    " +
 			outcome(got.events, got.err) + "\n  in turn  " + outcome(want.events, want.err)
 	}
 	return []law[C, S, E]{
-		each("a batch of one is its command", 1, 1, func(cmds []C, got, want decision[E]) string {
+		each("a batch of one equals its command", 1, 1, func(cmds []C, got, want decision[E]) string {
 			if (got.err == nil) != (want.err == nil) || want.err != nil && !alike(got.err, want.err) || want.err == nil && !show.Same(got.events, want.events) {
 				return differ(cmds, got, want)
 			}
 			return ""
 		}),
-		each("a batch is its commands in turn", 0, maxBatch, func(cmds []C, got, want decision[E]) string {
+		each("a batch equals its commands in turn", 0, maxBatch, func(cmds []C, got, want decision[E]) string {
 			if want.err == nil && (got.err != nil || !show.Same(got.events, want.events)) {
 				return differ(cmds, got, want)
 			}
 			return ""
 		}),
-		each("a batch happens as a whole or not at all", 1, maxBatch, func(cmds []C, got, want decision[E]) string {
+		each("a batch is all or nothing", 1, maxBatch, func(cmds []C, got, want decision[E]) string {
 			switch {
 			case want.err == nil:
 				return ""

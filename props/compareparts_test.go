@@ -34,11 +34,11 @@ func TestLens(t *testing.T) {
 			}
 			s.Totals = all
 			return s
-		}), []string{"one gets what was set", "the last set counts"}, 3, false},
+		}), []string{"get returns what was set", "the last set wins"}, 3, false},
 		"a set that counts": {lens(get, func(s State, part total) State {
 			s.Balance++
 			return set(s, part)
-		}), []string{"setting what one got changes nothing", "the last set counts"}, 0, false},
+		}), []string{"setting what get returned changes nothing", "the last set wins"}, 0, false},
 		"a set in place": {lens(get, func(s State, part total) State {
 			if s.Totals == nil {
 				return set(s, maps.Clone(part))
@@ -64,7 +64,7 @@ func TestEmbeds(t *testing.T) {
 		}
 	}
 	find(t, map[string]flaw{
-		"an event that is not let in": {embeds(func(e shop) (Event, bool) {
+		"an event that in refuses": {embeds(func(e shop) (Event, bool) {
 			_, opened := e.Account.(Opened)
 			return e.Account, e.Account != nil && !opened
 		}, out), []string{"an event comes back as it was"}, 1, true},
@@ -74,9 +74,9 @@ func TestEmbeds(t *testing.T) {
 			}
 			return shop{Account: e}
 		}), []string{"an event comes back as it was"}, 2, false},
-		"an event of somebody else": {embeds(func(e shop) (Event, bool) {
+		"an unrelated event": {embeds(func(e shop) (Event, bool) {
 			return e.Account, true
-		}, out), []string{"a foreign event is not let in"}, 0, true},
+		}, out), []string{"a foreign event is not accepted"}, 0, true},
 	}, embeds(in, out))
 }
 
@@ -99,7 +99,7 @@ func TestBatches(t *testing.T) {
 				}
 				return events, nil
 			}
-		}), []string{"a batch of one is its command"}, 2, false},
+		}), []string{"a batch of one equals its command"}, 2, false},
 		"a batch that decides all on one state": {batches(func(b *batch) {
 			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
 				for _, c := range cmds {
@@ -111,8 +111,8 @@ func TestBatches(t *testing.T) {
 				}
 				return all, nil
 			}
-		}), []string{"a batch is its commands in turn"}, 2, false},
-		"a batch that goes on without": {batches(func(b *batch) {
+		}), []string{"a batch equals its commands in turn"}, 2, false},
+		"a batch that skips rejected commands": {batches(func(b *batch) {
 			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
 				for _, c := range cmds {
 					events, err := decide(c, s)
@@ -124,8 +124,8 @@ func TestBatches(t *testing.T) {
 				}
 				return all, nil
 			}
-		}), []string{"a batch happens as a whole or not at all"}, 2, false},
-		"a batch that tells how far it came": {batches(func(b *batch) {
+		}), []string{"a batch is all or nothing"}, 2, false},
+		"a batch that returns the events so far": {batches(func(b *batch) {
 			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
 				for _, c := range cmds {
 					events, err := decide(c, s)
@@ -137,19 +137,19 @@ func TestBatches(t *testing.T) {
 				}
 				return all, nil
 			}
-		}), []string{"a batch happens as a whole or not at all"}, 3, false},
+		}), []string{"a batch is all or nothing"}, 3, false},
 	}, batches(func(*batch) {}))
 }
 
-// TestCascade checks that a process whose follow-ups are decided on the state
-// before everything is not the same as WithProcess.
+// TestCascade checks that a process whose follow-ups are all decided on the original
+// state differs from WithProcess.
 func TestCascade(t *testing.T) {
 	t.Parallel()
 	type (
 		state   = decider.Pair[State, int]
 		process = decider.Process[Event, int, Command]
 	)
-	p := process{ // who opens an account gets five, and gives it back at once
+	p := process{ // an account that is opened gets five, and gives it back at once
 		Evolve: func(n int, _ Event) int { return n + 1 },
 		React: func(_ int, e Event) (r decider.Reaction[Command, Event]) {
 			if _, ok := e.(Opened); ok {
@@ -167,7 +167,7 @@ func TestCascade(t *testing.T) {
 		all := slices.Clone(events)
 		for _, e := range events {
 			for _, c := range p.React(s.Right, e).Send {
-				more, err := account().Decide(c, s.Left) // the bug: not on what went before
+				more, err := account().Decide(c, s.Left) // the bug: ignores the earlier events
 				if err != nil {
 					return nil, err
 				}

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// finding is what came of a law. Report is nil if it holds; otherwise it says
-// what is wrong, in the test t, and in how many steps.
+// finding is the outcome of checking a law. Report is empty if the law holds. Otherwise
+// it says what is wrong in the test t, and in how many steps.
 type finding struct {
 	law    string
 	report func(t *testing.T) (text string, steps int)
@@ -20,10 +20,10 @@ func told(law, text string) finding {
 	return finding{law, func(*testing.T) (string, int) { return text, 0 }}
 }
 
-// inquiry looks for what breaks its laws. Problem says why it could not.
+// inquiry searches for breaches of its laws. Problem says why it could not search.
 type inquiry func(t *testing.T) (found []finding, problem string)
 
-// conclude makes an inquiry, each finding a subtest.
+// conclude runs an inquiry and reports each finding as a subtest.
 func conclude(t *testing.T, look inquiry) {
 	t.Helper()
 	found, problem := look(t)
@@ -41,7 +41,7 @@ func conclude(t *testing.T, look inquiry) {
 	}
 }
 
-// trial checks laws on the histories of s, in place of those that s has.
+// trial checks laws on the histories of s, instead of the laws of s.
 func trial[C, S, E any](s Suite[C, S, E], laws []law[C, S, E]) inquiry {
 	return trialAs(s, laws, func(t *testing.T, r *run[C, S, E], f failure[C, S, E]) (string, int) {
 		t.Helper()
@@ -49,7 +49,7 @@ func trial[C, S, E any](s Suite[C, S, E], laws []law[C, S, E]) inquiry {
 	})
 }
 
-// trialAs is trial with reports that look otherwise.
+// trialAs is trial with another form of report.
 func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*testing.T, *run[C, S, E], failure[C, S, E]) (string, int)) inquiry {
 	return func(t *testing.T) (found []finding, problem string) {
 		t.Helper()
@@ -78,8 +78,8 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*te
 	}
 }
 
-// guarded returns laws that are broken by a panic, unless it is one of the decider
-// itself: those that are checked by [Suite.Check] tell of it.
+// guarded returns laws that a panic breaks too, except a panic of the decider itself,
+// which [Suite.Check] reports.
 func guarded[C, S, E any](laws []law[C, S, E]) []law[C, S, E] {
 	out := make([]law[C, S, E], len(laws))
 	for i, l := range laws {

@@ -20,39 +20,39 @@ import (
 )
 
 const (
-	perCheck    = 10     // histories for each of rapid's checks
-	enough      = 10_000 // histories, at least, that are made to see what never came
-	further     = 10     // times as many as the laws are checked on, for the same
-	few         = 1_000  // histories that are not enough to say that it never comes
-	maxOutcomes = 6      // shown for a kind of command
-	seldom      = 10     // histories with what comes seldom, which are checked in any case
-	inspected   = 200    // histories whose commands are looked at for fields that are never set
+	perCheck    = 10     // histories per rapid check
+	enough      = 10_000 // histories, at least, that are made to look for what never came
+	further     = 10     // times as many histories as the laws are checked on, for the same purpose
+	few         = 1_000  // histories, which are too few to say that something never comes
+	maxOutcomes = 6      // shown per kind of command
+	seldom      = 10     // histories with a rare case, which are checked in any case
+	inspected   = 200    // histories in which to look for fields that are never set
 )
 
-// The subtests about what should come at times.
+// Names of the subtests about what should happen sometimes.
 const (
-	everyCommand = "every command leads to events at times"
-	everyEvent   = "every event is decided at times"
+	everyCommand = "every command leads to events sometimes"
+	everyEvent   = "every event is decided sometimes"
 )
 
-// coverage counts what the histories were made of.
+// coverage counts what the histories consist of.
 type coverage[C, S, E any] struct {
 	goal, histories, steps int
 	kinds                  map[string]*tally
 	reaches                []reach[C, S, E]
 	hits                   []int
 	codec                  codec.Codec[E]
-	events                 map[string]string // by kind: the names that the codec gives
+	events                 map[string]string // by kind: the name that the codec gives it
 	decider                decider.Decider[C, S, E]
-	idle                   map[string]int  // by kind: the events that changed nothing, if none did
+	idle                   map[string]int  // by kind: the number of events, if none of them changed the state
 	rejections             []error         // declared
-	seen                   []bool          // of rejections
+	seen                   []bool          // which of rejections
 	without                []string        // verdicts to leave out
 	missing                []string        // fields that Any cannot fill
 	unset                  map[string]bool // fields of commands: whether they were zero each time
 }
 
-// tally counts what came of a kind of command.
+// tally counts the outcomes of a kind of command.
 type tally struct {
 	steps, acted int
 	outcomes     map[string]int
@@ -78,7 +78,7 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 	return c
 }
 
-// limit is how many histories are made to see what has never come.
+// limit is how many histories are made to look for what has never come.
 func (c *coverage[C, S, E]) limit() int { return max(enough, further*c.goal) }
 
 func (c *coverage[C, S, E]) tally(kind string) *tally {
@@ -90,7 +90,7 @@ func (c *coverage[C, S, E]) tally(kind string) *tally {
 	return t
 }
 
-// add counts h, and reports whether it has something that comes seldom.
+// add counts h, and reports whether h contains something rare.
 func (c *coverage[C, S, E]) add(h History[C, S, E]) (rare bool) {
 	c.histories++
 	c.steps += len(h.Steps)
@@ -135,7 +135,7 @@ func (c *coverage[C, S, E]) inspect(cmd C) {
 	}
 }
 
-// unfilled returns the fields of commands that were never set to anything.
+// unfilled returns the fields of commands that were never set.
 func (c *coverage[C, S, E]) unfilled() []string {
 	names := slices.Clone(c.missing)
 	for _, name := range slices.Sorted(maps.Keys(c.unset)) {
@@ -146,8 +146,8 @@ func (c *coverage[C, S, E]) unfilled() []string {
 	return names
 }
 
-// absent returns the kinds of commands that have led to no event, and whether
-// anything else that should come has not.
+// absent returns the kinds of commands that have led to no event, and whether anything
+// else is missing.
 func (c *coverage[C, S, E]) absent() (kinds []string, others bool) {
 	for _, k := range slices.Sorted(maps.Keys(c.kinds)) {
 		if c.kinds[k].acted == 0 {
@@ -163,10 +163,10 @@ func (c *coverage[C, S, E]) absent() (kinds []string, others bool) {
 	return kinds, others || len(c.undecided()) > 0 && !slices.Contains(c.without, everyEvent)
 }
 
-// effective marks a kind of events of which one has changed the state.
+// effective marks a kind of event that has changed the state at least once.
 const effective = -1
 
-// effects counts the events of kinds that have changed no state so far.
+// effects counts the events of the kinds that have not changed a state so far.
 func (c *coverage[C, S, E]) effects(s Step[C, S, E]) {
 	if s.Err != nil {
 		return
@@ -187,7 +187,7 @@ func (c *coverage[C, S, E]) effects(s Step[C, S, E]) {
 	}
 }
 
-// name learns what the codec calls the events of s.
+// name records the names that the codec gives to the events of s.
 func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
 	if c.codec == nil || s.Err != nil {
 		return
@@ -197,7 +197,7 @@ func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
 		if c.events[k] != "" {
 			continue
 		}
-		_ = catch(func() { // the codec's laws tell what is wrong
+		_ = catch(func() { // the laws of the codec report what is wrong
 			if stored, err := c.codec.Encode(e); err == nil {
 				c.events[k] = stored.Type
 			}
@@ -205,7 +205,7 @@ func (c *coverage[C, S, E]) name(s Step[C, S, E]) {
 	}
 }
 
-// undecided returns the names of events that the codec has and nobody decided.
+// undecided returns the names of events that the codec has but that were never decided.
 func (c *coverage[C, S, E]) undecided() []string {
 	names, ok := c.codec.(interface{ Names() []string })
 	if !ok {
@@ -215,7 +215,7 @@ func (c *coverage[C, S, E]) undecided() []string {
 	return slices.DeleteFunc(slices.Clone(names.Names()), func(n string) bool { return slices.Contains(decided, n) })
 }
 
-// label returns the kinds of events that s decided, or why it was rejected.
+// label returns the kinds of the events that s decided, or the reason for its rejection.
 func (s Step[C, S, E]) label() string {
 	if s.Err != nil {
 		return "✗ " + show.Cut(digits.ReplaceAllString(s.Err.Error(), "#"), maxColumn)
@@ -249,7 +249,7 @@ func (c *coverage[C, S, E]) String() string {
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.idle)) {
 		if n := c.idle[k]; n != effective {
-			fmt.Fprintf(&b, "\n\t%s never changed the state, %d times: does nobody need it?", k, n)
+			fmt.Fprintf(&b, "\n\t%s never changed the state, %d times: is it needed?", k, n)
 		}
 	}
 	if names := c.unfilled(); len(names) > 0 {
@@ -257,7 +257,7 @@ func (c *coverage[C, S, E]) String() string {
 	}
 	for i, err := range c.rejections {
 		if !c.seen[i] {
-			fmt.Fprintf(&b, "\n\tno command was rejected with %q", err)
+			fmt.Fprintf(&b, "\n\tno command was ever rejected with %q", err)
 		}
 	}
 	return b.String()
@@ -283,17 +283,17 @@ func percent(part, whole int) float64 {
 	return 100 * float64(part) / float64(max(1, whole))
 }
 
-// verdict is whether something that should happen did.
+// verdict says whether something happened that should.
 type verdict struct {
 	name   string
 	missed bool
-	unsure bool // missed, but there was no time to look long enough
+	unsure bool // missing, but there was no time to look long enough
 	text   string
 }
 
-// verdicts returns one for the kinds of commands, one for those of events, and
-// one for each Reaches. What never came in all the histories that are made for it is
-// missed; if there were few, because the time was over, nobody knows.
+// verdicts returns one verdict for the kinds of commands, one for the kinds of events,
+// and one for each Reaches. A case is missed if it never came in all the histories that
+// are made to look for it. It is unsure if time ran out after too few histories.
 func (c *coverage[C, S, E]) verdicts() []verdict {
 	all := slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
 	for i, v := range all {
@@ -313,20 +313,20 @@ func (c *coverage[C, S, E]) all() []verdict {
 			lines = append(lines, fmt.Sprintf("%s never led to an event, in %d tries: %s", k, t.steps, orElse(t.String(), "it was never drawn")))
 			for _, f := range c.unfilled() {
 				if strings.HasPrefix(f, k+".") {
-					lines = append(lines, "\t"+f+" is never filled: give Values")
+					lines = append(lines, "\t"+f+" is never filled: use Values")
 				}
 			}
 		}
 	}
 	if commands.missed = len(lines) > 0; commands.missed {
-		lines = append(lines, c.odds(), "laws about it were not tested: give Any a sample that fits, or draw it with Commands")
+		lines = append(lines, c.odds(), "the laws about it were not tested: pass a fitting sample to Any, or draw it with Commands")
 		commands.text = strings.Join(lines, "\n")
 	}
 	out := []verdict{commands}
 	if _, ok := c.codec.(interface{ Names() []string }); ok {
 		never := c.undecided()
 		out = append(out, verdict{name: everyEvent, missed: len(never) > 0, text: fmt.Sprintf(
-			"never decided, though the codec has it: %s\n%s", strings.Join(never, ", "), c.odds())})
+			"never decided, though the codec knows it: %s\n%s", strings.Join(never, ", "), c.odds())})
 	}
 	for i, r := range c.reaches {
 		out = append(out, verdict{name: r.name, missed: c.hits[i] == 0, text: fmt.Sprintf("%s: never\n%s", r.name, c.odds())})
@@ -334,19 +334,19 @@ func (c *coverage[C, S, E]) all() []verdict {
 	return out
 }
 
-// odds says how many histories there were, and how likely it is that they miss what
-// comes seldom.
+// odds says how many histories there were, and how likely it is that they miss something
+// rare.
 func (c *coverage[C, S, E]) odds() string {
 	for _, every := range []int{10_000, 1_000, 100} {
 		if missed := math.Exp(-float64(c.histories) / float64(every)); missed < 0.05 || every == 100 {
-			return fmt.Sprintf("in %d histories, %d steps; what comes in one of %d is missed by so many with a probability of %s",
+			return fmt.Sprintf("in %d histories, %d steps; the probability that so many miss something that occurs in one of %d is %s",
 				c.histories, c.steps, every, probability(missed))
 		}
 	}
 	panic("unreachable: the last is returned")
 }
 
-// probability returns p for people.
+// probability formats p for a report.
 func probability(p float64) string {
 	if p < 1e-6 {
 		return "less than one in a million"

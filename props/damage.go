@@ -13,8 +13,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// unstable says how the encoding of e differs from first when it is made again:
-// hashes and idempotent appends need it to be the same.
+// unstable reports how a second encoding of e differs from first. Hashes and idempotent
+// appends need the same data each time.
 func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) string {
 	times := 1
 	if thorough {
@@ -24,9 +24,9 @@ func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) st
 		again, err := encode(c, e)
 		switch {
 		case err != nil:
-			return fmt.Sprintf("%s encoded, and not the second time: %v", show.Text(e), err)
+			return fmt.Sprintf("%s encoded once, but not the second time: %v", show.Text(e), err)
 		case again.Type != first.Type || again.Schema != first.Schema || again.ContentType != first.ContentType || !bytes.Equal(again.Data, first.Data):
-			return fmt.Sprintf("%s was encoded twice:\n  first   %s\n  second  %s   ← is it the order of a map?", show.Text(e), storedText(first), storedText(again))
+			return fmt.Sprintf("%s was encoded twice:\n  first   %s\n  second  %s   ← does the order of a map show?", show.Text(e), storedText(first), storedText(again))
 		}
 	}
 	return ""
@@ -37,8 +37,8 @@ func storedText(e store.Event) string {
 	return fmt.Sprintf("%s, schema %d, %s", e.Type, e.Schema, show.Cut(string(e.Data), 2*maxColumn))
 }
 
-// apart returns the check that no two types of events have one name, nor one type
-// two, unless there is but one type of events.
+// apart returns the check that no two types of events share a name and that no type has
+// two names, unless there is only one type.
 func apart[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 	one := reflect.TypeFor[E]().Kind() != reflect.Interface
 	return func(r *run[C, S, E], cmds []C) *breach {
@@ -62,13 +62,13 @@ func apart[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 }
 
 // stored returns the check that all events of a history, encoded and then decoded
-// together as a runner does it, lead to the state that they led to.
+// together as a runner does it, lead to the original state.
 func stored[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		h, last := play(r.decider, cmds), len(cmds)-1
 		all, ok := encodeAll(c, h.events())
 		if !ok {
-			return nil // a law of its own
+			return nil // a law of its own reports it
 		}
 		events, err := decode(c, all...)
 		if err != nil {
@@ -94,20 +94,20 @@ func encodeAll[E any](c codec.Codec[E], events []E) (all []store.Event, ok bool)
 	return all, true
 }
 
-// decidesStored returns the check that commands are decided the same on a state that
-// comes from stored events. It finds what events that print the same differ in: the
-// zone of a time, a list that is nil and one that is empty.
+// decidesStored returns the check that commands are decided the same on a state built
+// from stored events. It finds differences that do not print: the zone of a time, a nil
+// list instead of an empty one.
 func decidesStored[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		again := r.decider.Start()
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
 			if !show.Same(again, s.Before) {
-				return nil // the law above
+				return nil // the law above reports it
 			}
 			want := decision[E]{s.Events, s.Err}
 			events, err := r.decider.Decide(value.Clone(s.Command), again)
 			if got := (decision[E]{events, err}); !want.same(got) {
-				return breachf(i, "%s is decided otherwise on a state of stored events, though it prints the same:\n  live    %s\n  stored  %s   ← is nil told from empty, or a time compared with ==?",
+				return breachf(i, "%s is decided differently on a state built from stored events, though the state prints the same:\n  live    %s\n  stored  %s   ← does the decider distinguish nil from empty, or compare times with ==?",
 					show.Text(s.Command), want, got)
 			}
 			if s.Err != nil {
@@ -125,9 +125,9 @@ func decidesStored[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *brea
 	}
 }
 
-// undamaged says how damaged data of v was not refused: by a panic, or, cut off,
-// by an empty value. Data may be cut where a whole value ends; then it is another
-// value, and nobody can tell.
+// undamaged reports how decode accepts damaged data of v: it panics, or returns an empty
+// value for data that is cut off. Data that is cut where a whole value ends is another
+// value, which no decoder can tell.
 func undamaged[V any](v V, data []byte, thorough bool, decode func([]byte) ([]V, error)) string {
 	for _, d := range damaged(data, thorough) {
 		got, err := decode(d)
@@ -139,7 +139,7 @@ func undamaged[V any](v V, data []byte, thorough bool, decode func([]byte) ([]V,
 		}
 		for _, g := range got {
 			if blankValue(g) && !blankValue(v) {
-				return fmt.Sprintf("data that is cut off gives no error, but %s\n  was     %s, the data of %s\n  damaged %s", show.Text(g), dataText(data), show.Text(v), dataText(d))
+				return fmt.Sprintf("data that is cut off gives %s instead of an error\n  was     %s, the data of %s\n  damaged %s", show.Text(g), dataText(data), show.Text(v), dataText(d))
 			}
 		}
 	}
@@ -154,8 +154,8 @@ func blankValue[V any](v V) bool {
 	return !r.IsValid() || show.Empty(r)
 }
 
-// damaged returns data cut off, changed in a byte, and such as was never data. Not
-// thorough, it is a few, others for other data.
+// damaged returns data that is cut off, data with a changed byte, and data that was never
+// valid. If thorough is false it returns a few of them, which differ from data to data.
 func damaged(data []byte, thorough bool) (out [][]byte) {
 	if len(data) == 0 {
 		return nil
@@ -186,8 +186,8 @@ func damaged(data []byte, thorough bool) (out [][]byte) {
 	return out
 }
 
-// borrowed says how an event changes when the data does that it was decoded of:
-// stores use their buffers again.
+// borrowed reports how an event changes when the data that it was decoded from is
+// overwritten. Stores reuse their buffers.
 func borrowed[E any](c codec.Codec[E], stored store.Event) string {
 	if len(stored.Data) == 0 {
 		return ""
@@ -195,20 +195,20 @@ func borrowed[E any](c codec.Codec[E], stored store.Event) string {
 	stored.Data = slices.Clone(stored.Data)
 	events, err := decode(c, stored)
 	if err != nil {
-		return "" // a law of its own
+		return "" // a law of its own reports it
 	}
 	before := show.Text(events)
 	for i := range stored.Data {
 		stored.Data[i] = 'x'
 	}
 	if after := show.Text(events); after != before {
-		return fmt.Sprintf("the decoded event was\n  %s\nand is, now that the data is overwritten:\n  %s", before, after)
+		return fmt.Sprintf("the decoded event was\n  %s\nand after the data was overwritten it is:\n  %s", before, after)
 	}
 	return ""
 }
 
-// rounded says how e does not survive with numbers that are not those of a
-// float64. Refusing to encode them is fine.
+// rounded reports how e changes if it holds numbers that a float64 cannot hold. Refusing
+// to encode them is fine.
 func rounded[E any](c codec.Codec[E], e E) string {
 	v := value.Struct(reflect.ValueOf(&e).Elem())
 	if v.Kind() != reflect.Struct {
@@ -232,8 +232,8 @@ func rounded[E any](c codec.Codec[E], e E) string {
 	return ""
 }
 
-// largeNumbers returns what sets a field of type t to a number which a float64
-// would round. Types of a name may have numbers of their own.
+// largeNumbers returns functions that set a field of type t to a number that a float64
+// would round. Named types are left out because they may have a range of their own.
 func largeNumbers(t reflect.Type) (out []func(reflect.Value)) {
 	const beyond = 1<<53 + 1
 	switch t {

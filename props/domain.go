@@ -13,20 +13,20 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// Valid says which commands can come in a state; others are neither made nor
-// left over when a failure is shrunk. It is for what is checked before the
-// decider: an amount without a currency may be made impossible by a constructor.
-// Without it every command can come in every state, which is what Decide is for.
+// Valid says which commands can occur in a state. Others are neither generated nor kept
+// when a failure is shrunk. Use it for what is checked before the decider: a constructor
+// may make an amount without a currency impossible. Without Valid every command can occur
+// in every state, and Decide has to cope.
 func (s Suite[C, S, E]) Valid(valid func(state S, cmd C) bool) Suite[C, S, E] {
 	s.valid = valid
 	return s
 }
 
-// Possible adds a law of its own name: in every state of which from is true, the
-// commands of plan, one after the other, lead to a state of which then is true.
-// What plan does may be rejected on the way. It says that something can always be
-// done ("an open account can be closed"), where a rule says what must not happen.
-// It fails if from is never true.
+// Possible adds a law with the given name: from every state for which from is true, the
+// commands of plan, run in order, lead to a state for which then is true. Commands of
+// plan may be rejected on the way. Use it to say that something can always be done ("an
+// open account can be closed"), where a rule says what must not happen. The law fails if
+// from is never true.
 func (s Suite[C, S, E]) Possible(name string, from func(state S) bool, plan func(state S) []C, then func(state S) bool) Suite[C, S, E] {
 	try := func(r *run[C, S, E], i int, state S) *breach {
 		return complaint(i, func() error {
@@ -57,14 +57,14 @@ func orElse(s, other string) string {
 	return s
 }
 
-// Idempotent adds the law that a command of the kinds of these samples, all kinds
-// if there are none, decides no events when it comes again after it was accepted.
+// Idempotent adds the law that repeating an accepted command decides no events. It
+// applies to the kinds of commands in samples, or to all kinds if there are no samples.
 func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 	kinds := make([]string, len(samples))
 	for i, c := range samples {
 		kinds[i] = show.Kind(c)
 	}
-	return s.with(law[C, S, E]{name: "a command that comes again changes nothing", domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
+	return s.with(law[C, S, E]{name: "a repeated command changes nothing", domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
 			if st.Err != nil || len(kinds) > 0 && !slices.Contains(kinds, show.Kind(st.Command)) {
 				return nil
@@ -73,14 +73,14 @@ func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 			if again.Err != nil || len(again.Events) == 0 {
 				return nil
 			}
-			return breachf(i, "%s was accepted, and when it comes again it decides\n  %s", show.Text(st.Command), again.outcome())
+			return breachf(i, "%s was accepted, and when it is repeated it decides\n  %s", show.Text(st.Command), again.outcome())
 		})
 	}})
 }
 
-// Rejections adds the law that Decide rejects with these errors only, by
-// errors.Is: any other is a fault that nobody has a plan for. Those that were
-// never seen are named with -v.
+// Rejections adds the law that Decide rejects only with these errors, compared by
+// errors.Is. Any other error is a fault that callers do not expect. With -v the errors
+// that never occurred are logged.
 func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
 	s.rejections = append(slices.Clip(s.rejections), errs...)
 	declared := s.rejections
@@ -94,13 +94,13 @@ func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
 			if st.Err == nil || is(st.Err) {
 				return nil
 			}
-			return breachf(i, "%s was rejected with an error that Rejections does not have:\n  %v (a %T)", show.Text(st.Command), st.Err, st.Err)
+			return breachf(i, "%s was rejected with an error that Rejections does not list:\n  %v (a %T)", show.Text(st.Command), st.Err, st.Err)
 		})
 	}})
 }
 
-// Without leaves laws out, by the names of their subtests. Check logs their
-// names, and fails if there is no such law.
+// Without leaves out laws, given the names of their subtests. Check logs their names, and
+// fails if a law does not exist.
 func (s Suite[C, S, E]) Without(laws ...string) Suite[C, S, E] {
 	s.without = append(slices.Clip(s.without), laws...)
 	return s
@@ -117,7 +117,7 @@ func (s Suite[C, S, E]) chosen() []law[C, S, E] {
 	})
 }
 
-// unknown says which names given to Without are of no law, "" if all are.
+// unknown returns the names given to Without that belong to no law, or "" if all do.
 func (s Suite[C, S, E]) unknown() string {
 	names := slices.Concat(
 		lo.Map(slices.Concat(laws[C, S, E](), s.laws), func(l law[C, S, E], _ int) string { return l.name }),

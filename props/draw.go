@@ -10,9 +10,8 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// Example returns the history of seed, always the same one, for documentation,
-// benchmarks and test data. It panics if the suite has no commands, or
-// cannot draw them.
+// Example returns the history of seed, always the same one, for documentation, benchmarks
+// and test data. It panics if the suite has no commands, or cannot draw them.
 func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
 	if lacks := s.missing(); lacks != "" {
 		panic(lacks)
@@ -24,14 +23,14 @@ func (s Suite[C, S, E]) Example(seed uint64) History[C, S, E] {
 	return play(s.decider, cmds)
 }
 
-// Histories returns a generator of what [Suite.Example] returns, for properties
-// that are no laws of a suite. It panics as Example does.
+// Histories returns a generator of the histories that [Suite.Example] returns, for
+// properties that are not laws of a suite. It panics when Example does.
 func (s Suite[C, S, E]) Histories() *rapid.Generator[History[C, S, E]] {
 	return rapid.Custom(func(t *rapid.T) History[C, S, E] { return s.Example(drawSeed(t)) })
 }
 
-// Pick returns a number from 0 to n-1, each as likely as the others; those of
-// rapid.IntRange are most often small. It panics if n < 1.
+// Pick returns a number from 0 to n-1, all equally likely. The numbers of rapid.IntRange
+// are mostly small. It panics if n < 1.
 func Pick(t *rapid.T, n int) int {
 	if n < 1 {
 		panic(fmt.Sprintf("props: Pick of %d", n))
@@ -39,14 +38,14 @@ func Pick(t *rapid.T, n int) int {
 	return int(drawSeed(t) % uint64(n)) //nolint:gosec // less than n
 }
 
-// Weight is a generator, and how often it is used in comparison with others.
+// Weight is a generator and its relative frequency.
 type Weight[V any] struct {
 	Weight int
 	Of     *rapid.Generator[V]
 }
 
-// Weighted returns a generator that uses each of choices as often as its weight
-// says. It panics if a weight is negative, or all are zero.
+// Weighted returns a generator that uses each choice in proportion to its weight. It
+// panics if a weight is negative, or all are zero.
 func Weighted[V any](choices ...Weight[V]) *rapid.Generator[V] {
 	total := 0
 	for _, c := range choices {
@@ -70,9 +69,9 @@ func Weighted[V any](choices ...Weight[V]) *rapid.Generator[V] {
 	})
 }
 
-// As returns the values of g as those of V, which is an interface that they have,
-// so that generators of different commands fit into one rapid.OneOf or
-// [Weighted]. It panics when a value is drawn that is not a V.
+// As converts the values of g to V, an interface that they implement, so that generators
+// of different commands fit into one rapid.OneOf or [Weighted]. It panics when it draws a
+// value that is not a V.
 func As[V, U any](g *rapid.Generator[U]) *rapid.Generator[V] {
 	return rapid.Map(g, func(u U) V {
 		v, ok := any(u).(V)
@@ -84,18 +83,18 @@ func As[V, U any](g *rapid.Generator[U]) *rapid.Generator[V] {
 }
 
 const (
-	tableStates   = 4 // states of a Table, and its commands
+	tableStates   = 4 // states of a Table, and also the number of its commands
 	tableEvents   = 3
-	tableDecided  = 2 // the most events of a decision
-	tableRejected = 4 // of ten decisions
+	tableDecided  = 2 // events of a decision, at most
+	tableRejected = 4 // rejections in ten decisions
 )
 
 var errTable = errors.New("props: the table rejects")
 
-// Table returns a random decider with a few states, commands and events, all of
-// them numbers from 0 on, drawn as tables. It is for properties about what works
-// with any decider: a combinator, a runner. Commands and events it does not know
-// are rejected, and change nothing.
+// Table returns a random decider with a few states, commands and events, all numbers from
+// 0 on, whose functions are tables. Use it for properties of code that works with any
+// decider, such as a combinator or a runner. It rejects commands that it does not know.
+// Events that it does not know change nothing.
 func Table(t *rapid.T) decider.Decider[int, int, int] {
 	type cell struct {
 		events []int

@@ -14,8 +14,8 @@ const (
 	lawLead     = "stored events lead to the same state"
 )
 
-// codecLaws returns the laws of a codec, on the events that commands decide. An event
-// that does not survive encoding is left to the law that says so.
+// codecLaws returns the laws of a codec on the events that commands decide. If an event
+// does not survive encoding, only the law about that reports it.
 func codecLaws[C, S, E any](c codec.Codec[E]) []law[C, S, E] {
 	laws := []law[C, S, E]{
 		{name: "every event encodes", check: encodes[C, S](c)},
@@ -47,8 +47,8 @@ func codecLaws[C, S, E any](c codec.Codec[E]) []law[C, S, E] {
 	return laws
 }
 
-// encodes returns the check that every event encodes. Text that is not UTF-8 may be
-// refused if it came with the command: formats have no place for it, and nothing is lost.
+// encodes returns the check that every event encodes. A codec may refuse text that is not
+// UTF-8 if it came with the command: formats have no place for it, and nothing is lost.
 func encodes[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
@@ -67,7 +67,7 @@ func encodes[C, S, E any](c codec.Codec[E]) func(*run[C, S, E], []C) *breach {
 	}
 }
 
-// encode is c.Encode with its panic as an error.
+// encode calls c.Encode and returns its panic as an error.
 func encode[E any](c codec.Codec[E], e E) (stored store.Event, err error) {
 	if p := catch(func() { stored, err = c.Encode(e) }); p != nil {
 		return stored, p
@@ -75,7 +75,8 @@ func encode[E any](c codec.Codec[E], e E) (stored store.Event, err error) {
 	return stored, err
 }
 
-// decode is c.Decode of events, recorded as a stream, with its panic as an error.
+// decode calls c.Decode with events, recorded as a stream, and returns its panic as an
+// error.
 func decode[E any](c codec.Codec[E], events ...store.Event) (out []E, err error) {
 	recorded := make([]store.Recorded, len(events))
 	for i := range events {
@@ -87,7 +88,7 @@ func decode[E any](c codec.Codec[E], events ...store.Event) (out []E, err error)
 	return out, err
 }
 
-// eachEvent returns the check that wants wrong to find nothing in any event.
+// eachEvent returns the check that wrong finds nothing in any event.
 func eachEvent[C, S, E any](wrong func(E) string) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {
@@ -104,10 +105,10 @@ func eachEvent[C, S, E any](wrong func(E) string) func(*run[C, S, E], []C) *brea
 	}
 }
 
-// dearly is every how many histories a check is made that takes long.
+// dearly is the number of histories per run of an expensive check.
 const dearly = 4
 
-// atTimes returns check for some of the histories, all if r is thorough.
+// atTimes runs check on some of the histories, or on all of them if r is thorough.
 func atTimes[C, S, E any](check func(*run[C, S, E], []C) *breach) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		if !r.thorough && r.coverage.histories%dearly != 1 {
@@ -117,8 +118,8 @@ func atTimes[C, S, E any](check func(*run[C, S, E], []C) *breach) func(*run[C, S
 	}
 }
 
-// encoded is eachEvent for what is to be seen of an event and its encoding. An
-// event that does not encode breaks a law of its own.
+// encoded is eachEvent for checks of an event and its encoding. A law of its own reports
+// an event that does not encode.
 func encoded[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event, thorough bool) string) func(*run[C, S, E], []C) *breach {
 	return func(r *run[C, S, E], cmds []C) *breach {
 		return eachEvent[C, S](func(e E) string {
@@ -131,7 +132,7 @@ func encoded[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event, 
 	}
 }
 
-// survivor is encoded for events that survive it.
+// survivor is encoded for events that survive encoding.
 func survivor[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event, thorough bool) string) func(*run[C, S, E], []C) *breach {
 	return encoded[C, S](c, func(e E, stored store.Event, thorough bool) string {
 		if roundTrip(c, e, stored) != "" {
@@ -141,7 +142,7 @@ func survivor[C, S, E any](c codec.Codec[E], wrong func(e E, stored store.Event,
 	})
 }
 
-// roundTrip says how e, stored as such, is not what it was when it is decoded.
+// roundTrip reports how e, stored as such, changes when it is decoded.
 func roundTrip[E any](c codec.Codec[E], e E, stored store.Event) string {
 	was := fmt.Sprintf("was    %s\n  stored %s", show.Text(e), show.Cut(string(stored.Data), 2*maxColumn))
 	got, err := decode(c, stored)

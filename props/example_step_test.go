@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// A step is what a rule looks at: what was asked for, and what came of it.
+// A rule looks at a step: the command and its outcome.
 func ExampleStep() {
 	rule := func(s props.Step[string, int, int]) error {
 		if s.Err != nil && s.After != s.Before {

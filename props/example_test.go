@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// A seat can be reserved by one, who can give it back.
+// A seat can be reserved by one person, who can release it.
 type (
 	Reserve struct{ By string }
 	Release struct{}
@@ -48,8 +48,8 @@ type printing struct{ rapid.TB }
 func (printing) Helper()                      {}
 func (printing) Errorf(f string, args ...any) { fmt.Printf(f+"\n", args...) }
 
-// A test of the laws is one line: props.For(seat).Any(…).Check(t). Here is what
-// such a suite tries, one history of many.
+// A test of the laws is one line: props.For(seat).Any(…).Check(t). Here is one of the
+// many histories that such a suite tries.
 func Example() {
 	seat := decider.New(decideSeat, evolveSeat)
 	suite := props.For(seat).Any(Reserve{}, Reserve{By: "ann"}, Release{})
@@ -61,7 +61,7 @@ func Example() {
 	// 4  Reserve{By: "ann"}              ✗ seat: not yours to change
 }
 
-// A scenario says nothing if it is right. This one is not.
+// A correct scenario prints nothing. This one is wrong.
 func ExampleSpec() {
 	t := printing{}
 	seat := decider.New(decideSeat, evolveSeat)

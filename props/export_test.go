@@ -21,8 +21,8 @@ type Failure struct {
 	Page  string
 }
 
-// Failures checks s as Check does, and returns the failures in the order of the
-// subtests instead of reporting them. Err is why it could not.
+// Failures checks s as Check does, but returns the failures in the order of the subtests
+// instead of reporting them. Err says why s could not be checked.
 func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, coverage, err string) {
 	t.Helper()
 	r := s.run(t)
@@ -46,13 +46,13 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 	return out, r.coverage.String(), ""
 }
 
-// Text, Code and Changes are the printer.
+// Text, Code and Changes are functions of the printer.
 func Text[T any](v T) string                { return show.Text(v) }
 func Code[T any](v T) string                { return show.Code(v) }
 func Changes[T any](before, after T) string { return show.Changes(before, after) }
 func Clone[T any](v T) T                    { return value.Clone(v) }
 
-// Timed returns s with a clock that shows a second for each value of seconds.
+// Timed returns s with a clock that advances a second for each value of seconds.
 func Timed[C, S, E any](s Suite[C, S, E], seconds <-chan time.Time) Suite[C, S, E] {
 	s.seconds = seconds
 	return s
@@ -74,8 +74,8 @@ func Laws[C, S, E any](s Suite[C, S, E]) (names []string) {
 	return names
 }
 
-// Mutation returns what Mutants logs, the killed mutants and all that count, and
-// why it fails.
+// Mutation returns what Mutants logs, the number of killed mutants and of all that count,
+// and why Mutants fails.
 func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB, decider.Decider[C, S, E])) (text string, killed, all int, problem string) {
 	t.Helper()
 	m, problem := s.mutation(t, more)
@@ -85,7 +85,7 @@ func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB
 	return m.String(), m.killed(), len(m.fates), problem
 }
 
-// Fuzzed returns the texts of what Fuzz reports for an input.
+// Fuzzed returns the texts that Fuzz reports for an input.
 func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []string) {
 	t.Helper()
 	for _, p := range s.fuzzed(t, &bytesSource{data: data}) {
@@ -94,8 +94,8 @@ func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []s
 	return texts
 }
 
-// FoundAfter returns how many histories of seed it takes to break name, 0 if limit
-// is not enough, and how long the history is then, and shrunk.
+// FoundAfter returns how many histories of seed it takes to break name, or 0 if limit is
+// not enough, and the length of the history before and after shrinking.
 func FoundAfter[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64, limit int) (histories, long, steps int) {
 	t.Helper()
 	r, f, ok := first(t, s.Checks(limit), name, seed)
@@ -105,8 +105,8 @@ func FoundAfter[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed u
 	return r.coverage.histories, len(f.cmds), r.explain(t, f).steps
 }
 
-// Shrinker returns a function that shrinks a history of s which breaks name, and
-// returns how long it is then and what is said of it.
+// Shrinker returns a function that shrinks a history of s which breaks name, and returns
+// its length and the report.
 func Shrinker[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64) func() (steps int, text string) {
 	t.Helper()
 	r, f, ok := first(t, s, name, seed)

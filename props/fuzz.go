@@ -8,14 +8,14 @@ import (
 
 const (
 	fuzzSeeds = 16      // inputs to begin with
-	fuzzBytes = 8 << 10 // of each
+	fuzzBytes = 8 << 10 // bytes of each
 )
 
-// Fuzz checks all laws on histories that the fuzzer makes: each choice of a
-// history is read from the input, so that coverage can lead it. A failure is
-// reported as [Suite.Check] does, and kept by the fuzzer as an input of its own.
-// Commands drawn by [Suite.Commands] depend on the input as a whole. For most
-// deciders Check finds more in the same time; this is for hours.
+// Fuzz checks all laws on histories that the fuzzer makes: each choice within a history
+// is read from the input, so that coverage can guide it. A failure is reported as in
+// [Suite.Check], and the fuzzer keeps it as an input. Commands drawn by [Suite.Commands]
+// depend on the input as a whole. For most deciders Check finds more in the same time.
+// Use Fuzz for runs of several hours.
 func (s Suite[C, S, E]) Fuzz(f *testing.F) {
 	f.Helper()
 	for seed := range uint64(fuzzSeeds) {
@@ -44,7 +44,7 @@ func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[
 	if err != nil && len(r.failures) == 0 {
 		t.Fatal(err)
 	}
-	r.replay = "" // the fuzzer says how
+	r.replay = "" // the fuzzer prints how to repeat it
 	for _, l := range r.laws {
 		if p := r.verdict(t, l); p != nil {
 			out = append(out, p)
@@ -53,8 +53,7 @@ func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[
 	return out
 }
 
-// bytesSource is a source of numbers: those in data first, and then others that follow from
-// data.
+// bytesSource is a source of numbers: first those in data, then others derived from data.
 type bytesSource struct {
 	data []byte
 	last uint64

@@ -15,12 +15,12 @@ import (
 
 const (
 	maxLength     = 40  // commands in most histories
-	longest       = 160 // in one of sixteen
+	longest       = 160 // in one of sixteen histories
 	farthestAway  = 400 // when looking for what never came
-	maxIdle       = 12  // commands without events that end one
+	maxIdle       = 12  // commands in a row without events that end a history
 	maxAfter      = 3   // the same, at a terminal state
-	maxCandidates = 8   // commands tried for a step
-	recent        = 8   // steps whose values come again
+	maxCandidates = 8   // commands tried per step
+	recent        = 8   // steps whose values are used again
 )
 
 // generator makes lists of commands; the same seed gives the same list.
@@ -28,9 +28,9 @@ type generator[C, S, E any] struct {
 	decider decider.Decider[C, S, E]
 	blanks  []blank[C]
 	missing []string                    // fields that are never filled
-	draw    func(t *rapid.T, state S) C // nil: blanks only
-	valid   func(state S, cmd C) bool   // nil: all are
-	watch   *watch                      // nil: nobody watches
+	draw    func(t *rapid.T, state S) C // nil: only blanks
+	valid   func(state S, cmd C) bool   // nil: all are valid
+	watch   *watch                      // nil: not watched
 }
 
 func (s Suite[C, S, E]) generator() generator[C, S, E] {
@@ -47,27 +47,27 @@ func (g generator[C, S, E]) permits(state S, cmd C) bool {
 type strategy int
 
 const (
-	plain  strategy = iota // what is accepted, as it comes
-	swarm                  // without some kinds of commands
-	driven                 // what has come least so far first, so that it gets far
+	plain  strategy = iota // commands that are accepted, in random order
+	swarm                  // leaves out some kinds of commands
+	driven                 // prefers the kinds that were used least so far, to get far
 )
 
-// choice is a history that is being made.
+// choice is a history in the making.
 type choice[C, S, E any] struct {
 	rand     *rand.Rand
 	strategy strategy
-	salt     uint64         // says which kinds a swarm does without, and which are first when driven
+	salt     uint64         // decides which kinds a swarm leaves out, and which come first when driven
 	wanted   []blank[C]     // kinds that have never come, which are tried first
-	prefix   []C            // what the history begins with
+	prefix   []C            // commands that the history begins with
 	used     map[string]int // by kind, how often it did something
 	steps    []Step[C, S, E]
 	source   *value.Source
 	known    value.Known
-	looked   bool // whether known is of the step that is being chosen
+	looked   bool // whether known belongs to the step that is being chosen
 }
 
-// commands returns the list of seed. Where the decider panics it ends, and where
-// no command can be drawn, with an error: on a state, perhaps, that is wrong.
+// commands returns the list of commands for seed. It ends where the decider panics. If no
+// command can be drawn, perhaps because a state is wrong, it returns an error.
 func (g generator[C, S, E]) commands(seed uint64) (cmds []C, err error) {
 	return g.from(rand.NewPCG(seed, 0))
 }
@@ -89,8 +89,8 @@ func (g generator[C, S, E]) from(source rand.Source) (cmds []C, err error) {
 	return g.make(ch, length, maxIdle)
 }
 
-// seek returns a list of commands that begins with those of a history which got far,
-// in which those of the kinds wanted are tried first, and which may be long.
+// seek returns a list of commands that continues a history that got far. It tries the
+// kinds in wanted first, and may be long.
 func (g generator[C, S, E]) seek(seed uint64, wanted []string, far *frontier[C]) (cmds []C, err error) {
 	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // repeatable on purpose
 	ch := &choice[C, S, E]{rand: r, salt: r.Uint64(), used: map[string]int{}, strategy: strategy(r.IntN(3))}
@@ -112,14 +112,14 @@ func (g generator[C, S, E]) seek(seed uint64, wanted []string, far *frontier[C])
 }
 
 const (
-	perPlace  = 4 // ways that are kept to each place
-	maxRepeat = 5 // times that a kind of command makes another place of it
-	compared  = 4 // places; histories go on from the least known of them
+	perPlace  = 4 // ways kept to each place
+	maxRepeat = 5 // counts of a kind of command that make different places
+	compared  = 4 // places; a history continues from the least known of them
 )
 
-// frontier is how far histories got: the ways to each place, which is what a command
-// led to, and for how many times in its history. One goes on most often from where
-// few have been.
+// frontier records how far histories got: the ways to each place. A place is what a
+// command led to, and how many times in its history. New histories continue most often
+// from places that few histories reached.
 type frontier[C any] struct {
 	names []string // of the places, in the order in which they were found
 	ways  map[string][][]C
@@ -149,7 +149,7 @@ func explore[C, S, E any](far *frontier[C], h History[C, S, E], r *rand.Rand) {
 	}
 }
 
-// pick returns a way to go on from, nil if there is none.
+// pick returns a way to continue from, or nil if there is none.
 func (f *frontier[C]) pick(r *rand.Rand) []C {
 	if len(f.names) == 0 {
 		return nil
@@ -163,7 +163,7 @@ func (f *frontier[C]) pick(r *rand.Rand) []C {
 	return f.ways[best][r.IntN(len(f.ways[best]))]
 }
 
-// make returns at most length commands, as ch has it.
+// make returns at most length commands, chosen according to ch.
 func (g generator[C, S, E]) make(ch *choice[C, S, E], length, maxIdle int) (cmds []C, err error) {
 	ch.source = &value.Source{Rand: ch.rand, Odd: ch.rand.IntN(8) == 0}
 	g.watch.history(func() string { return section(columns, History[C, S, E]{Steps: ch.steps}.table(-1)) })
@@ -222,9 +222,9 @@ func (ch *choice[C, S, E]) seen(state S) *value.Known {
 	return &ch.known
 }
 
-// next returns the next step on state, found if there is a valid command, ok
-// unless the decider panicked. Most often it is the first candidate that is
-// accepted and does something; when driven, the one of the kind that did least.
+// next returns the next step on state. Found reports whether there is a valid command,
+// and ok is false if the decider panicked. Mostly the step is the first candidate that is
+// accepted and does something. When driven, it is the one whose kind did least.
 func (g generator[C, S, E]) next(ch *choice[C, S, E], state S) (best Step[C, S, E], found, ok bool) {
 	tries := maxCandidates
 	switch {
@@ -253,14 +253,14 @@ func (g generator[C, S, E]) next(ch *choice[C, S, E], state S) (best Step[C, S, 
 	return best, found, found
 }
 
-// try decides cmd on state; the error is a panic of the decider.
+// try decides cmd on state. The error is a panic of the decider.
 func (g generator[C, S, E]) try(cmd C, state S) (s Step[C, S, E], err error) {
 	err = catch(func() { s = step(g.decider, value.Clone(cmd), state) })
 	s.Command = cmd
 	return s, err
 }
 
-// before reports whether a driven history takes a rather than b.
+// before reports whether a driven history prefers a to b.
 func (ch *choice[C, S, E]) before(a, b Step[C, S, E]) bool {
 	ka, kb := show.Kind(a.Command), show.Kind(b.Command)
 	if ch.used[ka] != ch.used[kb] {
@@ -269,8 +269,8 @@ func (ch *choice[C, S, E]) before(a, b Step[C, S, E]) bool {
 	return ch.hash(ka) < ch.hash(kb)
 }
 
-// candidate returns command n that is tried for a step: first one of each kind that
-// is wanted, then of a kind that is not off if one is soon found. It may not be valid.
+// candidate returns the nth command to try for a step: first one of each wanted kind,
+// then one of a kind that is not left out, if one is soon found. It may be invalid.
 func (g generator[C, S, E]) candidate(ch *choice[C, S, E], state S, n int) (cmd C, valid bool) {
 	if n < len(ch.wanted) {
 		cmd = ch.wanted[n].draw(ch.source)
@@ -299,7 +299,7 @@ func (g generator[C, S, E]) one(ch *choice[C, S, E], state S) C {
 	}).Example(int(ch.rand.Uint64() >> 1))
 }
 
-// hash returns a number for kind, another one in each history.
+// hash returns a number for kind that differs from history to history.
 func (ch *choice[C, S, E]) hash(kind string) uint64 {
 	h := ch.salt
 	for _, b := range []byte(kind) {
@@ -308,7 +308,7 @@ func (ch *choice[C, S, E]) hash(kind string) uint64 {
 	return h
 }
 
-// mix returns a number that looks random, another one for each x (splitmix64).
+// mix returns a number that looks random and differs for each x (splitmix64).
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

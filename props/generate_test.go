@@ -54,8 +54,8 @@ func towerSuite() props.Suite[any, tower, any] {
 		})
 }
 
-// TestSwarm checks that what takes many commands of one kind and none of the others is
-// found: each kind being equally likely, it comes once in a billion histories.
+// TestSwarm checks that a bug is found that takes many commands of one kind and none of
+// the others. With all kinds equally likely, it would come once in a billion histories.
 func TestSwarm(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(10) {
@@ -65,19 +65,20 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
-// TestIdleEvents checks that an event which changes nothing is told of, and no other.
+// TestIdleEvents checks that an event which never changes the state is reported, and no
+// other.
 func TestIdleEvents(t *testing.T) {
 	t.Parallel()
 	_, coverage, _ := props.Failures(t, towerSuite().Checks(100))
 	if n := strings.Count(coverage, "never changed the state"); n != 1 || !strings.Contains(coverage, "watched never changed the state, ") {
-		t.Errorf("want watched told of, and no other:\n%s", coverage)
+		t.Errorf("want only watched reported:\n%s", coverage)
 	}
 }
 
 const checksEnv = "EVOLVE_PROPS_CHECKS"
 
 // TestChecksFlag checks, in processes of their own, how many histories there are: ten for
-// each of rapid's checks, a fifth with -short, or what Checks says.
+// each rapid check, a fifth with -short, or the number that Checks sets.
 func TestChecksFlag(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(checksEnv) != "" {

@@ -46,7 +46,8 @@ func normal(text string) string {
 		`history \d+, after [^;]+;`:     "history N, after TIME;",
 		`from \d+ steps to (\d+) in .*`: "from N steps to $1 in TIME (N runs)",
 		`(\w+_test\.go):\d+`:            "$1:LINE",
-		// Which one of two events as short is seen first depends on how many are drawn.
+		// Of two events of the same length, the one seen first depends on how many are
+		// drawn.
 		`(openedV1\{Note: ")\w("\}, by release )\d`: "${1}a${2}N",
 		`("Name":"","Note":")\w"`:                   `${1}a"`,
 	} {
@@ -55,8 +56,8 @@ func normal(text string) string {
 	return text
 }
 
-// TestReport holds the reports of some planted bugs, chosen so that the shortest
-// history is always the same one.
+// TestReport compares the reports of some planted bugs with golden files. The bugs are
+// those whose shortest history is always the same.
 func TestReport(t *testing.T) {
 	t.Parallel()
 	for name, law := range map[string]string{
@@ -65,8 +66,8 @@ func TestReport(t *testing.T) {
 		"an event that is not registered":   "every event encodes",
 		"a deposit after the end":           "a closed account decides nothing",
 		"a start that breaks the invariant": "balance is never negative",
-		"a command that is never accepted":  "every command leads to events at times",
-		"an event that is never decided":    "every event is decided at times",
+		"a command that is never accepted":  "every command leads to events sometimes",
+		"an event that is never decided":    "every event is decided sometimes",
 		"a codec that loses a field":        "events survive encoding",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +79,7 @@ func TestReport(t *testing.T) {
 			for _, f := range failures {
 				if f.Law == law {
 					text := normal(f.Text)
-					if f.Steps == 0 { // the counts of what was rejected differ
+					if f.Steps == 0 { // the counts of rejections differ
 						text = regexp.MustCompile(`\d+(%| histories| steps| tries)`).ReplaceAllString(text, "N$1")
 						text = regexp.MustCompile(`(probability of )\S+`).ReplaceAllString(text, "${1}N")
 					}
@@ -94,8 +95,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestPageLooksLikeTheConsole checks that a page of props has the colours of those of
-// decider/console, and tells what it is of and how to see it again.
+// TestPageLooksLikeTheConsole checks that a page of props has the colors of the pages of
+// decider/console, and shows its law and how to run it again.
 func TestPageLooksLikeTheConsole(t *testing.T) {
 	t.Parallel()
 	css, err := os.ReadFile("../decider/console/assets/console.css")
@@ -108,11 +109,11 @@ func TestPageLooksLikeTheConsole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if palette == "" || !strings.Contains(string(page), palette) {
-		t.Errorf("the page has not the palette of the console:\n%s", palette)
+		t.Errorf("the page does not have the palette of the console:\n%s", palette)
 	}
 	for _, want := range []string{
 		"<dt>test</dt><dd><code>TestReport/a_deposit_after_the_end", "<dt>package</dt><dd><code>github.com/evolvego/evolve/props</code>",
-		"<code>go test github.com/evolvego/evolve/props -run ", "</del> → <ins>", `<b class="b">here the law is broken</b>`,
+		"<code>go test github.com/evolvego/evolve/props -run ", "</del> → <ins>", `<b class="b">the law is broken here</b>`,
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page has no %s", want)
@@ -120,7 +121,7 @@ func TestPageLooksLikeTheConsole(t *testing.T) {
 	}
 }
 
-// TestCoverage holds the form of the table that -v shows.
+// TestCoverage checks the form of the table that -v shows.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	_, coverage, _ := props.Failures(t, suite().Checks(2*few()))
@@ -138,14 +139,13 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// TestReportForms checks what reports say whose shortest history is not always
-// the same.
+// TestReportForms checks reports whose shortest history is not always the same.
 func TestReportForms(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"closed on Sundays": `(?s)^decide is deterministic: broken by step 1 .*` +
 			`\n\t.* decided twice on one state:\n\t  first   .*\n\t  second  .*   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
-		"events in the order of a map": `← at once: is there chance, the order of a map, or hidden memory\?`,
+		"events in the order of a map": `← at once: does it use randomness, the order of a map, or hidden memory\?`,
 		"append to a shared slice": `(?s)two successors of one state share memory \(append to a shared slice\?\):` +
 			`\n\t  after .*:\n\t    State\{.*\}\n\t  then, from the same state, Evolve by .* made it:\n\t    State\{`,
 		"one buffer for all decisions": `the events of step 1 was\n\t  \[Opened\{\}\]\n\tand at the end it is\n\t  \[`,
@@ -160,16 +160,16 @@ func TestReportForms(t *testing.T) {
 	}
 }
 
-// TestReplay checks in processes of their own that a failed Check recommends a
-// flag which finds the failure in the first histories, and that the file which
-// rapid leaves does so by itself.
+// TestReplay checks, in processes of their own, that a failed Check recommends a flag
+// that finds the failure within a few histories, and that the file which rapid leaves
+// finds it without a flag.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	found := inProcess(t, dir)
 	again := regexp.MustCompile(`again: go test -run '\^TestInProcess\$/\^balance_is_never_negative\$' (-rapid\.seed=\d+)\n`).FindStringSubmatch(found)
 	if again == nil {
-		t.Fatalf("no flag is recommended:\n%s", found)
+		t.Fatalf("the report recommends no flag:\n%s", found)
 	}
 	early := regexp.MustCompile(`history ([1-9]|10), after`)
 	if text := inProcess(t, t.TempDir(), again[1]); !early.MatchString(text) {
@@ -188,11 +188,11 @@ func TestReplay(t *testing.T) {
 	}
 	for _, line := range []string{"--- FAIL: TestInProcess/balance_is_never_negative", "--- PASS: TestInProcess/decide_is_total", "golden_test.go", "1000 histories"} {
 		if !strings.Contains(text, line) {
-			t.Errorf("%q is missing in\n%s", line, text)
+			t.Errorf("%q is missing from\n%s", line, text)
 		}
 	}
 	if strings.Contains(text, "[rapid]") {
-		t.Errorf("rapid speaks:\n%s", text)
+		t.Errorf("rapid reports too:\n%s", text)
 	}
 }
 
@@ -208,7 +208,7 @@ func inProcess(t *testing.T, dir string, flags ...string) string {
 	return string(out)
 }
 
-// TestInProcess checks a good account, and in the process of TestReplay a bad one.
+// TestInProcess checks a correct account, or a broken one in the process of TestReplay.
 func TestInProcess(t *testing.T) {
 	t.Parallel()
 	s := suite().Checks(2 * few())
@@ -218,8 +218,8 @@ func TestInProcess(t *testing.T) {
 	s.Check(t)
 }
 
-// TestSearchFails checks that a suite without commands is an error, and one whose
-// commands cannot be drawn, with what rapid says.
+// TestSearchFails checks that a suite without commands is an error, and so is one whose
+// commands cannot be drawn, which includes what rapid reports.
 func TestSearchFails(t *testing.T) {
 	t.Parallel()
 	if _, _, problem := props.Failures(t, props.For(account())); !strings.Contains(problem, "no commands") {
@@ -233,7 +233,7 @@ func TestSearchFails(t *testing.T) {
 	}
 }
 
-// TestKept checks that shrinking leaves the fields alone which a sample sets.
+// TestKept checks that shrinking keeps the fields that a sample sets.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	s := props.For(account()).Any(Open{Owner: "ann"}, Deposit{Amount: 7}, Withdraw{}).
@@ -249,24 +249,24 @@ func TestKept(t *testing.T) {
 	}
 	for _, line := range []string{`1  Open{Owner: "ann"}`, "2  Deposit{Amount: 7}", "3  Deposit{Amount: 7}"} {
 		if !strings.Contains(failures[0].Text, line) {
-			t.Errorf("%s is missing in\n%s", line, failures[0].Text)
+			t.Errorf("%s is missing from\n%s", line, failures[0].Text)
 		}
 	}
 }
 
-// TestFew checks that a few histories prove no absence, but that one goes on to look for
-// what never came, as long as that takes.
+// TestFew checks that a few histories do not prove that something never comes, and that
+// the search for it continues as long as it takes.
 func TestFew(t *testing.T) {
 	t.Parallel()
 	var steps atomic.Int64
-	seldom := func(Step) bool { return steps.Add(1) > 2000 } // more than five histories have
+	seldom := func(Step) bool { return steps.Add(1) > 2000 } // more steps than five histories have
 	failures, coverage, _ := props.Failures(t, samples(account()).Reaches("many steps", seldom).Checks(5))
 	if len(failures) > 0 || strings.HasPrefix(coverage, "5 histories") {
 		t.Errorf("5 histories fail with %v\n%s", failures, coverage)
 	}
 	never := func(Step) bool { return false }
 	failures, _, _ = props.Failures(t, samples(account()).Reaches("never", never).Checks(5))
-	if len(failures) != 1 || !strings.Contains(failures[0].Text, "what comes in one of 1000 is missed by so many with a probability of ") {
+	if len(failures) != 1 || !strings.Contains(failures[0].Text, "the probability that so many miss something that occurs in one of 1000 is ") {
 		t.Errorf("what never comes is %v", failures)
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// Step is a command decided on a state, and what came of it.
+// Step is a command decided on a state, and its outcome.
 type Step[C, S, E any] struct {
 	Before  S
 	Command C
-	Events  []E   // none if there was nothing to do, or Err is set
-	Err     error // the rejection
-	After   S     // Before, if Err is set
+	Events  []E   // none if there was nothing to do, or if Err is set
+	Err     error // rejection
+	After   S     // equal to Before if Err is set
 }
 
-// History is what a list of commands did, one after the other, from Start on.
+// History is the outcome of a list of commands, run in order from Start.
 type History[C, S, E any] struct {
 	Start S
 	Steps []Step[C, S, E]
@@ -51,11 +51,11 @@ func (h History[C, S, E]) end() S {
 }
 
 const (
-	maxColumn = 60 // characters of a command, or of what it decided
+	maxColumn = 60 // characters of a command, or of its outcome
 	maxChange = 90
 )
 
-// table returns a line for each step, and marks the one of index here.
+// table returns a line for each step, and marks the step with index here.
 func (h History[C, S, E]) table(here int) []string {
 	rows := make([][3]string, len(h.Steps))
 	var width [2]int
@@ -110,8 +110,8 @@ func step[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) Step[C, S, E]
 	return s
 }
 
-// play returns the history of cmds. If a function panics, that is the rejection
-// of the last step.
+// play returns the history of cmds. If a function panics, the panic is the rejection of
+// the last step.
 func play[C, S, E any](d decider.Decider[C, S, E], cmds []C) History[C, S, E] {
 	return playFrom(d, d.Start(), cmds)
 }
@@ -136,16 +136,16 @@ func playFrom[C, S, E any](d decider.Decider[C, S, E], state S, cmds []C) Histor
 	return h
 }
 
-// panicError is a panic of a function of the user's.
+// panicError is a panic of a user's function.
 type panicError struct {
 	value any
 	where string
 }
 
-// Error says with what, and where.
+// Error returns the value of the panic and where it happened.
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v (%s)", e.value, e.where) }
 
-// catch runs f and returns its panic, nil if there was none.
+// catch runs f and returns its panic as an error, or nil if there was none.
 func catch(f func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

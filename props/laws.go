@@ -7,14 +7,14 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// law is a promise, and how to see whether a list of commands breaks it.
+// law is a promise, with the check that tells whether a list of commands breaks it.
 type law[C, S, E any] struct {
 	name   string
 	spec   bool     // whether a Spec can say what should happen instead
-	domain bool     // whether it is about the domain, and not about every decider
+	domain bool     // whether it is about this domain rather than every decider
 	late   bool     // checked at the end, if all others hold, see verdict
 	codec  bool     // whether it is about the codec
-	behind []string // laws which, if they are broken, say what this one would
+	behind []string // laws that explain a breach of this one, if they are broken too
 	check  func(r *run[C, S, E], cmds []C) *breach
 }
 
@@ -28,7 +28,7 @@ func breachf(step int, format string, args ...any) *breach {
 	return &breach{step, fmt.Sprintf(format, args...)}
 }
 
-// laws returns those that hold for every decider.
+// laws returns the laws that hold for every decider.
 func laws[C, S, E any]() []law[C, S, E] {
 	return []law[C, S, E]{
 		{name: "decide is total", spec: true, check: decideTotal[C, S, E]},
@@ -48,7 +48,7 @@ func laws[C, S, E any]() []law[C, S, E] {
 	}
 }
 
-// walk plays cmds from the start and shows each step to visit until there is a
+// walk plays cmds from the start and passes each step to visit, until visit returns a
 // breach.
 func (r *run[C, S, E]) walk(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
 	state := r.decider.Start()
@@ -62,8 +62,8 @@ func (r *run[C, S, E]) walk(cmds []C, visit func(i int, s Step[C, S, E]) *breach
 	return nil
 }
 
-// decisions plays cmds and shows each decision to visit, before its events are
-// evolved, until there is a breach.
+// decisions plays cmds and passes each decision to visit before its events are evolved,
+// until visit returns a breach.
 func (r *run[C, S, E]) decisions(cmds []C, visit func(i int, s Step[C, S, E]) *breach) *breach {
 	state := r.decider.Start()
 	for i, c := range value.Clones(cmds) {
@@ -78,8 +78,8 @@ func (r *run[C, S, E]) decisions(cmds []C, visit func(i int, s Step[C, S, E]) *b
 	return nil
 }
 
-// evolutions plays cmds and shows each event to visit, before it is evolved, with
-// the state then, until there is a breach.
+// evolutions plays cmds and passes each event to visit before it is evolved, with the
+// current state, until visit returns a breach.
 func (r *run[C, S, E]) evolutions(cmds []C, visit func(i int, state S, event E) *breach) *breach {
 	state := r.decider.Start()
 	for i, c := range value.Clones(cmds) {
@@ -150,8 +150,8 @@ func eventsReal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	})
 }
 
-// evolveTotal tries each event where it was decided, and then on every state: a
-// stream recorded long ago need not follow the rules of today.
+// evolveTotal tries each event where it was decided, and then on every state: a stream
+// that was recorded long ago need not follow today's rules.
 func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	b := r.evolutions(cmds, func(i int, state S, e E) *breach {
 		if err := catch(func() { r.decider.Evolve(state, e) }); err != nil {
@@ -167,7 +167,7 @@ func evolveTotal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	for i, s := range h.Steps {
 		for _, e := range some {
 			if err := catch(func() { r.decider.Evolve(s.Before, e) }); err != nil {
-				return breachf(i, "before this step, Evolve(%s, %s): %v\n  today nothing decides that event there, but a stream of old may have it", show.Text(s.Before), show.Text(e), err)
+				return breachf(i, "before this step, Evolve(%s, %s): %v\n  nothing decides that event there today, but an old stream may contain it", show.Text(s.Before), show.Text(e), err)
 			}
 		}
 	}
@@ -188,8 +188,8 @@ func evolvePure[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	})
 }
 
-// inPlace evolves a state by an event that was decided and by others, in place and not.
-// The state that the copy was made of must stay what it was.
+// inPlace evolves a state by the event that was decided and by others, in place and not.
+// The state that was cloned must not change.
 func inPlace[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	others := variety(play(r.decider, cmds).events(), 2)
 	return r.ifPure(cmds, r.evolutions(cmds, func(i int, state S, e E) *breach {
@@ -204,7 +204,7 @@ func inPlace[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 					before, show.Text(event), show.Text(want), show.Text(got))
 			}
 			if after := show.Text(state); after != before {
-				return breachf(i, "EvolveInPlace(…, %s) changed what its state refers to, which others hold:\n  before  %s\n  after   %s",
+				return breachf(i, "EvolveInPlace(…, %s) changed memory that its state shares with others:\n  before  %s\n  after   %s",
 					show.Text(event), before, after)
 			}
 		}
@@ -212,8 +212,8 @@ func inPlace[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	}))
 }
 
-// ifPure returns b, but nil if Decide or Evolve changes what it gets: a second call
-// is another one then, and the laws that they change nothing say so.
+// ifPure returns b, or nil if Decide or Evolve changes its arguments: then a second call
+// gives another result, and the laws about changes report it.
 func (r *run[C, S, E]) ifPure(cmds []C, b *breach) *breach {
 	if b == nil || decidePure(r, cmds) != nil || evolvePure(r, cmds) != nil {
 		return nil
@@ -221,16 +221,16 @@ func (r *run[C, S, E]) ifPure(cmds []C, b *breach) *breach {
 	return b
 }
 
-// fork evolves one state twice, by an event that was decided and by others, and
-// wants the first successor to stay as it is. It is stronger than evolvePure: an
-// append to a slice with room changes neither its state nor its event.
+// fork evolves one state twice, by the event that was decided and by others, and checks
+// that the first successor does not change. It is stronger than evolvePure: an append to
+// a slice with spare capacity changes neither its state nor its event.
 func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	others := variety(play(r.decider, cmds).events(), 2)
 	return r.ifPure(cmds, r.evolutions(cmds, func(i int, state S, e E) *breach {
 		next := r.decider.Evolve(state, e)
 		want := show.Text(next)
 		for _, o := range others {
-			if !show.Same(o, e) { // it would write the same
+			if !show.Same(o, e) { // the same event would write the same
 				r.decider.Evolve(state, o)
 			}
 		}
@@ -241,8 +241,7 @@ func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	}))
 }
 
-// culprit finds the event of others after which the successor of state is not
-// what it was.
+// culprit finds the event in others that changes the earlier successor of state.
 func (r *run[C, S, E]) culprit(i int, state S, e E, others []E) *breach {
 	for _, o := range others {
 		next := r.decider.Evolve(state, e)
@@ -256,12 +255,12 @@ func (r *run[C, S, E]) culprit(i int, state S, e E, others []E) *breach {
 	return breachf(i, "the state after %s changed when its predecessor was evolved by other events", show.Text(e))
 }
 
-// past plays the whole history, and then wants every value in it to print as it
+// past plays the whole history, and then checks that every value in it still prints as it
 // did when it was made.
 func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	h := History[C, S, E]{Start: r.decider.Start()}
 	start := show.Text(h.Start)
-	var made [][3]string // state after, command, events
+	var made [][3]string // state after the step, command, events
 	r.walk(cmds, func(_ int, s Step[C, S, E]) *breach {
 		h.Steps = append(h.Steps, s)
 		made = append(made, [3]string{show.Text(s.After), show.Text(s.Command), show.Text(s.Events)})
@@ -284,7 +283,7 @@ func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 func fresh[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	r.walk(cmds, func(int, Step[C, S, E]) *breach { return nil })
 	if now := show.Text(r.decider.Start()); now != r.start {
-		return breachf(len(cmds)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", r.start, now)
+		return breachf(len(cmds)-1, "Start() was %s at first, and is now %s: does Initial return shared memory?", r.start, now)
 	}
 	return nil
 }
@@ -294,7 +293,7 @@ func replay[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	want, events, last := h.end(), h.events(), len(cmds)-1
 	full := r.decider.Fold(r.decider.Start(), events...)
 	if !show.Same(full, want) {
-		return breachf(last, "the events folded from the start give another state than the commands led to:\n  %s", show.Changes(want, full))
+		return breachf(last, "folding the events from the start gives another state than the commands did:\n  %s", show.Changes(want, full))
 	}
 	for _, k := range splits(len(events)) {
 		got := r.decider.Fold(r.decider.Fold(r.decider.Start(), events[:k]...), events[k:]...)
@@ -350,7 +349,7 @@ func variety[E any](all []E, n int) []E {
 	return out
 }
 
-// splits returns at most six numbers from 0 to n, both among them.
+// splits returns at most six numbers from 0 to n, including both.
 func splits(n int) []int {
 	var out []int
 	for k := 0; k < n; k += max(1, n/4) {

@@ -9,9 +9,9 @@ import (
 // broken is set in the environment of processes that fail on purpose.
 const broken = "EVOLVE_PROPS_BROKEN"
 
-// TestMain keeps rapid from leaving files of the failures that are planted here, and
-// has a third of the histories where nobody says how many: there are many suites, and
-// the planted bugs need less.
+// TestMain keeps rapid from leaving files about planted failures. It also reduces the
+// number of histories to a third unless a flag sets it, because there are many suites,
+// and the planted bugs need fewer.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv(broken) == "" {

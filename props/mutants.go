@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	judged = 100 // histories that each mutant is judged on
-	often  = 10  // times in them that the decider does what a mutant is killed for not doing
+	judged = 100 // histories in which each mutant is judged
+	often  = 10  // times that the decider must show a behavior before its absence kills a mutant
 )
 
-// MutantScore sets the part of the mutants, from 0 to 1, that [Suite.Mutants]
-// wants to see killed. The default is 0: it reports only. It panics if least is
-// not between 0 and 1.
+// MutantScore sets the share of mutants, from 0 to 1, that [Suite.Mutants] requires to be
+// killed. The default is 0, which only reports. It panics if least is not between 0 and
+// 1.
 func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
 	if least < 0 || least > 1 {
 		panic(fmt.Sprintf("props: MutantScore(%v)", least))
@@ -31,20 +31,20 @@ func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
 	return s
 }
 
-// Mutants asks whether the laws of the suite would notice a broken decider. It
-// makes mutants of the decider, with one thing wrong in each: Decide ignores or
-// never rejects a kind of command, returns an event twice or not at all, sees a
-// field of the state as empty or huge; Evolve ignores an event, or forgets to set
-// a field. It logs the mutants that no law kills: those are rules to write. Mutants
-// that behave like the decider do not count.
+// Mutants checks whether the laws of the suite would notice a broken decider. It makes
+// mutants of the decider, each with one fault: Decide ignores or never rejects a kind of
+// command, returns an event twice or not at all, or sees a field of the state as empty or
+// huge; Evolve ignores an event, or does not set a field. It logs the mutants that no law
+// kills: write rules for those. Mutants that behave like the decider do not count.
 //
-// Killers are what the suite says of the domain (invariants, rules, what must be
-// possible or reached), the laws that mutants can break, and more: each gets a
-// mutant, and fails the test that it gets, as scenarios do. What the decider itself
-// reaches too seldom to be missed kills nothing, and is named.
+// A mutant is killed by what the suite says about the domain (invariants, rules, what
+// must be possible or reached), by the laws that a mutant can break, and by the tests in
+// more: each of those gets a mutant, and fails the test that it gets, as scenarios do. A
+// case that the decider itself reaches too seldom cannot kill a mutant; Mutants logs its
+// name.
 //
-// Mutants fails if the decider itself breaks a law, or fewer mutants than
-// [Suite.MutantScore] says are killed. It takes the same histories each time.
+// Mutants fails if the decider itself breaks a law, or if the share of killed mutants is
+// below [Suite.MutantScore]. It uses the same histories each time.
 func (s Suite[C, S, E]) Mutants(t *testing.T, more ...func(t rapid.TB, d decider.Decider[C, S, E])) {
 	t.Helper()
 	report, problem := s.mutation(t, more)
@@ -57,17 +57,17 @@ func (s Suite[C, S, E]) Mutants(t *testing.T, more ...func(t rapid.TB, d decider
 	}
 }
 
-// fate is what became of a mutant.
+// fate is the outcome for one mutant.
 type fate struct {
 	mutant string
-	killer string // the law, "" if it survived
+	killer string // the law, or "" if the mutant survived
 }
 
-// mutation is what became of all mutants.
+// mutation is the outcome for all mutants.
 type mutation struct {
 	fates  []fate
-	same   int      // that make no difference
-	seldom []string // what the decider reaches too seldom to kill
+	same   int      // mutants that make no difference
+	seldom []string // cases that the decider reaches too seldom to kill a mutant
 }
 
 func (s Suite[C, S, E]) mutation(t *testing.T, more []func(rapid.TB, decider.Decider[C, S, E])) (out mutation, problem string) {
@@ -111,7 +111,7 @@ func (s Suite[C, S, E]) mutation(t *testing.T, more []func(rapid.TB, decider.Dec
 	return out, ""
 }
 
-// otherwise reports whether the commands of h do something else on d.
+// otherwise reports whether d answers the commands of h differently.
 func otherwise[C, S, E any](d decider.Decider[C, S, E], h History[C, S, E]) bool {
 	cmds := make([]C, len(h.Steps))
 	for i, s := range h.Steps {
@@ -125,8 +125,8 @@ func otherwise[C, S, E any](d decider.Decider[C, S, E], h History[C, S, E]) bool
 	})
 }
 
-// killer returns the name of what tells d from a right decider, "" if nothing does.
-// Expected are the verdicts that a right decider passes.
+// killer returns the name of what tells d from a correct decider, or "" if nothing does.
+// Expected are the verdicts that a correct decider passes.
 func (s Suite[C, S, E]) killer(t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E]), expected []string) string {
 	t.Helper()
 	r := s.judge(t, d)
@@ -143,7 +143,7 @@ func (s Suite[C, S, E]) killer(t *testing.T, d decider.Decider[C, S, E], more []
 	return failing(t, d, more)
 }
 
-// judge checks the laws that mutants can break on d, until one is broken.
+// judge checks on d the laws that mutants can break, until one is broken.
 func (s Suite[C, S, E]) judge(t *testing.T, d decider.Decider[C, S, E]) *run[C, S, E] {
 	t.Helper()
 	s.decider, s.checks = d, judged
@@ -161,7 +161,7 @@ func (s Suite[C, S, E]) judge(t *testing.T, d decider.Decider[C, S, E]) *run[C, 
 	return r
 }
 
-// killer returns the name of a law that is broken, and why none could be tried.
+// killer returns the name of a broken law, or the reason why no law could be checked.
 func (r *run[C, S, E]) killer() (law, problem string) {
 	for _, l := range r.laws {
 		if _, ok := r.failures[l.name]; ok {
@@ -174,7 +174,7 @@ func (r *run[C, S, E]) killer() (law, problem string) {
 	return "", ""
 }
 
-// comes returns the names of the verdicts on what has come at least n times.
+// comes returns the names of the verdicts whose case has come at least n times.
 func (c *coverage[C, S, E]) comes(n int) (names []string) {
 	for _, v := range c.all() {
 		if !v.missed && !slices.Contains(c.without, v.name) {
@@ -190,7 +190,7 @@ func (c *coverage[C, S, E]) comes(n int) (names []string) {
 	return slices.DeleteFunc(names, few)
 }
 
-// failing returns the name of the first of more that fails on d.
+// failing returns the name of the first test in more that fails on d.
 func failing[C, S, E any](t *testing.T, d decider.Decider[C, S, E], more []func(rapid.TB, decider.Decider[C, S, E])) string {
 	t.Helper()
 	for i, test := range more {
@@ -206,7 +206,7 @@ func fails(t *testing.T, test func(rapid.TB)) bool {
 	t.Helper()
 	w := &witness{TB: t}
 	done := make(chan struct{})
-	go func() { // FailNow ends it
+	go func() { // because FailNow ends its goroutine
 		defer close(done)
 		if catch(func() { test(w) }) != nil {
 			w.failed = true
@@ -216,7 +216,7 @@ func fails(t *testing.T, test func(rapid.TB)) bool {
 	return w.failed
 }
 
-// witness is a test that keeps to itself whether it failed.
+// witness is a test that records whether it failed and reports nothing.
 type witness struct {
 	rapid.TB
 
@@ -237,7 +237,7 @@ func (w *witness) Errorf(string, ...any) { w.Fail() }
 func (w *witness) Fatal(...any)          { w.FailNow() }
 func (w *witness) Fatalf(string, ...any) { w.FailNow() }
 
-// missed says that fewer than least are killed, if so.
+// missed returns a message if the share of killed mutants is below least.
 func (m mutation) missed(least float64) string {
 	if killed := m.killed(); float64(killed) < least*float64(len(m.fates)) {
 		return fmt.Sprintf("%d of %d mutants killed, want %.0f%%", killed, len(m.fates), 100*least)
@@ -266,7 +266,7 @@ func (m mutation) String() string {
 		fmt.Fprintf(&killed, "\n\tkilled    %s, by %q", f.mutant, f.killer)
 	}
 	for _, name := range m.seldom {
-		fmt.Fprintf(&killed, "\n\tkills nothing, as the decider itself seldom does it: %q", name)
+		fmt.Fprintf(&killed, "\n\tkills nothing, because the decider itself seldom does it: %q", name)
 	}
 	return fmt.Sprintf("%d of %d mutants killed, %d make no difference%s%s", m.killed(), len(m.fates), m.same, survived.String(), killed.String())
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// scenarios are those of the account, as a killer of mutants.
+// scenarios are scenarios of the account, used to kill mutants.
 func scenarios(t rapid.TB, d decider.Decider[Command, State, Event]) {
 	props.Spec(t, d).When(Open{"ann"}).Then(Opened{"ann"})
 	props.Spec(t, d).Given(Opened{"ann"}, Deposited{Amount: 5}).When(Withdraw{3}).Then(Withdrawn{3})
@@ -21,7 +21,8 @@ func scenarios(t rapid.TB, d decider.Decider[Command, State, Event]) {
 		ThenState(State{Owner: "ann", Open: true, Balance: 5, Movements: []int{5}, Totals: map[string]int{"in": 5}})
 }
 
-// TestMutants holds what survives one rule, more of them, and scenarios beside.
+// TestMutants checks which mutants survive one rule, more rules, and rules with
+// scenarios.
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	one := samples(account()).Invariant("balance is never negative", solvent)
@@ -39,8 +40,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// TestMutantsProblems checks that a decider which breaks a law itself is an error,
-// and a suite without commands.
+// TestMutantsProblems checks that it is an error if the decider itself breaks a law, or
+// if the suite has no commands.
 func TestMutantsProblems(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -61,8 +62,8 @@ type (
 	count   struct{}
 )
 
-// TestMutantsOfStates checks that fields are mutated that are unexported or behind
-// a pointer, and states that are no structs.
+// TestMutantsOfStates checks that fields are mutated that are unexported or behind a
+// pointer, and states that are not structs.
 func TestMutantsOfStates(t *testing.T) {
 	t.Parallel()
 	byValue := decider.New(
@@ -107,7 +108,8 @@ func FuzzAccount(f *testing.F) {
 	suite().Fuzz(f)
 }
 
-// TestFuzz checks that inputs lead to planted bugs, the same input to the same.
+// TestFuzz checks that inputs lead to planted bugs, and the same input to the same
+// report.
 func TestFuzz(t *testing.T) {
 	t.Parallel()
 	broken := planted["an overdraft from the fourth movement on"].suite()

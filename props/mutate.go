@@ -11,14 +11,14 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// mutant is a decider with one thing wrong.
+// mutant is a decider with one fault.
 type mutant[C, S, E any] struct {
 	name    string
 	decider decider.Decider[C, S, E]
 }
 
-// mutants returns what can be wrong with d, as far as these histories tell its
-// kinds of commands and events, and the fields of its states.
+// mutants returns the mutants of d that its kinds of commands and events, as seen in
+// these histories, and the fields of its states allow.
 func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, E]) (out []mutant[C, S, E]) {
 	d.EvolveInPlace = nil // its Evolve is changed
 	commands, events := kinds(histories)
@@ -42,7 +42,7 @@ func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, 
 					return next
 				}
 				was := value.Struct(reflect.ValueOf(&s).Elem())
-				if was.Kind() == reflect.Pointer { // nil, at the start
+				if was.Kind() == reflect.Pointer { // nil at the start
 					return withField(next, f, reflect.Value.SetZero)
 				}
 				return withField(next, f, func(v reflect.Value) { v.Set(f.in(was)) })
@@ -94,7 +94,7 @@ func ofEvent[C, S, E any](d decider.Decider[C, S, E], k string) []mutant[C, S, E
 	return []mutant[C, S, E]{{"Decide returns " + k + " twice", twice}, {"Decide forgets " + k, forgets}, {"Evolve ignores " + k, ignores}}
 }
 
-// decides returns the Decide of d with change applied to what it returns.
+// decides returns the Decide function of d with change applied to its results.
 func decides[C, S, E any](d decider.Decider[C, S, E], change func(C, []E, error) ([]E, error)) func(C, S) ([]E, error) {
 	return func(c C, s S) ([]E, error) {
 		events, err := d.Decide(c, s)
@@ -102,8 +102,8 @@ func decides[C, S, E any](d decider.Decider[C, S, E], change func(C, []E, error)
 	}
 }
 
-// kinds returns those of the commands that were accepted or rejected, and of the
-// events, each in order.
+// kinds returns the kinds of the commands that were accepted or rejected, and the kinds
+// of the events, each in order.
 func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string) {
 	for _, h := range histories {
 		for _, s := range h.Steps {
@@ -118,15 +118,16 @@ func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string
 	return slices.Compact(commands), slices.Compact(events)
 }
 
-// field is a part of a state: the field of that index, or all of it if the state
-// is no struct.
+// field is a part of a state: the field with that index, or the whole state if it is no
+// struct.
 type field struct {
 	name  string
-	index int // -1: all of it
+	index int // -1 means the whole state
 	typ   reflect.Type
 }
 
-// fieldsOf returns those of the states of type t, a struct or a pointer to one.
+// fieldsOf returns the fields of a state of type t, which is a struct or a pointer to
+// one.
 func fieldsOf(t reflect.Type) (out []field) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -145,7 +146,7 @@ func fieldsOf(t reflect.Type) (out []field) {
 	return out
 }
 
-// in returns the field of a state, which is addressable, to be read and set.
+// in returns the field of state, which is addressable, for reading and setting.
 func (f field) in(state reflect.Value) reflect.Value {
 	if f.index < 0 {
 		return state
@@ -163,10 +164,10 @@ type mistake struct {
 	set  func(reflect.Value)
 }
 
-// wrong returns values that f may be mistaken for.
+// wrong returns wrong values for f.
 func (f field) wrong() []mistake {
 	zero := mistake{"zero", reflect.Value.SetZero}
-	switch f.typ.Kind() { //nolint:exhaustive // the rest can only be zero
+	switch f.typ.Kind() { //nolint:exhaustive // other kinds can only become zero
 	case reflect.Bool:
 		return []mistake{{"false", reflect.Value.SetZero}, {"true", func(v reflect.Value) { v.SetBool(true) }}}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:

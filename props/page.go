@@ -13,20 +13,20 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// artifacts names the variable with the folder of the pages.
+// artifacts is the name of the variable that holds the folder of the pages.
 const artifacts = "EVOLVE_ARTIFACTS"
 
-// publish writes the page of p, and returns a line with its path. It is a file of
-// its own for each failure, and stays when the test is over.
+// publish writes the page of p, and returns a line with its path. Each failure has a file
+// of its own, which stays when the test is over.
 func (p *report[C, S, E]) publish(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv(artifacts)
 	if dir != "" {
-		if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // the folder that the user names
+		if err := os.MkdirAll(dir, 0o750); err != nil { //nolint:gosec // the user names this folder
 			return "\n\tpage: " + err.Error()
 		}
 	}
-	// not t.TempDir, which goes with the test
+	// Not t.TempDir, which is removed after the test.
 	file, err := os.CreateTemp(dir, unsafeInNames.ReplaceAllString(p.test, "_")+"-*.html")
 	if err != nil {
 		return "\n\tpage: " + err.Error()
@@ -47,7 +47,7 @@ func (p *report[C, S, E]) publish(t *testing.T) string {
 
 var unsafeInNames = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	Law, Where, Breach   string
 	Test, Package, Again string
@@ -94,7 +94,7 @@ func (p *report[C, S, E]) write(w io.Writer) error {
 	return template.Must(template.New("page").Parse(pageTemplate)).Execute(w, v)
 }
 
-// testedPackage returns the import path of the package whose test runs, empty if that is
+// testedPackage returns the import path of the package whose test runs, or "" if it is
 // not known.
 func testedPackage() string {
 	info, ok := debug.ReadBuildInfo()
@@ -108,7 +108,7 @@ func testedPackage() string {
 	return path
 }
 
-// pageTemplate looks as the pages of decider/console do; a test holds the colours together.
+// pageTemplate looks like the pages of decider/console. A test keeps the colors equal.
 const pageTemplate = `<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
@@ -157,7 +157,7 @@ del, ins { border-radius: 4px; padding: 0 .35em; text-decoration: none; } del { 
 </dl>
 </section>
 <h2>Timeline <span>{{len .Steps}} commands, {{.Events}} events</span></h2>
-<p class="legend"><b>accepted</b><b class="q">rejected, or nothing to do</b><b class="b">here the law is broken</b><del>before</del> <ins>after</ins></p>
+<p class="legend"><b>accepted</b><b class="q">rejected, or nothing to do</b><b class="b">the law is broken here</b><del>before</del> <ins>after</ins></p>
 <ul class="strip">
 {{- range .Steps}}
 <li class="{{if .Rejected}}rejected{{else if .Nothing}}nothing{{end}}{{if .Here}} here{{end}}"><a href="#{{.Number}}">{{.Number}} {{.Kind}}</a></li>

@@ -14,13 +14,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// wrong is a codec with a bug; what is nil is right.
+// wrong is a codec with a bug. Functions that are nil are correct.
 type wrong struct {
-	encode func(Event)                               // before
-	stored func(Event, store.Event) store.Event      // what is stored instead
-	decode func(Event) Event                         // nil: dropped
-	each   func(store.Recorded) (e Event, err error) // in place of the decoder, for what it knows
-	all    func([]store.Recorded) []store.Recorded   // before
+	encode func(Event)                               // called first
+	stored func(Event, store.Event) store.Event      // returns what to store instead
+	decode func(Event) Event                         // returns nil to drop the event
+	each   func(store.Recorded) (e Event, err error) // replaces the decoder for the data that it knows
+	all    func([]store.Recorded) []store.Recorded   // called first
 }
 
 func (w wrong) Encode(e Event) (store.Event, error) {
@@ -34,7 +34,7 @@ func (w wrong) Encode(e Event) (store.Event, error) {
 	return s, err
 }
 
-// errRight is what each returns of what it does right.
+// errRight is the error that each returns for data that it leaves to the decoder.
 var errRight = errors.New("decoded as it should")
 
 func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
@@ -110,7 +110,7 @@ var plantedCodecs = map[string]bug{
 			return s, err
 		})
 	}, []string{"snapshots make no difference"}, 2},
-	"data that is not the same twice": {func() Suite {
+	"data that differs each time": {func() Suite {
 		var n atomic.Int64
 		return samples(account()).Codec(wrong{stored: func(_ Event, s store.Event) store.Event {
 			s.Data = append(slices.Clone(s.Data), strings.Repeat(" ", int(n.Add(1)%2))...)
@@ -157,7 +157,7 @@ var plantedCodecs = map[string]bug{
 			return recorded
 		}})
 	}, []string{"stored events lead to the same state"}, 3},
-	"a look at the first bytes": {func() Suite {
+	"a decoder that trusts the first bytes": {func() Suite {
 		return samples(account()).Codec(wrong{each: func(r store.Recorded) (Event, error) {
 			if r.Data[0] != '{' || r.Data[1] == 0 {
 				return nil, errors.New("no object")
@@ -231,9 +231,9 @@ var plantedCodecs = map[string]bug{
 	}, []string{"a damaged snapshot is an error"}, 1},
 }
 
-// plantedDomains are bugs that only somebody who knows the domain can name.
+// plantedDomains are bugs that only laws about the domain can find.
 var plantedDomains = map[string]bug{
-	"a close that nobody can reach": {func() Suite {
+	"a close that is unreachable": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			if _, ok := c.(Close); ok && s.Totals["out"] != 0 {
@@ -243,9 +243,9 @@ var plantedDomains = map[string]bug{
 		}
 		return samples(d).Possible("an open account can be closed", isOpen, emptyAndClose, isClosed)
 	}, []string{"an open account can be closed"}, 3},
-	"a case from which nothing is asked": {func() Suite {
-		return samples(account()).Possible("the dead can be woken", func(s State) bool { return s.Balance < 0 }, emptyAndClose, isClosed)
-	}, []string{"the dead can be woken: there is such a state"}, 0},
+	"a case that never occurs": {func() Suite {
+		return samples(account()).Possible("a negative balance can be settled", func(s State) bool { return s.Balance < 0 }, emptyAndClose, isClosed)
+	}, []string{"a negative balance can be settled: there is such a state"}, 0},
 	"a close that is booked twice": {func() Suite {
 		d := account()
 		d.Terminal = nil
@@ -256,8 +256,8 @@ var plantedDomains = map[string]bug{
 			return decide(c, s)
 		}
 		return samples(d).Idempotent(Close{}, Open{})
-	}, []string{"a command that comes again changes nothing"}, 2},
-	"an error of somebody else": {func() Suite {
+	}, []string{"a repeated command changes nothing"}, 2},
+	"an undeclared error": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)

@@ -34,7 +34,7 @@ func plant(change func(d *Account)) func() Suite {
 	}
 }
 
-// on returns an Evolve that does f for events of type T, and else what it should.
+// on returns an Evolve that calls f for events of type T, and is correct otherwise.
 func on[T Event](f func(s State, e T) State) func(State, Event) State {
 	return func(s State, e Event) State {
 		if e, ok := e.(T); ok {
@@ -44,15 +44,15 @@ func on[T Event](f func(s State, e T) State) func(State, Event) State {
 	}
 }
 
-// bug is a planted one, with the laws that must name it and at most how many
-// steps the history may have that shows it.
+// bug is a planted bug, with the laws that must report it and the longest history that
+// may show it.
 type bug struct {
 	suite func() Suite
 	laws  []string
 	steps int
 }
 
-// planted are all bugs.
+// planted holds all planted bugs.
 var planted = together(plantedDeciders, plantedCodecs, plantedDomains)
 
 func together(maps ...map[string]bug) map[string]bug {
@@ -112,7 +112,7 @@ var plantedDeciders = map[string]bug{
 			}
 			return events, err
 		}
-	}), []string{"decide is deterministic"}, 40}, // by chance: shrinking misses what is in order this time
+	}), []string{"decide is deterministic"}, 40}, // by chance: shrinking can miss an order that happens to be right
 	"an error that tells the time": {plant(func(d *Account) {
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)
@@ -258,7 +258,7 @@ var plantedDeciders = map[string]bug{
 			}
 		}
 	}), []string{"evolve in place is evolve"}, 3},
-	"an event that is forgotten in place": {plant(func(d *Account) {
+	"an event that evolve in place forgets": {plant(func(d *Account) {
 		d.EvolveInPlace = func(s *State, e Event) {
 			if _, ok := e.(Closed); !ok {
 				*s = evolve(*s, e)
@@ -281,7 +281,7 @@ var plantedDeciders = map[string]bug{
 			return decide(c, s)
 		}
 	}), []string{"a terminal state stays"}, 3},
-	"a way out of the end": {plant(func(d *Account) {
+	"a way out of a terminal state": {plant(func(d *Account) {
 		d.Evolve = on(func(s State, e Opened) State {
 			s = evolve(s, e)
 			s.Closed = false
@@ -295,7 +295,7 @@ var plantedDeciders = map[string]bug{
 			runtime.Gosched()
 			return decide(*buffer.Load(), s)
 		}
-	}), []string{"sharing is safe"}, 4}, // by chance: two commands must meet
+	}), []string{"sharing is safe"}, 4}, // by chance: two commands must overlap
 	"an overdraft from the fourth movement on": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
@@ -306,7 +306,7 @@ var plantedDeciders = map[string]bug{
 		}
 		return samples(d).Invariant("balance is never negative", solvent)
 	}, []string{"balance is never negative"}, 6},
-	"a draw that fails where the account should not be": {func() Suite {
+	"a draw that fails on a broken account": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			if w, ok := c.(Withdraw); ok && s.Open && !s.Closed && w.Amount == s.Balance+1 {
@@ -344,12 +344,12 @@ var plantedDeciders = map[string]bug{
 			}
 			return decide(c, s)
 		}
-	}), []string{"every command leads to events at times"}, 0},
+	}), []string{"every command leads to events sometimes"}, 0},
 	"an event that is never decided": {func() Suite {
 		return samples(account()).Codec(codec.JSON(map[string]Event{
 			"opened": Opened{}, "deposited": Deposited{}, "withdrawn": Withdrawn{}, "closed": Closed{}, "audited": Audited{},
 		}))
-	}, []string{"every event is decided at times"}, 0},
+	}, []string{"every event is decided sometimes"}, 0},
 	"a case that never comes": {func() Suite {
 		return samples(account()).Reaches("an overdraft is paid", func(s Step) bool { return s.After.Balance < 0 })
 	}, []string{"an overdraft is paid"}, 0},
@@ -360,8 +360,8 @@ type Audited struct{}
 
 func (Audited) event() {}
 
-// few is how many histories find the planted bugs for certain, so that not each
-// of the tests needs a thousand. With RAPID_CHECKS=1000 it is ten times as many.
+// few is how many histories find the planted bugs for certain, so that not every test
+// needs a thousand. With RAPID_CHECKS=1000 it is ten times as many.
 func few() int {
 	const enough = 120
 	if f := flag.Lookup("rapid.checks"); f != nil && len(f.Value.String()) > len("999") {
@@ -370,8 +370,8 @@ func few() int {
 	return enough
 }
 
-// TestPlanted checks that every planted bug is found, under the name of the laws
-// that are about it, and shown in a short history.
+// TestPlanted checks that every planted bug is found under the names of the laws that are
+// about it, and shown in a short history.
 func TestPlanted(t *testing.T) {
 	t.Parallel()
 	for name, tt := range planted {
@@ -391,8 +391,8 @@ func TestPlanted(t *testing.T) {
 					t.Errorf("%q did not fail; these did: %v", law, lawsOf(failures))
 					continue
 				}
-				if f.Steps > tt.steps+1 { // shrinking may end one command above the least
-					t.Errorf("%q is shown in %d steps, want %d or one more:\n%s", law, f.Steps, tt.steps, f.Text)
+				if f.Steps > tt.steps+1 { // shrinking may end one command above the minimum
+					t.Errorf("%q takes %d steps to show, want %d or one more:\n%s", law, f.Steps, tt.steps, f.Text)
 				}
 				t.Log(f.Text)
 			}
@@ -422,11 +422,11 @@ func TestEveryLawIsPlanted(t *testing.T) {
 	}
 }
 
-// TestImpure checks that what changes its arguments is not told to depend on chance too,
-// or to append to what is shared.
+// TestImpure checks that a function which changes its arguments is not also reported as
+// random, or as appending to shared memory.
 func TestImpure(t *testing.T) {
 	t.Parallel()
-	count := func(s State) State { // so that the next answer is another one
+	count := func(s State) State { // so that the next answer differs
 		if s.Totals != nil {
 			s.Totals["asked"]++
 			s.Balance += s.Totals["asked"]

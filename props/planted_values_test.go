@@ -17,13 +17,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// mistaken are deciders with a fault that only values find which programs forget, or
-// histories that go far, each with the one law that says so.
+// mistaken holds deciders with a fault that only unusual values or long histories find,
+// each with the one law that reports it.
 var mistaken = map[string]struct {
 	law   string
 	check func() checker
 }{
-	"a command that is ignored": {"every command leads to events at times", func() checker {
+	"a command that is ignored": {"every command leads to events sometimes", func() checker {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			if _, ok := c.(Close); ok {
@@ -33,7 +33,7 @@ var mistaken = map[string]struct {
 		}
 		return checked(samples(d))
 	}},
-	"a stage that nothing leads to": {"every command leads to events at times", func() checker {
+	"a stage that nothing leads to": {"every command leads to events sometimes", func() checker {
 		d := parcelDecider()
 		next := d.Decide
 		d.Decide = func(c parcelCmd, p parcel) ([]parcelEvent, error) {
@@ -68,22 +68,22 @@ var mistaken = map[string]struct {
 			return nil
 		}))
 	}},
-	"NaN that is accepted, and cannot be stored": {"every event encodes", func() checker {
+	"NaN accepted but not storable": {"every event encodes", func() checker {
 		return checked(floats(func(x float64) bool { return !(x <= 0 || x > 1e12) }).Without("snapshots make no difference"))
 	}},
-	"a sign that is not checked, of a big number": {"the balance is not negative", func() checker {
+	"an unchecked sign of a big number": {"the balance is not negative", func() checker {
 		return checked(bigs(func(x *big.Int) bool { return x != nil }))
 	}},
 	"times compared with ==": {"decisions on stored events are the same", func() checker {
 		return checked(bookings(func(a, b time.Time) bool { return any(a) == any(b) }))
 	}},
-	"names compared as they are written": {"names are taken once, in whatever case", func() checker {
+	"names compared case-sensitively": {"names are taken once, regardless of case", func() checker {
 		return checked(names(func(s string) string { return s }))
 	}},
-	"names with spaces around them": {"names are taken once, in whatever case", func() checker {
+	"names with surrounding spaces": {"names are taken once, regardless of case", func() checker {
 		return checked(names(strings.ToLower))
 	}},
-	"names in lower case only": {"names are taken once, in whatever case", func() checker {
+	"names in lower case only": {"names are taken once, regardless of case", func() checker {
 		return checked(names(strings.TrimSpace))
 	}},
 	"a name cut in the middle of a letter": {"every event encodes", func() checker {
@@ -144,7 +144,7 @@ var mistaken = map[string]struct {
 			return s
 		}}))
 	}},
-	"a list of events that is used again": {"the past does not change", func() checker {
+	"a list of events that is reused": {"the past does not change", func() checker {
 		d := account()
 		buffer := make([]Event, 0, 4)
 		d.Decide = func(c Command, s State) ([]Event, error) {
@@ -157,7 +157,7 @@ var mistaken = map[string]struct {
 		}
 		return checked(samples(d))
 	}},
-	"tags in a buffer that is used again": {"the past does not change", func() checker {
+	"tags in a buffer that is reused": {"the past does not change", func() checker {
 		d := account()
 		buffer := make([]string, 0, 16)
 		d.Decide = func(c Command, s State) ([]Event, error) {
@@ -202,20 +202,20 @@ var mistaken = map[string]struct {
 	}},
 }
 
-// TestMistaken checks that each fault is found with any seed, however many histories
-// there are, and by one law alone.
+// TestMistaken checks that each fault is found with any seed and any number of histories,
+// and by one law alone.
 func TestMistaken(t *testing.T) {
 	t.Parallel()
 	for name, tt := range mistaken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if raceEnabled && tt.law == "sharing is safe" {
-				t.Skip("the race detector ends the test, as it should")
+				t.Skip("the race detector ends the test, as intended")
 			}
 			for n := range *seeds {
 				histories, again := []int{200, 0}[n%2], 0
 				switch {
-				case tt.law == "sharing is safe": // two calls must meet, and the machine may be busy
+				case tt.law == "sharing is safe": // two calls must overlap, and the machine may be busy
 					histories, again = 200, 20
 				case histories == 0 && testing.Short(): // a third of the histories, in which a rare value may be missing
 					again = 1

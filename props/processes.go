@@ -16,45 +16,48 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// ProcessSuite is what is known of a process, to be checked: see [Process].
+// ProcessSuite holds what you know about a process, to be checked: see [Process].
 type ProcessSuite[E, S, C any] struct {
 	process decider.Process[E, S, C]
-	suite   Suite[E, map[string]S, E] // makes the events
-	laws    []law[E, map[string]S, E] // those that the user has added
+	suite   Suite[E, map[string]S, E] // generates the events
+	laws    []law[E, map[string]S, E] // added by the user
 	without []string
 }
 
 // Reacted is an event that a process instance has handled.
 type Reacted[E, S, C any] struct {
-	Instance string // that the event belongs to
+	Instance string // the instance that the event belongs to
 	Before   S
 	Event    E
 	After    S
 	Reaction decider.Reaction[C, E]
 }
 
-// Why an event is not handled.
+// Reasons why an event is not handled.
 var (
 	errElsewhere = errors.New("does not concern the process")
 	errOver      = errors.New("its instance is over")
 )
 
-// Process returns the suite of p, which checks the laws that hold for every
-// process, on histories of events for any number of instances:
+// Process returns a suite for p, which checks the laws that hold for every process, on
+// histories of events for any number of instances:
 //
 //	func TestShipping(t *testing.T) {
 //		props.Process(shipping).Any(Placed{}, Paid{}, Cancelled{}).Check(t)
 //	}
 //
-// Key, Evolve, React and Pending are total, deterministic and pure, and replay,
-// which only evolves, leads to the same state and reactions. Each command that is
-// sent is pending until the process has seen that it is done, so that a crash
-// does not lose it, and nothing is pending that was not sent; a process without
-// Pending is not asked. Timers have names, and events that come back to the
-// instance which set them; they can fire at any time as long as they run, those
-// that are due at once come to an end, and the end of an instance stops them all.
+// The laws are:
 //
-// It needs events: add [ProcessSuite.Any] or [ProcessSuite.Events].
+//   - Key, Evolve, React and Pending are total, deterministic and pure. Replay, which
+//     only evolves, leads to the same state and reactions.
+//   - Each command that is sent is pending until the process has seen that it is done, so
+//     that a crash does not lose it. Nothing is pending that was not sent. These laws do
+//     not apply to a process without Pending.
+//   - Timers have names, and their events have the key of the instance that set them.
+//     They can fire at any time while they run. Timers that are due at once do not go on
+//     for ever. The end of an instance stops all its timers.
+//
+// The suite needs events: add [ProcessSuite.Any] or [ProcessSuite.Events].
 func Process[E, S, C any](p decider.Process[E, S, C]) ProcessSuite[E, S, C] {
 	s := For(following(p))
 	s.decides, s.evolves, s.empty = "Key", "Evolve", "props: the suite has no events: add Any or Events"
@@ -92,28 +95,27 @@ func following[E, S, C any](p decider.Process[E, S, C]) decider.Decider[E, map[s
 	})
 }
 
-// Any adds events like samples, as [Suite.Any] does commands. The events of timers
-// may be among them.
+// Any adds events like samples, as [Suite.Any] adds commands. They may include the events
+// of timers.
 func (s ProcessSuite[E, S, C]) Any(samples ...E) ProcessSuite[E, S, C] {
 	s.suite = s.suite.Any(samples...)
 	return s
 }
 
-// Events draws events that fit the instances there are, as [Suite.Commands] does
-// commands.
+// Events draws events that fit the current instances, as [Suite.Commands] draws commands.
 func (s ProcessSuite[E, S, C]) Events(draw func(t *rapid.T, instances map[string]S) E) ProcessSuite[E, S, C] {
 	s.suite = s.suite.Commands(draw)
 	return s
 }
 
-// Invariant adds a law of its own name: holds returns nil for the state of each
-// instance after each event, or says what is wrong.
+// Invariant adds a law with the given name: holds returns nil for the state of each
+// instance after each event, or an error that says what is wrong.
 func (s ProcessSuite[E, S, C]) Invariant(name string, holds func(state S) error) ProcessSuite[E, S, C] {
 	return s.Rule(name, func(r Reacted[E, S, C]) error { return holds(r.After) })
 }
 
-// Rule adds a law of its own name: holds returns nil for each event that is
-// handled, or says what is wrong with what came of it.
+// Rule adds a law with the given name: holds returns nil for each event that is handled,
+// or an error that says what is wrong with its outcome.
 func (s ProcessSuite[E, S, C]) Rule(name string, holds func(r Reacted[E, S, C]) error) ProcessSuite[E, S, C] {
 	s.laws = append(slices.Clip(s.laws), reacting(s.process, name, func(i int, r Reacted[E, S, C]) *breach {
 		return complaint(i, func() error { return holds(r) })
@@ -121,18 +123,18 @@ func (s ProcessSuite[E, S, C]) Rule(name string, holds func(r Reacted[E, S, C]) 
 	return s
 }
 
-// Idempotent adds the law that events may come again, as they do from a source
-// that delivers at least once: if an instance handles its last event a second
-// time, or its last few in the same order, each of which changed it, then its state
-// is as it was, and it has sent no command that it had not sent before. The same
-// command may be sent again: its id, made from the event, tells who gets it.
+// Idempotent adds the law that events may be redelivered, as by a source that delivers at
+// least once. When an instance handles its last event a second time, or its last few
+// events in the same order, each of which changed it, its state stays the same, and it
+// sends no command that it had not sent before. It may send the same command again: the
+// id of the command, derived from the event, tells the receiver.
 func (s ProcessSuite[E, S, C]) Idempotent() ProcessSuite[E, S, C] {
 	s.laws = append(slices.Clip(s.laws), redelivery(s.process))
 	return s
 }
 
-// Without leaves out laws, by the names that the subtests have. It panics if
-// there is no law of a name.
+// Without leaves out laws, given the names of their subtests. It panics if a law does not
+// exist.
 func (s ProcessSuite[E, S, C]) Without(laws ...string) ProcessSuite[E, S, C] {
 	known := s.all()
 	for _, name := range laws {
@@ -150,9 +152,9 @@ func (s ProcessSuite[E, S, C]) Checks(n int) ProcessSuite[E, S, C] {
 	return s
 }
 
-// Check checks all laws, each as a subtest of its own name, as [Suite.Check] does.
-// It also fails if a kind of event is never handled, or a timer is cancelled
-// somewhere that is never started anywhere.
+// Check checks all laws, each in a subtest with its name, as [Suite.Check] does. It also
+// fails if a kind of event is never handled, or if a timer is cancelled that no history
+// starts.
 func (s ProcessSuite[E, S, C]) Check(t *testing.T) {
 	t.Helper()
 	conclude(t, s.inquiry())
@@ -183,14 +185,14 @@ func (s ProcessSuite[E, S, C]) inquiry() inquiry {
 			case book.name():
 				found[i] = told(f.law, book.verdict())
 			case everyCommand:
-				found[i].law = "every event is handled at times"
+				found[i].law = "every event is handled sometimes"
 			}
 		}
 		return found, problem
 	}
 }
 
-// missing says which function of the process is nil, "" if none.
+// missing returns an error text if a function of the process is nil, or "".
 func (s ProcessSuite[E, S, C]) missing() string {
 	switch {
 	case s.process.Key == nil:
@@ -203,8 +205,8 @@ func (s ProcessSuite[E, S, C]) missing() string {
 	return ""
 }
 
-// quietly returns laws that say nothing of a history in which Key, React or
-// Pending panic: the laws of totality do.
+// quietly returns laws that ignore a history in which Key, React or Pending panic: the
+// laws of totality report it.
 func quietly[E, S, C any](p decider.Process[E, S, C], laws []law[E, map[string]S, E]) []law[E, map[string]S, E] {
 	key, react := keyTotal[E, map[string]S](p.Key), reactTotal(p)
 	out := slices.Clone(laws)
@@ -225,15 +227,15 @@ func quietly[E, S, C any](p decider.Process[E, S, C], laws []law[E, map[string]S
 	return out
 }
 
-// timerBook is what the histories did with timers.
+// timerBook records what the histories did with timers.
 type timerBook struct{ started, cancelled map[string]bool }
 
-func (b *timerBook) name() string { return "what is cancelled is started at times" }
+func (b *timerBook) name() string { return "every cancelled timer is started sometimes" }
 
 func (b *timerBook) verdict() string {
 	for _, name := range slices.Sorted(maps.Keys(b.cancelled)) {
 		if !b.started[name] {
-			return fmt.Sprintf("the timer %q is cancelled, but no history starts one of that name: is it misspelt?\n  started are %q",
+			return fmt.Sprintf("the timer %q is cancelled, but no history starts a timer with that name: is it misspelt?\n  started timers: %q",
 				name, slices.Sorted(maps.Keys(b.started)))
 		}
 	}
@@ -255,7 +257,7 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 		}
 	}
 	if k.breach == nil {
-		return fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the process depend on more than its arguments?", f.law.name, f.history), len(f.cmds)
+		return fmt.Sprintf("%s: broken by history %d, but not when the history was run again:\n\tdoes the process depend on more than its arguments?", f.law.name, f.history), len(f.cmds)
 	}
 	k.shrink()
 	for unify(k) {
@@ -269,9 +271,9 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.tries, pattern(t.Name()), r.replay), len(k.cmds)
 }
 
-// unify makes shorter, in all events at once, a text that several of them have: the
-// id of an instance, which the shrinker could not change in one without losing
-// what it has to do with the others.
+// unify shortens a text that several events hold, in all of them at once. The text may be
+// the id of an instance, which the shrinker could not change in one event without
+// separating it from the others.
 func unify[E any](k *shrinker[E]) bool {
 	for _, from := range texts(k.cmds) {
 		for _, to := range []string{"", "a"} {
@@ -283,7 +285,7 @@ func unify[E any](k *shrinker[E]) bool {
 	return false
 }
 
-// texts returns the values of the fields of events that are text.
+// texts returns the values of all text fields of the events.
 func texts[E any](events []E) (all []string) {
 	for i := range events {
 		v := value.Struct(reflect.ValueOf(&events[i]).Elem())
@@ -299,7 +301,7 @@ func texts[E any](events []E) (all []string) {
 	return all
 }
 
-// renamed returns events with another text in each field that is from.
+// renamed returns events with to in each field that holds from.
 func renamed[E any](events []E, from, to string) []E {
 	out := slices.Clone(events)
 	for i := range out {
@@ -317,7 +319,7 @@ func renamed[E any](events []E, from, to string) []E {
 	return out
 }
 
-// trace returns a line for each of events, and marks the one of index here.
+// trace returns a line for each event, and marks the one with index here.
 func (s ProcessSuite[E, S, C]) trace(events []E, here int) []string {
 	h := play(following(s.process), events)
 	rows := make([][]string, len(h.Steps))

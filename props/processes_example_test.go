@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// A process that greets whoever reserves a seat, and waits until it is free.
+// A process greets whoever reserves a seat, and waits until the seat is free.
 func ExampleProcess() {
 	type greet struct{ Name string }
 	greeter := decider.Process[any, string, greet]{

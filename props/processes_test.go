@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// Shipping is the process that the laws are tried on: it charges for an order,
-// reminds of it when it is late, and ships it when it is paid.
+// Shipping is the process that the laws are tried on: it charges for an order, sends a
+// reminder when the payment is late, and ships the order when it is paid.
 type (
 	Placed struct {
 		Order  string
@@ -81,8 +81,8 @@ func track(o order, e any) order {
 	return o
 }
 
-// follow reacts to what track made of e. That an event has done nothing, because
-// it came again, does not show, so a command may be sent again.
+// follow reacts to what track made of e. It cannot tell whether a redelivered event
+// changed nothing, so it may send a command again.
 func follow(o order, e any) (r reaction) {
 	switch e := e.(type) {
 	case Placed:
@@ -118,7 +118,7 @@ func shipped(change func(p *Shipping)) shipments {
 	return props.Process(p).Any(Placed{}, Paid{}, Late{}, Shipped{}, Cancelled{}).Checks(60)
 }
 
-// reacts returns a process that does f after the reaction to an event of type T.
+// reacts returns a process that calls f after its reaction to an event of type T.
 func reacts[T any](f func(o order, e T, r reaction) reaction) func(p *Shipping) {
 	return func(p *Shipping) {
 		p.React = func(o order, e any) reaction {
@@ -180,7 +180,7 @@ func TestProcess(t *testing.T) {
 				return o
 			}
 		}), []string{"evolve is deterministic"}, 1, false},
-		"what waits written in place": {bad(func(p *Shipping) {
+		"pending commands changed in place": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				if e, ok := e.(Late); ok && len(o.Waits) > 0 {
 					o.Waits[0] = Remind(e)
@@ -189,7 +189,7 @@ func TestProcess(t *testing.T) {
 				return track(o, e)
 			}
 		}), []string{"evolve changes nothing"}, 2, false},
-		"what waits appended to": {bad(func(p *Shipping) {
+		"pending commands appended to": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				switch e := e.(type) {
 				case Placed:
@@ -210,7 +210,7 @@ func TestProcess(t *testing.T) {
 				return track(o, e)
 			}
 		}), []string{"start is fresh"}, 1, false},
-		"a reaction to nothing": {bad(reacts(func(o order, _ Late, r reaction) reaction {
+		"a reaction that panics": {bad(reacts(func(o order, _ Late, r reaction) reaction {
 			r.Send = o.Waits[1:]
 			return r
 		})), []string{"react is total"}, 1, false},
@@ -234,7 +234,7 @@ func TestProcess(t *testing.T) {
 		})), []string{"react changes nothing"}, 2, false},
 		"a reaction that remembers": {func() props.Inquiry {
 			p := shipping()
-			asked := map[any]bool{} // what it has sent: a replay does not tell it
+			asked := map[any]bool{} // what it has sent, which a replay does not restore
 			p.React = func(o order, e any) reaction {
 				if _, ok := e.(Placed); ok && asked[e] {
 					return reaction{}
@@ -255,7 +255,7 @@ func TestProcess(t *testing.T) {
 					return r
 				},
 			}).Any(Paid{}).Checks(60))
-		}, []string{"replay reacts as live did", "react changes nothing"}, 1, false},
+		}, []string{"replay reacts as live processing did", "react changes nothing"}, 1, false},
 		"a timer without a name": {bad(reacts(func(_ order, e Placed, r reaction) reaction {
 			r.Later = later("", time.Hour, Late{e.Order})
 			return r
@@ -264,7 +264,7 @@ func TestProcess(t *testing.T) {
 			r.Later = slices.Concat(later("late", time.Hour, Late{e.Order}), later("late", time.Minute, Late{e.Order}))
 			return r
 		})), []string{"a timer has a name"}, 1, true},
-		"a timer for nobody": {bad(reacts(func(_ order, e Placed, r reaction) reaction {
+		"a timer without an instance": {bad(reacts(func(_ order, e Placed, r reaction) reaction {
 			r.Later = later("late", time.Hour, Late{})
 			return r
 		})), []string{"a timer comes back to its instance"}, 1, true},
@@ -289,22 +289,22 @@ func TestProcess(t *testing.T) {
 				r.Later = later("late", 0, e)
 				return r
 			})(p)
-		}), []string{"timers that are due come to an end"}, 1, true},
+		}), []string{"timers that are due end"}, 1, true},
 		"a timer that is left running": {bad(reacts(func(_ order, _ Cancelled, r reaction) reaction {
 			return reaction{}
 		})), []string{"the end of an instance stops its timers"}, 2, true},
 		"a misspelt timer": {bad(reacts(func(_ order, _ Cancelled, r reaction) reaction {
 			r.Cancel = append(r.Cancel, "lat")
 			return r
-		})), []string{"what is cancelled is started at times"}, 0, true},
-		"a command that nobody waits for": {bad(func(p *Shipping) {
+		})), []string{"every cancelled timer is started sometimes"}, 0, true},
+		"a command that is not pending": {bad(func(p *Shipping) {
 			p.Pending = func(o order) []any {
 				if o.Status == "paid" {
 					return nil
 				}
 				return o.Waits
 			}
-		}), []string{"what is sent is pending"}, 2, true},
+		}), []string{"every command sent is pending"}, 2, true},
 		"a command that was never sent": {bad(func(p *Shipping) {
 			p.Pending = func(o order) []any {
 				if o.Status == "placed" {
@@ -312,8 +312,8 @@ func TestProcess(t *testing.T) {
 				}
 				return o.Waits
 			}
-		}), []string{"what is pending was sent"}, 1, true},
-		"an end that still waits": {bad(func(p *Shipping) {
+		}), []string{"every pending command was sent"}, 1, true},
+		"an end with a pending command": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				if e, ok := e.(Cancelled); ok {
 					return order{"over", []any{Remind(e)}}
@@ -327,15 +327,15 @@ func TestProcess(t *testing.T) {
 				}
 				return r
 			}
-		}), []string{"the end of an instance waits for nothing"}, 1, true},
-		"a reminder for each time": {bad(func(p *Shipping) {
+		}), []string{"an ended instance has nothing pending"}, 1, true},
+		"a reminder for each delivery": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				if e, ok := e.(Late); ok && o.Status != "" && o.Status != "paid" {
 					return order{"late", slices.Concat(o.Waits, []any{Remind(e)})}
 				}
 				return track(o, e)
 			}
-		}), []string{"events may come again"}, 2, true},
+		}), []string{"events may be redelivered"}, 2, true},
 		"a payment that is not checked": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				if e, ok := e.(Late); ok && o.Status == "placed" {
@@ -352,9 +352,9 @@ func TestProcess(t *testing.T) {
 				return track(o, e)
 			}
 		}), []string{"only three wait"}, 1, true},
-		"an event of somebody else": {func() props.Inquiry {
+		"an unrelated event": {func() props.Inquiry {
 			return props.ProcessInquiry(shipped(func(*Shipping) {}).Any(Viewed{}).Checks(100))
-		}, []string{"every event is handled at times"}, 0, false},
+		}, []string{"every event is handled sometimes"}, 0, false},
 	}, func() props.Inquiry { return props.ProcessInquiry(calm(shipped(func(*Shipping) {})).Checks(150)) })
 }
 
@@ -378,14 +378,14 @@ func TestProcessEvents(t *testing.T) {
 	}).Checks(100).Check(t)
 }
 
-// TestProcessWithout leaves a law out, and refuses one that is none.
+// TestProcessWithout leaves a law out, and checks that an unknown law is refused.
 func TestProcessWithout(t *testing.T) {
 	t.Parallel()
 	s := shipped(reacts(func(_ order, _ Cancelled, r reaction) reaction { return reaction{} }))
 	s.Without("the end of an instance stops its timers").Check(t)
 	defer func() {
 		if recover() == nil {
-			t.Error("Without a law that is none does not panic")
+			t.Error("Without does not panic on an unknown law")
 		}
 	}()
 	s.Without("the end")

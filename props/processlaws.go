@@ -11,10 +11,10 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// maxDue is how many timers, each due at once, may follow from one event.
+// maxDue is how many timers in a chain, each due at once, may follow from one event.
 const maxDue = 100
 
-// all returns the laws of every process, and those that were added.
+// all returns the laws of every process and those that the user added.
 func (s ProcessSuite[E, S, C]) all() []law[E, map[string]S, E] {
 	type states = map[string]S
 	p := s.process
@@ -31,18 +31,18 @@ func (s ProcessSuite[E, S, C]) all() []law[E, map[string]S, E] {
 			}
 			play(r.decider, es)
 			if now := show.Text(p.Start()); now != start {
-				return breachf(len(es)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", start, now)
+				return breachf(len(es)-1, "Start() was %s at first, and is now %s: does Initial return shared memory?", start, now)
 			}
 			return nil
 		}},
-		{name: "react is deterministic", check: reactDeterministic(p)}, // first, before hidden memory has seen it all
+		{name: "react is deterministic", check: reactDeterministic(p)}, // first, because later the hidden memory of the process has seen every call
 		{name: "react is total", check: reactTotal(p)},
 		{name: "react changes nothing", check: reactPure(p)},
-		{name: "replay reacts as live did", check: replayReacts(p)},
+		{name: "replay reacts as live processing did", check: replayReacts(p)},
 		reacting(p, "a timer has a name", timerNamed[E, S, C]),
 		reacting(p, "a timer comes back to its instance", timerHome[E, S, C](p)),
 		running(p, "a timer can fire at any time", timerFires(p)),
-		reacting(p, "timers that are due come to an end", timersEnd(p)),
+		reacting(p, "timers that are due end", timersEnd(p)),
 		running(p, "the end of an instance stops its timers", timersStopped(p)),
 	}
 	if p.Pending != nil {
@@ -51,7 +51,7 @@ func (s ProcessSuite[E, S, C]) all() []law[E, map[string]S, E] {
 	return append(laws, s.laws...)
 }
 
-// reacted returns what p makes of a step.
+// reacted returns the reaction of p to a step.
 func reacted[E, S, C any](p decider.Process[E, S, C], s Step[E, map[string]S, E]) Reacted[E, S, C] {
 	instance, _ := p.Key(s.Command)
 	before, ok := s.Before[instance]
@@ -105,7 +105,7 @@ func reactTotal[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[string
 	}
 }
 
-// answers returns what p says of a state and an event, as one text.
+// answers returns what p answers about a state and an event, as one text.
 func answers[E, S, C any](p decider.Process[E, S, C], state S, event E) string {
 	instance, ok := p.Key(event)
 	all := fmt.Sprintf("%s; key %q %v", reactionText(p.React(state, event)), instance, ok)
@@ -152,8 +152,8 @@ func reactPure[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[string]
 	}
 }
 
-// replayReacts plays es as a live process does, which reacts to each event, and as
-// one that was down and replays them all but the last.
+// replayReacts plays es as a live process does, which reacts to each event, and as a
+// restarted process does, which replays all events but the last.
 func replayReacts[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[string]S, E], []E) *breach {
 	return func(r *run[E, map[string]S, E], es []E) *breach {
 		seen := map[string][]E{}
@@ -168,10 +168,10 @@ func replayReacts[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[stri
 				state = p.Evolve(state, e)
 			}
 			if !show.Same(state, live.After) {
-				return breachf(i, "the events replayed lead to another state than live, where React was called between them: %s", show.Changes(live.After, state))
+				return breachf(i, "a replay leads to another state than live processing, which calls React between the events: %s", show.Changes(live.After, state))
 			}
 			if got, want := reactionText(p.React(state, s.Command)), reactionText(live.Reaction); got != want {
-				return breachf(i, "after a replay of what was before, the process reacts to %s otherwise than live:\n  live    %s\n  replay  %s", show.Text(s.Command), want, got)
+				return breachf(i, "after a replay of the earlier events, the process reacts to %s differently:\n  live    %s\n  replay  %s", show.Text(s.Command), want, got)
 			}
 			return nil
 		})
@@ -180,34 +180,34 @@ func replayReacts[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[stri
 
 func pendingLaws[E, S, C any](p decider.Process[E, S, C]) []law[E, map[string]S, E] {
 	return []law[E, map[string]S, E]{
-		reacting(p, "what is sent is pending", func(i int, r Reacted[E, S, C]) *breach {
-			if p.IsTerminal(r.After) { // the law of the end
+		reacting(p, "every command sent is pending", func(i int, r Reacted[E, S, C]) *breach {
+			if p.IsTerminal(r.After) { // the law about the end reports it
 				return nil
 			}
 			pending := p.Pending(r.After)
 			for _, c := range r.Reaction.Send {
 				if !has(pending, c) {
-					return breachf(i, "about %s the process sends %s, which is not in Pending: after a crash before it is sent, nobody will\n  state    %s\n  pending  %s",
+					return breachf(i, "after %s the process sends %s, which is not in Pending: after a crash, nothing sends it\n  state    %s\n  pending  %s",
 						show.Text(r.Event), show.Text(c), show.Text(r.After), show.Text(pending))
 				}
 			}
 			return nil
 		}),
-		{name: "what is pending was sent", check: func(r *run[E, map[string]S, E], es []E) *breach {
+		{name: "every pending command was sent", check: func(r *run[E, map[string]S, E], es []E) *breach {
 			sent := map[string][]C{}
 			return reacting(p, "", func(i int, r Reacted[E, S, C]) *breach {
 				sent[r.Instance] = append(sent[r.Instance], r.Reaction.Send...)
 				for _, c := range p.Pending(r.After) {
 					if !has(sent[r.Instance], c) {
-						return breachf(i, "after %s, %s is pending, which was never sent\n  state  %s\n  sent   %s", show.Text(r.Event), show.Text(c), show.Text(r.After), show.Text(sent[r.Instance]))
+						return breachf(i, "after %s, %s is pending, but was never sent\n  state  %s\n  sent   %s", show.Text(r.Event), show.Text(c), show.Text(r.After), show.Text(sent[r.Instance]))
 					}
 				}
 				return nil
 			}).check(r, es)
 		}},
-		reacting(p, "the end of an instance waits for nothing", func(i int, r Reacted[E, S, C]) *breach {
+		reacting(p, "an ended instance has nothing pending", func(i int, r Reacted[E, S, C]) *breach {
 			if pending := p.Pending(r.After); p.IsTerminal(r.After) && len(pending) > 0 {
-				return breachf(i, "after %s the instance is over and can be forgotten, but waits for %s\n  state  %s", show.Text(r.Event), show.Text(pending), show.Text(r.After))
+				return breachf(i, "after %s the instance has ended and can be forgotten, but %s is pending\n  state  %s", show.Text(r.Event), show.Text(pending), show.Text(r.After))
 			}
 			return nil
 		}),
@@ -218,10 +218,10 @@ func timerNamed[E, S, C any](i int, r Reacted[E, S, C]) *breach {
 	seen := map[string]bool{}
 	for _, t := range r.Reaction.Later {
 		if t.Name == "" {
-			return breachf(i, "about %s the process starts a timer without a name, for %s after %v", show.Text(r.Event), show.Text(t.Event), t.After)
+			return breachf(i, "after %s the process starts a timer without a name, for %s after %v", show.Text(r.Event), show.Text(t.Event), t.After)
 		}
 		if seen[t.Name] {
-			return breachf(i, "about %s the process starts two timers called %q at once: the second replaces the first", show.Text(r.Event), t.Name)
+			return breachf(i, "after %s the process starts two timers called %q at once: the second replaces the first", show.Text(r.Event), t.Name)
 		}
 		seen[t.Name] = true
 	}
@@ -232,29 +232,30 @@ func timerHome[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S, 
 	return func(i int, r Reacted[E, S, C]) *breach {
 		for _, t := range r.Reaction.Later {
 			if value.IsNil(t.Event) {
-				return breachf(i, "about %s the process starts the timer %q, which has no event", show.Text(r.Event), t.Name)
+				return breachf(i, "after %s the process starts the timer %q, which has no event", show.Text(r.Event), t.Name)
 			}
 			var instance string
 			var ok bool
 			if err := catch(func() { instance, ok = p.Key(t.Event) }); err != nil {
-				return breachf(i, "about %s the process starts the timer %q, of whose event there is no key: %v", show.Text(r.Event), t.Name, err)
+				return breachf(i, "after %s the process starts the timer %q, whose event has no key: %v", show.Text(r.Event), t.Name, err)
 			}
 			if !ok || instance != r.Instance {
-				return breachf(i, "instance %q starts the timer %q, whose event goes elsewhere: Key(%s) = %q, %v", r.Instance, t.Name, show.Text(t.Event), instance, ok)
+				return breachf(i, "instance %q starts the timer %q, whose event goes to another instance: Key(%s) = %q, %v", r.Instance, t.Name, show.Text(t.Event), instance, ok)
 			}
 		}
 		return nil
 	}
 }
 
-// timersEnd fires what is due at once, what is then due, and so on.
+// timersEnd fires the timers that are due at once, then those that are due after that,
+// and so on.
 func timersEnd[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S, C]) *breach {
 	return func(i int, r Reacted[E, S, C]) *breach {
 		state, due := r.After, dueOf(r.Reaction)
 		var fired []string
 		for n := 0; len(due) > 0 && !p.IsTerminal(state); n++ {
 			if n == maxDue {
-				return breachf(i, "after %s timers that are due at once go on for ever: %s, …", show.Text(r.Event), strings.Join(fired[:3], ", "))
+				return breachf(i, "after %s, timers that are due at once start more of them without end: %s, …", show.Text(r.Event), strings.Join(fired[:3], ", "))
 			}
 			t := due[0]
 			fired = append(fired, strconv.Quote(t.Name))
@@ -277,14 +278,14 @@ func stops[C, E any](r decider.Reaction[C, E], name string) bool {
 	return slices.Contains(r.Cancel, name) || slices.ContainsFunc(r.Later, func(t decider.Timer[E]) bool { return t.Name == name })
 }
 
-// running returns the law that wrong finds nothing after any event that is
-// handled, with the timers of the instance that run then.
+// running returns the law that wrong finds nothing after any event that is handled. It
+// gets the timers of the instance that run at that time.
 func running[E, S, C any](p decider.Process[E, S, C], name string, wrong func(i int, r Reacted[E, S, C], timers []decider.Timer[E]) *breach) law[E, map[string]S, E] {
 	return law[E, map[string]S, E]{name: name, check: func(r *run[E, map[string]S, E], es []E) *breach {
 		all := map[string][]decider.Timer[E]{}
 		return reacting(p, name, func(i int, r Reacted[E, S, C]) *breach {
 			timers := slices.DeleteFunc(slices.Clone(all[r.Instance]), func(t decider.Timer[E]) bool {
-				return show.Same(t.Event, r.Event) || stops(r.Reaction, t.Name) // it has fired, or not any more
+				return show.Same(t.Event, r.Event) || stops(r.Reaction, t.Name) // it has fired, or has been replaced
 			})
 			timers = append(timers, r.Reaction.Later...)
 			all[r.Instance] = timers
@@ -300,7 +301,7 @@ func timerFires[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E, S,
 		}
 		for _, t := range timers {
 			if err := catch(func() { p.React(p.Evolve(r.After, t.Event), t.Event) }); err != nil {
-				return breachf(i, "after %s the timer %q still runs, and if it fires now, with %s:\n  %v", show.Text(r.Event), t.Name, show.Text(t.Event), err)
+				return breachf(i, "after %s the timer %q still runs, and fails if it fires now with %s:\n  %v", show.Text(r.Event), t.Name, show.Text(t.Event), err)
 			}
 		}
 		return nil
@@ -312,26 +313,26 @@ func timersStopped[E, S, C any](p decider.Process[E, S, C]) func(int, Reacted[E,
 		if len(timers) == 0 || !p.IsTerminal(r.After) {
 			return nil
 		}
-		return breachf(i, "after %s the instance is over and can be forgotten, but the timer %q still runs: when it fires, a new instance begins\n  state  %s",
+		return breachf(i, "after %s the instance has ended and can be forgotten, but the timer %q still runs: when it fires, a new instance begins\n  state  %s",
 			show.Text(r.Event), timers[0].Name, show.Text(r.After))
 	}
 }
 
-const maxRedelivered = 3 // events that come again
+const maxRedelivered = 3 // events that are redelivered
 
 func redelivery[E, S, C any](p decider.Process[E, S, C]) law[E, map[string]S, E] {
-	return law[E, map[string]S, E]{name: "events may come again", check: func(r *run[E, map[string]S, E], es []E) *breach {
+	return law[E, map[string]S, E]{name: "events may be redelivered", check: func(r *run[E, map[string]S, E], es []E) *breach {
 		seen, sent := map[string][]E{}, map[string][]C{}
 		return reacting(p, "", func(i int, r Reacted[E, S, C]) *breach {
 			seen[r.Instance] = append(seen[r.Instance], r.Event)
 			sent[r.Instance] = append(sent[r.Instance], r.Reaction.Send...)
 			past := seen[r.Instance]
-			if show.Same(r.Before, r.After) { // it came too early, perhaps, and does something now
+			if show.Same(r.Before, r.After) { // it may have come too early, and have an effect now
 				past, seen[r.Instance] = past[len(past)-1:], nil
 			}
 			for n := 1; n <= min(len(past), maxRedelivered); n++ {
 				if wrong := redeliver(p, r.After, past[len(past)-n:], sent[r.Instance]); wrong != "" {
-					return breachf(i, "after this event the last %d of %q came again: %s", n, r.Instance, wrong)
+					return breachf(i, "after this event the last %d events of %q were redelivered: %s", n, r.Instance, wrong)
 				}
 			}
 			return nil
@@ -339,7 +340,7 @@ func redelivery[E, S, C any](p decider.Process[E, S, C]) law[E, map[string]S, E]
 	}}
 }
 
-// redeliver says what is wrong when events come again to an instance in state.
+// redeliver returns what is wrong when events are redelivered to an instance in state.
 func redeliver[E, S, C any](p decider.Process[E, S, C], state S, events []E, sent []C) string {
 	next := state
 	for _, e := range events {
@@ -377,8 +378,8 @@ func reactionText[C, E any](r decider.Reaction[C, E]) string {
 	return strings.Join(all, ", ")
 }
 
-// aligned returns rows of three columns as numbered lines, and marks the one of
-// index here.
+// aligned returns rows of three columns as numbered lines, and marks the one with index
+// here.
 func aligned(rows [][]string, here int) []string {
 	limits := [...]int{maxColumn, maxChange, maxChange}
 	var width [2]int

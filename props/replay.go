@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ReplaySuite is what is checked on recorded events: see [Replay].
+// ReplaySuite holds what to check on recorded events: see [Replay].
 type ReplaySuite[C, S, E any] struct {
 	decider    decider.Decider[C, S, E]
 	codec      codec.Codec[E]
@@ -26,10 +26,10 @@ type replayLaw[S any] struct {
 	holds func(state S) error
 }
 
-// Replay returns the suite that replays recorded events, those of production, with
-// d and c as they are today: every event decodes, and is the same when it is
-// written and read again; Evolve is total on it, and twice leads to the same
-// state; streams have no gap.
+// Replay returns a suite that replays recorded events, such as those of production, with
+// d and c as they are today: every event decodes, and is the same when it is encoded and
+// decoded again; Evolve is total on it, and leads to the same state twice; streams have
+// no gap.
 //
 //	func TestReplay(t *testing.T) {
 //		file, err := os.Open("testdata/production.jsonl") // written by props.WriteLines
@@ -44,26 +44,26 @@ func Replay[C, S, E any](d decider.Decider[C, S, E], c codec.Codec[E]) ReplaySui
 	return ReplaySuite[C, S, E]{decider: d, codec: c}
 }
 
-// Invariant adds a law of its own name: holds returns nil for the state at each
-// version of each stream, or says what is wrong.
+// Invariant adds a law with the given name: holds returns nil for the state at each
+// version of each stream, or an error that says what is wrong.
 func (s ReplaySuite[C, S, E]) Invariant(name string, holds func(state S) error) ReplaySuite[C, S, E] {
 	s.invariants = append(slices.Clip(s.invariants), replayLaw[S]{name, holds})
 	return s
 }
 
-// Commands adds the law that Decide, asked again, decides what it did: of returns
-// the command that led to the events of batch, and false if it is not known. A
-// batch is the events of a stream, one after the other, with one causation id;
-// where there is none, each event is a batch.
+// Commands adds the law that Decide still decides what it decided then. Of returns the
+// command that led to the events of batch, or false if it is not known. A batch is a run
+// of events of a stream with the same causation id. Events without one are batches of
+// their own.
 func (s ReplaySuite[C, S, E]) Commands(of func(batch []store.Recorded) (C, bool)) ReplaySuite[C, S, E] {
 	s.command = of
 	return s
 }
 
-// Check replays events, such as those of [Lines] or store.Events, the streams of
-// which may be mixed, each from version 1 on and in order. Each law is a subtest,
-// and says where it was broken first, and how often. An error of events, or that
-// there are none, fails the test. With -v it logs how many there were.
+// Check replays events, such as those of [Lines] or store.Events. Streams may be mixed,
+// but each must begin at version 1 and be in order. Each law is a subtest, which reports
+// where the law was broken first, and how often. An error from events fails the test, and
+// so does an empty sequence. With -v it logs how many events there were.
 func (s ReplaySuite[C, S, E]) Check(t *testing.T, events iter.Seq2[store.Recorded, error]) {
 	t.Helper()
 	conclude(t, s.inquiry(events))
@@ -95,14 +95,14 @@ func (s ReplaySuite[C, S, E]) inquiry(events iter.Seq2[store.Recorded, error]) i
 	}
 }
 
-// What is checked of recorded events.
+// Names of the laws about recorded events.
 const (
 	lawGaps    = "streams have no gap"
 	lawDecodes = "every recorded event decodes"
 	lawWritten = "every recorded event can be written again"
 	lawTotal   = "evolve is total on recorded events"
 	lawSame    = "replay gives the same state"
-	lawDecided = "what was decided is decided again"
+	lawDecided = "decisions are the same today"
 )
 
 func (s ReplaySuite[C, S, E]) laws() []string {
@@ -116,36 +116,36 @@ func (s ReplaySuite[C, S, E]) laws() []string {
 	return names
 }
 
-// replayer is a replay that goes on.
+// replayer is a replay in progress.
 type replayer[C, S, E any] struct {
 	ReplaySuite[C, S, E]
 
 	streams map[store.Stream]*replayed[S, E]
-	order   []store.Stream // as they came
+	order   []store.Stream // in the order of their first events
 	broken  map[string]*broken
 	events  int
 }
 
-// replayed is a stream as far as it is replayed.
+// replayed is a stream, as far as it has been replayed.
 type replayed[S, E any] struct {
 	state   S
 	version uint64
-	lost    bool // it cannot go on
-	past    []E  // the last few
+	lost    bool // it cannot continue
+	past    []E  // the last few events
 	// The batch that is being read, and the state before it.
 	batch   []store.Recorded
 	means   []E
 	before  S
-	earlier []E // the last few then
+	earlier []E // the last few events before the batch
 }
 
-// broken is a law that is.
+// broken is a law that is broken.
 type broken struct {
 	first string
 	times int
 }
 
-// String returns where the law was broken, "" for nil.
+// String says where the law was broken. It returns "" for nil.
 func (b *broken) String() string {
 	switch {
 	case b == nil:
@@ -153,12 +153,12 @@ func (b *broken) String() string {
 	case b.times == 1:
 		return b.first
 	}
-	return fmt.Sprintf("%s\nand %d times more", b.first, b.times-1)
+	return fmt.Sprintf("%s\nand %d more times", b.first, b.times-1)
 }
 
-const tail = 5 // events before a breach that are shown
+const tail = 5 // events to show before a breach
 
-// breaks notes that law name is broken by r, which came after past.
+// breaks records that r, which follows past, breaks the law called name.
 func (p *replayer[C, S, E]) breaks(name string, past []E, r store.Recorded, format string, args ...any) {
 	b := p.broken[name]
 	if b == nil {
@@ -231,7 +231,7 @@ func (p *replayer[C, S, E]) replay(s *replayed[S, E], r store.Recorded) {
 			return
 		}
 		if !show.Same(next, again) {
-			p.breaks(lawSame, s.past, r, "%s evolved twice on one state leads to two: %s", show.Text(e), show.Changes(next, again))
+			p.breaks(lawSame, s.past, r, "evolving one state twice by %s gives different states: %s", show.Text(e), show.Changes(next, again))
 		}
 		s.state = next
 		for _, i := range p.invariants {
@@ -244,7 +244,7 @@ func (p *replayer[C, S, E]) replay(s *replayed[S, E], r store.Recorded) {
 	}
 }
 
-// write checks that e, which r is, can be written again.
+// write checks that e, decoded from r, can be written again.
 func (p *replayer[C, S, E]) write(s *replayed[S, E], r store.Recorded, e E) {
 	var stored store.Event
 	var err error
@@ -260,7 +260,7 @@ func (p *replayer[C, S, E]) write(s *replayed[S, E], r store.Recorded, e E) {
 	}
 }
 
-// decide asks for the batch of s again, and forgets it.
+// decide runs the command of the batch of s again, and then drops the batch.
 func (p *replayer[C, S, E]) decide(s *replayed[S, E]) {
 	batch, means := s.batch, s.means
 	s.batch, s.means = nil, nil
@@ -279,7 +279,7 @@ func (p *replayer[C, S, E]) decide(s *replayed[S, E]) {
 	case err != nil:
 		p.breaks(lawDecided, s.earlier, batch[0], "%s on %s: %v", show.Text(cmd), show.Text(s.before), err)
 	case known && (got.err != nil || !show.Same(got.events, means)):
-		p.breaks(lawDecided, s.earlier, batch[0], "%s is decided otherwise today\n  state   %s\n  then    %s\n  today   %s",
+		p.breaks(lawDecided, s.earlier, batch[0], "%s is decided differently today\n  state   %s\n  then    %s\n  today   %s",
 			show.Text(cmd), show.Text(s.before), outcome(means, nil), outcome(got.events, got.err))
 	}
 }

@@ -14,17 +14,16 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// seatCodec is the codec of today.
+// seatCodec is today's codec.
 func seatCodec() *codec.Named[any] {
 	return codec.JSON(map[string]any{"Reserved": Reserved{}, "Released": Released{}},
 		codec.Up("Reserved", 1, func(old reservedV1) Reserved { return Reserved{By: old.Name} }))
 }
 
-// reservedV1 is how Reserved was written once.
+// reservedV1 is an earlier form of Reserved.
 type reservedV1 struct{ Name string }
 
-// The codec of a release before says what it wrote. Here it is read by the one of
-// today.
+// The codec of an earlier release says what it wrote. Today's codec reads it here.
 func ExampleUpcasts() {
 	before := codec.JSON(map[string]any{"Reserved": reservedV1{}, "Released": Released{}})
 	show(func(t *testing.T) { //nolint:thelper // TestUpcasters
@@ -33,7 +32,7 @@ func ExampleUpcasts() {
 	// Output:
 }
 
-// Notes were dropped: that they are lost is no mistake.
+// Notes were dropped, so that losing them is not a failure.
 func ExampleReleased() {
 	type reservedV0 struct{ Name, Note string }
 	before := codec.JSON(map[string]any{"Reserved": reservedV0{}})
@@ -43,7 +42,7 @@ func ExampleReleased() {
 	// Output:
 }
 
-// What is written today has to mean the same in a year: run the test once with
+// What is written today must mean the same in a year: run the test once with
 // EVOLVE_UPDATE=1, and commit the files.
 func ExampleGolden() {
 	show(func(t *testing.T) { //nolint:thelper // TestGolden
@@ -52,8 +51,7 @@ func ExampleGolden() {
 	// Output:
 }
 
-// Streams of production, exported by WriteLines, are replayed with the code of
-// today.
+// Production streams, exported by WriteLines, are replayed with today's code.
 func ExampleReplay() {
 	seat := decider.New(decideSeat, evolveSeat)
 	show(func(t *testing.T) { //nolint:thelper // TestProduction
@@ -74,7 +72,7 @@ func ExampleReplay() {
 	// Output:
 }
 
-// A stream goes to a file.
+// WriteLines writes a stream to a file.
 func ExampleWriteLines() {
 	ctx, st, stream := context.Background(), memory.New(), store.Stream{Type: "Seat", ID: "12a"}
 	for _, event := range []any{Reserved{"ann"}, Released{}} {

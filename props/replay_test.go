@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// sent are the commands that three accounts were sent.
+// sent returns the commands that three accounts get.
 func sent() [3][]Command {
 	return [...][]Command{
 		{Open{"ann"}, Deposit{Amount: 5}, Withdraw{3}, Withdraw{3}, Withdraw{2}, Close{}},
@@ -28,7 +28,7 @@ func sent() [3][]Command {
 	}
 }
 
-// production returns the events of these accounts, mixed; change may break them.
+// production returns the events of these accounts, mixed. Change may damage them.
 func production(change func(r *store.Recorded)) (all []store.Recorded) {
 	var states [3]State
 	var versions [3]uint64
@@ -111,7 +111,7 @@ func TestReplayRecorded(t *testing.T) {
 			}, decode: func(e Event) Event { return e }}
 			return props.ReplayInquiry(props.Replay(account(), codec.Codec[Event](c)), yields(production(asIs), nil))
 		}, []string{"every recorded event can be written again"}, 0, false},
-		"a panic at what was recorded": {look(asIs, func(d *Account) {
+		"a panic on a recorded event": {look(asIs, func(d *Account) {
 			d.Evolve = on(func(s State, e Withdrawn) State { panic("unreachable") })
 		}), []string{"evolve is total on recorded events"}, 0, false},
 		"a counter in evolve": {look(asIs, func(d *Account) {
@@ -128,16 +128,16 @@ func TestReplayRecorded(t *testing.T) {
 				}
 				return decide(c, s)
 			}
-		}), []string{"what was decided is decided again"}, 0, true},
+		}), []string{"decisions are the same today"}, 0, true},
 		"a withdrawal that was not covered": {look(func(r *store.Recorded) {
 			if r.Type == "Withdrawn" {
 				r.Data = []byte(`{"Amount":2000000000}`)
 			}
-		}, good), []string{"balance is never negative", "what was decided is decided again"}, 0, false},
+		}, good), []string{"balance is never negative", "decisions are the same today"}, 0, false},
 	}, look(asIs, good))
 }
 
-// TestReplayMemory replays what a store has.
+// TestReplayMemory replays the events of a store.
 func TestReplayMemory(t *testing.T) {
 	t.Parallel()
 	st, stream := memory.New(), store.Stream{Type: "Account", ID: "a"}
@@ -176,7 +176,7 @@ func TestReplayProblems(t *testing.T) {
 	}
 }
 
-// TestLines checks that what was written is read again, to the letter.
+// TestLines checks that lines are read exactly as they were written.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -244,11 +244,11 @@ func TestLinesErrors(t *testing.T) {
 		}
 	}
 	if times != 2 {
-		t.Errorf("Lines went on after the loop ended")
+		t.Errorf("Lines continued after the loop had ended")
 	}
 }
 
-// TestLinesAreStrict reads lines of which something would be lost or changed.
+// TestLinesAreStrict reads lines from which something would be lost or changed.
 func TestLinesAreStrict(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{

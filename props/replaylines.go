@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// line is a recorded event in a file, a JSON object on a line of its own, as
-// "eventstored export" prints it.
+// line is a recorded event in a file: a JSON object on a line of its own, in the format
+// of "eventstored export".
 type line struct {
 	Position    uint64            `json:"position,omitempty"`
 	StreamType  string            `json:"stream_type,omitempty"`
@@ -32,8 +32,8 @@ type line struct {
 	Causation   string            `json:"causation_id,omitempty"`
 	Actor       string            `json:"actor_id,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"`
-	Data        json.RawMessage   `json:"data,omitempty"`        // if it is JSON without spaces
-	Base64      []byte            `json:"data_base64,omitempty"` // any other
+	Data        json.RawMessage   `json:"data,omitempty"`        // if the data is JSON without spaces
+	Base64      []byte            `json:"data_base64,omitempty"` // any other data
 	Golden      *meaning          `json:"golden,omitempty"`      // see [Golden]
 }
 
@@ -45,16 +45,17 @@ func lineFields() []string {
 	}
 }
 
-// meaning is what a recorded event was last seen to mean.
+// meaning is what a recorded event meant when it was last checked.
 type meaning struct {
 	Events string `json:"events"`
-	State  string `json:"state"` // after it
+	State  string `json:"state"` // after the event
 }
 
 // WriteLines writes recorded events to w, such as those of store.Events, for [Lines] to
-// read: each as a JSON object on its own line, with all that a store keeps, as
-// "eventstored export" prints it and "eventstored import" takes it. It stops at the first
-// error, of events or of w. An event that is kept as a Value, and not as data, is an error.
+// read. It writes each event as a JSON object on its own line, with everything that a
+// store keeps, in the format that "eventstored export" prints and "eventstored import"
+// reads. It stops at the first error, from events or from w. An event that is kept as a
+// Value, and not as data, is an error.
 func WriteLines(w io.Writer, events iter.Seq2[store.Recorded, error]) error {
 	for r, err := range events {
 		if err != nil {
@@ -74,10 +75,10 @@ func WriteLines(w io.Writer, events iter.Seq2[store.Recorded, error]) error {
 	return nil
 }
 
-// Lines yields the events that [WriteLines] wrote, or "eventstored export" printed. An
-// error, of r or of a line, is yielded last. A line is an error if something of it would
-// be lost or changed: a field that is not known or comes twice, more text after the
-// object, text that is not UTF-8.
+// Lines yields the events that [WriteLines] or "eventstored export" wrote. It yields an
+// error, from r or about a line, last. A line is an error if reading it would lose or
+// change something: an unknown or repeated field, more text after the object, text that
+// is not UTF-8.
 func Lines(r io.Reader) iter.Seq2[store.Recorded, error] {
 	return func(yield func(store.Recorded, error) bool) {
 		for l, err := range lines(r) {
@@ -88,7 +89,7 @@ func Lines(r io.Reader) iter.Seq2[store.Recorded, error] {
 	}
 }
 
-// lines yields those of r that are not empty.
+// lines yields the lines of r that are not empty.
 func lines(r io.Reader) iter.Seq2[line, error] {
 	return func(yield func(line, error) bool) {
 		in := bufio.NewReader(r)
@@ -115,7 +116,7 @@ func lines(r io.Reader) iter.Seq2[line, error] {
 	}
 }
 
-// parseLine returns the line that text is.
+// parseLine parses text as a line.
 func parseLine(text []byte) (l line, err error) {
 	if !utf8.Valid(text) {
 		return l, errors.New("is not UTF-8")
@@ -146,7 +147,8 @@ func parseLine(text []byte) (l line, err error) {
 	return l, nil
 }
 
-// objectFields returns the fields of the JSON object that text is, and nothing else.
+// objectFields returns the fields of the JSON object in text, which must hold nothing
+// else.
 func objectFields(text []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if open, err := decoder.Token(); err != nil {
@@ -160,7 +162,7 @@ func objectFields(text []byte) (map[string]json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		key, _ := name.(string) // between the braces nothing else comes first
+		key, _ := name.(string) // only names can be tokens here
 		if _, ok := fields[key]; ok {
 			return nil, fmt.Errorf("field %q comes twice", key)
 		}
@@ -170,7 +172,7 @@ func objectFields(text []byte) (map[string]json.RawMessage, error) {
 		}
 		fields[key] = value
 	}
-	if _, err := decoder.Token(); err != nil { // the brace
+	if _, err := decoder.Token(); err != nil { // the closing brace
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
@@ -193,9 +195,9 @@ func lineOf(r store.Recorded) *line {
 	return l
 }
 
-// staysAsIs reports whether data comes out of a line as it went in.
+// staysAsIs reports whether data survives a line unchanged.
 func staysAsIs(data []byte) bool {
-	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // a null is no data
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // null stands for no data
 		return false
 	}
 	var compact bytes.Buffer

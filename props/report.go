@@ -10,17 +10,17 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// retries is how often a law is checked again that was broken once: the decider
-// may do what it wants.
+// retries is how often a law that was broken once is checked again, because the decider
+// may not be deterministic.
 const retries = 10
 
-// report is what is to be said of a broken law.
+// report is what to say about a broken law.
 type report[C, S, E any] struct {
 	law     law[C, S, E]
 	test    string
-	again   string // the flags that draw the history again; empty if there are none
+	again   string // the flags that draw the history again, or "" if there are none
 	text    string
-	steps   int // of the history, after shrinking
+	steps   int // length of the history after shrinking
 	history History[C, S, E]
 	breach  *breach
 }
@@ -32,8 +32,8 @@ func (r *run[C, S, E]) report(t *testing.T, f failure[C, S, E]) (text string, st
 	return p.text, p.steps
 }
 
-// explain returns what to say of f: the law, the shortest history that breaks it,
-// a scenario, and how to see it again.
+// explain returns what to say about f: the law, the shortest history that breaks it, a
+// scenario, and how to run it again.
 func (r *run[C, S, E]) explain(t *testing.T, f failure[C, S, E]) *report[C, S, E] {
 	t.Helper()
 	r.t, r.thorough = t, true
@@ -60,12 +60,12 @@ func (r *run[C, S, E]) explain(t *testing.T, f failure[C, S, E]) *report[C, S, E
 	return &report[C, S, E]{
 		law: f.law, test: t.Name(), again: r.replay, steps: len(f.cmds), history: h,
 		breach: &breach{-1, "does the decider depend on more than its arguments?"},
-		text: fmt.Sprintf("%s: broken by history %d, and not when it was tried again:\n\tdoes the decider depend on more than its arguments?%s",
+		text: fmt.Sprintf("%s: broken by history %d, but not when the history was run again:\n\tdoes the decider depend on more than its arguments?%s",
 			f.law.name, f.history, section(columns, h.table(-1))),
 	}
 }
 
-// permitted reports whether all of cmds can come where they do.
+// permitted reports whether each of cmds can occur in its place.
 func (r *run[C, S, E]) permitted(cmds []C) bool {
 	if r.generator.valid == nil {
 		return true
@@ -80,7 +80,7 @@ func (r *run[C, S, E]) permitted(cmds []C) bool {
 
 const columns = "history (command, what was decided, what changed)"
 
-// describe returns the report of f as s has shrunk it.
+// describe returns the report of f after s has shrunk it.
 func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C], took time.Duration) string {
 	var b strings.Builder
 	h := play(r.decider, s.cmds)
@@ -103,14 +103,14 @@ func headline(name string, step int) string {
 	if step < 0 {
 		return name + ": broken at the start"
 	}
-	return fmt.Sprintf("%s: broken by step %d of a shortest history found", name, step+1)
+	return fmt.Sprintf("%s: broken by step %d of the shortest history found", name, step+1)
 }
 
 func section(title string, lines []string) string {
 	return "\n" + title + ":\n" + show.Indent(strings.Join(lines, "\n"), "\t")
 }
 
-// scenario returns the Go code of a Spec about step i.
+// scenario returns the Go code of a Spec of step i.
 func (h History[C, S, E]) scenario(i int) []string {
 	given := History[C, S, E]{Steps: h.Steps[:i]}.events()
 	lines := []string{"props.Spec(t, d)."}
@@ -133,7 +133,7 @@ func pattern(name string) string {
 	return strings.Join(parts, "/")
 }
 
-// brief rounds d to three digits or so.
+// brief rounds d to about three digits.
 func brief(d time.Duration) time.Duration {
 	unit := time.Nanosecond
 	for d/unit >= 1000 {

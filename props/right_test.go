@@ -19,13 +19,14 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// seeds is how often each right decider is checked, with another seed each time.
-var seeds = flag.Int("seeds", 3, "how often each right decider must be green")
+// seeds is how often each correct decider is checked, each time with another seed.
+var seeds = flag.Int("seeds", 3, "how often to check each correct decider")
 
-// right are deciders without a fault, each with something that a kit may take for one.
+// right holds deciders without a fault. Each does something that props could mistake for
+// one.
 var right = map[string]checker{
 	"an account":                         checked(suite()),
-	"a parcel that goes a long way":      checked(parcelSuite()),
+	"a parcel with many stages":          checked(parcelSuite()),
 	"a PIN, a total and an id to repeat": checked(tillSuite()),
 	"a reward for the fiftieth visit":    checked(visits()),
 	"amounts that are floats":            checked(floats(acceptable)),
@@ -34,7 +35,7 @@ var right = map[string]checker{
 	"names in any case":                  checked(names(fold)),
 }
 
-// checker checks a suite on that many histories, 0: as many as usual.
+// checker checks a suite on this many histories, or on the usual number if it is 0.
 type checker func(t *testing.T, histories int) []props.Failure
 
 func checked[C, S, E any](s props.Suite[C, S, E]) checker {
@@ -55,8 +56,8 @@ func checked[C, S, E any](s props.Suite[C, S, E]) checker {
 	}
 }
 
-// TestRight checks that deciders without a fault are green, with any seed and however
-// many histories there are. With -seeds=1000 it is a thousand seeds.
+// TestRight checks that deciders without a fault pass, with any seed and any number of
+// histories. With -seeds=1000 it tries a thousand seeds.
 func TestRight(t *testing.T) {
 	t.Parallel()
 	for name, check := range right {
@@ -277,7 +278,7 @@ func visits() props.Suite[any, int, string] {
 	})).Any(struct{ Visit bool }{}, struct{ Reward bool }{})
 }
 
-// Amounts that are floats: what is accepted is said by ok.
+// Amounts that are floats: ok says which are accepted.
 type (
 	charge   struct{ Amount float64 }
 	pour     struct{ Amount float64 }
@@ -324,7 +325,7 @@ func floats(ok func(float64) bool) props.Suite[any, floating, any] {
 		})
 }
 
-// Amounts that are big: types without exported fields.
+// Amounts that are big numbers: types without exported fields.
 type (
 	credit   struct{ Amount *big.Int }
 	debit    struct{ Amount *big.Int }
@@ -419,7 +420,7 @@ func bookings(equal func(a, b time.Time) bool) props.Suite[any, []time.Time, any
 		})
 }
 
-// Names are taken once, in whatever case; key is what they are compared by.
+// Names are taken once, regardless of case: key returns what they are compared by.
 type (
 	claim   struct{ Name string }
 	owned   struct{ Name string }
@@ -454,7 +455,7 @@ func names(key func(string) string) props.Suite[any, map[string]bool, any] {
 			delete(s, key(e.Name))
 		}
 		return s
-	})).Any(claim{}, leave{}).Invariant("names are taken once, in whatever case", func(s map[string]bool) error {
+	})).Any(claim{}, leave{}).Invariant("names are taken once, regardless of case", func(s map[string]bool) error {
 		seen := map[string]bool{}
 		for name := range s {
 			if seen[fold(name)] {

@@ -22,21 +22,21 @@ type run[C, S, E any] struct {
 	decider   decider.Decider[C, S, E]
 	generator generator[C, S, E]
 	laws      []law[C, S, E]
-	thorough  bool   // take the time to be sure: a failure is being shrunk
-	times     int    // how often to make a call again at once
-	start     string // how Start() printed first
+	thorough  bool   // take the time to be sure, because a failure is being shrunk
+	times     int    // how often to repeat a call at once
+	start     string // how Start() printed at first
 	coverage  *coverage[C, S, E]
 	failures  map[string]failure[C, S, E] // by law
-	unknown   string                      // what to leave out, and is no law
+	unknown   string                      // names to leave out that are no laws
 	missing   string                      // what the suite lacks
 	stuck     bool                        // no command could be drawn
 	problem   error                       // why, if no law is broken
-	replay    string                      // rapid's flag to see them again
+	replay    string                      // the flag of rapid that repeats the histories
 	sample    [][]C                       // histories for the late laws
 	began     time.Time
 	until     time.Time // when to stop
 	watch     *watch
-	unwatched decider.Decider[C, S, E] // for several goroutines at once
+	unwatched decider.Decider[C, S, E] // for use by several goroutines at once
 }
 
 // seekBudget is how long to look for what never came.
@@ -84,8 +84,8 @@ func (s Suite[C, S, E]) run(t *testing.T) *run[C, S, E] {
 	return r
 }
 
-// search makes histories, seeds drawn by rapid, and checks all laws on each. What
-// it returns says why it could not.
+// search makes histories from seeds that rapid draws, and checks all laws on each. If it
+// could not, it returns the reason.
 func (r *run[C, S, E]) search() string {
 	if problem := r.unfit(); problem != "" {
 		return problem
@@ -104,7 +104,7 @@ func (r *run[C, S, E]) searched() string {
 		each = uint64((goal + checks - 1) / checks) //nolint:gosec // both are positive
 	}
 	q := &quiet{TB: r.t}
-	var culprit *uint64 // the seed in whose turn the first law broke
+	var culprit *uint64 // the seed of the run in which the first law broke
 	rapid.Check(q, func(t *rapid.T) {
 		seed := drawSeed(t)
 		for i := uint64(0); culprit == nil && i < each; i++ {
@@ -114,7 +114,7 @@ func (r *run[C, S, E]) searched() string {
 			r.seek(seed)
 		}
 		if culprit == nil && len(r.failures) > 0 {
-			culprit = &seed // and all the rest in its turn, for the other laws
+			culprit = &seed // and the later seeds of that run, for the other laws
 			for i := each; r.try(mix(seed + i)); {
 				i++
 			}
@@ -133,8 +133,8 @@ func (r *run[C, S, E]) searched() string {
 	return ""
 }
 
-// seek goes on making histories, as long as something has never come that should, up
-// to the limit. The laws are checked on those that have it.
+// seek makes more histories, up to the limit, while something is missing that should
+// come. It checks the laws on the histories that contain it.
 func (r *run[C, S, E]) seek(seed uint64) {
 	until := now().Add(seekBudget)
 	far := &frontier[C]{ways: map[string][][]C{}, seen: map[string]int{}}
@@ -157,7 +157,7 @@ func (r *run[C, S, E]) seek(seed uint64) {
 	}
 }
 
-// unfit says why the suite cannot be checked, "" if it can.
+// unfit returns why the suite cannot be checked, or "" if it can.
 func (r *run[C, S, E]) unfit() string {
 	if r.missing != "" {
 		return r.missing
@@ -165,7 +165,7 @@ func (r *run[C, S, E]) unfit() string {
 	return r.unknown
 }
 
-// missing says what s lacks to be checked, "" if nothing.
+// missing returns what s lacks to be checked, or "" if nothing.
 func (s Suite[C, S, E]) missing() string {
 	switch {
 	case s.decider.Decide == nil:
@@ -196,30 +196,30 @@ func drawSeed(t *rapid.T) uint64 {
 	return seed
 }
 
-// try checks the laws that hold so far on the history of seed, and returns
-// whether there is more to do.
+// try checks on the history of seed the laws that hold so far, and returns whether there
+// is more to do.
 func (r *run[C, S, E]) try(seed uint64) bool {
 	if r.stuck || r.coverage.histories >= r.coverage.goal || now().After(r.until) {
 		return false
 	}
 	cmds, err := r.generator.commands(seed)
 	r.judge(cmds)
-	if r.stuck = err != nil; r.stuck && len(r.failures) == 0 { // else the state is one that should not be
+	if r.stuck = err != nil; r.stuck && len(r.failures) == 0 { // otherwise a wrong state is the cause
 		r.problem = err
 	}
 	return true
 }
 
-// judge checks the laws that hold so far on cmds.
+// judge checks on cmds the laws that hold so far.
 func (r *run[C, S, E]) judge(cmds []C) {
 	r.coverage.add(play(r.decider, cmds))
 	r.keep(cmds)
 	r.check(cmds)
 }
 
-// check checks the laws that hold so far on cmds, which are counted.
+// check counts cmds and checks on them the laws that hold so far.
 func (r *run[C, S, E]) check(cmds []C) {
-	r.watch.history(func() string { return "\non the way of these commands:\n" + show.Indent(listed(cmds), "\t") })
+	r.watch.history(func() string { return "\nwhile running these commands:\n" + show.Indent(listed(cmds), "\t") })
 	for _, l := range r.laws {
 		if _, failed := r.failures[l.name]; failed || l.late {
 			continue
@@ -253,8 +253,8 @@ func (r *run[C, S, E]) keep(cmds []C) {
 	}
 }
 
-// verdict returns the report of how l is broken, nil if it holds. Late laws are
-// checked now, if all others hold: an impure decider could end the process.
+// verdict returns the report of how l is broken, or nil if it holds. It checks late laws
+// now, if all others hold, because an impure decider could end the process.
 func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) (p *report[C, S, E]) {
 	t.Helper()
 	if hung := r.watch.guard(func() { p = r.explained(t, l) }); hung != "" {
@@ -277,8 +277,8 @@ func (r *run[C, S, E]) explained(t *testing.T, l law[C, S, E]) *report[C, S, E] 
 	return r.explain(t, f)
 }
 
-// verdicts returns those on what should come at times, but for what a broken law says
-// already.
+// verdicts returns the verdicts on what should come sometimes, without those that a
+// broken law explains.
 func (r *run[C, S, E]) verdicts() []verdict {
 	return slices.DeleteFunc(r.coverage.verdicts(), func(v verdict) bool {
 		for _, f := range r.failures {
@@ -290,7 +290,7 @@ func (r *run[C, S, E]) verdicts() []verdict {
 	})
 }
 
-// behind reports whether l is broken because another law is.
+// behind reports whether l is broken only because another law is.
 func (r *run[C, S, E]) behind(l law[C, S, E]) bool {
 	return slices.ContainsFunc(l.behind, func(name string) bool {
 		_, broken := r.failures[name]
@@ -298,8 +298,8 @@ func (r *run[C, S, E]) behind(l law[C, S, E]) bool {
 	})
 }
 
-// broken returns the breach of l by cmds, nil if there is none. Where Decide or
-// Evolve panics l says nothing: the laws of totality do.
+// broken returns the breach of l by cmds, or nil if there is none. If Decide or Evolve
+// panics, l has no breach, because the laws of totality report the panic.
 func (r *run[C, S, E]) broken(l law[C, S, E], cmds []C) *breach {
 	var b *breach
 	if catch(func() { b = l.check(r, cmds) }) != nil {
@@ -308,8 +308,8 @@ func (r *run[C, S, E]) broken(l law[C, S, E], cmds []C) *breach {
 	return b
 }
 
-// quiet is a rapid.TB that keeps what rapid says to itself. rapid stops at a
-// failure; the test goes on, to report it as it likes.
+// quiet is a rapid.TB that records what rapid reports. rapid stops at a failure, but the
+// test goes on to report it in its own way.
 type quiet struct {
 	rapid.TB
 
@@ -327,7 +327,7 @@ func (q *quiet) Fatal(args ...any)            { q.say(fmt.Sprint(args...)) }
 func (q *quiet) Errorf(f string, args ...any) { q.say(fmt.Sprintf(f, args...)) }
 func (q *quiet) Fatalf(f string, args ...any) { q.say(fmt.Sprintf(f, args...)) }
 
-// replay returns the flag that rapid recommends to see the failure again.
+// replay returns the flag that rapid recommends for repeating the failure.
 func (q *quiet) replay() string {
 	for _, pattern := range []string{`-rapid\.seed=\d+`, `-rapid\.failfile="[^"]+"`} {
 		if flag := regexp.MustCompile(pattern).FindString(q.text.String()); flag != "" {

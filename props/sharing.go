@@ -10,11 +10,11 @@ import (
 
 const (
 	sharers     = 4  // goroutines that use one state
-	sharedCalls = 12 // decisions and evolutions that they make
-	burst       = 64 // calls that each makes without looking at what comes of them
+	sharedCalls = 12 // decisions and evolutions of each goroutine
+	burst       = 64 // calls in a row whose results are not compared in between
 
-	// sharedTime is how long the calls of a history are made, and sharedLong how long
-	// to be sure: calls must meet, which they do seldom on a machine that is busy.
+	// sharedTime is how long the calls of a history are made, and sharedLong how long to
+	// be sure. The calls must overlap, which is rare on a busy machine.
 	sharedTime = 16 * time.Millisecond
 	sharedLong = 200 * time.Millisecond
 )
@@ -24,13 +24,13 @@ type sharedCall struct {
 	step  int
 	call  func() any
 	what  string
-	alone any    // what it returns
+	alone any    // result when it runs alone
 	want  string // as text
 }
 
-// sharing makes the calls of a history in several goroutines at once, each call
-// on one state for all of them, and wants the results that they have alone. Run
-// with -race it finds more.
+// sharing makes the calls of a history in several goroutines at once, each call on one
+// state that they share, and compares the results with those of single calls. With -race
+// it finds more.
 func sharing[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	calls := r.shared(play(r.decider, cmds))
 	if len(calls) == 0 {
@@ -42,15 +42,15 @@ func sharing[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	}
 	for n := 0; n == 0 || now().Before(until); n++ {
 		if i, got := together(calls, n); got != "" {
-			return breachf(calls[i].step, "%s on one state, in several goroutines:\n  alone     %s\n  together  %s   ← is there a buffer or a cache beside the arguments?",
+			return breachf(calls[i].step, "%s on one state, in several goroutines:\n  alone     %s\n  together  %s   ← does the decider use a shared buffer or cache?",
 				calls[i].what, calls[i].want, got)
 		}
 	}
 	return nil
 }
 
-// together makes a burst of calls in each of the goroutines at once. It returns the
-// index of one that has another result than alone, and that result.
+// together makes a burst of calls in each of the goroutines at once. It returns the index
+// and the result of a call whose result differs from that of a single call.
 func together(calls []sharedCall, round int) (i int, wrong string) {
 	var ready, done sync.WaitGroup
 	ready.Add(sharers)

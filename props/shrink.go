@@ -9,12 +9,11 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// shrinkBudget is how long a failure may be made smaller: a small part of a second is
-// enough, but for slow deciders on busy machines.
+// shrinkBudget is how long to shrink a failure. A small part of a second is enough,
+// except for slow deciders on busy machines.
 const shrinkBudget = 10 * time.Second
 
-// shrinker makes a list of commands that breaks a law smaller, as long as it
-// breaks the law.
+// shrinker makes a list of commands smaller while it still breaks the law.
 type shrinker[C any] struct {
 	cmds   []C
 	breach *breach
@@ -24,7 +23,7 @@ type shrinker[C any] struct {
 	until  time.Time
 }
 
-// shrink returns the smallest failure that it finds in the time.
+// shrink returns the smallest failure that it finds in time.
 func (s *shrinker[C]) shrink() {
 	s.cutAfter()
 	for changed := true; changed && !s.late(); {
@@ -40,7 +39,7 @@ func (s *shrinker[C]) shrink() {
 
 func (s *shrinker[C]) late() bool { return now().After(s.until) }
 
-// try takes cmds if they break the law too.
+// try keeps cmds if they break the law too.
 func (s *shrinker[C]) try(cmds []C) bool {
 	if s.late() {
 		return false
@@ -55,8 +54,7 @@ func (s *shrinker[C]) try(cmds []C) bool {
 	return true
 }
 
-// cutAfter drops what comes after the step that breaks the law, if it is not
-// needed.
+// cutAfter drops the commands after the step that breaks the law, if they are not needed.
 func (s *shrinker[C]) cutAfter() {
 	if n := s.breach.step + 1; n < len(s.cmds) {
 		s.tries++
@@ -66,7 +64,7 @@ func (s *shrinker[C]) cutAfter() {
 	}
 }
 
-// chunks drops parts of the commands: half of them, a quarter, …, single ones.
+// chunks drops parts of the commands: halves, quarters, and so on down to single ones.
 func (s *shrinker[C]) chunks() (changed bool) {
 	for size := max(1, len(s.cmds)/2); size > 0; size /= 2 {
 		for i := len(s.cmds) - size; i >= 0; i = min(i, len(s.cmds)) - size {
@@ -89,7 +87,7 @@ func (s *shrinker[C]) runs() bool {
 	return false
 }
 
-// pairs drops two commands at once that need each other.
+// pairs drops two commands at once that depend on each other.
 func (s *shrinker[C]) pairs() (changed bool) {
 	for i := 0; i < len(s.cmds); i++ {
 		for j := i + 1; j < len(s.cmds) && i < len(s.cmds); j++ {
@@ -125,7 +123,7 @@ func (s *shrinker[C]) smaller(i int) bool {
 	return false
 }
 
-// open returns the fields of command i that may be changed.
+// open returns the fields of command i that may change.
 func (s *shrinker[C]) open(i int) (fields []int) {
 	v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 	if v.Kind() != reflect.Struct {
@@ -150,11 +148,11 @@ func (s *shrinker[C]) variants(i int) (out []C) {
 	return out
 }
 
-// short is how long a list may be for both and together to try every pair of its commands.
+// short is the longest list of which both and together try every pair of commands.
 const short = 10
 
-// both drops a command and makes another smaller at once: a deposit that paid for
-// part of a withdrawal.
+// both drops a command and makes another smaller at once: a deposit that paid for part of
+// a withdrawal, and the withdrawal.
 func (s *shrinker[C]) both() bool {
 	if len(s.cmds) > short {
 		return false
@@ -176,8 +174,8 @@ func (s *shrinker[C]) both() bool {
 	return false
 }
 
-// together takes the same from an integer of two commands: of a deposit, and of the
-// withdrawal that it paid for.
+// together subtracts the same number from an integer of two commands, such as a deposit
+// and the withdrawal that it paid for.
 func (s *shrinker[C]) together() bool {
 	if len(s.cmds) > short {
 		return false
@@ -196,13 +194,13 @@ func (s *shrinker[C]) together() bool {
 	return false
 }
 
-// lessen takes the same from field n of command i and field m of command j, as much as
-// still breaks the law.
+// lessen subtracts the same number from field n of command i and from field m of command
+// j: as much as still breaks the law.
 func (s *shrinker[C]) lessen(i, n, j, m int) bool {
 	x, y := signed(s.cmds[i], n), signed(s.cmds[j], m)
 	for less := x; less != 0; less /= 2 {
 		if (y < 0) != (less < 0) || y/less == 0 {
-			continue // that one would not be smaller
+			continue // the result would not be smaller
 		}
 		cmds := slices.Clone(s.cmds)
 		cmds[i], cmds[j] = minus(cmds[i], n, less), minus(cmds[j], m, less)
@@ -213,7 +211,7 @@ func (s *shrinker[C]) lessen(i, n, j, m int) bool {
 	return false
 }
 
-// signed returns the number in field n of cmd, 0 if it is no integer with a sign.
+// signed returns the number in field n of cmd, or 0 if it is no signed integer.
 func signed[C any](cmd C, n int) int64 {
 	if f := value.Struct(reflect.ValueOf(&cmd).Elem()).Field(n); f.CanInt() {
 		return f.Int()
@@ -221,12 +219,12 @@ func signed[C any](cmd C, n int) int64 {
 	return 0
 }
 
-// minus returns cmd with less in field n, an integer with a sign.
+// minus returns cmd with field n, a signed integer, reduced by less.
 func minus[C any](cmd C, n int, less int64) C {
 	return value.Edit(cmd, func(v reflect.Value) { v.Field(n).SetInt(v.Field(n).Int() - less) })
 }
 
-// kept reports whether field n of command i is as a sample wants it.
+// kept reports whether field n of command i has the value that a sample sets.
 func (s *shrinker[C]) kept(i, n int) bool {
 	v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 	return slices.ContainsFunc(s.blanks, func(b blank[C]) bool {

@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// measured is a command, its event and the state: numbers of every kind.
+// measured is a command, its event and the state, with numbers of every kind.
 type measured struct {
 	Int   int
 	Small int8
@@ -22,8 +22,8 @@ type measured struct {
 	Float float64
 }
 
-// TestShrinksNumbers breaks a law from some number on, however large: the history
-// that is shown has exactly that number, and it does not take long to get there.
+// TestShrinksNumbers breaks a law from some number on, however large. The shortest
+// history must have exactly that number, and finding it must not take long.
 func TestShrinksNumbers(t *testing.T) {
 	t.Parallel()
 	const most = 2000 // one for each pair of bits
@@ -63,8 +63,8 @@ type (
 	take struct{ N int }
 )
 
-// TestShrinksTogether breaks a law by two numbers that fit: neither the payment can be
-// left out nor the two made smaller one by one, but both at once.
+// TestShrinksTogether breaks a law by two numbers that belong together: neither the
+// payment can be left out nor either number reduced alone, only both at once.
 func TestShrinksTogether(t *testing.T) {
 	t.Parallel()
 	errNo := errors.New("no")
@@ -86,7 +86,7 @@ func TestShrinksTogether(t *testing.T) {
 			if e, ok := e.(take); ok {
 				return balance - e.N
 			}
-			return balance + e.(pay).N //nolint:errcheck,forcetypeassert // there is no other
+			return balance + e.(pay).N // nolint:errcheck,forcetypeassert // no other event exists
 		},
 	)
 	s := props.For(d).Commands(func(t *rapid.T, balance int) any {
@@ -109,8 +109,8 @@ func TestShrinksTogether(t *testing.T) {
 
 type ledger struct{ Moves, Balance int }
 
-// TestShrinksRuns breaks a law where the balance is zero again after many movements: no
-// few of them can be left out, but all can.
+// TestShrinksRuns breaks a law when the balance is zero again after many movements: it
+// cannot drop a few of them, only all at once.
 func TestShrinksRuns(t *testing.T) {
 	t.Parallel()
 	script := []any{pay{5}, pay{29}, pay{3}, pay{24}, pay{3}, pay{37}, pay{3}, take{45}, pay{1}, take{60}, "close"}
@@ -136,7 +136,7 @@ func TestShrinksRuns(t *testing.T) {
 		})
 	for seed := range uint64(20) {
 		if steps, text := props.Shrinker(t, s, "never closed at zero", seed)(); steps != 1 {
-			t.Errorf("shown in %d steps, want 1:\n%s", steps, text)
+			t.Errorf("the history has %d steps, want 1:\n%s", steps, text)
 		}
 	}
 }

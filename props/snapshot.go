@@ -10,13 +10,13 @@ import (
 
 func asPanic(err error, p **panicError) bool { return errors.As(err, p) }
 
-// snapshot is how states are kept.
+// snapshot encodes and decodes states.
 type snapshot[C, S, E any] struct {
 	encode func(S) ([]byte, error)
 	decode func([]byte) (S, error)
 }
 
-// snapshotLaws returns the laws of states that are put away and taken out again.
+// snapshotLaws returns the laws about states that are encoded and decoded.
 func snapshotLaws[C, S, E any](encode func(S) ([]byte, error), decode func([]byte) (S, error)) []law[C, S, E] {
 	s := snapshot[C, S, E]{encode, decode}
 	return []law[C, S, E]{
@@ -26,7 +26,7 @@ func snapshotLaws[C, S, E any](encode func(S) ([]byte, error), decode func([]byt
 	}
 }
 
-// through returns state as it is when it was kept, and the data.
+// through returns state after encoding and decoding, and the data.
 func (s snapshot[C, S, E]) through(state S) (out S, data []byte, err error) {
 	p := catch(func() {
 		if data, err = s.encode(state); err == nil {
@@ -53,25 +53,25 @@ func (s snapshot[C, S, E]) replays(r *run[C, S, E], cmds []C) *breach {
 			return breachf(last, "%s: %v\n  state    %s", where, err, show.Text(state))
 		}
 		if got := r.decider.Fold(snap, events[k:]...); !show.Same(got, want) {
-			return breachf(last, "%s, and the rest on top, gives another state: %s\n  state    %s\n  stored   %s\n  restored %s",
+			return breachf(last, "%s, with the later events on top, gives another state: %s\n  state    %s\n  stored   %s\n  restored %s",
 				where, show.Changes(want, got), show.Text(state), show.Cut(string(data), 2*maxColumn), show.Text(snap))
 		}
 	}
 	return nil
 }
 
-// decides finds what states that print the same differ in, such as a map that is
-// nil and one that is empty.
+// decides finds differences between states that print the same, such as a nil map and an
+// empty one.
 func (s snapshot[C, S, E]) decides(r *run[C, S, E], cmds []C) *breach {
 	return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
 		snap, _, err := s.through(st.Before)
 		if err != nil || !show.Same(snap, st.Before) {
-			return nil // the law above
+			return nil // the law above reports it
 		}
 		want := decision[E]{st.Events, st.Err}
 		events, err := r.decider.Decide(value.Clone(st.Command), snap)
 		if got := (decision[E]{events, err}); !want.same(got) {
-			return breachf(i, "%s is decided otherwise on a snapshot of the state, though it prints the same:\n  state     %s\n  snapshot  %s   ← is nil told from empty?",
+			return breachf(i, "%s is decided differently on a snapshot of the state, though the snapshot prints the same:\n  state     %s\n  snapshot  %s   ← does the decider distinguish nil from empty?",
 				show.Text(st.Command), want, got)
 		}
 		return nil
@@ -86,7 +86,7 @@ func (s snapshot[C, S, E]) damaged(r *run[C, S, E], cmds []C) *breach {
 	var data []byte
 	var err error
 	if catch(func() { data, err = s.encode(h.end()) }) != nil || err != nil {
-		return nil // the first law
+		return nil // the first law reports it
 	}
 	wrong := undamaged(h.end(), data, r.thorough, func(data []byte) (out []S, err error) {
 		var state S

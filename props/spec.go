@@ -13,15 +13,15 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// Scenario is an example of what a decider does, being written: see [Spec].
+// Scenario is an example of what a decider does, under construction: see [Spec].
 type Scenario[C, S, E any] struct {
 	t       rapid.TB
 	decider decider.Decider[C, S, E]
 	given   []E
 }
 
-// Outcome is what came of the command of a scenario. It has to be looked at: a
-// scenario without Then, ThenError or ThenState fails its test when it ends.
+// Outcome is the result of the command of a scenario. You must check it: a scenario
+// without Then, ThenError or ThenState fails its test at the end.
 type Outcome[C, S, E any] struct {
 	scenario Scenario[C, S, E]
 	step     Step[C, S, E]
@@ -33,13 +33,13 @@ func Spec[C, S, E any](t rapid.TB, d decider.Decider[C, S, E]) Scenario[C, S, E]
 	return Scenario[C, S, E]{t: t, decider: d}
 }
 
-// Given adds events that have happened before, in order.
+// Given adds events that happened before, in order.
 func (s Scenario[C, S, E]) Given(events ...E) Scenario[C, S, E] {
 	s.given = append(slices.Clip(s.given), events...)
 	return s
 }
 
-// When decides cmd on the state that the events given lead to.
+// When decides cmd on the state that the given events lead to.
 func (s Scenario[C, S, E]) When(cmd C) *Outcome[C, S, E] {
 	s.t.Helper()
 	state := s.decider.Fold(s.decider.Start(), s.given...)
@@ -55,8 +55,8 @@ func (s Scenario[C, S, E]) When(cmd C) *Outcome[C, S, E] {
 	return o
 }
 
-// Then fails the test unless the command was accepted and decided exactly these
-// events, in this order; none means that there was nothing to do.
+// Then fails the test unless the command was accepted and decided exactly these events,
+// in this order. No events means that there was nothing to do.
 func (o *Outcome[C, S, E]) Then(events ...E) *Outcome[C, S, E] {
 	o.scenario.t.Helper()
 	o.looked = true
@@ -71,8 +71,8 @@ func (o *Outcome[C, S, E]) Then(events ...E) *Outcome[C, S, E] {
 	return o
 }
 
-// ThenError fails the test unless the command was rejected with an error that
-// is target, by errors.Is, and decided no events.
+// ThenError fails the test unless the command was rejected with an error that matches
+// target by errors.Is, and decided no events.
 func (o *Outcome[C, S, E]) ThenError(target error) *Outcome[C, S, E] {
 	o.scenario.t.Helper()
 	o.looked = true
@@ -106,7 +106,7 @@ func (o *Outcome[C, S, E]) ThenState(want S) *Outcome[C, S, E] {
 	return o
 }
 
-// trace returns the scenario as text, with what is wrong under title.
+// trace returns the scenario as text, with the differences under title.
 func (o *Outcome[C, S, E]) trace(title string, lines []string) string {
 	var b strings.Builder
 	d, state, width := o.scenario.decider, o.scenario.decider.Start(), 0
@@ -126,8 +126,8 @@ func (o *Outcome[C, S, E]) trace(title string, lines []string) string {
 	return b.String()
 }
 
-// compare returns the lines of the difference between two lists of events: those
-// that are the same are paired, then those at the same place of the same kind.
+// compare returns the lines of the difference between two lists of events. It pairs equal
+// events first, then events of the same kind at the same place.
 func compare[E any](want, got []E) []string {
 	var lines []string
 	for len(want)+len(got) > 0 {
@@ -159,7 +159,7 @@ func compare[E any](want, got []E) []string {
 	return lines
 }
 
-// has reports whether e is among events.
+// has reports whether events contains e.
 func has[E any](events []E, e E) bool {
 	for _, o := range events {
 		if show.Text(o) == show.Text(e) {

@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// recorder is a test that keeps what it is told.
+// recorder is a test that records its messages.
 type recorder struct {
 	rapid.TB
 
@@ -23,7 +23,7 @@ func (r *recorder) Helper()                      {}
 func (r *recorder) Cleanup(f func())             { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Errorf(f string, args ...any) { fmt.Fprintf(&r.text, f, args...) }
 
-// end runs the cleanups and returns what was said.
+// end runs the cleanups and returns the messages.
 func (r *recorder) end() string {
 	for _, f := range r.cleanups {
 		f()
@@ -31,7 +31,7 @@ func (r *recorder) end() string {
 	return r.text.String()
 }
 
-// TestSpec checks that a scenario which is right says nothing.
+// TestSpec checks that a correct scenario reports nothing.
 func TestSpec(t *testing.T) {
 	t.Parallel()
 	d := account()
@@ -53,7 +53,7 @@ func TestSpec(t *testing.T) {
 	})
 }
 
-// TestSpecFails holds what a scenario says that is wrong.
+// TestSpecFails checks what a wrong scenario reports.
 func TestSpecFails(t *testing.T) {
 	t.Parallel()
 	d := account()
@@ -75,22 +75,22 @@ func TestSpecFails(t *testing.T) {
 		"another value": func(s spec) {
 			s.Given(Opened{"ann"}, Deposited{Amount: 5}).When(Withdraw{3}).Then(Withdrawn{4}, Closed{})
 		},
-		"another order":       func(s spec) { s.When(Open{"bob"}).Then(Deposited{Amount: 3}, Opened{"bob"}, Closed{}) },
-		"an event more":       func(s spec) { s.When(Open{"bob"}).Then(Opened{"bob"}, Closed{}) },
-		"all events more":     func(s spec) { s.When(Open{"bob"}).Then() },
-		"an event less":       func(s spec) { s.Given(Opened{}).When(Close{}).Then(Closed{}) },
-		"rejected":            func(s spec) { s.Given(Opened{}).When(Withdraw{1}).Then(Withdrawn{1}) },
-		"rejected, nothing":   func(s spec) { s.Given(Opened{}).When(Withdraw{1}).Then() },
-		"not rejected":        func(s spec) { s.Given(Opened{}).When(Deposit{Amount: 1}).ThenError(errFunds) },
-		"nothing to reject":   func(s spec) { s.Given(Opened{}).When(Close{}).ThenError(errFunds) },
-		"rejected otherwise":  func(s spec) { s.When(Withdraw{1}).ThenError(errFunds) },
-		"rejected and events": func(s spec) { s.Given(Opened{}).When(Withdraw{-1}).ThenError(errAmount) },
-		"no error to expect":  func(s spec) { s.Given(Opened{}).When(Withdraw{1}).ThenError(nil) },
+		"another order":               func(s spec) { s.When(Open{"bob"}).Then(Deposited{Amount: 3}, Opened{"bob"}, Closed{}) },
+		"an event too many":           func(s spec) { s.When(Open{"bob"}).Then(Opened{"bob"}, Closed{}) },
+		"events instead of none":      func(s spec) { s.When(Open{"bob"}).Then() },
+		"an event too few":            func(s spec) { s.Given(Opened{}).When(Close{}).Then(Closed{}) },
+		"rejected":                    func(s spec) { s.Given(Opened{}).When(Withdraw{1}).Then(Withdrawn{1}) },
+		"rejected, want nothing":      func(s spec) { s.Given(Opened{}).When(Withdraw{1}).Then() },
+		"not rejected":                func(s spec) { s.Given(Opened{}).When(Deposit{Amount: 1}).ThenError(errFunds) },
+		"nothing to reject":           func(s spec) { s.Given(Opened{}).When(Close{}).ThenError(errFunds) },
+		"rejected with another error": func(s spec) { s.When(Withdraw{1}).ThenError(errFunds) },
+		"rejected and events":         func(s spec) { s.Given(Opened{}).When(Withdraw{-1}).ThenError(errAmount) },
+		"no error expected":           func(s spec) { s.Given(Opened{}).When(Withdraw{1}).ThenError(nil) },
 		"another state": func(s spec) {
 			s.Given(Opened{"ann"}).When(Deposit{Amount: 3}).ThenState(State{Owner: "ann", Open: true, Balance: 4})
 		},
-		"state of a rejected": func(s spec) { s.Given(Opened{"ann"}).When(Withdraw{3}).ThenState(State{}) },
-		"nothing is checked":  func(s spec) { s.When(Close{}) },
+		"state of a rejected command": func(s spec) { s.Given(Opened{"ann"}).When(Withdraw{3}).ThenState(State{}) },
+		"nothing is checked":          func(s spec) { s.When(Close{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

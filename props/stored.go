@@ -9,9 +9,9 @@ import (
 	"github.com/evolvego/evolve/internal/value"
 )
 
-// State adds the laws that the state of an instance is the same after it went through
-// encode and decode, as it does whenever a runtime stores it, and that the instance
-// then evolves and reacts as if it had not.
+// State adds the laws that the state of an instance survives encode and decode, which
+// happen whenever a runtime stores it, and that the instance then evolves and reacts as
+// if it had not been stored.
 func (s ProcessSuite[E, S, C]) State(encode func(S) ([]byte, error), decode func([]byte) (S, error)) ProcessSuite[E, S, C] {
 	kept := snapshot[C, S, E]{encode, decode}
 	s.laws = append(slices.Clip(s.laws),
@@ -32,21 +32,22 @@ func (s ProcessSuite[E, S, C]) State(encode func(S) ([]byte, error), decode func
 		reacting(s.process, "stored instances react the same", func(i int, r Reacted[E, S, C]) *breach {
 			before, _, err := kept.through(r.Before)
 			if err != nil || !show.Same(before, r.Before) {
-				return nil // the law above
+				return nil // the law above reports it
 			}
 			state := s.process.Evolve(before, r.Event)
 			live, again := reactionText(r.Reaction), reactionText(s.process.React(state, r.Event))
 			if live == again && show.Same(state, r.After) {
 				return nil
 			}
-			return breachf(i, "%s is handled otherwise by an instance that was stored, though it prints the same: %s\n  live    %s\n  stored  %s   ← is nil told from empty, or a time compared with ==?",
+			return breachf(i, "%s is handled differently by an instance that was stored, though the instance prints the same: %s\n  live    %s\n  stored  %s   ← does the process distinguish nil from empty, or compare times with ==?",
 				show.Text(r.Event), show.Changes(r.After, state), live, again)
 		}))
 	return s
 }
 
-// Commands adds the law that each command that is sent encodes, and to the same data
-// each time: its id is made of the data, and tells the receiver that it has it already.
+// Commands adds the law that each command that is sent encodes, and to the same data each
+// time. The id of the command derives from the data, and tells the receiver whether it
+// already has the command.
 func (s ProcessSuite[E, S, C]) Commands(encode func(C) ([]byte, error)) ProcessSuite[E, S, C] {
 	s.laws = append(slices.Clip(s.laws), reacting(s.process, "commands encode the same twice", func(i int, r Reacted[E, S, C]) *breach {
 		for _, c := range r.Reaction.Send {
@@ -56,7 +57,7 @@ func (s ProcessSuite[E, S, C]) Commands(encode func(C) ([]byte, error)) ProcessS
 			}
 			for range encodings {
 				if again, err := encode(value.Clone(c)); err == nil && !bytes.Equal(first, again) {
-					return breachf(i, "%s was encoded twice:\n  first   %q\n  second  %q   ← is it the order of a map?", show.Text(c), first, again)
+					return breachf(i, "%s was encoded twice:\n  first   %q\n  second  %q   ← does the order of a map show?", show.Text(c), first, again)
 				}
 			}
 		}
@@ -68,8 +69,8 @@ func (s ProcessSuite[E, S, C]) Commands(encode func(C) ([]byte, error)) ProcessS
 // encodings is how often a command is encoded again.
 const encodings = 8
 
-// Timers adds the law that the events of timers encode with c, and are the same when
-// they are decoded: they are stored until they are due.
+// Timers adds the law that the events of timers survive encoding with c, because they are
+// stored until they are due.
 func (s ProcessSuite[E, S, C]) Timers(c codec.Codec[E]) ProcessSuite[E, S, C] {
 	s.laws = append(slices.Clip(s.laws), reacting(s.process, "events of timers survive encoding", func(i int, r Reacted[E, S, C]) *breach {
 		for _, t := range r.Reaction.Later {
@@ -89,15 +90,14 @@ func (s ProcessSuite[E, S, C]) Timers(c codec.Codec[E]) ProcessSuite[E, S, C] {
 	return s
 }
 
-// State adds the law that the view is the same if it goes through encode and decode
-// after any of its events, as it does when it is stored with its checkpoint.
+// State adds the law that the view survives encode and decode after any of its events, as
+// when it is stored with its checkpoint.
 func (l ViewSuite[V, C, S, E]) State(encode func(V) ([]byte, error), decode func([]byte) (V, error)) ViewSuite[V, C, S, E] {
 	return l.with(viewLaw(l, "the view survives encoding", snapshot[E, V, E]{encode, decode}.replays))
 }
 
-// PartitionedBy adds the law that the view is a product of its keys: events of
-// different keys may come in either order, anywhere, so that the keys can be folded
-// beside each other.
+// PartitionedBy adds the law that the view is a product of its keys: events with
+// different keys may come in any order, so that the keys can be folded in parallel.
 func (l ViewSuite[V, C, S, E]) PartitionedBy(key func(E) string) ViewSuite[V, C, S, E] {
 	return l.with(viewLaw(l, "keys are independent", func(r *run[E, V, E], events []E) *breach {
 		view := r.decider.Start()

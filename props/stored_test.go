@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// status is an instance that can be stored: what it waits for is told by its status.
+// status is an instance that can be stored: its status says what it waits for.
 type status struct {
 	Status string
 	Seen   []string
@@ -46,7 +46,7 @@ func storable() decider.Process[any, status, any] {
 	}
 }
 
-// TestStored checks the laws of what a runtime stores, on what is right and what is not.
+// TestStored checks the laws about stored values, on correct and broken ones.
 func TestStored(t *testing.T) {
 	t.Parallel()
 	encode := func(s status) ([]byte, error) { return json.Marshal(s) }
@@ -59,7 +59,7 @@ func TestStored(t *testing.T) {
 	forgetful := storable()
 	forgetful.Evolve = func(s status, e any) status {
 		switch {
-		case s.Seen == nil && s.Status != "": // as it never is, unless it was stored
+		case s.Seen == nil && s.Status != "": // only true after the instance was stored
 			return status{Status: "lost"}
 		case s.Seen == nil:
 			return status{"new", []string{}}
@@ -80,14 +80,14 @@ func TestStored(t *testing.T) {
 	byKind := func(e Event) string { return fmt.Sprintf("%T", e) }
 	for name, tt := range map[string]struct {
 		inquiry props.Inquiry
-		law     string // "": none
+		law     string // "" if none is broken
 	}{
-		"all is right": {props.ProcessInquiry(process(storable()).State(encode, decode).Commands(command).Timers(timers)), ""},
+		"everything is correct": {props.ProcessInquiry(process(storable()).State(encode, decode).Commands(command).Timers(timers)), ""},
 		"a field of the state that is lost": {props.ProcessInquiry(process(storable()).State(encode, func(data []byte) (status, error) {
 			s, err := decode(data)
 			return status{Status: s.Status}, err
 		})), "instances survive encoding"},
-		"empty that is told from nil": {props.ProcessInquiry(process(forgetful).State(encode, func(data []byte) (status, error) {
+		"a difference between empty and nil": {props.ProcessInquiry(process(forgetful).State(encode, func(data []byte) (status, error) {
 			s, err := decode(data)
 			if len(s.Seen) == 0 {
 				s.Seen = nil

@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// What docs/testing.md shows stands here word for word.
+// The code in docs/testing.md is copied word for word from here.
 
 func TestDocOneLine(t *testing.T) {
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestDocScenario(t *testing.T) {
 		ThenError(errFunds)
 }
 
-// docSuite is what is known of the account.
+// docSuite holds what is known about the account.
 func docSuite() props.Suite[Command, State, Event] {
 	return props.For(account()).
 		Any(Open{}, Deposit{}, Withdraw{}, Close{}).
@@ -153,14 +153,14 @@ func TestDocRecord(t *testing.T) {
 	for n := range 4 {
 		clients.Go(func() {
 			ctx := history.WithClient(context.Background(), n)
-			for range 20 { // what fails is in the record, too
+			for range 20 { // what fails is in the record too
 				page, _ := record.Read(ctx, stream, store.ReadOptions{})
 				_, _ = record.Append(ctx, stream, store.Exactly(page.Head), []store.Event{{ID: store.NewID(), Type: "Opened"}})
 			}
 		})
 	}
 	clients.Wait()
-	faulty.Land() // what is late
+	faulty.Land() // the calls that are delayed
 	calls, err := record.History(context.Background(), st, stream)
 	if err != nil {
 		t.Fatal(err)

@@ -14,29 +14,28 @@ const (
 	day  = 24 * time.Hour
 	year = 365 * day
 
-	// farthest is the year at which the clock of a bubble stops: beyond 2262
-	// the runtime cannot count its nanoseconds.
+	// farthest is the year at which the clock of a bubble stops: after 2262 the runtime
+	// cannot count its nanoseconds.
 	farthest = 2200
 
-	// atOnce is how often calls are made again without delay to be sure: a map
-	// of two entries has the same order seven times of eight.
+	// atOnce is how often calls are repeated without delay to be sure: a map with two
+	// entries has the same order seven times of eight.
 	atOnce = 32
 
-	// minTimes is how often they are made again to see, and atOnceInAll in all
-	// histories together, if there are few.
+	// minTimes is how often calls are repeated in a first check. AtOnceInAll is how often
+	// they are repeated in all histories together, if there are few.
 	minTimes, atOnceInAll = 2, 3000
 
-	chance = "at once: is there chance, the order of a map, or hidden memory?"
+	chance = "at once: does it use randomness, the order of a map, or hidden memory?"
 )
 
-// moments returns how long after the first call to call again, to find whatever
-// depends on the clock: an instant, some hours, each day of the week, another
-// month, year, age.
+// moments returns how long after the first call to repeat it, to find whatever depends on
+// the clock: an instant, some hours, each day of the week, another month, year, age.
 func moments() []time.Duration {
 	return []time.Duration{time.Millisecond, 7 * time.Hour, day, 2 * day, 3 * day, 4 * day, 5 * day, 6 * day, 31 * day, 431 * day, 40 * year, 190 * year}
 }
 
-// again is a call that was made, and its result, to be made again.
+// again is a call that was made, with its result, for repetition.
 type again[R any] struct {
 	step int
 	want R
@@ -60,8 +59,8 @@ func (d decision[E]) String() string {
 
 func (d decision[E]) decided() string { return d.String() }
 
-// same reports whether d and o have the same events, and errors of the same type
-// and text.
+// same reports whether d and o have the same events, and errors of the same type and
+// text.
 func (d decision[E]) same(o decision[E]) bool {
 	if (d.err == nil) != (o.err == nil) || !show.Same(d.events, o.events) {
 		return false
@@ -100,8 +99,8 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	}))
 }
 
-// inBubble runs check where time is virtual. A panic in it is no breach: other
-// laws name it.
+// inBubble runs check in virtual time. A panic in it is no breach, because other laws
+// report it.
 func inBubble(t *testing.T, check func() *breach) (b *breach) {
 	t.Helper()
 	synctest.Test(t, func(*testing.T) {
@@ -111,9 +110,8 @@ func inBubble(t *testing.T, check func() *breach) (b *breach) {
 	return b
 }
 
-// repeat makes calls again, at once and later, and wants the same results. Unless
-// it is thorough it makes some of them at some moments: in other histories it is
-// others.
+// repeat makes calls again, at once and later, and compares the results. Unless it is
+// thorough it makes some of them at some moments, which differ from history to history.
 func repeat[R any](thorough bool, times int, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
 	began, stride := now(), 4
 	if thorough {
@@ -143,8 +141,7 @@ func repeat[R any](thorough bool, times int, calls []again[R], same func(a, b R)
 	return nil
 }
 
-// differing makes every stride-th of calls again, and returns the first that has
-// another result.
+// differing repeats every stride-th call, and returns the first whose result differs.
 func differing[R any](calls []again[R], first, stride int, same func(a, b R) bool) (c *again[R], got R) {
 	for i := first; i < len(calls); i += stride {
 		if got = calls[i].call(); !same(calls[i].want, got) {
@@ -154,7 +151,7 @@ func differing[R any](calls []again[R], first, stride int, same func(a, b R) boo
 	return nil, got
 }
 
-// steady reports whether c, made again at once, goes on to have the result got.
+// steady reports whether c keeps returning got when it is repeated at once.
 func steady[R any](c again[R], got R, same func(a, b R) bool) bool {
 	for range atOnce {
 		if !same(got, c.call()) {

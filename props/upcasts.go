@@ -16,32 +16,32 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Release is a codec as a program of the past had it, and events like those that
-// it wrote: see [Released].
+// Release is the codec of an earlier version of the program, together with sample events
+// as that version wrote them. See [Released].
 type Release struct {
-	samples []func(r *rand.Rand) (store.Event, string, error) // random ones
+	samples []func(r *rand.Rand) (store.Event, string, error) // returns random events
 	kinds   []oldKind
-	again   func(recorded []store.Recorded) ([]store.Recorded, error) // what it writes of what it reads
+	again   func(recorded []store.Recorded) ([]store.Recorded, error) // reads the events and writes them anew
 	forgets []string
 }
 
-// oldKind is a kind of event of a release.
+// oldKind is a kind of event that a release wrote.
 type oldKind struct {
 	name   string
 	fields []oldField
 }
 
-// oldField is a field of an old event: with returns the event with another value
-// in it, and without.
+// oldField is a field of an old event: with returns the event with another value in the
+// field, and without returns the event without the field.
 type oldField struct {
 	name string
 	two  func(r *rand.Rand) (a, b store.Event, ok bool)
 }
 
-// Released returns a release: c is the codec that it had, with the types and
-// upcasters of the time, and samples are events like those that it wrote, filled
-// as by [Suite.Any]. Keep one in the test whenever the shape of an event changes.
-// It panics if a sample is not a struct or a pointer to one.
+// Released returns a release: c is the codec that the release used, with the types and
+// upcasters of that time, and samples are events of the kinds it wrote, filled as in
+// [Suite.Any]. Keep one in the test whenever the shape of an event changes. It panics if
+// a sample is not a struct or a pointer to one.
 func Released[O any](c codec.Codec[O], samples ...O) Release {
 	rel := Release{
 		again: func(recorded []store.Recorded) (out []store.Recorded, err error) {
@@ -71,11 +71,12 @@ func Released[O any](c codec.Codec[O], samples ...O) Release {
 	return rel
 }
 
-// refusals is how many events a codec may refuse, one after the other.
+// refusals is how many events in a row a codec may refuse.
 const refusals = 100
 
-// written returns a random event that c has written, its error if there seems to be
-// none. What is not UTF-8, or no number to the format, never was.
+// written returns a random event and its encoding. It draws again, up to a limit, if c
+// refuses the event or if the event holds text that is not UTF-8, because such an event
+// was never written.
 func written[O any](c codec.Codec[O], b blank[O], r *rand.Rand) (old O, stored store.Event, err error) {
 	for range refusals {
 		old = b.draw(&value.Source{Rand: r})
@@ -86,14 +87,14 @@ func written[O any](c codec.Codec[O], b blank[O], r *rand.Rand) (old O, stored s
 	return old, stored, err
 }
 
-// Forgets says of fields of old events, such as "Deposited.Note", that they mean
-// nothing any more: that they get lost is no mistake.
+// Forgets says that fields of old events, such as "Deposited.Note", no longer mean
+// anything, so that losing them is not a failure.
 func (rel Release) Forgets(fields ...string) Release {
 	rel.forgets = slices.Concat(rel.forgets, fields)
 	return rel
 }
 
-// oldFields returns the fields that random events of b have.
+// oldFields returns the fields that random events of b contain.
 func oldFields[O any](c codec.Codec[O], b blank[O]) (all []oldField) {
 	v := value.Struct(reflect.ValueOf(&b.sample).Elem())
 	for n := range v.NumField() {
@@ -111,7 +112,7 @@ func oldFields[O any](c codec.Codec[O], b blank[O]) (all []oldField) {
 	return all
 }
 
-// recordedAs returns events as a stream has them.
+// recordedAs returns events as a stream stores them.
 func recordedAs(events ...store.Event) []store.Recorded {
 	out := make([]store.Recorded, len(events))
 	for i := range events {
@@ -120,12 +121,16 @@ func recordedAs(events ...store.Event) []store.Recorded {
 	return out
 }
 
-// Upcasts checks that c, the codec of today, understands what each of releases,
-// the oldest first, wrote: random events of each decode, to events that c can
-// write and read; they mean the same on every way there, read by c at once or
-// written anew by a release between; each of their fields makes a difference to
-// some event, so that none was renamed or left behind unnoticed; and what an event
-// means depends on its data alone, not on its place in a stream, its ids or time.
+// Upcasts checks that c, today's codec, understands what each of the releases wrote. List
+// the oldest release first. It checks random events of each release:
+//
+//   - they decode to events that c can write and read;
+//   - they mean the same whether c reads them directly or a release in between has
+//     rewritten them;
+//   - each of their fields makes a difference to some event, so that no field was renamed
+//     or dropped unnoticed;
+//   - their meaning depends on their data alone, not on their place in a stream, their
+//     ids or their times.
 func Upcasts[E any](t *testing.T, c codec.Codec[E], releases ...Release) {
 	t.Helper()
 	conclude(t, upcastInquiry(c, releases))
@@ -146,23 +151,23 @@ func upcastInquiry[E any](c codec.Codec[E], releases []Release) inquiry {
 			samples += len(rel.samples)
 		}
 		if samples == 0 {
-			return nil, "props: Upcasts has no events to read: give Released samples"
+			return nil, "props: Upcasts has no events to read: pass samples to Released"
 		}
 		u := upcasts[E]{c, releases, max(1, setting[int]("rapid.checks"))}
 		if testing.Short() {
 			u.rounds = max(1, u.rounds/5)
 		}
 		return []finding{
-			u.told("what was written is read", u.read),
-			u.told("what is read can be written", u.written),
-			u.told("every way to today leads to the same", u.ways),
-			u.told("an event means what its data says", u.context),
-			u.told("no field of old is lost", u.lost),
+			u.told("old events can be read", u.read),
+			u.told("what is read can be written again", u.written),
+			u.told("every upgrade path gives the same events", u.ways),
+			u.told("an event's meaning depends on its data alone", u.context),
+			u.told("no old field is lost", u.lost),
 		}, ""
 	}
 }
 
-// told is the finding of a law, of which a panic is a breach.
+// told returns the finding of a law. A panic of check breaks the law.
 func (u upcasts[E]) told(law string, check func() string) finding {
 	var text string
 	if err := catch(func() { text = check() }); err != nil {
@@ -171,8 +176,8 @@ func (u upcasts[E]) told(law string, check func() string) finding {
 	return told(law, text)
 }
 
-// each shows random old events, in the order of releases, until wrong finds
-// something in one of them.
+// each passes random old events to wrong, release by release, until wrong returns a
+// problem with one of them.
 func (u upcasts[E]) each(wrong func(release int, old store.Event, events []E, err error) string) string {
 	for i, rel := range u.releases {
 		for n, draw := range rel.samples {
@@ -180,7 +185,7 @@ func (u upcasts[E]) each(wrong func(release int, old store.Event, events []E, er
 			for range u.rounds {
 				old, was, err := draw(r)
 				if err != nil {
-					return fmt.Sprintf("release %d of %d does not write its own sample %s: %v", i+1, len(u.releases), was, err)
+					return fmt.Sprintf("release %d of %d cannot encode its own sample %s: %v", i+1, len(u.releases), was, err)
 				}
 				events, err := u.decode(recordedAs(old)...)
 				if text := wrong(i, old, events, err); text != "" {
@@ -193,7 +198,7 @@ func (u upcasts[E]) each(wrong func(release int, old store.Event, events []E, er
 	return ""
 }
 
-// decode returns what recorded means today; a panic is an error.
+// decode returns what recorded means today. It returns a panic as an error.
 func (u upcasts[E]) decode(recorded ...store.Recorded) (events []E, err error) {
 	if p := catch(func() { events, err = u.codec.Decode(nil, recorded) }); p != nil {
 		err = p
@@ -216,15 +221,15 @@ func (u upcasts[E]) read() string {
 func (u upcasts[E]) written() string {
 	return u.each(func(_ int, _ store.Event, events []E, err error) string {
 		if err != nil {
-			return "" // the law above
+			return "" // the law above reports it
 		}
 		for _, e := range events {
 			stored, err := u.codec.Encode(e)
 			if err != nil {
-				return fmt.Sprintf("an old event becomes one that cannot be written today: %v\n  today    %s", err, show.Text(e))
+				return fmt.Sprintf("an old event decodes to an event that cannot be encoded today: %v\n  today    %s", err, show.Text(e))
 			}
 			if wrong := roundTrip(u.codec, e, stored); wrong != "" {
-				return "an old event becomes one that is another when it is written and read again: " + wrong
+				return "an old event decodes to an event that changes when it is encoded and decoded again: " + wrong
 			}
 		}
 		return ""
@@ -239,21 +244,21 @@ func (u upcasts[E]) ways() string {
 		for i := release + 1; i < len(u.releases); i++ {
 			anew, err := u.releases[i].again(recordedAs(old))
 			if err != nil {
-				continue // it did not know this name, or had nothing to do with it
+				continue // the release did not know this name, or had nothing to upcast
 			}
 			other, err := u.decode(anew...)
 			if err != nil {
-				return fmt.Sprintf("written anew by release %d it cannot be read: %v", i+1, err)
+				return fmt.Sprintf("after release %d rewrites the event, it cannot be read: %v", i+1, err)
 			}
 			if !show.Same(other, events) {
-				return fmt.Sprintf("written anew by release %d it means something else:\n  at once  %s\n  by way   %s", i+1, outcome(events, nil), outcome(other, nil))
+				return fmt.Sprintf("after release %d rewrites the event, it means something else:\n  at once  %s\n  by way   %s", i+1, outcome(events, nil), outcome(other, nil))
 			}
 		}
 		return ""
 	})
 }
 
-// context reads each old event again, elsewhere and with others around it.
+// context reads each old event again, at another place and among other events.
 func (u upcasts[E]) context() string {
 	var last []store.Event
 	var lastMeans [][]E
@@ -266,7 +271,7 @@ func (u upcasts[E]) context() string {
 		other.ID, other.Time, other.RecordedAt = "other", time.Unix(1e9, 0), time.Unix(2e9, 0)
 		other.Meta = store.Metadata{CorrelationID: "x", CausationID: "y", ActorID: "z", Headers: map[string]string{"a": "b"}}
 		if got, err := u.decode(other); err != nil || !show.Same(got, events) {
-			return fmt.Sprintf("at another place, with other ids and times, it means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(events, nil))
+			return fmt.Sprintf("at another place, with other ids and times, the event means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(events, nil))
 		}
 		last, lastMeans = append(last, old), append(lastMeans, events)
 		if len(last) > maxBatch {
@@ -274,20 +279,20 @@ func (u upcasts[E]) context() string {
 		}
 		want := slices.Concat(lastMeans...)
 		if got, err := u.decode(recordedAs(last...)...); err != nil || !show.Same(got, want) {
-			return fmt.Sprintf("in a list with others it means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(want, nil))
+			return fmt.Sprintf("in a list with others, the event means something else: %s %v\n  alone    %s", outcome(got, nil), err, outcome(want, nil))
 		}
 		return ""
 	})
 }
 
-// lost finds fields of old events that make no difference to any event of today.
+// lost finds fields of old events that make no difference to any event that c returns.
 func (u upcasts[E]) lost() string {
 	var gone []string
 	for i, rel := range u.releases {
 		for k, of := range rel.kinds {
 			for n, f := range of.fields {
 				if name := of.name + "." + f.name; !slices.Contains(rel.forgets, name) && !u.counts(f, uint64(i*1000+k), uint64(n)) {
-					gone = append(gone, fmt.Sprintf("%s, of release %d of %d", name, i+1, len(u.releases)))
+					gone = append(gone, fmt.Sprintf("%s, written by release %d of %d", name, i+1, len(u.releases)))
 				}
 			}
 		}
@@ -295,11 +300,12 @@ func (u upcasts[E]) lost() string {
 	if len(gone) == 0 {
 		return ""
 	}
-	return "whatever these fields of old events hold, the events of today are the same:\n  " + strings.Join(gone, "\n  ") +
-		"\nwas a key renamed without an upcaster, or forgotten in one? If they mean nothing any more, say Forgets."
+	return "these fields of old events make no difference to what they decode to:\n  " + strings.Join(gone, "\n  ") +
+		"\nwas a key renamed without an upcaster, or forgotten in one? If the fields no longer mean anything, list them with Forgets."
 }
 
-// counts reports whether f makes a difference, or could not be tried.
+// counts reports whether f makes a difference. It also returns true if f could not be
+// tried.
 func (u upcasts[E]) counts(f oldField, seed1, seed2 uint64) bool {
 	r := rand.New(rand.NewPCG(seed1, seed2)) //nolint:gosec // repeatable on purpose
 	tried := 0
@@ -310,7 +316,7 @@ func (u upcasts[E]) counts(f oldField, seed1, seed2 uint64) bool {
 		}
 		x, errX := u.decode(recordedAs(a)...)
 		y, errY := u.decode(recordedAs(b)...)
-		if errX != nil || errY != nil { // another law
+		if errX != nil || errY != nil { // another law reports it
 			return true
 		}
 		tried++

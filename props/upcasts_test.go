@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The events of an account as they were: first a deposit was euros, then euros and
-// cents, and opening had another key.
+// Earlier events of the account: at first a deposit held euros, then euros and cents, and
+// opening had another key.
 type (
 	depositedV1 struct{ Euros int16 }
 	depositedV2 struct {
@@ -27,7 +27,7 @@ func firstToSecond(d depositedV1) depositedV2 { return depositedV2{Euros: d.Euro
 func secondToNow(d depositedV2) Event         { return Deposited{Amount: 100*int(d.Euros) + int(d.Cents)} }
 func firstOpened(o openedV1) Event            { return Opened{Owner: o.Name} }
 
-// releases are the two programs before, each with the codec that it had.
+// releases returns the two earlier programs, each with its codec.
 func releases() []props.Release {
 	return []props.Release{
 		props.Released(codec.JSON(map[string]any{"Deposited": depositedV1{}, "Opened": openedV1{}}),
@@ -73,18 +73,18 @@ func TestUpcasts(t *testing.T) {
 	find(t, map[string]flaw{
 		"an upcaster that panics": {with(append(deposits, codec.Up("Opened", 1, func(o openedV1) Event {
 			return Opened{Owner: o.Name[:1]}
-		}))...), []string{"what was written is read"}, 0, true},
-		"an upcaster that gives nil": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
+		}))...), []string{"old events can be read"}, 0, true},
+		"an upcaster that returns nil": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
 			return nil
-		}))...), []string{"what was written is read"}, 0, false},
-		"an upcaster to what is not registered": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
+		}))...), []string{"old events can be read"}, 0, false},
+		"an upcaster to an unregistered event": {with(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
 			return Audited{}
-		}))...), []string{"what is read can be written"}, 0, true},
+		}))...), []string{"what is read can be written again"}, 0, true},
 		"a shortcut that forgets": {
 			with(codec.Up("Deposited", 1, func(d depositedV1) Event {
 				return Deposited{Amount: int(d.Euros)}
 			}), codec.Up("Deposited", 2, secondToNow), codec.Up("Opened", 1, firstOpened)),
-			[]string{"every way to today leads to the same"},
+			[]string{"every upgrade path gives the same events"},
 			0, true,
 		},
 		"an upcaster that looks at the version": {look(peeking{today(), func(e Event, r store.Recorded, _ int) Event {
@@ -92,27 +92,27 @@ func TestUpcasts(t *testing.T) {
 				return Closed{}
 			}
 			return e
-		}}), []string{"an event means what its data says"}, 0, false},
+		}}), []string{"an event's meaning depends on its data alone"}, 0, false},
 		"an upcaster that looks at its neighbours": {look(peeking{today(), func(e Event, _ store.Recorded, n int) Event {
 			if n == 2 {
 				return Closed{}
 			}
 			return e
-		}}), []string{"an event means what its data says"}, 0, false},
-		"a key that was renamed": {with(deposits...), []string{"no field of old is lost"}, 0, true},
+		}}), []string{"an event's meaning depends on its data alone"}, 0, false},
+		"a key that was renamed": {with(deposits...), []string{"no old field is lost"}, 0, true},
 		"a field that an upcaster forgets": {with(codec.Up("Deposited", 1, firstToSecond), codec.Up("Deposited", 2, func(d depositedV2) Event {
 			return Deposited{Amount: int(d.Euros)}
-		}), codec.Up("Opened", 1, firstOpened)), []string{"no field of old is lost"}, 0, true},
+		}), codec.Up("Opened", 1, firstOpened)), []string{"no old field is lost"}, 0, true},
 	}, look(today()))
 }
 
-// TestUpcastsCheck is how upcasters are checked.
+// TestUpcastsCheck shows how to check upcasters.
 func TestUpcastsCheck(t *testing.T) {
 	t.Parallel()
 	props.Upcasts(t, today(), releases()...)
 }
 
-// TestUpcastsEmpty checks that without samples nothing is proved.
+// TestUpcastsEmpty checks that a check without samples is an error.
 func TestUpcastsEmpty(t *testing.T) {
 	t.Parallel()
 	_, _, problem := props.Findings(t, props.UpcastInquiry(today(), props.Released(today())))

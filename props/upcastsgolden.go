@@ -15,25 +15,25 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Golden checks that events which were once written still mean what they meant.
-// The files in dir, one for each stream, hold events as they were stored, with the
-// text of what each was decoded to and of the state after it; s must have a codec
-// ([Suite.Codec]). Each file is a subtest. Another one fails if the codec writes an
-// event today, in some history of s, that no file has in its schema version.
+// Golden checks that stored events still mean what they meant when they were written.
+// Each file in dir holds the events of one stream as they were stored, with the text of
+// what each was decoded to and of the state after it. The suite must have a codec
+// ([Suite.Codec]). Each file is a subtest. One more subtest fails if the codec writes an
+// event, in some history of s, whose name and schema version appear in no file.
 //
-// With the flag -update, if the test program defines it, or EVOLVE_UPDATE set in
-// the environment, Golden writes what is missing: a stream for what no file has,
-// and what events mean, where that has changed. The stored data it never changes.
-// Keep the files under version control, and look at what changed in them: what is
-// stored somewhere in the world is like them.
+// With the flag -update, if the test program defines it, or with EVOLVE_UPDATE set in the
+// environment, Golden writes what is missing: a stream for events that no file has, and
+// the new meaning of events whose meaning has changed. It never changes the stored data.
+// Keep the files under version control and review what changes in them, because events
+// like them are stored in production.
 //
-// The files are as [Lines] reads them.
+// The files have the format that [Lines] reads.
 func Golden[C, S, E any](t *testing.T, s Suite[C, S, E], dir string) {
 	t.Helper()
 	conclude(t, goldenInquiry(s, dir, setting[bool]("update") || os.Getenv("EVOLVE_UPDATE") != ""))
 }
 
-// goldenSeeds is how many histories are looked at for kinds of events.
+// goldenSeeds is how many histories are searched for kinds of events.
 const goldenSeeds = 60
 
 // shapeOfEvent is an event's name and schema version.
@@ -114,10 +114,10 @@ func (g gold[C, S, E]) file(name string) (wrong string, err error) {
 	if g.update {
 		return "", g.write(name, all)
 	}
-	return strings.Join(wrongs, "\n") + "\nif that is as it should be, write it with -update or EVOLVE_UPDATE=1", nil
+	return strings.Join(wrongs, "\n") + "\nif the change is intended, accept it with -update or EVOLVE_UPDATE=1", nil
 }
 
-// against returns how m is not now.
+// against describes how m differs from now.
 func (m meaning) against(now meaning) string {
 	var out []string
 	if m.Events != now.Events {
@@ -129,7 +129,7 @@ func (m meaning) against(now meaning) string {
 	return strings.Join(out, "\n")
 }
 
-// mean returns what stored events, those of a stream, mean today.
+// mean returns what the stored events of a stream mean today.
 func (g gold[C, S, E]) mean(stored []*line) []meaning {
 	d := g.suite.decider
 	out := make([]meaning, len(stored))
@@ -150,7 +150,7 @@ func (g gold[C, S, E]) mean(stored []*line) []meaning {
 	return out
 }
 
-// missing says which events no file has; with update it writes them.
+// missing returns which events no file has. With update it writes them.
 func (g gold[C, S, E]) missing(files int) (string, error) {
 	lost := map[shapeOfEvent]string{}
 	refused := 0
@@ -161,7 +161,7 @@ func (g gold[C, S, E]) missing(files int) (string, error) {
 			return "", err
 		}
 		if err != nil || !value.UTF8(h) {
-			continue // it could not be stored
+			continue // it cannot be stored
 		}
 		refused = 0
 		fresh := false
@@ -186,10 +186,10 @@ func (g gold[C, S, E]) missing(files int) (string, error) {
 		return "", nil
 	}
 	return "no file in " + filepath.Base(g.dir) + " has\n  " + strings.Join(slices.Sorted(maps.Values(lost)), "\n  ") +
-		"\nwrite them with -update or EVOLVE_UPDATE=1, and keep the files", nil
+		"\nwrite them with -update or EVOLVE_UPDATE=1, and commit the files", nil
 }
 
-// stream returns the events of h as a golden file has them.
+// stream returns the events of h in the format of a golden file.
 func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*line, error) {
 	var out []*line
 	for _, e := range h.events() {

@@ -44,7 +44,7 @@ func goldenSuite(c codec.Codec[Event], change func(d *Account)) Suite {
 	return samples(changed(change)).Codec(c)
 }
 
-// taken is Withdrawn, with another key.
+// taken is Withdrawn with another key.
 type taken struct {
 	Amount int `json:"sum"`
 }
@@ -67,11 +67,11 @@ func TestGoldenFiles(t *testing.T) {
 		suite Suite
 		want  string // in the report; "" if there is none
 	}{
-		"nothing has changed":      {goldenSuite(json, good), ""},
-		"a codec that divides":     {goldenSuite(wrong{decode: swap}, good), "does not mean what it meant"},
-		"a name that is forgotten": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), `unknown event type "Withdrawn"`},
-		"an event that nobody has": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), "Taken in schema version 1"},
-		"a key that is called otherwise": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Withdrawn": taken{}}), func(d *Account) {
+		"nothing has changed":  {goldenSuite(json, good), ""},
+		"a codec that divides": {goldenSuite(wrong{decode: swap}, good), "does not mean what it meant"},
+		"a missing name":       {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), `unknown event type "Withdrawn"`},
+		"an event in no file":  {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}}), good), "Taken in schema version 1"},
+		"a renamed key": {goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Withdrawn": taken{}}), func(d *Account) {
 			d.Decide = func(c Command, s State) ([]Event, error) {
 				events, err := decide(c, s)
 				if w, ok := c.(Withdraw); ok && err == nil {
@@ -80,7 +80,7 @@ func TestGoldenFiles(t *testing.T) {
 				return events, err
 			}
 		}), "  meant   Withdrawn{"},
-		"a state that is another": {goldenSuite(json, func(d *Account) {
+		"another state": {goldenSuite(json, func(d *Account) {
 			d.Evolve = on(func(s State, e Withdrawn) State { return moved(s, e.Amount, "out") })
 		}), "  is now  State{"},
 	}
@@ -105,7 +105,7 @@ func TestGoldenFiles(t *testing.T) {
 	}
 }
 
-// updateGolden writes what events mean today, and checks that what was stored stays.
+// updateGolden writes what events mean today, and checks that the stored data stays.
 func updateGolden(t *testing.T, s Suite, dir string, was map[string]string) {
 	t.Helper()
 	for _, again := range []bool{true, false} {
@@ -122,7 +122,7 @@ func updateGolden(t *testing.T, s Suite, dir string, was map[string]string) {
 	}
 }
 
-// stored returns text without what the events mean.
+// stored returns text without the meaning of the events.
 func stored(text string) string {
 	var all []string
 	for line := range strings.Lines(text) {
@@ -132,7 +132,7 @@ func stored(text string) string {
 	return strings.Join(all, "\n")
 }
 
-// TestGoldenNeedsCodec checks that there is nothing to be golden without one.
+// TestGoldenNeedsCodec checks that Golden is an error without a codec.
 func TestGoldenNeedsCodec(t *testing.T) {
 	t.Parallel()
 	_, _, problem := props.Findings(t, props.GoldenInquiry(samples(account()), t.TempDir(), false))
@@ -141,7 +141,7 @@ func TestGoldenNeedsCodec(t *testing.T) {
 	}
 }
 
-// TestGoldenReplay checks the files that are in the tree, which Replay reads too.
+// TestGoldenReplay checks the files in the tree, which Replay reads too.
 func TestGoldenReplay(t *testing.T) {
 	t.Parallel()
 	props.Golden(t, goldenSuite(codec.JSON(allNames()), func(*Account) {}), filepath.Join("testdata", "golden"))

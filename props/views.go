@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// ViewSuite is what is known of a view of a decider's events, to be checked: see
+// ViewSuite holds what you know about a view of a decider's events, to be checked: see
 // [Projects].
 type ViewSuite[V, C, S, E any] struct {
 	view  decider.View[V, E]
@@ -20,10 +20,10 @@ type ViewSuite[V, C, S, E any] struct {
 	laws  []law[C, S, E]
 }
 
-// Projects returns the suite of v, which checks the laws that hold for every view
-// on the histories of s: Evolve is total, deterministic and pure, it shares no
-// memory, Initial is fresh, and a rebuild, and any split of the events into parts
-// with the view put away between them, gives what following them live gave.
+// Projects returns a suite for v, which checks the laws that hold for every view on the
+// histories of s: Evolve is total, deterministic and pure, it shares no memory, and
+// Initial is fresh. A rebuild from the start gives the same view as following the events
+// live, also when the view is put away between any parts of the events.
 //
 //	props.Projects(suite, balance).
 //		Equals("the sum of all movements", sum). // func([]Event) Balance
@@ -39,12 +39,12 @@ func Projects[V, C, S, E any](s Suite[C, S, E], v decider.View[V, E]) ViewSuite[
 		viewLaw(l, "the view shares no memory", fork[E, V, E]),
 		viewLaw(l, "the past of the view does not change", past[E, V, E]),
 		l.fresh(),
-		viewLaw(l, "a rebuild is as live", rebuild[V, E]),
+		viewLaw(l, "a rebuild gives the live view", rebuild[V, E]),
 	)
 }
 
-// Equals adds a law of its own name: after every event the view is what want makes
-// of all events up to it, in one go.
+// Equals adds a law with the given name: after every event the view equals what want
+// computes from all events up to it.
 func (l ViewSuite[V, C, S, E]) Equals(name string, want func(events []E) V) ViewSuite[V, C, S, E] {
 	return l.with(l.each(name, func(seen []E, _ S, view V) string {
 		if w := want(slices.Clone(seen)); !show.Same(w, view) {
@@ -54,9 +54,9 @@ func (l ViewSuite[V, C, S, E]) Equals(name string, want func(events []E) V) View
 	}))
 }
 
-// Agrees adds a law of its own name: holds returns nil for the state of the
-// decider and the view at the same time, at the start and after each event, or
-// says what is wrong.
+// Agrees adds a law with the given name: holds returns nil for the state of the decider
+// and the view at the same time, at the start and after each event, or an error that says
+// what is wrong.
 func (l ViewSuite[V, C, S, E]) Agrees(name string, holds func(state S, view V) error) ViewSuite[V, C, S, E] {
 	return l.with(l.each(name, func(_ []E, state S, view V) string {
 		if b := complaint(0, func() error { return holds(state, view) }); b != nil {
@@ -66,9 +66,9 @@ func (l ViewSuite[V, C, S, E]) Agrees(name string, holds func(state S, view V) e
 	}))
 }
 
-// AnyOrder adds the law that the order of events does not matter, for a view that
-// is fed from many streams at once. If stream is not nil the events of one stream
-// keep their order; it says which stream an event is of.
+// AnyOrder adds the law that the order of events does not matter, for a view that is fed
+// from many streams at once. Stream returns the stream of an event, and events of one
+// stream keep their order. If stream is nil any order is tried.
 func (l ViewSuite[V, C, S, E]) AnyOrder(stream func(E) string) ViewSuite[V, C, S, E] {
 	name := "any order gives the same view"
 	if stream != nil {
@@ -86,13 +86,13 @@ func (l ViewSuite[V, C, S, E]) AnyOrder(stream func(E) string) ViewSuite[V, C, S
 	}))
 }
 
-const orders = 4 // that are tried of each history
+const orders = 4 // to try of each history
 
-// Redelivered adds the law that events may come again, as they do when the view is
-// not kept together with its checkpoint: after a crash the last events, any number
-// of them, are evolved a second time, and the view is the same.
+// Redelivered adds the law that events may be redelivered, as happens when the view is
+// not saved together with its checkpoint: after a crash any number of the last events are
+// evolved a second time, and the view must stay the same.
 func (l ViewSuite[V, C, S, E]) Redelivered() ViewSuite[V, C, S, E] {
-	return l.with(viewLaw(l, "events may come again", func(r *run[E, V, E], events []E) *breach {
+	return l.with(viewLaw(l, "events may be redelivered", func(r *run[E, V, E], events []E) *breach {
 		view := r.decider.Start()
 		for i, e := range events {
 			view = r.decider.Evolve(view, e)
@@ -101,7 +101,7 @@ func (l ViewSuite[V, C, S, E]) Redelivered() ViewSuite[V, C, S, E] {
 					continue
 				}
 				if again := r.decider.Fold(view, events[from:i+1]...); !show.Same(again, view) {
-					return breachf(i, "after %d events the last %d came again, and the view is another: %s", i+1, i+1-from, show.Changes(view, again))
+					return breachf(i, "after %d events the last %d were redelivered, and the view changed: %s", i+1, i+1-from, show.Changes(view, again))
 				}
 			}
 		}
@@ -109,8 +109,8 @@ func (l ViewSuite[V, C, S, E]) Redelivered() ViewSuite[V, C, S, E] {
 	}))
 }
 
-// Check checks all laws of the view, each as a subtest of its own name, as
-// [Suite.Check] does those of the decider.
+// Check checks all laws of the view, each in a subtest with its name, as [Suite.Check]
+// does for the decider.
 func (l ViewSuite[V, C, S, E]) Check(t *testing.T) {
 	t.Helper()
 	conclude(t, trial(l.suite, l.laws))
@@ -121,7 +121,7 @@ func (l ViewSuite[V, C, S, E]) with(laws ...law[C, S, E]) ViewSuite[V, C, S, E] 
 	return l
 }
 
-// viewing returns v as a decider, which decides that what happens happens.
+// viewing returns v as a decider whose commands are the events themselves.
 func viewing[V, E any](v decider.View[V, E]) decider.Decider[E, V, E] {
 	return decider.Decider[E, V, E]{
 		Decide: func(e E, _ V) ([]E, error) { return []E{e}, nil },
@@ -129,8 +129,8 @@ func viewing[V, E any](v decider.View[V, E]) decider.Decider[E, V, E] {
 	}
 }
 
-// viewLaw returns the law that check finds nothing in the view as it follows the
-// events of a history.
+// viewLaw returns the law that check finds nothing in the view as it follows the events
+// of a history.
 func viewLaw[V, C, S, E any](l ViewSuite[V, C, S, E], name string, check func(*run[E, V, E], []E) *breach) law[C, S, E] {
 	return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {
 		h := play(r.decider, cmds)
@@ -175,7 +175,7 @@ func (l ViewSuite[V, C, S, E]) each(name string, wrong func(seen []E, state S, v
 	}}
 }
 
-// fresh returns the law that Initial gives the same view whatever happened.
+// fresh returns the law that Initial always gives the same view.
 func (l ViewSuite[V, C, S, E]) fresh() law[C, S, E] {
 	start := ""
 	return viewLaw(l, "the start of the view is fresh", func(r *run[E, V, E], events []E) *breach {
@@ -184,13 +184,13 @@ func (l ViewSuite[V, C, S, E]) fresh() law[C, S, E] {
 		}
 		r.decider.Fold(r.decider.Start(), events...)
 		if now := show.Text(r.decider.Start()); now != start {
-			return breachf(len(events)-1, "Start() was %s at first, and is now %s: does Initial hand out memory that is shared?", start, now)
+			return breachf(len(events)-1, "Start() was %s at first, and is now %s: does Initial return shared memory?", start, now)
 		}
 		return nil
 	})
 }
 
-// rebuild follows events live, and then again, also in parts.
+// rebuild follows the events live, and then again, also in parts.
 func rebuild[V, E any](r *run[E, V, E], events []E) *breach {
 	live := r.decider.Start()
 	for _, e := range events {
@@ -200,14 +200,14 @@ func rebuild[V, E any](r *run[E, V, E], events []E) *breach {
 	for _, k := range splits(len(events)) {
 		part := r.decider.Fold(r.decider.Start(), events[:k]...)
 		if got := r.decider.Fold(part, events[k:]...); show.Text(got) != want {
-			return breachf(len(events)-1, "rebuilt from %d events, and then the other %d, the view is another than live: %s", k, len(events)-k, show.Changes(live, got))
+			return breachf(len(events)-1, "the view rebuilt from %d events, and then the other %d, differs from the live view: %s", k, len(events)-k, show.Changes(live, got))
 		}
 	}
 	return nil
 }
 
-// shuffle returns events in another order, in which those of one stream, if that is
-// not nil, are as they were.
+// shuffle returns events in another order. If stream is not nil, the events of each
+// stream keep their order.
 func shuffle[E any](events []E, seed uint64, stream func(E) string) []E {
 	r := rand.New(rand.NewPCG(seed, uint64(len(events)))) //nolint:gosec // repeatable on purpose
 	out := slices.Clone(events)
@@ -216,7 +216,7 @@ func shuffle[E any](events []E, seed uint64, stream func(E) string) []E {
 		return out
 	}
 	queues := lo.GroupBy(events, stream)
-	for i, e := range out { // its place is for the next one of its stream
+	for i, e := range out { // its place goes to the next event of its stream
 		s := stream(e)
 		out[i], queues[s] = queues[s][0], queues[s][1:]
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// Sums is a read model: what went in and out, and of whom.
+// Sums is a read model: the sums paid in and out, by owner.
 type Sums struct {
 	Totals  map[string]int
 	Owners  []string
@@ -38,7 +38,7 @@ func addUp(v Sums, e Event) Sums {
 	return v
 }
 
-// sum is the same, in one go.
+// sum computes the same in one go.
 func sum(events []Event) (v Sums) {
 	for _, e := range events {
 		switch e := e.(type) {
@@ -70,7 +70,7 @@ func sums(change func(v *sumsView)) props.ViewSuite[Sums, Command, State, Event]
 	return props.Projects(samples(account()).Checks(80), v).Equals("the sum of all", sum).Agrees("the view has the balance", balanced).AnyOrder(nil)
 }
 
-// evolves returns a view that does f for events of type T, and else what it should.
+// evolves returns a view that calls f for events of type T, and is correct otherwise.
 func evolves[T Event](f func(v Sums, e T) Sums) func(v *sumsView) {
 	return func(v *sumsView) {
 		v.Evolve = func(v Sums, e Event) Sums {
@@ -88,7 +88,7 @@ func TestProjects(t *testing.T) {
 		return func() props.Inquiry { return props.ViewInquiry(sums(change)) }
 	}
 	find(t, map[string]flaw{
-		"a view without a first one": {bad(evolves(func(v Sums, e Deposited) Sums {
+		"a view without an initial value": {bad(evolves(func(v Sums, e Deposited) Sums {
 			v.Last = v.Owners[0]
 			return addUp(v, e)
 		})), []string{"the view is total"}, 3, false},
@@ -136,8 +136,8 @@ func TestProjects(t *testing.T) {
 					return m
 				},
 			}))
-		}, []string{"the start of the view is fresh", "a rebuild is as live"}, 1, false},
-		"a view that counts beside": {func() props.Inquiry {
+		}, []string{"the start of the view is fresh", "a rebuild gives the live view"}, 1, false},
+		"a view with a hidden counter": {func() props.Inquiry {
 			n := 0
 			return props.ViewInquiry(sums(func(v *sumsView) {
 				v.Evolve = func(v Sums, e Event) Sums {
@@ -146,18 +146,18 @@ func TestProjects(t *testing.T) {
 					return v
 				}
 			}))
-		}, []string{"a rebuild is as live"}, 1, false},
-		"a view that forgets what goes in": {bad(evolves(func(v Sums, e Deposited) Sums {
+		}, []string{"a rebuild gives the live view"}, 1, false},
+		"a view that forgets deposits": {bad(evolves(func(v Sums, e Deposited) Sums {
 			return v
 		})), []string{"the sum of all", "the view has the balance"}, 2, true},
-		"a view of the last one": {bad(evolves(func(v Sums, e Deposited) Sums {
+		"a view of the last owner": {bad(evolves(func(v Sums, e Deposited) Sums {
 			v = addUp(v, e)
 			v.Entries = e.Amount
 			return v
 		})), []string{"any order gives the same view", "the sum of all"}, 4, false},
 		"a view that counts twice": {func() props.Inquiry {
 			return props.ViewInquiry(sums(func(*sumsView) {}).Redelivered())
-		}, []string{"events may come again"}, 1, true},
+		}, []string{"events may be redelivered"}, 1, true},
 		"a view that waits for another stream": {func() props.Inquiry {
 			v := sumsView{Evolve: addUp}
 			evolves(func(v Sums, e Deposited) Sums {
@@ -175,7 +175,7 @@ func TestProjects(t *testing.T) {
 			return next
 		}}
 		return props.ViewInquiry(props.Projects(samples(account()).Checks(80), v).Redelivered())
-	}, func() props.Inquiry { // each kind keeps its order: the last amount of each is the same
+	}, func() props.Inquiry { // each kind keeps its order, so the last amount of each is the same
 		v := decider.View[map[string]string, Event]{Evolve: func(m map[string]string, e Event) map[string]string {
 			next := maps.Clone(m)
 			if next == nil {
@@ -190,7 +190,7 @@ func TestProjects(t *testing.T) {
 
 func kindOf(e Event) string { return fmt.Sprintf("%T", e) }
 
-// TestProjectsCheck is how a view is checked.
+// TestProjectsCheck shows how to check a view.
 func TestProjectsCheck(t *testing.T) {
 	t.Parallel()
 	sums(func(*sumsView) {}).Check(t)

@@ -11,28 +11,27 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// patience is how many seconds a function of the user's may take.
+// patience is how many seconds a user's function may take.
 const patience = 10
 
-// watch notices a function of the user's that does not return. Its methods do nothing
-// on nil.
+// watch notices a user's function that does not return. Its methods do nothing on nil.
 type watch struct {
-	calls     atomic.Uint64    // begun and ended: odd while one goes on
-	what      func() string    // the call that goes on; written before it is counted
+	calls     atomic.Uint64    // begun and ended: odd during a call
+	what      func() string    // the current call; written before it is counted
 	story     func() string    // the history that led to it; written before it is counted
-	abandoned atomic.Bool      // nobody waits any more
-	never     chan struct{}    // made outside of bubbles, where to wait for it is no deadlock
-	seconds   <-chan time.Time // nil: those of the clock
+	abandoned atomic.Bool      // nobody waits any longer
+	never     chan struct{}    // made outside of bubbles, where waiting for it is no deadlock
+	seconds   <-chan time.Time // nil: use the clock
 }
 
-// enter notes a call that begins. What says which; it is asked while it goes on.
+// enter records that a call begins. What describes it, and may be called until it ends.
 func (w *watch) enter(what func() string) {
 	w.what = what
 	w.calls.Add(1)
 }
 
-// leave notes that the call has ended. If nobody waits for it any more, the goroutine
-// stops here: the test may be over, and must not hear of it.
+// leave records that the call has ended. If nobody waits for it any longer, the goroutine
+// stops here, because the test may be over.
 func (w *watch) leave() {
 	w.calls.Add(1)
 	if w.abandoned.Load() {
@@ -40,14 +39,14 @@ func (w *watch) leave() {
 	}
 }
 
-// history says what led to the calls that follow.
+// history sets the history that leads to the calls that follow.
 func (w *watch) history(story func() string) {
 	if w != nil {
 		w.story = story
 	}
 }
 
-// guard runs f, and returns what hangs in it, "" if it comes to its end.
+// guard runs f, and returns the call that hangs in it, or "" if f returns.
 func (w *watch) guard(f func()) (hung string) {
 	seconds := w.seconds
 	if seconds == nil {
@@ -105,8 +104,8 @@ func (w *watch) report() string {
 	return text
 }
 
-// watched returns d with its Decide and Evolve watched, under these names, and without
-// EvolveInPlace. They must not be called by several goroutines at once.
+// watched returns d without EvolveInPlace, with its Decide and Evolve watched under these
+// names. They must not be called by several goroutines at once.
 func watched[C, S, E any](w *watch, d decider.Decider[C, S, E], decide, evolve string) decider.Decider[C, S, E] {
 	inner := d
 	d.EvolveInPlace = nil

@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/props"
 )
 
-// hanging returns a function that hangs until the test is over, and the clock of a
-// watch: its seconds pass once it hangs.
+// hanging returns a function that hangs until the test is over, and the clock of a watch,
+// whose seconds pass once the function hangs.
 func hanging(t *testing.T) (hang func(), seconds <-chan time.Time) {
 	t.Helper()
 	over, clock := make(chan struct{}), make(chan time.Time)
@@ -29,7 +29,8 @@ func hanging(t *testing.T) (hang func(), seconds <-chan time.Time) {
 	}, clock
 }
 
-// TestHangs checks that a function which does not return is told of, with what led to it.
+// TestHangs checks that a function which does not return is reported, with the history
+// that led to it.
 func TestHangs(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -59,7 +60,7 @@ func TestHangs(t *testing.T) {
 			_, _, problem := props.Failures(t, props.Timed(samples(d), seconds))
 			for _, want := range tt.want {
 				if !strings.Contains(problem, want) {
-					t.Errorf("%q is missing in %q", want, problem)
+					t.Errorf("%q is missing from %q", want, problem)
 				}
 			}
 		})
@@ -81,7 +82,7 @@ func TestHangs(t *testing.T) {
 	})
 }
 
-// TestNil checks that what is missing is told by its name.
+// TestNil checks that missing functions are reported by name.
 func TestNil(t *testing.T) {
 	t.Parallel()
 	d := account()

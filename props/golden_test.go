@@ -81,7 +81,7 @@ func TestReport(t *testing.T) {
 					text := normal(f.Text)
 					if f.Steps == 0 { // the counts of rejections differ
 						text = regexp.MustCompile(`\d+(%| histories| steps| tries)`).ReplaceAllString(text, "N$1")
-						text = regexp.MustCompile(`(probability of )\S+`).ReplaceAllString(text, "${1}N")
+						text = regexp.MustCompile(`(one of \d+ is )\S+`).ReplaceAllString(text, "${1}N")
 					}
 					golden(t, strings.ReplaceAll(name, " ", "_"), text+"\n")
 					if name == "a deposit after the end" {

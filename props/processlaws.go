@@ -332,7 +332,7 @@ func redelivery[E, S, C any](p decider.Process[E, S, C]) law[E, map[string]S, E]
 			}
 			for n := 1; n <= min(len(past), maxRedelivered); n++ {
 				if wrong := redeliver(p, r.After, past[len(past)-n:], sent[r.Instance]); wrong != "" {
-					return breachf(i, "after this event the last %d events of %q were redelivered: %s", n, r.Instance, wrong)
+					return breachf(i, "after this event, redelivering the last %d event(s) of %q: %s", n, r.Instance, wrong)
 				}
 			}
 			return nil

@@ -60,13 +60,54 @@ func messageID(id string) attribute.KeyValue { return semconv.MessagingMessageID
 func batchCount(n int) attribute.KeyValue { return semconv.MessagingBatchMessageCount(n) }
 
 // label is the attributes of a measurement, as what they are made of.
-type label struct{ name, a, b, c, errorType string }
+type label struct{ name, a, b, c string }
 
 // options is the attributes of a measurement, as what instruments take.
 type options struct {
 	record []metric.RecordOption
 	add    []metric.AddOption
-	stream *options // of a command: those of its stream type alone
+}
+
+// measured is the options for commands of one Go type on streams of one type. They are
+// found by the names of both alone, because a lookup by five costs as much as recording.
+type measured struct {
+	streamType, command string
+
+	handle, load, batch *start // of spans
+
+	stream   *options // those of the stream type alone
+	commands few      // by their outcomes, and the types of their errors
+	appends  few      // by their outcomes
+}
+
+// few is options of which there are only a few, by one or two names. It is read without a
+// lock.
+type few struct{ all atomic.Pointer[[]named] }
+
+type named struct {
+	a, b string
+	*options
+}
+
+// get returns the options with these names, which makes them if there are none.
+func (f *few) get(a, b string, makes func() *options) *options {
+	all := f.all.Load()
+	if all != nil {
+		for i := range *all {
+			if n := &(*all)[i]; n.a == a && n.b == b {
+				return n.options
+			}
+		}
+	}
+	o := makes()
+	next := []named{{a, b, o}}
+	if all != nil {
+		next = append(slices.Clip(*all), next...)
+	}
+	if len(next) <= mostKept {
+		f.all.CompareAndSwap(all, &next) // if another was faster, the next one keeps these
+	}
+	return o
 }
 
 // labels keeps options, which cost much more to make than to use.
@@ -134,21 +175,41 @@ func (t *Telemetry) byName(kind, name, about, what string) *options {
 	})
 }
 
-// byCommand returns the options for a command.
-func (t *Telemetry) byCommand(streamType, command, outcome, errorType string) *options {
-	key := label{name: keyCommandType, a: streamType, b: command, c: outcome, errorType: errorType}
-	return t.labels.get(key, func() *options {
-		attributes := []attribute.KeyValue{attribute.String(keyStreamType, streamType), attribute.String(keyOutcome, outcome)}
-		if command != "" {
-			attributes = append(attributes, attribute.String(keyCommandType, command))
+// measured returns the options for a command. Those of the last one are at hand, because an
+// observer is that of one runner in most programs.
+func (c commands) measured(streamType, command string) *measured {
+	m := c.last.Load()
+	if m != nil && m.streamType == streamType && m.command == command {
+		return m
+	}
+	m = c.t.commands.get([2]string{streamType, command}, func() *measured {
+		return &measured{
+			streamType: streamType, command: command, stream: c.t.byStream(streamType),
+			handle: c.t.newStart("handle", streamType, command), load: c.t.newStart("load", streamType, command),
+			batch: c.t.newStart("batch", streamType, command),
+		}
+	})
+	c.last.Store(m)
+	return m
+}
+
+// byCommand returns the options for a command that has ended.
+func (t *Telemetry) byCommand(m *measured, outcome, errorType string) *options {
+	return m.commands.get(outcome, errorType, func() *options {
+		attributes := []attribute.KeyValue{attribute.String(keyStreamType, m.streamType), attribute.String(keyOutcome, outcome)}
+		if m.command != "" {
+			attributes = append(attributes, attribute.String(keyCommandType, m.command))
 		}
 		if errorType != "" {
 			attributes = append(attributes, attribute.String(keyErrorType, errorType))
 		}
-		o := t.with(attributes...)
-		o.stream = t.byStream(streamType)
-		return o
+		return t.with(attributes...)
 	})
+}
+
+// byAppend returns the options for an append of a command.
+func (t *Telemetry) byAppend(m *measured, outcome string) *options {
+	return m.appends.get(outcome, "", func() *options { return t.byName(keyStreamType, m.streamType, keyOutcome, outcome) })
 }
 
 // start is the name of a span, and what it begins with.
@@ -157,24 +218,21 @@ type start struct {
 	options []trace.SpanStartOption
 }
 
-// starts keeps starts, by the name of a span, what it is about and a command.
-type starts struct {
-	copied[[3]string, *start]
+// newStart returns how a span of name begins, that is about a stream type and a command; one
+// that is empty is left out.
+func (t *Telemetry) newStart(name, streamType, command string) *start {
+	attributes := slices.Clone(t.tenant)
+	if streamType != "" {
+		attributes = append(attributes, attribute.String(keyStreamType, streamType))
+		name += " " + streamType
+	}
+	if command != "" {
+		attributes = append(attributes, attribute.String(keyCommandType, command))
+	}
+	return &start{name: name, options: []trace.SpanStartOption{trace.WithAttributes(attributes...)}}
 }
 
-// start returns how a span of name begins, that is about a stream type and, if it is not
-// empty, a command.
-func (t *Telemetry) start(name, streamType, command string) *start {
-	return t.starts.get([3]string{name, streamType, command}, func() *start {
-		attributes := slices.Clone(t.tenant)
-		spanName := name
-		if streamType != "" {
-			attributes = append(attributes, attribute.String(keyStreamType, streamType))
-			spanName += " " + streamType
-		}
-		if command != "" {
-			attributes = append(attributes, attribute.String(keyCommandType, command))
-		}
-		return &start{name: spanName, options: []trace.SpanStartOption{trace.WithAttributes(attributes...)}}
-	})
+// start returns how a span of the store begins, that is about a stream type.
+func (t *Telemetry) start(c call, streamType string) *start {
+	return t.starts[c].get(streamType, func() *start { return t.newStart(c.String(), streamType, "") })
 }

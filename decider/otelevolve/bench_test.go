@@ -2,7 +2,9 @@ package otelevolve_test
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -77,5 +79,62 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkCost is what telemetry adds to a command, in ns: blocks of 100 commands with and
+// without it take turns, so that a busy machine slows both. A median is reported.
+func BenchmarkCost(b *testing.B) {
+	metrics := &otelevolve.Config{
+		TracerProvider: tracenoop.NewTracerProvider(),
+		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
+	}
+	spans := func(s sdktrace.Sampler) *otelevolve.Config {
+		return &otelevolve.Config{
+			TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSampler(s)), MeterProvider: metricnoop.NewMeterProvider(),
+		}
+	}
+	for name, cents := range map[string]int64{"unchanged": 0, "appended": 1} {
+		for _, bench := range []struct {
+			name string
+			c    *otelevolve.Config
+		}{
+			{"metrics", metrics}, {"not sampled", spans(sdktrace.NeverSample())}, {"sampled", spans(sdktrace.AlwaysSample())},
+		} {
+			b.Run(name+"/"+bench.name, func(b *testing.B) {
+				bare, with := commandsOf(b, nil, cents), commandsOf(b, bench.c, cents)
+				var added []float64
+				for b.Loop() {
+					added = append(added, float64(-bare()+with())/100)
+				}
+				slices.Sort(added)
+				b.ReportMetric(added[len(added)/2], "ns/added")
+				b.ReportMetric(0, "ns/op") // of the blocks, which says nothing
+			})
+		}
+	}
+}
+
+// commandsOf returns a function that handles 100 commands, and says how long that took.
+func commandsOf(tb testing.TB, c *otelevolve.Config, cents int64) func() time.Duration {
+	tb.Helper()
+	st := memory.New()
+	run := newAccounts(st).WithCache(runner.Cache[account]{})
+	if c != nil {
+		tel := otelevolve.New(*c)
+		run = newAccounts(tel.Store(st)).WithCache(runner.Cache[account]{}).WithObserver(tel.Runner())
+	}
+	handle := func(cents int64) {
+		if _, err := run.Handle(tb.Context(), "a", deposit{cents}, runner.AnyCached()); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	handle(1)
+	return func() time.Duration {
+		began := time.Now()
+		for range 100 {
+			handle(cents)
+		}
+		return time.Since(began)
 	}
 }

@@ -3,6 +3,7 @@ package otelevolve
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -21,13 +22,16 @@ const mostLinks = 128
 // handle, load and batch.
 func (t *Telemetry) Runner() runner.Observer {
 	if t.tracer == nil {
-		return commands{t}
+		return commands{t, new(atomic.Pointer[measured])}
 	}
-	return tracedCommands{commands{t}}
+	return tracedCommands{commands{t, new(atomic.Pointer[measured])}}
 }
 
 // commands observes a runner.
-type commands struct{ t *Telemetry }
+type commands struct {
+	t    *Telemetry
+	last *atomic.Pointer[measured]
+}
 
 // tracedCommands also makes spans.
 type tracedCommands struct{ commands }
@@ -36,16 +40,16 @@ var _ runner.Beginner = tracedCommands{}
 
 // Begin begins a span.
 func (c tracedCommands) Begin(ctx context.Context, n runner.Notice) context.Context {
-	name := "handle"
+	is := c.measured(n.Stream.Type, n.Command)
+	start := is.handle
 	switch n.Kind { //nolint:exhaustive // the others do not begin
 	case runner.StreamLoaded:
-		if name = "load"; skips(ctx) {
+		if start = is.load; skips(ctx) {
 			return ctx
 		}
 	case runner.BatchHandled:
-		name = "batch"
+		start = is.batch
 	}
-	start := c.t.start(name, n.Stream.Type, n.Command)
 	options := start.options
 	if links, ok := ctx.Value(linksKey{}).([]trace.Link); ok && n.Kind == runner.BatchHandled {
 		options = append(slices.Clip(options), trace.WithLinks(links...))
@@ -70,32 +74,33 @@ func (c commands) Observe(ctx context.Context, n runner.Notice) {
 		defer t.trace(ctx, &n, outcome) // after the metrics, whose exemplars are of the span
 	}
 	if t.instruments != nil {
-		t.measure(ctx, &n, outcome)
+		c.measure(ctx, &n, outcome)
 	}
 }
 
 // measure records n.
-func (t *Telemetry) measure(ctx context.Context, n *runner.Notice, outcome string) {
-	m, of := t.instruments, n.Stream.Type
+func (c commands) measure(ctx context.Context, n *runner.Notice, outcome string) {
+	t, m, of := c.t, c.t.instruments, n.Stream.Type
 	switch n.Kind {
 	case runner.CommandHandled:
 		fault := ""
 		if outcome == failed {
 			fault = errorType(n.Err)
 		}
-		o := t.byCommand(of, n.Command, outcome, fault)
-		m.commandDuration.Record(ctx, n.Took.Seconds(), o.record...)
-		m.commandAttempts.Record(ctx, int64(n.Attempt), o.stream.record...)
+		is := c.measured(of, n.Command)
+		m.commandDuration.Record(ctx, n.Took.Seconds(), t.byCommand(is, outcome, fault).record...)
+		m.commandAttempts.Record(ctx, int64(n.Attempt), is.stream.record...)
 	case runner.StreamLoaded:
-		o := t.byStream(of).record
+		o := c.measured(of, n.Command).stream.record
 		m.loadDuration.Record(ctx, n.Took.Seconds(), o...)
 		m.loadEvents.Record(ctx, int64(n.Events), o...)
 	case runner.EventsAppended, runner.ConflictFound:
-		o := t.byName(keyStreamType, of, keyOutcome, outcome).record
+		is := c.measured(of, n.Command)
+		o := t.byAppend(is, outcome).record
 		m.appendDuration.Record(ctx, n.Took.Seconds(), o...)
 		m.appendEvents.Record(ctx, int64(n.Events), o...)
 		if n.Kind == runner.ConflictFound {
-			m.conflicts.Add(ctx, 1, t.byStream(of).add...)
+			m.conflicts.Add(ctx, 1, is.stream.add...)
 		}
 	case runner.SnapshotSaved, runner.SnapshotMissed:
 		result := "saved"
@@ -143,7 +148,7 @@ func (t *Telemetry) event(ctx context.Context, name string, attributes ...attrib
 
 // describe sets the attributes and the status of a span that ends.
 func (t *Telemetry) describe(span trace.Span, n *runner.Notice, outcome string) {
-	attributes := make([]attribute.KeyValue, 0, 8)
+	attributes := make([]attribute.KeyValue, 0, 4) // one has 64 bytes
 	attributes = append(attributes, attribute.Int(keyEvents, n.Events), number(keyVersion, n.Version))
 	if t.streamIDs {
 		attributes = append(attributes, attribute.String(keyStreamID, n.Stream.ID))

@@ -13,13 +13,16 @@ import (
 )
 
 // call is a call of a store that has a span.
-type call string
+type call uint8
 
 const (
-	appending  call = "append"
-	reading    call = "read"
-	readingAll call = "read_all"
+	appending call = iota
+	reading
+	readingAll
 )
+
+// String returns the name of the span.
+func (c call) String() string { return [...]string{"append", "read", "read_all"}[c] }
 
 // Store returns st with a span for each append, read and page of the log. It has exactly the
 // capabilities of st, but not its transactions: give st itself to what needs them, as the
@@ -59,7 +62,7 @@ func (t *Telemetry) within(ctx context.Context, c call, s store.Stream, do func(
 		_, _ = do(ctx)
 		return
 	}
-	start := t.start(string(c), s.Type, "")
+	start := t.start(c, s.Type)
 	ctx = t.begin(ctx, c, start.name, start.options...)
 	span := spanOf(ctx, c)
 	if span == nil {
@@ -96,7 +99,7 @@ type result struct {
 }
 
 func (r *result) attributes() []attribute.KeyValue {
-	attributes := append(make([]attribute.KeyValue, 0, 6), attribute.Int(keyEvents, r.events))
+	attributes := append(make([]attribute.KeyValue, 0, 5), attribute.Int(keyEvents, r.events))
 	if r.version > 0 {
 		attributes = append(attributes, number(keyVersion, r.version))
 	}

@@ -59,10 +59,11 @@ type Telemetry struct {
 	now         func() time.Time
 	watched     *watched
 
-	tenant  []attribute.KeyValue  // of everything; none or one
-	tenants map[string]*Telemetry // by id; "": of all others
-	labels  labels
-	starts  starts
+	tenant   []attribute.KeyValue  // of everything; none or one
+	tenants  map[string]*Telemetry // by id; "": of all others
+	labels   labels
+	commands copied[[2]string, *measured] // by stream type and command
+	starts   [3]copied[string, *start]    // by call and stream type
 }
 
 // New returns a Telemetry as c says. Metrics that cannot be made are left out, and the
@@ -129,10 +130,20 @@ func (t *Telemetry) of(id string) *Telemetry {
 // activeKey is where a context has the span that we began last.
 type activeKey struct{}
 
-// active is a span that we began.
+// active is a span that we began, and the context that has it.
 type active struct {
+	context.Context //nolint:containedctx // it is a context, in one allocation
+
 	about any        // what it is about: a runner.Kind, or one of the kinds below
 	span  trace.Span // nil: it could not be made
+}
+
+// Value returns a itself for activeKey.
+func (a *active) Value(key any) any {
+	if key == (activeKey{}) {
+		return a
+	}
+	return a.Context.Value(key)
 }
 
 // activeOf returns the span that we began last, nil if there is none.
@@ -147,11 +158,11 @@ func (t *Telemetry) begin(ctx context.Context, about any, name string, options .
 	defer func() {
 		if v := recover(); v != nil {
 			otel.Handle(fmt.Errorf("otelevolve: begin the span %q: panic: %v", name, v))
-			began = context.WithValue(ctx, activeKey{}, &active{about: about})
+			began = &active{ctx, about, nil}
 		}
 	}()
 	spanned, span := t.tracer.Start(ctx, name, options...)
-	return context.WithValue(spanned, activeKey{}, &active{about: about, span: span})
+	return &active{spanned, about, span}
 }
 
 // skips reports whether the span that we began last is not recorded: then those below it

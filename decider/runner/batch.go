@@ -50,9 +50,10 @@ func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], j
 		return
 	}
 	began := g.r.clock()
+	f.start = began
 	ctx = g.r.begin(ctx, &f, BatchHandled)
 	n := f.notice(BatchHandled, 0, 0, errPanicked)
-	defer func() { g.r.notify(ctx, n, began) }()
+	defer func() { g.r.notify(ctx, &n, began) }()
 	n.Events, n.Err = g.handle(ctx, q, &f, jobs)
 	n.Version, n.Attempt = f.at.Version, f.attempt
 }

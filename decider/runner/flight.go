@@ -29,6 +29,10 @@ type flight[S any] struct {
 	found  string // the fingerprint that it has
 	doubt  bool   // its events may be recorded by an append that was not answered
 
+	start    time.Time // of the call, if there is an observer
+	answered time.Time // when the store answered the last append, if the observer is told of it
+	ended    time.Time // the same, if nothing that takes time came after it; a look at the clock costs as much as the cache
+
 	decided bool   // the command was decided at least once
 	base    uint64 // the version it was last decided on
 }
@@ -67,7 +71,7 @@ func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) er
 	if r.observer != nil {
 		n := f.notice(CommandRetried, f.at.Version, 0, err)
 		n.Took = wait
-		r.notify(ctx, n, time.Time{})
+		r.notify(ctx, &n, time.Time{})
 	}
 	if !pause(ctx, wait) {
 		return ended(ctx, err)
@@ -139,7 +143,7 @@ func (r *Runner[C, S, E]) send(
 	if r.observer == nil {
 		return r.append(ctx, f.stream, base, encoded, claims)
 	}
-	began := r.clock()
+	began := f.start.Add(r.since(f.start)) // less than another look at the clock
 	appended, err := r.append(ctx, f.stream, base, encoded, claims)
 	kind := EventsAppended
 	if errors.Is(err, store.ErrConflict) {
@@ -147,7 +151,8 @@ func (r *Runner[C, S, E]) send(
 	}
 	n := f.notice(kind, appended.Version, len(encoded), err)
 	n.Replayed = appended.Replayed
-	r.notify(ctx, n, began)
+	r.notify(ctx, &n, began)
+	f.answered = began.Add(n.Took)
 	return appended, err
 }
 

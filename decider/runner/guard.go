@@ -57,18 +57,18 @@ func (r *Runner[C, S, E]) begin(ctx context.Context, f *flight[S], kind Kind) co
 
 // notify tells the observer n, if there is one, and how long it took if it began at
 // began. An observer that panics is told of that; one that panics again, slog's default.
-func (r *Runner[C, S, E]) notify(ctx context.Context, n Notice, began time.Time) {
+func (r *Runner[C, S, E]) notify(ctx context.Context, n *Notice, began time.Time) {
 	if r.observer == nil {
 		return
 	}
 	err := guarded("Observer.Observe", func() {
 		if !began.IsZero() {
-			n.Took = r.clock().Sub(began)
+			n.Took = r.since(began)
 		}
-		r.observer.Observe(ctx, n)
+		r.observer.Observe(ctx, *n)
 	})
 	if err != nil {
-		r.failed(ctx, n, err)
+		r.failed(ctx, *n, err)
 	}
 }
 

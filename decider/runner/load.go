@@ -92,7 +92,7 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 	if r.observer != nil {
 		n := f.notice(StreamLoaded, f.at.Version, int(f.at.Version-start), err) //nolint:gosec // fits
 		n.Origin = f.began
-		r.notify(ctx, n, seen)
+		r.notify(ctx, &n, seen)
 	}
 	return err
 }

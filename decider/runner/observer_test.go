@@ -35,6 +35,14 @@ func (n *notices) of(kind runner.Kind) []runner.Notice {
 	return slices.DeleteFunc(slices.Clone(n.all), func(n runner.Notice) bool { return n.Kind != kind })
 }
 
+// slowSnapshots takes 7 ms to save one.
+type slowSnapshots struct{ store.Snapshots }
+
+func (s slowSnapshots) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
+	time.Sleep(7 * time.Millisecond)
+	return s.Snapshots.SaveSnapshot(ctx, snap)
+}
+
 func TestObserver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -46,7 +54,7 @@ func TestObserver(t *testing.T) {
 			return slow(ctx, n, do)
 		}
 		r := newAccounts(st).WithObserver(seen).WithRetry(runner.Retry{Jitter: func(d time.Duration) time.Duration { return d }})
-		r = r.WithSnapshots(snapshots{Store: memory.New(), Schema: "1", Every: 1})
+		r = r.WithSnapshots(snapshots{Store: slowSnapshots{memory.New()}, Schema: "1", Every: 1})
 		must(t, r, "a", withdraw{0, 2})
 		if _, err := r.Handle(t.Context(), "a", open{"bob"}); err == nil {
 			t.Error("open an open account succeeded")
@@ -62,8 +70,8 @@ func TestObserver(t *testing.T) {
 			{Kind: runner.CommandRetried, Version: 2, Attempt: 3, Took: 2 * ms, Err: store.ErrConflict},
 			{Kind: runner.StreamLoaded, Version: 3, Events: 1, Attempt: 3},
 			{Kind: runner.EventsAppended, Version: 5, Events: 2, Attempt: 3, Took: 1000 * ms},
-			{Kind: runner.SnapshotSaved, Version: 5, Attempt: 3},
-			{Kind: runner.CommandHandled, Version: 5, Events: 2, Attempt: 3, Took: 3002 * ms},
+			{Kind: runner.SnapshotSaved, Version: 5, Attempt: 3, Took: 7 * ms},
+			{Kind: runner.CommandHandled, Version: 5, Events: 2, Attempt: 3, Took: 3009 * ms},
 			{Kind: runner.StreamLoaded, Version: 5, Attempt: 1, Origin: runner.FromSnapshot},
 			{Kind: runner.CommandHandled, Attempt: 1, Err: errOpen},
 		}

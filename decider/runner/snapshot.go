@@ -106,7 +106,8 @@ func (r *Runner[C, S, E]) restore(ctx context.Context, f *flight[S]) {
 	}
 	if err != nil {
 		err = fmt.Errorf("load snapshot of %s: %w", f.stream, err)
-		r.notify(ctx, f.notice(SnapshotMissed, snap.Version, 0, err), time.Time{})
+		n := f.notice(SnapshotMissed, snap.Version, 0, err)
+		r.notify(ctx, &n, time.Time{})
 		return
 	}
 	f.at, f.from, f.began = Loaded[S]{State: state, Version: snap.Version}, snap.Version, FromSnapshot
@@ -156,5 +157,6 @@ func (r *Runner[C, S, E]) save(ctx context.Context, f *flight[S], p *savepoint, 
 	if err != nil {
 		err = fmt.Errorf("save snapshot of %s: %w", f.stream, err)
 	}
-	r.notify(ctx, f.notice(SnapshotSaved, version, 0, err), began)
+	n := f.notice(SnapshotSaved, version, 0, err)
+	r.notify(ctx, &n, began)
 }

@@ -16,7 +16,8 @@ func (s *Store) Append(
 	return s.AppendClaiming(ctx, stream, expected, events, nil)
 }
 
-// appending returns an append of these events, encoded, or an error if they are invalid.
+// appending returns an append of these events, encoded, or an error if they are
+// invalid.
 func (s *Store) appending(
 	stream store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (*appending, error) {
@@ -46,7 +47,7 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	const year0, year10000 = -62167219200, 253402300800 // seconds since 1970
 	for i := range events {
 		if events[i].Value != nil {
-			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be kept in a file")
+			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be stored in a file")
 		}
 		if at := events[i].Time.Unix(); at < year0 || at >= year10000 {
 			return invalid(fmt.Sprintf("events[%d].time", i), "is not in the years 0 to 9999")
@@ -68,8 +69,8 @@ type appending struct {
 
 func (a *appending) count() int { return len(a.events) + len(a.claims) }
 
-// do makes the append, or sets refused, or finds that it was made before. It does not look
-// for the ids of its events first, because the INSERT of an id that is taken fails.
+// do makes the append, or sets refused, or finds that it was made before. It does not
+// look up the ids of its events first, because inserting a duplicate id fails.
 func (a *appending) do(w *writer) error {
 	t, err := w.tenant(a.tenant, false)
 	if err != nil {
@@ -77,7 +78,7 @@ func (a *appending) do(w *writer) error {
 	}
 	key := streamKey{t.id, a.stream}
 	if _, known := w.streams[key]; !known && a.expected == store.NoStream && len(a.claims) == 0 {
-		// The stream most likely does not exist, so it is not looked for either.
+		// The stream most likely does not exist, so do does not look it up either.
 		if done, err := a.record(w, streamHead{}); err != nil || done {
 			return err
 		}
@@ -104,7 +105,7 @@ func (a *appending) do(w *writer) error {
 	}
 	taken, err := a.taken(w, t.id)
 	if err == nil && !taken {
-		err = fmt.Errorf("an id of the append to %s is taken, and cannot be found", a.stream)
+		err = fmt.Errorf("an id of the append to %s is taken, but no event has it", a.stream)
 	}
 	return err
 }
@@ -150,8 +151,8 @@ func (a *appending) record(w *writer, head streamHead) (bool, error) {
 	return true, a.claim(w, t.id, head.id)
 }
 
-// undo removes what record has inserted: the events before position, and the stream if begun
-// is set. What other appends of the group have inserted stays.
+// undo removes what record has inserted: the events before position, and the stream if
+// begun is set. It keeps what other appends of the group have inserted.
 func (a *appending) undo(w *writer, t *tenantHead, begun bool, stream int64, position uint64) error {
 	if position > t.head+1 {
 		err := w.exec("DELETE FROM event WHERE seq > ? AND seq < ?", number(seq(t.id, t.head)), number(seq(t.id, position)))
@@ -166,8 +167,8 @@ func (a *appending) undo(w *writer, t *tenantHead, begun bool, stream int64, pos
 	return w.exec("DELETE FROM stream WHERE id = ?", number(stream))
 }
 
-// taken reports whether an id of a is taken. If so, it sets the outcome: the append was
-// made before, or it is refused with a *store.DuplicateError.
+// taken reports whether an id of a is already recorded. If so, it sets the outcome: the
+// append was made before, or it is refused with a *store.DuplicateError.
 func (a *appending) taken(w *writer, tenant int64) (bool, error) {
 	if tenant == 0 {
 		return false, nil
@@ -184,7 +185,7 @@ func (a *appending) taken(w *writer, tenant int64) (bool, error) {
 	return false, nil
 }
 
-// found is an event that is recorded.
+// found is a recorded event.
 type found struct {
 	in                store.Stream
 	version, position uint64
@@ -209,8 +210,8 @@ func (w *writer) find(tenant int64, id string) (*found, error) {
 const findEvent = `SELECT s.type, s.name, e.version, e.seq, k.type, k.schema, k.content_type, e.data
 FROM event e CROSS JOIN stream s ON s.id = e.stream CROSS JOIN kind k ON k.id = e.kind WHERE e.tenant = ? AND e.id = ?`
 
-// replay sets the outcome of a. First is the event that has the first of its ids that is
-// taken.
+// replay sets the outcome of a. First is the event that has the first already recorded
+// id of a.
 func (a *appending) replay(w *writer, tenant int64, first *found) error {
 	last := first
 	for i := range a.events {

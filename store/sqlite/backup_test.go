@@ -11,8 +11,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// TestBackup does what docs/production.md says: it copies a store that is in use,
-// restores the copy, and finds out that the log is behind what a consumer has seen.
+// TestBackup follows docs/production.md: it copies a store that is in use, restores the
+// copy, and detects that the log is behind what a consumer has seen.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	ctx, s := t.Context(), store.Stream{Type: "A", ID: "1"}
@@ -49,7 +49,7 @@ func TestBackup(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Fatalf("Append beside a backup = %v", err)
+		t.Fatalf("Append during a backup = %v", err)
 	}
 	if _, err := st.Append(ctx, s, store.Any, batch(2)); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestBackup(t *testing.T) {
 	}
 	again := open(t, restored)
 	if _, err := store.Resume(ctx, again, checkpoint); !errors.Is(err, store.ErrLogDiverged) {
-		t.Errorf("Resume of a consumer that has seen more = %v, want ErrLogDiverged", err)
+		t.Errorf("Resume of a consumer that has read further = %v, want ErrLogDiverged", err)
 	}
 	if got, err := again.Append(ctx, s, store.Exactly(was), batch(1)); err != nil || got.Position != was+1 {
 		t.Errorf("Append to the backup = %+v, %v, want position %d", got, err, was+1)

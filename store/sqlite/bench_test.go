@@ -17,15 +17,16 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// hand is a file of the store that is written without it: the same rows in the same
-// tables, by database/sql.
+// hand writes a file of the store without the store: the same rows in the same tables,
+// with database/sql.
 type hand struct {
 	insert, begin *sql.Stmt
 	position      int64
 	versions      map[int64]int64 // by stream
 }
 
-// append appends an event to a stream if the version is still the one that it was.
+// append appends an event to a stream if the stream is still at the version that it
+// was.
 func (h *hand) append(ctx context.Context, b *testing.B, stream int64) {
 	b.Helper()
 	e := batch(1)[0]
@@ -63,8 +64,8 @@ func (h *hand) open(ctx context.Context, b *testing.B, conn *sql.Conn, stream in
 const insertByHand = `INSERT INTO event (seq, tenant, stream, version, id, kind, time, recorded_at, meta, data)
 SELECT ?, 1, ?, ?, ?, 1, 0, 0, '', ? WHERE (SELECT coalesce(max(version), 0) FROM event WHERE stream = ?) = ?`
 
-// byHand returns the file at path, with tenant 1 and stream 1, on the driver and
-// the pragmas of the store.
+// byHand returns the file at path, with tenant 1 and stream 1, using the driver and the
+// pragmas of the store.
 func byHand(b *testing.B, path, synchronous string) (*hand, *sql.Conn) {
 	b.Helper()
 	if err := open(b, path).Close(); err != nil {
@@ -101,8 +102,8 @@ func byHand(b *testing.B, path, synchronous string) (*hand, *sql.Conn) {
 	}, conn
 }
 
-// sideBySide lets the store and what is done by hand take turns, so that what else the
-// machine does falls on both. It reports the median of each, and their ratio.
+// sideBySide alternates between the store and hand-written SQL, so that other load on
+// the machine affects both. It reports the median of each, and their ratio.
 func sideBySide(b *testing.B, ofStore, byHand func()) {
 	b.Helper()
 	var took [2][]time.Duration
@@ -120,11 +121,11 @@ func sideBySide(b *testing.B, ofStore, byHand func()) {
 		b.ReportMetric(medians[i], name)
 	}
 	b.ReportMetric(medians[0]/medians[1], "times-by-hand")
-	b.ReportMetric(0, "ns/op") // of both together
+	b.ReportMetric(0, "ns/op") // this would be the sum of both
 }
 
-// BenchmarkAppend appends to one stream, to a new one each time, and with 32 writers to
-// one each. With normal sync, what the disk does is not in it.
+// BenchmarkAppend appends to one stream, to a new stream each time, and with 32 writers
+// to one stream each. With normal sync, it does not measure the disk.
 func BenchmarkAppend(b *testing.B) {
 	ctx, s := context.Background(), store.Stream{Type: "Account", ID: "acc-1"}
 	for synchronous, options := range map[string][]sqlite.Option{"FULL": nil, "NORMAL": {sqlite.WithNormalSync()}} {
@@ -195,7 +196,7 @@ func BenchmarkCommand(b *testing.B) {
 	})
 }
 
-// BenchmarkRead reads a stream, and the log, of EVOLVE_SCAN_EVENTS events, 10,000 if
+// BenchmarkRead reads a stream, and the log, of EVOLVE_SCAN_EVENTS events, or 10,000 if
 // it is not set.
 func BenchmarkRead(b *testing.B) {
 	n := 10_000
@@ -245,8 +246,8 @@ func BenchmarkRead(b *testing.B) {
 	run("log/by hand", func() (int, error) { return log(1), nil })
 }
 
-// readsByHand returns what reads the events in the file at path in one query, those
-// where what is from a number on.
+// readsByHand returns a function that reads events of the file at path in one query.
+// The parameter of where is the number to begin at.
 func readsByHand(b *testing.B, path, where string) func(from int64) int {
 	b.Helper()
 	db, err := sql.Open("sqlite", path)

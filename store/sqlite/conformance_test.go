@@ -17,7 +17,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// open opens the store at path, to be closed at the end.
+// open opens the store at path, and closes it when the test ends.
 func open(tb testing.TB, path string, options ...sqlite.Option) *sqlite.Store {
 	tb.Helper()
 	st, err := sqlite.Open(path, options...)

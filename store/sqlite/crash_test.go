@@ -18,13 +18,13 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// childEnv is set to the file that the child process appends to, updatesEnv if it is to
-// make updates instead, and upgradesEnv if it is to open the file and no more.
+// childEnv is the file that the child process appends to. If updatesEnv is set, the
+// child makes updates instead. If upgradesEnv is set, it only opens the file.
 const (
 	childEnv    = "EVOLVE_SQLITE_CHILD"
 	updatesEnv  = "EVOLVE_SQLITE_UPDATES"
 	upgradesEnv = "EVOLVE_SQLITE_UPGRADES"
-	locksEnv    = "EVOLVE_SQLITE_LOCKS" // to say whether the file can be written
+	locksEnv    = "EVOLVE_SQLITE_LOCKS" // the child reports whether it can write the file
 )
 
 func TestMain(m *testing.M) {
@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 
 const childWriters, childBatch = 8, 3
 
-// appendForever is the child: it writes a line for each append that succeeded,
-// until it is killed.
+// appendForever is the child: it prints a line for each append that succeeded, until it
+// is killed.
 func appendForever(path string) {
 	st, err := sqlite.Open(path)
 	if err != nil {
@@ -84,8 +84,8 @@ func batch(n int) []store.Event {
 	return events
 }
 
-// child starts a process that appends to path, with more variables. Its lines come
-// from the channel, which is closed when it has ended.
+// child starts a process that appends to path, with additional environment variables.
+// The channel yields its lines, and is closed when the process has ended.
 func child(t *testing.T, path string, more ...string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -102,7 +102,7 @@ func child(t *testing.T, path string, more ...string) (*exec.Cmd, <-chan string)
 		defer close(lines)
 		for r := bufio.NewReader(out); ; {
 			line, err := r.ReadString('\n')
-			if err != nil { // a line that is cut off is no acknowledgement
+			if err != nil { // an incomplete line is not an acknowledgement
 				return
 			}
 			lines <- strings.TrimSpace(line)
@@ -118,20 +118,19 @@ func TestCrash(t *testing.T) {
 	var saved store.Checkpoint
 	for range crashes() {
 		cmd, lines := child(t, path)
-		collect(t, acked, <-lines) // it works
+		collect(t, acked, <-lines) // the child works
 		time.AfterFunc(rand.N(300*time.Millisecond), func() { _ = cmd.Process.Kill() })
 		for line := range lines {
 			collect(t, acked, line)
 		}
-		_ = cmd.Wait() // it was killed
+		_ = cmd.Wait() // the child was killed
 		checkFile(t, path, acked)
 		saved = follow(t, path, saved)
 	}
-	t.Logf("%d acknowledged appends over %d crashes", len(acked), crashes())
+	t.Logf("%d acknowledged appends in %d crashes", len(acked), crashes())
 }
 
-// crashes is how often the processes of a test are killed, more often where much is
-// checked.
+// crashes returns how often a test kills its process. Thorough runs kill it more often.
 func crashes() int {
 	if checks, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && checks >= 1000 {
 		return 50
@@ -139,8 +138,8 @@ func crashes() int {
 	return 5
 }
 
-// follow is a consumer that begins after the last event it knows of before the crash,
-// and returns the last event now: none is missing, and none comes twice.
+// follow is a consumer that resumes after the last event it knew before the crash, and
+// returns the last event now. No event may be missing or come twice.
 func follow(t *testing.T, path string, saved store.Checkpoint) store.Checkpoint {
 	t.Helper()
 	st, ctx := open(t, path), context.Background()
@@ -169,18 +168,18 @@ func follow(t *testing.T, path string, saved store.Checkpoint) store.Checkpoint 
 	return saved
 }
 
-// collect takes a line of a child into acked.
+// collect adds a line of a child to acked.
 func collect(t *testing.T, acked map[string]string, line string) {
 	t.Helper()
 	parts := strings.Fields(line)
 	if len(parts) != 4 || parts[0] != "ok" {
-		t.Fatalf("the child says %q", line)
+		t.Fatalf("the child prints %q", line)
 	}
 	acked[parts[3]] = parts[1] + " " + parts[2]
 }
 
-// checkFile checks that every acknowledged append is in the file once and whole,
-// that there is no half of another, and that no number is left out.
+// checkFile checks that the file has every acknowledged append once and completely, no
+// part of any other append, and no gap.
 func checkFile(t *testing.T, path string, acked map[string]string) {
 	t.Helper()
 	st := open(t, path)
@@ -211,7 +210,7 @@ func checkFile(t *testing.T, path string, acked map[string]string) {
 	}
 	for id, want := range acked {
 		if ids[id] != want {
-			t.Fatalf("the append of %s was acknowledged as %q, and is %q", id, want, ids[id])
+			t.Fatalf("the append of %s was acknowledged as %q, but is %q", id, want, ids[id])
 		}
 	}
 	for id, version := range versions {
@@ -261,7 +260,7 @@ func TestTwoProcesses(t *testing.T) {
 		events := batch(childBatch)
 		got, err := st.Append(ctx, own, store.Any, events)
 		if err != nil {
-			t.Fatalf("Append beside another process: %v", err)
+			t.Fatalf("Append next to another process: %v", err)
 		}
 		acked[events[0].ID] = fmt.Sprintf("%s %d", own.ID, got.Version)
 		if theirs > 100 && got.Version > 5*childBatch {
@@ -274,11 +273,11 @@ func TestTwoProcesses(t *testing.T) {
 	for line := range lines {
 		collect(t, acked, line)
 	}
-	_ = cmd.Wait() // it was killed
+	_ = cmd.Wait() // the child was killed
 	checkFile(t, path, acked)
 }
 
-// tryLock says whether another process has the lock for writing.
+// tryLock prints whether another process holds the write lock.
 func tryLock(path string) {
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(0)")
 	if err == nil {

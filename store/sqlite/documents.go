@@ -8,7 +8,8 @@ import (
 
 const (
 	loadDocument = `SELECT data FROM document WHERE tenant = ? AND kind = ? AND id = ?`
-	// An empty bound is none, as no id is empty. Ids are compared by their bytes.
+	// An empty bound means no bound, because no id is empty. Ids are compared byte by
+	// byte.
 	scanDocuments = `SELECT id, data FROM document WHERE tenant = ? AND kind = ? AND id >= ? ORDER BY id LIMIT ? + 0`
 	scanBounded   = `SELECT id, data FROM document WHERE tenant = ? AND kind = ? AND id >= ? AND id < ? ORDER BY id LIMIT ? + 0`
 	saveDocument  = `INSERT INTO document (tenant, kind, id, data) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`

@@ -15,7 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// documentIDs are ids that a careless comparison takes for another, or puts elsewhere.
+// documentIDs returns ids that a careless comparison mistakes for others, or sorts
+// wrongly.
 func documentIDs() []string {
 	return []string{"0", "00", "1", "10", "9", "a", "A", "aa", "ab", "b", "é", "e\u0301", "z", "\U0001F600", "\uffff", " a", "a "}
 }
@@ -81,7 +82,7 @@ func TestDocuments(t *testing.T) {
 	})
 }
 
-// wantDocuments fails unless load and scan answer as model does.
+// wantDocuments fails unless load and scan return the same as model.
 func wantDocuments(t *rapid.T, model map[string]string, bounds *rapid.Generator[string],
 	load func([]string) ([]store.Document, error), scan func(from, to string, limit int) ([]store.Document, error),
 ) {
@@ -115,13 +116,13 @@ func wantDocuments(t *rapid.T, model map[string]string, bounds *rapid.Generator[
 	}
 }
 
-// TestUpdateStatements: statements of a caller are prepared once, whatever happens
-// between their executions.
+// TestUpdateStatements checks that the statements of a caller are prepared once,
+// whatever happens between their executions.
 func TestUpdateStatements(t *testing.T) {
 	t.Parallel()
 	ctx, st := context.Background(), counting(t)
 	err := st.Update(ctx, func(tx *sqlite.Tx) error {
-		for i := range 1000 { // more texts than are kept
+		for i := range 1000 { // more statements than are kept
 			if _, err := tx.Exec(fmt.Sprintf("INSERT INTO bank_number VALUES (?, %d)", i), "a"); err != nil {
 				return err
 			}

@@ -1,9 +1,9 @@
 package sqlite
 
 // This file is the binding to SQLite: the functions of its C API, as translated to Go
-// by modernc.org/sqlite/lib, without database/sql between. It has all that is unsafe in
-// this package. What C works with is a uintptr to memory that Go does not know; what
-// goes out of this file is a copy.
+// by modernc.org/sqlite/lib, without database/sql in between. All unsafe code of this
+// package is here. A uintptr is an address in memory that Go does not manage. This file
+// only returns copies of such memory.
 
 import (
 	"errors"
@@ -13,31 +13,31 @@ import (
 	"unsafe"
 
 	"modernc.org/libc"
-	_ "modernc.org/sqlite" // sets up the engine where a platform needs it, and is the driver of applications
+	_ "modernc.org/sqlite" // sets up the engine where a platform needs it, and is the driver for applications
 	lib "modernc.org/sqlite/lib"
 )
 
-// SQLError is an error of SQLite, such as that of a statement in an [Store.Update].
+// SQLError is an error from SQLite, such as a failed statement in an [Store.Update].
 type SQLError struct {
 	Code int    // the extended result code, such as 2067 for SQLITE_CONSTRAINT_UNIQUE
-	Text string // what SQLite says of it
+	Text string // SQLite's message
 }
 
-// Error returns what SQLite says, and the code.
+// Error returns SQLite's message and the code.
 func (e *SQLError) Error() string { return e.Text + " (" + strconv.Itoa(e.Code) + ")" }
 
-// conn is a connection. It is used by one goroutine at a time.
+// conn is a connection. Only one goroutine may use it at a time.
 type conn struct {
 	tls   *libc.TLS
 	db    uintptr
-	out   uintptr // two words, where functions put their results
+	out   uintptr // two words for the results of functions
 	stmts map[string]*stmt
 }
 
-// word is how many bytes a pointer has.
+// word is the size of a pointer in bytes.
 const word = unsafe.Sizeof(uintptr(0))
 
-// openConn opens the file at path, which is no URI, or is one if flags say so.
+// openConn opens the file at path. The path is a URI only if flags say so.
 func openConn(path string, flags int32) (*conn, error) {
 	c := &conn{tls: libc.NewTLS(), stmts: make(map[string]*stmt)}
 	c.out = lib.Xsqlite3_malloc64(c.tls, lib.Tsqlite3_uint64(2*word))
@@ -46,20 +46,20 @@ func openConn(path string, flags int32) (*conn, error) {
 		return nil, errors.Join(errNoMemory, c.close())
 	}
 	defer lib.Xsqlite3_free(c.tls, name)
-	// NOMUTEX, as there is one goroutine; EXRESCODE, for codes that say more.
+	// NOMUTEX, because only one goroutine uses it; EXRESCODE, for more precise codes.
 	rc := lib.Xsqlite3_open_v2(c.tls, name, c.out, flags|lib.SQLITE_OPEN_NOMUTEX|lib.SQLITE_OPEN_EXRESCODE, 0)
-	c.db = load(c.out) // which is there to be closed even after an error
+	c.db = load(c.out) // set even after an error, and must then be closed
 	if rc != lib.SQLITE_OK {
 		return nil, errors.Join(c.fail(rc), c.close())
 	}
-	// "x" is a name and never a text, so that a misspelt name is an error.
+	// "x" is always a name and never a string, so that a misspelled name is an error.
 	c.configure(lib.SQLITE_DBCONFIG_DQS_DML, false)
 	c.configure(lib.SQLITE_DBCONFIG_DQS_DDL, false)
 	return c, nil
 }
 
-// checkpointOnClose says whether the connection, when it is closed as the last one of
-// the file, puts what is in the log into the file and deletes the log.
+// checkpointOnClose sets whether the connection, if it is the last one of the file when
+// it is closed, copies the log into the file and deletes the log.
 func (c *conn) checkpointOnClose(on bool) { c.configure(lib.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on) }
 
 func (c *conn) configure(setting int32, on bool) {
@@ -74,8 +74,8 @@ func (c *conn) configure(setting int32, on bool) {
 
 var errNoMemory = errors.New("out of memory")
 
-// close closes the connection. All statements but those of prepare that keep made must
-// be finalized before.
+// close closes the connection. All statements must be finalized before, except those
+// that prepare keeps, which close finalizes.
 func (c *conn) close() error {
 	for _, s := range c.stmts {
 		s.finalize()
@@ -84,7 +84,7 @@ func (c *conn) close() error {
 	var err error
 	if c.db != 0 {
 		if rc := lib.Xsqlite3_close(c.tls, c.db); rc != lib.SQLITE_OK {
-			return c.fail(rc) // and leaves it open, rather than have its memory used
+			return c.fail(rc) // the connection stays open, because a statement still uses its memory
 		}
 		c.db = 0
 	}
@@ -94,7 +94,7 @@ func (c *conn) close() error {
 	return err
 }
 
-// fail returns the error that rc is, with what the connection says of it.
+// fail returns the error for rc, with the connection's message.
 func (c *conn) fail(rc int32) error {
 	message := lib.Xsqlite3_errstr(c.tls, rc)
 	if c.db != 0 && lib.Xsqlite3_extended_errcode(c.tls, c.db) == rc {
@@ -103,7 +103,7 @@ func (c *conn) fail(rc int32) error {
 	return &SQLError{Code: int(rc), Text: libc.GoString(message)}
 }
 
-// text returns s as a C string that must be freed, 0 if there is no memory.
+// text returns s as a C string that the caller must free, or 0 if there is no memory.
 func (c *conn) text(s string) uintptr {
 	p := lib.Xsqlite3_malloc64(c.tls, lib.Tsqlite3_uint64(len(s)+1))
 	if p != 0 {
@@ -116,14 +116,14 @@ func (c *conn) text(s string) uintptr {
 // autocommit reports whether no transaction is open.
 func (c *conn) autocommit() bool { return lib.Xsqlite3_get_autocommit(c.tls, c.db) != 0 }
 
-// changed returns the id of the last row that was inserted, and how many rows the last
-// statement has changed.
+// changed returns the id of the last inserted row, and the number of rows that the last
+// statement changed.
 func (c *conn) changed() (last, rows int64) {
 	return lib.Xsqlite3_last_insert_rowid(c.tls, c.db), lib.Xsqlite3_changes64(c.tls, c.db)
 }
 
-// version returns a number that is another one when another connection has committed,
-// as the transaction that is open sees it.
+// version returns a number that changes when another connection commits, as the open
+// transaction sees it.
 func (c *conn) version() (uint32, error) {
 	if rc := lib.Xsqlite3_file_control(c.tls, c.db, 0, lib.SQLITE_FCNTL_DATA_VERSION, c.out); rc != lib.SQLITE_OK {
 		return 0, c.fail(rc)
@@ -131,9 +131,9 @@ func (c *conn) version() (uint32, error) {
 	return *(*uint32)(pointer(c.out)), nil
 }
 
-// readFile reads bytes of the file itself, not of the log, into to, and returns false if
-// there are fewer. It goes through the connection, because a file that
-// is opened and closed by anybody else in the process loses its locks.
+// readFile reads bytes of the file itself, not of the log, into to. It returns false if
+// there are fewer bytes. It uses the connection, because a file loses its locks if
+// anything else in the process opens and closes it.
 func (c *conn) readFile(to []byte, offset int64) (bool, error) {
 	if rc := lib.Xsqlite3_file_control(c.tls, c.db, 0, lib.SQLITE_FCNTL_FILE_POINTER, c.out); rc != lib.SQLITE_OK {
 		return false, c.fail(rc)
@@ -158,7 +158,7 @@ func (c *conn) readFile(to []byte, offset int64) (bool, error) {
 	}
 }
 
-// prepare prepares the first statement of query and returns the rest of it. The
+// prepare prepares the first statement of query and returns the rest of query. The
 // statement is nil if there is only white space or comments.
 func (c *conn) prepare(query string) (s *stmt, rest string, err error) {
 	if len(query) > math.MaxInt32-1 {
@@ -185,7 +185,8 @@ func (c *conn) prepare(query string) (s *stmt, rest string, err error) {
 	return s, rest, nil
 }
 
-// kept returns query prepared, once for all times. It is one statement.
+// kept returns query, which must be one statement, as a prepared statement that it
+// keeps for later calls.
 func (c *conn) kept(query string) (*stmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
@@ -201,8 +202,8 @@ func (c *conn) kept(query string) (*stmt, error) {
 	return s, nil
 }
 
-// stmt is a prepared statement. It is executed by bind, step until there is no row, and
-// reset.
+// stmt is a prepared statement. To execute it, call bind, then step until there are no
+// more rows, then reset.
 type stmt struct {
 	conn   *conn
 	p      uintptr
@@ -223,7 +224,8 @@ func (s *stmt) reset() {
 	s.busy = false
 }
 
-// value is what is bound to a parameter: NULL, or of the kind that SQLite calls so.
+// value is a value to bind to a parameter: NULL, or a value of one of SQLite's other
+// types.
 type value struct {
 	kind byte // SQLITE_INTEGER, …; 0 is NULL
 	bits uint64
@@ -236,23 +238,23 @@ func number[N ~int | ~int64 | ~uint64 | ~uint32](n N) value {
 func float(f float64) value { return value{kind: lib.SQLITE_FLOAT, bits: math.Float64bits(f)} }
 func text(s string) value   { return value{kind: lib.SQLITE_TEXT, data: s} }
 
-// blob returns b, which must not change before it is bound.
+// blob returns b as a value. b must not change before it is bound.
 func blob(b []byte) value {
 	return value{kind: lib.SQLITE_BLOB, data: unsafe.String(unsafe.SliceData(b), len(b))} //nolint:gosec // bind copies it
 }
 
-// bind binds args to all parameters. What they refer to is copied to a buffer of the
-// statement, where it stays until the next bind.
+// bind binds args to all parameters. It copies the data that args refer to into a
+// buffer of the statement, where it stays until the next bind.
 func (s *stmt) bind(args []value) error {
 	if len(args) != s.params {
-		return &SQLError{Code: lib.SQLITE_MISUSE, Text: fmt.Sprintf("the statement has %d parameters, and %d arguments", s.params, len(args))}
+		return &SQLError{Code: lib.SQLITE_MISUSE, Text: fmt.Sprintf("the statement has %d parameters, but got %d arguments", s.params, len(args))}
 	}
-	need := 1 // a pointer to nothing is not nil, which would be NULL
+	need := 1 // a pointer to an empty buffer must not be nil, because nil means NULL
 	for i := range args {
 		need += len(args[i].data)
 	}
 	if need > math.MaxInt32 {
-		return &SQLError{Code: lib.SQLITE_TOOBIG, Text: "the arguments are too big"}
+		return &SQLError{Code: lib.SQLITE_TOOBIG, Text: "the arguments are too large"}
 	}
 	tls := s.conn.tls
 	if need > s.size || s.size > keptBuffer && need <= keptBuffer {
@@ -291,7 +293,7 @@ func (s *stmt) bind(args []value) error {
 	return nil
 }
 
-// keptBuffer is how big the buffer of a statement may stay.
+// keptBuffer is the maximum size of the buffer that a statement keeps.
 const keptBuffer = 1 << 20
 
 // step goes to the next row and reports whether there is one.
@@ -306,7 +308,7 @@ func (s *stmt) step() (bool, error) {
 	}
 }
 
-// The values of the columns of a row, which are those until the next step or reset.
+// The values in the columns of a row. They are valid until the next step or reset.
 
 func (s *stmt) int(column int32) int64 {
 	return lib.Xsqlite3_column_int64(s.conn.tls, s.p, column)
@@ -324,18 +326,19 @@ func (s *stmt) text(column int32) string { return string(s.bytes(column)) }
 
 func (s *stmt) blob(column int32) []byte { return append([]byte{}, s.bytes(column)...) }
 
-// bytes returns the bytes of a text or blob as they are in the engine. They must be
-// copied before the next step or reset.
+// bytes returns the bytes of a text or blob without copying them. The caller must copy
+// them before the next step or reset.
 func (s *stmt) bytes(column int32) []byte {
-	p := lib.Xsqlite3_column_blob(s.conn.tls, s.p, column) // before the length
+	p := lib.Xsqlite3_column_blob(s.conn.tls, s.p, column) // must be called before the length is read
 	n := lib.Xsqlite3_column_bytes(s.conn.tls, s.p, column)
-	if p == 0 || n <= 0 { // it is nil if it is empty
+	if p == 0 || n <= 0 { // nil for an empty value
 		return nil
 	}
 	return view(p, int(n))
 }
 
-// parameter returns the name of a parameter with what it begins with, "" for a ?.
+// parameter returns the name of a parameter including its first character, or "" for a
+// ?.
 func (s *stmt) parameter(i int) string {
 	return libc.GoString(lib.Xsqlite3_bind_parameter_name(s.conn.tls, s.p, int32(i+1))) //nolint:gosec // there are few
 }
@@ -349,10 +352,10 @@ func (s *stmt) columns() (names, types []string) {
 	return names, types
 }
 
-// arena copies what is small into memory that it allocates for many at once.
+// arena copies small values into larger allocations.
 type arena struct {
 	free []byte
-	next int // how much to allocate next
+	next int // the size of the next allocation
 }
 
 // text returns src as a string.
@@ -361,7 +364,7 @@ func (a *arena) text(src []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // nobody else has b
 }
 
-// bytes returns a copy of src, nil if it is empty.
+// bytes returns a copy of src, or nil if src is empty.
 func (a *arena) bytes(src []byte) []byte {
 	n := len(src)
 	if n > len(a.free) {
@@ -383,8 +386,8 @@ func (a *arena) bytes(src []byte) []byte {
 // pointer returns p as a pointer to memory of C.
 func pointer(p uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&p)) } //nolint:gosec // it is no memory of Go
 
-// view returns n bytes of C at p.
+// view returns the n bytes of C memory at p.
 func view(p uintptr, n int) []byte { return unsafe.Slice((*byte)(pointer(p)), n) } //nolint:gosec // callers know that they are there
 
-// load returns the pointer of C that is at p.
+// load returns the C pointer stored at p.
 func load(p uintptr) uintptr { return *(*uintptr)(pointer(p)) }

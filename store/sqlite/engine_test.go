@@ -37,8 +37,8 @@ func engine(tb testing.TB) *sqlite.Engine {
 	return e
 }
 
-// TestEngineValues: what is bound comes out, whatever was bound to the statement before,
-// and stays what it is when the statement goes on.
+// TestEngineValues checks that bound values come back unchanged, whatever was bound to
+// the statement before, and stay the same when the statement continues.
 func TestEngineValues(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
@@ -66,12 +66,12 @@ func TestEngineValues(t *testing.T) {
 			kept = append(kept, values)
 		}
 		if !reflect.DeepEqual(all, kept) {
-			rt.Fatalf("out came %.200v, want %.200v", fmt.Sprint(kept), fmt.Sprint(all))
+			rt.Fatalf("got %.200v, want %.200v", fmt.Sprint(kept), fmt.Sprint(all))
 		}
 	})
 }
 
-// FuzzEngine executes any SQL, and binds any values to a statement.
+// FuzzEngine executes arbitrary SQL, and binds arbitrary values to a statement.
 func FuzzEngine(f *testing.F) {
 	f.Add("SELECT 1; CREATE TABLE a (b); INSERT INTO a VALUES (x'00'); SELECT * FROM a -- c", []byte{0}, "text", int64(1))
 	f.Add("", []byte{}, "", int64(0))
@@ -88,7 +88,7 @@ func FuzzEngine(f *testing.F) {
 				return // it takes long, or writes files
 			}
 		}
-		_ = e.Run(query) // which may be no SQL
+		_ = e.Run(query) // which need not be valid SQL
 	})
 }
 
@@ -103,12 +103,12 @@ func TestMetadataOfRows(t *testing.T) {
 			m.Headers = rapid.MapOfN(texts, texts, 1, 3).Draw(rt, "of")
 		}
 		if got, err := sqlite.SameMeta(m); err != nil || !reflect.DeepEqual(got, m) {
-			rt.Fatalf("metadata came out as %+v, %v, want %+v", got, err, m)
+			rt.Fatalf("decoded metadata is %+v, %v, want %+v", got, err, m)
 		}
 	})
 }
 
-// FuzzMetadataOfRows: what is read without encoding/json is what that reads.
+// FuzzMetadataOfRows checks that the fast decoder and encoding/json read the same.
 func FuzzMetadataOfRows(f *testing.F) {
 	f.Add([]byte(`{"correlation_id":"a","causation_id":"b","actor_id":"c"}`))
 	f.Add([]byte(`{"causation_id":"b","headers":{"x":"y"}}`))
@@ -117,7 +117,7 @@ func FuzzMetadataOfRows(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if !json.Valid(text) && len(text) > 0 && bytes.IndexFunc(text, func(r rune) bool { return r < ' ' || r == '\uFFFD' }) >= 0 {
-			return // encodeMeta writes no such bytes, and encoding/json alters them
+			return // encodeMeta never writes such bytes, and encoding/json replaces them
 		}
 		got, want, gotErr, wantErr := sqlite.DecodeMeta(text)
 		if (gotErr == nil) != (wantErr == nil) || gotErr == nil && !reflect.DeepEqual(got, want) {
@@ -126,8 +126,8 @@ func FuzzMetadataOfRows(f *testing.F) {
 	})
 }
 
-// TestIDsInTheFile: every id comes out as it was, and only UUIDs in their usual form are
-// 16 bytes.
+// TestIDsInTheFile checks that every id comes back unchanged, and that only UUIDs in
+// their usual form are stored as 16 bytes.
 func TestIDsInTheFile(t *testing.T) {
 	t.Parallel()
 	e := engine(t)
@@ -146,20 +146,20 @@ func TestIDsInTheFile(t *testing.T) {
 		"1":                                    false,
 	} {
 		if got, is, err := sqlite.SameID(e, id); err != nil || got != id || is != blob {
-			t.Errorf("%q is %q in the file, a blob: %t, %v; want a blob: %t", id, got, is, err, blob)
+			t.Errorf("%q comes back as %q, stored as a blob: %t, %v; want stored as a blob: %t", id, got, is, err, blob)
 		}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		id := rapid.OneOf(rapid.String(), rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`),
 			rapid.StringMatching(`[0-9a-fA-F]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)).Draw(rt, "id")
 		if got, _, err := sqlite.SameID(e, id); err != nil || got != id {
-			rt.Fatalf("%q is %q in the file, %v", id, got, err)
+			rt.Fatalf("%q comes back as %q, %v", id, got, err)
 		}
 	})
 }
 
-// TestLibraryVersions: the translation of SQLite works with the very libc that it was
-// made with.
+// TestLibraryVersions checks that the translated SQLite runs with exactly the version
+// of libc that it was made with.
 func TestLibraryVersions(t *testing.T) {
 	t.Parallel()
 	list := func(format, module string) string {
@@ -176,12 +176,13 @@ func TestLibraryVersions(t *testing.T) {
 	}
 	libc := list("{{.Version}}", "modernc.org/libc")
 	if !strings.Contains(string(mod), "modernc.org/libc "+libc+"\n") {
-		t.Errorf("modernc.org/libc is %s, and modernc.org/sqlite was made with another:\n%s", libc, mod)
+		t.Errorf("modernc.org/libc is %s, but modernc.org/sqlite was made with another version:\n%s", libc, mod)
 	}
 }
 
-// TestOtherConnectionKeepsLocks: an application may open and close the file by the
-// driver while the store writes, and no other process gets in between.
+// TestOtherConnectionKeepsLocks checks that an application may open and close the file
+// with the driver while the store writes, and that this lets no other process write in
+// between.
 func TestOtherConnectionKeepsLocks(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -204,7 +205,7 @@ func TestOtherConnectionKeepsLocks(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), childEnv+"="+path, locksEnv+"=1")
 		if out, err := cmd.Output(); err != nil || string(out) != "busy\n" {
-			t.Errorf("another process says %q, %v, want that the file is busy", out, err)
+			t.Errorf("another process prints %q, %v, want that the file is busy", out, err)
 		}
 		return nil
 	})
@@ -213,7 +214,8 @@ func TestOtherConnectionKeepsLocks(t *testing.T) {
 	}
 }
 
-// TestUpdateSQL: the SQL of a caller takes and gives values as the driver does.
+// TestUpdateSQL checks that the SQL of a caller accepts and returns the same values as
+// the driver.
 func TestUpdateSQL(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -230,7 +232,7 @@ func TestUpdateSQL(t *testing.T) {
 		}
 		last, _ := r.LastInsertId()
 		if n, _ := r.RowsAffected(); n != 1 || last != 1 {
-			t.Errorf("the row is %d, and %d were inserted", last, n)
+			t.Errorf("the row has id %d, and %d rows were inserted", last, n)
 		}
 		if _, err := tx.Exec("INSERT INTO bank_all (i) VALUES (?)", nil); err != nil {
 			return err
@@ -250,7 +252,7 @@ func TestUpdateSQL(t *testing.T) {
 	}
 }
 
-// wantAll fails unless rows is the row of TestUpdateSQL.
+// wantAll returns an error unless rows is the row of TestUpdateSQL.
 func wantAll(rows *sql.Rows, err error) error {
 	if err != nil {
 		return err
@@ -273,7 +275,7 @@ func wantAll(rows *sql.Rows, err error) error {
 	return rows.Err()
 }
 
-// TestUpdateSQLRefusals: what is wrong with SQL is said, with the code of SQLite.
+// TestUpdateSQLRefusals checks that errors in SQL are reported with the code of SQLite.
 func TestUpdateSQLRefusals(t *testing.T) {
 	t.Parallel()
 	st := counting(t)
@@ -322,7 +324,7 @@ func TestUpdateSQLRefusals(t *testing.T) {
 	}
 }
 
-// TestUpdateNested: a query may be executed while its own rows are read.
+// TestUpdateNested checks that a query can be executed while its own rows are read.
 func TestUpdateNested(t *testing.T) {
 	t.Parallel()
 	st := counting(t)
@@ -342,7 +344,7 @@ func TestUpdateNested(t *testing.T) {
 				t.Errorf("row %d is %d, %v", i, n, err)
 			}
 			if inner, err := number(tx, query, n); err != nil || n < 3 && inner != 3 {
-				t.Errorf("the last row within row %d is %d, %v", i, inner, err)
+				t.Errorf("the last row inside row %d is %d, %v", i, inner, err)
 			}
 		}
 		return rows.Err()

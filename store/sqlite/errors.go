@@ -11,48 +11,48 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What a *[FileError] matches by errors.Is.
+// The kinds of a *[FileError], which it matches with errors.Is.
 var (
-	// ErrOtherFile: the file is not a database, or belongs to another application.
+	// ErrOtherFile means that the file is not a database, or belongs to another
+	// application.
 	ErrOtherFile = errors.New("not a file of this store")
-	// ErrNewerSchema: a newer version of this package has written the file.
+	// ErrNewerSchema means that a newer version of this package has written the file.
 	ErrNewerSchema = errors.New("schema is newer than this program")
-	// ErrOlderSchema: an older version of this package has written the file, and
-	// [OpenReadOnly] does not bring it up to date. [Open] does.
+	// ErrOlderSchema means that an older version of this package has written the file, and
+	// that [OpenReadOnly] does not upgrade it. [Open] does.
 	ErrOlderSchema = errors.New("schema is older than this program")
-	// ErrCorrupt: the file is damaged, or a part of it is missing.
+	// ErrCorrupt means that the file is damaged, or a part of it is missing.
 	ErrCorrupt = errors.New("file is damaged")
-	// ErrMoved: the file at the path, or one of the two beside it, is not the one
-	// that is open: it was renamed, deleted or replaced. Nothing that is written to
-	// the open file would be found again, so the store must be opened anew.
+	// ErrMoved means that the file at the path, or one of the two files next to it, is no
+	// longer the one that the store opened: it was renamed, deleted or replaced. Writes to
+	// the open file would be lost, so you must open the store again.
 	ErrMoved = errors.New("file was moved, deleted or replaced while it was open")
-	// ErrReadOnly: the file, or its directory, cannot be written. What is in the
-	// file may still be read.
+	// ErrReadOnly means that the file, or its directory, cannot be written. You may still
+	// be able to read the file.
 	ErrReadOnly = errors.New("file is read-only")
-	// ErrNoAccess: the file, or one beside it, cannot be opened or created, mostly
-	// because of the permissions of the file or its directory.
+	// ErrNoAccess means that the file, or one next to it, cannot be opened or created,
+	// usually because of the permissions of the file or its directory.
 	ErrNoAccess = errors.New("file cannot be opened")
-	// ErrFull: the disk, or the file, is full. What is in the file can still be
-	// read.
+	// ErrFull means that the disk, or the file, is full. You can still read the file.
 	ErrFull = errors.New("disk is full")
 )
 
-// FileError is what is wrong with the file of a store. If it also matches
-// [store.ErrRefused], nothing was written. Otherwise it comes from the commit, and
-// nobody knows whether what was to be written is.
+// FileError reports a problem with the file of a store. If it also matches
+// [store.ErrRefused], nothing was written. Otherwise it comes from the commit, and the
+// outcome is unknown.
 type FileError struct {
 	Path string
-	Kind error // one of those that this package names
+	Kind error // one of the Err variables of this package
 	Err  error // the details
 }
 
-// Error says which file, and what is wrong with it.
+// Error returns a message with the file and the problem.
 func (e *FileError) Error() string { return fmt.Sprintf("sqlite: %q: %s: %s", e.Path, e.Kind, e.Err) }
 
 // Unwrap returns the kind and the details.
 func (e *FileError) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// fileError returns err with the path, as a *FileError if it has a kind.
+// fileError returns err with the path, as a *FileError if err has a kind.
 func fileError(path string, err error) error {
 	if _, ok := errors.AsType[*FileError](err); ok {
 		return err
@@ -63,7 +63,7 @@ func fileError(path string, err error) error {
 	return fmt.Errorf("sqlite: %q: %w", path, err)
 }
 
-// refused is the error of a write of which nothing was made.
+// refused is the error of a write that wrote nothing.
 type refused struct{ err error }
 
 func (r refused) Error() string   { return r.err.Error() }
@@ -88,7 +88,7 @@ func kindOf(err error) error {
 	return nil
 }
 
-// code returns the extended result code of SQLite, 0 if err is not of it.
+// code returns the extended result code of SQLite, or 0 if err is not from SQLite.
 func code(err error) int {
 	if e, ok := errors.AsType[*SQLError](err); ok {
 		return e.Code
@@ -98,8 +98,8 @@ func code(err error) int {
 
 func isBusy(err error) bool { return code(err)&0xff == lib.SQLITE_BUSY }
 
-// taken returns the columns of the key that err says is taken, such as "event.tenant,
-// event.id", or nothing.
+// taken returns the columns of the key that err reports as a duplicate, such as
+// "event.tenant, event.id", or "".
 func taken(err error) string {
 	if e, ok := errors.AsType[*SQLError](err); ok && (e.Code == lib.SQLITE_CONSTRAINT_UNIQUE || e.Code == lib.SQLITE_CONSTRAINT_PRIMARYKEY) {
 		_, columns, _ := strings.Cut(e.Text, "UNIQUE constraint failed: ")

@@ -12,16 +12,16 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// Paid is an event of the streams "Account".
+// Paid is an event of the streams of type "Account".
 type Paid struct{ Cents int64 }
 
-// Move is what readers make of it: it says whose it is.
+// Move is what readers make of Paid; it includes the account.
 type Move struct {
 	Account string
 	Cents   int64
 }
 
-// payments says how a reader understands the log.
+// payments defines how a reader decodes the log.
 var payments = codec.Events(codec.From("Account", codec.JSON(map[string]Paid{"Paid": {}}),
 	func(r *store.Recorded, e Paid) Move { return Move{r.Stream.ID, e.Cents} }))
 
@@ -39,7 +39,7 @@ func balances(log, target *sqlite.Store) *projection.Projection[*sqlite.Tx, Move
 		})
 }
 
-// balances2 counts the payments too. Readers use the view balance_now.
+// balances2 also counts the payments. Readers use the view balance_now.
 func balances2(log, target *sqlite.Store) *projection.Projection[*sqlite.Tx, Move] {
 	return projection.New(log, target, "balances", payments,
 		func(_ context.Context, tx *sqlite.Tx, e projection.Event[Move]) error {
@@ -58,7 +58,8 @@ func balances2(log, target *sqlite.Store) *projection.Projection[*sqlite.Tx, Mov
 		})
 }
 
-// A table in the file of the events, a new version of it, and the view that readers use.
+// A table in the file of the events, a new version of it, and the view that readers
+// use.
 func Example_projection() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "events")
@@ -101,7 +102,8 @@ func Example_projection() {
 	// context canceled context canceled
 }
 
-// sums reads the newest table. A program reads it by database/sql, or any other client.
+// sums reads the newest table. A program can read it with database/sql, or any other
+// client.
 func sums(ctx context.Context, st *sqlite.Store) (row string, err error) {
 	err = st.Update(ctx, func(tx *sqlite.Tx) error {
 		rows, err := tx.Query(`SELECT id, cents, payments FROM balance_2 WHERE id = 'ann'`)

@@ -20,7 +20,7 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	st, err := sqlite.Open(filepath.Join(dir, "events.db"), sqlite.WithNormalSync()) // faster, and a power cut may lose the last events
+	st, err := sqlite.Open(filepath.Join(dir, "events.db"), sqlite.WithNormalSync()) // faster, but a power cut may lose the last events
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -43,7 +43,7 @@ func Example() {
 }
 
 // A projection keeps its rows and its checkpoint together, so that it handles each
-// event once, whatever happens in between.
+// event exactly once, whatever happens in between.
 func ExampleStore_Update() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "events")
@@ -91,8 +91,8 @@ func ExampleStore_Update() {
 	// {1 e-1} <nil>
 }
 
-// What only reads opens the file so that nothing is written, not even a file for a name
-// that is misspelt.
+// A program that only reads opens the file so that nothing is written, not even a new
+// file for a misspelled name.
 func ExampleOpenReadOnly() {
 	dir, err := os.MkdirTemp("", "events")
 	if err != nil {
@@ -124,7 +124,7 @@ func ExampleOpenReadOnly() {
 	// true true
 }
 
-// A file of another application is refused, and left as it is.
+// The store refuses a file of another application and leaves it unchanged.
 func ExampleFileError() {
 	dir, err := os.MkdirTemp("", "events")
 	if err != nil {
@@ -144,7 +144,8 @@ func ExampleFileError() {
 	// Output: notes.txt is refused: not a file of this store
 }
 
-// An error of your own SQL has the code of SQLite, such as 1555 for a key that is taken.
+// An error of your own SQL has the code of SQLite, such as 1555 for a duplicate primary
+// key.
 func ExampleSQLError() {
 	dir, err := os.MkdirTemp("", "events")
 	if err != nil {

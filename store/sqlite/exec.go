@@ -1,6 +1,6 @@
 package sqlite
 
-// What is done with a connection by most of this package.
+// The ways in which most of this package uses a connection.
 
 // exec executes query, one statement, with args.
 func (c *conn) exec(query string, args ...value) error {
@@ -25,7 +25,7 @@ func (c *conn) one(query string, get func(s *stmt), args ...value) (found bool, 
 	return found && err == nil, err
 }
 
-// each calls add for the rows of query until it returns false or an error.
+// each calls add for the rows of query until add returns false or an error.
 func (c *conn) each(query string, add func(s *stmt) (bool, error), args ...value) error {
 	s, err := c.kept(query)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *conn) number(query string, args ...value) (n int64, err error) {
 	return n, err
 }
 
-// run executes the statement and calls row for each row until it returns false or an
+// run executes the statement and calls row for each row until row returns false or an
 // error.
 func (s *stmt) run(args []value, row func() (bool, error)) error {
 	if err := s.bind(args); err != nil {
@@ -58,7 +58,7 @@ func (s *stmt) run(args []value, row func() (bool, error)) error {
 	}
 }
 
-// script executes all statements of query, which have no parameters.
+// script executes all statements of query, which must not have parameters.
 func (c *conn) script(query string) error {
 	for query != "" {
 		s, rest, err := c.prepare(query)

@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// script is SQL as a write, for tests.
+// script is SQL that tests run as a write.
 type script string
 
 func (script) count() int { return 1 }
@@ -23,15 +23,15 @@ func (s script) do(w *writer) error {
 	return err
 }
 
-// Write runs a pragma that answers with a number on the connection of the writer.
+// Write runs a pragma that returns a number, on the connection of the writer.
 func Write(st *Store, pragma string) {
 	if err := st.backend.submit(context.Background(), script(pragma)); err != nil {
 		panic(err)
 	}
 }
 
-// Ask returns the answer to a pragma by the connection that writes, and by those that
-// read, of which there are then n.
+// Ask returns the results of a pragma on the connection that writes, and on n
+// connections that read.
 func Ask(st *Store, pragma string, n int) (writer int, readers []int) {
 	b := st.backend
 	if err := b.submit(context.Background(), ask{pragma, &writer}); err != nil {
@@ -50,7 +50,7 @@ func Ask(st *Store, pragma string, n int) (writer int, readers []int) {
 					close(together)
 				}
 				mu.Unlock()
-				<-together // so that each has its own
+				<-together // so that each goroutine gets its own connection
 				return err
 			})
 			if err != nil {
@@ -62,7 +62,7 @@ func Ask(st *Store, pragma string, n int) (writer int, readers []int) {
 	return writer, readers
 }
 
-// ask is a query of a number as a write.
+// ask is a query for a number that tests run as a write.
 type ask struct {
 	query string
 	to    *int
@@ -87,8 +87,8 @@ func (h hold) do(*writer) error {
 	return nil
 }
 
-// Hold keeps the writer busy until the function that it returns is called, which
-// waits for the write.
+// Hold keeps the writer busy. The returned function releases the writer and waits for
+// the write to end.
 func Hold(st *Store) (release func()) {
 	h, done := make(hold), make(chan struct{})
 	go func() {
@@ -99,7 +99,8 @@ func Hold(st *Store) (release func()) {
 	return func() { close(h); <-done }
 }
 
-// WaitQueued waits until n writes wait for one that is made: all but one in the queue.
+// WaitQueued waits until there are n waiting writes: one that the writer is doing, and
+// the others in the queue.
 func WaitQueued(st *Store, n int) {
 	for len(st.backend.writer.queue) < n-1 || st.backend.writer.waiting.Load() < int64(n) {
 		runtime.Gosched()
@@ -111,7 +112,8 @@ func ByReader(st *Store, query string) error {
 	return st.backend.reading(context.Background(), func(r *reader) error { return r.exec(query) })
 }
 
-// Doubts returns why the log beside the file at path cannot be that of the file.
+// Doubts returns the reason why the log next to the file at path cannot belong to the
+// file.
 func Doubts(path string) (reason string, err error) {
 	c, err := openConn(path, 2)
 	if err != nil {
@@ -135,7 +137,7 @@ func Doubts(path string) (reason string, err error) {
 	return reason, nil
 }
 
-// ParseWAL parses a log, and has its doubts of a file with this header.
+// ParseWAL parses a log, and compares it with a file that has this header.
 func ParseWAL(log, header []byte, size int64) error {
 	w, err := parseWAL(bytes.NewReader(log))
 	if w != nil {
@@ -147,20 +149,20 @@ func ParseWAL(log, header []byte, size int64) error {
 // Engine is a connection to a database in memory.
 type Engine struct{ theirs theirs }
 
-// NewEngine opens one.
+// NewEngine opens a connection to a database in memory.
 func NewEngine() (*Engine, error) {
 	c, err := openConn(":memory:", 6)
 	return &Engine{theirs{conn: c}}, err
 }
 
-// Close closes it.
+// Close closes the connection.
 func (e *Engine) Close() error {
 	e.theirs.close()
 	return e.theirs.conn.close()
 }
 
-// Same binds args to a statement, which is prepared once for each number of them, and
-// returns what comes out.
+// Same binds args to a statement that selects them, and returns the result. It prepares
+// one statement for each number of args.
 func (e *Engine) Same(args []any) ([]driver.Value, error) {
 	query := "SELECT ?" + strings.Repeat(", ?", len(args)-1)
 	s, release, err := e.theirs.prepare(query, true)
@@ -181,7 +183,7 @@ func (e *Engine) Same(args []any) ([]driver.Value, error) {
 	return got, r.Next(got)
 }
 
-// Run executes SQL of any kind, and reads all rows.
+// Run executes any SQL, and reads all rows.
 func (e *Engine) Run(query string) error {
 	if err := e.theirs.conn.script(query); err != nil {
 		return err
@@ -199,7 +201,7 @@ func SameMeta(m store.Metadata) (got store.Metadata, err error) {
 	return got, err
 }
 
-// DecodeMeta decodes metadata by itself, and by encoding/json alone.
+// DecodeMeta decodes metadata with the store's decoder, and with encoding/json alone.
 func DecodeMeta(text []byte) (got, want store.Metadata, gotErr, wantErr error) {
 	gotErr = decodeMeta(&got, text, new(arena))
 	var m metadata
@@ -207,7 +209,8 @@ func DecodeMeta(text []byte) (got, want store.Metadata, gotErr, wantErr error) {
 	return got, store.Metadata(m), gotErr, wantErr
 }
 
-// SameID is what an id is when it was in the file.
+// SameID writes an id to a file and reads it back. It reports whether the file has it
+// as a blob.
 func SameID(e *Engine, id string) (got string, blob bool, err error) {
 	v := idValue(id, new([16]byte))
 	_, err = e.theirs.conn.one("SELECT ?", func(s *stmt) { got = s.id(0, new(arena)) }, v)

@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The streams of a type are in the order of their index. Whether a type comes after
-// another is asked for each type, because SQLite then skips the streams of the first one.
+// The index returns the streams of one type in order. The types are listed with one
+// query each, because SQLite then skips the streams of the previous type.
 const (
 	findStreams = `SELECT s.name, e.version, e.seq, e.kind, e.recorded_at FROM stream s CROSS JOIN event e ON e.stream = s.id
 WHERE s.tenant = ? AND s.type = ? AND s.name >= ? AND e.version = (SELECT max(version) FROM event WHERE stream = s.id) ORDER BY s.name`
@@ -66,8 +66,8 @@ func (r *reader) listStreams(tenant string, o store.StreamsOptions) (page store.
 	return page, nil
 }
 
-// listType adds to page the streams of type o.Type, and reports whether there are more than
-// it may have.
+// listType adds the streams of type o.Type to page, and reports whether there are more
+// than fit.
 func (r *reader) listType(tenant int64, page *store.StreamsPage, o *store.StreamsOptions) (more bool, err error) {
 	from := o.IDPrefix
 	if o.Type == o.After.Type {
@@ -76,7 +76,7 @@ func (r *reader) listType(tenant int64, page *store.StreamsPage, o *store.Stream
 	err = r.each(findStreams, func(s *stmt) (bool, error) {
 		stream := store.Stream{Type: o.Type, ID: s.text(0)}
 		if !o.Matches(stream) {
-			return strings.HasPrefix(stream.ID, o.IDPrefix), nil // only After is left out before others
+			return strings.HasPrefix(stream.ID, o.IDPrefix), nil // After is the only stream that the query returns although it does not match
 		}
 		if more = len(page.Streams) == o.Limit; more {
 			return false, nil
@@ -91,7 +91,7 @@ func (r *reader) listType(tenant int64, page *store.StreamsPage, o *store.Stream
 	return more, err
 }
 
-// nextType returns the first type of a stream that comes after typ, "" if there is none.
+// nextType returns the next type of a stream after typ, or "" if there is none.
 func (r *reader) nextType(tenant int64, typ string) (next string, err error) {
 	_, err = r.one(findType, func(s *stmt) { next = s.text(0) }, number(tenant), text(typ))
 	return next, err

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// goroutine returns the number of the goroutine that calls it, 0 if that cannot be
-// told. Go does not offer it but in the text of a stack, which begins with
-// "goroutine 12 [".
+// goroutine returns the number of the calling goroutine, or 0 if it cannot be found. Go
+// exposes the number only in the text of a stack trace, which begins with "goroutine 12
+// [".
 func goroutine() uint64 {
 	var text [48]byte
 	rest, found := bytes.CutPrefix(text[:runtime.Stack(text[:], false)], []byte("goroutine "))

@@ -43,7 +43,7 @@ func (s *Store) saveSnapshot(snap store.Snapshot) (*saveSnapshot, error) {
 		return nil, err
 	}
 	if snap.Version > store.MaxVersion {
-		return nil, invalid("version", "is above the largest one")
+		return nil, invalid("version", "is above the largest version")
 	}
 	snap.Data = bytes.Clone(snap.Data)
 	return &saveSnapshot{s.tenant, snap}, nil

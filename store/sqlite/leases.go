@@ -7,7 +7,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// acquireLease is an AcquireLease. If another owner has the lease, refused says who.
+// acquireLease is an AcquireLease. If another owner holds the lease, refused says who.
 type acquireLease struct {
 	tenant string
 	lease  store.Lease
@@ -61,9 +61,9 @@ func (l *releaseLease) do(w *writer) error {
 AND tenant = (SELECT id FROM tenant WHERE name = ?)`, text(l.lease.Name), text(l.lease.Owner), number(l.lease.Fence), text(l.tenant))
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. The store's clock is that of [WithClock],
-// read before the call waits for its turn. Several processes share the clock of their
-// machine. A lease lasts up to a microsecond longer than ttl.
+// AcquireLease is [store.Leases.AcquireLease]. The store's clock is the clock of
+// [WithClock], which is read before the call waits for its turn. Several processes
+// share the clock of their machine. A lease lasts up to a microsecond longer than ttl.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err
@@ -84,7 +84,7 @@ func (s *Store) ReleaseLease(ctx context.Context, lease store.Lease) error {
 		return err
 	}
 	if lease.Fence > store.MaxVersion {
-		return nil // which no lease has
+		return nil // no lease has this fence
 	}
 	return s.backend.submit(ctx, &releaseLease{s.tenant, lease})
 }

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxScan is the largest number of positions that a page looks at, so that a filter
-	// that matches little ends in bounded time.
+	// maxScan is the maximum number of positions that a page examines, so that a filter
+	// that matches few events still returns in bounded time.
 	maxScan = 16_384
-	// maxSubscribed is the largest number of events in a page of a subscription.
+	// maxSubscribed is the maximum number of events in a page of a subscription.
 	maxSubscribed = 1000
 )
 
@@ -32,9 +32,9 @@ func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	return head, err
 }
 
-// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events, and ends after 32 MiB
-// of data or after 16,384 positions, so with a filter it may be empty without being the
-// last one.
+// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events, and ends after 32
+// MiB of data or 16,384 positions. So a page with a filter may be empty without being
+// the last one.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -59,8 +59,8 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return page, nil
 }
 
-// readLog reads the events of p. Of those that the filter leaves out it reads only the ids
-// of stream and kind. It looks up the name of an id once, and not for each event.
+// readLog reads the events of p. For events that do not match the filter, it reads only
+// the ids of stream and kind. It looks up the name for an id once, not for each event.
 func (r *reader) readLog(tenant int64, p *pager, f *store.Filter) error {
 	query := readAll
 	if p.backward {
@@ -130,16 +130,16 @@ func (r *reader) name(id int64) (store.Stream, error) {
 	return name, err
 }
 
-// Subscribe is [store.Log.Subscribe]. It uses no connection while the loop handles a page.
-// Pages have at most 1,000 events. Events of other processes come up to 20 ms later than
-// those of this one.
+// Subscribe is [store.Log.Subscribe]. It uses no connection while the loop handles a
+// page. Pages have at most 1,000 events. Events from other processes arrive up to 20 ms
+// later than those from this process.
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {
 			yield(store.Page{}, invalid("backward", "is not possible for a subscription"))
 			return
 		}
-		o := o // of this loop
+		o := o // one copy for each loop
 		if o.Limit == 0 || o.Limit > maxSubscribed {
 			o.Limit = maxSubscribed
 		}

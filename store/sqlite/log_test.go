@@ -10,10 +10,11 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// TestSubscribe: nothing but the poll of the file can tell of another store.
+// TestSubscribe checks that polling the file finds the events of another store on the
+// same file.
 func TestSubscribe(t *testing.T) {
 	t.Parallel()
-	t.Run("hears of what another store of the file appends", func(t *testing.T) {
+	t.Run("yields what another store of the file appends", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -48,7 +49,7 @@ func TestSubscribe(t *testing.T) {
 
 func TestReadAll(t *testing.T) {
 	t.Parallel()
-	t.Run("a filter that matches little finds it over bounded pages", func(t *testing.T) {
+	t.Run("a filter that matches few events finds them in bounded pages", func(t *testing.T) {
 		t.Parallel()
 		ctx := context.Background()
 		st := open(t, filepath.Join(t.TempDir(), "events.db"))
@@ -83,8 +84,8 @@ func TestReadAll(t *testing.T) {
 	})
 }
 
-// TestAppendBesideALongWrite checks that an append waits for another writer of the file,
-// although it asks for the lock only briefly each time.
+// TestAppendBesideALongWrite checks that an append waits for another writer of the
+// file, although each attempt to lock is short.
 func TestAppendBesideALongWrite(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -93,6 +94,6 @@ func TestAppendBesideALongWrite(t *testing.T) {
 	time.AfterFunc(200*time.Millisecond, release)
 	appended, err := st.Append(context.Background(), store.Stream{Type: "A", ID: "1"}, store.NoStream, batch(1))
 	if err != nil || appended.Version != 1 {
-		t.Fatalf("Append beside another writer = %+v, %v", appended, err)
+		t.Fatalf("Append next to another writer = %+v, %v", appended, err)
 	}
 }

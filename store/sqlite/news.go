@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// pollEvery is the time between two looks at the file for commits of other processes.
+// pollEvery is the time between two checks of the file for commits of other processes.
 const pollEvery = 20 * time.Millisecond
 
-// news wakes those who wait for events.
+// news wakes the callers that wait for events.
 type news struct {
-	wake     atomic.Pointer[chan struct{}] // nil if nobody waits
-	watchers sync.WaitGroup                // the goroutine that polls
+	wake     atomic.Pointer[chan struct{}] // nil if no caller waits
+	watchers sync.WaitGroup                // waits for the polling goroutine
 
 	mu    sync.Mutex
-	count int                // of subscriptions; guarded by mu
-	stop  context.CancelFunc // ends the goroutine that polls; guarded by mu
+	count int                // number of subscriptions; guarded by mu
+	stop  context.CancelFunc // ends the polling goroutine; guarded by mu
 }
 
-// tell wakes all who wait. If nobody waits, it costs one load.
+// tell wakes all waiting callers. It costs one load if there are none.
 func (n *news) tell() {
 	if n.wake.Load() == nil {
 		return
@@ -43,7 +43,7 @@ func (n *news) next() <-chan struct{} {
 	}
 }
 
-// watch polls the file until the function that it returns is called.
+// watch polls the file until the returned function is called.
 func (b *backend) watch() (end func()) {
 	n := &b.news
 	n.mu.Lock()
@@ -65,18 +65,18 @@ func (b *backend) watch() (end func()) {
 	}
 }
 
-// poll calls tell when another connection has committed, until ctx ends or the backend is
-// closed. An error counts as news, because whoever reads meets it too.
+// poll calls tell when another connection has committed, until ctx ends or the backend
+// is closed. An error also counts as news, because the readers will get it too.
 func (b *backend) poll(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	var c *conn // the same one each time: versions of two do not compare
+	var c *conn // always the same connection, because versions of different connections do not compare
 	defer func() {
 		if c != nil {
 			_ = c.close()
 		}
 	}()
-	defer b.moved.Store(nil) // nobody would take it back
+	defer b.moved.Store(nil) // no later poll would clear it
 	var seen int64
 	for {
 		var version int64

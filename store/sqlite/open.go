@@ -17,10 +17,10 @@ import (
 const (
 	// applicationID is "EvLg", in the header of each file of this store.
 	applicationID = 0x45764c67
-	// schemaVersion is the user_version of a file with the schema of today.
+	// schemaVersion is the user_version of a file with the current schema.
 	schemaVersion = 3
-	// busyTimeout is how long to wait for another process. SQLite does not wait in line
-	// but tries now and then, so beside a busy writer it can take long. See settings.
+	// busyTimeout is how long to wait for another process. SQLite does not queue but
+	// retries now and then, so it can take long next to a busy writer. See settings.
 	busyTimeout = 30 * time.Second
 )
 
@@ -38,45 +38,48 @@ type config struct {
 	now         func() time.Time
 	synchronous string
 	readOnly    bool
-	immutable   bool // the file is read without locks, and cannot change
+	immutable   bool // the file is read without locks, and must not change
 }
 
-// Option is a setting of [Open] and [OpenReadOnly].
+// Option is an option of [Open] and [OpenReadOnly].
 type Option interface{ apply(c *config) }
 
 type option func(*config)
 
 func (o option) apply(c *config) { o(c) }
 
-// WithClock sets the clock that says when events are recorded and when leases run out. It
-// must be safe for concurrent use and not nil. The default is time.Now.
+// WithClock sets the clock for recording times and for the expiry of leases. It must be
+// safe for concurrent use and not nil. The default is time.Now.
 func WithClock(now func() time.Time) Option { return option(func(c *config) { c.now = now }) }
 
-// WithNormalSync leaves out the fsync of each commit. What was acknowledged survives a
-// crash of the process. But if the machine crashes or loses power, the last appends can be
-// lost. What is left is whole and in order. Consumers of the log may then have seen events
-// that are gone, and whose positions other events take.
+// WithNormalSync skips the fsync of each commit. Acknowledged appends survive a crash
+// of the process. But if the machine crashes or loses power, the last appends can be
+// lost. The remaining appends are complete and in order. Consumers of the log may then
+// have seen events that are gone, and whose positions go to other events.
 func WithNormalSync() Option { return option(func(c *config) { c.synchronous = "NORMAL" }) }
 
-// Open opens the store in the file at path, which it creates if there is none, and
-// returns that of [store.DefaultTenant]. The directory must exist. The file gets the
-// permissions 0644 less the umask, and the files beside it get those of the file.
+// Open opens the store in the file at path, creates the file if it does not exist, and
+// returns the store of [store.DefaultTenant]. The directory must exist. A new file gets
+// the permissions 0644 minus the umask, and the files next to it get the permissions of
+// the file.
 //
-// It returns a *[FileError] if the file is not of this store or cannot be used, and an
-// *[store.InvalidError] if path is empty, has a NUL byte, or is a URI such as
-// "file:events.db" or ":memory:", which name no file here. The store must be closed.
+// Open returns a *[FileError] if the file does not belong to this store or cannot be
+// used, and an *[store.InvalidError] if path is empty, has a NUL byte, or is a URI such
+// as "file:events.db" or ":memory:", which this package does not accept. You must close
+// the store.
 func Open(path string, options ...Option) (*Store, error) {
 	return openStore(path, false, options)
 }
 
 // OpenReadOnly opens the store in the file at path for reading, and never creates or
-// changes it: a file that does not exist is an error that matches [fs.ErrNotExist].
-// Every write is a *[FileError] that matches [ErrReadOnly]. Other programs may write to
-// the file meanwhile, and the store sees what they append.
+// changes the file: if the file does not exist, the error matches [fs.ErrNotExist].
+// Every write returns a *[FileError] that matches [ErrReadOnly]. Other programs may
+// write to the file in the meantime, and the store sees their events.
 //
-// A file of an older schema is a *[FileError] that matches [ErrOlderSchema]. In a
-// directory that cannot be written, nobody else may have the file open: when somebody
-// begins to write to it, reads fail with [ErrMoved]. Otherwise it is as [Open].
+// If the file has an older schema, OpenReadOnly returns a *[FileError] that matches
+// [ErrOlderSchema]. In a directory that cannot be written, no other program may have
+// the file open: if one begins to write to it, reads fail with [ErrMoved]. Everything
+// else is as in [Open].
 func OpenReadOnly(path string, options ...Option) (*Store, error) {
 	return openStore(path, true, options)
 }
@@ -104,22 +107,23 @@ func openStore(path string, readOnly bool, options []Option) (*Store, error) {
 	return newBackend(p, &c)
 }
 
-// validatePath returns an *store.InvalidError if path names no file.
+// validatePath returns an *store.InvalidError if path cannot name a file.
 func validatePath(path string) error {
 	switch {
 	case path == "":
-		return invalid("path", "is empty: for a store that is gone when the program ends, use package memory")
+		return invalid("path", "is empty: for a store that ends with the program, use package memory")
 	case strings.ContainsRune(path, 0):
 		return invalid("path", fmt.Sprintf("%q has a NUL byte", path))
 	case path == ":memory:":
-		return invalid("path", `":memory:" is no file: for a store that is gone when the program ends, use package memory, or "./:memory:" for a file of that name`)
+		return invalid("path", `":memory:" is not a file: use package memory for a store that ends with the program, or "./:memory:" for a file of that name`)
 	case strings.HasPrefix(path, "file:"):
-		return invalid("path", fmt.Sprintf("%q is a URI: give the path of the file without file: and parameters, or %q for a file of that name", path, "./"+path))
+		return invalid("path", fmt.Sprintf("%q is a URI: use the path without file: and parameters, or %q for a file of that name", path, "./"+path))
 	}
 	return nil
 }
 
-// findFile returns where the file at path is, if one can be there.
+// findFile returns the place of the file at path. It returns an error if there cannot
+// be such a file.
 func findFile(path string, mustExist bool) (*place, error) {
 	p, err := newPlace(path)
 	if err != nil {
@@ -133,15 +137,15 @@ func findFile(path string, mustExist bool) (*place, error) {
 	case info.IsDir():
 		err = errors.New("is a directory, not a file")
 	case !info.Mode().IsRegular():
-		err = fmt.Errorf("is no regular file (%s)", info.Mode().Type())
+		err = fmt.Errorf("is not a regular file (%s)", info.Mode().Type())
 	case info.Size() == 0 && !mustExist:
 		err = p.noOrphan()
 	}
 	return p, err
 }
 
-// prepareFile checks that the file is one of this store, and creates or upgrades its schema.
-// It tries again while another process does the same.
+// prepareFile checks that the file belongs to this store, and creates or upgrades its
+// schema. It retries while another process does the same.
 func prepareFile(p *place) error {
 	deadline := time.Now().Add(busyTimeout) //nolint:forbidigo // of another process's work
 	for {
@@ -168,16 +172,16 @@ func prepareOnce(p *place) (err error) {
 	return migrate(c, p)
 }
 
-// settings are those of all connections: they check foreign keys, and flush the cache of
-// the disk where the system can.
+// settings are the settings of all connections: check foreign keys, and flush the cache
+// of the disk where the system can.
 const settings = "PRAGMA busy_timeout=30000; PRAGMA foreign_keys=1; PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1"
 
-// inspectFile checks that the file is one of this store with the schema of today, and finds
-// out whether it can be read with locks.
+// inspectFile checks that the file belongs to this store and has the current schema,
+// and finds out whether it can be read with locks.
 func inspectFile(p *place, c *config) error {
 	err := inspect(p, c)
-	// To read beside a writer, SQLite needs the two other files, and creates them.
-	// Where it cannot, and there is no log, nobody writes.
+	// To read next to a writer, SQLite needs the other two files, and creates them. If it
+	// cannot create them and there is no log, nobody writes.
 	if kind := kindOf(err); (kind == ErrNoAccess || kind == ErrReadOnly) && p.logSize() == 0 { //nolint:errorlint // as it is
 		c.immutable, p.frozen = true, true
 		err = inspect(p, c)
@@ -202,7 +206,7 @@ func inspect(p *place, config *config) (err error) {
 	case err != nil:
 		return err
 	case version == 0:
-		return &FileError{p.path, ErrOtherFile, errors.New("it is empty")}
+		return &FileError{p.path, ErrOtherFile, errors.New("the file is empty")}
 	case version < schemaVersion:
 		return &FileError{p.path, ErrOlderSchema, fmt.Errorf("version %d, below %d: open it for writing once", version, schemaVersion)}
 	}
@@ -234,8 +238,8 @@ func openWith(path string, flags int32, script string) (*conn, error) {
 	return c, nil
 }
 
-// migrate brings the file to schemaVersion. It leaves a file of another application as it
-// is.
+// migrate upgrades the file to schemaVersion. It does not change a file of another
+// application.
 func migrate(c *conn, p *place) (err error) {
 	if _, err := identify(c, p.path); err != nil {
 		return err
@@ -247,8 +251,8 @@ func migrate(c *conn, p *place) (err error) {
 	if err != nil || version == schemaVersion {
 		return err
 	}
-	// With foreign keys, a table is dropped row by row. It cannot be set in a
-	// transaction.
+	// With foreign keys, SQLite drops a table row by row. The pragma has no effect inside
+	// a transaction.
 	if err := c.script("PRAGMA foreign_keys=0; BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -257,7 +261,7 @@ func migrate(c *conn, p *place) (err error) {
 			err = errors.Join(err, c.script("ROLLBACK"))
 		}
 	}()
-	if version, err = identify(c, p.path); err != nil { // another process may have been faster
+	if version, err = identify(c, p.path); err != nil { // another process may have migrated the file meanwhile
 		return err
 	}
 	if err := upgrade(c, version); err != nil {
@@ -266,14 +270,14 @@ func migrate(c *conn, p *place) (err error) {
 	return c.script("COMMIT")
 }
 
-// useLog sets the journal mode, in which readers do not wait for the writer.
+// useLog sets the journal mode in which readers do not wait for the writer.
 func useLog(c *conn) error {
 	var mode string
 	if _, err := c.one("PRAGMA journal_mode=WAL", func(s *stmt) { mode = s.text(0) }); err != nil {
 		return err
 	}
 	if mode != "wal" {
-		return fmt.Errorf("the journal mode is %q and cannot be WAL: is the file on a network file system?", mode)
+		return fmt.Errorf("the journal mode is %q and cannot be changed to WAL: is the file on a network file system?", mode)
 	}
 	return nil
 }
@@ -298,8 +302,8 @@ func upgrade(c *conn, version int64) error {
 	return c.script(fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, schemaVersion))
 }
 
-// checkRoom refuses a file of version 1 or 2 that has numbers which version 3 has no
-// room for.
+// checkRoom refuses a file of version 1 or 2 with numbers that are too large for
+// version 3.
 func checkRoom(c *conn) error {
 	tenants, err := c.number("SELECT coalesce(max(id), 0) FROM tenant")
 	if err != nil {
@@ -315,7 +319,7 @@ func checkRoom(c *conn) error {
 	return nil
 }
 
-// identify returns the version of the file's schema, 0 for a new file.
+// identify returns the version of the file's schema, or 0 for a new file.
 func identify(c *conn, path string) (version int64, err error) {
 	var answers [3]int64
 	for i, query := range [...]string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {

@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// execute runs query on the file at path, by hand.
+// execute runs query on the file at path with the driver.
 func execute(t *testing.T, path, query string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -27,7 +27,7 @@ func execute(t *testing.T, path, query string) {
 	}
 }
 
-// filled returns the path of a file with n events in stream A/1, closed.
+// filled returns the path of a closed file with n events in stream A/1.
 func filled(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -53,7 +53,7 @@ func TestOpenRefuses(t *testing.T) {
 			execute(t, path, "CREATE TABLE a (b)")
 			return path
 		}, sqlite.ErrOtherFile},
-		"what is no database": {func(t *testing.T) string {
+		"a file that is not a database": {func(t *testing.T) string {
 			t.Helper()
 			path := filepath.Join(t.TempDir(), "text")
 			if err := os.WriteFile(path, make([]byte, 5000), 0o600); err != nil {
@@ -148,16 +148,17 @@ func TestAppendGivenUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Append, whose context ended in the queue = %v, want DeadlineExceeded", err)
+		t.Errorf("Append whose context ended in the queue =  %v, want DeadlineExceeded", err)
 	}
 	release()
 	got, err := st.Append(context.Background(), s, store.Any, batch(1))
 	if err != nil || got.Version != 1 {
-		t.Errorf("Append after one that ended in the queue = %+v, %v; want version 1", got, err)
+		t.Errorf("Append after an append that ended in the queue =  %+v, %v; want version 1", got, err)
 	}
 }
 
-// TestPragmas asks the connections for what the promises of the store rest on.
+// TestPragmas checks the settings of the connections on which the guarantees of the
+// store depend.
 func TestPragmas(t *testing.T) {
 	t.Parallel()
 	const full, normal, off, on, whatever = 2, 1, 0, 1, -1
@@ -195,7 +196,8 @@ func TestPragmas(t *testing.T) {
 	}
 }
 
-// TestReadersCannotWrite: SQL that a reader runs changes nothing, whatever it is.
+// TestReadersCannotWrite checks that no SQL on a reader's connection can change
+// anything.
 func TestReadersCannotWrite(t *testing.T) {
 	t.Parallel()
 	st := open(t, filepath.Join(t.TempDir(), "events.db"))
@@ -204,7 +206,8 @@ func TestReadersCannotWrite(t *testing.T) {
 	}
 }
 
-// TestRefusedLeavesNothing: an append that is refused after it has begun leaves no row.
+// TestRefusedLeavesNothing checks that an append that is refused halfway leaves no
+// rows.
 func TestRefusedLeavesNothing(t *testing.T) {
 	t.Parallel()
 	ctx, path := t.Context(), filepath.Join(t.TempDir(), "events.db")
@@ -216,7 +219,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	for _, expected := range []store.Expected{store.NoStream, store.Any} {
 		events := append(batch(5), first[1])
 		if _, err := st.Append(ctx, store.Stream{Type: "A", ID: "2"}, expected, events); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("Append of an id that is taken = %v, want ErrDuplicate", err)
+			t.Errorf("Append of a recorded id =  %v, want ErrDuplicate", err)
 		}
 		for table, want := range map[string]int{"stream": 1, "event": 3} {
 			if n, _ := sqlite.Ask(st, "SELECT count(*) FROM "+table, 0); n != want {

@@ -9,35 +9,35 @@ import (
 	"time"
 )
 
-// place is the file of a store that is open, with the two files that SQLite keeps beside
-// it: where they are, and which files they were when they were opened. An operating system
-// lets a program write to a file that was renamed or deleted, and SQLite does not look.
-// What is appended to such a file is not found again.
+// place is the location of the three files of an open store: the main file and the two
+// that SQLite keeps next to it. It also remembers which files they were when they were
+// opened. An operating system lets a program write to a file that was renamed or
+// deleted, and SQLite does not check. Whatever is appended to such a file is lost.
 type place struct {
-	path  string // absolute, as the caller knows it
-	real  string // without symbolic links: SQLite names the other two after it
+	path  string // absolute, but as the caller named it
+	real  string // without symbolic links; SQLite derives the names of the other two from it
 	files [3]fs.FileInfo
 	// frozen says that the file is read without locks, and must not change.
 	frozen bool
 
-	// What checkSoon goes by. Only the writer uses it.
-	dirs    [2]string // of path and real
+	// The state that checkSoon relies on. Only the writer uses it.
+	dirs    [2]string // the directories of path and real
 	quiet   [2]fs.FileInfo
 	checked time.Time
 }
 
-// ends are what the names of the three files end with.
+// ends returns the suffixes of the names of the three files.
 func ends() [3]string { return [3]string{"", "-wal", "-shm"} }
 
-// newPlace returns the place of the file at path, which need not exist. Nothing is
-// noted yet.
+// newPlace returns the place of the file at path, which need not exist. It does not
+// note any file yet.
 func newPlace(path string) (*place, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	actual, err := filepath.EvalSymlinks(full)
-	if errors.Is(err, fs.ErrNotExist) { // the file is new, or the link leads nowhere yet
+	if errors.Is(err, fs.ErrNotExist) { // the file is new, or the link has no target yet
 		actual, err = filepath.EvalSymlinks(filepath.Dir(full))
 		actual = filepath.Join(actual, filepath.Base(full))
 	}
@@ -47,7 +47,7 @@ func newPlace(path string) (*place, error) {
 	return &place{path: full, real: actual, dirs: [2]string{filepath.Dir(full), filepath.Dir(actual)}}, nil
 }
 
-// note notes the files that exist. SQLite must have them open already.
+// note remembers the files that exist. SQLite must have opened them before.
 func (p *place) note() error {
 	for i, end := range ends() {
 		info, err := os.Stat(p.real + end)
@@ -61,7 +61,7 @@ func (p *place) note() error {
 	return p.checkMain()
 }
 
-// check returns an error if one of the files is not the one that note has noted.
+// check returns an error if one of the files is not the one that note remembered.
 func (p *place) check() error {
 	if err := p.checkMain(); err != nil {
 		return err
@@ -78,14 +78,14 @@ func (p *place) check() error {
 	return nil
 }
 
-// checkEvery is how long checkSoon may rely on the directories.
+// checkEvery is how long checkSoon may rely on the times of the directories.
 const checkEvery = time.Second
 
-// checkSoon is check for a caller who asks all the time. Whoever renames, deletes or creates
-// a file changes the time of its directory. So if the time of the directory is still the
-// same, so are the files. A recent time proves nothing, because several changes within one
-// tick of the clock have the same time. A change that leaves the directory as it is, such
-// as a mount, is noticed after checkEvery.
+// checkSoon is check for a caller that calls it often. Renaming, deleting or creating a
+// file changes the time of its directory. So if the time of the directory is unchanged,
+// so are the files. A recent time proves nothing, because several changes within one
+// tick of the clock have the same time. A change that does not affect the directory,
+// such as a mount, is noticed after checkEvery.
 func (p *place) checkSoon() error {
 	now := time.Now() //nolint:forbidigo // that of the file system
 	dirs := p.dirs[:]
@@ -112,13 +112,13 @@ func (p *place) checkSoon() error {
 	return p.check()
 }
 
-// checkMain is check of the main file, without those beside it.
+// checkMain is check of the main file alone.
 func (p *place) checkMain() error {
 	info, err := os.Stat(p.path)
 	return p.compare(0, info, err)
 }
 
-// compare returns an error unless info is file i.
+// compare returns an error unless info describes file i.
 func (p *place) compare(i int, info fs.FileInfo, err error) error {
 	switch was := p.files[i]; {
 	case err != nil && (was != nil || !errors.Is(err, fs.ErrNotExist)):
@@ -126,20 +126,20 @@ func (p *place) compare(i int, info fs.FileInfo, err error) error {
 	case err != nil:
 		return nil //nolint:nilerr // there is none, and there was none
 	case was == nil && p.frozen:
-		return p.moved(i, errors.New("somebody has begun to write to a file that was opened without locks, in a directory that cannot be written"))
+		return p.moved(i, errors.New("another program has begun to write to the file, which was opened without locks because its directory cannot be written"))
 	case was == nil:
-		return nil // of a file that had none, and is read only: SQLite opens it when it is there
+		return nil // a file opened for reading that had no such file: SQLite opens it when it appears
 	case !os.SameFile(was, info):
 		return p.moved(i, errors.New("another file has its name now"))
 	case i == 0 && p.frozen && (info.Size() != was.Size() || !info.ModTime().Equal(was.ModTime())):
-		return p.moved(i, errors.New("somebody has written to a file that was opened without locks, in a directory that cannot be written"))
+		return p.moved(i, errors.New("another program has written to the file, which was opened without locks because its directory cannot be written"))
 	}
 	return nil
 }
 
 func (p *place) gone(i int, err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		err = path.Err // the message has the path already
+		err = path.Err // the message already has the path
 	}
 	return p.moved(i, err)
 }
@@ -148,7 +148,7 @@ func (p *place) moved(i int, err error) error {
 	return &FileError{Path: p.path, Kind: ErrMoved, Err: fmt.Errorf("%q: %w", filepath.Base(p.path)+ends()[i], err)}
 }
 
-// logSize returns how many bytes the log beside the file has, 0 if there is none.
+// logSize returns the size in bytes of the log next to the file, or 0 if there is none.
 func (p *place) logSize() int64 {
 	info, err := os.Stat(p.real + "-wal")
 	if err != nil {
@@ -157,15 +157,15 @@ func (p *place) logSize() int64 {
 	return info.Size()
 }
 
-// noOrphan returns an error if there is a log beside a file that is missing or empty.
-// SQLite would delete it, and what is in it would be lost.
+// noOrphan returns an error if there is a log next to a file that is missing or empty.
+// SQLite would delete the log and lose its content.
 func (p *place) noOrphan() error {
 	size := p.logSize()
 	if size == 0 {
 		return nil
 	}
-	// Looked at after the log, as a file that another process has just created had its
-	// first page before it had a log.
+	// This check must come after the check of the log, because a file that another process
+	// has just created gets its first page before it gets a log.
 	if info, err := os.Stat(p.real); err == nil && info.Size() > 0 {
 		return nil
 	}

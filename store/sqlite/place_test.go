@@ -25,7 +25,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// rename renames or fails the test.
+// rename renames a file, or fails the test.
 func rename(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {
@@ -40,13 +40,14 @@ func remove(t *testing.T, path string) {
 	}
 }
 
-// TestMoved changes what is at the path of a store that is open: from the next call on
-// nothing is acknowledged, and what was acknowledged is where the files are.
+// TestMoved changes the files at the path of an open store. From the next call on,
+// nothing may be acknowledged, and everything acknowledged before must be in the moved
+// files.
 func TestMoved(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(t *testing.T, path string)
-		main   bool // the main file is another one, so reads fail too
+		main   bool // the main file is a different one, so reads fail too
 	}{
 		"renamed":  {func(t *testing.T, path string) { t.Helper(); rename(t, path, path+"x") }, true},
 		"deleted":  {func(t *testing.T, path string) { t.Helper(); remove(t, path) }, true},
@@ -69,14 +70,14 @@ func TestMoved(t *testing.T) {
 			tt.change(t, path)
 			wantMoved(t, path, st, tt.main)
 		})
-		t.Run(name+", in a directory that was quiet", func(t *testing.T) {
+		t.Run(name+", in a directory that has not changed recently", func(t *testing.T) {
 			t.Parallel()
 			path, st := movable(t)
 			quiet := time.Now().Add(-time.Hour)
 			if err := os.Chtimes(filepath.Dir(path), quiet, quiet); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second goes by the first
+			for range 2 { // the second relies on the times that the first has noted
 				if _, err := st.Append(t.Context(), store.Stream{Type: "A", ID: "2"}, store.Any, batch(1)); err != nil {
 					t.Fatal(err)
 				}
@@ -87,8 +88,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// TestMovedUnnoticed: what leaves the directory as it is, as a mount does, is noticed
-// after a second.
+// TestMovedUnnoticed checks that a change that does not affect the directory, such as a
+// mount, is noticed after a second.
 func TestMovedUnnoticed(t *testing.T) {
 	t.Parallel()
 	path, st := movable(t)
@@ -110,12 +111,12 @@ func TestMovedUnnoticed(t *testing.T) {
 		case i > 2 && errors.Is(err, sqlite.ErrMoved):
 			return
 		case err != nil:
-			t.Fatalf("Append %d = %v, want ErrMoved in the end", i, err)
+			t.Fatalf("Append %d = %v, want ErrMoved eventually", i, err)
 		}
 	}
 }
 
-// movable returns a store with an event in a directory of its own.
+// movable returns a store with one event in a directory of its own.
 func movable(t *testing.T) (path string, st *sqlite.Store) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -130,15 +131,15 @@ func movable(t *testing.T) (path string, st *sqlite.Store) {
 	return path, st
 }
 
-// wantMoved fails unless every write is refused, subscriptions end, and reads too if the
-// main file is another one.
+// wantMoved fails unless every write is refused, subscriptions end, and, if the main
+// file is a different one, reads fail too.
 func wantMoved(t *testing.T, path string, st *sqlite.Store, main bool) {
 	t.Helper()
 	ctx, s := t.Context(), store.Stream{Type: "A", ID: "1"}
 	_, err := st.Append(ctx, s, store.Exactly(1), batch(1))
 	var file *sqlite.FileError
 	if !errors.As(err, &file) || file.Path != path || !errors.Is(err, sqlite.ErrMoved) || !errors.Is(err, store.ErrRefused) {
-		t.Errorf("Append = %v, want a *FileError that is ErrMoved, and ErrRefused, as nothing was written", err)
+		t.Errorf("Append = %v, want a *FileError that matches ErrMoved and, because nothing was written, ErrRefused", err)
 	}
 	err = st.Update(ctx, func(tx *sqlite.Tx) error {
 		return tx.SaveCheckpoint("c", store.Checkpoint{}, store.Checkpoint{Position: 1})
@@ -149,7 +150,7 @@ func wantMoved(t *testing.T, path string, st *sqlite.Store, main bool) {
 	if _, err := st.Read(ctx, s, store.ReadOptions{}); errors.Is(err, sqlite.ErrMoved) != main {
 		t.Errorf("Read = %v, want ErrMoved: %t", err, main)
 	}
-	for _, err := range st.Subscribe(ctx, store.LogOptions{}) { // and does not go on for ever
+	for _, err := range st.Subscribe(ctx, store.LogOptions{}) { // must not continue forever
 		if err != nil {
 			if !errors.Is(err, sqlite.ErrMoved) {
 				t.Errorf("Subscribe = %v, want ErrMoved", err)
@@ -159,7 +160,7 @@ func wantMoved(t *testing.T, path string, st *sqlite.Store, main bool) {
 	}
 }
 
-// TestMovedAndBack: a store goes on when its file is back.
+// TestMovedAndBack checks that a store continues when its file is back.
 func TestMovedAndBack(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -178,8 +179,8 @@ func TestMovedAndBack(t *testing.T) {
 	}
 }
 
-// TestCloseOfMoved: to close a store whose file was replaced leaves the new one alone,
-// with its log.
+// TestCloseOfMoved checks that closing a store whose file was replaced does not touch
+// the new file and its log.
 func TestCloseOfMoved(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -246,7 +247,7 @@ func TestOpenReadOnly(t *testing.T) {
 			t.Error("OpenReadOnly has changed the file")
 		}
 	})
-	t.Run("reads beside a writer, and writes nothing", func(t *testing.T) {
+	t.Run("reads next to a writer, and writes nothing", func(t *testing.T) {
 		t.Parallel()
 		path := filled(t, 2)
 		ro, err := sqlite.OpenReadOnly(path)
@@ -259,11 +260,11 @@ func TestOpenReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		if page, err := ro.Read(ctx, s, store.ReadOptions{}); err != nil || len(page.Events) != 3 {
-			t.Errorf("Read beside a writer = %d events, %v, want 3", len(page.Events), err)
+			t.Errorf("Read next to a writer = %d events, %v, want 3", len(page.Events), err)
 		}
 		wantReadOnly(t, ro)
 	})
-	t.Run("follows what a writer makes of a backup", func(t *testing.T) {
+	t.Run("follows a writer on a restored backup", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "backup.db")
 		execute(t, filled(t, 2), "VACUUM INTO '"+path+"'")
@@ -291,7 +292,7 @@ func TestOpenReadOnly(t *testing.T) {
 	})
 }
 
-// wantReadOnly fails unless everything that writes is refused.
+// wantReadOnly fails unless all writes are refused.
 func wantReadOnly(t *testing.T, st *sqlite.Store) {
 	t.Helper()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -307,7 +308,7 @@ func wantReadOnly(t *testing.T, st *sqlite.Store) {
 	} {
 		var file *sqlite.FileError
 		if !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) || !errors.Is(err, store.ErrRefused) {
-			t.Errorf("%s of a read-only store = %v, want a *FileError that is ErrReadOnly and ErrRefused", call, err)
+			t.Errorf("%s of a read-only store = %v, want a *FileError that matches ErrReadOnly and ErrRefused", call, err)
 		}
 	}
 }
@@ -322,11 +323,11 @@ func TestOpenRefusesNames(t *testing.T) {
 		}
 	}
 	if left, _ := filepath.Glob("*memory*"); len(left) > 0 {
-		t.Errorf("there is %q now", left)
+		t.Errorf("%q exists now", left)
 	}
 }
 
-// TestOpenRefusesOrphan: a log without its file is not deleted.
+// TestOpenRefusesOrphan checks that a log without its file is not deleted.
 func TestOpenRefusesOrphan(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -348,7 +349,8 @@ func TestOpenRefusesOrphan(t *testing.T) {
 	}
 }
 
-// TestSymbolicLink: the file is found by a link, and the two beside it are where it is.
+// TestSymbolicLink checks that a store can be opened through a symbolic link, and that
+// the other two files are next to the target.
 func TestSymbolicLink(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -366,6 +368,6 @@ func TestSymbolicLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := st.Append(ctx, s, store.Exactly(2), batch(1)); !errors.Is(err, sqlite.ErrMoved) {
-		t.Errorf("Append when the link leads elsewhere = %v, want ErrMoved", err)
+		t.Errorf("Append when the link has another target = %v, want ErrMoved", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// TestProcesses checks that processes keep their promises on a file.
+// TestProcesses checks the guarantees between several processes on one file.
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	processtest.Run(t, func(t *testing.T) processtest.Setup[*sqlite.Tx] {

@@ -50,8 +50,8 @@ func backlogged(b *testing.B) *sqlite.Store {
 
 const upsert = `INSERT INTO %s (id, cents) VALUES (?, ?) ON CONFLICT DO UPDATE SET cents = cents + excluded.cents`
 
-// BenchmarkProjection compares the catch-up of projections with the same by hand, and with
-// a subscription alone. All are in one file.
+// BenchmarkProjection compares the catch-up of projections with hand-written SQL, and
+// with a subscription alone. All are in one file.
 func BenchmarkProjection(b *testing.B) {
 	st := backlogged(b)
 	builds := 0
@@ -127,7 +127,8 @@ func reach(b *testing.B, p *projection.Projection[*sqlite.Tx, move]) {
 	}
 }
 
-// projectByHand is a projection as one writes it without a library: a transaction for each page.
+// projectByHand is a projection written without a library: one transaction for each
+// page.
 func projectByHand(ctx context.Context, st *sqlite.Store, name, sql string) error {
 	var at store.Checkpoint
 	for page, err := range st.Subscribe(ctx, store.LogOptions{Filter: moves().Filter()}) {
@@ -161,8 +162,8 @@ func projectByHand(ctx context.Context, st *sqlite.Store, name, sql string) erro
 	return ctx.Err()
 }
 
-// BenchmarkProjectionLive measures from the call of Append until the read model has the
-// event.
+// BenchmarkProjectionLive measures the time from the call of Append until the read
+// model has the event.
 func BenchmarkProjectionLive(b *testing.B) {
 	add := func(s int64, m move) int64 { return s + m.Cents }
 	event := func() []store.Event {

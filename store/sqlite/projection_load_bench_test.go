@@ -35,8 +35,8 @@ func following(b *testing.B, p *projection.Projection[*sqlite.Tx, move]) {
 	b.Cleanup(func() { cancel(); <-done })
 }
 
-// BenchmarkProjectionWriters is 32 writers who append to streams of their own: alone, with a
-// projection that follows, and with one that is inline.
+// BenchmarkProjectionWriters measures 32 writers that append to their own streams:
+// alone, with a projection that follows, and with an inline projection.
 func BenchmarkProjectionWriters(b *testing.B) {
 	for _, way := range []string{"alone", "followed", "inline"} {
 		b.Run(way, func(b *testing.B) {
@@ -50,7 +50,7 @@ func BenchmarkProjectionWriters(b *testing.B) {
 				}
 			}
 			var writers atomic.Int64
-			b.SetParallelism(16) // of each processor; two make 32
+			b.SetParallelism(16) // per processor; two processors make 32
 			b.RunParallel(func(pb *testing.PB) {
 				stream := store.Stream{Type: "Account", ID: fmt.Sprint("w-", writers.Add(1))}
 				for pb.Next() {
@@ -64,8 +64,9 @@ func BenchmarkProjectionWriters(b *testing.B) {
 	}
 }
 
-// BenchmarkWaitFor is from Append to the return of WaitFor: of the projection that runs, and
-// of one in a process that does not run it, which asks the target.
+// BenchmarkWaitFor measures the time from Append to the return of WaitFor, for the
+// running projection and for one in a process that does not run it, which asks the
+// target.
 func BenchmarkWaitFor(b *testing.B) {
 	for _, where := range []string{"here", "elsewhere"} {
 		b.Run(where, func(b *testing.B) {
@@ -92,8 +93,9 @@ func BenchmarkWaitFor(b *testing.B) {
 	}
 }
 
-// BenchmarkAppendBesideCatchUp is an append while a projection goes through a backlog again
-// and again: into the same file with transactions of some length, and into another one.
+// BenchmarkAppendBesideCatchUp measures an append while a projection goes through a
+// backlog again and again: into the same file with transactions of different lengths,
+// and into another file.
 func BenchmarkAppendBesideCatchUp(b *testing.B) {
 	for name, atMost := range map[string]time.Duration{
 		"alone": 0, "same file, 2ms": 2 * time.Millisecond, "same file, 10ms": 10 * time.Millisecond,
@@ -132,7 +134,7 @@ func BenchmarkAppendBesideCatchUp(b *testing.B) {
 	}
 }
 
-// slowly is a projection with a statement an event.
+// slowly is a projection with one statement per event.
 func slowly(log, target *sqlite.Store, name string) *projection.Projection[*sqlite.Tx, move] {
 	table := fmt.Sprintf("%q", name)
 	return projection.New(log, target, name, moves(), func(_ context.Context, tx *sqlite.Tx, e projection.Event[move]) error {

@@ -8,7 +8,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// world returns events in one file and read models in another, or the same.
+// world returns a setup with events in one file and read models in another, or in the
+// same.
 func world(t *testing.T, events, models string) projectiontest.World[*sqlite.Tx] {
 	t.Helper()
 	openBoth := func(t *testing.T) (*sqlite.Store, *sqlite.Store) {

@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// maxPage is the largest number of events in a page.
+	// maxPage is the maximum number of events in a page.
 	maxPage = 1000
 	// maxPageData is the number of bytes of data at which a page ends.
 	maxPageData = 32 << 20
-	// maxReaders is the largest number of connections that read.
+	// maxReaders is the maximum number of connections that read.
 	maxReaders = 8
 )
 
-// reader is a connection that reads, with caches of names, which never change. Each has
-// maxCached entries at most.
+// reader is a connection that reads, with caches of names, which never change. Each
+// cache has at most maxCached entries.
 type reader struct {
 	*conn
 	tenants map[string]int64
 	streams map[streamKey]int64
-	names   map[int64]store.Stream // the other way around
+	names   map[int64]store.Stream // from id to name
 	kinds   map[int64]kind
 }
 
-// newReader returns a reader by c with empty caches.
+// newReader returns a reader that uses c, with empty caches.
 func newReader(c *conn) *reader {
 	return &reader{
 		conn: c, tenants: make(map[string]int64), streams: make(map[streamKey]int64),
@@ -45,15 +45,16 @@ func remember[K comparable, V any](names map[K]V, key K, value V) {
 	names[key] = value
 }
 
-// readers are the connections that read. The one that was used last is used next, because
-// its caches are the fullest.
+// readers holds the connections that read. The most recently used one is used next,
+// because its caches are the fullest.
 type readers struct {
-	busy chan struct{} // one for each that is in use
+	busy chan struct{} // one element for each reader in use
 	mu   sync.Mutex
 	idle []*reader // guarded by mu
 }
 
-// take returns an idle reader, or nil if there is none. The caller has its place in busy.
+// take returns an idle reader, or nil if there is none. The caller must already have an
+// element in busy.
 func (rs *readers) take() *reader {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -66,7 +67,7 @@ func (rs *readers) take() *reader {
 	return r
 }
 
-// put gives r back, if it is not nil, and the place in busy.
+// put returns r, if it is not nil, and removes an element from busy.
 func (rs *readers) put(r *reader) {
 	if r != nil {
 		rs.mu.Lock()
@@ -88,8 +89,8 @@ func (rs *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// reading calls do with a reader that nobody else uses. It waits for one until ctx ends.
-// Nothing interrupts do, so it must be short.
+// reading calls do with a reader that no other caller uses. It waits for a reader until
+// ctx ends. Nothing interrupts do, so it must be short.
 func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	if err := b.ready(ctx); err != nil {
 		return err
@@ -120,16 +121,17 @@ func (b *backend) reading(ctx context.Context, do func(r *reader) error) error {
 	return nil
 }
 
-// soonMost is the largest number of events in a short read.
+// soonMost is the maximum number of events in a short read.
 const soonMost = 128
 
-// errLong is what a read returns that turns out not to be short.
+// errLong is the error of a short read that turns out to be long.
 var errLong = errors.New("long read")
 
-// soon is reading for reads that are mostly short. If nobody writes, it uses the connection
-// of the writer, which still has the pages that it has written; the other connections
-// drop all their pages after each commit. Then do may read at most that many events, and
-// otherwise returns errLong and is called again with another connection.
+// soon is reading for reads that are usually short. If nobody writes, it uses the
+// connection of the writer, which still has the pages that it has written in its cache,
+// while the other connections drop all their pages after each commit. Then do may read
+// at most that many events. If it needs more, it returns errLong, and soon calls it
+// again with another connection.
 func (b *backend) soon(ctx context.Context, do func(r *reader, most uint64) error) error {
 	all := func(r *reader) error { return do(r, math.MaxUint64) }
 	w := b.writer
@@ -143,13 +145,13 @@ func (b *backend) soon(ctx context.Context, do func(r *reader, most uint64) erro
 		return b.reading(ctx, all)
 	}
 	err := w.read(do)
-	if errors.Is(err, errLong) || isBusy(err) { // the connection of the writer waits for nobody
+	if errors.Is(err, errLong) || isBusy(err) { // the connection of the writer does not wait for locks
 		return b.reading(ctx, all)
 	}
 	return err
 }
 
-// read calls do with the connection of w. The caller has locked turn, and read unlocks it.
+// read calls do with the connection of w. The caller has locked turn; read unlocks it.
 func (w *writer) read(do func(r *reader, most uint64) error) error {
 	defer w.turn.Unlock()
 	b := w.backend
@@ -166,8 +168,8 @@ func (w *writer) read(do func(r *reader, most uint64) error) error {
 	return err
 }
 
-// placeOfReads returns an error if the file that was read is not the one at the path. It
-// looks at the main file only. The poll and writes look at the two files beside it.
+// placeOfReads returns an error if the main file at the path is not the one that is
+// open. The poll and writes check the other two files.
 func (b *backend) placeOfReads() error {
 	if moved := b.moved.Load(); moved != nil && *moved != nil {
 		return *moved
@@ -178,8 +180,8 @@ func (b *backend) placeOfReads() error {
 	return b.place.checkMain()
 }
 
-// SQLite prepares a statement again for each new value of its LIMIT, but not if the LIMIT
-// is an expression.
+// SQLite prepares a statement again for each new value of a LIMIT parameter, but not if
+// the LIMIT is an expression.
 const (
 	findTenant   = `SELECT id FROM tenant WHERE name = ?`
 	findStreamID = `SELECT id FROM stream WHERE tenant = ? AND type = ? AND name = ?`
@@ -208,14 +210,15 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	return page, nil
 }
 
-// streamPage returns a page of a stream, or errLong if it would have more than most events.
+// streamPage returns a page of a stream, or errLong if the page would have more than
+// most events.
 func (r *reader) streamPage(tenant string, stream store.Stream, o store.ReadOptions, most uint64) (store.Page, error) {
 	id, head, err := r.stream(tenant, stream)
 	if err != nil {
 		return store.Page{}, err
 	}
-	// What is at or below head never changes, so the page needs no transaction to be of
-	// one moment.
+	// Events at or below head never change, so the page is consistent without a
+	// transaction.
 	p := newPager(o.From, o.Limit, o.Backward, head)
 	if !p.empty() {
 		if min(p.high-p.low, uint64(p.limit)) > most { //nolint:gosec // limit is not negative
@@ -226,7 +229,7 @@ func (r *reader) streamPage(tenant string, stream store.Stream, o store.ReadOpti
 	return p.page(), err
 }
 
-// readStream reads what there is of p in the stream with this id.
+// readStream reads the events of p from the stream with this id.
 func (r *reader) readStream(stream store.Stream, id int64, p *pager) error {
 	query := readForward
 	if p.backward {
@@ -246,7 +249,7 @@ func (r *reader) readStream(stream store.Stream, id int64, p *pager) error {
 }
 
 // stream returns the id and the version of a stream, or zeros if there is none. Ids are
-// cached, because the index of names is needed for nothing else.
+// cached, because nothing else needs the index of names.
 func (r *reader) stream(tenant string, stream store.Stream) (id int64, version uint64, err error) {
 	t, err := r.tenant(tenant)
 	if err != nil || t == 0 {
@@ -265,7 +268,7 @@ func (r *reader) stream(tenant string, stream store.Stream) (id int64, version u
 	return id, version, err
 }
 
-// kind returns the kind that has this id.
+// kind returns the kind with this id.
 func (r *reader) kind(id int64) (kind, error) {
 	if k, ok := r.kinds[id]; ok {
 		return k, nil
@@ -283,13 +286,13 @@ func (r *reader) kind(id int64) (kind, error) {
 	return k, err
 }
 
-// pager makes a page of a stream or log whose last number is head, with the events from low
-// to high.
+// pager collects a page of a stream or log whose last number is head. Its events are
+// those from low to high.
 type pager struct {
 	head, low, high uint64
 	limit           int
 	backward        bool
-	next            uint64 // if the page is as long as it can be
+	next            uint64 // next if the page is as long as possible
 	data            int
 	events          []store.Recorded
 }
@@ -309,7 +312,7 @@ func newPager(from uint64, limit int, backward bool, head uint64) *pager {
 	return p
 }
 
-// within narrows the page to n numbers.
+// within limits the page to n numbers.
 func (p *pager) within(n uint64) {
 	switch {
 	case p.empty() || p.high-p.low < n:
@@ -324,7 +327,7 @@ func (p *pager) within(n uint64) {
 
 func (p *pager) empty() bool { return p.low > p.high }
 
-// grow adds an event to the page and returns it, to be filled.
+// grow adds an event to the page and returns it for the caller to fill in.
 func (p *pager) grow() *store.Recorded {
 	if p.events == nil {
 		p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
@@ -333,8 +336,8 @@ func (p *pager) grow() *store.Recorded {
 	return &p.events[len(p.events)-1]
 }
 
-// goesOn reports whether the page goes on after the event with this number and size of
-// data.
+// goesOn reports whether the page continues after the event with this number and size
+// of data.
 func (p *pager) goesOn(number uint64, data int) bool {
 	p.data += data
 	if len(p.events) < p.limit && p.data < maxPageData {

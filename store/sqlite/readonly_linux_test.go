@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// asNobody calls do as a user without rights, also where the test runs as root.
+// asNobody calls do as a user without rights, even if the test runs as root.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -25,7 +25,7 @@ func asNobody(t *testing.T, do func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and the thread ends with the goroutine, as it is not unlocked
+		runtime.LockOSThread() // not unlocked, so the thread ends with the goroutine
 		if err := syscall.Setfsuid(nobody); err != nil {
 			t.Errorf("setfsuid: %v", err)
 			return
@@ -35,15 +35,15 @@ func asNobody(t *testing.T, do func()) {
 	<-done
 }
 
-// restricted returns the path of a file with an event, whose rights, and those of its
-// directory, are these.
+// restricted returns the path of a file with one event. The file and its directory have
+// the given permissions.
 func restricted(t *testing.T, file, dir fs.FileMode) string {
 	t.Helper()
 	path := filled(t, 1)
 	for up := filepath.Dir(path); up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
-		_ = os.Chmod(up, 0o755) // a way in for another user
+		_ = os.Chmod(up, 0o755) // lets another user in
 	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(path), 0o755) }) // else it cannot be removed
+	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(path), 0o755) }) // otherwise it cannot be removed
 	if err := errors.Join(os.Chmod(path, file), os.Chmod(filepath.Dir(path), dir)); err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +56,10 @@ func TestOpenWithoutRights(t *testing.T) {
 		file, dir fs.FileMode
 		want      error
 	}{
-		"a file and a directory that may not be written": {0o444, 0o555, sqlite.ErrReadOnly},
-		"a directory that may not be written":            {0o666, 0o555, sqlite.ErrReadOnly},
-		"a file that may not be read":                    {0o000, 0o777, sqlite.ErrNoAccess},
-		"a directory that may not be entered":            {0o666, 0o000, sqlite.ErrNoAccess},
+		"a file and a directory without write permission": {0o444, 0o555, sqlite.ErrReadOnly},
+		"a directory without write permission":            {0o666, 0o555, sqlite.ErrReadOnly},
+		"a file without read permission":                  {0o000, 0o777, sqlite.ErrNoAccess},
+		"a directory without search permission":           {0o666, 0o000, sqlite.ErrNoAccess},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +68,7 @@ func TestOpenWithoutRights(t *testing.T) {
 				st, err := sqlite.Open(path)
 				var file *sqlite.FileError
 				if !errors.As(err, &file) || file.Path != path || !errors.Is(err, tt.want) {
-					t.Errorf("Open = %v, want a *FileError that is %v", err, tt.want)
+					t.Errorf("Open = %v, want a *FileError that matches %v", err, tt.want)
 				}
 				if err == nil {
 					_ = st.Close()
@@ -78,8 +78,8 @@ func TestOpenWithoutRights(t *testing.T) {
 	}
 }
 
-// TestReadOnlyFile checks that a file that may not be written, in a directory that
-// may, can be read, and nothing is written.
+// TestReadOnlyFile checks that a file without write permission, in a writable
+// directory, can be read, and that nothing is written.
 func TestReadOnlyFile(t *testing.T) {
 	t.Parallel()
 	path := restricted(t, 0o444, 0o777)
@@ -93,7 +93,7 @@ func TestReadOnlyFile(t *testing.T) {
 		defer st.Close()
 		var file *sqlite.FileError
 		if _, err := st.Append(ctx, s, store.Any, batch(1)); !errors.As(err, &file) || !errors.Is(err, sqlite.ErrReadOnly) || !errors.Is(err, store.ErrRefused) {
-			t.Errorf("Append = %v, want a *FileError that is ErrReadOnly and ErrRefused", err)
+			t.Errorf("Append = %v, want a *FileError that matches ErrReadOnly and ErrRefused", err)
 		}
 		if page, err := st.Read(ctx, s, store.ReadOptions{}); err != nil || page.Head != 1 || len(page.Events) != 1 {
 			t.Errorf("Read = %+v, %v, want the event", page, err)
@@ -101,8 +101,8 @@ func TestReadOnlyFile(t *testing.T) {
 	})
 }
 
-// TestFullDisk fills a disk of its own: the store stays readable, has all that it
-// acknowledged and nothing else, and goes on when there is space again.
+// TestFullDisk fills a disk of its own. The store must stay readable, have everything
+// that it acknowledged and nothing else, and continue when there is space again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	if head, err := st.Head(ctx); seen != version || head != version || err != nil {
-		t.Fatalf("on a full disk there are %d events and Head is %d, %v; want %d", seen, head, err, version)
+		t.Fatalf("on a full disk there are %d events, and Head is %d, %v; want %d", seen, head, err, version)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
@@ -146,15 +146,15 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestOpenReadOnlyWithoutRights: a file in a directory that may not be written can be
-// read, and nothing is left beside it. When somebody else writes to it, reads fail rather
-// than be of two moments.
+// TestOpenReadOnlyWithoutRights checks that a file in a directory without write
+// permission can be read, and that nothing is left next to it. If another program
+// writes to the file, reads must fail and must not mix two states.
 func TestOpenReadOnlyWithoutRights(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
 	path := restricted(t, 0o444, 0o555)
 	if os.Geteuid() != 0 {
-		t.Skip("needs to be root, to write to it all the same")
+		t.Skip("needs to be root, to write to it anyway")
 	}
 	var st *sqlite.Store
 	asNobody(t, func() {
@@ -167,7 +167,7 @@ func TestOpenReadOnlyWithoutRights(t *testing.T) {
 			t.Errorf("Read = %+v, %v, want the event", page, err)
 		}
 		if files, _ := filepath.Glob(path + "*"); len(files) != 1 {
-			t.Errorf("there is %q now", files)
+			t.Errorf("%q exists now", files)
 		}
 	})
 	if t.Failed() {

@@ -13,25 +13,25 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The key of an event is the id of its tenant and its position.
+// The key of an event combines the id of its tenant and its position.
 const (
 	positionBits = 40
 	maxPosition  = 1<<positionBits - 1
 	maxTenant    = 1<<(63-positionBits) - 1
 )
 
-// seq returns the key of the event of a tenant at position.
+// seq returns the key of the event of tenant at position.
 func seq(tenant int64, position uint64) int64 { return tenant<<positionBits | int64(position) } //nolint:gosec // at most maxPosition
 
-// kind is a row of table kind: what many events have in common.
+// kind is a row of table kind: the values that many events have in common.
 type kind struct {
 	name        string
 	schema      uint32
 	contentType string
 }
 
-// record is an event as its columns have it, without where it is. It shares no memory with
-// the event that it was made of.
+// record is an event as its columns store it, without its stream and position. It
+// shares no memory with the original event.
 type record struct {
 	event      store.Event
 	meta       string
@@ -39,7 +39,7 @@ type record struct {
 	recordedAt int64
 }
 
-// encode sets r to e, recorded at at.
+// encode sets r to the event e, recorded at the time at.
 func (r *record) encode(e *store.Event, at time.Time) error {
 	r.event = *e
 	r.event.Data = bytes.Clone(e.Data)
@@ -65,14 +65,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 // insert inserts r as the event of tenant at position.
 func (r *record) insert(c *conn, tenant int64, position uint64, s streamHead, kind int64) error {
 	if position > maxPosition {
-		return fmt.Errorf("position %d is above the largest one", position)
+		return fmt.Errorf("position %d is above the largest position", position)
 	}
 	var uuid [16]byte
 	return c.exec(insertEvent, number(seq(tenant, position)), number(tenant), number(s.id), number(s.version),
 		idValue(r.event.ID, &uuid), number(kind), number(r.time), number(r.recordedAt), text(r.meta), blob(r.event.Data))
 }
 
-// idValue returns what the column id has for an id. It may be kept in uuid.
+// idValue returns the value of column id for an id. It may use uuid to hold the bytes.
 func idValue(id string, uuid *[16]byte) value {
 	if parseUUID(uuid, id) {
 		return blob(uuid[:])
@@ -80,8 +80,8 @@ func idValue(id string, uuid *[16]byte) value {
 	return text(id)
 }
 
-// parseUUID parses a UUID in the form in which they are mostly written, in lower case.
-// Each id has one form in the file, so that it is unique.
+// parseUUID parses a UUID in its usual form, in lower case. It accepts no other form,
+// so that the bytes determine the id.
 func parseUUID(to *[16]byte, id string) bool {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return false
@@ -101,7 +101,8 @@ func parseUUID(to *[16]byte, id string) bool {
 	return true
 }
 
-// nibble returns the number of a digit, above 15 if it is none in lower case.
+// nibble returns the value of a lower case hexadecimal digit, or a value above 15 for
+// anything else.
 func nibble(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':
@@ -131,7 +132,7 @@ func (s *stmt) id(column int32, a *arena) string {
 	return a.text(to[:])
 }
 
-// eventColumns are those that event reads, and the stream after them.
+// eventColumns are the columns that event reads, followed by the stream.
 const eventColumns = `seq, version, id, kind, time, recorded_at, meta, data, stream`
 
 const (
@@ -146,7 +147,7 @@ const (
 	columnStream
 )
 
-// event reads a row of eventColumns into e, whose kind and stream are known.
+// event reads a row of eventColumns into e. The caller knows the kind and the stream.
 func (s *stmt) event(e *store.Recorded, k kind, a *arena) error {
 	e.Position = s.uint(columnSeq) & maxPosition
 	e.Version = s.uint(columnVersion)
@@ -170,7 +171,7 @@ type metadata struct {
 	Headers       map[string]string `json:"headers,omitempty"`
 }
 
-// encodeMeta returns m as JSON, nothing for nothing.
+// encodeMeta returns m as JSON, or "" if m is empty.
 func encodeMeta(m *store.Metadata) (string, error) {
 	if m.CorrelationID == "" && m.CausationID == "" && m.ActorID == "" && len(m.Headers) == 0 {
 		return "", nil
@@ -184,7 +185,7 @@ func encodeMeta(m *store.Metadata) (string, error) {
 	return strings.TrimSuffix(text.String(), "\n"), nil
 }
 
-// decodeMeta reads what encodeMeta has written. It takes what most events have by
+// decodeMeta decodes the output of encodeMeta. It decodes the fields of most events
 // itself, and leaves the rest to encoding/json.
 func decodeMeta(to *store.Metadata, text []byte, a *arena) error {
 	rest := text
@@ -209,8 +210,9 @@ func decodeMeta(to *store.Metadata, text []byte, a *arena) error {
 	return nil
 }
 
-// cutField takes a field that begins so from the beginning of rest, after a { if it is the
-// first, or a comma, if there is nothing in its value that stands for something else.
+// cutField cuts a field that starts with begins off the beginning of rest, together
+// with the { before a first field or the comma before another. It returns false if the
+// value has escape sequences.
 func cutField(rest []byte, first bool, begins string, to *string, a *arena) []byte {
 	before := byte(',')
 	if first {

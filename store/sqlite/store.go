@@ -32,21 +32,22 @@ type Store struct {
 	tenant  string
 }
 
-// backend is what the stores of all tenants in a file share.
+// backend holds what the stores of all tenants in a file share.
 type backend struct {
 	place    *place
-	path     string // of it, for messages
+	path     string // of the file, for messages
 	config   config
 	readers  readers
 	writer   *writer       // nil if the store is read-only
-	updating atomic.Uint64 // the goroutine that is in an Update, 0: none
+	updating atomic.Uint64 // the goroutine that runs an Update; 0 if there is none
 	news     news
-	moved    atomic.Pointer[error] // what the poll has found of the place, nil: it is as it was
+	moved    atomic.Pointer[error] // the error that the poll has found with the place; nil if there is none
 	done     chan struct{}         // closed by Close
-	close    func() error          // the rest of Close, once
+	close    func() error          // the rest of Close, called once
 }
 
-// newBackend opens the connections to a file that prepareFile or inspectFile has checked.
+// newBackend opens the connections to a file that prepareFile or inspectFile has
+// checked.
 func newBackend(p *place, c *config) (*Store, error) {
 	b := &backend{
 		place: p, path: p.path, config: *c,
@@ -66,10 +67,10 @@ func newBackend(p *place, c *config) (*Store, error) {
 	return &Store{backend: b, tenant: store.DefaultTenant}, nil
 }
 
-// openReads opens the first connection that reads, and notes which files are open.
+// openReads opens the first connection that reads, and remembers which files are open.
 func (b *backend) openReads() error {
 	return b.reading(context.Background(), func(r *reader) error {
-		if _, err := r.number("SELECT count(*) FROM tenant"); err != nil { // has all files opened
+		if _, err := r.number("SELECT count(*) FROM tenant"); err != nil { // this opens all files
 			return err
 		}
 		return b.place.note()
@@ -88,10 +89,10 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{backend: s.backend, tenant: id}, nil
 }
 
-// Close closes the stores of all tenants in the file. It waits for the appends and reads
-// that have begun. Subscriptions yield [store.ErrClosed] and end, and every later call
-// returns it. Close does not wait for the loops over subscriptions. It can be called
-// again, and returns the same. Inside an [Store.Update] it closes nothing and returns
+// Close closes the stores of all tenants in the file. It waits for appends and reads in
+// progress. Subscriptions yield [store.ErrClosed] and end, and every later call returns
+// it. Close does not wait for loops over subscriptions to end. You can call it again,
+// with the same result. Inside an [Store.Update] it closes nothing and returns
 // [ErrInUpdate].
 func (s *Store) Close() error {
 	if s.backend.inUpdate() {
@@ -111,7 +112,7 @@ func (b *backend) shut() error {
 	}
 	err := b.readers.close()
 	if b.writer != nil {
-		b.writer.turn.Lock() // of who writes alone
+		b.writer.turn.Lock() // waits for a caller that writes alone
 		defer b.writer.turn.Unlock()
 		b.writer.theirs.close()
 		err = errors.Join(err, b.writer.close())

@@ -13,20 +13,20 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// maxTheirs is how many statements of callers are kept prepared at most.
+// maxTheirs is the maximum number of callers' statements that are kept prepared.
 const maxTheirs = 256
 
 // theirs executes the SQL of the callers of Update on the connection of the writer. It
-// takes and gives the same values as the driver modernc.org/sqlite does, so that what is
-// written here is read there.
+// accepts and returns the same values as the driver modernc.org/sqlite, so that the
+// driver can read what is written here.
 type theirs struct {
 	conn  *conn
 	stmts map[string]*stmt
-	rows  *sql.DB // for rows of database/sql, which only that can make; nil: not yet
+	rows  *sql.DB // makes rows of database/sql, which only that package can make; nil until needed
 }
 
-// prepare returns query prepared, and what gives it back. Query may be several
-// statements if there are no args, of which it executes all but the last.
+// prepare returns query prepared, and a function that releases it. If there are no
+// args, query may be several statements; prepare executes all but the last.
 func (t *theirs) prepare(query string, hasArgs bool) (s *stmt, release func(), err error) {
 	if s, ok := t.stmts[query]; ok && !s.busy {
 		return s, s.reset, nil
@@ -64,7 +64,7 @@ func (t *theirs) prepare(query string, hasArgs bool) (s *stmt, release func(), e
 	return s, s.reset, nil
 }
 
-// blank reports whether there is no statement in query.
+// blank reports whether query has no statement.
 func blank(query string) bool {
 	for {
 		query = strings.TrimLeft(query, "; \t\n\f\r")
@@ -95,10 +95,10 @@ func (t *theirs) drop() {
 	}
 }
 
-// close finalizes all.
+// close finalizes all statements.
 func (t *theirs) close() {
 	if t.rows != nil {
-		_ = t.rows.Close() // which closes nothing
+		_ = t.rows.Close() // closes no connection
 	}
 	t.drop()
 }
@@ -124,7 +124,7 @@ func (t *theirs) exec(query string, args []any) (sql.Result, error) {
 	return r, nil
 }
 
-// query executes query, whose rows must be closed.
+// query executes query. The caller must close the rows.
 func (t *theirs) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	if t.rows == nil {
 		t.rows = sql.OpenDB(t)
@@ -137,7 +137,7 @@ type result struct{ last, rows int64 }
 func (r result) LastInsertId() (int64, error) { return r.last, nil }
 func (r result) RowsAffected() (int64, error) { return r.rows, nil }
 
-// values returns args as the parameters of s need them.
+// values returns args in the order of the parameters of s.
 func (s *stmt) values(args []any) ([]value, error) {
 	named := make([]driver.NamedValue, len(args))
 	for i, arg := range args {
@@ -153,13 +153,13 @@ func (s *stmt) values(args []any) ([]value, error) {
 	return s.bound(named)
 }
 
-// bound returns the value of each parameter of s: that of its name, or of its number.
+// bound returns the value for each parameter of s, by its name or its number.
 func (s *stmt) bound(args []driver.NamedValue) ([]value, error) {
 	values := make([]value, s.params)
 	for i := range values {
 		arg, ok := find(args, i+1, s.parameter(i))
 		if !ok {
-			return nil, fmt.Errorf("no argument for parameter %d, of %d", i+1, s.params)
+			return nil, fmt.Errorf("no argument for parameter %d of %d", i+1, s.params)
 		}
 		var err error
 		if values[i], err = valueOf(arg); err != nil {
@@ -205,7 +205,7 @@ func valueOf(v driver.Value) (value, error) {
 	return value{}, fmt.Errorf("%T cannot be bound", v)
 }
 
-// Connect, Driver, Prepare, Close, Begin and QueryContext are those of driver.Connector
+// Connect, Driver, Prepare, Close, Begin and QueryContext implement driver.Connector
 // and driver.Conn.
 func (t *theirs) Connect(context.Context) (driver.Conn, error) { return t, nil }
 
@@ -242,7 +242,7 @@ func (t *theirs) QueryContext(_ context.Context, query string, args []driver.Nam
 
 // rows is a driver.Rows.
 type rows struct {
-	stmt         *stmt // nil: there are none
+	stmt         *stmt // nil if there are no rows
 	release      func()
 	names, types []string
 }
@@ -288,7 +288,7 @@ func (r *rows) Next(to []driver.Value) error {
 	return nil
 }
 
-// asTime returns text as a time where the type of the column says that it is one.
+// asTime returns text as a time if the type of the column is a time.
 func asTime(text, columnType string) driver.Value {
 	switch columnType {
 	case "DATE", "DATETIME", "TIMESTAMP":

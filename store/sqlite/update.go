@@ -10,23 +10,24 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Update calls do with a transaction of the file. In it do can write its own tables by
-// SQL, append events, and save snapshots, documents and checkpoints. If do returns nil,
-// Update commits all of it, and it is on the disk when Update returns nil. If do returns
-// an error or panics, nothing was written, and the error or the panic reaches the caller
-// as it is.
+// Update calls do with a transaction of the file. In it, do can write your own tables
+// with SQL, append events, and save snapshots, documents and checkpoints. If do returns
+// nil, Update commits all of it, and it is on the disk when Update returns nil. If do
+// returns an error or panics, nothing is written, and the error or the panic reaches
+// the caller unchanged.
 //
 // A projection that saves its rows and its checkpoint in one Update handles each event
 // exactly once, because after a crash the file has both or neither.
 //
-// All other writes of the file wait until do returns, so do must be short. It must not
-// write by the methods of the store, which would wait for this Update to end: if the
-// goroutine of do calls one, directly or through a runner, the call fails at once with
-// [ErrInUpdate]. Reads are fine, and do not see what the transaction has written.
+// All other writes to the file wait until do returns, so keep do short. In do, do not
+// write with the methods of the store: they would wait for this Update to end. If the
+// goroutine that runs do calls one, directly or through a runner, the call fails at
+// once with [ErrInUpdate]. Reads are allowed, but do not see what the transaction has
+// written.
 //
-// Update waits for its turn until ctx ends, and then does not call do. If it returns an
-// error that is not that of do and does not match [store.ErrRefused], nobody knows whether
-// the transaction was committed.
+// Update waits for its turn until ctx ends; if ctx ends first, it does not call do. If
+// Update returns an error that did not come from do and does not match
+// [store.ErrRefused], the transaction may or may not have committed.
 func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	if err := s.backend.writable(ctx); err != nil {
 		return err
@@ -41,7 +42,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 	select {
 	case in := <-u.enter:
-		// The caller's goroutine calls do, so that a panic of do is the caller's.
+		// The caller's goroutine calls do, so that a panic in do reaches the caller.
 		if err := u.call(&Tx{store: s, writer: in, ctx: context.WithoutCancel(ctx)}, do); err != nil {
 			<-r.done
 			return err
@@ -59,14 +60,14 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	}
 }
 
-// ErrInUpdate is what a write of the store, or Close, returns if it is called inside an
-// [Store.Update] of the same file, by the same goroutine. The call would wait for that
-// Update to end, and so for itself. Use the methods of the [Tx] instead, or call after the
-// Update. It matches [store.ErrInvalid], because nothing was written.
+// ErrInUpdate is the error of a write to the store, or of Close, that is called inside
+// an [Store.Update] of the same file by the same goroutine. The call would wait for
+// that Update to end, and so for itself. Use the methods of the [Tx] instead, or call
+// it after the Update. It matches [store.ErrInvalid], because nothing was written.
 var ErrInUpdate = fmt.Errorf("%w: sqlite: a write to the store from within its own Update would wait for itself: use the methods of the Tx, or write after the Update",
 	store.ErrInvalid)
 
-// inUpdate reports whether the goroutine that calls it is inside an Update.
+// inUpdate reports whether the calling goroutine is inside an Update.
 func (b *backend) inUpdate() bool {
 	g := b.updating.Load()
 	return g != 0 && g == goroutine()
@@ -74,9 +75,9 @@ func (b *backend) inUpdate() bool {
 
 // update is an Update, a write that is alone in its group.
 type update struct {
-	enter chan *writer  // gets the writer when the transaction has begun
-	leave chan bool     // gets whether to commit
-	gone  chan struct{} // closed if nobody waits for enter any more
+	enter chan *writer  // receives the writer when the transaction has begun
+	leave chan bool     // receives whether to commit
+	gone  chan struct{} // closed when nobody waits for enter anymore
 }
 
 func (*update) count() int { return 1 }
@@ -117,12 +118,13 @@ func (u *update) call(tx *Tx, do func(tx *Tx) error) (err error) {
 	return nil
 }
 
-// Tx is the transaction of an [Store.Update], for the tenant of its store. It is not safe
-// for concurrent use. After the Update its methods return [store.ErrTxDone].
+// Tx is the transaction of an [Store.Update], for the tenant of its store. It is not
+// safe for concurrent use. After the Update, its methods return [store.ErrTxDone].
 //
 // If a statement fails, every later call of the Tx fails too, and so does the Update,
-// because SQLite may have ended the transaction. What a method refuses, for example an
-// append with a *[store.ConflictError], changes nothing, and the transaction can go on.
+// because SQLite may have ended the transaction. If a method refuses a call, for
+// example an append with a *[store.ConflictError], it changes nothing, and the
+// transaction can continue.
 type Tx struct {
 	store  *Store
 	writer *writer
@@ -132,11 +134,11 @@ type Tx struct {
 	done   bool
 }
 
-// Exec executes SQL: one statement, or several without arguments. The SQL must not write
-// the tables of the store, and must not begin, commit or roll back. Name your own tables
-// after your application, so that later versions of this package need not use the same
-// names. A statement with arguments is prepared once and kept for the next call with the
-// same text. Errors of SQLite are *[SQLError]s.
+// Exec executes SQL: one statement, or several without arguments. The SQL must not
+// write to the tables of the store, and must not begin, commit or roll back. Name your
+// own tables after your application, so that they do not collide with tables of later
+// versions of this package. A statement with arguments is prepared once and kept for
+// the next call with the same text. Errors of SQLite are *[SQLError]s.
 func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
@@ -146,7 +148,7 @@ func (t *Tx) Exec(query string, args ...any) (sql.Result, error) {
 }
 
 // Query executes SQL that returns rows. It sees what the transaction has written. Close
-// the rows when you are done; Update closes those that are left.
+// the rows when you are done; Update closes any that are left.
 func (t *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
@@ -187,7 +189,7 @@ func (t *Tx) Read(stream store.Stream, o store.ReadOptions) (page store.Page, er
 		return store.Page{}, err
 	}
 	err = t.do(func(w *writer) (err error) {
-		// Names that are met here may never be committed, so they are not kept.
+		// Names that are read here may never be committed, so the reader is not kept.
 		page, err = newReader(w.conn).streamPage(t.store.tenant, stream, o, math.MaxUint64)
 		return err
 	})
@@ -242,8 +244,8 @@ func (t *Tx) do(job func(w *writer) error) error {
 	return t.fail(job(t.writer))
 }
 
-// ready returns an error if nothing can be done. If SQL of the caller has ended the
-// transaction, each statement would be committed by itself.
+// ready returns an error if the transaction cannot continue. If SQL of the caller has
+// ended the transaction, each further statement would be committed on its own.
 func (t *Tx) ready() error {
 	if t.done {
 		return store.ErrTxDone
@@ -254,7 +256,7 @@ func (t *Tx) ready() error {
 	return t.failed
 }
 
-// fail keeps err, if it is not nil, for all later calls, and returns it with the path.
+// fail returns err with the path. If err is not nil, all later calls return it too.
 func (t *Tx) fail(err error) error {
 	if err == nil {
 		return nil

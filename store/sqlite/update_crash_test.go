@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// updateForever is the child that makes updates: it writes how many there are after
+// updateForever is the child that makes updates: it prints the number of updates after
 // each, until it is killed.
 func updateForever(path string) {
 	st, err := sqlite.Open(path)
@@ -40,8 +40,8 @@ func updateForever(path string) {
 	}
 }
 
-// TestUpdateCrash kills processes at any moment: of each update there is all or
-// nothing, and all of those that were acknowledged.
+// TestUpdateCrash kills processes at any moment. Each update must be there completely
+// or not at all, and every acknowledged one must be there.
 func TestUpdateCrash(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -57,21 +57,21 @@ func TestUpdateCrash(t *testing.T) {
 			n, ok := strings.CutPrefix(line, "ok ")
 			var err error
 			if acked, err = strconv.Atoi(n); !ok || err != nil {
-				t.Fatalf("the child says %q", line)
+				t.Fatalf("the child prints %q", line)
 			}
 			if first {
 				first = false
 				time.AfterFunc(rand.N(200*time.Millisecond), func() { _ = cmd.Process.Kill() })
 			}
 		}
-		_ = cmd.Wait() // it was killed
+		_ = cmd.Wait() // the child was killed
 		st := open(t, path)
 		err := st.Update(context.Background(), func(tx *sqlite.Tx) (err error) {
 			made, err = number(tx, "SELECT count(*) FROM bank_number")
 			return err
 		})
 		if err != nil || made < acked || made > acked+1 {
-			t.Fatalf("%d updates were acknowledged, and there are %d, %v", acked, made, err)
+			t.Fatalf("%d updates were acknowledged, but there are %d, %v", acked, made, err)
 		}
 		wantWhole(t, st, store.Stream{Type: "A", ID: "1"}, made)
 		integrity(t, path)

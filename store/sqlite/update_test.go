@@ -22,7 +22,7 @@ import (
 // errNo is an error of a caller.
 var errNo = errors.New("no")
 
-// number returns the one number that query yields in tx.
+// number returns the number that query yields in tx.
 func number(tx *sqlite.Tx, query string, args ...any) (n int, err error) {
 	rows, err := tx.Query(query, args...)
 	if err != nil {
@@ -57,7 +57,7 @@ func countingAt(tb testing.TB, path string) *sqlite.Store {
 	return st
 }
 
-// whole makes everything that an update can make, for the nth time.
+// whole writes everything that an update can write, for the nth time.
 func whole(tx *sqlite.Tx, s store.Stream, n int) error {
 	before, err := tx.LoadCheckpoint("view")
 	if err != nil {
@@ -80,7 +80,7 @@ func whole(tx *sqlite.Tx, s store.Stream, n int) error {
 	return tx.SaveCheckpoint("view", before, store.Checkpoint{Position: a.Position, EventID: strconv.Itoa(n)})
 }
 
-// wantWhole fails unless whole was made n times.
+// wantWhole fails unless whole was called n times.
 func wantWhole(t rapid.TB, st *sqlite.Store, s store.Stream, n int) {
 	t.Helper()
 	ctx := context.Background()
@@ -120,7 +120,7 @@ func wantWhole(t rapid.TB, st *sqlite.Store, s store.Stream, n int) {
 	}
 }
 
-// TestUpdate checks that an update is made wholly or not at all, however it ends.
+// TestUpdate checks that an update is made completely or not at all, however it ends.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -147,7 +147,7 @@ func TestUpdate(t *testing.T) {
 					return errNo
 				case "panic":
 					panic(errNo)
-				case "statement": // whose error is not passed on
+				case "statement": // its error is not passed on
 					_, _ = tx.Exec("INSERT INTO bank_number VALUES (?, -1)", s.ID)
 					_, _ = tx.Append(s, store.Any, batch(1))
 				case "own rollback":
@@ -172,7 +172,7 @@ func TestUpdate(t *testing.T) {
 				}
 			default:
 				if err != errNo { //nolint:errorlint // as it is
-					rt.Fatalf("Update that ended with an error = %v, want that", err)
+					rt.Fatalf("Update that ended with an error = %v, want that error", err)
 				}
 			}
 			wantWhole(rt, st, s, n)
@@ -180,7 +180,7 @@ func TestUpdate(t *testing.T) {
 	})
 }
 
-// update is Update that returns what it panics with.
+// update is Update that returns a panic as an error.
 func update(ctx context.Context, st *sqlite.Store, do func(tx *sqlite.Tx) error) (err error) {
 	defer func() {
 		if e, ok := recover().(error); ok {
@@ -199,24 +199,24 @@ func TestUpdateRefusals(t *testing.T) {
 			t.Errorf("Append that expects too much = %v, want ErrConflict", err)
 		}
 		if _, err := tx.Append(s, 0, batch(1)); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("Append that expects nothing = %v, want ErrInvalid", err)
+			t.Errorf("Append with the zero Expected = %v, want ErrInvalid", err)
 		}
 		if err := tx.SaveCheckpoint("view", store.Checkpoint{Position: 1}, store.Checkpoint{Position: 2}); !errors.Is(err, store.ErrConflict) {
-			t.Errorf("SaveCheckpoint from what it is not = %v, want ErrConflict", err)
+			t.Errorf("SaveCheckpoint from a wrong checkpoint = %v, want ErrConflict", err)
 		}
 		if err := tx.SaveSnapshot(store.Snapshot{Stream: s, Schema: "v1"}); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("SaveSnapshot of version 0 = %v, want ErrInvalid", err)
 		}
-		return whole(tx, s, 0) // and it can go on
+		return whole(tx, s, 0) // the transaction can continue
 	})
 	if err != nil {
-		t.Fatalf("Update that goes on after refusals = %v", err)
+		t.Fatalf("Update that continues after refusals = %v", err)
 	}
 	wantWhole(t, st, s, 1)
 }
 
-// TestUpdateUnseen checks that nobody sees an update before it is made, and that it
-// sees itself.
+// TestUpdateUnseen checks that nobody sees an update before it is committed, and that
+// it sees its own writes.
 func TestUpdateUnseen(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -248,7 +248,7 @@ func TestUpdateUnseen(t *testing.T) {
 	wantWhole(t, st, s, 1)
 }
 
-// TestUpdateOwnEnd checks that a transaction which SQL has ended is noticed.
+// TestUpdateOwnEnd checks that a transaction that was ended by its own SQL is noticed.
 func TestUpdateOwnEnd(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -259,7 +259,7 @@ func TestUpdateOwnEnd(t *testing.T) {
 				t.Errorf("Exec(%s) = %v", end, err)
 			}
 			if _, err := tx.Exec("INSERT INTO bank_number VALUES ('1', 1)"); err == nil {
-				t.Errorf("Exec after %s = nil, and it is committed by itself", end)
+				t.Errorf("Exec after %s = nil, and commits on its own", end)
 			}
 			return nil
 		})
@@ -270,8 +270,8 @@ func TestUpdateOwnEnd(t *testing.T) {
 	}
 }
 
-// TestUpdateGivenUp checks that an update whose context ends in the queue is not
-// called, whether or not the writer has come to it.
+// TestUpdateGivenUp checks that the function of an update whose context ends in the
+// queue is not called, whether or not the writer has reached the update.
 func TestUpdateGivenUp(t *testing.T) {
 	t.Parallel()
 	st, s := counting(t), store.Stream{Type: "A", ID: "1"}
@@ -279,17 +279,17 @@ func TestUpdateGivenUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
 	err := st.Update(ctx, func(*sqlite.Tx) error {
-		t.Error("the update was called, though its context had ended")
+		t.Error("the update's function was called, although its context had ended")
 		return nil
 	})
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Update, whose context ended in the queue = %v", err)
+		t.Errorf("Update whose context ended in the queue =  %v", err)
 	}
 	release()
 	wantWhole(t, st, s, 0)
 }
 
-// TestUpdateBesideAppends checks that updates that fail, fail nobody else.
+// TestUpdateBesideAppends checks that failing updates make no other write fail.
 func TestUpdateBesideAppends(t *testing.T) {
 	t.Parallel()
 	ctx, st := context.Background(), counting(t)
@@ -300,7 +300,7 @@ func TestUpdateBesideAppends(t *testing.T) {
 			for n := range uint64(50) {
 				if i%2 == 0 {
 					if _, err := st.Append(ctx, s, store.Exactly(n), batch(1)); err != nil {
-						t.Errorf("Append beside updates = %v", err)
+						t.Errorf("Append concurrently with updates = %v", err)
 					}
 					continue
 				}
@@ -311,7 +311,7 @@ func TestUpdateBesideAppends(t *testing.T) {
 					return errNo
 				})
 				if !errors.Is(err, errNo) {
-					t.Errorf("Update beside appends = %v", err)
+					t.Errorf("Update concurrently with appends = %v", err)
 				}
 			}
 		})
@@ -332,18 +332,18 @@ func TestUpdateClosed(t *testing.T) {
 		return err
 	})
 	if err != nil {
-		t.Errorf("Update at once with Close = %v", err)
+		t.Errorf("Update concurrently with Close = %v", err)
 	}
 	if err := <-closed; err != nil {
-		t.Errorf("Close at once with an update = %v", err)
+		t.Errorf("Close concurrently with an update = %v", err)
 	}
 	if err := st.Update(ctx, func(*sqlite.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("Update after Close = %v, want ErrClosed", err)
 	}
 }
 
-// TestUpdateWaitsForItself: what would wait for the update in which it is called fails
-// at once, and the update goes on.
+// TestUpdateWaitsForItself checks that a call that would wait for the update it is
+// called in fails at once, and that the update continues.
 func TestUpdateWaitsForItself(t *testing.T) {
 	t.Parallel()
 	ctx, st, s := context.Background(), counting(t), store.Stream{Type: "A", ID: "1"}
@@ -358,7 +358,7 @@ func TestUpdateWaitsForItself(t *testing.T) {
 			"Close":          st.Close(),
 		} {
 			if !errors.Is(err, sqlite.ErrInUpdate) || !store.Definite(err) {
-				t.Errorf("%s within Update = %v, want ErrInUpdate, which is definite", call, err)
+				t.Errorf("%s inside Update = %v, want ErrInUpdate, which is definite", call, err)
 			}
 		}
 		if _, err := st.Read(ctx, s, store.ReadOptions{}); err != nil {
@@ -372,7 +372,8 @@ func TestUpdateWaitsForItself(t *testing.T) {
 	wantWhole(t, st, s, 1)
 }
 
-// TestUpdateWhileOthersWait: others wait for an update, and are not refused.
+// TestUpdateWhileOthersWait checks that other goroutines wait for an update and are not
+// refused.
 func TestUpdateWhileOthersWait(t *testing.T) {
 	t.Parallel()
 	ctx, st, s := context.Background(), counting(t), store.Stream{Type: "A", ID: "1"}
@@ -395,7 +396,7 @@ func TestUpdateWhileOthersWait(t *testing.T) {
 
 type counted struct{ N int }
 
-// TestUpdateWaitsForARunner: so does a command that a runner handles.
+// TestUpdateWaitsForARunner checks the same for a command that a runner handles.
 func TestUpdateWaitsForARunner(t *testing.T) {
 	t.Parallel()
 	ctx, st := context.Background(), counting(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// dump writes all events of the tenants, as testdata/version2.txt has them.
+// dump writes all events of the tenants in the format of testdata/version2.txt.
 func dump(t *testing.T, to io.Writer, st *sqlite.Store, tenants ...string) {
 	t.Helper()
 	for _, name := range tenants {
@@ -43,8 +43,8 @@ func dump(t *testing.T, to io.Writer, st *sqlite.Store, tenants ...string) {
 	}
 }
 
-// version2 returns the path of a copy of a file that the version of this package before
-// the third schema has written.
+// version2 returns the path of a copy of a file that this package wrote before schema
+// version 3.
 func version2(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -52,8 +52,8 @@ func version2(t *testing.T) string {
 	return path
 }
 
-// TestUpgradeOfVersion2 checks that a file of version 2 is the same afterwards, to the
-// letter, and its schema that of a new file.
+// TestUpgradeOfVersion2 checks that an upgraded file of version 2 has exactly the same
+// content, and the schema of a new file.
 func TestUpgradeOfVersion2(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -88,7 +88,8 @@ func TestUpgradeOfVersion2(t *testing.T) {
 		if err != nil || len(page.Events) != 15 {
 			t.Fatalf("Read = %d events, %v, want 15", len(page.Events), err)
 		}
-		// Its ids are taken: the same append is recognised, in whatever form the id is.
+		// Its ids are recorded: the store recognizes the same append, whatever the form of
+		// the id.
 		for _, e := range page.Events {
 			again, err := st.Append(ctx, s, store.Exactly(e.Version-1), []store.Event{e.Event})
 			if want := (store.Appended{Version: e.Version, Position: e.Position, Replayed: true}); err != nil || again != want {
@@ -124,8 +125,8 @@ func schemaOf(t *testing.T, path string) string {
 	return regexp.MustCompile(`[ \n]+`).ReplaceAllString(all, " ")
 }
 
-// TestUpgradeBesideTheOld: a process of the version before that has the file open gets
-// errors, and damages nothing.
+// TestUpgradeBesideTheOld checks that a process with the previous version that has the
+// file open gets errors, and damages nothing.
 func TestUpgradeBesideTheOld(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -164,7 +165,8 @@ VALUES (1, ?, 1, ?, ?, 'T', 1, 'text/plain', 1, 1, '', x'31')`)
 	integrity(t, path)
 }
 
-// TestUpgradeRefusesTooHigh: numbers that the new key has no room for are not cut off.
+// TestUpgradeRefusesTooHigh checks that numbers that are too large for the new key are
+// refused and not cut off.
 func TestUpgradeRefusesTooHigh(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
@@ -182,8 +184,8 @@ func TestUpgradeRefusesTooHigh(t *testing.T) {
 	}
 }
 
-// TestUpgradeCrash kills processes that upgrade, at any moment: the file is of the old
-// version, or of the new one, with all that it has.
+// TestUpgradeCrash kills processes that upgrade, at any moment. The file must have the
+// old version or the new one, with all its data.
 func TestUpgradeCrash(t *testing.T) {
 	t.Parallel()
 	path := version2(t)
@@ -196,7 +198,7 @@ INSERT INTO event SELECT 1, i, 1, i - 90, printf('0192f0c1-7b3a-7c4e-9d2f-%012x'
 			t.Fatal(err)
 		}
 		time.AfterFunc(rand.N(150*time.Millisecond), func() { _ = cmd.Process.Kill() })
-		_ = cmd.Wait() // it was killed, or was faster
+		_ = cmd.Wait() // it was killed, or had finished
 		integrity(t, path)
 	}
 	st := open(t, path)

@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// version1 returns the path of a file as the first version of this package has
-// written it, with three events in stream A/1, a snapshot and a checkpoint.
+// version1 returns the path of a file as the first version of this package wrote it,
+// with three events in stream A/1, a snapshot and a checkpoint.
 func version1(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.db")
@@ -35,8 +35,8 @@ PRAGMA application_id=1165380711; PRAGMA user_version=1`)
 	return path
 }
 
-// TestUpgrade checks that a file of the version before is brought up to date, by
-// one of several who open it at once, and keeps what it has.
+// TestUpgrade checks that a file of the previous version is upgraded by one of several
+// stores that open it at once, and keeps its data.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
@@ -47,7 +47,7 @@ func TestUpgrade(t *testing.T) {
 		all.Go(func() {
 			st, err := sqlite.Open(path)
 			if err != nil {
-				t.Errorf("Open of a file of version 1, at once with others: %v", err)
+				t.Errorf("Open of a file of version 1, concurrently with others: %v", err)
 				return
 			}
 			stores[i] = st
@@ -98,12 +98,12 @@ func TestUpgrade(t *testing.T) {
 	integrity(t, path)
 }
 
-// TestGroupOfClaims checks that a refused claim fails none of those that are
-// committed with it, and that a later claim of a group knows the earlier ones.
+// TestGroupOfClaims checks that a refused claim fails no other write of its group, and
+// that a later claim in a group sees the earlier ones.
 func TestGroupOfClaims(t *testing.T) {
 	t.Parallel()
 	st := open(t, filepath.Join(t.TempDir(), "events.db"))
-	release := sqlite.Hold(st) // so that all come into one group
+	release := sqlite.Hold(st) // so that all writes are in one group
 	const n = 20
 	errs := make([]error, n)
 	var all sync.WaitGroup
@@ -118,7 +118,7 @@ func TestGroupOfClaims(t *testing.T) {
 	all.Wait()
 	for i := 0; i < n; i += 2 {
 		if (errs[i] == nil) == (errs[i+1] == nil) {
-			t.Errorf("of two claims of one key in a group: %v and %v, want one refused", errs[i], errs[i+1])
+			t.Errorf("two claims of one key in a group: %v and %v, want one refused", errs[i], errs[i+1])
 		}
 	}
 	if head, err := st.Head(context.Background()); head != n || err != nil {

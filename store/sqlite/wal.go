@@ -13,20 +13,20 @@ import (
 	"path/filepath"
 )
 
-// The log beside a file, its WAL, has pages that are newer than those of the file. Nothing
-// in it says which file that is. SQLite puts it on top of whatever file it finds, so a
-// backup that is copied over a file whose log is still there is damaged by the first
-// program that opens it. What follows notices that before SQLite has read the log. The
-// format is that of https://sqlite.org/fileformat2.html#walformat.
+// The log next to a file, its WAL, has pages that are newer than those of the file.
+// Nothing in it says which file it belongs to. SQLite applies it to whatever file it
+// finds. So if a backup is copied over a file whose log is still there, the first
+// program that opens it damages it. The code below notices this before SQLite has read
+// the log. The format is described in https://sqlite.org/fileformat2.html#walformat.
 
-// checkLog returns an error if the log beside the file, which c has open and has not read
-// yet, is that of another file.
+// checkLog returns an error if the log next to the file belongs to another file. c has
+// the file open but has not read it yet.
 func (p *place) checkLog(c *conn) error {
 	log, err := readWAL(p.real + "-wal")
 	if err != nil || log == nil {
 		return err
 	}
-	var header [100]byte // of the file, and both after the log, which only grows
+	var header [100]byte // of the file; read it and the size after the log, which only grows
 	if whole, err := c.readFile(header[:], 0); err != nil || !whole {
 		return err
 	}
@@ -51,15 +51,16 @@ func (p *place) checkLog(c *conn) error {
 	}
 	name := filepath.Base(p.path)
 	return &FileError{p.path, ErrCorrupt, fmt.Errorf(
-		"%q is the log of another file: %s. If %q was restored from a backup, move %q and %q away, and open it again",
+		"%q is the log of another file: %s. If %q was restored from a backup, move %q and %q away and open it again",
 		name+"-wal", reason, name, name+"-wal", name+"-shm")}
 }
 
-// identify returns why the log cannot be that of the file by their ids, "" if it can. The
-// log has the id that the first one who wrote to it gave the file, and the id that the
-// file had before. A file that has neither is another one, or of another time.
+// identify compares the ids of the log and the file. It returns the reason why the log
+// cannot belong to the file, or "" if it can. The log contains the id that its first
+// writer gave to the file, and the id that the file had before. A file that has neither
+// is a different file, or a different state of it.
 func (c *conn) identify(log *wal) (reason string, err error) {
-	c.checkpointOnClose(false) // to read by SQL has the log opened
+	c.checkpointOnClose(false) // reading with SQL opens the log
 	root, err := c.number("SELECT coalesce(max(rootpage), 0) FROM sqlite_schema WHERE type = 'table' AND name = 'file'")
 	if err != nil {
 		return "", err
@@ -75,23 +76,23 @@ func (c *conn) identify(log *wal) (reason string, err error) {
 			return "", err
 		}
 		unwritten := !whole || len(bytes.Trim(page, "\x00")) == 0
-		// The row begins with the sizes of two blobs, before what they have.
+		// The row begins with the sizes of two blobs, followed by the blobs.
 		is := func(id []byte) bool { return bytes.Contains(page, append([]byte{3, 44, 44}, id...)) }
 		if !unwritten && !is(id) && !is(last) {
-			return fmt.Sprintf("it is that of file %x, which was %x before, and the file is neither", id, last), nil
+			return fmt.Sprintf("it belongs to file %x, previously %x, and this file is neither", id, last), nil
 		}
 	}
 	c.checkpointOnClose(true)
 	return "", nil
 }
 
-// mark gives the file another id if nobody has written to its log yet.
+// mark gives the file a new id if nobody has written to its log yet.
 func (w *writer) mark() error {
 	if w.backend.place.logSize() > 0 {
 		return nil
 	}
 	err := w.begin(busyTimeout)
-	if err == nil && w.backend.place.logSize() == 0 { // now that nobody else can write to it
+	if err == nil && w.backend.place.logSize() == 0 { // nobody else can write to it now
 		err = w.exec("UPDATE file SET last = id, id = randomblob(16)")
 	}
 	if err == nil {
@@ -101,13 +102,13 @@ func (w *writer) mark() error {
 		err = errors.Join(err, w.exec("ROLLBACK"))
 	}
 	if kind := kindOf(err); kind == ErrReadOnly || kind == ErrFull { //nolint:errorlint // as it is
-		return nil // what is there can be read
+		return nil // the file can still be read
 	}
 	return err
 }
 
-// damage returns what the check of SQLite finds, "" for nothing. The connection leaves
-// the file and its log as they are when it is closed, if there is something.
+// damage returns what SQLite's integrity check finds, or "" for nothing. If it finds
+// something, closing the connection does not change the file and its log.
 func (c *conn) damage() (string, error) {
 	c.checkpointOnClose(false)
 	found := ""
@@ -124,12 +125,12 @@ func (c *conn) damage() (string, error) {
 	return "", nil
 }
 
-// wal is what is known of a log: of its part that counts, up to the last commit.
+// wal describes the valid part of a log, up to the last commit.
 type wal struct {
 	pageSize uint32
-	size     uint32              // of the file in pages, after the last commit
-	pages    map[uint32]struct{} // that it has
-	counters []uint32            // of the changes of the file, in each first page that it has
+	size     uint32              // size of the file in pages, after the last commit
+	pages    map[uint32]struct{} // the pages that it has
+	counters []uint32            // the change counter of the file, in each copy of its first page
 }
 
 const (
@@ -137,8 +138,8 @@ const (
 	frameHeader = 24
 )
 
-// readWAL reads the log at path, and returns nil if there is none or nothing in it
-// counts.
+// readWAL reads the log at path, and returns nil if there is none or it has no valid
+// part.
 func readWAL(path string) (*wal, error) {
 	f, err := os.Open(path) //nolint:gosec // SQLite has no locks on it, and so none to lose
 	if errors.Is(err, fs.ErrNotExist) {
@@ -151,8 +152,8 @@ func readWAL(path string) (*wal, error) {
 	return parseWAL(bufio.NewReaderSize(f, 1<<16))
 }
 
-// parseWAL is readWAL of what r has. It fails only if r does: the log ends where it is not
-// valid any more.
+// parseWAL is readWAL for the bytes of r. It returns an error only if reading r fails:
+// the log ends where it is no longer valid.
 func parseWAL(r io.Reader) (*wal, error) {
 	var header [walHeader]byte
 	if ok, err := readFull(r, header[:]); !ok {
@@ -205,7 +206,7 @@ func parseWAL(r io.Reader) (*wal, error) {
 	return w, nil
 }
 
-// readFull fills to, and reports whether there was enough.
+// readFull fills to, and reports whether there were enough bytes.
 func readFull(r io.Reader, to []byte) (bool, error) {
 	_, err := io.ReadFull(r, to)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -214,7 +215,7 @@ func readFull(r io.Reader, to []byte) (bool, error) {
 	return err == nil, err
 }
 
-// checksum is that of a log, of all that was added.
+// checksum is the checksum of everything added to it, in the format of a WAL.
 type checksum [2]uint32
 
 func (c *checksum) add(order binary.ByteOrder, data []byte) {
@@ -224,36 +225,36 @@ func (c *checksum) add(order binary.ByteOrder, data []byte) {
 	}
 }
 
-// doubts returns why the log cannot be that of the file with this header and size, ""
-// if it can, and whether that is certain.
+// doubts returns the reason why the log cannot belong to the file with this header and
+// size, or "" if it can. It also returns whether the reason is certain.
 func (w *wal) doubts(header []byte, size int64) (reason string, certain bool) {
 	pageSize := uint32(binary.BigEndian.Uint16(header[16:]))
 	if pageSize == 1 {
 		pageSize = 65536
 	}
 	if pageSize != w.pageSize {
-		return fmt.Sprintf("its pages have %d bytes, and those of the file %d", w.pageSize, pageSize), true
+		return fmt.Sprintf("its pages have %d bytes, but those of the file have %d", w.pageSize, pageSize), true
 	}
 	if header[18] != 2 || header[19] != 2 {
-		return "the file has no log, as a copy that was made by VACUUM INTO has none", true
+		return "the file is not in WAL mode, like a copy made by VACUUM INTO", true
 	}
-	// A page of the file is in the file or in the log, but for the one that SQLite never
-	// uses, at 1 GiB.
+	// Each page is in the file or in the log, except the page at 1 GiB, which SQLite never
+	// uses.
 	unused := uint32(1<<30/int64(pageSize)) + 1 //nolint:gosec // it is small
 	for page := size/int64(pageSize) + 1; page <= int64(w.size); page++ {
 		if _, ok := w.pages[uint32(page)]; !ok && uint32(page) != unused { //nolint:gosec // at most w.size
-			return fmt.Sprintf("it says that the file has %d pages, but neither has page %d", w.size, page), false
+			return fmt.Sprintf("it says that the file has %d pages, but neither of them has page %d", w.size, page), false
 		}
 	}
-	// Who writes the first page adds one to the number of changes that it has read there.
-	// One that was put into the file already is there.
+	// A writer of the first page increments the change counter that it has read there. If
+	// the log was copied into the file before, its counter is in the file.
 	if changes := binary.BigEndian.Uint32(header[24:]); len(w.counters) > 0 {
 		low, high := uint32(math.MaxUint32), uint32(0)
 		for _, c := range w.counters {
 			low, high = min(low, c), max(high, c)
 		}
 		if changes+1 < low || changes > high {
-			return fmt.Sprintf("it goes on after change %d of the file, which is at %d", low-1, changes), false
+			return fmt.Sprintf("it continues after change %d of the file, but the file is at change %d", low-1, changes), false
 		}
 	}
 	return "", false

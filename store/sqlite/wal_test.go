@@ -16,8 +16,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// crashed copies the file at path and its log, as they are, to dir: what a crash of the
-// process that has it open would leave.
+// crashed copies the file at path and its log to dir in their current state, as a crash
+// of the process that has the file open would leave them.
 func crashed(t rapid.TB, path, dir string) string {
 	t.Helper()
 	to := filepath.Join(dir, "events.db")
@@ -37,12 +37,13 @@ func crashed(t rapid.TB, path, dir string) string {
 	return to
 }
 
-// TestRestoreOverALog puts a backup where a file was whose log is still there, as it is
-// after a crash. Opening it says so and damages nothing; without the log it is the backup.
+// TestRestoreOverALog copies a backup over a file whose log is still there, as it is
+// after a crash. Opening it must report that and damage nothing; without the log, it
+// must open as the backup.
 func TestRestoreOverALog(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
-	// Each returns a backup with 10 events, and what has a log now, open.
+	// Each case returns a backup with 10 events, and an open store that has a log.
 	appendTo := func(t *testing.T, st *sqlite.Store, times int) {
 		t.Helper()
 		for range times {
@@ -57,7 +58,7 @@ func TestRestoreOverALog(t *testing.T) {
 			execute(t, path, fmt.Sprintf("VACUUM INTO '%s'", path+".backup"))
 			return path + ".backup"
 		},
-		"made by VACUUM INTO, and opened since": func(t *testing.T, path string, _ *sqlite.Store) string {
+		"made by VACUUM INTO, and opened since then": func(t *testing.T, path string, _ *sqlite.Store) string {
 			t.Helper()
 			execute(t, path, fmt.Sprintf("VACUUM INTO '%s'", path+".backup"))
 			if err := open(t, path+".backup").Close(); err != nil {
@@ -78,7 +79,7 @@ func TestRestoreOverALog(t *testing.T) {
 				appendTo(t, st, 1)
 				file := backup(t, path, st)
 				appendTo(t, st, 100)
-				for range 2 { // with all pages in the log, and then not
+				for range 2 { // with all pages in the log, and then without
 					restored := crashed(t, path, t.TempDir())
 					copyFile(t, file, restored)
 					wantLogRefused(t, restored, readOnly, 10)
@@ -114,8 +115,8 @@ func TestRestoreOverALog(t *testing.T) {
 	})
 }
 
-// wantLogRefused fails unless the log beside the file at path is refused, and the file
-// has so many events without it.
+// wantLogRefused fails unless the log next to the file at path is refused, and the file
+// has the given number of events without it.
 func wantLogRefused(t *testing.T, path string, readOnly bool, events uint64) {
 	t.Helper()
 	before, _ := os.ReadFile(path)
@@ -143,7 +144,7 @@ func wantLogRefused(t *testing.T, path string, readOnly bool, events uint64) {
 	integrity(t, path)
 }
 
-// TestCrashedIsNoRestore: what any crash leaves belongs together.
+// TestCrashedIsNoRestore checks that the files left by any crash are accepted.
 func TestCrashedIsNoRestore(t *testing.T) {
 	t.Parallel()
 	ctx, parent := context.Background(), t.TempDir()
@@ -202,7 +203,7 @@ func TestCrashedIsNoRestore(t *testing.T) {
 		}
 		left := crashed(rt, path, dir)
 		if reason, err := sqlite.Doubts(left); reason != "" || err != nil {
-			rt.Fatalf("after a crash the log is taken for that of another file: %s, %v", reason, err)
+			rt.Fatalf("after a crash, the log is mistaken for the log of another file: %s, %v", reason, err)
 		}
 		st, err := sqlite.Open(left)
 		if err != nil {

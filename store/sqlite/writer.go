@@ -15,57 +15,58 @@ import (
 )
 
 const (
-	// maxGroup is the largest number of writes that one transaction commits.
+	// maxGroup is the maximum number of writes that one transaction commits.
 	maxGroup = 512
-	// maxGroupEvents is the number of events from which no other write joins a group.
+	// maxGroupEvents is the number of events after which no more writes join a group.
 	maxGroupEvents = 4096
-	// maxCached is the largest number of entries in each cache of names and heads.
+	// maxCached is the maximum number of entries in each cache of names and heads.
 	maxCached = 100_000
 )
 
 // write is a piece of work in a transaction of the writer.
 type write interface {
-	// do writes by the connection of w. If it returns an error, the whole transaction
-	// fails. What concerns this write only, such as a conflict, it keeps as its outcome.
+	// do writes with the connection of w. If it returns an error, the whole transaction
+	// fails. A result that concerns only this write, such as a conflict, is stored as the
+	// outcome of the write.
 	do(w *writer) error
-	// count returns how many events it writes, more or less.
+	// count returns the approximate number of events that it writes.
 	count() int
 }
 
 // request is a write whose caller waits for it.
 type request struct {
 	write
-	taken   atomic.Bool   // by the writer, or by the caller who gives up
+	taken   atomic.Bool   // by the writer, or by the caller that gives up
 	done    chan struct{} // closed when err is set
 	failure error
 }
 
-// writer makes all writes of a backend, by one connection. Whoever has locked turn may use
-// the connection: the goroutine of run, for all writes in the queue, or a caller who finds
-// that nobody else writes.
+// writer makes all writes of a backend, with one connection. The goroutine that has
+// locked turn may use the connection: it is the one that runs run, for all writes in
+// the queue, or a caller that finds that nobody else writes.
 type writer struct {
 	turn    sync.Mutex   // guards the connection and the caches
-	waiting atomic.Int64 // callers that wait in the queue, or for their write in it
+	waiting atomic.Int64 // callers in the queue, or waiting for their write to be done
 	*conn
-	reader  *reader // by the same connection, for short reads
+	reader  *reader // uses the same connection, for short reads
 	backend *backend
 	queue   chan *request
-	held    *request      // that was taken out of the queue, and is for the next group
+	held    *request      // taken out of the queue, for the next group
 	stopped chan struct{} // closed when run has returned
 	theirs  theirs        // the statements of the callers of Update
 
-	// Caches of what is in the file. They hold as long as no other connection has
-	// committed, which version tells.
+	// Caches of the content of the file. They are valid until another connection commits,
+	// which version detects.
 	version    uint32
 	tenants    map[string]*tenantHead
 	streams    map[streamKey]streamHead
 	kinds      map[kind]int64
-	lastStream int64 // the highest id of a stream; 0: not known
+	lastStream int64 // the highest id of a stream; 0 if unknown
 }
 
 // tenantHead is a row of table tenant, and the last position of its log.
 type tenantHead struct {
-	id   int64 // 0: there is none
+	id   int64 // 0 if it does not exist
 	head uint64
 }
 
@@ -75,7 +76,7 @@ type streamKey struct {
 }
 
 type streamHead struct {
-	id      int64 // 0: there is none
+	id      int64 // 0 if it does not exist
 	version uint64
 }
 
@@ -101,7 +102,7 @@ func newWriter(b *backend, c *config) (*writer, error) {
 	return w, nil
 }
 
-// submit has the writer make a write, if one is possible. See writer.submit.
+// submit passes a write to the writer, if one is possible. See writer.submit.
 func (b *backend) submit(ctx context.Context, job write) error {
 	if err := b.writable(ctx); err != nil {
 		return err
@@ -109,8 +110,8 @@ func (b *backend) submit(ctx context.Context, job write) error {
 	return b.writer.submit(ctx, job)
 }
 
-// writable returns an error if nothing can be written: because of what ready checks, or
-// because the store is read-only, or because the caller would wait for itself.
+// writable returns an error if nothing can be written: because of ready, because the
+// store is read-only, or because the caller would wait for itself.
 func (b *backend) writable(ctx context.Context) error {
 	switch {
 	case b.writer == nil:
@@ -121,8 +122,8 @@ func (b *backend) writable(ctx context.Context) error {
 	return b.ready(ctx)
 }
 
-// submit makes a write and returns when it is committed. If ctx ends before the write has
-// begun, it is never made.
+// submit makes a write and returns when it is committed. If ctx ends before the write
+// has begun, it is never made.
 func (w *writer) submit(ctx context.Context, job write) error {
 	if done, err := w.alone(job); done {
 		return err
@@ -137,7 +138,7 @@ func (w *writer) submit(ctx context.Context, job write) error {
 	case <-r.done:
 		return r.failure
 	case <-ctx.Done():
-		r.taken.Store(true) // if it is not begun, it never will be
+		r.taken.Store(true) // if it has not begun, it never will
 		return ctx.Err()
 	case <-w.stopped:
 	}
@@ -145,13 +146,14 @@ func (w *writer) submit(ctx context.Context, job write) error {
 	case <-r.done:
 		return r.failure
 	default:
-		return store.ErrClosed // it is left in the queue
+		return store.ErrClosed // it stays in the queue
 	}
 }
 
-// alone makes a write in the goroutine of the caller if nobody else writes, and reports
+// alone makes a write in the caller's goroutine if nobody else writes, and reports
 // whether it did. Waking the goroutine of run would cost more than the rest of a small
-// append. If another process writes, the queue is the place to wait.
+// append. If another process writes, alone returns false, so that the caller waits in
+// the queue.
 func (w *writer) alone(job write) (done bool, err error) {
 	if w.waiting.Load() > 0 || !w.turn.TryLock() {
 		return false, nil
@@ -248,8 +250,9 @@ func (w *writer) pending(group []*request, r *request) []*request {
 	}
 }
 
-// commit makes the writes of group in one transaction. If it returns an error that matches
-// store.ErrRefused, none of them was made. After another error nobody knows.
+// commit makes the writes of group in one transaction. If it returns an error that
+// matches store.ErrRefused, none of them was made. After another error, the outcome is
+// unknown.
 func (w *writer) commit(group []*request) error {
 	if len(group) == 0 {
 		return nil
@@ -269,15 +272,15 @@ func (w *writer) finish(group []*request, err error) error {
 	if err == nil {
 		return nil
 	}
-	// The last thing that a commit writes, before it syncs, is the mark that makes the
-	// transaction valid. So if there was no space to write, it is not valid.
+	// The last thing that a commit writes before it syncs is the mark that makes the
+	// transaction valid. So if there was no space to write, the transaction is not valid.
 	if err = fileError(w.backend.path, err); begun != nil || errors.Is(err, ErrFull) {
 		err = refused{err}
 	}
 	w.forget()
-	if !w.autocommit() { // a transaction that failed may have ended by itself
+	if !w.autocommit() { // a failed transaction may have ended by itself
 		if e := w.exec("ROLLBACK"); e != nil {
-			return errors.Join(begun, fileError(w.backend.path, e)) // nobody knows
+			return errors.Join(begun, fileError(w.backend.path, e)) // the outcome is unknown
 		}
 	}
 	return err
@@ -293,15 +296,15 @@ func (w *writer) transact(group []*request) error {
 			return err
 		}
 	}
-	// This comes as late as possible, because what is committed to a file without a name
+	// This check comes as late as possible, because a commit to a deleted or renamed file
 	// is lost.
 	return w.backend.place.checkSoon()
 }
 
-// begin begins a transaction that writes, and waits for another process at most patience.
-// While SQLite waits for a lock, it tries less and less often. Beside a process that
-// commits without a pause it could wait for very long, so it gives up soon and starts
-// over, with frequent tries.
+// begin begins a write transaction, and waits for another process for at most patience.
+// While SQLite waits for a lock, it retries less and less often. Next to a process that
+// commits without a pause it could wait very long, so begin makes it give up soon and
+// starts over, with frequent retries.
 func (w *writer) begin(patience time.Duration) error {
 	err := w.exec("BEGIN IMMEDIATE")
 	if !isBusy(err) || patience == 0 {
@@ -327,15 +330,15 @@ func (w *writer) refresh() error {
 }
 
 func (w *writer) forget() {
-	w.version = 0 // SQLite begins at 1
+	w.version = 0 // versions of SQLite begin at 1
 	w.tenants = make(map[string]*tenantHead)
 	w.streams = make(map[streamKey]streamHead)
 	w.kinds = make(map[kind]int64)
 	w.lastStream = 0
 }
 
-// tenant returns the tenant called name. If there is none, it inserts one if create is set,
-// and otherwise returns one whose id is 0.
+// tenant returns the tenant called name. If there is none, it inserts one if create is
+// set, and otherwise returns one whose id is 0.
 func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 	t, ok := w.tenants[name]
 	if !ok {
@@ -354,7 +357,7 @@ func (w *writer) tenant(name string, create bool) (*tenantHead, error) {
 			return nil, err
 		}
 		if id > maxTenant {
-			return nil, fmt.Errorf("tenant %q is the %dth, and there can be %d", name, id, int64(maxTenant))
+			return nil, fmt.Errorf("tenant %q would be number %d, but there can be only %d", name, id, int64(maxTenant))
 		}
 		t.id = id
 	}
@@ -378,8 +381,8 @@ func (w *writer) stream(key streamKey) (head streamHead, err error) {
 const findStream = `SELECT id, (SELECT coalesce(max(version), 0) FROM event WHERE stream = s.id)
 FROM stream s WHERE tenant = ? AND type = ? AND name = ?`
 
-// newStream inserts a stream and returns its id. If the stream exists, the error is one
-// for which taken returns the columns of its name.
+// newStream inserts a stream and returns its id. If the stream exists, taken returns
+// the columns of its name for the error.
 func (w *writer) newStream(tenant int64, stream store.Stream) (id int64, err error) {
 	if w.lastStream == 0 {
 		if w.lastStream, err = w.number("SELECT coalesce(max(id), 0) FROM stream"); err != nil {

@@ -1,4 +1,4 @@
--- From version 1 to version 2.
+-- Upgrade from version 1 to version 2.
 
 CREATE TABLE claim (
   tenant INTEGER NOT NULL REFERENCES tenant,

@@ -1,18 +1,18 @@
--- From version 2 to version 3: the events go into a new table. It stays as it is when
--- the schema changes. The view goes first, because a table that a view uses cannot be
--- renamed.
+-- Upgrade from version 2 to version 3: the events move to a new table. Do not change this
+-- file when the schema changes. The view is dropped first, because a table that a view
+-- uses cannot be renamed.
 
 DROP VIEW log;
 ALTER TABLE event RENAME TO old_event;
 
--- One row, by which a log is known to be that of the file. See wal.go.
+-- One row, which tells whether a log belongs to the file. See wal.go.
 CREATE TABLE file (
-  id   BLOB NOT NULL, -- another one whenever a program begins a new log
-  last BLOB NOT NULL  -- the one before
+  id   BLOB NOT NULL, -- changes whenever a program begins a new log
+  last BLOB NOT NULL  -- the previous id
 ) STRICT;
 INSERT INTO file (id, last) VALUES (randomblob(16), randomblob(16));
 
--- What is the same in many events.
+-- Values that many events have in common.
 CREATE TABLE kind (
   id           INTEGER PRIMARY KEY,
   type         TEXT    NOT NULL,
@@ -21,14 +21,14 @@ CREATE TABLE kind (
   UNIQUE (type, schema, content_type)
 ) STRICT;
 
--- A table with a rowid keeps its rows in the leaves of its tree, in the order of seq, so
--- a log is read page by page.
+-- A table with a rowid keeps its rows in the leaves of its B-tree, in the order of seq,
+-- so a log is read page by page.
 CREATE TABLE event (
   seq         INTEGER PRIMARY KEY, -- tenant << 40 | position
   tenant      INTEGER NOT NULL REFERENCES tenant,
   stream      INTEGER NOT NULL REFERENCES stream,
   version     INTEGER NOT NULL,
-  id          ANY     NOT NULL, -- the 16 bytes of a UUID that is written in lower case, or the text
+  id          ANY     NOT NULL, -- the 16 bytes of a lower-case UUID, or the text of another id
   kind        INTEGER NOT NULL REFERENCES kind,
   time        INTEGER NOT NULL,
   recorded_at INTEGER NOT NULL,
@@ -61,7 +61,7 @@ ALTER TABLE claim RENAME TO old_claim;
 CREATE TABLE claim (
   tenant INTEGER NOT NULL REFERENCES tenant,
   key    TEXT    NOT NULL,
-  stream INTEGER NOT NULL, -- which holds the key; a reference would have all claims read to delete a stream
+  stream INTEGER NOT NULL, -- the holder; a foreign key would make SQLite read all claims to delete a stream
   PRIMARY KEY (tenant, key)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO claim (tenant, key, stream) SELECT tenant, key, stream FROM old_claim ORDER BY tenant, key;
@@ -70,7 +70,7 @@ DROP TABLE old_claim;
 CREATE UNIQUE INDEX event_stream ON event (stream, version);
 CREATE UNIQUE INDEX event_id ON event (tenant, id);
 
--- For people: SELECT * FROM log ORDER BY position DESC LIMIT 20;
+-- For people to read: SELECT * FROM log ORDER BY position DESC LIMIT 20;
 CREATE VIEW log AS
 SELECT t.name AS tenant, e.seq & 0xffffffffff AS position, s.type AS stream_type, s.name AS stream_id, e.version,
   k.type, k.schema, CASE typeof(e.id) WHEN 'text' THEN e.id ELSE lower(format('%s-%s-%s-%s-%s', substr(hex(e.id), 1, 8),

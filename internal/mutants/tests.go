@@ -89,7 +89,7 @@ func (t *tests) others(ctx context.Context) ([]testPackage, error) {
 func (t *tests) measure(ctx context.Context, p *testPackage, limit time.Duration) (red string, err error) {
 	p.binary = filepath.Join(t.tmp, strings.ReplaceAll(p.name, "/", ".")+".test")
 	overlay := "-overlay=" + filepath.Join(t.tmp, "overlay.json")
-	if out, err := goTool(ctx, p.dir, "test", "-c", unoptimized, "-ldflags=-s -w", overlay, "-o", p.binary, "."); err != nil {
+	if out, err := goTool(ctx, p.dir, "test", "-c", "-vet=off", unoptimized, "-ldflags=-s -w", overlay, "-o", p.binary, "."); err != nil {
 		return "", fmt.Errorf("compile the tests of %s: %w\n%s", p.name, err, out)
 	}
 	notes := p.binary + ".notes"

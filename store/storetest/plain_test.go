@@ -462,6 +462,9 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 	if p.is("late commit") {
 		p.pause()
 	}
+	if p.is("positions go down") {
+		first = 1<<20 - p.position
+	}
 	events = p.batch(events)
 	for i := range events {
 		if p.is("half recorded when the context ends") && i > 0 {

@@ -45,6 +45,12 @@ func (p *plain) lose() {
 		clear(p.streams)
 	case "ids are not kept":
 		clear(p.ids)
+	case "the log forgets its order":
+		if len(p.log) > 1 {
+			first, second := *p.log[0], *p.log[1]
+			first.Position, second.Position = second.Position, first.Position
+			p.log[0], p.log[1] = &second, &first
+		}
 	case "positions begin again":
 		p.position = 0
 	case "events get new ids":

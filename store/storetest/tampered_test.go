@@ -207,7 +207,6 @@ func reachings() []reaching {
 		{"Update/a refused call changes nothing, and the transaction can continue", "checkpoint conflict untyped", "in a transaction, a checkpoint"},
 		{"Update/a repeated append in it is replayed", "a replay in an update tells another version", "of recorded events"},
 		{"Claims/a refused claim leaves no event and no other claim", "a stream takes any one key", "succeeded"},
-		{"Claims/an append whose context ends at any moment makes events and claims or neither", "claims forgotten", "and the key has a holder: false"},
 		{"Claims/an append whose context ends at any moment makes events and claims or neither", "a key has another holder", "the holder of the key is"},
 		{"Leases/it expires", "the first owner takes its lease back", "by the previous owner"},
 		{"Snapshots/invalid arguments are refused", "a refused snapshot is saved", "was refused, but LoadSnapshot finds it"},

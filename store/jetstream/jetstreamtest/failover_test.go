@@ -63,7 +63,7 @@ func stream(i int) store.Stream { return store.Stream{Type: "Account", ID: strco
 func newWorkload(ctx context.Context, t *testing.T, c *nodes, options ...jetstream.Option) *workload {
 	t.Helper()
 	w := &workload{stop: make(chan struct{})}
-	for i, n := range c.all {
+	for i, n := range c.all[:servers] {
 		st := open(t, n.url(), options...)
 		w.stores = append(w.stores, st)
 		w.seen[i] = make(chan []string, 1)
@@ -244,6 +244,13 @@ func killLeader(t *testing.T, c *nodes, w *workload) {
 
 func killAll(t *testing.T, c *nodes, w *workload) {
 	t.Helper()
+	c.killAll(t)
+	w.await(t, -1)
+}
+
+// killAll kills all servers at once, and starts them again.
+func (c *nodes) killAll(t *testing.T) {
+	t.Helper()
 	for _, n := range c.all {
 		n.signal(t, syscall.SIGKILL)
 	}
@@ -251,7 +258,6 @@ func killAll(t *testing.T, c *nodes, w *workload) {
 		_ = n.cmd.Wait()
 		n.start(t)
 	}
-	w.await(t, -1)
 }
 
 func pauseLeader(t *testing.T, c *nodes, w *workload) {

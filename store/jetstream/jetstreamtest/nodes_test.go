@@ -29,9 +29,10 @@ type childSettings struct {
 	Name        string
 	Dir         string
 	Port        int
-	ClusterPort int      // 0: alone
-	Routes      []string // to the others
-	MaxStore    int64    // bytes; 0: three quarters of the disk
+	ClusterPort int           // 0: alone
+	Routes      []string      // to the others
+	MaxStore    int64         // bytes; 0: three quarters of the disk
+	Clock       time.Duration // how far it is ahead
 }
 
 // serveChild is a server until it is told to end, or its parent ends.
@@ -39,6 +40,9 @@ func serveChild(text string) {
 	var c childSettings
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		panic(err)
+	}
+	if c.Clock != 0 {
+		setClock(c.Clock)
 	}
 	o := &server.Options{
 		ServerName: c.Name, Host: "127.0.0.1", Port: c.Port, NoLog: true, NoSigs: true, MaxPayload: 8 << 20,

@@ -14,7 +14,7 @@ var shown []func(t *testing.T)
 func show(test func(t *testing.T)) { shown = append(shown, test) }
 
 // TestShown runs the tests that the examples show.
-func TestShown(t *testing.T) { // nolint:paralleltest // the examples are called in turn; the tests they show run in parallel
+func TestShown(t *testing.T) { //nolint:paralleltest // the examples are called in turn; the tests they show run in parallel
 	for name, example := range map[string]func(){
 		"Same":     ExampleSame,
 		"Refines":  ExampleRefines,

@@ -350,12 +350,12 @@ func redeliver[E, S, C any](p decider.Process[E, S, C], state S, events []E, sen
 		next = p.Evolve(next, e)
 		for _, c := range p.React(next, e).Send {
 			if !has(sent, c) {
-				return "about " + show.Text(e) + " the process sends " + show.Text(c) + ", which it has not sent before"
+				return "after " + show.Text(e) + " the process sends " + show.Text(c) + ", which it has not sent before"
 			}
 		}
 	}
 	if change := show.Changes(state, next); change != "" {
-		return "that changed " + change
+		return "this changes " + change
 	}
 	return ""
 }

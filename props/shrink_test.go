@@ -86,7 +86,7 @@ func TestShrinksTogether(t *testing.T) {
 			if e, ok := e.(take); ok {
 				return balance - e.N
 			}
-			return balance + e.(pay).N // nolint:errcheck,forcetypeassert // no other event exists
+			return balance + e.(pay).N //nolint:errcheck,forcetypeassert // no other event exists
 		},
 	)
 	s := props.For(d).Commands(func(t *rapid.T, balance int) any {

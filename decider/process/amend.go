@@ -8,19 +8,19 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Instance is what a process knows of an instance.
+// Instance describes an instance of a process.
 type Instance struct {
 	ID        string
-	Position  uint64         // of the last input that counts
+	Position  uint64         // of the last input that took effect
 	Over      bool           // it has ended
-	Abandoned bool           // it has ended because somebody said so
-	Timers    int            // that run
-	Waiting   *InstanceError // why it waits; nil: it does not
+	Abandoned bool           // it was ended by Abandon
+	Timers    int            // timers that are running
+	Waiting   *InstanceError // why it waits; nil: it does not wait
 }
 
-// Instances returns the instances that keep says, in the byte order of their ids; nil
-// keeps all that are not over. Those that wait are found by
-// func(i Instance) bool { return i.Waiting != nil }.
+// Instances returns the instances for which keep returns true, in the byte order of their
+// ids. If keep is nil, it returns all instances that are not over. To find the instances
+// that wait, use func(i Instance) bool { return i.Waiting != nil }.
 func (r *Runtime[T, E, S, C]) Instances(ctx context.Context, keep func(Instance) bool) ([]Instance, error) {
 	if keep == nil {
 		keep = func(i Instance) bool { return !i.Over }
@@ -47,8 +47,8 @@ func (r *Runtime[T, E, S, C]) Instances(ctx context.Context, keep func(Instance)
 	return all, err
 }
 
-// Release lets an instance that waits, quarantined or not, be tried again at once, with
-// a new budget. It begins with the input that failed. It is [ErrNotWaiting] if the
+// Release retries an instance that waits, quarantined or not, at once and with a new
+// budget. It begins with the input that failed. It returns [ErrNotWaiting] if the
 // instance does not wait.
 func (r *Runtime[T, E, S, C]) Release(ctx context.Context, instance string) error {
 	return r.amend(ctx, instance, InstanceReleased, func(n *note) error {
@@ -60,9 +60,9 @@ func (r *Runtime[T, E, S, C]) Release(ctx context.Context, instance string) erro
 	})
 }
 
-// Skip lets an instance that waits go on behind the input that failed, which must be at
-// position: it never counts, and what it would have led to does not happen. It is
-// [ErrNotWaiting] if the instance does not wait there.
+// Skip makes an instance that waits continue after the input that failed, which must be
+// at position. The input never takes effect. It returns [ErrNotWaiting] if the instance
+// does not wait there.
 func (r *Runtime[T, E, S, C]) Skip(ctx context.Context, instance string, position uint64) error {
 	return r.amend(ctx, instance, InputSkipped, func(n *note) error {
 		if n.Failing == nil || n.Failing.At.Position != position {
@@ -74,8 +74,9 @@ func (r *Runtime[T, E, S, C]) Skip(ctx context.Context, instance string, positio
 	})
 }
 
-// Abandon ends an instance for ever: its timers stop, what waits is dropped, and later
-// events are ignored. It is [ErrNoInstance] if there is none, or if it is over.
+// Abandon ends an instance permanently: its timers stop, waiting inputs are dropped, and
+// later events are ignored. It returns [ErrNoInstance] if there is no such instance, or
+// if it is over.
 func (r *Runtime[T, E, S, C]) Abandon(ctx context.Context, instance string) error {
 	return r.amend(ctx, instance, InstanceAbandoned, func(n *note) error {
 		*n = note{At: n.At, Over: true, Abandoned: true, Skipped: n.Skipped}

@@ -16,7 +16,7 @@ import (
 
 type beginKey struct{}
 
-// spans counts what begins, and what ends on the context that it has made.
+// spans counts reactions that begin, and those that end on the context Begin returned.
 type spans struct {
 	mu     sync.Mutex
 	last   int                 // guarded by mu
@@ -46,7 +46,7 @@ func (s *spans) Observe(ctx context.Context, n process.Notice) {
 	defer s.mu.Unlock()
 	id, _ := ctx.Value(beginKey{}).(int)
 	if !s.open[id] || (n.Kind == process.ReactionFailed) != (n.Err != nil) {
-		panic(fmt.Sprintf("%+v ends what has not begun", n))
+		panic(fmt.Sprintf("%+v ends, but has not begun", n))
 	}
 	delete(s.open, id)
 	s.ended++
@@ -55,9 +55,9 @@ func (s *spans) Observe(ctx context.Context, n process.Notice) {
 	}
 }
 
-// TestBeginner checks that each reaction that begins ends, on the context that Begin has
-// made and that Send gets; and that the event of a timer carries on the trace of the event
-// that started it.
+// TestBeginner checks that each reaction that begins also ends, on the context that Begin
+// returned and that Send gets, and that the event of a timer carries the trace of the
+// event that started it.
 func TestBeginner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestBeginner(t *testing.T) {
 		failures := 2
 		stop := started(t, r, func(ctx context.Context, c process.Command[string]) error {
 			if ctx.Value(beginKey{}) == nil {
-				t.Error("Send has not the context of Begin")
+				t.Error("Send does not get the context of Begin")
 			}
 			if c.Command == "fails" && failures > 0 {
 				failures--
@@ -108,10 +108,10 @@ func TestBeginner(t *testing.T) {
 	})
 }
 
-// marks is a [process.Beginner] that keeps the causes.
+// marks is a [process.Beginner] that records the causes.
 type marks []string
 
-// Begin keeps the id of the cause.
+// Begin records the ID of the cause.
 func (m *marks) Begin(ctx context.Context, _ process.Notice, cause *store.Recorded) context.Context {
 	*m = append(*m, cause.ID)
 	return ctx

@@ -21,7 +21,7 @@ const (
 	instances = 500
 )
 
-// filled returns a log with inputs of instances, every second of which sends a command.
+// filled returns a log with inputs of instances. Every second input leads to a command.
 func filled(b *testing.B) *memory.Store {
 	b.Helper()
 	st := memory.New()
@@ -38,7 +38,7 @@ func filled(b *testing.B) *memory.Store {
 	return st
 }
 
-// counting counts what it has seen, and sends every second input on.
+// counting counts its inputs, and sends a command for every second one.
 func counting() decider.Process[happened, int, string] {
 	return decider.Process[happened, int, string]{
 		Key:    func(e happened) (string, bool) { return e.Job, true },
@@ -57,9 +57,9 @@ func receivers(st store.Store) *runner.Runner[string, int, string] {
 	return runner.New("Got", d, st, codec.JSON(map[string]string{"Got": ""})).WithCache(runner.Cache[int]{})
 }
 
-// BenchmarkCatchUp goes through a log: with a Runtime; with a projection that loads and
-// saves the states by hand and sends the same commands; and with a loop that keeps the
-// states in memory and forgets all when it ends. ns/op is for one input.
+// BenchmarkCatchUp goes through a log with a Runtime, with a handwritten projection that
+// loads and saves the states and sends the same commands, and with a loop that keeps the
+// states in memory only. ns/op is per input.
 func BenchmarkCatchUp(b *testing.B) {
 	b.Run("runtime", func(b *testing.B) {
 		for n := 0; n < b.N; n += inputs {
@@ -85,7 +85,7 @@ func BenchmarkCatchUp(b *testing.B) {
 			}
 		}
 	})
-	b.Run("projection by hand", func(b *testing.B) {
+	b.Run("handwritten projection", func(b *testing.B) {
 		for n := 0; n < b.N; n += inputs {
 			b.StopTimer()
 			st := filled(b)
@@ -130,7 +130,7 @@ func byHand(b *testing.B, st *memory.Store) {
 	}
 }
 
-// onProjection is the process as one writes it with a projection and a runner.
+// onProjection is the process written by hand with a projection and a runner.
 func onProjection(b *testing.B, st *memory.Store) {
 	b.Helper()
 	target, do, r := memory.New(), counting(), receivers(memory.New())

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// active is ErrSuperseded if a later version reacts.
+// active returns ErrSuperseded if a later version is active.
 func (r *Runtime[T, E, S, C]) active(tx store.DocumentTx) error {
 	var a activeNote
 	if _, err := load(tx, r.name, &a); err != nil {
@@ -25,7 +25,7 @@ func (r *Runtime[T, E, S, C]) superseded(version int) error {
 	return fmt.Errorf("%w: version %d, in place of %d", ErrSuperseded, version, r.version)
 }
 
-// enter makes this version the one that reacts, if it is not.
+// enter makes this version the active one, unless it already is.
 func (o *owner[T, E, S, C]) enter(ctx context.Context) error {
 	var a activeNote
 	var b buildNote
@@ -46,7 +46,7 @@ func (o *owner[T, E, S, C]) enter(ctx context.Context) error {
 		return err
 	case a.Version == o.r.version && b.Wanted == 0:
 		return nil
-	case a.Version == o.r.version: // if the later one still wants to take over, it says so again
+	case a.Version == o.r.version: // if the later version still wants to take over, it will ask again
 		return o.r.target.Update(ctx, func(tx T) error { return editBuild(tx, o.r.build(), func(b *buildNote) { b.Wanted = 0 }) })
 	case a.Version > o.r.version:
 		return o.r.superseded(a.Version)
@@ -57,10 +57,10 @@ func (o *owner[T, E, S, C]) enter(ctx context.Context) error {
 	case untouched:
 		return o.r.target.Update(ctx, func(tx T) error { return o.activate(tx) })
 	}
-	return fmt.Errorf("process %s: %w: its checkpoint is there, and which version is active is not", o.r.build(), store.ErrInvalid)
+	return fmt.Errorf("process %s: %w: it has a checkpoint, but no note of the active version", o.r.build(), store.ErrInvalid)
 }
 
-// activate says that this version is the one that reacts.
+// activate records that this version is the active one.
 func (o *owner[T, E, S, C]) activate(tx T) error {
 	if err := o.r.active(tx); err != nil {
 		return err
@@ -72,19 +72,19 @@ func (o *owner[T, E, S, C]) activate(tx T) error {
 	return tx.SaveDocuments([]store.Document{doc})
 }
 
-// rebuilt is the instances of a process, folded from the log.
+// rebuilt holds the instances of a process, folded from the log.
 type rebuilt[S, C any] struct {
 	instances map[string]*instance[S]
-	asked     map[string][]Command[C] // what those that are not over have sent
+	asked     map[string][]Command[C] // the commands of the instances that are not over
 	waiting   []store.Document        // inputs of instances that wait
-	at        store.Checkpoint        // up to here
+	at        store.Checkpoint        // folded up to here
 }
 
-// stop says where an instance has come in the version before: its inputs from At on
-// have not counted.
+// stop says how far an instance has come in the previous version: its inputs from At on
+// have not taken effect.
 type stops map[string]*note
 
-// rebuild folds the log up to a position. Nothing is sent. Instances that stops names
+// rebuild folds the log up to a position. It sends nothing. Instances that before names
 // stop where they waited, or are over.
 func (o *owner[T, E, S, C]) rebuild(ctx context.Context, upTo uint64, before stops) (*rebuilt[S, C], error) {
 	b := &rebuilt[S, C]{instances: map[string]*instance[S]{}, asked: map[string][]Command[C]{}}
@@ -118,7 +118,7 @@ func (o *owner[T, E, S, C]) rebuild(ctx context.Context, upTo uint64, before sto
 	return b, nil
 }
 
-// refold takes an instance through an input without sending anything.
+// refold applies an input to an instance without sending anything.
 func (o *owner[T, E, S, C]) refold(b *rebuilt[S, C], f *routed[E], before *note) error {
 	i := b.instances[f.instance]
 	if i == nil {
@@ -137,7 +137,7 @@ func (o *owner[T, E, S, C]) refold(b *rebuilt[S, C], f *routed[E], before *note)
 	case i.is.Over || skipped(i.is, in.at):
 		return nil
 	case before != nil && (before.Abandoned || before.Failing != nil && !before.Failing.At.after(in.at)):
-		return nil // it has not counted
+		return nil // it has not taken effect
 	}
 	wait := func() {
 		b.waiting = append(b.waiting, store.Document{Kind: o.kinds.waiting, ID: waitingKey(i.id, in.at.Position), Data: []byte{}})
@@ -161,10 +161,10 @@ func (o *owner[T, E, S, C]) refold(b *rebuilt[S, C], f *routed[E], before *note)
 	return nil
 }
 
-// takeOver makes this version the one that reacts, in place of the one before. Both are
-// at the same event then: what is before it is not reacted to again, and the version
-// before can react to nothing behind it. With leases, the version before first saves what
-// it has sent, and ends.
+// takeOver makes this version the active one, in place of the previous one. At that
+// moment both are at the same event: this version does not react to events before it, and
+// the previous version can no longer react to events after it. With leases, the previous
+// version first saves what it has sent, and ends.
 func (o *owner[T, E, S, C]) takeOver(ctx context.Context, version int) error {
 	old := buildName(o.r.name, version)
 	if o.r.leases != nil {
@@ -201,7 +201,7 @@ func (o *owner[T, E, S, C]) takeOver(ctx context.Context, version int) error {
 			return o.found(tx, before.at, docs)
 		})
 		if errors.Is(err, errFenced) {
-			continue // it has gone on meanwhile
+			continue // it has advanced meanwhile
 		}
 		if err == nil {
 			o.r.notify(ctx, Notice{Kind: TookOver, Position: before.at.Position})
@@ -210,7 +210,7 @@ func (o *owner[T, E, S, C]) takeOver(ctx context.Context, version int) error {
 	}
 }
 
-// wait asks the version before to end, and returns its lease when it has.
+// wait asks the previous version to end, and returns its lease when it has ended.
 func (o *owner[T, E, S, C]) wait(ctx context.Context, old string) (store.Lease, error) {
 	for {
 		err := o.r.target.Update(ctx, func(tx T) error {
@@ -229,7 +229,7 @@ func (o *owner[T, E, S, C]) wait(ctx context.Context, old string) (store.Lease, 
 	}
 }
 
-// found writes what a version begins with.
+// found writes the initial notes of a version.
 func (o *owner[T, E, S, C]) found(tx T, at store.Checkpoint, docs []store.Document) error {
 	var mine store.Checkpoint
 	mine, err := tx.LoadCheckpoint(o.r.checkpoint())
@@ -247,12 +247,12 @@ func (o *owner[T, E, S, C]) found(tx T, at store.Checkpoint, docs []store.Docume
 	return saveAll(tx, docs)
 }
 
-// earlier is where the version before is.
+// earlier is the progress of the previous version.
 type earlier struct {
 	at      store.Checkpoint
 	turn    uint64
 	notes   stops            // the instances that wait, were abandoned or have skipped inputs
-	waiting []store.Document // the inputs that wait, for this version
+	waiting []store.Document // the waiting inputs, for this version
 }
 
 func (o *owner[T, E, S, C]) lookAt(ctx context.Context, old string) (e earlier, err error) {
@@ -286,8 +286,8 @@ func (o *owner[T, E, S, C]) lookAt(ctx context.Context, old string) (e earlier, 
 	return e, err
 }
 
-// carry returns the documents of a version whose instances are b, and those that waited
-// before wait.
+// carry returns the documents of a version whose instances are b. Instances that waited
+// in the previous version still wait.
 func (o *owner[T, E, S, C]) carry(b *rebuilt[S, C], before earlier) ([]store.Document, error) {
 	docs := slices.Concat(before.waiting, b.waiting)
 	for id, old := range before.notes {
@@ -300,7 +300,7 @@ func (o *owner[T, E, S, C]) carry(b *rebuilt[S, C], before earlier) ([]store.Doc
 		if old.Abandoned {
 			next = note{At: old.At, Over: true, Abandoned: true, Skipped: old.Skipped}
 		}
-		if old.Failing != nil && next.Failing == nil { // this version may do better
+		if old.Failing != nil && next.Failing == nil { // this version may succeed
 			next.Failing = &failing{At: old.Failing.At, Cause: old.Failing.Cause, Since: o.r.now()}
 		}
 		i.is = &next
@@ -315,8 +315,8 @@ func (o *owner[T, E, S, C]) carry(b *rebuilt[S, C], before earlier) ([]store.Doc
 	return docs, nil
 }
 
-// restore brings the process to where it is by the log alone, and sends what the
-// instances still wait for.
+// restore brings the process up to date from the log alone, and sends the commands that
+// are still pending.
 func (o *owner[T, E, S, C]) restore(ctx context.Context) error {
 	head, err := o.r.log.Head(ctx)
 	if err != nil {
@@ -332,14 +332,14 @@ func (o *owner[T, E, S, C]) restore(ctx context.Context) error {
 		}
 		commands, err := o.pending(i, b.asked[id])
 		if err != nil {
-			return fmt.Errorf("what instance %q waits for: %w", id, err)
+			return fmt.Errorf("pending commands of instance %q: %w", id, err)
 		}
 		if err := o.r.sendAll(ctx, o.send, commands); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if passes(err) {
-				return fmt.Errorf("what instance %q waits for: %w", id, err)
+				return fmt.Errorf("pending commands of instance %q: %w", id, err)
 			}
 			i.is = i.is.fail(i.is.At, err, o.r.now(), o.r.budget)
 		}
@@ -355,7 +355,8 @@ func (o *owner[T, E, S, C]) restore(ctx context.Context) error {
 	return nil
 }
 
-// pending returns what an instance waits for, under the ids that it was asked for with.
+// pending returns the pending commands of an instance, with the ids under which they were
+// sent.
 func (o *owner[T, E, S, C]) pending(i *instance[S], asked []Command[C]) ([]Command[C], error) {
 	var waits []C
 	err := guard("Pending", func() error {
@@ -365,7 +366,7 @@ func (o *owner[T, E, S, C]) pending(i *instance[S], asked []Command[C]) ([]Comma
 	if err != nil {
 		return nil, err
 	}
-	ids := map[string][]Command[C]{} // by what they are, the newest last
+	ids := map[string][]Command[C]{} // by content, the newest last
 	for _, c := range asked {
 		encoded, err := o.r.encodeMsg(c.Command)
 		if err != nil {
@@ -386,7 +387,7 @@ func (o *owner[T, E, S, C]) pending(i *instance[S], asked []Command[C]) ([]Comma
 	var all []Command[C]
 	for n, key := range keys {
 		known := ids[key]
-		if len(known) < need[key] { // no reaction has asked for it: it is new
+		if len(known) < need[key] { // no reaction has sent it: it is new
 			all = append(all, Command[C]{
 				ID: commandID(o.r.name, i.id, i.is.At, []byte("pending "+key), need[key]), Command: waits[n], Instance: i.id, Cause: &store.Recorded{},
 			})

@@ -10,22 +10,23 @@ import (
 	"github.com/evolvego/evolve/decider/projection"
 )
 
-// What an error of a process matches by errors.Is.
+// Errors that the errors of a process match by errors.Is.
 var (
-	// ErrSuperseded: a later version of the process reacts now. Run ends with it.
+	// ErrSuperseded means that a later version of the process is active. Run ends with
+	// it.
 	ErrSuperseded = errors.New("process: a later version has taken over")
-	// ErrWaiting: an instance waits, because one of its inputs failed. The error is
-	// an *InstanceError.
+	// ErrWaiting means that an instance waits, because one of its inputs failed. The
+	// error is an *InstanceError.
 	ErrWaiting = errors.New("process: instance waits")
-	// ErrNotWaiting: the instance does not wait, so there is nothing to release or
-	// to skip.
+	// ErrNotWaiting means that the instance does not wait, so there is nothing to release
+	// or to skip.
 	ErrNotWaiting = errors.New("process: instance does not wait")
-	// ErrNoInstance: there is no such instance, or it is over.
+	// ErrNoInstance means that there is no such instance, or that it is over.
 	ErrNoInstance = errors.New("process: no such instance")
-	// ErrRunning: Run was called on a Runtime that runs already.
-	ErrRunning = errors.New("process: is running already")
-	// ErrAhead: a position is beyond the head of the log, so there is nothing to
-	// wait for. Its method HTTPStatus returns 400, because the position comes from a
+	// ErrRunning means that Run was called on a Runtime that is already running.
+	ErrRunning = errors.New("process: already running")
+	// ErrAhead means that a position is beyond the head of the log, so there is nothing
+	// to wait for. Its method HTTPStatus returns 400, because the position comes from a
 	// client.
 	ErrAhead error = aheadError{}
 )
@@ -35,10 +36,10 @@ type aheadError struct{}
 func (aheadError) Error() string   { return "process: position is beyond the head of the log" }
 func (aheadError) HTTPStatus() int { return http.StatusBadRequest }
 
-// errFenced: another owner has moved what this one works on.
-var errFenced = errors.New("process: another owner has it")
+// errFenced means that another owner has changed the checkpoint or an instance.
+var errFenced = errors.New("process: owned by another instance")
 
-// InstanceError is an instance that waits.
+// InstanceError describes an instance that waits.
 type InstanceError struct {
 	Process     string // name and version, such as "Shipping@1"
 	Instance    string
@@ -46,12 +47,12 @@ type InstanceError struct {
 	Cause       string // why
 	Since       time.Time
 	Attempts    int
-	Quarantined bool // it is not tried again until it is released
+	Quarantined bool // it is not retried until it is released
 }
 
-// Error says which instance, since which input, and why.
+// Error names the instance, the input that it waits at, and the cause.
 func (e *InstanceError) Error() string {
-	state := "is tried again"
+	state := "is retried"
 	if e.Quarantined {
 		state = "is quarantined"
 	}
@@ -61,11 +62,10 @@ func (e *InstanceError) Error() string {
 // Is reports whether target is ErrWaiting.
 func (e *InstanceError) Is(target error) bool { return target == ErrWaiting }
 
-// PanicError is a panic of a function that a process was given, such as Send. It is the
-// same type for projections.
+// PanicError is a panic of a user function, such as Send. Projections use the same type.
 type PanicError = projection.PanicError
 
-// guard calls do, which runs code of the user, and returns a panic as an error.
+// guard calls do, which runs user code, and returns a panic as an error.
 func guard(in string, do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -75,6 +75,7 @@ func guard(in string, do func() error) (err error) {
 	return do()
 }
 
-// Permanent returns err marked as one that sending again does not mend, so that it matches
-// [projection.ErrPermanent]: the instance is quarantined at once. Permanent of nil is nil.
+// Permanent marks err as an error that a retry does not fix: the result matches
+// [projection.ErrPermanent], and the instance is quarantined at once. Permanent of nil is
+// nil.
 func Permanent(err error) error { return projection.Permanent(err) }

@@ -25,20 +25,20 @@ type (
 	OrderPaid   struct{}
 )
 
-// Billing is an event as the process of billing reads it.
+// Billing is an event as the billing process reads it.
 type Billing struct {
 	Order    string
 	Customer string
 	Kind     string // placed, paid or overdue
 }
 
-// Bill is the state of billing an order.
+// Bill is the state of an instance of billing: one order.
 type Bill struct {
 	Customer string
 	Paid     bool
 }
 
-// Letter is a command: to write to somebody.
+// Letter is a command: write a letter to somebody.
 type Letter struct{ To, Text string }
 
 // billing sends an invoice, and a reminder if the order is not paid in time.
@@ -68,7 +68,7 @@ func billing(patience time.Duration) decider.Process[Billing, Bill, Letter] {
 	}
 }
 
-// orders is how billing reads orders.
+// orders says how billing reads orders.
 func orders() codec.Source[Billing] {
 	events := codec.JSON(map[string]any{"OrderPlaced": OrderPlaced{}, "OrderPaid": OrderPaid{}})
 	return codec.Events(codec.From("Order", events, func(r *store.Recorded, event any) Billing {
@@ -86,8 +86,8 @@ func place(ctx context.Context, st store.Store, id, customer string) store.Appen
 	return lo.Must(st.Append(ctx, store.Stream{Type: "Order", ID: id}, store.NoStream, []store.Event{event}))
 }
 
-// mailer sends letters by e-mail. The id of a command goes with the letter, so that the
-// mail server sends it once, however often it gets it.
+// mailer sends letters by e-mail. It passes the ID of the command along, so that the mail
+// server sends each letter once, however often it receives it.
 type mailer struct {
 	mu   sync.Mutex
 	sent map[string]bool
@@ -104,12 +104,12 @@ func (m *mailer) send(_ context.Context, c process.Command[Letter]) error {
 	return nil
 }
 
-// A process that writes e-mails: an invoice at once, a reminder when the order is not paid
-// in time. Instead of a mailer it could be a queue of jobs: Send returns when the queue
-// has the job, under the id of the command.
+// A process sends e-mails: an invoice at once, and a reminder when the order is not paid
+// in time. Instead of mailing, Send could write to a job queue and return when the queue
+// has stored the job under the ID of the command.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())
-	st := memory.New() // the log, and what the process has to remember
+	st := memory.New() // the log, and the state of the process
 	timers := codec.JSON(map[string]Billing{"PaymentOverdue": {}})
 	p := process.New(st, st, "Billing", billing(time.Millisecond), orders()).WithTimers(timers)
 
@@ -130,7 +130,7 @@ func Example() {
 	// context canceled
 }
 
-// Commands for aggregates go to their runner, where they happen once by their ids.
+// Commands for aggregates go to their runner, which executes each one once by its ID.
 func ExampleTo() {
 	ctx, stop := context.WithCancel(context.Background())
 	st := memory.New()
@@ -155,8 +155,8 @@ func ExampleTo() {
 	// context canceled
 }
 
-// What cannot be sent quarantines its own instance, and nobody else. When it is mended,
-// the instance is released.
+// A command that cannot be sent quarantines its own instance, and no other. When the
+// cause is fixed, release the instance.
 func ExampleRuntime_Release() {
 	ctx, stop := context.WithCancel(context.Background())
 	st := memory.New()

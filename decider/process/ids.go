@@ -9,14 +9,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// mark names an event of today: the position of the recorded one, and which of the
-// events it is that were decoded from it. Marks order all inputs.
+// mark identifies a decoded event: the position of the recorded event, and the index
+// among the events decoded from it. Marks order all inputs.
 type mark struct {
 	Position uint64 `json:"position"`
 	Index    int    `json:"index,omitempty"`
 }
 
-// after reports whether m is behind o in the log.
+// after reports whether m is later than o in the log.
 func (m mark) after(o mark) bool {
 	return m.Position > o.Position || m.Position == o.Position && m.Index > o.Index
 }
@@ -25,8 +25,8 @@ func (m mark) String() string {
 	return strconv.FormatUint(m.Position, 10) + "." + strconv.Itoa(m.Index)
 }
 
-// makeID returns a UUID of version 8 (RFC 9562 §5.8), of the hash of what it names:
-// each part after its length.
+// makeID returns a UUID of version 8 (RFC 9562 §5.8): a hash of parts, each preceded by
+// its length.
 func makeID(parts ...string) string {
 	b := make([]byte, 0, 256)
 	for _, part := range parts {
@@ -49,30 +49,30 @@ func makeID(parts ...string) string {
 	return string(id)
 }
 
-// commandID returns the id of a command: that of the same reaction is the same, and
-// another command has another one, wherever it stands in the reaction. n is how many
-// equal ones are before it.
+// commandID returns the ID of a command. It is the same for the same reaction, and
+// differs between different commands, wherever they stand in the reaction. n is the
+// number of equal commands before it.
 func commandID(process, instance string, at mark, encoded []byte, n int) string {
 	return makeID("command", process, instance, at.String(), string(encoded), strconv.Itoa(n))
 }
 
-// timerID returns the id of the event of a timer that was started at a mark.
+// timerID returns the ID of the event of a timer that was started at a mark.
 func timerID(process, instance string, at mark, name string) string {
 	return makeID("timer", process, instance, at.String(), name)
 }
 
-// rejectionID returns the id of the event that answers a rejected command.
+// rejectionID returns the ID of the event that answers a rejected command.
 func rejectionID(command string) string { return makeID("rejection", command) }
 
-// The headers of what a process records.
+// Headers of the events that a process records.
 const (
 	headerTimer = "evolve-timer"         // the name of the timer
 	headerStart = "evolve-timer-started" // the mark of the input that started it
 )
 
-// traceOf returns those of an event's headers that say which trace it belongs to, by the
-// names of W3C Trace Context; nil if there are none. What a process records because of an
-// event carries them on.
+// traceOf returns the headers that say which trace an event belongs to, as named by W3C
+// Trace Context, or nil if there are none. Events that a process records because of this
+// event carry them too.
 func traceOf(headers map[string]string) map[string]string {
 	var trace map[string]string
 	for _, name := range [...]string{"traceparent", "tracestate"} {
@@ -86,7 +86,7 @@ func traceOf(headers map[string]string) map[string]string {
 	return trace
 }
 
-// timerOf returns which timer fired with r, and whether r is the event of a timer.
+// timerOf returns the timer that r is the event of, and whether r is such an event.
 func timerOf(r *store.Recorded) (name, start string, ok bool) {
 	start, ok = r.Meta.Headers[headerStart]
 	return r.Meta.Headers[headerTimer], start, ok

@@ -7,16 +7,16 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// How much of what the target has is kept in memory: so many instances, and so many bytes
-// of their states.
+// Limits of what is cached of the target: a number of instances, and the bytes of their
+// states.
 const (
 	maxKnown     = 4096
 	maxKnownSize = 4 << 20
 )
 
-// notes returns the notes of instances. Those that an earlier page has left need not be
-// loaded: whoever else changes one moves the checkpoint, or takes a turn. It is errFenced
-// if somebody has taken a turn; the commit tells about the checkpoint.
+// notes returns the notes of instances. Notes that are cached need not be loaded, because
+// whoever changes one moves the checkpoint or takes a turn. It returns errFenced if
+// another owner has taken a turn. The commit detects a moved checkpoint.
 func (o *owner[T, E, S, C]) notes(ctx context.Context, ids []string) (map[string]*note, error) {
 	all := make(map[string]*note, len(ids))
 	var missing []string
@@ -45,11 +45,11 @@ func (o *owner[T, E, S, C]) notes(ctx context.Context, ids []string) (map[string
 	return all, err
 }
 
-// remember keeps what has become of i, which is in the target.
+// remember caches the new note of i, which the target has.
 func (o *owner[T, E, S, C]) remember(i *instance[S]) {
 	o.forget(i.id)
 	if i.is.Failing != nil {
-		return // it is tried again, and others may change it
+		return // it is retried, and others may change it
 	}
 	if len(o.known) >= maxKnown || o.knownSize >= maxKnownSize {
 		clear(o.known)
@@ -59,7 +59,7 @@ func (o *owner[T, E, S, C]) remember(i *instance[S]) {
 	o.knownSize += len(i.is.State)
 }
 
-// forget has the note of an instance loaded when it is next needed.
+// forget drops the note of an instance from the cache.
 func (o *owner[T, E, S, C]) forget(id string) {
 	if n, ok := o.known[id]; ok {
 		o.knownSize -= len(n.State)

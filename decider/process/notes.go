@@ -12,25 +12,25 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// note is what the target keeps of an instance.
+// note is what the target stores about an instance.
 type note struct {
 	State     json.RawMessage `json:"state,omitempty"`
-	At        mark            `json:"at"`                  // the last input that counts
-	Over      bool            `json:"over,omitempty"`      // it has ended: for ever
-	Abandoned bool            `json:"abandoned,omitempty"` // it has ended because someone said so
+	At        mark            `json:"at"`                  // the last input that took effect
+	Over      bool            `json:"over,omitempty"`      // it has ended permanently
+	Abandoned bool            `json:"abandoned,omitempty"` // it was ended by Abandon
 	Timers    []timer         `json:"timers,omitempty"`
 	Failing   *failing        `json:"failing,omitempty"`
 	Skipped   []mark          `json:"skipped,omitempty"`
 }
 
-// timer is a timer that runs.
+// timer is a running timer.
 type timer struct {
 	Name        string `json:"name"`
 	Due         int64  `json:"due"` // microseconds since 1970
 	Start       mark   `json:"start"`
-	Cause       string `json:"cause"` // the id of the event that started it
+	Cause       string `json:"cause"` // the ID of the event that started it
 	Correlation string `json:"correlation,omitempty"`
-	// Trace is the headers of that event that say which trace it belongs to.
+	// Trace holds the headers of that event that say which trace it belongs to.
 	Trace       map[string]string `json:"trace,omitempty"`
 	Type        string            `json:"type"`
 	Schema      uint32            `json:"schema,omitempty"`
@@ -41,33 +41,33 @@ type timer struct {
 // is reports whether o is the same start of the same timer.
 func (t *timer) is(o timer) bool { return o.Name == t.Name && o.Start == t.Start }
 
-// failing is why an instance waits.
+// failing says why an instance waits.
 type failing struct {
 	At          mark      `json:"at"` // the input that failed
 	Cause       string    `json:"cause,omitempty"`
 	Since       time.Time `json:"since"`
 	Attempts    int       `json:"attempts,omitempty"`
-	Quarantined bool      `json:"quarantined,omitempty"` // until someone says how to go on
+	Quarantined bool      `json:"quarantined,omitempty"` // until it is released, skipped or abandoned
 }
 
-// buildNote is what the target keeps of a version of a process.
+// buildNote is what the target stores about a version of a process.
 type buildNote struct {
 	Turn   uint64 `json:"turn"`             // counts the changes that do not move the checkpoint
 	Wanted int    `json:"wanted,omitempty"` // the later version that wants to take over
 }
 
-// dueNote says whose timer is due.
+// dueNote names the instance of a timer that is due.
 type dueNote struct {
 	Instance string `json:"instance"`
 	Name     string `json:"name"`
 }
 
-// activeNote is which version of a process reacts.
+// activeNote says which version of a process is active.
 type activeNote struct {
 	Version int `json:"version"`
 }
 
-// The kinds of a process's documents. A build has its own, but for builds.
+// The kinds of a process's documents. Each build has its own kinds, except for builds.
 const builds = "process"
 
 type kinds struct{ instances, timers, waiting, marked string }
@@ -79,22 +79,22 @@ func kindsOf(build string) kinds {
 	}
 }
 
-// sep parts the parts of a key, none of which has it.
+// sep separates the parts of a key. No part contains it.
 const sep = "\x01"
 
-// timerKey sorts timers by when they are due.
+// timerKey sorts timers by due time.
 func timerKey(instance string, t *timer) string {
 	return dueKey(t.Due) + sep + makeID(instance, t.Name, t.Start.String())
 }
 
 func dueKey(due int64) string { return fmt.Sprintf("%020d", max(due, 0)) }
 
-// waitingKey sorts the inputs of an instance that wait by position.
+// waitingKey sorts the waiting inputs of an instance by position.
 func waitingKey(instance string, position uint64) string {
 	return makeID(instance) + sep + fmt.Sprintf("%020d", position)
 }
 
-// waitingRange returns between what keys those of an instance are.
+// waitingRange returns the range of the keys of an instance.
 func waitingRange(instance string) (from, to string) {
 	id := makeID(instance)
 	return id + sep, id + "\x02"
@@ -111,24 +111,24 @@ func document(kind, id string, value any) (store.Document, error) {
 	return store.Document{Kind: kind, ID: id, Data: data}, err
 }
 
-// documents is where documents can be loaded.
+// documents is a source of documents.
 type documents interface {
 	LoadDocuments(kind string, ids []string) ([]store.Document, error)
 }
 
-// reading is documents outside of a transaction.
+// reading loads documents outside of a transaction.
 type reading struct {
-	ctx  context.Context //nolint:containedctx // that of the one call it is for
+	ctx  context.Context //nolint:containedctx // of the one call it is for
 	from store.Documents
 }
 
-// LoadDocuments is that of [store.Documents].
+// LoadDocuments is [store.Documents.LoadDocuments].
 func (r reading) LoadDocuments(kind string, ids []string) ([]store.Document, error) {
 	return r.from.LoadDocuments(r.ctx, kind, ids)
 }
 
-// load reads what the target keeps of a process, or of a build, into value. It reports
-// whether there is anything.
+// load reads the note called id about a process or a build into value. It reports whether
+// there is one.
 func load(tx documents, id string, value any) (bool, error) {
 	docs, err := tx.LoadDocuments(builds, []string{id})
 	if err != nil || docs[0].Data == nil {
@@ -150,8 +150,8 @@ func saveAll(tx store.DocumentTx, docs []store.Document) error {
 	return nil
 }
 
-// change returns the documents that turn what the target has of an instance, before,
-// into after.
+// change returns the documents that replace the stored note of an instance, before, by
+// after.
 func (k kinds) change(instance string, before, after *note) ([]store.Document, error) {
 	doc, err := document(k.instances, instance, after)
 	if err != nil {
@@ -184,7 +184,7 @@ func (k kinds) change(instance string, before, after *note) ([]store.Document, e
 	return docs, nil
 }
 
-// view calls do with what the target has: in a transaction that writes nothing.
+// view calls do with the contents of the target, in a transaction that writes nothing.
 func (r *Runtime[T, E, S, C]) view(ctx context.Context, do func(tx store.DocumentTx, load func(name string) (store.Checkpoint, error)) error) error {
 	return r.target.Update(ctx, func(tx T) error { return do(tx, tx.LoadCheckpoint) })
 }
@@ -218,7 +218,7 @@ func unmarshalNote(d store.Document, n *note) error {
 // skipped reports whether an input was skipped.
 func skipped(n *note, at mark) bool { return slices.Contains(n.Skipped, at) }
 
-// loadNotes reads the notes of instances; those that are not there are new.
+// loadNotes reads the notes of instances. It returns new notes for instances without one.
 func loadNotes(tx store.DocumentTx, kind string, ids []string) (map[string]*note, error) {
 	all := make(map[string]*note, len(ids))
 	for part := range slices.Chunk(ids, store.MaxDocuments) {

@@ -9,60 +9,60 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Observer is told what a process does, right after it did it. It is safe for
-// concurrent use, and should be quick. If it panics, the process goes on, and the panic
-// is in [Progress].Fault.
+// Observer is notified of what a process does, right after it happens. It must be safe
+// for concurrent use, and should be quick. If it panics, the process continues, and the
+// panic is in [Progress].Fault.
 type Observer interface {
-	// Observe is told n.
+	// Observe receives a notice.
 	Observe(ctx context.Context, n Notice)
 }
 
-// Beginner is an [Observer] that is also told when an instance begins to react, to put a
-// span into the context of its commands, say.
+// Beginner is an [Observer] that is also notified when an instance begins to react, for
+// example to put a span into the context of its commands.
 type Beginner interface {
-	// Begin is told that an instance is about to react to cause: n is of the kind
-	// Reacted. Observe is told Reacted or ReactionFailed when that ends. Begin returns
-	// the context that Send and Observe get until then, which must come from ctx. If
-	// Begin panics, that is ctx. Cause must not be changed, nor kept.
+	// Begin is called before an instance reacts to cause: n has the kind Reacted. Observe
+	// receives Reacted or ReactionFailed when the reaction ends. Begin returns the
+	// context that Send and Observe get until then, which must derive from ctx. If Begin
+	// panics, they get ctx. Do not change or keep cause.
 	Begin(ctx context.Context, n Notice, cause *store.Recorded) context.Context
 }
 
-// Kind says what a Notice is about.
+// Kind is the kind of a Notice.
 type Kind uint8
 
-// What a process tells its observer.
+// The kinds of notices.
 const (
 	// OwnerBegan: this instance of the program runs the process now.
 	OwnerBegan Kind = iota + 1
 	// OwnerEnded: this instance of the program no longer runs the process.
 	OwnerEnded
-	// TookOver: this version reacts from here on, and no earlier one does; or it has
+	// TookOver: this version is active from here on, and no earlier one is; or it has
 	// been restored.
 	TookOver
 	// Reacted: an instance has reacted to an event, and its commands were sent.
 	Reacted
 	// TimerFired: the event of a timer is in the log.
 	TimerFired
-	// InstanceFailed: an instance could not react, or its commands could not be sent.
-	// It waits, and is tried again.
+	// InstanceFailed: an instance could not react, or its commands could not be sent. It
+	// waits, and is retried.
 	InstanceFailed
-	// InstanceQuarantined: the same, and it is not tried again until it is released.
+	// InstanceQuarantined: the same, but it is not retried until it is released.
 	InstanceQuarantined
-	// InstanceReleased: an instance is tried again, because somebody said so.
+	// InstanceReleased: an instance is retried, because Release was called.
 	InstanceReleased
-	// InputSkipped: an instance goes on behind an input, because somebody said so.
+	// InputSkipped: an instance continues after an input, because Skip was called.
 	InputSkipped
-	// InstanceAbandoned: an instance is over, because somebody said so.
+	// InstanceAbandoned: an instance is over, because Abandon was called.
 	InstanceAbandoned
-	// RunFailed: something else failed, and is tried again; or Run ends with an error.
+	// RunFailed: something else failed, and is retried, or Run ends with an error.
 	RunFailed
 	// ReactionFailed: an instance could not react, or one of its commands could not be
-	// sent. InstanceFailed or InstanceQuarantined follows once that is saved, and
-	// neither if the process ends.
+	// sent. InstanceFailed or InstanceQuarantined follows once that is saved. Neither
+	// follows if the process ends first.
 	ReactionFailed
 )
 
-// errPanicked is what the observer is told of a reaction that ends in a panic.
+// errPanicked is the error in the notice of a reaction that panicked.
 var errPanicked = errors.New("process: the reaction panicked")
 
 // String returns k in words, such as "timer fired".
@@ -78,21 +78,21 @@ func (k Kind) String() string {
 	return names[k]
 }
 
-// Notice is something that a process did.
+// Notice describes something that a process did.
 type Notice struct {
 	Kind     Kind
 	Process  string // name and version
 	Instance string
-	Position uint64        // of the event that it is about; 0: of none
+	Position uint64        // of the event concerned; 0: no event
 	EventID  string        // of that event
-	Commands int           // that were sent
-	Timers   int           // of the instance that run now
-	Attempt  int           // that failed, 1 being the first
+	Commands int           // sent
+	Timers   int           // of the instance that are running now
+	Attempt  int           // the attempt that failed, counted from 1
 	Took     time.Duration // for the reaction and its commands
 	Err      error         // why it failed
 }
 
-// notify tells the observer n, if there is one.
+// notify passes n to the observer, if there is one.
 func (r *Runtime[T, E, S, C]) notify(ctx context.Context, n Notice) {
 	if r.observer == nil {
 		return
@@ -104,8 +104,8 @@ func (r *Runtime[T, E, S, C]) notify(ctx context.Context, n Notice) {
 	}
 }
 
-// begin tells the observer that an instance is about to react, if it is to be told, and
-// returns the context to go on with.
+// begin notifies the observer, if it is a Beginner, that an instance is about to react,
+// and returns the context to continue with.
 func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.Recorded) context.Context {
 	b, ok := r.observer.(Beginner)
 	if !ok {
@@ -114,7 +114,7 @@ func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.
 	n.Process = r.build()
 	began := ctx
 	err := guard("observer", func() error {
-		began = b.Begin(ctx, n, cause) //nolint:fatcontext // there is one for each reaction
+		began = b.Begin(ctx, n, cause) //nolint:fatcontext // one for each reaction
 		return nil
 	})
 	if err != nil {
@@ -124,8 +124,8 @@ func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.
 	return began
 }
 
-// Log returns an observer that logs to l: failures as warnings, what somebody did and
-// who runs the process as information, reactions and timers for debugging.
+// Log returns an observer that logs to l: failures as warnings, interventions and
+// ownership as information, reactions and timers for debugging.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }

@@ -13,30 +13,31 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// owner runs a process while it may. All of it but the retries is one goroutine's.
+// owner runs a process while it may. Everything except the retries belongs to one
+// goroutine.
 type owner[T projection.Tx, E, S, C any] struct {
 	r     *Runtime[T, E, S, C]
 	send  Send[C]
 	kinds kinds
 
-	at      store.Checkpoint // as the target has it
-	turn    uint64           // as the target has it
+	at      store.Checkpoint // as stored in the target
+	turn    uint64           // as stored in the target
 	wanted  int              // the later version that wants to take over; 0: none
 	handled uint64           // the log is handled up to here
 	head    uint64
 	scratch []codec.Decoded[E]
 
-	known     map[string]*note  // instances that do not wait, as the target has them
-	knownSize int               // their states, in bytes
+	known     map[string]*note  // instances that do not wait, as stored in the target
+	knownSize int               // the size of their states in bytes
 	failing   map[string]*retry // instances that wait
 	retried   chan retried[S]
 	retries   sync.WaitGroup
 	slots     chan struct{} // one for each worker
 
-	timers  int               // that run
+	timers  int               // running timers
 	nextDue int64             // when the next timer is due that has not fired; 0: none
-	firing  *firing           // what is due, but may not overtake the log
-	fired   map[string]uint64 // the positions of events that have fired, by the key of the timer
+	firing  *firing           // timers that are due, but may not overtake the log
+	fired   map[string]uint64 // the positions of timer events, by the key of the timer
 	worked  func()
 	cancel  context.CancelFunc
 }
@@ -48,13 +49,13 @@ func newOwner[T projection.Tx, E, S, C any](r *Runtime[T, E, S, C], send Send[C]
 	}
 }
 
-// stop ends what o has begun, and waits for it.
+// stop ends everything that o has begun, and waits for it.
 func (o *owner[T, E, S, C]) stop() {
 	o.cancel()
 	o.retries.Wait()
 }
 
-// checkpoint is the name of a process's checkpoint in its target.
+// checkpoint returns the name of a process's checkpoint in its target.
 func (r *Runtime[T, E, S, C]) checkpoint() string { return checkpointOf(r.build()) }
 
 func checkpointOf(build string) string { return "process/" + build }
@@ -86,13 +87,13 @@ func (o *owner[T, E, S, C]) work(ctx context.Context, worked func()) error {
 		case <-wake.C:
 			err = o.wake(ctx)
 		case <-o.r.live.poked:
-			err = errFenced // somebody has changed an instance: begin again
+			err = errFenced // an instance has been changed: begin again
 		case err = <-broken:
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		}
 		if err == nil && o.wanted > o.r.version {
-			err = o.r.superseded(o.wanted) // what was sent is saved
+			err = o.r.superseded(o.wanted) // everything that was sent is saved
 		}
 		if err != nil {
 			return err
@@ -116,8 +117,8 @@ func (o *owner[T, E, S, C]) read(ctx context.Context, from uint64, pages chan<- 
 	return ctx.Err()
 }
 
-// gather returns page, without its events, and the events of it and of those pages that
-// are there already, never waiting for more.
+// gather returns page without its events, together with the events of page and of the
+// pages that have already arrived. It never waits for more.
 func (o *owner[T, E, S, C]) gather(page store.Page, pages <-chan store.Page) (events [][]store.Recorded, last store.Page) {
 	events = [][]store.Recorded{page.Events}
 	for n := len(page.Events); n < maxBatch; n += len(page.Events) {
@@ -131,7 +132,7 @@ func (o *owner[T, E, S, C]) gather(page store.Page, pages <-chan store.Page) (ev
 	return events, page
 }
 
-// begin loads what the target knows, and takes over from an earlier version.
+// begin loads the notes from the target, and takes over from an earlier version.
 func (o *owner[T, E, S, C]) begin(ctx context.Context) error {
 	if err := o.enter(ctx); err != nil {
 		return err
@@ -155,7 +156,7 @@ func (o *owner[T, E, S, C]) begin(ctx context.Context) error {
 	})
 }
 
-// pages handles events of the log, of which last is the page that ends them.
+// pages handles events of the log. Last is the page that ends them.
 func (o *owner[T, E, S, C]) pages(ctx context.Context, events [][]store.Recorded, last store.Page) error {
 	work, ids, done, broken := o.route(events)
 	if len(ids) > 0 {
@@ -163,7 +164,7 @@ func (o *owner[T, E, S, C]) pages(ctx context.Context, events [][]store.Recorded
 			return err
 		}
 	}
-	if broken != nil { // what is before it is done
+	if broken != nil { // the events before it are handled
 		o.r.live.change(func(p *Progress) { p.Position = max(p.Position, broken.position-1) })
 		return broken.err
 	}
@@ -183,9 +184,9 @@ type broken struct {
 	err      error
 }
 
-// route decodes events, and returns the inputs of each instance, the instances in the
+// route decodes events. It returns the inputs of each instance, the instances in the
 // order of the log, and the last event that was decoded. Bad is the event after it if
-// that cannot be.
+// that cannot be decoded.
 func (o *owner[T, E, S, C]) route(pages [][]store.Recorded) (
 	work map[string][]input[E], ids []string, last store.Checkpoint, bad *broken,
 ) {
@@ -214,15 +215,15 @@ func (o *owner[T, E, S, C]) route(pages [][]store.Recorded) (
 	return work, ids, last, nil
 }
 
-// handled is what has become of an instance's inputs in a page.
+// handled is the outcome of an instance's inputs in a page.
 type handled[E, S any] struct {
 	instance *instance[S]
 	waiting  []input[E]
 	cause    error
-	began    bool // to wait
+	began    bool // it began to wait
 }
 
-// handle takes the instances through their inputs, side by side, and commits.
+// handle applies the inputs to the instances in parallel, and commits.
 func (o *owner[T, E, S, C]) handle(ctx context.Context, work map[string][]input[E], ids []string, last store.Checkpoint) error {
 	notes, err := o.notes(ctx, ids)
 	if err != nil {
@@ -283,8 +284,8 @@ func (o *owner[T, E, S, C]) sideBySide(n int, do func(int)) {
 	group.Wait()
 }
 
-// commit writes what has become of a page, in one transaction: the checkpoint first,
-// which fails if another owner was here.
+// commit writes the outcome of a page in one transaction: the checkpoint first, which
+// fails if another owner has moved it.
 func (o *owner[T, E, S, C]) commit(ctx context.Context, results []handled[E, S], to store.Checkpoint) error {
 	var docs []store.Document
 	for n := range results {
@@ -317,8 +318,8 @@ func (o *owner[T, E, S, C]) commit(ctx context.Context, results []handled[E, S],
 	return nil
 }
 
-// hold moves the checkpoint in a transaction, and so keeps all others away from it. It
-// is errFenced if somebody else has changed anything since o looked.
+// hold moves the checkpoint in a transaction, which keeps all others from moving it. It
+// returns errFenced if another owner has changed anything since o last looked.
 func (o *owner[T, E, S, C]) hold(tx T, from, to store.Checkpoint) error {
 	if err := tx.SaveCheckpoint(o.r.checkpoint(), from, to); err != nil {
 		return fenced(err)
@@ -334,8 +335,8 @@ func (o *owner[T, E, S, C]) hold(tx T, from, to store.Checkpoint) error {
 	return o.r.active(tx)
 }
 
-// turned is hold without moving the checkpoint, for changes of instances: others see
-// that there was one.
+// turned is hold without moving the checkpoint, for changes of instances. It takes a
+// turn, which others notice.
 func (o *owner[T, E, S, C]) turned(tx T) error {
 	if err := o.hold(tx, o.at, o.at); err != nil {
 		return err
@@ -343,7 +344,7 @@ func (o *owner[T, E, S, C]) turned(tx T) error {
 	return editBuild(tx, o.r.build(), func(b *buildNote) { b.Turn++ })
 }
 
-// editBuild changes what the target keeps of a build.
+// editBuild changes the note about a build.
 func editBuild(tx store.DocumentTx, build string, edit func(*buildNote)) error {
 	var b buildNote
 	if _, err := load(tx, build, &b); err != nil {
@@ -357,7 +358,7 @@ func editBuild(tx store.DocumentTx, build string, edit func(*buildNote)) error {
 	return tx.SaveDocuments([]store.Document{doc})
 }
 
-// counted keeps the timers of i in mind once what has become of it is in the target.
+// counted records the timers of i once its new note is in the target.
 func (o *owner[T, E, S, C]) counted(i *instance[S]) {
 	o.timers += len(i.is.Timers) - len(i.was.Timers)
 	for n := range i.is.Timers {
@@ -374,7 +375,7 @@ func (o *owner[T, E, S, C]) counted(i *instance[S]) {
 	i.was = i.is
 }
 
-// tell says how many instances wait, and how many timers run.
+// tell publishes how many instances wait, and how many timers run.
 func (o *owner[T, E, S, C]) tell() {
 	waiting, quarantined := 0, 0
 	for _, f := range o.failing {

@@ -120,7 +120,7 @@ func started[S any](t *testing.T, r *process.Runtime[*memory.Tx, happened, S, st
 		<-done
 		return err
 	}
-	t.Cleanup(func() { _ = stop() }) // a second time does nothing
+	t.Cleanup(func() { _ = stop() }) // a second call does nothing
 	synctest.Wait()
 	return stop
 }
@@ -199,7 +199,8 @@ func TestState(t *testing.T) {
 	})
 }
 
-// TestPureFailures checks what quarantines an instance at once, and how it says so.
+// TestPureFailures checks which failures quarantine an instance at once, and their
+// messages.
 func TestPureFailures(t *testing.T) {
 	t.Parallel()
 	long := happened{"1", "later"}
@@ -271,8 +272,8 @@ func TestWaitFor(t *testing.T) {
 	})
 }
 
-// TestBlocked checks that an event that cannot be decoded stops the process where it is,
-// visibly, and that one of a newer schema gives the lease to whoever can read it.
+// TestBlocked checks that an event that cannot be decoded stops the process visibly, and
+// that an event of a newer schema releases the lease for a program that can read it.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -311,7 +312,7 @@ func TestBlocked(t *testing.T) {
 						time.Sleep(50 * time.Millisecond)
 					}
 					if !free {
-						t.Error("the lease is never given back")
+						t.Error("the lease is never released")
 					}
 				}
 			})
@@ -358,12 +359,13 @@ func TestObserver(t *testing.T) {
 		}
 	})
 	if got := process.Kind(99).String(); got != "unknown" {
-		t.Errorf("a kind that is none is %q", got)
+		t.Errorf("an unknown kind is %q", got)
 	}
 }
 
-// TestAbandonedElsewhere: an owner that has an instance in memory sends nothing for it any
-// more once another program has abandoned it, and one whose states were kept goes on.
+// TestAbandonedElsewhere checks that an owner with an instance in memory sends nothing
+// for it once another program has abandoned it, and that the owner's other instances
+// continue.
 func TestAbandonedElsewhere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,39 +10,38 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// State says what a process is about, in this program.
+// State says what a process is doing in this program.
 type State string
 
 // The states of a process.
 const (
-	// Idle: Run was not called, or has ended with its context.
+	// Idle: Run has not been called, or has ended with its context.
 	Idle State = "idle"
 	// Standby: another instance of the program runs it.
 	Standby State = "standby"
-	// Rebuilding: it brings its instances to where they are, and sends nothing.
+	// Rebuilding: it rebuilds its instances, and sends nothing.
 	Rebuilding State = "rebuilding"
 	// Behind: it handles what it has missed.
 	Behind State = "behind"
-	// Live: it has handled all that the log has, but for instances that wait.
+	// Live: it has handled everything in the log, except for instances that wait.
 	Live State = "live"
-	// Retrying: something other than an instance failed, and is tried again. Cause
-	// says what.
+	// Retrying: something other than an instance failed, and is retried. Cause says what.
 	Retrying State = "retrying"
-	// Outdated: an event is of a newer schema than this program knows. The lease is
-	// given back, so that a newer program goes on.
+	// Outdated: an event has a newer schema than this program knows. The process has
+	// released the lease so that a newer program can continue.
 	Outdated State = "outdated"
 	// Failed: Run has ended with an error.
 	Failed State = "failed"
 )
 
-// Progress is how far a process is, as this program knows.
+// Progress is the progress of a process, as far as this program knows.
 type Progress struct {
 	Process     string // name and version, such as "Shipping@1"
 	State       State
-	Position    uint64    // up to where the log is handled, but for instances that wait
-	Head        uint64    // the last known position of the log
-	Timers      int       // that run
-	Waiting     int       // instances that wait, and are tried again
+	Position    uint64    // the log is handled up to here, except for instances that wait
+	Head        uint64    // the last known head of the log
+	Timers      int       // running timers
+	Waiting     int       // instances that wait and are retried
 	Quarantined int       // instances that wait until they are released
 	Cause       error     // why it is retrying, outdated or failed
 	Since       time.Time // when that began
@@ -50,21 +49,21 @@ type Progress struct {
 	Fault       error     // the last panic of the observer
 }
 
-// status is a Progress that can be waited for.
+// status is a Progress that callers can wait for.
 type status struct {
 	mu      sync.Mutex
 	is      Progress      // guarded by mu
 	running bool          // guarded by mu
-	owner   bool          // guarded by mu; this program runs the process, and Position is right
+	owner   bool          // guarded by mu; this program runs the process, so Position is current
 	changed chan struct{} // guarded by mu; closed at the next change
-	poked   chan struct{} // holds one: somebody has changed an instance
+	poked   chan struct{} // holds one: an instance has been changed
 }
 
 func newStatus(build string) *status {
 	return &status{is: Progress{Process: build, State: Idle}, changed: make(chan struct{}), poked: make(chan struct{}, 1)}
 }
 
-// change calls do on the progress, and wakes those who wait.
+// change calls do on the progress, and wakes all waiters.
 func (s *status) change(do func(*Progress)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +78,7 @@ func (s *status) look() (is Progress, owner bool, changed <-chan struct{}) {
 	return s.is, s.owner, s.changed
 }
 
-// begin is false if Run was called already.
+// begin returns false if Run was called already.
 func (s *status) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +99,7 @@ func (s *status) end(ctx context.Context, err error) {
 	})
 }
 
-// own says that this program runs the process now, or no longer.
+// own records whether this program runs the process.
 func (s *status) own(owner bool) {
 	s.change(func(p *Progress) {
 		s.owner = owner
@@ -110,7 +109,7 @@ func (s *status) own(owner bool) {
 	})
 }
 
-// fails says that something went wrong at now, and returns how often it has.
+// fails records an error at now, and returns how many there were.
 func (s *status) fails(state State, err error, now time.Time) (attempts int) {
 	s.change(func(p *Progress) {
 		if p.Since.IsZero() {
@@ -123,7 +122,7 @@ func (s *status) fails(state State, err error, now time.Time) (attempts int) {
 	return attempts
 }
 
-// works says that all up to position is handled.
+// works records that everything up to position is handled.
 func (s *status) works(position, head uint64, live bool) {
 	s.change(func(p *Progress) {
 		p.Position, p.Head = max(p.Position, position), max(p.Head, head)
@@ -134,7 +133,7 @@ func (s *status) works(position, head uint64, live bool) {
 	})
 }
 
-// Progress returns how far the process is.
+// Progress returns the progress of the process, as far as this program knows.
 func (r *Runtime[T, E, S, C]) Progress() Progress {
 	is, _, _ := r.live.look()
 	return is
@@ -145,13 +144,13 @@ const (
 	lastLook  = 100 * time.Millisecond
 )
 
-// WaitFor returns nil when everything up to position is handled: reacted to, its
-// commands sent, or put aside for an instance that waits. With instances, it is an
-// [*InstanceError] if one of them waits. It works in any program that has the target,
-// and need not be where Run is.
+// WaitFor returns nil when everything up to position is handled: the process has reacted
+// and sent its commands, or has put events aside for an instance that waits. If one of
+// instances waits, it returns an [*InstanceError]. It works in any program that has the
+// target, also where Run does not run.
 //
-// It is [ErrAhead] if the log does not have the position. If ctx ends first, the error
-// says what the process is about.
+// It returns [ErrAhead] if position is beyond the head of the log. If ctx ends first, the
+// error says what the process is doing.
 func (r *Runtime[T, E, S, C]) WaitFor(ctx context.Context, position uint64, instances ...string) error {
 	head, err := r.log.Head(ctx)
 	if err != nil {
@@ -195,7 +194,7 @@ func (r *Runtime[T, E, S, C]) late(ctx context.Context, position uint64) error {
 	return err
 }
 
-// handled reports whether the target says that all up to position is handled.
+// handled reports whether everything up to position is handled according to the target.
 func (r *Runtime[T, E, S, C]) handled(ctx context.Context, position uint64) (bool, error) {
 	var c store.Checkpoint
 	err := r.target.Update(ctx, func(tx T) (err error) {
@@ -205,7 +204,7 @@ func (r *Runtime[T, E, S, C]) handled(ctx context.Context, position uint64) (boo
 	if err != nil || c.Position >= position {
 		return err == nil, err
 	}
-	filter := r.source.Filter() // there may be nothing for the process between them
+	filter := r.source.Filter() // the events in between may not concern the process
 	page, err := r.log.ReadAll(ctx, store.LogOptions{From: c.Position + 1, Limit: 1, Filter: filter})
 	if err != nil {
 		return false, err

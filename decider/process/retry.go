@@ -13,17 +13,17 @@ import (
 type retry struct {
 	quarantined bool
 	attempts    int
-	at          time.Time // when it is tried again
-	busy        bool      // it is being tried
+	at          time.Time // when it is retried
+	busy        bool      // it is being retried
 }
 
-// retried is what has become of an instance that was tried again.
+// retried is the outcome of retrying an instance.
 type retried[S any] struct {
 	instance  *instance[S]
-	positions []uint64 // that were waiting, and are handled
+	positions []uint64 // of the inputs that were waiting, and are handled
 	failed    mark
 	cause     error // nil: all are handled
-	err       error // something else than the instance
+	err       error // an error that is not the instance's
 }
 
 // loadMarked finds the instances that wait.
@@ -48,7 +48,7 @@ func (o *owner[T, E, S, C]) loadMarked(tx store.DocumentTx) error {
 	return nil
 }
 
-// failed records that i waits, and tells the observer.
+// failed records that i waits, and notifies the observer.
 func (o *owner[T, E, S, C]) failed(ctx context.Context, i *instance[S], cause error) {
 	f := i.is.Failing
 	o.failing[i.id] = &retry{quarantined: f.Quarantined, attempts: f.Attempts, at: o.r.now().Add(backoff(f.Attempts))}
@@ -60,7 +60,7 @@ func (o *owner[T, E, S, C]) failed(ctx context.Context, i *instance[S], cause er
 	o.tell()
 }
 
-// again tries the instances whose pause is over.
+// again retries the instances whose pause is over.
 func (o *owner[T, E, S, C]) again(ctx context.Context) {
 	now := o.r.now()
 	for id, f := range o.failing {
@@ -70,7 +70,7 @@ func (o *owner[T, E, S, C]) again(ctx context.Context) {
 		select {
 		case o.slots <- struct{}{}:
 		default:
-			return // as many as may be are at it; the first that ends wakes us
+			return // all slots are busy; the first retry that ends wakes the owner
 		}
 		f.busy = true
 		o.retries.Go(func() {
@@ -84,8 +84,8 @@ func (o *owner[T, E, S, C]) again(ctx context.Context) {
 	}
 }
 
-// try takes an instance through the inputs that wait, as far as it comes. It is for a
-// goroutine of its own: nobody else changes the instance meanwhile, but adds inputs.
+// try applies the waiting inputs to an instance, as far as possible. It runs in a
+// goroutine of its own: meanwhile others only add inputs to the instance.
 func (o *owner[T, E, S, C]) try(ctx context.Context, id string) (done retried[S]) {
 	var n *note
 	var positions []uint64
@@ -152,7 +152,7 @@ func (r *Runtime[T, E, S, C]) inputsAt(ctx context.Context, position uint64, id 
 	return inputs, nil
 }
 
-// settle writes what has become of an instance that was tried again.
+// settle records the outcome of retrying an instance.
 func (o *owner[T, E, S, C]) settle(ctx context.Context, done retried[S]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -164,7 +164,7 @@ func (o *owner[T, E, S, C]) settle(ctx context.Context, done retried[S]) error {
 	if done.cause != nil {
 		f := *i.is
 		if len(done.positions) == 0 && i.was.Failing != nil && i.was.Failing.At == done.failed {
-			f.Failing = i.was.Failing // it is the same failure
+			f.Failing = i.was.Failing // the same failure
 		}
 		i.is = f.fail(done.failed, done.cause, o.r.now(), o.r.budget)
 	}
@@ -176,7 +176,7 @@ func (o *owner[T, E, S, C]) settle(ctx context.Context, done retried[S]) error {
 	switch {
 	case done.cause != nil:
 		o.failed(ctx, i, done.cause)
-	case i.is.Failing != nil: // inputs came meanwhile
+	case i.is.Failing != nil: // inputs have arrived meanwhile
 		o.failing[i.id] = &retry{}
 	default:
 		delete(o.failing, i.id)
@@ -185,8 +185,8 @@ func (o *owner[T, E, S, C]) settle(ctx context.Context, done retried[S]) error {
 	return o.fire(ctx)
 }
 
-// commitTried writes an instance that was tried again, in a transaction that holds the
-// checkpoint, so that no page of another owner comes between.
+// commitTried writes an instance that was retried, in a transaction that holds the
+// checkpoint, so that no page of another owner comes in between.
 func (o *owner[T, E, S, C]) commitTried(ctx context.Context, done retried[S]) error {
 	i := done.instance
 	err := o.r.target.Update(ctx, func(tx T) error {
@@ -205,7 +205,7 @@ func (o *owner[T, E, S, C]) commitTried(ctx context.Context, done retried[S]) er
 		if err != nil {
 			return err
 		}
-		if len(left) > 0 && done.cause == nil { // what is left comes next
+		if len(left) > 0 && done.cause == nil { // the rest comes next
 			next := *i.is
 			next.Failing = &failing{At: mark{Position: positionOf(left[0].ID)}, Since: o.r.now()}
 			i.is = &next
@@ -221,7 +221,7 @@ func (o *owner[T, E, S, C]) commitTried(ctx context.Context, done retried[S]) er
 	return err
 }
 
-// fenced returns err, or errFenced if it is the conflict of a checkpoint.
+// fenced returns errFenced if err is the conflict of a checkpoint, and err otherwise.
 func fenced(err error) error {
 	if errors.Is(err, store.ErrConflict) {
 		return errFenced

@@ -11,15 +11,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Run reacts to the log until ctx ends, and returns the error of ctx then. It blocks;
-// run it in a goroutine of its own. When ctx ends, commands that are being sent get a
-// context that has ended, what they belong to counts as not done, and Run returns. A
-// later Run goes on from there.
+// Run reacts to the log until ctx ends, and then returns the error of ctx. It blocks, so
+// run it in a goroutine of its own. When ctx ends, the contexts of commands that are
+// being sent end too, their reactions count as not done, and Run returns. A later Run
+// continues from there.
 //
-// Whatever can pass is tried again. Run returns an error that matches one of these:
-// [store.ErrLogDiverged], the checkpoint is not of this log; [ErrSuperseded];
-// [store.ErrClosed]; [store.ErrInvalid]; [ErrRunning]; or that the state needs
-// [Runtime.WithState]. It panics if send is nil.
+// Run retries whatever may be temporary. It returns an error that matches
+// [store.ErrLogDiverged] (the checkpoint is not of this log), [ErrSuperseded],
+// [store.ErrClosed], [store.ErrInvalid] or [ErrRunning], or an error that says that the
+// state needs [Runtime.WithState]. It panics if send is nil.
 func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error) {
 	if send == nil {
 		panic(fmt.Sprintf("process %q: Run needs a Send", r.name))
@@ -34,7 +34,7 @@ func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error)
 	failures := 0
 	for {
 		err := r.owning(ctx, func(ctx context.Context) error {
-			for { // begin again with what there is now, as long as it is ours
+			for { // begin again with the current state, while this process is the owner
 				o := newOwner(r, send)
 				err := o.work(ctx, func() { failures = 0 })
 				o.stop()
@@ -48,7 +48,7 @@ func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errFenced):
-			continue // begin again with what there is now
+			continue // begin again with the current state
 		case errors.Is(err, codec.ErrNewerSchema):
 			r.live.fails(Outdated, err, r.now())
 			pause = 2 * standbyPoll
@@ -74,8 +74,7 @@ func final(err error) bool {
 		errors.Is(err, store.ErrInvalid)
 }
 
-// backoff returns how long to pause after so many failures, with full jitter above a
-// floor.
+// backoff returns the pause after that many failures, with random jitter.
 func backoff(failures int) time.Duration {
 	ceiling := maxPause
 	if failures < 10 {
@@ -125,7 +124,7 @@ func (r *Runtime[T, E, S, C]) owning(ctx context.Context, work func(ctx context.
 func (r *Runtime[T, E, S, C]) release(ctx context.Context, lease store.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseFor/3)
 	defer cancel()
-	_ = r.leases.ReleaseLease(ctx, lease) // or it runs out
+	_ = r.leases.ReleaseLease(ctx, lease) // otherwise it expires
 }
 
 func (r *Runtime[T, E, S, C]) asOwner(ctx context.Context, work func(ctx context.Context) error) error {
@@ -152,8 +151,7 @@ func (r *Runtime[T, E, S, C]) acquire(ctx context.Context) (store.Lease, error) 
 	}
 }
 
-// renew extends the lease until ctx ends. If it is lost, or could have been, lose is
-// called.
+// renew extends the lease until ctx ends. It calls lose if the lease is lost, or may be.
 func (r *Runtime[T, E, S, C]) renew(ctx context.Context, lose context.CancelCauseFunc) {
 	last := r.now()
 	for sleep(ctx, leaseFor/3) == nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// instance is an instance of the process while it is worked on.
+// instance is an instance of the process that is being worked on.
 type instance[S any] struct {
 	id    string
-	was   *note // as the target has it
-	is    *note // as it is now; never changed, but replaced
+	was   *note // as stored in the target
+	is    *note // as it is now; never changed, only replaced
 	state S
 }
 
@@ -31,14 +31,14 @@ type input[E any] struct {
 	event    E
 }
 
-// reaction is what an input leads to, none of which has happened yet.
+// reaction is the outcome of an input that has not been carried out yet.
 type reaction[S, C any] struct {
 	state S
 	note  *note
 	send  []Command[C]
 }
 
-// open returns the instance that n is of.
+// open returns the instance that n describes.
 func (r *Runtime[T, E, S, C]) open(id string, n *note) (*instance[S], error) {
 	i := &instance[S]{id: id, was: n, is: n}
 	if n.State == nil {
@@ -53,7 +53,7 @@ func (r *Runtime[T, E, S, C]) open(id string, n *note) (*instance[S], error) {
 	return i, nil
 }
 
-// react returns what in leads to for i. An error is one of pure code: it would come
+// react returns the reaction of i to in. An error comes from pure code, so it would occur
 // again.
 func (r *Runtime[T, E, S, C]) react(i *instance[S], in *input[E]) (out reaction[S, C], err error) {
 	next := *i.is
@@ -92,9 +92,9 @@ func (r *Runtime[T, E, S, C]) react(i *instance[S], in *input[E]) (out reaction[
 	return out, nil
 }
 
-// fired reports whether in is the event of a timer, and which of those of i it is. That is
-// -1 if the timer was stopped, or set anew, before its event was handled: then the event
-// does not reach the process.
+// fired reports whether in is the event of a timer, and returns the index of the timer in
+// i. The index is -1 if the timer was stopped or restarted before its event was handled.
+// Then the event does not reach the process.
 func (r *Runtime[T, E, S, C]) fired(i *instance[S], in *input[E]) (at int, fired bool) {
 	name, start, ok := timerOf(in.recorded)
 	if !ok || in.recorded.Stream.Type != r.name {
@@ -103,7 +103,7 @@ func (r *Runtime[T, E, S, C]) fired(i *instance[S], in *input[E]) (at int, fired
 	return slices.IndexFunc(i.is.Timers, func(t timer) bool { return t.Name == name && t.Start.String() == start }), true
 }
 
-// commands returns what an instance sends because of cause, with ids.
+// commands returns the commands that an instance sends because of cause, with their IDs.
 func (r *Runtime[T, E, S, C]) commands(instance string, cause *store.Recorded, at mark, send []C) ([]Command[C], error) {
 	var all []Command[C]
 	seen := map[string]int{}
@@ -167,7 +167,7 @@ func (r *Runtime[T, E, S, C]) newTimer(later decider.Timer[E], in *input[E]) (ti
 	}, nil
 }
 
-// encodeEvent encodes an event of the process itself.
+// encodeEvent encodes an event that the process records itself.
 func (r *Runtime[T, E, S, C]) encodeEvent(event E) (encoded store.Event, err error) {
 	err = guard("the codec of timers", func() (err error) {
 		encoded, err = r.timers.Encode(event)
@@ -179,15 +179,15 @@ func (r *Runtime[T, E, S, C]) encodeEvent(event E) (encoded store.Event, err err
 	return encoded, err
 }
 
-// advance takes i through inputs, as far as it comes: each is sent, then counts. It
-// returns the inputs that have to wait, and why the first of them does; an error that
-// ends the work is that of ctx.
+// advance applies inputs to i as far as possible: for each input it sends the commands
+// and then counts the input as handled. It returns the inputs that have to wait, and why
+// the first of them does. It returns the error of ctx if that ends the work.
 func (r *Runtime[T, E, S, C]) advance(ctx context.Context, send Send[C], i *instance[S], inputs []input[E]) (waiting []input[E], cause error) {
 	for n := range inputs {
 		in := &inputs[n]
 		switch {
 		case i.is.Over, !in.at.after(i.is.At), skipped(i.is, in.at):
-			continue // it counts already, or never will
+			continue // it has already taken effect, or never will
 		case i.is.Failing != nil:
 			return inputs[n:], nil // behind one that waits
 		}
@@ -200,7 +200,7 @@ func (r *Runtime[T, E, S, C]) advance(ctx context.Context, send Send[C], i *inst
 	return nil, nil
 }
 
-// step is the reaction of i to in, and the sending of its commands.
+// step computes the reaction of i to in and sends its commands.
 func (r *Runtime[T, E, S, C]) step(ctx context.Context, send Send[C], i *instance[S], in *input[E]) (out reaction[S, C], err error) {
 	if at, fired := r.fired(i, in); send == nil || fired && at < 0 {
 		return r.react(i, in) // it has reacted before, or has nothing to react to
@@ -222,7 +222,7 @@ func (r *Runtime[T, E, S, C]) step(ctx context.Context, send Send[C], i *instanc
 	return out, err
 }
 
-// sendAll sends commands in order. The error is that of the first that fails.
+// sendAll sends commands in order. It returns the error of the first that fails.
 func (r *Runtime[T, E, S, C]) sendAll(ctx context.Context, send Send[C], commands []Command[C]) error {
 	for n := range commands {
 		c := &commands[n]
@@ -231,7 +231,7 @@ func (r *Runtime[T, E, S, C]) sendAll(ctx context.Context, send Send[C], command
 			err = r.answer(ctx, c, err)
 		}
 		if ctx.Err() != nil {
-			return ctx.Err() // whatever it was, it is no failure of the instance
+			return ctx.Err() // this is not a failure of the instance
 		}
 		if err != nil {
 			return &sendError{fmt.Errorf("send %T: %w", c.Command, err)}
@@ -246,7 +246,7 @@ func (r *Runtime[T, E, S, C]) sendOne(ctx context.Context, send Send[C], c Comma
 	return guard("Send", func() error { return send(ctx, c) })
 }
 
-// answer does what a rejection means.
+// answer handles a rejection.
 func (r *Runtime[T, E, S, C]) answer(ctx context.Context, c *Command[C], rejection error) error {
 	var event E
 	record := false
@@ -273,19 +273,19 @@ func (r *Runtime[T, E, S, C]) answer(ctx context.Context, c *Command[C], rejecti
 	return err
 }
 
-// sendError is a command that could not be sent.
+// sendError is an error of sending a command.
 type sendError struct{ err error }
 
 func (e *sendError) Error() string { return e.err.Error() }
 func (e *sendError) Unwrap() error { return e.err }
 
-// passes reports whether err may be gone at the next attempt: it is of a send, and
-// neither a rejection nor permanent.
+// passes reports whether err may go away with a retry: it comes from Send, and is neither
+// a rejection nor permanent.
 func passes(err error) bool {
 	return errors.As(err, new(*sendError)) && !errors.Is(err, runner.ErrRejected) && !errors.Is(err, projection.ErrPermanent)
 }
 
-// decodeInputs appends to dst what r is for the instances of the process.
+// decodeInputs decodes r, and appends its inputs for the instances of the process to dst.
 func (r *Runtime[T, E, S, C]) decodeInputs(dst []routed[E], scratch *[]codec.Decoded[E], recorded *store.Recorded) ([]routed[E], error) {
 	err := guard("the source or Key", func() error {
 		var err error
@@ -314,7 +314,7 @@ func (r *Runtime[T, E, S, C]) decodeInputs(dst []routed[E], scratch *[]codec.Dec
 	return dst, nil
 }
 
-// routed is an input with the instance that it is for.
+// routed is an input and the ID of its instance.
 type routed[E any] struct {
 	instance string
 	input    input[E]
@@ -334,7 +334,7 @@ func (n *note) fail(at mark, cause error, now time.Time, budget time.Duration) *
 	return &next
 }
 
-// encodeState returns a state as it is kept.
+// encodeState encodes a state for storage.
 func (r *Runtime[T, E, S, C]) encodeState(state S) (data []byte, err error) {
 	err = guard("the encoding of states", func() (err error) {
 		if data, err = r.encode(state); err == nil && r.custom {
@@ -345,7 +345,7 @@ func (r *Runtime[T, E, S, C]) encodeState(state S) (data []byte, err error) {
 	return data, err
 }
 
-// decodeState is the way back.
+// decodeState decodes a state from storage.
 func (r *Runtime[T, E, S, C]) decodeState(data []byte) (state S, err error) {
 	if r.custom {
 		var inner []byte

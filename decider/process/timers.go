@@ -11,8 +11,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// firing is a look for timers: those that were due at a time, once the log is handled
-// up to what it was then or later.
+// firing is a search for timers: those that were due at a time, once the log is handled
+// up to its head as of that time or later.
 type firing struct {
 	due  int64
 	head uint64
@@ -25,7 +25,7 @@ type due struct {
 	name     string
 }
 
-// loadTimers counts the timers, and finds out when the first is due.
+// loadTimers counts the timers, and finds the one that is due first.
 func (o *owner[T, E, S, C]) loadTimers(tx store.DocumentTx) error {
 	o.nextDue, o.firing = 0, nil
 	clear(o.fired)
@@ -43,10 +43,10 @@ func dueOf(key string) int64 {
 	return n
 }
 
-// rearm sets wake to when there is something to do next.
+// rearm sets wake to the time of the next task.
 func (o *owner[T, E, S, C]) rearm(wake *time.Timer) {
 	now := o.r.now()
-	next := now.Add(leaseFor / 3) // somebody may want something, from anywhere
+	next := now.Add(leaseFor / 3) // another program may have changed something
 	if o.nextDue != 0 && o.firing == nil {
 		if at := time.UnixMicro(o.nextDue); at.Before(next) {
 			next = at
@@ -63,7 +63,7 @@ func (o *owner[T, E, S, C]) rearm(wake *time.Timer) {
 	wake.Reset(max(next.Sub(now), 0))
 }
 
-// wake does what is due.
+// wake does the tasks that are due.
 func (o *owner[T, E, S, C]) wake(ctx context.Context) error {
 	if err := o.lookForTurn(ctx); err != nil {
 		return err
@@ -73,8 +73,8 @@ func (o *owner[T, E, S, C]) wake(ctx context.Context) error {
 	if o.nextDue == 0 || o.nextDue > now || o.firing != nil {
 		return nil
 	}
-	// What was recorded before a timer was due comes first. So fire when the log is
-	// handled up to a head that is read after that time.
+	// Events recorded before a timer was due come first. So fire when the log is handled
+	// up to a head that is read after that time.
 	head, err := o.r.log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("read the head of the log: %w", err)
@@ -84,14 +84,15 @@ func (o *owner[T, E, S, C]) wake(ctx context.Context) error {
 	return o.fire(ctx)
 }
 
-// catchUp counts the log up to head as handled if nothing in it is left for the process:
-// until the next page comes, the owner does not know of events that do not concern it.
+// catchUp counts the log up to head as handled if it contains nothing more for the
+// process. Until the next page arrives, the owner does not know of events that do not
+// concern it.
 func (o *owner[T, E, S, C]) catchUp(ctx context.Context, head uint64) {
 	if o.handled >= head {
 		return
 	}
 	page, err := o.r.log.ReadAll(ctx, store.LogOptions{From: o.handled + 1, Limit: 1, Filter: o.r.source.Filter()})
-	if err != nil { // then the page that comes has to tell
+	if err != nil { // the next page will tell
 		return
 	}
 	if len(page.Events) > 0 && page.Events[0].Position > head || len(page.Events) == 0 && (page.End || page.Next > head) {
@@ -99,7 +100,7 @@ func (o *owner[T, E, S, C]) catchUp(ctx context.Context, head uint64) {
 	}
 }
 
-// lookForTurn is errFenced if somebody has changed an instance, and finds out whether a
+// lookForTurn returns errFenced if an instance has been changed, and finds out whether a
 // later version wants to take over.
 func (o *owner[T, E, S, C]) lookForTurn(ctx context.Context) error {
 	var b buildNote
@@ -108,7 +109,7 @@ func (o *owner[T, E, S, C]) lookForTurn(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if reads, ok := o.r.target.(store.Documents); ok { // nobody has to wait for us
+	if reads, ok := o.r.target.(store.Documents); ok { // this waits for no writer
 		err = look(reading{ctx, reads})
 	} else {
 		err = o.r.view(ctx, func(tx store.DocumentTx, _ func(string) (store.Checkpoint, error)) error { return look(tx) })
@@ -123,8 +124,7 @@ func (o *owner[T, E, S, C]) lookForTurn(ctx context.Context) error {
 	return nil
 }
 
-// fire records the events of the timers that o.firing is about, if the log is handled
-// far enough.
+// fire records the events of the timers in o.firing, if the log is handled far enough.
 func (o *owner[T, E, S, C]) fire(ctx context.Context) error {
 	if o.firing == nil || o.handled < o.firing.head {
 		return nil
@@ -137,7 +137,7 @@ func (o *owner[T, E, S, C]) fire(ctx context.Context) error {
 		var ids []string
 		err := scan(tx, o.kinds.timers, "", limit, func(d store.Document) error {
 			var n dueNote
-			if _, ok := o.fired[d.ID]; ok { // its event comes, or waits
+			if _, ok := o.fired[d.ID]; ok { // its event is on the way, or waits
 				return nil
 			}
 			found = append(found, due{key: d.ID})
@@ -176,8 +176,8 @@ func unmarshalDue(data []byte, n *dueNote, d *due, id *string) error {
 	return nil
 }
 
-// record appends the event of a timer. It stays a timer until its event is handled; to
-// record it again is to find it there.
+// record appends the event of a timer. The timer stays until its event is handled.
+// Recording it again finds the event that is already there.
 func (o *owner[T, E, S, C]) record(ctx context.Context, d due, n *note) error {
 	for i := range n.Timers {
 		t := &n.Timers[i]

@@ -10,23 +10,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// batch is recorded events in hand, decoded.
+// batch holds decoded events that wait to be applied.
 type batch[E any] struct {
 	items   []item
 	events  []Event[E]
-	keys    []string // of events; empty if nobody has asked for them
+	keys    []string // of events; empty until they are needed
 	decoded []codec.Decoded[E]
-	keyed   bool // the keys are asked for
+	keyed   bool // the keys have been computed
 }
 
 // item is a recorded event.
 type item struct {
 	recorded *store.Recorded
-	from, to int   // of its events in the batch
-	err      error // it cannot be decoded, or has no key
+	from, to int   // its events in the batch
+	err      error // why it cannot be decoded or has no key
 }
 
-// failure is an event that failed, and is tried again.
+// failure is an event that failed and is retried.
 type failure struct {
 	position uint64
 	since    time.Time
@@ -34,9 +34,9 @@ type failure struct {
 	pauses   backoff
 }
 
-// applyError is an event that was not put into the read model: the one with this index in
-// the batch, -1 if that is not known. Whatever err matches, it says nothing of the target,
-// the log or the lease.
+// applyError is an error of an event that was not put into the read model. The index is
+// its index in the batch, or -1 if that is not known. Whatever err matches, it says
+// nothing about the target, the log or the lease.
 type applyError struct {
 	index int
 	err   error
@@ -45,10 +45,10 @@ type applyError struct {
 func (e *applyError) Error() string { return e.err.Error() }
 func (e *applyError) Unwrap() error { return e.err }
 
-// errFreed: a key that was parked is no longer.
+// errFreed means that a key which was parked is no longer parked.
 var errFreed = errors.New("projection: a parked key is free")
 
-// load makes the events of pages the batch in hand.
+// load decodes the events of pages as the next batch.
 func (r *run[T, E]) load(pages [][]store.Recorded) {
 	b := &r.hand
 	b.items, b.events, b.keys = b.items[:0], b.events[:0], b.keys[:0]
@@ -91,7 +91,8 @@ func (p *Projection[T, E]) decode(b *batch[E], recorded *store.Recorded, live bo
 	return it
 }
 
-// apply puts the events of pages into the read model, in as many transactions as it takes.
+// apply puts the events of pages into the read model, in as many transactions as it
+// takes.
 func (r *run[T, E]) apply(ctx context.Context, pages [][]store.Recorded) error {
 	r.load(pages)
 	for items := r.hand.items; ; {
@@ -123,7 +124,7 @@ func (r *run[T, E]) apply(ctx context.Context, pages [][]store.Recorded) error {
 	}
 }
 
-// attempt is transact, with what is around it: the observer, and the clock.
+// attempt calls transact, and tells the observer and the clock.
 func (r *run[T, E]) attempt(ctx context.Context, items []item) (done int, err error) {
 	began := r.p.now()
 	ctx = r.beginBatch(ctx, items)
@@ -142,8 +143,8 @@ func (r *run[T, E]) attempt(ctx context.Context, items []item) (done int, err er
 	return done, err
 }
 
-// next returns how many of items the next transaction has: as many as go well, but an
-// event that failed is alone.
+// next returns how many of items the next transaction takes: as many as usually succeed,
+// or only one if it has failed before.
 func (r *run[T, E]) next(items []item) int {
 	n := min(len(items), r.size)
 	if r.limit > 0 {
@@ -157,7 +158,7 @@ func (r *run[T, E]) next(items []item) int {
 	return n
 }
 
-// committed is what follows a commit of items.
+// committed updates the run after a commit of items.
 func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Duration) {
 	last := items[len(items)-1].recorded
 	r.at = store.Checkpoint{Position: last.Position, EventID: last.ID}
@@ -168,8 +169,8 @@ func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Durat
 	}
 	switch {
 	case took > r.p.atMost:
-		// As many as would have fit, but not less than half: most of it may have been
-		// the machine's mood.
+		// As many as would have fit, but at least half, because most of the time may be
+		// due to a busy machine.
 		fit := int64(len(items)) * int64(r.p.atMost) / int64(took)
 		r.size = max(1, len(items)/2, int(fit))
 	case took < r.p.atMost/2 && len(items) == r.size:
@@ -191,7 +192,7 @@ func (r *run[T, E]) committed(ctx context.Context, items []item, took time.Durat
 }
 
 // transact puts items, or the first of them, into the read model and moves the
-// checkpoint, in one transaction. It returns how many of them that were.
+// checkpoint, in one transaction. It returns how many of them it applied.
 func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err error) {
 	work, err := r.plan(items)
 	if err != nil {
@@ -204,9 +205,9 @@ func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err e
 	}
 	last := items[len(items)-1].recorded
 	to := store.Checkpoint{Position: last.Position, EventID: last.ID}
-	passesOver := to.Position-r.at.Position > uint64(len(items)) // what is not in the source
+	passesOver := to.Position-r.at.Position > uint64(len(items)) // the events that are not in the source
 
-	var said error // by do; nil if it was not called, or went well
+	var said error // returned by do; nil if it was not called or succeeded
 	err = r.p.target.Update(ctx, func(tx T) error {
 		said = r.write(ctx, tx, to, passesOver, work)
 		return said
@@ -222,7 +223,8 @@ func (r *run[T, E]) transact(ctx context.Context, items []item) (done int, err e
 	return 0, r.settle(ctx, err)
 }
 
-// write is a transaction: the checkpoint first, then what is parked, then user code.
+// write is the transaction: it moves the checkpoint first, then parks events, then runs
+// user code.
 func (r *run[T, E]) write(ctx context.Context, tx T, to store.Checkpoint, passesOver bool, work work[E]) error {
 	if err := r.fence(tx, to); err != nil {
 		return err
@@ -245,9 +247,9 @@ func (r *run[T, E]) write(ctx context.Context, tx T, to store.Checkpoint, passes
 	return nil
 }
 
-// settle finds out whether a transaction was committed whose Update says neither. It
-// returns nil never: ErrFenced if the checkpoint has moved, by this transaction or by
-// another owner, so that it is to be looked at again.
+// settle finds out whether a transaction was committed when the error of Update does not
+// say. It never returns nil. It returns ErrFenced if this transaction or another owner
+// has moved the checkpoint, so that the run loads it again.
 func (r *run[T, E]) settle(ctx context.Context, err error) error {
 	at, down := r.look(ctx)
 	switch {
@@ -259,7 +261,7 @@ func (r *run[T, E]) settle(ctx context.Context, err error) error {
 	return &applyError{-1, err}
 }
 
-// look returns the checkpoint as the target has it.
+// look returns the checkpoint that the target holds.
 func (r *run[T, E]) look(ctx context.Context) (at store.Checkpoint, err error) {
 	err = r.p.target.Update(ctx, func(tx T) (err error) {
 		at, err = tx.LoadCheckpoint(r.p.build())
@@ -268,7 +270,7 @@ func (r *run[T, E]) look(ctx context.Context) (at store.Checkpoint, err error) {
 	return at, err
 }
 
-// failed decides what follows when nothing of items could be put into the read model. It
+// failed decides what happens after nothing of items could be put into the read model. It
 // returns an error if the run must end.
 func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 	if final(err) || errors.Is(err, codec.ErrNewerSchema) {
@@ -277,9 +279,9 @@ func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 	var bad *applyError
 	switch {
 	case !errors.As(err, &bad):
-		return r.down(ctx, err) // no event is to blame
+		return r.down(ctx, err) // no event is the cause
 	case bad.index >= 0 && len(items) > 1:
-		r.alone = r.itemOf(bad.index).recorded.Position // first what is before it
+		r.alone = r.itemOf(bad.index).recorded.Position // apply what is before it first
 		return nil
 	case len(items) > 1:
 		r.limit = len(items) / 2
@@ -293,7 +295,7 @@ func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 	err = eventError(r.p.build(), it.recorded, bad.err)
 	if !isPermanent(err) {
 		if _, down := r.look(ctx); down != nil {
-			if r.failing = nil; final(down) { // it is the target that fails
+			if r.failing = nil; final(down) { // the target fails, not the event
 				return down
 			}
 			return r.down(ctx, errors.Join(err, down))
@@ -306,7 +308,7 @@ func (r *run[T, E]) failed(ctx context.Context, items []item, err error) error {
 	}
 	pause := r.failing.pauses.next(r.p.retry)
 	if isPermanent(err) {
-		pause = r.p.retry.MaxPause // what can mend it is outside
+		pause = r.p.retry.MaxPause // only a change from outside can fix it
 	}
 	r.p.notify(ctx, Notice{Kind: EventFailed, Position: r.alone, Events: 1, Live: r.live, Attempt: attempts, Took: pause, Err: err})
 	return sleep(ctx, pause)
@@ -320,7 +322,7 @@ func (r *run[T, E]) down(ctx context.Context, err error) error {
 	return sleep(ctx, pause)
 }
 
-// itemOf returns the item that has the event with this index in the batch.
+// itemOf returns the item that holds the event with this index in the batch.
 func (r *run[T, E]) itemOf(index int) *item {
 	i, _ := slices.BinarySearchFunc(r.hand.items, index, func(it item, index int) int {
 		if it.to <= index {

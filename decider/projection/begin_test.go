@@ -16,7 +16,7 @@ import (
 
 type beginKey struct{}
 
-// spans counts what begins, and what ends on the context that it has made.
+// spans counts transactions that begin, and those that end on the context Begin returned.
 type spans struct {
 	loud bool
 
@@ -55,7 +55,7 @@ func (s *spans) Observe(ctx context.Context, n projection.Notice) {
 	defer s.mu.Unlock()
 	id, _ := ctx.Value(beginKey{}).(int)
 	if _, ok := s.open[id]; !ok && !s.loud {
-		panic(fmt.Sprintf("%+v ends what has not begun", n))
+		panic(fmt.Sprintf("%+v ends, but has not begun", n))
 	}
 	delete(s.open, id)
 	if n.Kind == projection.BatchFailed {
@@ -65,8 +65,8 @@ func (s *spans) Observe(ctx context.Context, n projection.Notice) {
 	s.applied = append(s.applied, n)
 }
 
-// TestBeginner checks that each transaction that begins ends, on the context that Begin
-// has made, and that user code gets that context.
+// TestBeginner checks that each transaction that begins also ends, on the context that
+// Begin returned, and that user code gets that context.
 func TestBeginner(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestBeginner(t *testing.T) {
 		failures := 3
 		p := projection.New(st, st, "list", moves(), func(ctx context.Context, _ *memory.Tx, e projection.Event[move]) error {
 			if ctx.Value(beginKey{}) == nil {
-				t.Error("the handler has not the context of Begin")
+				t.Error("the handler does not get the context of Begin")
 			}
 			if e.Event.Cents == 70 && failures > 0 {
 				failures--
@@ -128,7 +128,7 @@ func TestBeginnerPanics(t *testing.T) {
 	})
 }
 
-// marks is a [projection.Beginner] that counts what begins.
+// marks is a [projection.Beginner] that counts the events of transactions.
 type marks struct{ begun int }
 
 // Begin counts the events.

@@ -26,20 +26,20 @@ func filled(tb testing.TB) *memory.Store {
 	return st
 }
 
-// image is an image, or a projection as one.
+// image is an image, or a projection that is used like one.
 type image interface {
 	runner
 	WaitFor(ctx context.Context, position uint64) error
 }
 
-// waiting has the WaitFor of a projection without keys.
+// waiting has the WaitFor method of a projection without its keys.
 type waiting[T projection.Tx, E any] struct{ *projection.Projection[T, E] }
 
 func (w waiting[T, E]) WaitFor(ctx context.Context, position uint64) error {
 	return w.Projection.WaitFor(ctx, position)
 }
 
-// BenchmarkCatchUp compares projections of a backlog with the bare minimum: a subscription
+// BenchmarkCatchUp compares projections of a backlog with the minimum: a subscription
 // whose events are decoded.
 func BenchmarkCatchUp(b *testing.B) {
 	st := filled(b)

@@ -9,8 +9,9 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// prepare loads what is kept of the build, and makes it the first time. The checkpoint is
-// held first, so that of several who prepare at once one is alone.
+// prepare loads what is stored about the build, and creates it the first time. It moves
+// the checkpoint first, so that only one of several instances that prepare at once
+// succeeds.
 func (r *run[T, E]) prepare(ctx context.Context) error {
 	for {
 		var at store.Checkpoint
@@ -43,7 +44,7 @@ func (r *run[T, E]) prepare(ctx context.Context) error {
 		r.at = at
 		err = r.p.target.Update(ctx, func(tx T) error { return r.begin(ctx, tx, start, known, about) })
 		if fenced(err) && ctx.Err() == nil {
-			continue // look again
+			continue // load it again
 		}
 		if err == nil && len(more) > 0 {
 			r.grew, r.before = more, about.Reads
@@ -52,7 +53,7 @@ func (r *run[T, E]) prepare(ctx context.Context) error {
 	}
 }
 
-// start returns where a build begins: effects that have not begun, at the head.
+// start returns where a build begins. Effects that are new begin at the head.
 func (r *run[T, E]) start(ctx context.Context, at store.Checkpoint, known bool) (store.Checkpoint, error) {
 	if known || !r.p.effect || at != (store.Checkpoint{}) {
 		return at, nil
@@ -76,7 +77,7 @@ func (r *run[T, E]) begin(ctx context.Context, tx T, start store.Checkpoint, kno
 		return err
 	}
 	if found != known || about.Retired != was.Retired {
-		return ErrFenced // somebody was here in between
+		return ErrFenced // another instance was faster
 	}
 	if !about.Setup && p.setup != nil {
 		if err := guard("setup", func() error { return p.setup(ctx, tx) }); err != nil {
@@ -100,9 +101,8 @@ func (r *run[T, E]) begin(ctx context.Context, tx T, start store.Checkpoint, kno
 	return nil
 }
 
-// prove returns ErrFilterGrew if there is an event that one of more matches and none of
-// before, after position from and not after the checkpoint at: the read model would lack
-// it.
+// prove returns ErrFilterGrew if an event after position from, up to the checkpoint at,
+// matches one of more and none of before: the read model would lack it.
 func (r *run[T, E]) prove(ctx context.Context, more, before []store.Filter, from uint64, at store.Checkpoint) error {
 	for _, f := range more {
 		o := store.LogOptions{From: from + 1, Limit: pageSize, Filter: f}
@@ -126,7 +126,7 @@ func (r *run[T, E]) prove(ctx context.Context, more, before []store.Filter, from
 	return nil
 }
 
-// becomeReady makes the build the active one, when it is not behind the one that is.
+// becomeReady makes the build the active one, unless it is behind the active one.
 func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 	p := r.p
 	if r.about.Ready || r.overtaken || !r.end || now.Before(r.tryReady) {
@@ -142,7 +142,7 @@ func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 	switch {
 	case err != nil && (fenced(err) || ctx.Err() != nil || final(err)):
 		return err
-	case err != nil: // the projection goes on; it is tried again
+	case err != nil: // the projection continues, and tries again later
 		r.tryReady = now.Add(saveEvery)
 		_, attempt := p.live.failing(err)
 		p.notify(ctx, Notice{Kind: RunFailed, Position: r.at.Position, Err: err, Attempt: attempt})
@@ -159,8 +159,8 @@ func (r *run[T, E]) becomeReady(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// switchTo is the transaction of becomeReady. It holds the checkpoint of the build that is
-// active, so that nobody sees that one go on and then this one.
+// switchTo is the transaction of becomeReady. It holds the checkpoint of the active
+// build, so that no reader sees that build advance and then an older state of this one.
 func (r *run[T, E]) switchTo(ctx context.Context, tx T) (done, switched bool, err error) {
 	p := r.p
 	if err := r.fence(tx, r.at); err != nil {
@@ -200,13 +200,14 @@ func (r *run[T, E]) switchTo(ctx context.Context, tx T) (done, switched bool, er
 	return true, switched, saveNote(tx, kindActive, p.activeName(), active{Version: p.version, Build: p.build()})
 }
 
-// activeName names what one of the builds is active of. Each partition is for itself.
+// activeName is the name under which the active build is stored. Each partition has its
+// own.
 func (c *config) activeName() string { return c.name + c.partition }
 
-// Retire ends this version for ever: it removes what the projection keeps, and calls the
-// function of [Projection.WithDrop]. A version that was retired cannot run any more. It
-// is [ErrActive] if this version is the one that readers use, and matches
-// store.ErrLeaseHeld if an instance runs it. Called again, it removes what is left.
+// Retire ends this version permanently: it removes what the projection stores, and calls
+// the function of [Projection.WithDrop]. A retired version cannot run again. Retire
+// returns [ErrActive] if readers use this version, and an error that matches
+// store.ErrLeaseHeld if an instance runs it. A second call removes what is left.
 func (p *Projection[T, E]) Retire(ctx context.Context) error {
 	retire := func(ctx context.Context) error {
 		if err := p.retire(ctx); err != nil {

@@ -10,17 +10,17 @@ import (
 )
 
 // Deliver returns a projection that calls deliver for each event of source in log: to
-// send a mail, to publish to a queue, to call another service. That is no part of a
-// transaction, so an event is delivered at least once: after a crash, or where two
-// instances overlap, it may be delivered again. The receiver recognizes it by the id of
-// the recorded event. Events of a key are delivered in order.
+// send a mail, to publish to a queue, to call another service. The call is not part of a
+// transaction, so each event is delivered at least once: after a crash, or while two
+// instances overlap, it may be delivered again. The receiver can recognize it by the ID
+// of the recorded event. Events of one key are delivered in order.
 //
-// A build begins at the end of the log as it is when the build first runs, so a new
-// version does not deliver history again. If deliver fails, the events before it are not
-// delivered again because of that; see [New] for what follows, and [Projection.WithParking]
-// for how to go on with other keys.
+// A build begins at the end of the log as of its first run, so a new version does not
+// deliver history again. If deliver fails, the events before it are not delivered again
+// because of that. See [New] for what happens then, and [Projection.WithParking] for how
+// to continue with other keys.
 //
-// target keeps the checkpoint. Deliver panics as [New] does.
+// target stores the checkpoint. Deliver panics when [New] does.
 func Deliver[T Tx, E any](
 	log store.Log, target Target[T], name string, source codec.Source[E],
 	deliver func(ctx context.Context, e Event[E]) error,
@@ -35,9 +35,9 @@ func Deliver[T Tx, E any](
 	return p
 }
 
-// deliver calls the user for events, which are those of items that are not parked, and
-// returns the items that were delivered, at least the first one. It ends early at an event
-// that fails, or when it has taken as long as a transaction may.
+// deliver calls the user's function for the events of the items that are not parked. It
+// returns the items that were delivered, at least the first one. It stops early at an
+// event that fails, or when it has taken as long as a transaction may.
 func (r *run[T, E]) deliver(ctx context.Context, items []item, w work[E]) ([]item, error) {
 	var none T
 	began := r.p.now()
@@ -48,18 +48,18 @@ func (r *run[T, E]) deliver(ctx context.Context, items []item, w work[E]) ([]ite
 			if position == items[0].recorded.Position {
 				return nil, &applyError{w.index(i), err}
 			}
-			r.alone = position // it is tried by itself
+			r.alone = position // it is tried alone
 			return upTo(items, position-1), nil
 		}
 		last := i+1 == len(w.events) || w.events[i+1].Recorded.Position != position
 		if last && (r.p.now().Sub(began) > r.p.atMost || ctx.Err() != nil) {
-			return upTo(items, position), nil //nolint:nilerr // what was delivered is to be saved
+			return upTo(items, position), nil //nolint:nilerr // the checkpoint must record what was delivered
 		}
 	}
 	return items, nil
 }
 
-// upTo returns those of items that are not after position.
+// upTo returns the items up to and including position.
 func upTo[I ~[]item](items I, position uint64) I {
 	for i := range items {
 		if items[i].recorded.Position > position {
@@ -69,15 +69,15 @@ func upTo[I ~[]item](items I, position uint64) I {
 	return items
 }
 
-// Partition returns a copy of p that handles the keys of part i of n only, so that n
-// projections, in as many processes as you like, share the work. Each part has its own
-// checkpoint, lease and parked keys, and calls setup once for itself, so setup must expect
-// that another part was first. The part of a key is its FNV-1a hash modulo n. A version
-// keeps its n: for another n, use a new version. The documents of a key are those of its
-// part: [Load] reads them from that part only. Partition panics unless 0 <= i < n.
+// Partition returns a copy of p that handles only the keys of part i of n, so that n
+// projections, in any number of processes, share the work. Each part has its own
+// checkpoint, lease and parked keys. Each part calls setup once, so setup must expect
+// that another part has already run it. The part of a key is its FNV-1a hash modulo n. A
+// version keeps its n: for another n, use a new version. The documents of a key belong to
+// its part: [Load] reads them from that part only. Partition panics unless 0 <= i < n.
 func (p *Projection[T, E]) Partition(i, n int) *Projection[T, E] {
 	if i < 0 || i >= n {
-		panic(fmt.Sprintf("projection %s: part %d of %d: must be 0 to %[3]d, less one", p, i, n))
+		panic(fmt.Sprintf("projection %s: part %d of %d: must be at least 0 and below %[3]d", p, i, n))
 	}
 	return p.with(func(p *Projection[T, E]) {
 		p.partition = fmt.Sprintf("/%d of %d", i, n)

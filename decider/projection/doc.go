@@ -10,32 +10,33 @@
 //		})
 //	err := balances.Run(ctx) // blocks
 //
-// [New] takes a handler, with SQL of your own. [Documents] and [Keyed] fold a view for each
-// key, [NewImage] folds one into memory, and [Deliver] calls others.
+// [New] takes a handler that runs your own SQL. [Documents] and [Keyed] fold a view for
+// each key, [NewImage] folds one into memory, and [Deliver] calls other systems.
 //
 // # What it promises
 //
 // Each event of the source is in the read model exactly once, in the order of the log,
-// whatever crashes, restarts or runs twice. A transaction moves the checkpoint first, from
-// where it was, and then calls the handler. If another owner has moved the checkpoint,
-// nothing of the transaction stays. A commit whose answer is lost is settled by the
-// checkpoint.
+// whatever crashes, restarts or runs twice. A transaction first moves the checkpoint from
+// its last position, and then calls the handler. If another owner has moved the
+// checkpoint, the whole transaction is rolled back. If the answer to a commit is lost,
+// the checkpoint tells whether it happened.
 //
-// Nothing is skipped. An event that fails is tried again until it succeeds, or parked with
+// Nothing is skipped. An event that fails is retried until it succeeds, or parked with
 // all later events of its key ([Projection.WithParking]) until you call
 // [Projection.Unpark].
 //
-// [Projection.WaitFor] lets those who write read what they wrote, and [Inline] applies a
+// [Projection.WaitFor] lets a writer read its own writes, and [Inline] applies a
 // projection in the transaction of the append.
 //
 // # Versions
 //
 // A read model is not changed in place. Another version ([Projection.WithVersion]) is
 // another read model, which is built beside the old one. When it has caught up,
-// [Projection.WithReady] leads readers to it, who never see an older state than before.
+// [Projection.WithReady] switches readers to it. Readers never see an older state than
+// before.
 //
-// # Other programs
+// # Several instances
 //
-// Any number of programs may run the same projection. One at a time works, if the target
-// has leases; correctness does not depend on that.
+// Any number of programs may run the same projection. One at a time does the work, if the
+// target has leases. Correctness does not depend on leases.
 package projection

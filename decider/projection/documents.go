@@ -13,14 +13,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Documents returns a projection of view into documents of target: one state for each key,
-// as JSON. key returns whose an event is, and false if it concerns nobody; it must be
-// pure. Read the states with [Load] and [Scan].
+// Documents returns a projection of view into documents of target: one state for each
+// key, stored as JSON. key returns the key that an event belongs to, or false if it
+// belongs to none. It must be pure. Read the states with [Load] and [Scan].
 //
-// The key of an event is also what is parked as one; of an event that concerns nobody, it
-// is the stream. See [New] for what else holds, and for when Documents panics. It also
-// panics if JSON would lose a part of S, such as an unexported field: a state is filled,
-// written, read and compared.
+// Events are also parked by this key. An event without a key is parked by its stream. See
+// [New] for the other rules, and for when Documents panics. It also panics if JSON would
+// lose a part of S, such as an unexported field: it fills a state, writes it, reads it
+// and compares the two.
 func Documents[T Tx, S, E any](
 	log store.Log, target Target[T], name string, source codec.Source[E],
 	view decider.View[S, E], key func(E) (string, bool),
@@ -28,16 +28,16 @@ func Documents[T Tx, S, E any](
 	return Keyed(log, target, name, source, Table[T, S, E]{View: view, Key: key})
 }
 
-// Table says how a [Keyed] projection folds events into one state for each key, and where
-// the states are.
+// Table tells a [Keyed] projection how to fold events into one state for each key, and
+// where to keep the states.
 type Table[T Tx, S, E any] struct {
-	// View is the fold. Its Evolve must not be nil.
+	// View folds the events. Its Evolve must not be nil.
 	View decider.View[S, E]
-	// Key returns whose an event is, and false if it concerns nobody. It must be
-	// pure, and not nil.
+	// Key returns the key that an event belongs to, or false if it belongs to none. It
+	// must be pure, and not nil.
 	Key func(E) (string, bool)
-	// Load returns the states of keys that are there. Nil, as Save, means documents
-	// of the target, as JSON.
+	// Load returns the existing states of keys. If Load and Save are nil, the states are
+	// documents of the target, stored as JSON.
 	Load func(ctx context.Context, tx T, keys []string) (map[string]S, error)
 	// Save writes states, in the order of keys.
 	Save func(ctx context.Context, tx T, keys []string, states map[string]S) error
@@ -45,18 +45,18 @@ type Table[T Tx, S, E any] struct {
 
 // Keyed returns a projection that folds events into one state for each key. A transaction
 // loads the states of all its keys once, folds its events in order, and saves each state
-// once. Keyed panics as [New] does, and if a part of table is missing.
+// once. Keyed panics when [New] does, and if a required part of table is missing.
 func Keyed[T Tx, S, E any](
 	log store.Log, target Target[T], name string, source codec.Source[E], table Table[T, S, E],
 ) *Projection[T, E] {
 	if table.View.Evolve == nil || table.Key == nil || (table.Load == nil) != (table.Save == nil) {
-		panic(fmt.Sprintf("projection %q: a table needs a View, a Key, and both Load and Save or neither", name))
+		panic(fmt.Sprintf("projection %q: a table needs a View, a Key, and either both Load and Save or neither", name))
 	}
 	f := folder[T, S, E]{table: table}
 	if table.Load == nil {
 		var err error
 		if f.json, err = exact.Of(reflect.TypeFor[S]()); err != nil {
-			panic(fmt.Sprintf("projection %q: the state is a %v: %v: give Load and Save", name, reflect.TypeFor[S](), err))
+			panic(fmt.Sprintf("projection %q: the state is a %v: %v: set Load and Save", name, reflect.TypeFor[S](), err))
 		}
 	}
 	p := newProjection(log, target, name, source, f.apply)
@@ -69,7 +69,7 @@ func Keyed[T Tx, S, E any](
 	return p
 }
 
-// folder is the applier of a Keyed projection.
+// folder is the applier of a projection made by Keyed.
 type folder[T Tx, S, E any] struct {
 	table Table[T, S, E]
 	json  *exact.Type // of S, if the states are documents
@@ -170,8 +170,8 @@ func decodeState[S any](d store.Document) (state S, err error) {
 	return state, nil
 }
 
-// Load returns the state of key in a projection that [Documents] made with states S, and
-// false if there is none. Call it as Load[Balance](ctx, balances, "acc-1").
+// Load returns the state of key in a projection that [Documents] made with states of type
+// S, or false if there is none. Call it as Load[Balance](ctx, balances, "acc-1").
 func Load[S any, T Tx, E any](ctx context.Context, p *Projection[T, E], key string) (state S, ok bool, err error) {
 	var docs []store.Document
 	if d, has := p.target.(store.Documents); has {
@@ -195,9 +195,10 @@ type Entry[S any] struct {
 	State S
 }
 
-// Scan returns the states of keys from ≤ key < to, in their byte order, of a projection
-// that [Documents] made with states S: at most limit, of which 0 is 1,000, and fewer only
-// if there are no more. An empty to has no end.
+// Scan returns the states of the keys with from ≤ key < to, in byte order, from a
+// projection that [Documents] made with states of type S. It returns at most limit
+// states, where 0 means 1,000, and fewer only if there are no more. An empty to means no
+// upper bound.
 func Scan[S any, T Tx, E any](ctx context.Context, p *Projection[T, E], from, to string, limit int) ([]Entry[S], error) {
 	var docs []store.Document
 	var err error
@@ -222,7 +223,7 @@ func Scan[S any, T Tx, E any](ctx context.Context, p *Projection[T, E], from, to
 	return states, nil
 }
 
-// read returns the error of a read of the states.
+// read adds the name of the projection to an error of reading states.
 func (p *Projection[T, E]) read(err error) error {
 	if err == nil {
 		return nil

@@ -10,29 +10,28 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an error of a projection matches by errors.Is.
+// Errors that the errors of a projection match by errors.Is.
 var (
-	// ErrFenced: another owner has the projection. Run deals with it, and so do
-	// Unpark and Retire; you see it as a cause in [Progress].
-	ErrFenced = errors.New("projection: another owner has it")
-	// ErrParked: an event of the key is parked, so the read model of the key is
+	// ErrFenced means that another instance owns the projection. Run, Unpark and Retire
+	// handle it. You see it as a cause in [Progress].
+	ErrFenced = errors.New("projection: owned by another instance")
+	// ErrParked means that an event of the key is parked, so the read model of the key is
 	// not up to date until Unpark has succeeded.
 	ErrParked = errors.New("projection: key is parked")
-	// ErrFilterGrew: the source reads events that it did not read before, and
-	// some of them are behind the checkpoint: they would be missing. Run a new
-	// version.
-	ErrFilterGrew = errors.New("projection: source reads more than before")
-	// ErrPermanent: trying again does not mend it. [Permanent] marks an error so.
-	ErrPermanent = errors.New("projection: trying again does not mend it")
-	// ErrRetired: Retire has ended this version.
+	// ErrFilterGrew means that the source now reads events that it did not read before,
+	// and that some of them are behind the checkpoint: the read model would lack them.
+	// Run a new version.
+	ErrFilterGrew = errors.New("projection: the source reads more events than before")
+	// ErrPermanent means that a retry does not help. [Permanent] marks such an error.
+	ErrPermanent = errors.New("projection: a retry does not help")
+	// ErrRetired means that Retire has ended this version.
 	ErrRetired = errors.New("projection: version is retired")
-	// ErrActive: this version is the one that readers use, so it cannot be
-	// retired.
+	// ErrActive means that readers use this version, so it cannot be retired.
 	ErrActive = errors.New("projection: version is active")
-	// ErrRunning: Run was called on a projection that runs already.
-	ErrRunning = errors.New("projection: is running already")
-	// ErrAhead: a position is beyond the head of the log, so there is nothing to
-	// wait for. Its method HTTPStatus returns 400, because the position comes from a
+	// ErrRunning means that Run was called on a projection that is already running.
+	ErrRunning = errors.New("projection: already running")
+	// ErrAhead means that a position is beyond the head of the log, so there is nothing
+	// to wait for. Its method HTTPStatus returns 400, because the position comes from a
 	// client.
 	ErrAhead error = aheadError{}
 )
@@ -42,7 +41,7 @@ type aheadError struct{}
 func (aheadError) Error() string   { return "projection: position is beyond the head of the log" }
 func (aheadError) HTTPStatus() int { return http.StatusBadRequest }
 
-// EventError is an event that a projection cannot handle.
+// EventError describes an event that a projection cannot handle.
 type EventError struct {
 	Build    string // the projection and its version, such as "balances@1"
 	Position uint64 // in the log
@@ -52,7 +51,7 @@ type EventError struct {
 	Err      error
 }
 
-// Error says which projection, which event, and why.
+// Error names the projection, the event, and the reason.
 func (e *EventError) Error() string {
 	return fmt.Sprintf("projection %s: event at position %d (%s, version %d of %s): %v",
 		e.Build, e.Position, e.Type, e.Version, e.Stream, e.Err)
@@ -65,14 +64,14 @@ func eventError(build string, r *store.Recorded, err error) error {
 	return &EventError{Build: build, Position: r.Position, Stream: r.Stream, Version: r.Version, Type: r.Type, Err: err}
 }
 
-// PanicError is a panic of a function that a projection was given.
+// PanicError is a panic of a user function.
 type PanicError struct {
-	In    string // which function, such as "apply"
+	In    string // the function, such as "apply"
 	Value any    // of the panic
 	Stack []byte
 }
 
-// Error says which function panicked, and with what.
+// Error names the function that panicked, and the value of the panic.
 func (e *PanicError) Error() string { return fmt.Sprintf("%s panicked: %v", e.In, e.Value) }
 
 // Unwrap returns the value of the panic if it is an error.
@@ -81,7 +80,7 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// guard calls do, which runs code of the user, and returns a panic as an error.
+// guard calls do, which runs user code, and returns its panic as an error.
 func guard(in string, do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -91,7 +90,7 @@ func guard(in string, do func() error) (err error) {
 	return do()
 }
 
-// userError is an error of setup or ready, as applyError is one of an event.
+// userError is an error of setup or ready, as applyError is an error of an event.
 type userError struct {
 	in  string
 	err error
@@ -109,8 +108,8 @@ func (e *permanentError) Error() string        { return e.err.Error() }
 func (e *permanentError) Unwrap() error        { return e.err }
 func (e *permanentError) Is(target error) bool { return target == ErrPermanent }
 
-// Permanent returns err marked as one that trying again does not mend, so that it matches
-// [ErrPermanent]: a projection with [Projection.WithParking] parks its event at once.
+// Permanent marks err as an error that a retry does not fix: the result matches
+// [ErrPermanent], and a projection with [Projection.WithParking] parks the event at once.
 // Permanent of nil is nil.
 func Permanent(err error) error {
 	if err == nil {
@@ -119,7 +118,7 @@ func Permanent(err error) error {
 	return &permanentError{err}
 }
 
-// isPermanent reports whether trying again is of no use: err is of pure code.
+// isPermanent reports whether a retry is useless, because err comes from pure code.
 func isPermanent(err error) bool {
 	return errors.Is(err, ErrPermanent) || errors.As(err, new(*PanicError)) ||
 		errors.Is(err, codec.ErrDecode) || errors.Is(err, codec.ErrUnknown)

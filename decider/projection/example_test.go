@@ -21,13 +21,13 @@ import (
 // Paid is an event of the streams "Account".
 type Paid struct{ Cents int64 }
 
-// Move is what readers make of it: it says whose it is.
+// Move is what readers make of it. It names the account.
 type Move struct {
 	Account string
 	Cents   int64
 }
 
-// payments says how to read accounts.
+// payments says how to read the streams of accounts.
 func payments() codec.Source[Move] {
 	return codec.Events(codec.From("Account", codec.JSON(map[string]Paid{"Paid": {}}),
 		func(r *store.Recorded, e Paid) Move { return Move{r.Stream.ID, e.Cents} }))
@@ -63,7 +63,7 @@ func running(p runner) (stop func()) {
 	}
 }
 
-// A view, kept as a document for each account.
+// A view folds events into a document for each account.
 func Example() {
 	ctx := context.Background()
 	st := memory.New()
@@ -80,8 +80,8 @@ func Example() {
 	// Output: 500 true <nil>
 }
 
-// A handler writes what it likes with the transaction of the target. Here that is a
-// document; with *sqlite.Store and *postgres.Store it is your own tables.
+// A handler writes through the transaction of the target. Here it writes a document. With
+// *sqlite.Store and *postgres.Store it writes to your own tables.
 func ExampleNew() {
 	ctx := context.Background()
 	st := memory.New()
@@ -118,7 +118,7 @@ func ExampleImage() {
 	// Output: idle
 }
 
-// A table of your own, with one load and one save in each transaction.
+// A table of your own is loaded once and saved once in each transaction.
 func ExampleKeyed() {
 	ctx := context.Background()
 	st := memory.New()
@@ -162,8 +162,8 @@ func ExampleTable() {
 	// Output: balance@1
 }
 
-// What is sent to somebody else is sent at least once. A build begins at the end of the
-// log, so nobody gets old news.
+// Messages to others are sent at least once. A build begins at the end of the log, so it
+// does not send old news.
 func ExampleDeliver() {
 	st := memory.New()
 	pay(st, "ann", 1)
@@ -185,7 +185,7 @@ func ExampleDeliver() {
 	// Output: to bob: 20 cents
 }
 
-// The read model has the event when Append returns.
+// The read model contains the event when Append returns.
 func ExampleInline() {
 	ctx := context.Background()
 	st := memory.New()
@@ -201,8 +201,8 @@ func ExampleInline() {
 	// Output: 501 true <nil>
 }
 
-// One account fails: it waits, and the others go on. When the cause is mended, its events
-// are handled in order.
+// One account fails: it waits, and the others continue. When the cause is fixed, its
+// events are handled in order.
 func ExampleProjection_WithParking() {
 	ctx := context.Background()
 	st := memory.New()
@@ -241,7 +241,7 @@ func ExampleParked() {
 	// Output: [] <nil>
 }
 
-// A new version is built beside the old one. Readers move when it has caught up.
+// A new version is built beside the old one. Readers switch to it when it has caught up.
 func ExampleProjection_WithReady() {
 	ctx := context.Background()
 	st := memory.New()
@@ -346,7 +346,7 @@ func ExampleLog() {
 	// Output: level=WARN msg="event parked" projection=balance@1 position=7 error="bob is unknown"
 }
 
-// counter is an observer.
+// counter is an observer that counts notices.
 type counter map[projection.Kind]int
 
 // Observe counts n.
@@ -393,7 +393,7 @@ func ExamplePermanent() {
 // A target of your own needs one method. Check it with projectiontest.Run.
 type loud struct{ *memory.Store }
 
-// Update is that of the store, and tells.
+// Update calls the store's Update and prints a line.
 func (l loud) Update(ctx context.Context, do func(tx *memory.Tx) error) error {
 	err := l.Store.Update(ctx, do)
 	fmt.Println("a transaction:", err)

@@ -2,7 +2,8 @@ package projection
 
 import "context"
 
-// WaitHere waits until this process has brought p to position, and asks nobody else.
+// WaitHere waits until this process has brought p to position. It does not ask the
+// target.
 func (p *Projection[T, E]) WaitHere(ctx context.Context, position uint64) error {
 	for {
 		is, _, _, wake := p.live.waiting(nil)

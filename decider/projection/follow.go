@@ -10,50 +10,50 @@ import (
 )
 
 const (
-	// firstSize is how many events the first transaction has at most.
+	// firstSize is the most events in the first transaction.
 	firstSize = 64
-	// pageSize is how many events a page has at most.
+	// pageSize is the most events on a page.
 	pageSize = 256
-	// batchBytes is when no page is added to a batch any more.
+	// batchBytes is the size from which no page is added to a batch.
 	batchBytes = 16 << 20
-	// saveEvery is how often, at most, the checkpoint is moved over events that do
-	// not concern the projection, and parked keys are looked at again.
+	// saveEvery is the least time between moves of the checkpoint over events that do not
+	// concern the projection, and between checks of the parked keys.
 	saveEvery = time.Second
-	// readyPoll is how often a build that has caught up, but not with the one that is
-	// active, looks whether it has.
+	// readyPoll is how often a build that has caught up with the log checks whether it
+	// has also caught up with the active build.
 	readyPoll = 20 * time.Millisecond
 )
 
-// run is what an owner works with. It belongs to one goroutine.
+// run is the state of an owner at work. It belongs to one goroutine.
 type run[T Tx, E any] struct {
 	p      *Projection[T, E]
-	at     store.Checkpoint // where the read model is, after the last commit
+	at     store.Checkpoint // the read model after the last commit
 	about  description
-	grew   []store.Filter // what the source reads since this run
-	before []store.Filter // what it read before, if grew has something
-	live   bool           // it has been at the end of the log
-	end    bool           // it is
+	grew   []store.Filter // filters that the source has added
+	before []store.Filter // filters that it had before, if grew is not empty
+	live   bool           // it has reached the end of the log
+	end    bool           // it is there now
 	worked func()         // called after each success
 
 	size    int      // of a transaction that takes about as long as it may
 	limit   int      // of the next transaction, after a failure; 0: none
 	alone   uint64   // the position of an event that failed; 0: none
 	failing *failure // of that event
-	parking *parking // a key to park with the next transaction
+	parking *parking // a key that the next transaction parks
 	// parkedLast is how many events the last transaction has parked.
 	parkedLast int
 	pauses     backoff // while the target fails
 
 	head    uint64    // the last known position of the log
-	scanned uint64    // up to where the log was looked at
-	saved   time.Time // when the checkpoint was moved over what was looked at
-	looked  time.Time // when the parked keys were looked at
+	scanned uint64    // the position up to which the log was read
+	saved   time.Time // when the checkpoint was moved to scanned
+	looked  time.Time // when the parked keys were checked
 
-	overtaken bool      // a higher version is the active one
-	tryReady  time.Time // not to become ready before
+	overtaken bool      // a higher version is active
+	tryReady  time.Time // when to try to become ready again
 
-	got  [][]store.Recorded // the events of the pages in hand
-	hand batch[E]           // the same, decoded
+	got  [][]store.Recorded // the pages to apply
+	hand batch[E]           // their events, decoded
 }
 
 // work prepares the build and follows the log.
@@ -64,7 +64,7 @@ func (r *run[T, E]) work(ctx context.Context) error {
 	return r.follow(ctx)
 }
 
-// follow applies the log from the checkpoint on. One goroutine reads ahead; it holds one
+// follow applies the log from the checkpoint on. One goroutine reads ahead: it holds one
 // page, and another one waits.
 func (r *run[T, E]) follow(ctx context.Context) error {
 	from, err := store.Resume(ctx, r.p.log, r.at)
@@ -92,7 +92,7 @@ func (r *run[T, E]) follow(ctx context.Context) error {
 	}()
 	defer func() {
 		stop()
-		for range pages { // until it is closed
+		for range pages { // drain it
 		}
 	}()
 	err = r.loop(ctx, pages)
@@ -108,7 +108,7 @@ func (r *run[T, E]) follow(ctx context.Context) error {
 	return err
 }
 
-// loop applies what comes from pages until that is closed.
+// loop applies pages until the channel is closed.
 func (r *run[T, E]) loop(ctx context.Context, pages <-chan store.Page) error {
 	for {
 		timer := r.timer()
@@ -142,13 +142,13 @@ func (r *run[T, E]) loop(ctx context.Context, pages <-chan store.Page) error {
 	}
 }
 
-// pages applies page, and those that are there already, as one batch.
+// pages applies page, and the pages that have arrived already, as one batch.
 func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan store.Page) error {
 	r.got = append(r.got[:0], page.Events)
 	events, size := len(page.Events), bytesOf(page.Events)
 	for events+pageSize <= r.p.batch && size < batchBytes {
-		// A full page with more behind it: the next one comes at once, and a commit more
-		// costs more than to wait for it.
+		// If the page is full and there is more, the next page arrives soon, and waiting
+		// for it costs less than another commit.
 		wait := len(page.Events) == pageSize && !page.End && events < r.size
 		more, ok := receive(ctx, pages, wait)
 		if !ok {
@@ -158,7 +158,7 @@ func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan sto
 		events, size = events+len(more.Events), size+bytesOf(more.Events)
 		page = more
 	}
-	if page.Head < r.at.Position { // or the page is older than the checkpoint
+	if page.Head < r.at.Position { // otherwise the page is older than the checkpoint
 		if _, err := store.Resume(ctx, r.p.log, r.at); err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (r *run[T, E]) pages(ctx context.Context, page store.Page, pages <-chan sto
 	return nil
 }
 
-// receive returns a page: one that is there now, or the next one if it is to wait.
+// receive returns a page that has arrived, or waits for the next one if wait is set.
 func receive(ctx context.Context, pages <-chan store.Page, wait bool) (page store.Page, ok bool) {
 	if wait {
 		select {
@@ -198,7 +198,8 @@ func bytesOf(events []store.Recorded) (size int) {
 	return size
 }
 
-// timer returns when chores are due if nothing happens, nil if there are none.
+// timer returns a timer for the next chores while nothing else happens, or nil if there
+// are none.
 func (r *run[T, E]) timer() *time.Timer {
 	if !r.live {
 		return nil
@@ -224,8 +225,8 @@ func (r *run[T, E]) timer() *time.Timer {
 	return time.NewTimer(wait)
 }
 
-// chores is what is done now and then at the end of the log. Only what has failed for good
-// is an error.
+// chores does what is due from time to time at the end of the log. It returns only errors
+// that end the run.
 func (r *run[T, E]) chores(ctx context.Context) error {
 	if !r.live {
 		return nil
@@ -244,8 +245,8 @@ func (r *run[T, E]) chores(ctx context.Context) error {
 	return nil
 }
 
-// saveScanned moves the checkpoint to the last event that was looked at. A read model
-// whose events are rare would else begin far behind after a restart.
+// saveScanned moves the checkpoint to the last event that was read. Without it, a read
+// model whose events are rare would begin far behind after a restart.
 func (r *run[T, E]) saveScanned(ctx context.Context, now time.Time) error {
 	r.at = later(r.at, r.p.live.inlined())
 	if r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {
@@ -257,7 +258,7 @@ func (r *run[T, E]) saveScanned(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if len(page.Events) == 0 || page.Events[0].Position <= r.at.Position {
-		r.scanned = r.at.Position // nothing is in between
+		r.scanned = r.at.Position // there is nothing in between
 		return nil
 	}
 	last := &page.Events[0]
@@ -283,8 +284,8 @@ func (r *run[T, E]) fence(tx T, to store.Checkpoint) error {
 	return err
 }
 
-// readsAll is ErrFenced if a newer program has prepared the build since, which reads events
-// that this one does not: it must not pass over them.
+// readsAll returns ErrFenced if a newer program has prepared the build since, which reads
+// events that this one does not: this program must not pass over them.
 func (r *run[T, E]) readsAll(tx T) error {
 	var about description
 	_, err := loadNote(tx, kindBuilds, r.p.build(), &about)
@@ -301,8 +302,8 @@ func later(a, b store.Checkpoint) store.Checkpoint {
 	return a
 }
 
-// again is what follows when another one has moved the checkpoint: everything that is kept
-// of the target is loaded again.
+// again runs after another owner has moved the checkpoint: it loads everything from the
+// target again.
 func (r *run[T, E]) again(ctx context.Context) error {
 	was := r.at
 	if err := r.prepare(ctx); err != nil {

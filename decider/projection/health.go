@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// stuckAfter is how long a projection may stand still while events wait.
+// stuckAfter is how long a projection may make no progress while events wait.
 const stuckAfter = time.Minute
 
-// Health is whether a projection is well, in this process, as data for JSON.
+// Health says whether a projection is healthy in this process, as data for JSON.
 type Health struct {
 	Build    string  `json:"build"`
 	State    State   `json:"state"`
@@ -18,18 +18,18 @@ type Health struct {
 	Lag      float64 `json:"lag_seconds"`
 	Parked   int     `json:"parked"`
 	Ready    bool    `json:"ready"`
-	// Healthy is false if the projection has failed, if the oldest event that it
-	// has not handled is older than its limit ([Projection.WithLagLimit]), or if
-	// it has stood still for a minute while events waited. That it is behind is
-	// no illness, and neither is standing by.
+	// Healthy is false if the projection has failed, if the oldest event that it has not
+	// handled is older than its limit ([Projection.WithLagLimit]), or if it has made no
+	// progress for a minute while events waited. Being behind is healthy, and so is
+	// standing by.
 	Healthy bool `json:"healthy"`
 	// Reason says why it is not healthy.
 	Reason string `json:"reason,omitempty"`
-	// Cause is what is tried again, or what Run has ended with.
+	// Cause is the error that is being retried, or that Run has ended with.
 	Cause string `json:"cause,omitempty"`
 }
 
-// Health returns whether p is well, as this process knows.
+// Health returns whether p is healthy, as far as this process knows.
 func (p *Projection[T, E]) Health() Health {
 	is := p.Progress()
 	h := Health{
@@ -52,7 +52,7 @@ func (p *Projection[T, E]) Health() Health {
 	return h
 }
 
-// latest returns the later of two times, of which Since is when trouble began.
+// latest returns the later of two times. Since is when the trouble began.
 func latest(moved, since time.Time) time.Time {
 	if since.After(moved) {
 		return since
@@ -60,8 +60,9 @@ func latest(moved, since time.Time) time.Time {
 	return moved
 }
 
-// HealthHandler returns a handler that answers with the health of projections, as a JSON
-// array: with status 200 if all are healthy, else 503. It is safe for concurrent use.
+// HealthHandler returns a handler that reports the health of projections as a JSON array.
+// The status is 200 if all of them are healthy, and 503 otherwise. It is safe for
+// concurrent use.
 func HealthHandler(projections ...interface{ Health() Health }) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		all := make([]Health, len(projections))

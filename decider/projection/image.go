@@ -23,13 +23,13 @@ type Image[S, E any] struct {
 	live   *status
 }
 
-// frame is a state and up to where the log is in it.
+// frame is a state and its position in the log.
 type frame[S any] struct {
 	state    S
 	position uint64
 }
 
-// NewImage returns the Image of view over the events of source in log. It panics if log or
+// NewImage returns an Image of view over the events of source in log. It panics if log or
 // the Evolve of view is nil.
 func NewImage[S, E any](log store.Log, source codec.Source[E], view decider.View[S, E]) *Image[S, E] {
 	if log == nil || view.Evolve == nil || len(source.Filter().StreamTypes) == 0 {
@@ -41,16 +41,17 @@ func NewImage[S, E any](log store.Log, source codec.Source[E], view decider.View
 	return m
 }
 
-// State returns the state, and up to where the log is in it. The state is shared: do not
-// change what it points to. Nor does the Image, if Evolve is pure.
+// State returns the state and its position in the log. The state is shared: do not change
+// what it points to. The Image does not change it either, if Evolve is pure.
 func (m *Image[S, E]) State() (state S, position uint64) {
 	f := m.is.Load()
 	return f.state, f.position
 }
 
-// Run folds the log, and then what comes, until ctx ends, and returns its error then. It
-// blocks. A log that fails is read again. An event that cannot be decoded, or on which
-// Evolve panics, ends Run with an *[EventError]; the state is then that of the page before.
+// Run folds the log and follows it until ctx ends, and then returns the error of ctx. It
+// blocks. If reading the log fails, Run tries again. If an event cannot be decoded, or
+// Evolve panics on it, Run ends with an *[EventError], and the state is that of the page
+// before.
 func (m *Image[S, E]) Run(ctx context.Context) (err error) {
 	if !m.live.begin() {
 		return fmt.Errorf("projection: image: %w", ErrRunning)
@@ -78,7 +79,7 @@ func (m *Image[S, E]) Run(ctx context.Context) (err error) {
 	}
 }
 
-// follow folds the log on from at, and returns where it has come to.
+// follow folds the log from at on, and returns the last frame.
 func (m *Image[S, E]) follow(ctx context.Context, at frame[S]) (frame[S], error) {
 	var decoded []codec.Decoded[E]
 	for page, err := range m.log.Subscribe(ctx, store.LogOptions{From: at.position + 1, Filter: m.source.Filter()}) {
@@ -108,12 +109,13 @@ func (m *Image[S, E]) follow(ctx context.Context, at frame[S]) (frame[S], error)
 	return at, errors.New("the subscription ended")
 }
 
-// Progress returns how far m is.
+// Progress returns the progress of m.
 func (m *Image[S, E]) Progress() Progress { return m.live.snapshot() }
 
-// WaitFor returns nil when the log up to position is in the state. A position beyond the
-// head of the log is [ErrAhead]. If Run has failed, WaitFor returns its error. When ctx
-// ends, it returns its error with what m was about.
+// WaitFor returns nil when the state contains the log up to position. It returns
+// [ErrAhead] if position is beyond the head of the log. If Run has failed, WaitFor
+// returns its error. When ctx ends, it returns the error of ctx and says what m was
+// doing.
 func (m *Image[S, E]) WaitFor(ctx context.Context, position uint64) error {
 	for asked := false; ; {
 		is, _, _, wake := m.live.waiting(nil)

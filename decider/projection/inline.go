@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// AppendTx is a transaction in which a projection can be applied together with an append.
+// AppendTx is a transaction that can append events and apply a projection together.
 type AppendTx interface {
 	Tx
 	store.AppendTx
@@ -16,15 +16,15 @@ type AppendTx interface {
 }
 
 // Inline returns st as a store whose appends also apply p, in the same transaction, if p
-// is right behind: then the read model has the events when Append returns, without any
-// waiting. If p is further behind, or cannot apply them, the append is made without it,
-// and Run does the rest. So Run must run as always, an append never fails because of p,
-// and writers with and without Inline can be mixed.
+// is up to date: then the read model contains the events when Append returns, without
+// waiting. If p is further behind, or cannot apply them, the append happens without it,
+// and Run applies them later. So keep Run running. An append never fails because of p.
+// Writers with and without Inline can be mixed.
 //
-// st must be the target of p, or a wrapper of it. What Inline returns has the capabilities
-// that st has, if it has all of those of *memory.Store; otherwise it is a Store with
-// claims. An append through it is a commit of its own: it does not share one with others,
-// which costs speed where many append at once. Inline panics if p delivers effects.
+// st must be the target of p, or a wrapper of it. The result has the capabilities of st
+// if st has all those of *memory.Store. Otherwise it is a Store with claims. An append
+// through it commits alone: it does not share a commit with others, which is slower when
+// many append at once. Inline panics if p delivers effects.
 func Inline[T AppendTx, E any](st store.Store, p *Projection[T, E]) store.Store {
 	if p.effect {
 		panic(fmt.Sprintf("projection %s: effects cannot be inline", p))
@@ -44,7 +44,7 @@ func Inline[T AppendTx, E any](st store.Store, p *Projection[T, E]) store.Store 
 	return in
 }
 
-// capable is all that a store can have beside events.
+// capable is everything that a store can do beside events.
 type capable interface {
 	store.Log
 	store.Snapshots
@@ -54,7 +54,7 @@ type capable interface {
 	store.Documents
 }
 
-// holder is the part of store.Claims that reads.
+// holder is the reading part of store.Claims.
 type holder interface {
 	Holder(ctx context.Context, key string) (store.Stream, bool, error)
 }
@@ -117,8 +117,8 @@ func (s *inline[T, E]) append(
 	return appended, nil
 }
 
-// apply applies events, which have just been appended, if the checkpoint is right before
-// them. It returns where the checkpoint is then, zero if it is where it was.
+// apply applies events that have just been appended, if the checkpoint is right before
+// them. It returns the new checkpoint, or zero if it has not moved.
 func (s *inline[T, E]) apply(
 	ctx context.Context, tx T, stream store.Stream, events []store.Event, appended store.Appended,
 ) (store.Checkpoint, error) {
@@ -131,7 +131,7 @@ func (s *inline[T, E]) apply(
 	found, err := loadNote(tx, kindBuilds, p.build(), &about)
 	reads := p.source.Filters()
 	if err != nil || !found || about.Retired || len(grown(about.Reads, reads))+len(grown(reads, about.Reads)) > 0 {
-		return store.Checkpoint{}, err // Run has to look at it first
+		return store.Checkpoint{}, err // Run must handle it first
 	}
 	to := store.Checkpoint{Position: appended.Position, EventID: events[len(events)-1].ID}
 	err = tx.SaveCheckpoint(p.build(), at, to)
@@ -158,7 +158,7 @@ func (s *inline[T, E]) apply(
 	return to, err
 }
 
-// parkedBefore is ErrParked if an event of b has a key that is parked.
+// parkedBefore returns ErrParked if an event of b has a parked key.
 func (s *inline[T, E]) parkedBefore(tx T, b *batch[E]) error {
 	if s.p.parking == 0 || len(b.events) == 0 {
 		return nil
@@ -177,19 +177,19 @@ func (s *inline[T, E]) parkedBefore(tx T, b *batch[E]) error {
 	return err
 }
 
-// recorded returns events as they were recorded.
+// recorded returns events in their recorded form.
 func (s *inline[T, E]) recorded(
 	tx T, stream store.Stream, events []store.Event, appended store.Appended,
 ) ([]store.Recorded, error) {
 	n := uint64(len(events))
 	page, err := tx.Read(stream, store.ReadOptions{From: appended.Version - n + 1, Limit: len(events)})
 	if err == nil && uint64(len(page.Events)) != n {
-		err = fmt.Errorf("%d of %d events that were just appended to %s can be read", len(page.Events), n, stream)
+		err = fmt.Errorf("only %d of %d events that were just appended to %s can be read", len(page.Events), n, stream)
 	}
 	return page.Events, err
 }
 
-// movedInline says that an inline append has moved the checkpoint.
+// movedInline records that an inline append has moved the checkpoint.
 func (s *status) movedInline(to store.Checkpoint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What a projection keeps beside the read model, as documents of the target. Kinds of
-// documents that begin with "evolve/" are those of evolve.
+// A projection stores notes beside the read model, as documents of the target. Kinds of
+// documents that begin with "evolve/" belong to evolve.
 const (
 	kindBuilds = "evolve/projections" // by build: a description
 	kindActive = "evolve/active"      // by name: the build that readers use
@@ -20,21 +20,21 @@ func (c *config) kindKeys() string   { return "evolve/parked/" + c.build() }
 func (c *config) kindEvents() string { return "evolve/parked-events/" + c.build() }
 func (c *config) kindStates() string { return "evolve/documents/" + c.build() }
 
-// description is what is kept of a build.
+// description is the stored note about a build.
 type description struct {
-	Setup   bool           `json:"setup"`             // was called
-	Ready   bool           `json:"ready,omitempty"`   // has caught up
-	Retired bool           `json:"retired,omitempty"` // is over
-	Reads   []store.Filter `json:"reads"`             // of the source, a filter for each part
+	Setup   bool           `json:"setup"`             // setup was called
+	Ready   bool           `json:"ready,omitempty"`   // it has caught up
+	Retired bool           `json:"retired,omitempty"` // it has ended
+	Reads   []store.Filter `json:"reads"`             // the filters of the source, one for each part
 }
 
-// active is which build readers use.
+// active is the stored note about which build readers use.
 type active struct {
 	Version int    `json:"version"`
 	Build   string `json:"build"`
 }
 
-// parkedKey is a key that is parked, with the event that failed.
+// parkedKey is the stored note about a parked key, with the event that failed.
 type parkedKey struct {
 	Position uint64    `json:"position"`
 	Cause    string    `json:"cause"`
@@ -42,7 +42,8 @@ type parkedKey struct {
 	Attempts int       `json:"attempts"`
 }
 
-// loadNote loads the document of kind and id into note, and is false if there is none.
+// loadNote loads the document of kind and id into note. It returns false if there is
+// none.
 func loadNote[T Tx](tx T, kind, id string, note any) (bool, error) {
 	docs, err := tx.LoadDocuments(kind, []string{id})
 	if err != nil {
@@ -73,8 +74,8 @@ func noteDocument(kind, id string, note any) (store.Document, error) {
 	return store.Document{Kind: kind, ID: id, Data: data}, nil
 }
 
-// covers reports whether one of filters matches every event that f does, where f has one
-// stream type and one event type, or none for all.
+// covers reports whether one of filters matches every event that f matches, where f has
+// one stream type and either one event type or none, which means all.
 func covers(filters []store.Filter, streamType, eventType string) bool {
 	return slices.ContainsFunc(filters, func(f store.Filter) bool {
 		return slices.Contains(f.StreamTypes, streamType) &&
@@ -82,7 +83,7 @@ func covers(filters []store.Filter, streamType, eventType string) bool {
 	})
 }
 
-// grown returns filters for what now reads and before did not.
+// grown returns filters for the events that now matches and before does not.
 func grown(before, now []store.Filter) []store.Filter {
 	var more []store.Filter
 	for _, f := range now {

@@ -10,53 +10,53 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Observer is told what a projection does, right after it did it. It is safe for
-// concurrent use, and should be quick. If it panics, the projection goes on, and the
-// panic is in [Progress].Fault.
+// Observer is notified of what a projection does, right after it happens. It must be safe
+// for concurrent use, and should be quick. If it panics, the projection continues, and
+// the panic is in [Progress].Fault.
 type Observer interface {
-	// Observe is told n.
+	// Observe receives a notice.
 	Observe(ctx context.Context, n Notice)
 }
 
-// Beginner is an [Observer] that is also told when a transaction begins, to put a span
-// into its context, say.
+// Beginner is an [Observer] that is also notified when a transaction begins, for example
+// to put a span into its context.
 type Beginner interface {
-	// Begin is told that events are about to be put into the read model: n is of the
-	// kind BatchApplied. Observe is told BatchApplied or BatchFailed when that ends.
-	// Begin returns the context that the transaction, handlers and Observe get until
-	// then, which must come from ctx. If Begin panics, that is ctx. Events are those
-	// of the transaction, in order; they must not be changed, nor kept.
+	// Begin is called before events are put into the read model: n has the kind
+	// BatchApplied. Observe receives BatchApplied or BatchFailed when the transaction
+	// ends. Begin returns the context that the transaction, handlers and Observe get
+	// until then, which must derive from ctx. If Begin panics, they get ctx. Events are
+	// those of the transaction, in order. Do not change or keep them.
 	Begin(ctx context.Context, n Notice, events iter.Seq[*store.Recorded]) context.Context
 }
 
-// Kind says what a Notice is about.
+// Kind is the kind of a Notice.
 type Kind uint8
 
-// What a projection tells its observer.
+// The kinds of notices.
 const (
-	// OwnerBegan: this instance has the projection now.
+	// OwnerBegan: this instance owns the projection now.
 	OwnerBegan Kind = iota + 1
-	// OwnerEnded: this instance no longer has the projection.
+	// OwnerEnded: this instance no longer owns the projection.
 	OwnerEnded
 	// BatchApplied: events are in the read model.
 	BatchApplied
-	// EventFailed: an event could not be handled, and is tried again.
+	// EventFailed: an event could not be handled, and is retried.
 	EventFailed
 	// EventParked: an event, and so its key, was parked.
 	EventParked
 	// KeyFreed: all parked events of a key are in the read model.
 	KeyFreed
-	// BuildReady: this version has caught up, and is the active one.
+	// BuildReady: this version has caught up, and is active now.
 	BuildReady
-	// RunFailed: something other than an event failed, and is tried again; or Run
-	// ends with an error.
+	// RunFailed: something other than an event failed, and is retried, or Run ends with
+	// an error.
 	RunFailed
-	// BatchFailed: a transaction has put nothing into the read model. What follows of
-	// that is another notice: the events may be tried again in smaller transactions.
+	// BatchFailed: a transaction has put nothing into the read model. The consequence is
+	// reported in another notice: the events may be retried in smaller transactions.
 	BatchFailed
 )
 
-// errPanicked is what the observer is told of a transaction that ends in a panic.
+// errPanicked is the error in the notice of a transaction that panicked.
 var errPanicked = errors.New("projection: the transaction panicked")
 
 // String returns k in words, such as "batch applied".
@@ -71,23 +71,23 @@ func (k Kind) String() string {
 	return names[k]
 }
 
-// Notice is something that a projection did.
+// Notice describes something that a projection did.
 type Notice struct {
 	Kind     Kind
 	Build    string        // name and version
-	Position uint64        // of the last event that it is about; 0: of none
-	Head     uint64        // of a batch: the last known position of the log
-	Events   int           // that were applied or parked
-	Parked   int           // of a batch: how many of Events were not applied, but parked
-	Live     bool          // they were news, not history
+	Position uint64        // of the last event concerned; 0: no event
+	Head     uint64        // of a batch: the last known head of the log
+	Events   int           // applied or parked
+	Parked   int           // of a batch: how many of Events were parked, not applied
+	Live     bool          // the events were new, not history
 	Building bool          // of a batch: the version has never caught up
-	Key      string        // that was parked or freed
-	Attempt  int           // that failed, 1 being the first
-	Took     time.Duration // of the transaction; when failed, the pause before the next attempt
-	Err      error         // why it failed, or was parked
+	Key      string        // of the key that was parked or freed
+	Attempt  int           // the attempt that failed, counted from 1
+	Took     time.Duration // of the transaction; after a failure, the pause before the next attempt
+	Err      error         // why it failed or was parked
 }
 
-// notify tells the observer n, if there is one.
+// notify passes n to the observer, if there is one.
 func (p *Projection[T, E]) notify(ctx context.Context, n Notice) {
 	if p.observer == nil {
 		return
@@ -96,7 +96,8 @@ func (p *Projection[T, E]) notify(ctx context.Context, n Notice) {
 	p.told(func() { p.observer.Observe(ctx, n) })
 }
 
-// told calls tell, which tells the observer something, and reports whether it returned.
+// told calls tell, which calls the observer, and reports whether it returned without a
+// panic.
 func (p *Projection[T, E]) told(tell func()) bool {
 	err := guard("observer", func() error { tell(); return nil })
 	if err != nil {
@@ -105,8 +106,8 @@ func (p *Projection[T, E]) told(tell func()) bool {
 	return err == nil
 }
 
-// beginBatch tells the observer that items are about to be put into the read model, if it is
-// to be told, and returns the context to go on with.
+// beginBatch notifies the observer, if it is a Beginner, that items are about to be put
+// into the read model, and returns the context to continue with.
 func (r *run[T, E]) beginBatch(ctx context.Context, items []item) context.Context {
 	b, ok := r.p.observer.(Beginner)
 	if !ok {
@@ -121,13 +122,13 @@ func (r *run[T, E]) beginBatch(ctx context.Context, items []item) context.Contex
 		}
 	}
 	began := ctx
-	if !r.p.told(func() { began = b.Begin(ctx, n, events) }) { //nolint:fatcontext // there is one for each transaction
+	if !r.p.told(func() { began = b.Begin(ctx, n, events) }) { //nolint:fatcontext // one for each transaction
 		return ctx
 	}
 	return began
 }
 
-// batchNotice returns what the observer is told of a transaction of items.
+// batchNotice returns the notice of a transaction of items.
 func (r *run[T, E]) batchNotice(kind Kind, items []item) Notice {
 	last := items[len(items)-1].recorded.Position
 	return Notice{
@@ -136,8 +137,8 @@ func (r *run[T, E]) batchNotice(kind Kind, items []item) Notice {
 	}
 }
 
-// Log returns an observer that logs to l: failures as warnings, who owns what and when it
-// is ready as information, batches for debugging.
+// Log returns an observer that logs to l: failures as warnings, ownership and readiness
+// as information, batches for debugging.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }

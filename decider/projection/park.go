@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// parking is a key that is to be parked.
+// parking is a key to park.
 type parking struct {
 	key string
 	why parkedKey
@@ -22,13 +22,13 @@ type parking struct {
 type work[E any] struct {
 	events []Event[E]
 	from   int              // the index of the first of events in the batch
-	at     []int            // the indices of events in the batch, if some between are parked; else nil
+	at     []int            // the indices of events in the batch, if some in between are parked; otherwise nil
 	parked []store.Document // events to park
-	keys   []string         // of these, that must be parked already
+	keys   []string         // of parked; they must be parked already
 	add    *parking         // a key to park
 }
 
-// index returns the index in the batch of the event with this index in w.
+// index returns the index in the batch of the event with index i in w.
 func (w *work[E]) index(i int) int {
 	switch {
 	case i < 0 || i >= len(w.events):
@@ -39,7 +39,7 @@ func (w *work[E]) index(i int) int {
 	return w.from + i
 }
 
-// keyOf returns the key of e, that the user's function gives.
+// keyOf returns the key that the user's function gives e.
 func (p *Projection[T, E]) keyOf(e Event[E]) (key string, err error) {
 	if p.key == nil {
 		return e.Recorded.Stream.String(), nil
@@ -58,7 +58,7 @@ func validateKey(key string) error {
 	return nil
 }
 
-// plan decides what becomes of each event of items: it is applied, or parked behind others
+// plan decides for each event of items whether to apply it, or to park it behind others
 // of its key.
 func (r *run[T, E]) plan(items []item) (work[E], error) {
 	first, last := &items[0], &items[len(items)-1]
@@ -79,7 +79,7 @@ func (r *run[T, E]) plan(items []item) (work[E], error) {
 }
 
 func (r *run[T, E]) planItem(w *work[E], it *item) error {
-	if r.p.key == nil { // the event is one, whatever it became
+	if r.p.key == nil { // all its decoded events count as one
 		if r.isParked(it.recorded.Stream.String()) {
 			w.park(r.p.kindEvents(), it.recorded.Stream.String(), it.recorded, 0, r.parking)
 			return nil
@@ -109,14 +109,14 @@ func (r *run[T, E]) keyAt(index int) (string, error) {
 	if len(r.hand.keys) == len(r.hand.events) {
 		return r.hand.keys[index], nil
 	}
-	return r.p.keyOf(r.hand.events[index]) // it was not asked for when the batch was decoded
+	return r.p.keyOf(r.hand.events[index]) // not computed when the batch was decoded
 }
 
 func (r *run[T, E]) isParked(key string) bool {
 	return r.parking != nil && r.parking.key == key || r.p.live.isParked(key)
 }
 
-// park adds an event of a key that is parked.
+// park adds an event whose key is parked.
 func (w *work[E]) park(kind, key string, recorded *store.Recorded, index int, adding *parking) {
 	w.parked = append(w.parked, store.Document{
 		Kind: kind, ID: parkedID(key, recorded.Position, index), Data: []byte(recorded.ID),
@@ -126,13 +126,13 @@ func (w *work[E]) park(kind, key string, recorded *store.Recorded, index int, ad
 	}
 }
 
-// parkedID is the id of the document of a parked event: in the order of keys, and then of
-// events.
+// parkedID returns the ID of the document of a parked event. IDs sort by key, and then by
+// event.
 func parkedID(key string, position uint64, index int) string {
 	return fmt.Sprintf("%s\x01%020d%05d", key, position, index)
 }
 
-// parkedEvent returns what an id of parkedID is made of.
+// parkedEvent returns the parts of an ID made by parkedID.
 func parkedEvent(id string) (key string, position uint64, index int, ok bool) {
 	const digits = 25
 	at := len(id) - digits
@@ -147,8 +147,8 @@ func parkedEvent(id string) (key string, position uint64, index int, ok bool) {
 	return id[:at-1], position, index, err == nil
 }
 
-// park writes the events that are parked. A key that was freed since it was looked at is
-// errFreed.
+// park writes the events that are parked. It returns errFreed if a key was freed after it
+// was loaded.
 func (r *run[T, E]) park(tx T, w work[E]) error {
 	if len(w.keys) > 0 {
 		docs, err := tx.LoadDocuments(r.p.kindKeys(), w.keys)
@@ -175,15 +175,15 @@ func (r *run[T, E]) park(tx T, w work[E]) error {
 	return tx.SaveDocuments(docs)
 }
 
-// parkedNow tells what was committed.
+// parkedNow notifies the observer of the events that were parked.
 func (r *run[T, E]) parkedNow(w work[E]) {
 	if w.add != nil {
 		r.p.live.park(w.add.key)
 	}
 }
 
-// mayPark makes the next transaction park the key of it, whose event with this index in
-// the batch has failed, if it may.
+// mayPark makes the next transaction park the key of it if that is allowed, because its
+// event with this index in the batch has failed. It reports whether it did.
 func (r *run[T, E]) mayPark(it *item, index int, err error, since time.Time, attempts int) bool {
 	p := r.p
 	if p.parking == 0 || p.live.parkedKeys() >= p.parking {
@@ -198,7 +198,7 @@ func (r *run[T, E]) mayPark(it *item, index int, err error, since time.Time, att
 			index = it.from
 		}
 		if it.to-it.from != 1 && index == it.from || it.err != nil {
-			return false // nobody knows its key
+			return false // its key is not known
 		}
 		var keyErr error
 		if key, keyErr = r.keyAt(index); keyErr != nil {
@@ -210,7 +210,7 @@ func (r *run[T, E]) mayPark(it *item, index int, err error, since time.Time, att
 	return true
 }
 
-// lookParked loads the parked keys again, that another process may have freed.
+// lookParked loads the parked keys again, because another process may have freed some.
 func (r *run[T, E]) lookParked(ctx context.Context, now time.Time) error {
 	if r.p.live.parkedKeys() == 0 || now.Sub(r.looked) < saveEvery {
 		return nil

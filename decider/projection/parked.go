@@ -10,14 +10,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Parked is a key that is parked.
+// Parked describes a parked key.
 type Parked struct {
 	Key string
-	// Position is that of the event that failed.
+	// Position is the position of the event that failed.
 	Position uint64
-	// Cause is why it failed.
+	// Cause says why it failed.
 	Cause string
-	// Since is when it failed first.
+	// Since is when it first failed.
 	Since time.Time
 	// Attempts is how often it has failed.
 	Attempts int
@@ -64,7 +64,7 @@ func (p *Projection[T, E]) loadParkedKeys(tx T) (map[string]struct{}, error) {
 	return parked, err
 }
 
-// firstParked returns the first of keys that is parked, "" if none is.
+// firstParked returns the first of keys that is parked, or "" if none is.
 func (p *Projection[T, E]) firstParked(tx T, keys []string) (string, error) {
 	docs, err := tx.LoadDocuments(p.kindKeys(), keys)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *Projection[T, E]) firstParked(tx T, keys []string) (string, error) {
 	return "", nil
 }
 
-// parkedKeys returns how many keys are parked, as the owner knows.
+// parkedKeys returns how many keys are parked, as far as the owner knows.
 func (s *status) parkedKeys() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *status) unpark(key string) {
 	s.woken()
 }
 
-// setParked says which keys are parked.
+// setParked records which keys are parked.
 func (s *status) setParked(parked map[string]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

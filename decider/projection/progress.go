@@ -10,62 +10,62 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// State says what a projection is about, in this process.
+// State says what a projection is doing in this process.
 type State string
 
 // The states of a projection.
 const (
-	// Idle: Run was not called, or has ended with its context.
+	// Idle: Run has not been called, or has ended with its context.
 	Idle State = "idle"
 	// Standby: another instance has the lease.
 	Standby State = "standby"
 	// Building: it reads history, and has never been live.
 	Building State = "building"
-	// Behind: it has been live, and reads what it has missed.
+	// Behind: it was live before, and reads what it has missed.
 	Behind State = "behind"
-	// Live: it has all that the log has.
+	// Live: it has handled everything in the log.
 	Live State = "live"
-	// Retrying: something failed, and is tried again; Cause says what.
+	// Retrying: something failed and is retried. Cause says what.
 	Retrying State = "retrying"
-	// Outdated: an event is of a newer schema than this program knows. It has
-	// given the lease back, so that a newer program goes on.
+	// Outdated: an event has a newer schema than this program knows. The projection has
+	// released the lease so that a newer program can continue.
 	Outdated State = "outdated"
 	// Failed: Run has ended with an error.
 	Failed State = "failed"
 )
 
-// Progress is how far a projection is, as this process knows.
+// Progress is the progress of a projection, as far as this process knows.
 type Progress struct {
 	// Build is the name and the version, such as "balances@1".
 	Build string
-	// State says what it does now.
+	// State says what the projection is doing.
 	State State
-	// Position is up to where the log is in the read model, but for parked
-	// events. It never goes back.
+	// Position is the position up to which the read model contains the log, except for
+	// parked events. It never goes back.
 	Position uint64
-	// Head is the last known position of the log.
+	// Head is the last known head of the log.
 	Head uint64
-	// Lag is the age of the oldest event that is known and not handled; 0 if there
-	// is none.
+	// Lag is the age of the oldest known event that is not handled, or 0 if there is
+	// none.
 	Lag time.Duration
 	// Parked is how many keys are parked.
 	Parked int
-	// Ready says that this version has caught up once.
+	// Ready reports whether this version has ever caught up.
 	Ready bool
-	// Cause is what is tried again, or what Run has ended with; nil if nothing is
-	// wrong.
+	// Cause is the error that is being retried, or that Run has ended with. It is nil if
+	// nothing is wrong.
 	Cause error
-	// Since is when Cause was met first, with no success after it.
+	// Since is when Cause first occurred, without success since then.
 	Since time.Time
-	// Attempts is how often it has failed since.
+	// Attempts is how many attempts have failed since then.
 	Attempts int
-	// Moved is when Position moved last.
+	// Moved is when Position last moved.
 	Moved time.Time
-	// Fault is the last panic of the observer; nil if there was none.
+	// Fault is the last panic of the observer, or nil if there was none.
 	Fault error
 }
 
-// status is what a projection is about, for those who ask and those who wait.
+// status is the shared progress of a projection, for callers that read it or wait for it.
 type status struct {
 	now func() time.Time
 
@@ -73,17 +73,17 @@ type status struct {
 	running bool                // guarded by mu
 	owner   bool                // guarded by mu
 	is      Progress            // guarded by mu
-	oldest  time.Time           // guarded by mu; when the oldest event in hand was recorded, zero if none is
-	parked  map[string]struct{} // guarded by mu; known while owner
-	inline  store.Checkpoint    // guarded by mu; where an inline append has moved the checkpoint
-	wake    chan struct{}       // guarded by mu; closed at the next change, nil if nobody waits
+	oldest  time.Time           // guarded by mu; when the oldest waiting event was recorded, or zero if none waits
+	parked  map[string]struct{} // guarded by mu; known to the owner
+	inline  store.Checkpoint    // guarded by mu; the last checkpoint that an inline append made
+	wake    chan struct{}       // guarded by mu; closed at the next change, nil if nothing waits
 }
 
 func newStatus(build string, now func() time.Time) *status {
 	return &status{now: now, is: Progress{Build: build, State: Idle}}
 }
 
-// change makes change, and wakes those who wait.
+// change calls change, and wakes all waiters.
 func (s *status) change(change func(p *Progress)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +91,7 @@ func (s *status) change(change func(p *Progress)) {
 	s.woken()
 }
 
-// woken wakes those who wait. It needs mu.
+// woken wakes all waiters. It needs mu.
 func (s *status) woken() {
 	if s.wake != nil {
 		close(s.wake)
@@ -99,7 +99,7 @@ func (s *status) woken() {
 	}
 }
 
-// reached says that the log up to position is in the read model.
+// reached records that the read model contains the log up to position.
 func (s *status) reached(position, head uint64, live bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *status) reached(position, head uint64, live bool) {
 	s.woken()
 }
 
-// working returns the state of an owner with whom nothing is wrong. It needs mu.
+// working returns the state of an owner without errors. It needs mu.
 func (s *status) working(live bool) State {
 	switch {
 	case live:
@@ -126,8 +126,8 @@ func (s *status) working(live bool) State {
 	return Building
 }
 
-// failing says that something failed and is tried again, and returns since when, and how
-// often it has failed.
+// failing records that something failed and is retried. It returns since when it has
+// failed, and how often.
 func (s *status) failing(err error) (since time.Time, attempts int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +140,8 @@ func (s *status) failing(err error) (since time.Time, attempts int) {
 	return s.is.Since, s.is.Attempts
 }
 
-// committed says that a transaction has put the log up to position into the read model.
+// committed records that a transaction has put the log up to position into the read
+// model.
 func (s *status) committed(position uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,21 +156,21 @@ func (s *status) committed(position uint64) {
 	s.woken()
 }
 
-// hasInHand says that an event recorded at then is to be handled.
+// hasInHand records that an event recorded at then waits to be handled.
 func (s *status) hasInHand(then time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.oldest = then
 }
 
-// inlined returns the checkpoint that the last inline append has made.
+// inlined returns the checkpoint that the last inline append made.
 func (s *status) inlined() store.Checkpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inline
 }
 
-// snapshot returns the progress now.
+// snapshot returns the current progress.
 func (s *status) snapshot() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +182,7 @@ func (s *status) snapshot() Progress {
 }
 
 // waiting returns the progress, whether this process is the owner, the first of keys that
-// it knows to be parked, and what is closed at the next change.
+// it knows to be parked, and a channel that is closed at the next change.
 func (s *status) waiting(keys []string) (p Progress, owner bool, parked string, wake <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,27 +198,27 @@ func (s *status) waiting(keys []string) (p Progress, owner bool, parked string, 
 	return s.is, s.owner, parked, s.wake
 }
 
-// Progress returns how far p is, as this process knows. If another process has the lease,
-// Position is where this one saw it last.
+// Progress returns the progress of p, as far as this process knows. If another process
+// has the lease, Position is where this process last saw it.
 func (p *Projection[T, E]) Progress() Progress { return p.live.snapshot() }
 
-// How WaitFor asks the target where this process does not have the projection: soon, and
-// then less and less often.
+// Intervals at which WaitFor asks the target when another process owns the projection:
+// short at first, then longer.
 const (
 	firstPoll = 2 * time.Millisecond
 	lastPoll  = 100 * time.Millisecond
 )
 
-// WaitFor returns nil when the log up to position is in the read model, so that a caller
-// that has just appended reads what it wrote: position is that of the outcome. It works in
-// every process. Where another one has the lease, WaitFor asks the target for the
-// checkpoint, in intervals that grow from 2 to 100 ms.
+// WaitFor returns nil when the read model contains the log up to position, so that a
+// caller that has just appended reads its own writes: pass the position of the outcome.
+// It works in every process. If another process has the lease, WaitFor asks the target
+// for the checkpoint, at intervals that grow from 2 to 100 ms.
 //
-// Keys are what the caller will look at. If one of them is parked, WaitFor returns an error
-// that matches [ErrParked]. Without keys, the events of parked keys are not waited for. A
-// position beyond the head of the log is [ErrAhead]. If Run has failed in this process,
-// WaitFor returns its error. When ctx ends, WaitFor returns its error, and says what p was
-// doing.
+// Keys are the keys that the caller is about to read. If one of them is parked, WaitFor
+// returns an error that matches [ErrParked]. Without keys, WaitFor does not wait for
+// events of parked keys. It returns [ErrAhead] if position is beyond the head of the log.
+// If Run has failed in this process, WaitFor returns its error. When ctx ends, WaitFor
+// returns the error of ctx and says what p was doing.
 func (p *Projection[T, E]) WaitFor(ctx context.Context, position uint64, keys ...string) error {
 	for poll, asked := firstPoll, false; ; {
 		is, owner, parked, wake := p.live.waiting(keys)
@@ -266,7 +267,7 @@ func (p *Projection[T, E]) arrived(is Progress, position uint64, parked string) 
 	return true, nil
 }
 
-// arrivedThere is arrived where another process may have the projection.
+// arrivedThere is arrived for the case that another process may own the projection.
 func (p *Projection[T, E]) arrivedThere(ctx context.Context, is Progress, position uint64, keys []string) (bool, error) {
 	if is.State == Failed {
 		return true, fmt.Errorf("projection %s: wait for position %d: %w", p, position, is.Cause)
@@ -279,13 +280,13 @@ func (p *Projection[T, E]) arrivedThere(ctx context.Context, is Progress, positi
 	case ctx.Err() == nil && errors.Is(err, store.ErrClosed):
 		return true, fmt.Errorf("projection %s: wait for position %d: %w", p, position, err)
 	}
-	return false, nil // it may work again, until ctx ends
+	return false, nil // it may recover before ctx ends
 }
 
-// there returns the checkpoint of the target, and if that is at position the first of keys
-// that is parked.
+// there returns the checkpoint of the target, and the first of keys that is parked if the
+// checkpoint has reached position.
 func (p *Projection[T, E]) there(ctx context.Context, position uint64, keys []string) (at store.Checkpoint, parked string, err error) {
-	if c, ok := p.target.(store.Checkpoints); ok { // which does not take turns with those who write
+	if c, ok := p.target.(store.Checkpoints); ok { // does not queue behind writers
 		if at, err = c.LoadCheckpoint(ctx, p.build()); err != nil || at.Position < position || len(keys) == 0 {
 			return at, "", err
 		}

@@ -14,9 +14,9 @@ import (
 // [Projection.Run] runs it. It is safe for concurrent use. The zero Projection is not
 // usable.
 //
-// Name and version are its identity, the build: each build has a checkpoint and parked
-// events of its own. So two projections with the same name and version must do the same,
-// and a changed one gets another version (see [Projection.WithVersion]).
+// Name and version identify a build. Each build has its own checkpoint and parked events.
+// So two projections with the same name and version must do the same, and a changed
+// projection needs another version (see [Projection.WithVersion]).
 type Projection[T Tx, E any] struct {
 	log     store.Log
 	target  Target[T]
@@ -32,16 +32,16 @@ type Projection[T Tx, E any] struct {
 	live *status
 }
 
-// applier puts events into the read model. If it fails it says at which event, or -1 if
-// it does not know.
+// applier puts events into the read model. If it fails, it returns the index of the
+// failed event, or -1 if it does not know.
 type applier[T Tx, E any] func(ctx context.Context, c *config, tx T, events []Event[E]) (failed int, err error)
 
-// config is the settings of a projection that do not depend on its types.
+// config holds the settings of a projection that do not depend on its types.
 type config struct {
 	name      string
 	version   int
 	partition string
-	parking   int // keys at most; 0: block
+	parking   int // keys at most; 0: stop at a failure
 	retry     Retry
 	batch     int
 	atMost    time.Duration
@@ -53,18 +53,18 @@ type config struct {
 	now       func() time.Time
 }
 
-// Retry says how a projection tries an event again whose handler failed. A field that is
-// zero has its default.
+// Retry says how a projection retries an event whose handler failed. A zero field has its
+// default.
 type Retry struct {
-	// Pause is the longest pause before the second attempt, and doubles with each
-	// further one. The default is 20 ms.
+	// Pause is the longest pause before the second attempt. It doubles with each further
+	// attempt. The default is 20 ms.
 	Pause time.Duration
-	// MaxPause is the longest pause at all. The default is 10 s.
+	// MaxPause is the upper limit of all pauses. The default is 10 s.
 	MaxPause time.Duration
-	// For is how long an event is tried before it is parked, where events are
-	// parked. The default is 30 s. An event is tried at least four times, however
-	// long an attempt takes. An error that is [Permanent], a panic and an
-	// event that cannot be decoded are parked at once.
+	// For is how long an event is retried before it is parked, if parking is on. The
+	// default is 30 s. An event is tried at least four times, however long an attempt
+	// takes. A [Permanent] error, a panic and an event that cannot be decoded lead to
+	// parking at once.
 	For time.Duration
 }
 
@@ -72,22 +72,22 @@ const (
 	defaultBatch  = 2048
 	defaultAtMost = 50 * time.Millisecond
 	defaultTTL    = 15 * time.Second
-	// leastTimes is how often an event fails before it is parked: an attempt that
-	// waits for something may take as long as Retry.For.
+	// leastTimes is how often an event must fail before it is parked, because one attempt
+	// may already take as long as Retry.For.
 	leastTimes = 4
 	// maxName leaves room for the version in the names that a store allows.
 	maxName = 256
 )
 
-// New returns a projection that calls apply for each event of source in log, in the
-// order of the log, and writes with the transaction tx of target. The checkpoint moves in
-// the same transaction, before apply is called. So what apply writes with tx is in the
-// target exactly once for each event. What it does elsewhere may happen more than once.
+// New returns a projection that calls apply for each event of source in log, in the order
+// of the log, with a transaction tx of target. The checkpoint moves in the same
+// transaction, before apply is called. So what apply writes with tx is in the target
+// exactly once for each event. What it does elsewhere may happen more than once.
 //
 // If apply returns an error or panics, nothing of the event is in the read model. The
-// event is tried again until it succeeds, with growing pauses; meanwhile the projection
-// stands still and says so ([Projection.Progress]). See [Projection.WithParking] for
-// another answer.
+// event is retried until it succeeds, with growing pauses. Meanwhile the projection makes
+// no progress and reports why ([Projection.Progress]). See [Projection.WithParking] for
+// an alternative.
 //
 // The name must be 1 to 256 bytes of valid UTF-8 without NUL. New panics if it is not, or
 // if log, target or apply is nil. If target has leases, the projection uses them: see
@@ -102,7 +102,7 @@ func New[T Tx, E any](
 	return newProjection(log, target, name, source, one("apply", apply))
 }
 
-// one is the applier that calls apply for one event after the other.
+// one is an applier that calls apply for one event after the other.
 func one[T Tx, E any](in string, apply func(ctx context.Context, tx T, e Event[E]) error) applier[T, E] {
 	return func(ctx context.Context, _ *config, tx T, events []Event[E]) (int, error) {
 		i := 0
@@ -128,7 +128,7 @@ func newProjection[T Tx, E any](
 		panic(fmt.Sprintf("projection: the name %.300q must be 1 to %d bytes of valid UTF-8 without NUL", name, maxName))
 	}
 	if len(source.Filter().StreamTypes) == 0 {
-		panic(fmt.Sprintf("projection %q: the zero Source reads nothing: codec.Events makes sources", name))
+		panic(fmt.Sprintf("projection %q: the zero Source reads nothing: make a source with codec.Events", name))
 	}
 	p := &Projection[T, E]{log: log, target: target, source: source, applier: apply, config: config{
 		name: name, version: 1, batch: defaultBatch, atMost: defaultAtMost, owner: store.NewID(), ttl: defaultTTL,
@@ -140,13 +140,13 @@ func newProjection[T Tx, E any](
 	return p
 }
 
-// build names the projection with its version.
+// build returns the name and version of the projection.
 func (c *config) build() string { return fmt.Sprintf("%s@%d%s", c.name, c.version, c.partition) }
 
 // String returns the name and version of p, such as "balances@1".
 func (p *Projection[T, E]) String() string { return p.build() }
 
-// with returns a copy of p that change has changed.
+// with returns a copy of p with change applied.
 func (p *Projection[T, E]) with(change func(p *Projection[T, E])) *Projection[T, E] {
 	c := *p
 	change(&c)
@@ -154,11 +154,11 @@ func (p *Projection[T, E]) with(change func(p *Projection[T, E])) *Projection[T,
 	return &c
 }
 
-// WithVersion returns a copy of p that is version n of the projection; without it, it is
+// WithVersion returns a copy of p that is version n of the projection. The default is
 // version 1. Another version is another read model: it begins at the start of the log,
 // and has its own checkpoint and parked events. Let setup and apply write to tables of
 // their own version, such as balance_2. Both versions run side by side until the new one
-// has caught up; see [Projection.WithReady]. WithVersion panics if n < 1.
+// has caught up: see [Projection.WithReady]. WithVersion panics if n < 1.
 func (p *Projection[T, E]) WithVersion(n int) *Projection[T, E] {
 	if n < 1 {
 		panic(fmt.Sprintf("projection %s: version %d is below 1", p, n))
@@ -167,19 +167,19 @@ func (p *Projection[T, E]) WithVersion(n int) *Projection[T, E] {
 }
 
 // WithSetup returns a copy of p that calls setup once in the life of a build, before its
-// first event, to make its tables. However many instances start at once, one of them
-// calls setup, in a transaction that is committed with the note that it was called. If it
-// fails, Run returns the error.
+// first event, to create its tables. However many instances start at once, one of them
+// calls setup, in a transaction that also records the call. If setup fails, Run returns
+// the error.
 func (p *Projection[T, E]) WithSetup(setup func(ctx context.Context, tx T) error) *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.setup = setup })
 }
 
 // WithReady returns a copy of p that calls ready once in the life of a build, when it has
-// caught up with the log and with the version before it. That is where you lead readers
-// to the new version, for example by replacing an SQL view: readers see the switch at
-// once, and never an older state than before. ready is called in a transaction; if it
-// fails, it is called again after the next event or pause, and the failure is in
-// [Progress]. A version below the one that is active is never ready.
+// caught up with the log and with the version before it. Use it to switch readers to the
+// new version, for example by replacing an SQL view: readers see the switch at once, and
+// never an older state than before. ready is called in a transaction. If it fails, it is
+// called again after the next event or pause, and the failure is in [Progress]. A version
+// below the active one never becomes ready.
 func (p *Projection[T, E]) WithReady(ready func(ctx context.Context, tx T) error) *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.ready = ready })
 }
@@ -189,32 +189,32 @@ func (p *Projection[T, E]) WithDrop(drop func(ctx context.Context, tx T) error) 
 	return p.with(func(p *Projection[T, E]) { p.drop = drop })
 }
 
-// WithKey returns a copy of p whose events have the key that key returns: what keeps its
-// order, and is parked as one. Without it, the key of an event is its stream, such as
-// "Account/acc-1". key must be pure. It must return 1 to [MaxKey] bytes of valid UTF-8
-// without NUL. If it does not, or if an event cannot be decoded and so has no key, the
-// event is not parked, but blocks the projection.
+// WithKey returns a copy of p that uses key to compute the key of an event. Events with
+// the same key keep their order and are parked together. By default, the key of an event
+// is its stream, such as "Account/acc-1". key must be pure. It must return 1 to [MaxKey]
+// bytes of valid UTF-8 without NUL. If it does not, or if an event cannot be decoded and
+// so has no key, the event is not parked, but blocks the projection.
 func (p *Projection[T, E]) WithKey(key func(e Event[E]) string) *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.key = key })
 }
 
-// MaxKey is how many bytes a key has at most.
+// MaxKey is the largest size of a key in bytes.
 const MaxKey = 1500
 
-// WithParking returns a copy of p that parks what it cannot handle, instead of standing
-// still: the event and all later events of its key. Other keys go on. A parked event is
-// kept as its position; [Projection.Parked] lists the keys, and [Projection.Unpark]
-// handles the events in order when the cause is mended. At most most keys are parked: the
-// next failure blocks, so that a bad deployment does not park everything. WithParking
-// panics if most < 1.
+// WithParking returns a copy of p that parks events it cannot handle, instead of stopping
+// at them: the event and all later events of its key. Other keys continue. A parked event
+// is stored as its position. [Projection.Parked] lists the keys, and [Projection.Unpark]
+// handles the events in order when you have fixed the cause. No more than most keys are
+// parked: the next failure blocks, so that a bad deployment does not park everything.
+// WithParking panics if most < 1.
 func (p *Projection[T, E]) WithParking(most int) *Projection[T, E] {
 	if most < 1 {
-		panic(fmt.Sprintf("projection %s: parking of %d keys: must be at least 1", p, most))
+		panic(fmt.Sprintf("projection %s: parking of %d keys: the limit must be at least 1", p, most))
 	}
 	return p.with(func(p *Projection[T, E]) { p.parking = most })
 }
 
-// WithRetry returns a copy of p that tries failed events again as r says. It panics if a
+// WithRetry returns a copy of p that retries failed events according to r. It panics if a
 // field is negative.
 func (p *Projection[T, E]) WithRetry(r Retry) *Projection[T, E] {
 	if r.Pause < 0 || r.MaxPause < 0 || r.For < 0 {
@@ -233,14 +233,14 @@ func (p *Projection[T, E]) WithRetry(r Retry) *Projection[T, E] {
 	})
 }
 
-// WithBatch returns a copy of p whose transactions have at most n events, and take about
+// WithBatch returns a copy of p whose transactions hold at most n events, and take about
 // atMost: they grow while they take less than half of it, and shrink when they take more.
-// The default is 2,048 events and 50 ms. Where the target is a SQLite file that also takes
-// appends, every append waits for the transaction: 10 ms is better there. WithBatch panics
-// if n < 1 or atMost <= 0. An n above 2,048 is 2,048.
+// The default is 2,048 events and 50 ms. If the target is a SQLite file that also takes
+// appends, every append waits for the transaction: use 10 ms there. WithBatch panics if n
+// < 1 or atMost <= 0. An n above 2,048 means 2,048.
 func (p *Projection[T, E]) WithBatch(n int, atMost time.Duration) *Projection[T, E] {
 	if n < 1 || atMost <= 0 {
-		panic(fmt.Sprintf("projection %s: batches of %d events, %v: must be above zero", p, n, atMost))
+		panic(fmt.Sprintf("projection %s: batches of %d events, %v: both must be above zero", p, n, atMost))
 	}
 	return p.with(func(p *Projection[T, E]) { p.batch, p.atMost = min(n, defaultBatch), atMost })
 }
@@ -248,10 +248,10 @@ func (p *Projection[T, E]) WithBatch(n int, atMost time.Duration) *Projection[T,
 // WithLease returns a copy of p that works only while owner has the lease of its build in
 // leases, which it takes for ttl and extends. So one of many instances works, and the
 // others stand by: they take over at once when the owner stops, and after ttl when it
-// dies. Leases save work; without them, or where they fail, each event is still in the
-// read model once. By default the leases are those of the target if it has some, the owner
-// is a new id, and ttl is 15 s. WithLease panics if leases is nil, owner is empty or
-// ttl <= 0.
+// dies. Leases save work. Without them, or if they fail, each event is still in the read
+// model exactly once. By default p uses the leases of the target if it has any, a new id
+// as owner, and a ttl of 15 s. WithLease panics if leases is nil, owner is empty or ttl
+// <= 0.
 func (p *Projection[T, E]) WithLease(leases store.Leases, owner string, ttl time.Duration) *Projection[T, E] {
 	if err := store.ValidateLease(p.name, owner, ttl); err != nil || leases == nil {
 		panic(fmt.Sprintf("projection %s: lease: leases %v, %v", p, leases != nil, err))
@@ -259,13 +259,14 @@ func (p *Projection[T, E]) WithLease(leases store.Leases, owner string, ttl time
 	return p.with(func(p *Projection[T, E]) { p.leases, p.owner, p.ttl = leases, owner, ttl })
 }
 
-// WithoutLease returns a copy of p that works without asking whether another instance
+// WithoutLease returns a copy of p that works regardless of whether another instance
 // does.
 func (p *Projection[T, E]) WithoutLease() *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.leases = nil })
 }
 
-// WithObserver returns a copy of p that tells o what it does; nil is nobody.
+// WithObserver returns a copy of p that notifies o of what it does. Nil means no
+// observer.
 func (p *Projection[T, E]) WithObserver(o Observer) *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.observer = o })
 }

@@ -20,7 +20,7 @@ import (
 
 type lossy struct{ cents int64 }
 
-// TestRefused checks that what cannot work panics where it is written, and says why.
+// TestRefused checks that invalid arguments panic at the call, with a clear message.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -61,7 +61,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestHealth checks what is healthy, and what the handler answers.
+// TestHealth checks which states are healthy, and what the handler answers.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// TestParkedAfter: an event that fails for another reason is parked when it has been tried for
-// as long as Retry says, and not before.
+// TestParkedAfter checks that an event which fails with a temporary error is parked when
+// it has been retried for as long as Retry says, and not before.
 func TestParkedAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -141,8 +141,8 @@ func TestParkedAfter(t *testing.T) {
 	})
 }
 
-// TestImageFails checks that an image ends with the event that it cannot fold, and that its
-// state is that before.
+// TestImageFails checks that an image ends with the event that it cannot fold, and that
+// its state is the one before that event.
 func TestImageFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestImageFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := image.WaitFor(t.Context(), 2); !errors.Is(err, projection.ErrAhead) {
-			t.Errorf("WaitFor of a position that nobody has = %v, want %v", err, projection.ErrAhead)
+			t.Errorf("WaitFor of a position beyond the head = %v, want %v", err, projection.ErrAhead)
 		}
 		bad := deposit(t, st, "a", -1).Position
 		var failed *projection.EventError
@@ -167,7 +167,7 @@ func TestImageFails(t *testing.T) {
 			t.Errorf("Run = %v, want an *EventError of position %d", err, bad)
 		}
 		if err := image.WaitFor(t.Context(), bad); !errors.As(err, &failed) {
-			t.Errorf("WaitFor = %v, want why Run has ended", err)
+			t.Errorf("WaitFor = %v, want the error that Run has ended with", err)
 		}
 		if state, at := image.State(); state != 5 || at != bad-1 {
 			t.Errorf("State = %d, %d; want 5, %d", state, at, bad-1)

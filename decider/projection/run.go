@@ -14,20 +14,20 @@ import (
 const (
 	// standbyPoll is how often an instance without the lease asks for it.
 	standbyPoll = time.Second
-	// releaseIn is how long giving a lease back may take.
+	// releaseIn is how long releasing a lease may take.
 	releaseIn = 5 * time.Second
 )
 
-// Run keeps the read model up to date until ctx ends, and returns the error of ctx then.
-// It blocks; run it in a goroutine of its own. When ctx ends, Run finishes or gives up the
-// transaction in hand, gives the lease back and returns. A later Run goes on from the
+// Run keeps the read model up to date until ctx ends, and then returns the error of ctx.
+// It blocks, so run it in a goroutine of its own. When ctx ends, Run finishes or gives up
+// the current transaction, releases the lease and returns. A later Run continues from the
 // checkpoint.
 //
-// Whatever can pass is tried again: a store that is down, a handler that fails. Run
-// returns an error that matches one of these: [store.ErrLogDiverged], the checkpoint is
-// not of this log; [ErrFilterGrew]; [ErrRetired]; [store.ErrClosed]; [store.ErrInvalid];
-// [ErrRunning]; or with the error of setup. It then has written nothing that is wrong, and
-// someone has to decide.
+// Run retries whatever may be temporary: a store that is down, a handler that fails. It
+// returns an error of setup, or one that matches [store.ErrLogDiverged] (the checkpoint
+// is not of this log), [ErrFilterGrew], [ErrRetired], [store.ErrClosed],
+// [store.ErrInvalid] or [ErrRunning]. In these cases it has written nothing wrong, and
+// you have to decide what to do.
 func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 	if !p.live.begin() {
 		return fmt.Errorf("projection %s: %w", p, ErrRunning)
@@ -44,7 +44,7 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case fenced(err), errors.Is(err, errMoved):
-			continue // begin again with what there is now
+			continue // begin again with the current state
 		case errors.Is(err, codec.ErrNewerSchema):
 			p.live.outdated(err)
 			pause = 2 * standbyPoll
@@ -78,10 +78,10 @@ func fenced(err error) bool {
 	return errors.Is(err, ErrFenced) && !errors.As(err, new(*userError)) && !errors.As(err, new(*applyError))
 }
 
-// errMoved: the checkpoint is behind where it was, so that reading begins again.
+// errMoved means that the checkpoint has moved back, so that reading begins again.
 var errMoved = errors.New("projection: the checkpoint was reset")
 
-// begin is false if Run was called already.
+// begin returns false if Run was called already.
 func (s *status) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *status) begin() bool {
 	return true
 }
 
-// end says that Run returns err.
+// end records that Run returns err.
 func (s *status) end(ctx context.Context, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *status) end(ctx context.Context, err error) {
 	s.woken()
 }
 
-// owned says that this process has the projection, or has it no longer.
+// owned records whether this process owns the projection.
 func (s *status) owned(owner bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +151,7 @@ func (p *Projection[T, E]) owning(ctx context.Context, work func(ctx context.Con
 	<-renewed
 	releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseIn)
 	defer cancel()
-	_ = p.leases.ReleaseLease(releasing, lease) // if it cannot be given back, it runs out
+	_ = p.leases.ReleaseLease(releasing, lease) // if this fails, the lease expires
 	if ctx.Err() == nil && errors.Is(context.Cause(working), ErrFenced) {
 		return ErrFenced
 	}
@@ -169,7 +169,7 @@ func (p *Projection[T, E]) asOwner(ctx context.Context, work func(ctx context.Co
 	return work(ctx)
 }
 
-// acquire returns when it has the lease, and when it asked for it.
+// acquire waits for the lease. It returns the lease, and when it asked for it.
 func (p *Projection[T, E]) acquire(ctx context.Context) (store.Lease, time.Time, error) {
 	for {
 		asked := p.now()
@@ -191,8 +191,8 @@ func (p *Projection[T, E]) acquire(ctx context.Context) (store.Lease, time.Time,
 
 func (c *config) leaseName() string { return "projection/" + c.build() }
 
-// renew extends the lease until ctx ends. It calls lose when the lease is lost, or when it
-// may have run out.
+// renew extends the lease until ctx ends. It calls lose when the lease is lost, or may
+// have expired.
 func (p *Projection[T, E]) renew(ctx context.Context, lose context.CancelCauseFunc, granted time.Time) {
 	for sleep(ctx, p.ttl/3) == nil {
 		asked := p.now()
@@ -209,10 +209,10 @@ func (p *Projection[T, E]) renew(ctx context.Context, lose context.CancelCauseFu
 	}
 }
 
-// backoff is how long to pause, more with each failure.
+// backoff computes pauses that grow with each failure.
 type backoff struct{ failures int }
 
-// next returns a random pause, at most twice as long as the one before could be.
+// next returns a random pause, at most twice the longest possible pause before it.
 func (b *backoff) next(r Retry) time.Duration {
 	longest := r.MaxPause
 	if b.failures < 40 && r.Pause<<b.failures > 0 {
@@ -222,7 +222,7 @@ func (b *backoff) next(r Retry) time.Duration {
 	return time.Duration(1 + rand.Int64N(int64(longest))) //nolint:gosec // a pause is no secret
 }
 
-// sleep returns after d, or with the error of ctx if that ends before.
+// sleep returns nil after d, or the error of ctx if ctx ends before.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -86,8 +86,8 @@ func TestDocumentsRun(t *testing.T) {
 	})
 }
 
-// TestFillsTransactions: who catches up waits for the next page rather than commit a part
-// of a transaction.
+// TestFillsTransactions checks that a projection which catches up waits for the next page
+// instead of committing a part of a transaction.
 func TestFillsTransactions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

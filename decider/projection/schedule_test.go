@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// race is a scenario of owners who run the same projection at once, over a target that is
-// wrapped. Each of them ends when it has the whole log.
+// race is a scenario of owners that run the same projection at once, over a wrapped
+// target. Each owner ends when it has handled the whole log.
 type race struct {
 	owners, events int
 	wrap           func(faults.Updater[projection.Tx]) projection.Target[projection.Tx]
@@ -29,7 +29,7 @@ func (a anyTx) Update(ctx context.Context, do func(tx projection.Tx) error) erro
 	return a.st.Update(ctx, func(tx *memory.Tx) error { return do(tx) })
 }
 
-// append writes down which events were applied to an account.
+// appendPosition records which events were applied to an account.
 func appendPosition(_ context.Context, tx projection.Tx, e projection.Event[move]) error {
 	docs, err := tx.LoadDocuments("list", []string{e.Event.Account})
 	if err != nil {
@@ -59,7 +59,7 @@ func (r race) scene(t *testing.T) func(s *schedule.Sim) {
 				done := make(chan error, 1)
 				go func() { done <- p.Run(running) }()
 				if err := p.WaitHere(ctx, last); err != nil {
-					s.Errorf("an owner has not come to the end: %v, %+v", err, p.Progress())
+					s.Errorf("an owner has not reached the end: %v, %+v", err, p.Progress())
 				}
 				stop()
 				if err := <-done; !errors.Is(err, context.Canceled) {
@@ -70,7 +70,7 @@ func (r race) scene(t *testing.T) func(s *schedule.Sim) {
 	}
 }
 
-// prepareAll runs p until it is ready, so that what is explored is short.
+// prepareAll runs p until it is ready, so that there is less to explore.
 func prepareAll(t *testing.T, p *projection.Projection[projection.Tx, move]) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,8 +93,8 @@ type observe func(n projection.Notice)
 
 func (o observe) Observe(_ context.Context, n projection.Notice) { o(n) }
 
-// check compares the read model with the log, up to the checkpoint, which must be at its
-// end.
+// check compares the read model with the log up to the checkpoint, which must be at the
+// end of the log.
 func (r race) check(s *schedule.Sim, st *memory.Store) {
 	ctx := context.Background()
 	at, err := st.LoadCheckpoint(ctx, "race@1")
@@ -170,7 +170,7 @@ func TestSimulations(t *testing.T) {
 	}
 }
 
-// unfenced is a target whose checkpoints let everybody pass.
+// unfenced is a target whose checkpoints anyone can move.
 type unfenced struct{ faults.Updater[projection.Tx] }
 
 func (u unfenced) Update(ctx context.Context, do func(tx projection.Tx) error) error {
@@ -187,7 +187,7 @@ func (u unfencedTx) SaveCheckpoint(name string, from, to store.Checkpoint) error
 	return err
 }
 
-// again is a target that runs a transaction again whose outcome it does not know.
+// again is a target that repeats a transaction whose outcome is unknown.
 type again struct{ faults.Updater[projection.Tx] }
 
 func (a again) Update(ctx context.Context, do func(tx projection.Tx) error) error {
@@ -199,8 +199,8 @@ func (a again) Update(ctx context.Context, do func(tx projection.Tx) error) erro
 	return err
 }
 
-// TestSchedulesFind checks that the schedules find targets without a fence, and with one
-// that retries what it should not.
+// TestSchedulesFind checks that the schedules find targets without a fence, and targets
+// that repeat what they should not.
 func TestSchedulesFind(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -20,25 +20,27 @@ type SharedLog struct {
 	stop    context.CancelFunc // guarded by mu; of the reader, nil if none runs
 	done    chan struct{}      // guarded by mu; closed when the reader has ended
 	from    uint64             // guarded by mu; where the first of pages begins
-	next    uint64             // guarded by mu; up to where the reader has come
+	next    uint64             // guarded by mu; how far the reader has come
 	pages   []store.Page       // guarded by mu; the last ones, without a gap
-	failed  error              // guarded by mu; what the reader has ended with
+	failed  error              // guarded by mu; the error that the reader has ended with
 	wake    chan struct{}      // guarded by mu; closed at the next change
 }
 
-// sharedPages is how many pages of the reader are kept for those who are a bit behind.
+// sharedPages is how many pages the reader keeps for subscriptions that are slightly
+// behind.
 const sharedPages = 8
 
-// Shared returns log as one for many projections of one process: give it to all of them. A
-// subscription reads by itself until it has caught up. From then on one reader follows the
-// log for all of them, so that ten projections cost one read for each append, and not ten.
-// One that falls behind reads by itself again. Events are shared: nobody may change them.
+// Shared returns log as one log for many projections of one process: pass it to all of
+// them. A subscription reads by itself until it has caught up. From then on one reader
+// follows the log for all of them, so that ten projections cost one read for each append
+// instead of ten. A subscription that falls behind reads by itself again. Events are
+// shared: do not change them.
 func Shared(log store.Log) *SharedLog { return &SharedLog{Log: log, wake: make(chan struct{})} }
 
 // Subscribe is [store.Log.Subscribe].
 func (s *SharedLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	if o.Backward {
-		return s.Log.Subscribe(ctx, o) // which says that it is not possible
+		return s.Log.Subscribe(ctx, o) // returns the error that says why not
 	}
 	return func(yield func(store.Page, error) bool) {
 		o := o // of this loop
@@ -71,8 +73,8 @@ func (s *SharedLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2
 	}
 }
 
-// follow yields what the reader has, from o.From on. It is true if the subscription must
-// read by itself again, false if it is over.
+// follow yields what the reader has read, from o.From on. It returns true if the
+// subscription must read by itself again, and false if it is over.
 func (s *SharedLog) follow(ctx context.Context, o *store.LogOptions, yield func(store.Page, error) bool) bool {
 	for {
 		pages, behind, wake, err := s.since(o.From)
@@ -93,7 +95,7 @@ func (s *SharedLog) follow(ctx context.Context, o *store.LogOptions, yield func(
 		}
 		for _, page := range pages {
 			if o.Limit > 0 && len(page.Events) > o.Limit {
-				return true // pages of this size are not for it
+				return true // pages of this size are too large for it
 			}
 			mine := store.Page{Head: page.Head, Next: page.Next, End: page.End}
 			for i := range page.Events {
@@ -109,8 +111,8 @@ func (s *SharedLog) follow(ctx context.Context, o *store.LogOptions, yield func(
 	}
 }
 
-// since returns the pages of the reader that go on from from, and whether it has them no
-// more.
+// since returns the pages of the reader from position from on, and whether the reader no
+// longer has them.
 func (s *SharedLog) since(from uint64) (pages []store.Page, behind bool, wake <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +163,7 @@ func (s *SharedLog) leave() {
 	}
 }
 
-// read is the reader.
+// read is the loop of the reader.
 func (s *SharedLog) read(ctx context.Context, from uint64, done chan struct{}) {
 	defer close(done)
 	err := errors.New("the subscription ended")
@@ -182,8 +184,8 @@ func (s *SharedLog) read(ctx context.Context, from uint64, done chan struct{}) {
 	}
 }
 
-// add keeps a page of the reader that done belongs to. It is false if there is another one
-// by now.
+// add stores a page of the reader that done belongs to. It returns false if another
+// reader has replaced it.
 func (s *SharedLog) add(page store.Page, done chan struct{}) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

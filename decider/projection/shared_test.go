@@ -42,8 +42,8 @@ func (c *counted) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 	}
 }
 
-// TestShared runs ten projections on a shared log, some of which are slow, and counts what
-// is read once they are live.
+// TestShared runs ten projections on a shared log, some of them slow, and counts the
+// reads once they are live.
 func TestShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestShared(t *testing.T) {
 			}
 			for _, d := range docs {
 				if string(d.Data) != want[d.ID] {
-					t.Errorf("%s: %s has other events than the log", p, d.ID)
+					t.Errorf("%s: the events of %s differ from the log", p, d.ID)
 				}
 			}
 		}
@@ -127,7 +127,7 @@ func TestShared(t *testing.T) {
 
 func ExampleShared() {
 	st := memory.New()
-	log := projection.Shared(st) // give it to all projections of the process
+	log := projection.Shared(st) // pass it to all projections of the process
 	one, two := projection.NewImage(log, payments(), total), projection.NewImage(log, payments(), total)
 	defer running(one)()
 	defer running(two)()

@@ -8,12 +8,12 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Unpark handles the parked events of key, in order, in transactions that others cannot
-// get in the way of, and frees the key when none is left. Events of the key that are
-// recorded meanwhile are parked behind them. It works in every process, whether Run does
-// or not. If an event fails again, those before it are in the read model, it and the rest
-// stay parked, and Unpark returns an *[EventError]. Unpark of a key that is not parked
-// does nothing.
+// Unpark handles the parked events of key, in order, in transactions that other owners
+// cannot disturb, and frees the key when none is left. Events of the key that are
+// recorded meanwhile are parked behind them. It works in every process, whether Run runs
+// or not. If an event fails again, the events before it are in the read model, it and the
+// rest stay parked, and Unpark returns an *[EventError]. Unpark does nothing for a key
+// that is not parked.
 func (p *Projection[T, E]) Unpark(ctx context.Context, key string) error {
 	if err := validateKey(key); err != nil {
 		return fmt.Errorf("projection %s: unpark: %w", p, err)
@@ -28,9 +28,9 @@ func (p *Projection[T, E]) Unpark(ctx context.Context, key string) error {
 		case err == nil:
 			limit = pageSize
 		case errors.Is(err, errBeaten) && ctx.Err() == nil:
-			// The owner was faster.
+			// The owner moved the checkpoint first.
 		case n > 0 && limit > 1 && ctx.Err() == nil:
-			limit = max(n/2, 1) // events before the one that fails
+			limit = max(n/2, 1) // the events before the one that fails
 		default:
 			return fmt.Errorf("projection %s: unpark %q: %w", p, key, err)
 		}
@@ -38,7 +38,7 @@ func (p *Projection[T, E]) Unpark(ctx context.Context, key string) error {
 }
 
 // unparkSome handles at most limit parked events of key. It returns whether the key is
-// free, and if an event failed, how many events it tried.
+// free, and, if an event failed, how many events it tried.
 func (p *Projection[T, E]) unparkSome(ctx context.Context, key string, limit int) (free bool, n int, err error) {
 	var ids []string
 	err = p.target.Update(ctx, func(tx T) (err error) {
@@ -72,8 +72,8 @@ func (p *Projection[T, E]) unparkSome(ctx context.Context, key string, limit int
 	return free && err == nil, len(events), err
 }
 
-// replay is the transaction of unparkSome: the checkpoint is held, so that the owner parks
-// no event of the key meanwhile.
+// replay is the transaction of unparkSome. It holds the checkpoint, so that the owner
+// parks no event of the key meanwhile.
 func (p *Projection[T, E]) replay(
 	ctx context.Context, tx T, key string, ids []string, events []Event[E],
 ) (free bool, failed, err error) {
@@ -90,7 +90,7 @@ func (p *Projection[T, E]) replay(
 	}
 	for i := range docs {
 		if docs[i].Data == nil {
-			return false, nil, errBeaten // another one unparks it
+			return false, nil, errBeaten // another instance unparks it
 		}
 		docs[i].Data = nil
 	}
@@ -109,8 +109,8 @@ func (p *Projection[T, E]) replay(
 	return true, nil, tx.SaveDocuments([]store.Document{{Kind: p.kindKeys(), ID: key}})
 }
 
-// errBeaten: another one has moved the checkpoint, or the parked events.
-var errBeaten = errors.New("projection: another one was faster")
+// errBeaten means that another instance has moved the checkpoint, or the parked events.
+var errBeaten = errors.New("projection: another instance was faster")
 
 // beaten returns the error of a SaveCheckpoint.
 func beaten(err error) error {
@@ -120,7 +120,7 @@ func beaten(err error) error {
 	return err
 }
 
-// parkedIDs returns the ids of the first parked events of key.
+// parkedIDs returns the IDs of the first parked events of key.
 func (p *Projection[T, E]) parkedIDs(tx T, key string, limit int) ([]string, error) {
 	var ids []string
 	for from := key + "\x01"; len(ids) < limit; {
@@ -141,7 +141,7 @@ func (p *Projection[T, E]) parkedIDs(tx T, key string, limit int) ([]string, err
 	return ids, nil
 }
 
-// readParked reads the events that were parked under ids, and decodes them.
+// readParked reads and decodes the events that are parked under ids.
 func (p *Projection[T, E]) readParked(ctx context.Context, ids []string) ([]Event[E], error) {
 	var b batch[E]
 	for _, id := range ids {
@@ -172,7 +172,7 @@ func (p *Projection[T, E]) readParked(ctx context.Context, ids []string) ([]Even
 	return b.events, nil
 }
 
-// failedAgain notes why key is still parked.
+// failedAgain records why key is still parked.
 func (p *Projection[T, E]) failedAgain(ctx context.Context, key string, position uint64, cause error) error {
 	return p.target.Update(ctx, func(tx T) error {
 		var why parkedKey

@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Happening is events that are appended to a stream together, some time after what
-// happened before. [projectiontest.Given] makes its Append.
+// Happening is a list of events that are appended to a stream together, some time after
+// the previous happening. [projectiontest.Given] makes its Append.
 type Happening struct {
 	After time.Duration
 	projectiontest.Append
@@ -26,23 +26,23 @@ type Happening struct {
 type Subject[T projection.Tx, E, S, C any] struct {
 	// New returns the process on a log and a target, as your program makes it.
 	New func(log process.Store, target projection.Target[T]) *process.Runtime[T, E, S, C]
-	// Send takes commands to whoever handles them, such as a runner on the log. Nil
-	// accepts every command, and does nothing.
+	// Send passes commands to their handler, such as a runner on the log. If it is nil,
+	// every command is accepted and does nothing.
 	Send func(log process.Store) process.Send[C]
-	// Then is how long a run goes on after the history, so that timers fire.
+	// Then is how long a run continues after the history, so that timers fire.
 	Then time.Duration
 }
 
-// Crashes checks that a process does the same wherever it crashes: that the commands of
-// each instance, those of equal ids counted once, are the same in the same order. It runs
+// Crashes checks that a process does the same wherever it crashes: each instance sends
+// the same commands in the same order, when commands with equal IDs count once. It runs
 // history without a crash, and then with a crash at every place: before and after each
-// transaction of the target and each command. After the crash the process is made anew. It
-// takes no time: each run is in a bubble of testing/synctest, where open is called. Still, a
-// process that waits wakes up every few seconds, in each of some hundred runs: let timers
-// take minutes here, and not days.
+// transaction of the target and each command. After the crash it makes a new process.
+// Each run is in a bubble of testing/synctest, where open is called, so waiting takes no
+// time. Still, a process that waits wakes up every few seconds, in each of some hundred
+// runs: use timers of minutes here rather than days.
 //
-// What it finds in practice: a React or an Evolve that keeps something between two calls,
-// or that takes ids, times or random numbers from elsewhere than the event.
+// It finds, for example, a React or an Evolve that keeps something between two calls, or
+// that takes IDs, times or random numbers from anywhere but the event.
 func Crashes[T projection.Tx, E, S, C any](
 	t *testing.T, open func(t *testing.T) Setup[T], subject Subject[T, E, S, C], history []Happening,
 ) {
@@ -72,7 +72,7 @@ func Crashes[T projection.Tx, E, S, C any](
 		}
 		for id := range merged(got, want) {
 			if !reflect.DeepEqual(got[id], want[id]) {
-				t.Errorf("with a crash at place %d, instance %q sends %+v, and without one %+v", place, id, got[id], want[id])
+				t.Errorf("with a crash at place %d, instance %q sends %+v, but without a crash %+v", place, id, got[id], want[id])
 				return
 			}
 		}
@@ -90,7 +90,7 @@ func merged[C any](a, b map[string][]C) map[string]bool {
 	return ids
 }
 
-// sends keeps the commands that have landed, by instance.
+// sends records the commands that were executed, by instance.
 type sends[C any] struct {
 	mu  sync.Mutex
 	ids map[string]bool // guarded by mu
@@ -149,7 +149,7 @@ func survive[T projection.Tx, E, S, C any](
 	synctest.Wait()
 	end()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the process has ended by itself: %v", err)
+		t.Errorf("the process ended by itself: %v", err)
 	}
 	return landed.all
 }

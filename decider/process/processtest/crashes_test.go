@@ -20,7 +20,8 @@ import (
 
 func happenings() codec.Codec[happening] { return codec.JSON(map[string]happening{"Happened": {}}) }
 
-// day is short: a process that waits wakes up every few seconds, and each of them is run.
+// day is short, because a waiting process wakes up every few seconds, each of which is
+// run.
 const day = 10 * time.Second
 
 // subject is a process of orders, as a program would make it.
@@ -45,11 +46,11 @@ func orders(tb testing.TB) []processtest.Happening {
 	}
 }
 
-// An order that is placed, and paid half a day later. In a test of yours, call
+// An order is placed, and paid half a day later. In your own test, call
 //
 //	processtest.Crashes(t, open, subject, history)
 func ExampleCrashes() {
-	t := &testing.T{} // that of your test
+	t := &testing.T{} // your test
 	reminders := codec.Events(codec.From("Order", happenings(), func(_ *store.Recorded, e happening) happening { return e }))
 	subject := processtest.Subject[*memory.Tx, happening, state, letter]{
 		New: func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
@@ -76,11 +77,11 @@ func TestCrashes(t *testing.T) {
 	processtest.Crashes(t, open, subject(reminderIn(day)), orders(t))
 }
 
-// countingEnv has TestCrashesFinds run a process that is wrong.
+// countingEnv is set when TestCrashesFinds runs itself with a wrong process.
 const countingEnv = "EVOLVE_COUNTING"
 
-// TestCrashesFinds runs Crashes on a process that counts its letters beside its state, in a
-// program of its own, because it fails.
+// TestCrashesFinds runs Crashes on a process that counts its letters outside its state.
+// It runs in a program of its own, because it fails.
 func TestCrashesFinds(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(countingEnv) != "" {
@@ -107,6 +108,6 @@ func TestCrashesFinds(t *testing.T) {
 	run.Env = append(os.Environ(), countingEnv+"=yes")
 	out, err := run.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "with a crash at place") {
-		t.Errorf("Crashes does not find a process that counts beside its state: %v\n%s", err, out)
+		t.Errorf("Crashes does not find a process that counts outside its state: %v\n%s", err, out)
 	}
 }

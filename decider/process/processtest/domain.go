@@ -12,19 +12,19 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// event is an event of the suite's process. It says itself what the process does.
+// event is an event of the suite's process. It says what the process does.
 type event struct {
-	Job    string   // whose it is
-	Name   string   // what it is called
+	Job    string   // the instance
+	Name   string   // a name
 	Send   []string // commands
 	Later  []later  // timers to start
 	Cancel []string // timers to stop
 	End    bool     // the job is over
 	Panic  bool     // Evolve panics
-	Dump   bool     // sends what the job has seen
+	Dump   bool     // sends everything that the job has seen
 }
 
-// later is a timer of an event.
+// later is a timer that an event starts.
 type later struct {
 	Name  string
 	After time.Duration
@@ -34,7 +34,7 @@ type later struct {
 // both is an event of an older schema, which was split in two.
 type both struct{ First, Second event }
 
-// job is the state of an instance: all that it has seen.
+// job is the state of an instance: everything that it has seen.
 type job struct {
 	Seen  []string
 	Waits []string // the commands of the last event, which are pending
@@ -73,7 +73,7 @@ func dumped(s job) string { return "seen " + strings.Join(s.Seen, " ") }
 // stream is the type of the streams that the suite's process reads.
 const stream = "Job"
 
-// happened is how the events are stored, and Both what was split.
+// happened is the stored form of events, and Both that of the split event.
 func happened() codec.Codec[event] {
 	return codec.JSON(map[string]event{"Happened": {}},
 		codec.UpMany("Both", 1, func(b both) []event { return []event{b.First, b.Second} }).Retired())

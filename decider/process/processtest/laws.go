@@ -16,8 +16,9 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// scenario records a history with everything in it: commands, timers, a split event,
-// two instances, and an end. It returns what has to land, in the order of each job.
+// scenario records a history with everything in it: commands, timers, a split event, two
+// instances, and an end. It returns the commands that must be executed, in order for each
+// job.
 func scenario[T projection.Tx](w *world[T]) (want map[string][]string, err error) {
 	_, err = w.append(
 		event{Job: "a", Name: "1", Send: []string{"a1", "a2"}, Later: []later{{"remind", time.Minute, &event{Name: "due", Send: []string{"a-due"}}}}},
@@ -35,7 +36,8 @@ func scenario[T projection.Tx](w *world[T]) (want map[string][]string, err error
 	}, err
 }
 
-// landed compares what has landed, job by job: commands are called after their jobs.
+// landed checks which commands were executed, job by job. Commands are named after their
+// jobs.
 func landed[T projection.Tx](w *world[T], want map[string][]string) error {
 	got := map[string][]string{}
 	w.receiver.mu.Lock()
@@ -47,7 +49,7 @@ func landed[T projection.Tx](w *world[T], want map[string][]string) error {
 		}
 	}
 	w.receiver.mu.Unlock()
-	return differ("what has landed", got, want)
+	return differ("the executed commands", got, want)
 }
 
 func effectOnce[T projection.Tx](w *world[T]) error {
@@ -126,7 +128,7 @@ type watched[T projection.Tx] struct {
 	look func()
 }
 
-// Update is that of the target.
+// Update calls the target's Update.
 func (t watched[T]) Update(ctx context.Context, do func(tx T) error) error {
 	err := t.Target.Update(ctx, do)
 	if err == nil {
@@ -156,7 +158,7 @@ func sentThenSaved[T projection.Tx](w *world[T]) error {
 		defer mu.Unlock()
 		for n, position := range positions {
 			if err == nil && position <= c.Position && !slices.Contains(w.receiver.all(), fmt.Sprint("a", n)) {
-				violated = fmt.Errorf("the checkpoint is at position %d, and the command of the event at %d was not sent", c.Position, position)
+				violated = fmt.Errorf("the checkpoint is at position %d, but the command of the event at %d was not sent", c.Position, position)
 			}
 		}
 	}
@@ -183,7 +185,7 @@ func inOrder[T projection.Tx](w *world[T]) error {
 	alone := false
 	w.receiver.wait = func(ctx context.Context, c command) {
 		switch c.Command {
-		case "a0x": // goes on when that of b is underway as well
+		case "a0x": // continues when the command of b is in flight as well
 			select {
 			case <-arrived:
 			case <-ctx.Done():
@@ -196,7 +198,7 @@ func inOrder[T projection.Tx](w *world[T]) error {
 	w.run(w.new(w.target))
 	w.pass(time.Minute)
 	if alone {
-		return errors.New("a command of job a is underway, and job b waits for it")
+		return errors.New("a command of job a is in flight, and job b waits for it")
 	}
 	return landed(w, want)
 }
@@ -217,7 +219,7 @@ func watermark[T projection.Tx](w *world[T]) error {
 	w.run(w.new(w.target))
 	w.pass(time.Minute)
 	if n := len(w.receiver.of("first")); n != 1 {
-		return fmt.Errorf("the command of the first part was sent %d times, and its second part alone had failed", n)
+		return fmt.Errorf("the command of the first part was sent %d times, though only the second part had failed", n)
 	}
 	if _, err := w.append(event{Job: "a", Name: "3", Dump: true}); err != nil {
 		return err
@@ -263,7 +265,7 @@ func keepsItsOwn[T projection.Tx](w *world[T]) error {
 	w.receiver.set(func() { down = false })
 	w.pass(time.Minute)
 	if p := r.Progress(); p.Waiting != 0 || p.State != process.Live {
-		return fmt.Errorf("after it was mended: %+v", p)
+		return fmt.Errorf("after the cause was fixed: %+v", p)
 	}
 	return landed(w, map[string][]string{"a": {"a0", "a1", "a2"}, "b": {"b0", "b1", "b2"}})
 }
@@ -283,7 +285,7 @@ func waits[T projection.Tx](w *world[T], r *runtime[T], id string, quarantined b
 		counted = 0
 	}
 	if p.Waiting != counted || p.Quarantined != 1-counted {
-		return fmt.Errorf("%d wait and %d are quarantined, as the progress says", p.Waiting, p.Quarantined)
+		return fmt.Errorf("the progress says that %d wait and %d are quarantined", p.Waiting, p.Quarantined)
 	}
 	return nil
 }
@@ -299,7 +301,7 @@ func quarantine[T projection.Tx](w *world[T]) error {
 		return err
 	}
 	if n := len(w.seen.of(process.InstanceQuarantined)); n != 1 || len(w.seen.of(process.InstanceFailed)) != 0 {
-		return fmt.Errorf("a pure failure was told %d times as quarantined, and %d times as one that is tried again", n, len(w.seen.of(process.InstanceFailed)))
+		return fmt.Errorf("a permanent failure was reported %d times as quarantined, and %d times as retried", n, len(w.seen.of(process.InstanceFailed)))
 	}
 	if err := r.Abandon(w.ctx, "pure"); err != nil {
 		return err
@@ -327,7 +329,7 @@ func quarantine[T projection.Tx](w *world[T]) error {
 	n := w.receiver.count()
 	w.pass(2 * time.Minute)
 	if w.receiver.count() != n {
-		return errors.New("a quarantined instance is tried again")
+		return errors.New("a quarantined instance is retried")
 	}
 	if last := calls[len(calls)-1].at.Sub(began); last > 6*time.Minute {
 		return fmt.Errorf("the last attempt was after %v", last)
@@ -367,7 +369,7 @@ func release[T projection.Tx](w *world[T]) error {
 	}
 	err := join(r.Skip(w.ctx, "b", bad[1].Position), r.Abandon(w.ctx, "c"))
 	w.settle()
-	w.receiver.fail(nil) // mended
+	w.receiver.fail(nil) // fixed
 	err = join(err, r.Release(w.ctx, "a"))
 	if err != nil {
 		return err
@@ -384,7 +386,7 @@ func release[T projection.Tx](w *world[T]) error {
 	}
 	for kind, n := range map[process.Kind]int{process.InstanceReleased: 1, process.InputSkipped: 1, process.InstanceAbandoned: 1} {
 		if got := len(w.seen.of(kind)); got != n {
-			return fmt.Errorf("%q was told %d times, want %d", kind, got, n)
+			return fmt.Errorf("%q was reported %d times, want %d", kind, got, n)
 		}
 	}
 	if p := r.Progress(); p.Quarantined != 0 || p.Waiting != 0 {

@@ -40,7 +40,7 @@ func rebuiltIsLive[T projection.Tx](w *world[T]) error {
 	}
 	g.stop()
 	sent := w.receiver.count()
-	w.target = w.plant.target(w.fresh().Target) // it has forgotten
+	w.target = w.plant.target(w.fresh().Target) // it has lost its contents
 	again := w.new(w.target, (*runtime[T]).WithRestore)
 	w.run(again)
 	w.settle()
@@ -65,7 +65,7 @@ func rebuiltIsLive[T projection.Tx](w *world[T]) error {
 	})
 }
 
-// shape is what must be the same of instances.
+// shape returns the properties of instances that a rebuild must preserve.
 func shape(all []process.Instance) (shapes []string) {
 	for _, i := range all {
 		waits := uint64(0)
@@ -79,7 +79,7 @@ func shape(all []process.Instance) (shapes []string) {
 
 func takesOver[T projection.Tx](w *world[T]) error {
 	var mu sync.Mutex
-	by := map[uint64][]string{} // who has reacted to which event
+	by := map[uint64][]string{} // which owner has reacted to which event
 	version := func(n int) decider.Process[event, job, string] {
 		p := jobs()
 		p.React = func(s job, e event) decider.Reaction[string, event] {
@@ -126,10 +126,10 @@ func takesOver[T projection.Tx](w *world[T]) error {
 	select {
 	case <-first.done:
 		if !errors.Is(first.err, process.ErrSuperseded) {
-			return fmt.Errorf("Run of the version before: %w, want ErrSuperseded", first.err)
+			return fmt.Errorf("Run of the previous version: %w, want ErrSuperseded", first.err)
 		}
 	default:
-		return errors.New("the version before runs on")
+		return errors.New("the previous version keeps running")
 	}
 	if err := waits(w, second, "bad", true); err != nil {
 		return err
@@ -138,32 +138,32 @@ func takesOver[T projection.Tx](w *world[T]) error {
 	for position := uint64(1); position <= bad.Position+3; position++ {
 		if position != bad.Position && len(by[position]) != 1 {
 			mu.Unlock()
-			return fmt.Errorf("the event at position %d was reacted to by %v", position, by[position])
+			return fmt.Errorf("the event at position %d got reactions from %v", position, by[position])
 		}
 	}
 	old := by[1]
 	mu.Unlock()
 	if !slices.Equal(old, []string{"v1"}) {
-		return fmt.Errorf("what the version before had reacted to was reacted to by %v", old)
+		return fmt.Errorf("an event that the previous version had handled got reactions from %v", old)
 	}
 	w.pass(4 * time.Minute)
 	if got := w.receiver.all(); !slices.Contains(got, "seen 0 1 2 3 4 5 due") || !slices.Contains(got, "v2") {
-		return fmt.Errorf("the new version has sent %q, want what it has seen from the beginning", got)
+		return fmt.Errorf("the new version has sent %q, want everything from the beginning", got)
 	}
 	if err := w.run(w.process(w.target, version(1))).wait(w); !errors.Is(err, process.ErrSuperseded) {
-		return fmt.Errorf("Run of the version before, again: %w, want ErrSuperseded", err)
+		return fmt.Errorf("Run of the previous version, again: %w, want ErrSuperseded", err)
 	}
 	return nil
 }
 
-// wait returns what Run returns, if it does so soon.
+// wait returns the result of Run, if it returns soon.
 func (g *running[T]) wait(w *world[T]) error {
 	w.pass(time.Minute)
 	select {
 	case <-g.done:
 		return g.err
 	default:
-		return errors.New("it runs")
+		return errors.New("it is still running")
 	}
 }
 
@@ -198,7 +198,7 @@ func rejection[T projection.Tx](w *world[T]) error {
 	}
 	w.pass(time.Minute)
 	if err := landed(w, map[string][]string{"a": {"after", "seen 1 2"}}); err != nil {
-		return fmt.Errorf("where a rejection counts as done: %w", err)
+		return fmt.Errorf("if a rejection counts as done: %w", err)
 	}
 	g.stop()
 	answer := func(r *runtime[T]) *runtime[T] {
@@ -221,7 +221,7 @@ func rejection[T projection.Tx](w *world[T]) error {
 	}
 	w.settle()
 	if all := w.receiver.all(); !strings.Contains(all[len(all)-1], "no processtest: no") || !strings.HasSuffix(all[len(all)-1], " 3") {
-		return fmt.Errorf("the instance has not got the answer: %q", all)
+		return fmt.Errorf("the instance has not received the answer: %q", all)
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func pendingAgain[T projection.Tx](w *world[T]) error {
 	w.settle()
 	g.stop()
 	sent := w.receiver.count()
-	w.target = w.plant.target(w.fresh().Target) // it has forgotten
+	w.target = w.plant.target(w.fresh().Target) // it has lost its contents
 	w.run(w.process(w.target, p, (*runtime[T]).WithRestore))
 	w.settle()
 	w.receiver.mu.Lock()
@@ -297,15 +297,15 @@ func causation[T projection.Tx](w *world[T]) error {
 	return nil
 }
 
-// forgetful is a target whose commits are lost now and then: they are made, and the
-// answer does not come.
+// forgetful is a target that loses some answers: the commit is made, but the answer is
+// lost.
 type forgetful[T projection.Tx] struct {
 	projection.Target[T]
 	mu sync.Mutex
 	n  int // guarded by mu
 }
 
-// Update is that of the target, with two of eleven answers lost, and pauses.
+// Update calls the target's Update, loses two of eleven answers, and pauses.
 func (f *forgetful[T]) Update(ctx context.Context, do func(tx T) error) error {
 	f.mu.Lock()
 	f.n++
@@ -322,11 +322,11 @@ func (f *forgetful[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return err
 }
 
-// paused is a target whose transactions wait, each for the gate that is next.
+// paused is a target whose transactions each wait for the next gate.
 type paused[T projection.Tx] struct {
 	projection.Target[T]
 	mu    sync.Mutex
-	gates []chan struct{} // guarded by mu; nil: go through
+	gates []chan struct{} // guarded by mu; nil: no wait
 }
 
 func (p *paused[T]) arm(gates ...chan struct{}) {
@@ -335,7 +335,7 @@ func (p *paused[T]) arm(gates ...chan struct{}) {
 	p.gates = gates
 }
 
-// Update is that of the target, behind a gate.
+// Update calls the target's Update after waiting for a gate.
 func (p *paused[T]) Update(ctx context.Context, do func(tx T) error) error {
 	p.mu.Lock()
 	var gate chan struct{}
@@ -349,8 +349,8 @@ func (p *paused[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return p.Target.Update(ctx, do)
 }
 
-// pausedOwner pauses an owner before it commits, until another one is far ahead. What it
-// would commit does not reach the one that comes next.
+// pausedOwner pauses an owner before it commits, until another one is far ahead. The
+// paused commit must not affect the owner that comes next.
 func pausedOwner[T projection.Tx](w *world[T]) error {
 	target := &paused[T]{Target: w.target}
 	w.run(w.new(target, (*runtime[T]).WithoutLease))
@@ -370,7 +370,7 @@ func pausedOwner[T projection.Tx](w *world[T]) error {
 	close(commit)
 	w.settle()
 	ahead.stop()
-	w.run(w.new(w.target, (*runtime[T]).WithoutLease)) // which knows what the target has
+	w.run(w.new(w.target, (*runtime[T]).WithoutLease)) // which knows what the target holds
 	if _, err := w.append(event{Job: "p", Name: "4", Dump: true}); err != nil {
 		return err
 	}
@@ -385,7 +385,7 @@ func twoOwners[T projection.Tx](w *world[T]) error {
 	err := pausedOwner(alone)
 	alone.close()
 	if err != nil {
-		return fmt.Errorf("an owner that was paused: %w", err)
+		return fmt.Errorf("the paused owner: %w", err)
 	}
 	w.receiver.wait = func(_ context.Context, c command) {
 		time.Sleep(time.Duration(len(c.ID+c.Command)%5) * time.Millisecond)

@@ -19,7 +19,7 @@ func remind(id string, after time.Duration) event {
 // slow is a target whose transactions take a while.
 type slow[T projection.Tx] struct{ projection.Target[T] }
 
-// Update is that of the target, later.
+// Update calls the target's Update, later.
 func (s slow[T]) Update(ctx context.Context, do func(tx T) error) error {
 	time.Sleep(100 * time.Millisecond)
 	return s.Target.Update(ctx, do)
@@ -34,7 +34,7 @@ func firesOnce[T projection.Tx](w *world[T]) error {
 		return err
 	}
 	w.pass(5 * time.Minute)
-	w.run(w.new(w.target, (*runtime[T]).WithoutLease)) // one more, which comes late
+	w.run(w.new(w.target, (*runtime[T]).WithoutLease)) // one more, which starts late
 	w.pass(5 * time.Minute)
 	own, err := w.own("a")
 	if err != nil {
@@ -49,13 +49,13 @@ func firesOnce[T projection.Tx](w *world[T]) error {
 	return landed(w, map[string][]string{"a": {"seen 1 due"}})
 }
 
-// gated is a log whose subscriptions stand still while the gate is closed.
+// gated is a log whose subscriptions stop while the gate is closed.
 type gated struct {
 	process.Store
 	gate chan struct{} // closed: open
 }
 
-// Subscribe is that of the log, behind the gate.
+// Subscribe calls the log's Subscribe after the gate.
 func (g *gated) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		for page, err := range g.Store.Subscribe(ctx, o) {
@@ -92,9 +92,9 @@ func overtakesNothing[T projection.Tx](w *world[T]) error {
 	if err != nil {
 		return err
 	}
-	w.pass(time.Minute) // the timers are due, and what came before is not handled
+	w.pass(time.Minute) // the timers are due, and earlier events are not handled
 	if own, err := w.own("a"); err != nil || len(own) > 0 {
-		return join(err, fmt.Errorf("%d timers overtook what was recorded before they were due", len(own)))
+		return join(err, fmt.Errorf("%d timers overtook events that were recorded before they were due", len(own)))
 	}
 	close(g.gate)
 	w.pass(time.Minute)
@@ -125,7 +125,7 @@ func stale[T projection.Tx](w *world[T]) error {
 	if err != nil {
 		return err
 	}
-	w.pass(2 * time.Minute) // both timers have fired, behind the input that waits
+	w.pass(2 * time.Minute) // both timers have fired, behind the waiting input
 	if own, err := w.own("a"); err != nil || len(own) != 2 {
 		return join(err, fmt.Errorf("%d timers fired, want 2", len(own)))
 	}
@@ -152,7 +152,7 @@ func firedThenSent[T projection.Tx](w *world[T]) error {
 	w.pass(3 * time.Minute)
 	found, err := r.Instances(w.ctx, nil)
 	if err != nil || len(found) != 1 || found[0].Timers != 1 || found[0].Waiting == nil {
-		return join(err, fmt.Errorf("while its command cannot be sent, the instance is %+v, want that it waits with its timer", found))
+		return join(err, fmt.Errorf("while its command cannot be sent, the instance is %+v, want it to wait with its timer", found))
 	}
 	g.stop()
 	w.receiver.fail(nil)
@@ -180,7 +180,7 @@ func overIsOver[T projection.Tx](w *world[T]) error {
 	w.pass(5 * time.Minute)
 	own, err := w.own("a")
 	if err != nil || len(own) > 0 {
-		return join(err, fmt.Errorf("%d timers of an instance that is over fired", len(own)))
+		return join(err, fmt.Errorf("%d timers of an ended instance fired", len(own)))
 	}
 	if n := r.Progress().Timers; n != 0 {
 		return fmt.Errorf("%d timers run", n)
@@ -197,7 +197,7 @@ func overIsOver[T projection.Tx](w *world[T]) error {
 		return join(err, fmt.Errorf("all instances: %+v", all))
 	}
 	if err := r.Abandon(w.ctx, "a"); !errors.Is(err, process.ErrNoInstance) {
-		return fmt.Errorf("abandon of one that is over: %w, want ErrNoInstance", err)
+		return fmt.Errorf("abandon of an ended instance: %w, want ErrNoInstance", err)
 	}
 	return nil
 }

@@ -33,12 +33,12 @@ type target struct {
 	conflict bool // is ignored
 }
 
-// Update is that of the store.
+// Update calls the store's Update.
 func (t *target) Update(ctx context.Context, do func(tx *tx) error) error {
 	return t.Store.Update(ctx, func(inner *memory.Tx) error { return do(&tx{inner, t}) })
 }
 
-// SaveDocuments saves what the bug makes of docs.
+// SaveDocuments saves the documents that the bug returns for docs.
 func (x *tx) SaveDocuments(docs []store.Document) error {
 	if x.bugs.save != nil {
 		docs = x.bugs.save(docs)
@@ -46,7 +46,7 @@ func (x *tx) SaveDocuments(docs []store.Document) error {
 	return x.Tx.SaveDocuments(docs)
 }
 
-// LoadDocuments returns what the bug makes of what there is.
+// LoadDocuments returns the documents that the bug returns for the stored ones.
 func (x *tx) LoadDocuments(kind string, ids []string) ([]store.Document, error) {
 	docs, err := x.Tx.LoadDocuments(kind, ids)
 	if x.bugs.loaded != nil {
@@ -55,7 +55,7 @@ func (x *tx) LoadDocuments(kind string, ids []string) ([]store.Document, error) 
 	return docs, err
 }
 
-// SaveCheckpoint ignores a conflict if that is the bug.
+// SaveCheckpoint ignores a conflict if the bug says so.
 func (x *tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 	err := x.Tx.SaveCheckpoint(name, from, to)
 	if x.bugs.conflict && errors.Is(err, store.ErrConflict) {
@@ -71,11 +71,11 @@ func (x *tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 // log is a log with bugs.
 type log struct {
 	process.Store
-	head   bool                          // is always 0
-	append func(store.Event) store.Event // what the process records itself
+	head   bool                          // always 0
+	append func(store.Event) store.Event // changes the events that the process records
 }
 
-// Head is that of the log, or 0.
+// Head returns the head of the log, or 0.
 func (l *log) Head(ctx context.Context) (uint64, error) {
 	if l.head {
 		return 0, nil
@@ -83,7 +83,7 @@ func (l *log) Head(ctx context.Context) (uint64, error) {
 	return l.Store.Head(ctx)
 }
 
-// Append appends what the bug makes of events of the process.
+// Append appends events of the process as the bug changes them.
 func (l *log) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
 	if l.append != nil && s.Type == name {
 		events = []store.Event{l.append(events[0])}
@@ -96,7 +96,8 @@ func setup(*testing.T) Setup[*tx] {
 	return Setup[*tx]{Log: st, Target: &target{Store: st}}
 }
 
-// onNotes rewrites the notes of instances that are saved; false removes one.
+// onNotes returns a bug that changes the saved notes of instances. If change returns
+// false, the note is removed.
 func onNotes(change func(note map[string]any) bool) plant[*tx] {
 	return onTarget(func(t *target) {
 		t.save = func(docs []store.Document) []store.Document {
@@ -137,7 +138,7 @@ func onLog(l log) plant[*tx] {
 	}}
 }
 
-// renamed sends every command under the id that id says.
+// renamed returns a bug that sends every command under the ID that id returns.
 func renamed(id func(c command, n int) string) plant[*tx] {
 	return onSend(func(next send) send {
 		var mu sync.Mutex
@@ -160,32 +161,32 @@ func TestPlanted(t *testing.T) {
 		law string // its name
 		bug plant[*tx]
 	}{
-		"fresh ids":                 {"effect once", renamed(func(command, int) string { return store.NewID() })},
-		"ids by the index":          {"ids follow", renamed(func(c command, n int) string { return fmt.Sprint(c.Instance, c.Cause.Position, n) })},
-		"saved, then sent":          {"sent, then saved", onSend(sentLater)},
-		"one instance at a time":    {"in order", plant[*tx]{onRuntime: one[*tx]}},
-		"the second command first":  {"in order", onSend(swapped)},
-		"a watermark of positions":  {"each event of a split one", onNotes(wholePositions)},
-		"the page waits":            {"a failing instance keeps", onSend(stubborn)},
-		"no end of the budget":      {"a pure failure", plant[*tx]{onRuntime: func(r *runtime[*tx]) *runtime[*tx] { return r.WithBudget(time.Hour) }}},
-		"no pauses":                 {"a pure failure", onSend(impatient)},
-		"release skips":             {"release begins", onNotes(skipReleased)},
-		"a timer under a fresh id":  {"a timer fires once", onLog(log{append: func(e store.Event) store.Event { e.ID = store.NewID(); return e }})},
-		"a timer without causation": {"a timer fires once", onLog(log{append: func(e store.Event) store.Event { e.Meta.CausationID = ""; return e }})},
-		"the head is not looked at": {"a timer overtakes nothing", onLog(log{head: true})},
-		"the header is not written": {"a timer that was stopped", onLog(log{append: func(e store.Event) store.Event { e.Meta.Headers = nil; return e }})},
-		"a failed send counts":      {"a timer counts once", onSend(swallow)},
-		"an ended one is forgotten": {"over is over", onNotes(func(note map[string]any) bool { return note["over"] != true })},
-		"replay reacts":             {"rebuilt from the log", onTarget(alwaysActive)},
-		"nobody is superseded":      {"a new version", onTarget(neverActive)},
-		"a rejection is retried":    {"a rejection", onSend(unrejected)},
-		"a rejection is dropped":    {"a rejection", onSend(swallow)},
-		"a new id after a doubt":    {"an unknown outcome", onSend(doubting)},
-		"a doubt counts":            {"an unknown outcome", onSend(swallow)},
-		"new ids after a restore":   {"what a restored instance", plant[*tx]{onSend: again()}},
-		"pending is not asked":      {"what a restored instance", onTarget(alwaysActive)},
-		"no metadata":               {"correlation", onSend(causeless)},
-		"a conflict is ignored":     {"two owners", onTarget(func(t *target) { t.conflict = true })},
+		"fresh ids":                         {"each command takes effect once", renamed(func(command, int) string { return store.NewID() })},
+		"ids by the index":                  {"ids follow", renamed(func(c command, n int) string { return fmt.Sprint(c.Instance, c.Cause.Position, n) })},
+		"saved, then sent":                  {"sent, then saved", onSend(sentLater)},
+		"one instance at a time":            {"in order", plant[*tx]{onRuntime: one[*tx]}},
+		"the second command first":          {"in order", onSend(swapped)},
+		"a watermark of positions":          {"each part of a split event", onNotes(wholePositions)},
+		"the page waits":                    {"a failing instance keeps", onSend(stubborn)},
+		"no end of the budget":              {"a permanent failure", plant[*tx]{onRuntime: func(r *runtime[*tx]) *runtime[*tx] { return r.WithBudget(time.Hour) }}},
+		"no pauses":                         {"a permanent failure", onSend(impatient)},
+		"release skips":                     {"release begins", onNotes(skipReleased)},
+		"a timer under a fresh id":          {"a timer fires once", onLog(log{append: func(e store.Event) store.Event { e.ID = store.NewID(); return e }})},
+		"a timer without causation":         {"a timer fires once", onLog(log{append: func(e store.Event) store.Event { e.Meta.CausationID = ""; return e }})},
+		"the head is not read":              {"a timer overtakes nothing", onLog(log{head: true})},
+		"the header is not written":         {"a timer that was stopped", onLog(log{append: func(e store.Event) store.Event { e.Meta.Headers = nil; return e }})},
+		"a failed send counts":              {"a timer counts once", onSend(swallow)},
+		"an ended instance is forgotten":    {"an ended instance stays over", onNotes(func(note map[string]any) bool { return note["over"] != true })},
+		"replay reacts":                     {"a rebuild from the log", onTarget(alwaysActive)},
+		"nobody is superseded":              {"a new version", onTarget(neverActive)},
+		"a rejection is retried":            {"a rejection", onSend(unrejected)},
+		"a rejection is dropped":            {"a rejection", onSend(swallow)},
+		"a new id after an unknown outcome": {"an unknown outcome", onSend(doubting)},
+		"an unknown outcome counts as done": {"an unknown outcome", onSend(swallow)},
+		"new ids after a restore":           {"pending commands of a restored instance", plant[*tx]{onSend: again()}},
+		"pending is not called":             {"pending commands of a restored instance", onTarget(alwaysActive)},
+		"no metadata":                       {"correlation", onSend(causeless)},
+		"a conflict is ignored":             {"two owners", onTarget(func(t *target) { t.conflict = true })},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -211,8 +212,7 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// TestWithoutBugs checks the laws themselves on the target that the bugs are planted
-// in.
+// TestWithoutBugs checks the laws on the target in which the bugs are planted.
 func TestWithoutBugs(t *testing.T) {
 	t.Parallel()
 	Run(t, setup)
@@ -338,7 +338,7 @@ func doubting(next send) send {
 	}
 }
 
-// again returns a bug: the ids of the second run are others.
+// again returns a bug that sends different IDs in the second run.
 func again() func(send) send {
 	runs := 0
 	return func(next send) send {

@@ -12,15 +12,15 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// Tale is a test of a process, as a story: what happened, how much time passed, and what
-// was sent. [Story] begins one. It is for one goroutine.
+// Tale is a test of a process, told as a story: what happened, how much time passed, and
+// what was sent. [Story] begins one. It is for one goroutine.
 type Tale[E, S, C any] struct {
 	t       testing.TB
 	process decider.Process[E, S, C]
 	now     time.Duration
 	count   int // of timers that were started
 	jobs    map[string]*tale[E, S]
-	sent    []C // and not yet told by Sends
+	sent    []C // and not yet checked by Sends
 	told    []string
 }
 
@@ -38,17 +38,17 @@ type alarm[E any] struct {
 	order int
 }
 
-// Story begins a story about process p, with nothing having happened. It needs no store:
-// events go to their instances, timers fire when the story says that time passes, and
-// what is sent is compared. If something is not as the story says, the test fails, with
-// all of the story so far.
+// Story begins a story about process p. Nothing has happened yet. It needs no store:
+// events go to their instances, timers fire when After lets time pass, and Sends compares
+// the commands. If something differs from the story, the test fails and prints the story
+// so far.
 func Story[E, S, C any](tb testing.TB, p decider.Process[E, S, C]) *Tale[E, S, C] {
 	tb.Helper()
 	return &Tale[E, S, C]{t: tb, process: p, jobs: map[string]*tale[E, S]{}}
 }
 
-// Given says that events happen now, one after the other. Those that do not concern the
-// process are ignored, as are those of an instance that is over.
+// Given makes events happen now, one after the other. Events that do not concern the
+// process are ignored, as are events of an instance that is over.
 func (s *Tale[E, S, C]) Given(events ...E) *Tale[E, S, C] {
 	s.t.Helper()
 	for _, e := range events {
@@ -60,7 +60,7 @@ func (s *Tale[E, S, C]) Given(events ...E) *Tale[E, S, C] {
 	return s
 }
 
-// After says that time passes: timers that are due fire, in the order in which they are.
+// After lets time pass. Timers that are due fire in the order of their due times.
 func (s *Tale[E, S, C]) After(d time.Duration) *Tale[E, S, C] {
 	s.t.Helper()
 	until := s.now + d
@@ -121,8 +121,8 @@ func (s *Tale[E, S, C]) happens(id string, e E) {
 	}
 }
 
-// Sends says that these commands were sent since the story last said so, in this order,
-// and no others. Without commands it says that nothing was sent.
+// Sends checks that exactly these commands were sent since the last call of Sends, in
+// this order. Without commands it checks that nothing was sent.
 func (s *Tale[E, S, C]) Sends(commands ...C) *Tale[E, S, C] {
 	s.t.Helper()
 	if len(s.sent) != len(commands) || len(commands) > 0 && !reflect.DeepEqual(s.sent, commands) {
@@ -143,7 +143,7 @@ func listed[C any](commands []C) string {
 	return strings.Join(all, ", ")
 }
 
-// Over says that the instance is over.
+// Over checks that the instance is over.
 func (s *Tale[E, S, C]) Over(instance string) *Tale[E, S, C] {
 	s.t.Helper()
 	if j := s.jobs[instance]; j == nil || !j.over {

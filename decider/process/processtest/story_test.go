@@ -16,10 +16,10 @@ type (
 	letter    struct{ To, Text string }
 )
 
-// reminder writes to whoever has not paid after a day, and gives up after a week.
+// reminder writes to customers who have not paid after a day, and gives up after a week.
 func reminder() decider.Process[happening, state, letter] { return reminderIn(24 * time.Hour) }
 
-// reminderIn is reminder with days that take so long.
+// reminderIn is reminder with days of the given length.
 func reminderIn(day time.Duration) decider.Process[happening, state, letter] {
 	return decider.Process[happening, state, letter]{
 		Key: func(e happening) (string, bool) { return e.Order, e.Order != "" },
@@ -46,9 +46,9 @@ func reminderIn(day time.Duration) decider.Process[happening, state, letter] {
 	}
 }
 
-// What a process does over days is a story that takes no time.
+// A story about several days takes no time.
 func ExampleStory() {
-	t := &testing.T{} // that of your test
+	t := &testing.T{} // your test
 	processtest.Story(t, reminder()).
 		Given(happening{"o-1", "placed"}, happening{"o-2", "placed"}).Sends().
 		After(time.Hour).Given(happening{"o-2", "paid"}).Over("o-2").
@@ -59,7 +59,7 @@ func ExampleStory() {
 	// Output: as told: true
 }
 
-// spy is a test that keeps what it was told.
+// spy is a test that records its messages.
 type spy struct {
 	testing.TB
 	text []string
@@ -77,10 +77,10 @@ func TestStoryFails(t *testing.T) {
 		tell func(s *processtest.Tale[happening, state, letter])
 		text string
 	}{
-		"nothing was sent":   {func(s *processtest.Tale[happening, state, letter]) { s.Sends(letter{"o-1", "please pay"}) }, "sent nothing, want processtest_test.letter{To:o-1 Text:please pay}"},
-		"something was sent": {func(s *processtest.Tale[happening, state, letter]) { s.After(late).Sends() }, "please pay}, want nothing"},
-		"another was sent":   {func(s *processtest.Tale[happening, state, letter]) { s.After(late).Sends(letter{}) }, "24h0m0s  timer \"remind\""},
-		"it was told before": {func(s *processtest.Tale[happening, state, letter]) {
+		"nothing was sent, want a letter": {func(s *processtest.Tale[happening, state, letter]) { s.Sends(letter{"o-1", "please pay"}) }, "sent nothing, want processtest_test.letter{To:o-1 Text:please pay}"},
+		"a letter was sent, want nothing": {func(s *processtest.Tale[happening, state, letter]) { s.After(late).Sends() }, "please pay}, want nothing"},
+		"another letter was sent":         {func(s *processtest.Tale[happening, state, letter]) { s.After(late).Sends(letter{}) }, "24h0m0s  timer \"remind\""},
+		"it was checked before": {func(s *processtest.Tale[happening, state, letter]) {
 			s.After(late).Sends(letter{"o-1", "please pay"}).Sends(letter{"o-1", "please pay"})
 		}, "sent nothing"},
 		"too early": {func(s *processtest.Tale[happening, state, letter]) {
@@ -88,7 +88,7 @@ func TestStoryFails(t *testing.T) {
 		}, "sent nothing"},
 		"it is not over": {func(s *processtest.Tale[happening, state, letter]) { s.Over("o-1") }, `instance "o-1" is not over`},
 		"it never began": {func(s *processtest.Tale[happening, state, letter]) { s.Over("o-2") }, `instance "o-2" is not over`},
-		"nobody's events": {func(s *processtest.Tale[happening, state, letter]) {
+		"events that concern no instance": {func(s *processtest.Tale[happening, state, letter]) {
 			s.Given(happening{"", "placed"}).After(late).Sends()
 		}, "please pay}, want nothing"},
 	} {

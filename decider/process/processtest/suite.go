@@ -1,8 +1,8 @@
-// Package processtest is the definition of what package process promises, as laws that
-// are tried on a log and a target, and a way to test a process of your own.
+// Package processtest defines what package process promises, as laws that are checked on
+// a log and a target, and helps you to test your own process.
 //
-// [Run] tries the laws, in a bubble of testing/synctest, so that hours of timers and
-// retries take no time. It is for those who have a store or a target of their own.
+// [Run] checks the laws, in a bubble of testing/synctest, so that hours of timers and
+// retries take no time. Use it if you implement a store or a target.
 //
 // [Story] tests a process: what it sends, given what happened and how much time passed.
 // [Crashes] tests that it sends the same wherever it crashes.
@@ -17,19 +17,19 @@ import (
 	"github.com/evolvego/evolve/decider/projection"
 )
 
-// Setup is where a law is tried: a log without events, and a target that knows nothing.
-// They may be one store.
+// Setup is what a law is checked on: a log without events, and an empty target. They may
+// be one store.
 type Setup[T projection.Tx] struct {
 	Log    process.Store
 	Target projection.Target[T]
-	// Sparse tries one of eleven places where a run can crash, and not every one: for
+	// Sparse tries only one in eleven of the places where a run can crash. Use it for
 	// stores whose transactions take milliseconds.
 	Sparse bool
 }
 
-// Run tries every law of processes, each in a subtest, on what open returns. open is
-// called in a bubble of testing/synctest, once or more for each law, and must return a
-// new Setup each time; what it opens it closes with t.Cleanup.
+// Run checks every law of processes, each in a subtest, on what open returns. open is
+// called in a bubble of testing/synctest, at least once for each law. It must return a
+// new Setup each time, and register the release of its resources with t.Cleanup.
 func Run[T projection.Tx](t *testing.T, open func(t *testing.T) Setup[T]) {
 	t.Helper()
 	for _, l := range laws[T]() {
@@ -83,24 +83,24 @@ func planted[V any](bug func(V) V, v V) V {
 // laws returns every law.
 func laws[T projection.Tx]() []law[T] {
 	return []law[T]{
-		{"X1", "effect once, whatever crashes", effectOnce[T]},
+		{"X1", "each command takes effect once, whatever crashes", effectOnce[T]},
 		{"X2", "ids follow from the reaction and the content", idsFollow[T]},
 		{"X3", "sent, then saved", sentThenSaved[T]},
-		{"X4", "in order within an instance, side by side between them", inOrder[T]},
-		{"X5", "each event of a split one counts by itself", watermark[T]},
+		{"X4", "in order within an instance, in parallel between instances", inOrder[T]},
+		{"X5", "each part of a split event counts by itself", watermark[T]},
 		{"X6", "a failing instance keeps only its own inputs waiting", keepsItsOwn[T]},
-		{"X7", "a pure failure is quarantined at once, a send after its budget", quarantine[T]},
-		{"X7", "release begins at the failing input, skip behind it, abandon ends", release[T]},
+		{"X7", "a permanent failure is quarantined at once, a send after its budget", quarantine[T]},
+		{"X7", "release begins at the failing input, skip after it, abandon ends the instance", release[T]},
 		{"X8", "a timer fires once", firesOnce[T]},
 		{"X9", "a timer overtakes nothing", overtakesNothing[T]},
 		{"X10", "a timer that was stopped does not reach the process", stale[T]},
 		{"X11", "a timer counts once its commands are sent", firedThenSent[T]},
-		{"X12", "over is over", overIsOver[T]},
-		{"X13", "rebuilt from the log is as live", rebuiltIsLive[T]},
+		{"X12", "an ended instance stays over", overIsOver[T]},
+		{"X13", "a rebuild from the log gives the live state", rebuiltIsLive[T]},
 		{"X14", "a new version takes over at one event", takesOver[T]},
 		{"X15", "a rejection is an answer", rejection[T]},
 		{"X16", "an unknown outcome is sent again under its id", unknownOutcome[T]},
-		{"X17", "what a restored instance waits for is sent under its ids", pendingAgain[T]},
+		{"X17", "pending commands of a restored instance keep their ids", pendingAgain[T]},
 		{"X18", "correlation is passed on, causation is the input", causation[T]},
 		{"X19", "two owners and lost commits", twoOwners[T]},
 	}

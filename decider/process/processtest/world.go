@@ -16,7 +16,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// name is what the suite's process is called.
+// name is the name of the suite's process.
 const name = "Jobs"
 
 type (
@@ -25,10 +25,10 @@ type (
 	send                     = process.Send[string]
 )
 
-// world is what a law is tried in: a log, a target, and a receiver of commands. It is in
-// a bubble with a clock of its own.
+// world is what a law is checked in: a log, a target, and a receiver of commands. It is
+// in a bubble with a clock of its own.
 type world[T projection.Tx] struct {
-	ctx    context.Context //nolint:containedctx // that of the test
+	ctx    context.Context //nolint:containedctx // of the test
 	log    process.Store
 	target projection.Target[T]
 	plant  plant[T]
@@ -40,16 +40,16 @@ type world[T projection.Tx] struct {
 	seen     *notices
 }
 
-// receiver takes commands. It lets each happen once, by its id, as a runner does.
+// receiver executes commands, each once by its ID, as a runner does.
 type receiver struct {
 	hooks  sync.Mutex // held while a hook runs
 	mu     sync.Mutex
 	calls  []call                               // guarded by mu
 	landed []string                             // guarded by mu; in order
 	ids    map[string]bool                      // guarded by mu
-	before func(c command) error                // not nil: called before a command lands
-	after  func(c command) error                // not nil: called after it has
-	wait   func(ctx context.Context, c command) // not nil: called first
+	before func(c command) error                // if set, called before a command is executed
+	after  func(c command) error                // if set, called after a command was executed
+	wait   func(ctx context.Context, c command) // if set, called first
 }
 
 // call is a call of Send.
@@ -90,14 +90,14 @@ func (r *receiver) hook(do *func(c command) error, c command) error {
 	return (*do)(c)
 }
 
-// set changes what the hooks know, or the hooks.
+// set changes the hooks or their state.
 func (r *receiver) set(do func()) {
 	r.hooks.Lock()
 	defer r.hooks.Unlock()
 	do()
 }
 
-// all returns what has landed.
+// all returns the executed commands.
 func (r *receiver) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,18 +122,18 @@ func (r *receiver) count() int {
 	return len(r.calls)
 }
 
-// fail sets what happens before a command lands.
+// fail sets the hook that is called before a command is executed.
 func (r *receiver) fail(before func(c command) error) {
 	r.set(func() { r.before = before })
 }
 
-// notices keeps what an observer was told.
+// notices records the notices of an observer.
 type notices struct {
 	mu  sync.Mutex
 	all []process.Notice // guarded by mu
 }
 
-// Observe keeps n.
+// Observe records n.
 func (o *notices) Observe(_ context.Context, n process.Notice) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -159,7 +159,7 @@ func newWorld[T projection.Tx](ctx context.Context, fresh func() Setup[T], bug p
 	return w
 }
 
-// new returns the process, with what the law changes.
+// new returns the process, with the changes of the law.
 func (w *world[T]) new(target projection.Target[T], change ...func(*runtime[T]) *runtime[T]) *runtime[T] {
 	return w.process(target, jobs(), change...)
 }
@@ -172,7 +172,7 @@ func (w *world[T]) process(target projection.Target[T], p decider.Process[event,
 	return w.plant.runtime(r)
 }
 
-// running is a process that runs.
+// running is a process in progress.
 type running[T projection.Tx] struct {
 	*runtime[T]
 	cancel context.CancelFunc
@@ -199,14 +199,14 @@ func (g *running[T]) stop() {
 	<-g.done
 }
 
-// close stops all that runs.
+// close stops everything that runs.
 func (w *world[T]) close() {
 	for _, g := range w.running {
 		g.stop()
 	}
 }
 
-// append records events, each an append of its own.
+// append records events, each in an append of its own.
 func (w *world[T]) append(events ...event) (last store.Recorded, err error) {
 	for _, e := range events {
 		encoded, err := happened().Encode(e)
@@ -220,7 +220,7 @@ func (w *world[T]) append(events ...event) (last store.Recorded, err error) {
 	return last, nil
 }
 
-// appendBoth records an event of the schema in which two were one.
+// appendBoth records an event of the older schema that combined two events.
 func (w *world[T]) appendBoth(first, second event) error {
 	encoded, err := bothCodec().Encode(both{first, second})
 	if err != nil {
@@ -238,7 +238,7 @@ func (w *world[T]) record(id string, e store.Event) (store.Recorded, error) {
 	return store.Recorded{Event: e, Stream: s, Position: appended.Position}, err
 }
 
-// settle waits until nothing happens any more, but for timers.
+// settle waits until nothing happens any more except timers.
 func (w *world[T]) settle() { synctest.Wait() }
 
 // pass lets time pass.
@@ -253,15 +253,15 @@ func (w *world[T]) own(id string) ([]store.Recorded, error) {
 	return page.Events, err
 }
 
-// crash is one failure of a run, at one of all places where it can fail.
+// crash is one failure of a run, at one of the places where it can fail.
 type crash struct {
 	mu   sync.Mutex
-	left int // guarded by mu; how many places to pass before
+	left int // guarded by mu; how many places to pass first
 	stop func()
 	done bool // guarded by mu; it has happened
 }
 
-// here is called at each place; it crashes at one of them.
+// here is called at each place. It crashes at one of them.
 func (c *crash) here() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -276,7 +276,7 @@ func (c *crash) here() error {
 	return errCrash
 }
 
-// run calls do, with a context that ends at the crash.
+// run calls do with a context that ends at the crash.
 func (c *crash) run(ctx context.Context, do func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -286,7 +286,7 @@ func (c *crash) run(ctx context.Context, do func(ctx context.Context) error) err
 	return do(ctx)
 }
 
-// happened reports whether it has.
+// happened reports whether the crash has happened.
 func (c *crash) happened() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -299,20 +299,20 @@ type fragile[T projection.Tx] struct {
 	crash *crash
 }
 
-// Update is that of the target, with a crash before it or after it.
+// Update calls the target's Update, with a crash before or after it.
 func (f fragile[T]) Update(ctx context.Context, do func(tx T) error) error {
 	if err := f.crash.here(); err != nil {
 		return err
 	}
 	err := f.Target.Update(ctx, do)
 	if crash := f.crash.here(); crash != nil && err == nil {
-		return crash // it was committed, and nobody knows
+		return crash // committed, but the answer is lost
 	}
 	return err
 }
 
-// everyCrash calls try with a crash at each place, one after the other, until there is no
-// such place.
+// everyCrash calls try with a crash at each place, one after the other, until there are
+// no more places.
 func everyCrash[T projection.Tx](w *world[T], try func(w *world[T], c *crash) error) error {
 	step := 1
 	if w.sparse {

@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// grows reads more event types than before.
+// grows runs a program that reads more event types than before.
 func (f *fixture[T]) grows() {
 	wide := func(name string) *projection.Projection[T, fact] {
 		return f.into(f.Target, name, reads(additions()))
@@ -28,15 +28,15 @@ func (f *fixture[T]) grows() {
 	f.reach(clean, last.Position)
 	f.same(f.look("clean@1", "clean").lists, f.expected(additions(), last.Position, nil))
 
-	// An older program reads less, and passes over what the newer one reads.
+	// An older program reads fewer types, and passes over those that the newer one reads.
 	f.reach(f.projection("clean"), f.append("c", "Added", "Happened").Position)
 	if err := f.end(wide("clean")); !errors.Is(err, projection.ErrFilterGrew) {
 		f.Fatalf("Run after an older program has passed over a type = %v, want ErrFilterGrew", err)
 	}
 }
 
-// passesOver has an older program run all the time, while a newer one that reads more
-// begins and ends.
+// passesOver runs an older program all the time, while a newer one that reads more begins
+// and ends.
 func (f *fixture[T]) passesOver() {
 	wide := func() *projection.Projection[T, fact] { return f.into(f.Target, "old", reads(additions())) }
 	old, newer := f.projection("old"), wide()
@@ -52,7 +52,7 @@ func (f *fixture[T]) passesOver() {
 	}
 }
 
-// end returns what Run ends with by itself.
+// end returns the error that Run ends with by itself.
 func (f *fixture[T]) end(p runner) error {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.ctx, 20*time.Second)
@@ -75,7 +75,7 @@ func (f *fixture[T]) versions() {
 		f.Fatalf("version 2 has changed version 1 from %v to %v", before, after)
 	}
 	if parked, err := one.Parked(f.ctx); err != nil || len(parked) > 0 {
-		f.Fatalf("what version 2 has parked is parked by version 1: %v, %v", parked, err)
+		f.Fatalf("version 1 lists the parked keys of version 2: %v, %v", parked, err)
 	}
 	if err := two.Unpark(f.ctx, "Thing/b"); err != nil {
 		f.Fatalf("Unpark = %v", err)
@@ -112,7 +112,7 @@ func (f *fixture[T]) setsUpOnce() {
 	}
 }
 
-// setupFails has a setup that fails and one that panics.
+// setupFails runs a setup that fails and one that panics.
 func (f *fixture[T]) setupFails() {
 	last := f.history(3)
 	write := func(tx T) error {
@@ -136,7 +136,7 @@ func (f *fixture[T]) setupFails() {
 	}
 }
 
-// ready runs version 1, and builds version 2 while events come.
+// ready runs version 1, and builds version 2 while events arrive.
 func (f *fixture[T]) ready() {
 	var readers atomic.Uint64 // the position that readers see
 	one := f.projection("ready")
@@ -150,7 +150,7 @@ func (f *fixture[T]) ready() {
 		WithReady(func(_ context.Context, tx T) error {
 			calls++
 			if calls == 1 {
-				return errBroken // it is tried again
+				return errBroken // it is retried
 			}
 			mine, err := tx.LoadCheckpoint("ready@2")
 			if err != nil {
@@ -164,7 +164,7 @@ func (f *fixture[T]) ready() {
 			readers.Store(mine.Position)
 			return err
 		})
-	// It comes to the end of its log, which is not yet the end of the other's.
+	// It reaches the end of its log, which is not yet the end of the other log.
 	held := &heldLog{Log: f.Store, open: slow}
 	late := projection.New(held, f.Target, "ready", reads(happenings()), f.list("three")).
 		WithVersion(3).WithoutLease().WithRetry(quick()).
@@ -181,14 +181,14 @@ func (f *fixture[T]) ready() {
 	f.until("version 2 is ready", func() bool { return two.Progress().Ready })
 	f.pass(50 * time.Millisecond) // now it could become ready again
 	_ = stop()
-	f.start(two)              // and now without a pause
-	f.wait(two, f.history(1)) // Run has looked whether it is ready when it applies one more
+	f.start(two)              // and again without a pause
+	f.wait(two, f.history(1)) // Run applies one more event and checks whether the version is ready
 	f.wait(two, f.history(1))
 	if calls != 2 {
 		f.Fatalf("ready was called %d times, want once more than it failed", calls)
 	}
 	f.start(late)
-	f.until("version 3 has seen a part of the log", func() bool { return late.Progress().Position > 0 })
+	f.until("version 3 has read a part of the log", func() bool { return late.Progress().Position > 0 })
 	if late.Progress().Ready {
 		f.Fatalf("version 3 is ready at %d, before it has what version 2 has", late.Progress().Position)
 	}
@@ -202,13 +202,13 @@ func (f *fixture[T]) ready() {
 	}
 }
 
-// heldLog says after a few events that it has no more, until open is closed.
+// heldLog reports after a few events that there are no more, until open is closed.
 type heldLog struct {
 	store.Log
 	open chan struct{}
 }
 
-// notBack runs an older version that has never been ready.
+// notBack runs an older version that was never ready.
 func (f *fixture[T]) notBack() {
 	two := f.projection("back").WithVersion(2)
 	f.start(two)
@@ -257,18 +257,18 @@ func (f *fixture[T]) retires() {
 		}
 	}
 	if got := f.look("retires@1", "retires"); got.at != (store.Checkpoint{}) || len(got.lists) > 0 {
-		f.Fatalf("what is retired has left %v", got)
+		f.Fatalf("the retired version has left %v", got)
 	}
 	if parked, err := one.Parked(f.ctx); err != nil || len(parked) > 0 {
-		f.Fatalf("what is retired has parked %v, %v", parked, err)
+		f.Fatalf("the retired version has parked %v, %v", parked, err)
 	}
 	if err := f.end(f.projection("retires")); !errors.Is(err, projection.ErrRetired) {
-		f.Fatalf("Run of what is retired = %v, want ErrRetired", err)
+		f.Fatalf("Run of a retired version = %v, want ErrRetired", err)
 	}
 	f.reach(two, f.history(3))
 }
 
-// diverged has a checkpoint that the log does not have.
+// diverged uses a checkpoint that the log does not contain.
 func (f *fixture[T]) diverged() {
 	last := f.history(20)
 	for name, at := range map[string]store.Checkpoint{
@@ -284,7 +284,7 @@ func (f *fixture[T]) diverged() {
 			f.Fatalf("Run with a checkpoint of another log has written %v", got)
 		}
 	}
-	// And while it runs.
+	// The same while it runs.
 	p := f.projection("running")
 	done := make(chan error, 1)
 	go func() { done <- p.Run(f.ctx) }()
@@ -314,14 +314,14 @@ func (f *fixture[T]) move(build string, from, to store.Checkpoint) {
 	}
 }
 
-// parts reads two parts of different names from two types of streams.
+// parts reads two parts with different names from two types of streams.
 func (f *fixture[T]) parts() {
 	source := codec.Events(
 		codec.From("Thing", happenings(), func(r *store.Recorded, e event) fact { return fact{r.Stream.ID, e} }),
 		codec.From("Other", codec.JSON(map[string]event{"Added": added{}}),
 			func(r *store.Recorded, e event) fact { return fact{"other " + r.Stream.ID, e} }),
 	)
-	f.append("a", "Happened", "Added", "Happened") // Added is no event of Thing here
+	f.append("a", "Happened", "Added", "Happened") // Added is not an event of Thing here
 	other := f.thing("Happened")
 	other.Data = []byte("not JSON")
 	f.appendTo(f.Store, store.Stream{Type: "Other", ID: "o"}, other, f.thing("Added"))
@@ -331,7 +331,7 @@ func (f *fixture[T]) parts() {
 	f.same(got, map[string]string{"a": entry(1, 0) + entry(3, 0) + entry(6, 0), "other o": entry(5, 0)})
 }
 
-// newer has an event of a schema that nobody here knows.
+// newer has an event with a schema that no program here knows.
 func (f *fixture[T]) newer() {
 	first := f.append("a", "Happened").Position
 	next := f.thing("Happened")
@@ -347,7 +347,7 @@ func (f *fixture[T]) newer() {
 		f.Fatalf("Parked = %v, %v; want none", parked, err)
 	}
 	f.consistent("newer")
-	if leases, ok := f.Target.(store.Leases); ok { // which a newer program can have
+	if leases, ok := f.Target.(store.Leases); ok { // a newer program can have it
 		f.until("the lease is free", func() bool {
 			_, err := leases.AcquireLease(f.ctx, "projection/newer@1", "the newer program", time.Minute)
 			return err == nil
@@ -355,7 +355,7 @@ func (f *fixture[T]) newer() {
 	}
 }
 
-// partitions has each part of the keys in a projection of its own.
+// partitions handles each part of the keys in a projection of its own.
 func (f *fixture[T]) partitions() {
 	const parts = 3
 	for i := range 30 {

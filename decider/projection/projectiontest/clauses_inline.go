@@ -13,9 +13,9 @@ import (
 func inlineClauses[T projection.AppendTx]() []clause[T] {
 	return []clause[T]{
 		{name: "an inline append is in the read model when it returns", check: inlineAtOnce[T]},
-		{name: "each event is in the read model once, inline and not", check: inlineMixed[T]},
-		{name: "no append is refused because of the projection", check: inlineFails[T]},
-		{name: "an inline append that is refused leaves nothing", check: inlineRefused[T]},
+		{name: "each event is in the read model once, inline or not", check: inlineMixed[T]},
+		{name: "no append fails because of the projection", check: inlineFails[T]},
+		{name: "a refused inline append leaves nothing", check: inlineRefused[T]},
 		{name: "an event is the same inline and from the log", check: inlineSame[T]},
 	}
 }
@@ -48,7 +48,7 @@ func inlineAtOnce[T projection.AppendTx](f *fixture[T]) {
 func inlineMixed[T projection.AppendTx](f *fixture[T]) {
 	p := f.projection("mixed")
 	st := projection.Inline(f.Store, p)
-	other := projection.Inline(f.Store, f.projection("mixed")) // of another process
+	other := projection.Inline(f.Store, f.projection("mixed")) // in another process
 	stop := f.start(p)
 	var done sync.WaitGroup
 	n := f.times(60)
@@ -71,7 +71,7 @@ func inlineMixed[T projection.AppendTx](f *fixture[T]) {
 	f.consistent("mixed")
 	_ = stop()
 	f.appendTo(f.Store, store.Stream{Type: "Thing", ID: "a"}, f.thing("Happened"))
-	at := f.appendTo(st, store.Stream{Type: "Thing", ID: "a"}, f.thing("Happened")) // p is not right behind
+	at := f.appendTo(st, store.Stream{Type: "Thing", ID: "a"}, f.thing("Happened")) // p is not up to date
 	f.consistent("mixed")
 	f.reach(p, at.Position)
 	f.consistent("mixed")
@@ -101,7 +101,7 @@ func inlineFails[T projection.AppendTx](f *fixture[T]) {
 		f.Fatalf("Parked = %v, %v; want the two that fail", parked, err)
 	}
 	f.failing(nil)
-	last = f.appendTo(st, store.Stream{Type: "Thing", ID: "errs"}, f.thing("Happened")) // behind what is parked
+	last = f.appendTo(st, store.Stream{Type: "Thing", ID: "errs"}, f.thing("Happened")) // behind the parked events
 	f.reach(p, last.Position)
 	for _, key := range parked {
 		if err := p.Unpark(f.ctx, key.Key); err != nil {

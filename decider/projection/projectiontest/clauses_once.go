@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// once runs a projection with a fault at each of its transactions in turn, and stops it
-// and starts another one after the fault.
+// once runs a projection with a fault at each of its transactions in turn. After the
+// fault it stops the projection and starts another one.
 func (f *fixture[T]) once() {
 	last := f.history(20)
 	for _, fault := range []faults.Fault{faults.Down, faults.Undone, faults.Lost} {
@@ -49,7 +49,7 @@ func (f *fixture[T]) crashes(fault faults.Fault, restart bool, last uint64) {
 	}
 }
 
-// hooked is a target whose transactions are preceded by something.
+// hooked is a target that calls a function before its transactions.
 type hooked[T projection.Tx] struct {
 	projection.Target[T]
 	before func()
@@ -60,8 +60,8 @@ func (h *hooked[T]) Update(ctx context.Context, do func(tx T) error) error {
 	return h.Target.Update(ctx, do)
 }
 
-// fenced lets another owner apply everything right before the first batch of this one, and
-// then several owners without leases race.
+// fenced lets another owner apply everything right before the first batch of this one.
+// Then several owners without leases race.
 func (f *fixture[T]) fenced() {
 	const owners = 4
 	first := f.history(10)
@@ -89,7 +89,8 @@ func (f *fixture[T]) fenced() {
 	f.consistent("race")
 }
 
-// undone lets the commit of each transaction fail in turn, and goes on with the same run.
+// undone lets the commit of each transaction fail in turn, and continues with the same
+// run.
 func (f *fixture[T]) undone() {
 	for n := range 6 {
 		name := fmt.Sprintf("undone %d", n)
@@ -108,17 +109,17 @@ func (f *fixture[T]) undone() {
 	}
 }
 
-// arrives waits for an event, and checks that it is there then.
+// arrives waits for an event, and checks that it is in the read model then.
 func (f *fixture[T]) arrives(p waiter, name string) {
 	f.Helper()
 	at := f.append("a", "Happened").Position
 	f.wait(p, at)
 	if got := f.consistent(name); got.Position < at {
-		f.Fatalf("the projection says that it has position %d, and the checkpoint is %d", at, got.Position)
+		f.Fatalf("the projection reports position %d, but the checkpoint is %d", at, got.Position)
 	}
 }
 
-// overtaken lets another owner apply what this one has in hand, before each of its
+// overtaken lets another owner apply the events that this one holds, before each of its
 // transactions in turn, up to the middle of its batch and beyond.
 func (f *fixture[T]) overtaken() {
 	for n := 2; n < 6; n++ {
@@ -137,13 +138,13 @@ func (f *fixture[T]) overtaken() {
 		p := f.into(target, name, reads(happenings())).WithBatch(64, time.Hour)
 		f.reach(p, last)
 		if n := int32(n); calls.Load() < n {
-			f.Fatalf("there were %d transactions only", calls.Load())
+			f.Fatalf("there were only %d transactions", calls.Load())
 		}
 		f.consistent(name)
 	}
 }
 
-// lost loses the answer of transactions, one after the other.
+// lost loses the answers to transactions, one after the other.
 func (f *fixture[T]) lost() {
 	last := f.history(40)
 	flaky := faults.Wrap(nil, 7, faults.Rate{Lost: 0.3, Undone: 0.2})
@@ -252,7 +253,7 @@ func (f *fixture[T]) documents() {
 }
 
 // owners checks that one of several instances works while leases hold, that the next one
-// takes over at once, and goes on.
+// takes over at once, and that it continues.
 func (f *fixture[T]) owners() {
 	leases, ok := f.Target.(store.Leases)
 	if !ok {
@@ -278,7 +279,7 @@ func (f *fixture[T]) owners() {
 	stopOne := f.start(one)
 	f.wait(one, f.history(10))
 	f.start(two)
-	f.wait(two, f.history(10)) // by the checkpoint
+	f.wait(two, f.history(10)) // seen through the checkpoint
 	if state := two.Progress().State; state != projection.Standby {
 		f.Fatalf("the second instance is %s, want standby", state)
 	}
@@ -302,7 +303,7 @@ type observing func(n projection.Notice)
 
 func (o observing) Observe(_ context.Context, n projection.Notice) { o(n) }
 
-// losesLease takes the leases away from an owner.
+// losesLease takes the lease away from an owner.
 func (f *fixture[T]) losesLease() {
 	leases, ok := f.Target.(store.Leases)
 	if !ok {
@@ -325,7 +326,7 @@ func (f *fixture[T]) losesLease() {
 	select {
 	case <-ended:
 	case <-time.After(15 * time.Second):
-		f.Fatalf("it works on although its lease has run out")
+		f.Fatalf("it keeps working although its lease has expired")
 	}
 	down.fails.Store(false)
 	<-began
@@ -357,7 +358,7 @@ func (f *fixture[T]) reopened() {
 	}
 }
 
-// tenants runs the same projection of two tenants.
+// tenants runs the same projection for two tenants.
 func (f *fixture[T]) tenants() {
 	if f.Neighbor == nil {
 		f.Skip("there is no other tenant")
@@ -374,7 +375,7 @@ func (f *fixture[T]) tenants() {
 	other.consistent("same")
 }
 
-// stops ends runs at any moment, until all is applied.
+// stops ends runs at any moment, until everything is applied.
 func (f *fixture[T]) stops() {
 	last := f.history(f.times(120))
 	for i := 1; ; i++ {

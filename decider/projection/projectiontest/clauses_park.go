@@ -12,8 +12,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// errBroken is an error of a handler. It matches what errors of stores and projections do,
-// and says nothing of the projection that has the handler.
+// errBroken is an error of a handler. It matches errors of stores and projections, but
+// says nothing about the projection that the handler belongs to.
 var errBroken = fmt.Errorf("the handler is broken: %w, %w, %w, %w, %w", store.ErrInvalid, store.ErrClosed, store.ErrConflict,
 	projection.ErrFenced, store.ErrLogDiverged)
 
@@ -27,7 +27,7 @@ func broken(err error, keys ...string) func(projection.Event[fact]) error {
 	}
 }
 
-// before has a batch with an event that fails in the middle.
+// before applies a batch with an event that fails in the middle.
 func (f *fixture[T]) before() {
 	for range 3 {
 		f.append("a", "Happened", "Happened")
@@ -42,7 +42,7 @@ func (f *fixture[T]) before() {
 	})
 	p := f.projection("before")
 	f.start(p)
-	f.until("it retries, with what is before it committed", func() bool {
+	f.until("it retries, and the events before are committed", func() bool {
 		is := p.Progress()
 		return is.State == projection.Retrying && is.Position == bad.Position-1
 	})
@@ -55,7 +55,7 @@ func (f *fixture[T]) before() {
 	}
 }
 
-// blocks has a handler that fails for a while.
+// blocks runs a handler that fails for a while.
 func (f *fixture[T]) blocks() {
 	first := f.append("a", "Happened")
 	f.failing(broken(errBroken, "b"))
@@ -104,7 +104,7 @@ func (f *fixture[T]) parks() {
 	}
 }
 
-// parkedOnly checks that key, whose event at position failed, is parked, and no other.
+// parkedOnly checks that only key is parked, because its event at position failed.
 func (f *fixture[T]) parkedOnly(name, key string, position uint64) {
 	f.Helper()
 	parked, err := f.projection(name).Parked(f.ctx)
@@ -117,8 +117,7 @@ func (f *fixture[T]) parkedOnly(name, key string, position uint64) {
 	f.consistentBut(name, map[string]uint64{key[len("Thing/"):]: position})
 }
 
-// unparks unparks a key while events of it are recorded, by the owner and by another
-// process.
+// unparks unparks a key while the owner and another process record events of it.
 func (f *fixture[T]) unparks() {
 	f.failing(broken(projection.Permanent(errBroken), "b"))
 	p := f.projection("unparks").WithParking(3).WithBatch(7, time.Hour)
@@ -135,7 +134,7 @@ func (f *fixture[T]) unparks() {
 			f.Fatalf("Unpark = %v", err)
 		}
 		f.wait(p, <-recorded)
-		for { // events that were recorded after the last look of Unpark may be parked again
+		for { // events recorded after the last check of Unpark may be parked again
 			parked, err := p.Parked(f.ctx)
 			if err != nil {
 				f.Fatalf("Parked = %v", err)
@@ -155,7 +154,7 @@ func (f *fixture[T]) unparks() {
 	}
 }
 
-// failsAgain unparks a key some of whose events fail again.
+// failsAgain unparks a key, some of whose events fail again.
 func (f *fixture[T]) failsAgain() {
 	f.failing(broken(projection.Permanent(errBroken), "b"))
 	p := f.projection("again").WithParking(3)
@@ -210,7 +209,7 @@ func (f *fixture[T]) parksFew() {
 	f.wait(p, last.Position)
 }
 
-// permanent tells failures apart.
+// permanent distinguishes permanent failures from temporary ones.
 func (f *fixture[T]) permanent() {
 	text := f.thing("Happened")
 	text.Data = []byte(`{"N":"text"}`)
@@ -237,7 +236,7 @@ func (f *fixture[T]) permanent() {
 		return nil
 	})
 	retry := quick()
-	retry.For = time.Nanosecond // each attempt takes longer
+	retry.For = time.Nanosecond // each attempt takes longer than that
 	p := f.projection("permanent").WithParking(9).WithRetry(retry)
 	f.start(p)
 	f.wait(p, last)
@@ -258,7 +257,7 @@ func (f *fixture[T]) permanent() {
 	}
 }
 
-// ended ends the context while the handler works, which then fails.
+// ended ends the context while the handler runs, which then fails.
 func (f *fixture[T]) ended() {
 	bad := f.append("a", "Happened")
 	p := f.projection("ended").WithParking(9)
@@ -292,7 +291,7 @@ func (f *fixture[T]) ended() {
 	f.consistent("ended")
 }
 
-// panics has user code that panics everywhere.
+// panics runs user code that panics everywhere.
 func (f *fixture[T]) panics() {
 	last := f.history(10)
 	p := f.projection("panics").WithObserver(observing(func(projection.Notice) { panic(errBroken) }))

@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Subscribe yields three events, and says that this is the end, until open is closed.
+// Subscribe yields three events, and reports the end of the log until open is closed.
 func (h *heldLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		first := o
@@ -40,7 +40,7 @@ func (h *heldLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 	}
 }
 
-// covers waits for events that are not the projection's.
+// covers waits for events that the projection does not handle.
 func (f *fixture[T]) covers() {
 	f.append("a", "Happened")
 	p := f.projection("covers")
@@ -55,7 +55,7 @@ func (f *fixture[T]) covers() {
 	}
 }
 
-// movesOver looks at the checkpoint after events that are not the projection's.
+// movesOver checks the checkpoint after events that the projection does not handle.
 func (f *fixture[T]) movesOver() {
 	mine := f.append("a", "Happened")
 	p := f.projection("over")
@@ -79,7 +79,7 @@ func (f *fixture[T]) movesOver() {
 	f.consistent("over")
 }
 
-// waits appends and waits, in the owner's process and in another.
+// waits appends and waits, in the owner's process and in another one.
 func (f *fixture[T]) waits() {
 	p, elsewhere := f.projection("waits"), f.projection("waits")
 	f.start(p)
@@ -91,13 +91,13 @@ func (f *fixture[T]) waits() {
 			f.wait(elsewhere, at, "Thing/a")
 		}
 		if list := f.look("waits@1", "waits").lists["a"]; !strings.Contains(list, entry(at, 0)) {
-			f.Fatalf("WaitFor(%d) returned, and the read model has %q", at, abridged(list))
+			f.Fatalf("WaitFor(%d) returned, but the read model has %q", at, abridged(list))
 		}
 	}
 	f.wait(p, 0)
 }
 
-// waitsInVain waits for what does not come.
+// waitsInVain waits for positions that are never reached.
 func (f *fixture[T]) waitsInVain() {
 	last := f.history(5)
 	p := f.projection("vain")
@@ -105,7 +105,7 @@ func (f *fixture[T]) waitsInVain() {
 	defer cancel()
 	err := p.WaitFor(impatient, last)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), string(projection.Idle)) {
-		f.Fatalf("WaitFor while nothing runs = %v, want that it is idle", err)
+		f.Fatalf("WaitFor while nothing runs = %v, want a message that it is idle", err)
 	}
 	f.start(p)
 	f.wait(p, last)
@@ -118,7 +118,7 @@ func (f *fixture[T]) waitsInVain() {
 	impatient, cancel = context.WithTimeout(f.ctx, 20*time.Millisecond)
 	defer cancel()
 	if err := p.WaitFor(impatient, bad); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errBroken) {
-		f.Fatalf("WaitFor an event that fails = %v, want why", err)
+		f.Fatalf("WaitFor an event that fails = %v, want the cause", err)
 	}
 	f.failing(nil)
 	f.wait(p, bad)
@@ -129,7 +129,7 @@ func (f *fixture[T]) waitsInVain() {
 	}
 }
 
-// progress looks at the progress while events come and fail.
+// progress checks the progress while events arrive and fail.
 func (f *fixture[T]) progress() {
 	p := f.projection("progress").WithBatch(4, time.Hour)
 	f.start(p)
@@ -144,7 +144,7 @@ func (f *fixture[T]) progress() {
 				f.Errorf("after position %d the progress is %+v", last, is)
 			}
 			if is.State == projection.Live && is.Cause != nil {
-				f.Errorf("it is live, with a cause: %+v", is)
+				f.Errorf("it is live, but has a cause: %+v", is)
 			}
 			last = is.Position
 			select {
@@ -170,7 +170,7 @@ func (f *fixture[T]) progress() {
 	looked.Wait()
 }
 
-// lag has an event that waits.
+// lag measures the lag of an event that waits.
 func (f *fixture[T]) lag() {
 	p := f.projection("lag").WithLagLimit(time.Minute)
 	f.start(p)
@@ -194,7 +194,7 @@ func (f *fixture[T]) lag() {
 	}
 }
 
-// bounded counts what is read ahead of a handler that does not go on.
+// bounded counts the events that are read ahead of a handler that blocks.
 func (f *fixture[T]) bounded() {
 	const backlog = 12_000
 	for range backlog / 500 {
@@ -206,7 +206,7 @@ func (f *fixture[T]) bounded() {
 	}
 	var yielded, handled atomic.Int64
 	log := &countedLog{Log: f.Store, yielded: &yielded}
-	const most = 2048 + 3*256 // in hand, one page that is ready, and one that is being read
+	const most = 2048 + 3*256 // the batch, one page that is ready, and one that is being read
 	p := projection.New(log, f.Target, "bounded", reads(happenings()),
 		func(context.Context, T, projection.Event[fact]) error {
 			if ahead := yielded.Load() - handled.Load(); ahead > most {
@@ -244,7 +244,7 @@ func (c *countedLog) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq
 	}
 }
 
-// adapts has a handler that takes 10 ms for an event, and later none.
+// adapts runs a handler that takes 10 ms for an event, and later no time.
 func (f *fixture[T]) adapts() {
 	const most = 50 * time.Millisecond
 	var took []time.Duration
@@ -286,7 +286,7 @@ func (f *fixture[T]) adapts() {
 	}
 }
 
-// delivers has a receiver that fails now and then.
+// delivers calls a receiver that fails now and then.
 func (f *fixture[T]) delivers() {
 	var mu sync.Mutex
 	got := map[string][]string{}
@@ -316,8 +316,8 @@ func (f *fixture[T]) delivers() {
 	}
 }
 
-// deliveredOnce checks that got is want, but for the first event of two that one recorded
-// event became: it is delivered again when the second one fails.
+// deliveredOnce checks that got equals want, except for the first of two events that one
+// recorded event became: it is delivered again when the second one fails.
 func (f *fixture[T]) deliveredOnce(key string, got, want []string) {
 	f.Helper()
 	i := 0
@@ -336,7 +336,7 @@ func (f *fixture[T]) deliveredOnce(key string, got, want []string) {
 	}
 }
 
-// deliversNews has a history.
+// deliversNews starts with a history.
 func (f *fixture[T]) deliversNews() {
 	old := f.history(20)
 	var mu sync.Mutex
@@ -354,11 +354,11 @@ func (f *fixture[T]) deliversNews() {
 		f.until("it is live", func() bool { return p.Progress().State == projection.Live })
 		f.wait(p, f.append("a", "Happened").Position)
 		_ = stop()
-		f.reach(p, f.append("a", "Happened").Position) // it goes on where it was
+		f.reach(p, f.append("a", "Happened").Position) // it continues where it was
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if want := fmt.Sprint([]uint64{old + 1, old + 2, old + 3, old + 4}); fmt.Sprint(got) != want {
-		f.Fatalf("delivered are %v, want %v", got, want)
+		f.Fatalf("%v were delivered, want %v", got, want)
 	}
 }

@@ -39,7 +39,7 @@ func happenings() codec.Codec[event] {
 		codec.UpMany("Doubled", 1, func(t twice) []event { return []event{happened(t), happened(t)} }).Retired())
 }
 
-// additions reads "Added" too.
+// additions also reads "Added".
 func additions() codec.Codec[event] {
 	return codec.JSON(map[string]event{"Happened": happened{}, "Added": added{}},
 		codec.UpMany("Doubled", 1, func(t twice) []event { return []event{happened(t), happened(t)} }).Retired())
@@ -49,7 +49,7 @@ func reads(c codec.Codec[event]) codec.Source[fact] {
 	return codec.Events(codec.From("Thing", c, func(r *store.Recorded, e event) fact { return fact{r.Stream.ID, e} }))
 }
 
-// fixture is a World and what the clauses do with it.
+// fixture is a World together with the state of a clause.
 type fixture[T projection.Tx] struct {
 	*testing.T
 	World[T]
@@ -58,7 +58,7 @@ type fixture[T projection.Tx] struct {
 
 	mu   sync.Mutex
 	fail func(e projection.Event[fact]) error // guarded by mu; nil: nothing fails
-	seen func(e projection.Event[fact])       // guarded by mu; nil: nobody looks
+	seen func(e projection.Event[fact])       // guarded by mu; nil: not called
 }
 
 func newFixture[T projection.Tx](t *testing.T, w World[T]) *fixture[T] {
@@ -68,7 +68,7 @@ func newFixture[T projection.Tx](t *testing.T, w World[T]) *fixture[T] {
 	return &fixture[T]{T: t, World: w, ctx: ctx}
 }
 
-// times returns n, less with -short.
+// times returns n, or less with -short.
 func (*fixture[T]) times(n int) int {
 	if testing.Short() {
 		return max(n/4, 1)
@@ -121,8 +121,8 @@ func (f *fixture[T]) appendTo(st store.Store, s store.Stream, events ...store.Ev
 	return a
 }
 
-// history appends n events to keys a to d, now and then of a kind that is read as two, or
-// that nobody reads. It returns the position of the last one.
+// history appends n events to keys a to d, some of a kind that is read as two events or
+// not read at all. It returns the position of the last one.
 func (f *fixture[T]) history(n int) uint64 {
 	f.Helper()
 	var last store.Appended
@@ -139,8 +139,8 @@ func (f *fixture[T]) history(n int) uint64 {
 	return last.Position
 }
 
-// projection returns the projection called name, whose read model is a list of what was
-// applied, for each key.
+// projection returns a projection called name, whose read model lists the applied events
+// of each key.
 func (f *fixture[T]) projection(name string) *projection.Projection[T, fact] {
 	return f.into(f.Target, name, reads(happenings()))
 }
@@ -151,12 +151,12 @@ func (f *fixture[T]) into(
 	return projection.New(f.Store, target, name, source, f.list(name)).WithRetry(quick()).WithoutLease()
 }
 
-// quick is a Retry that does not keep a test waiting.
+// quick is a Retry with short pauses.
 func quick() projection.Retry {
 	return projection.Retry{Pause: time.Millisecond, MaxPause: 5 * time.Millisecond, For: 20 * time.Millisecond}
 }
 
-// list returns the handler that appends to the list of the event's key, under kind.
+// list returns a handler that appends to the list of the event's key, under kind.
 func (f *fixture[T]) list(kind string) func(context.Context, T, projection.Event[fact]) error {
 	return func(_ context.Context, tx T, e projection.Event[fact]) error {
 		fail, seen := f.hooks()
@@ -171,7 +171,7 @@ func (f *fixture[T]) list(kind string) func(context.Context, T, projection.Event
 		if err := tx.SaveDocuments(docs); err != nil {
 			return err
 		}
-		if fail != nil { // after the write, which must then be gone
+		if fail != nil { // after the write, which must then be rolled back
 			return fail(e)
 		}
 		return nil
@@ -208,7 +208,7 @@ type waiter interface {
 	Progress() projection.Progress
 }
 
-// reach runs p until it has the log up to position, and stops it.
+// reach runs p until it has handled the log up to position, and stops it.
 func (f *fixture[T]) reach(p waiter, position uint64) {
 	f.Helper()
 	stop := f.start(p)
@@ -227,14 +227,14 @@ func (f *fixture[T]) wait(p waiter, position uint64, keys ...string) {
 	}
 }
 
-// pass lets time pass, where that takes none.
+// pass lets time pass, if time is virtual.
 func (f *fixture[T]) pass(d time.Duration) {
 	if f.Virtual {
 		time.Sleep(d)
 	}
 }
 
-// until waits for what to be so.
+// until waits until is returns true.
 func (f *fixture[T]) until(what string, is func() bool) {
 	f.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -243,12 +243,12 @@ func (f *fixture[T]) until(what string, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-f.ctx.Done():
-			f.Fatalf("it has not come to this in a minute: %s", what)
+			f.Fatalf("not reached within a minute: %s", what)
 		}
 	}
 }
 
-// state is a read model with its checkpoint, as of one moment.
+// state is a read model with its checkpoint at one moment.
 type state struct {
 	at    store.Checkpoint
 	lists map[string]string
@@ -274,8 +274,8 @@ func (f *fixture[T]) look(build, kind string) state {
 	return s
 }
 
-// expected returns the list of each key: what was recorded up to position and c reads. Of
-// keys in without, what is after the given position is left out.
+// expected returns the list of each key: the events recorded up to position that c reads.
+// For keys in without, it leaves out the events after the given position.
 func (f *fixture[T]) expected(c codec.Codec[event], position uint64, without map[string]uint64) map[string]string {
 	f.Helper()
 	lists := map[string]string{}
@@ -306,7 +306,7 @@ func (f *fixture[T]) expected(c codec.Codec[event], position uint64, without map
 }
 
 // consistent checks that the read model called name is the fold of the log up to its
-// checkpoint. It returns the checkpoint.
+// checkpoint, and returns the checkpoint.
 func (f *fixture[T]) consistent(name string) store.Checkpoint {
 	f.Helper()
 	return f.consistentBut(name, nil)
@@ -319,7 +319,7 @@ func (f *fixture[T]) consistentBut(name string, without map[string]uint64) store
 	return got.at
 }
 
-// same checks that two read models are the same.
+// same checks that two read models are equal.
 func (f *fixture[T]) same(got, want map[string]string) {
 	f.Helper()
 	keys := map[string]bool{}

@@ -16,13 +16,13 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// Append is events that are appended to a stream together.
+// Append is a list of events that are appended to a stream together.
 type Append struct {
 	Stream store.Stream
 	Events []store.Event
 }
 
-// Given returns the Append of events to a stream. It encodes them with c, and fails the
+// Given returns an Append of events to a stream. It encodes them with c, and fails the
 // test if that is not possible.
 func Given[E any](tb testing.TB, c codec.Codec[E], stream store.Stream, events ...E) Append {
 	tb.Helper()
@@ -40,22 +40,23 @@ func Given[E any](tb testing.TB, c codec.Codec[E], stream store.Stream, events .
 
 // Subject is a projection that [Fold] checks.
 type Subject[T projection.Tx, E any] struct {
-	// New returns the projection of the log and into the target of a World.
+	// New returns the projection from the log and into the target of a World.
 	New func(w World[T]) *projection.Projection[T, E]
-	// Read returns what the read model has, to be compared by reflect.DeepEqual.
+	// Read returns the contents of the read model, to be compared by reflect.DeepEqual.
 	Read func(ctx context.Context, w World[T]) (any, error)
-	// Want returns what it should have after a history, such as the fold of a view.
-	// Nil compares with what the projection does one event at a time.
+	// Want returns the contents that the read model should have after a history, such as
+	// the fold of a view. If Want is nil, Fold compares with the result of applying one
+	// event at a time.
 	Want func(history []Append) any
 }
 
-// Fold checks that the read model of a projection depends on the history only: not on how
+// Fold checks that the read model of a projection depends only on the history: not on how
 // the log is cut into transactions, on crashes and lost answers, on restarts, or on a
-// second owner. It runs history that often in new Worlds of open, with other accidents
-// each time, and compares. With -short it does so 5 times, otherwise 25 times.
+// second owner. It repeats history in new Worlds from open, with different faults each
+// time, and compares the results. With -short it does so 5 times, otherwise 25 times.
 //
-// What it finds in practice: a handler that keeps something between two calls, that reads
-// the clock, or that writes elsewhere than in its transaction.
+// It finds, for example, a handler that keeps something between two calls, that reads the
+// clock, or that writes outside its transaction.
 func Fold[T projection.Tx, E any](
 	t *testing.T, open func(t *testing.T) World[T], subject Subject[T, E], history []Append,
 ) {
@@ -78,7 +79,7 @@ func Fold[T projection.Tx, E any](
 			case !known:
 				want, known = got, true
 			case !reflect.DeepEqual(got, want):
-				t.Errorf("the read model is not what the history makes of it, with the accidents of seed %d:\n got %+v\nwant %+v", seed, got, want)
+				t.Errorf("the read model differs from what the history leads to, with the faults of seed %d:\n got %+v\nwant %+v", seed, got, want)
 			}
 		})
 		if t.Failed() {
@@ -87,7 +88,7 @@ func Fold[T projection.Tx, E any](
 	}
 }
 
-// inWorld calls do with a new World, in virtual time if it is virtual.
+// inWorld calls do with a new World, in virtual time if the World is virtual.
 func inWorld[T projection.Tx](t *testing.T, open func(t *testing.T) World[T], do func(t *testing.T, w World[T])) {
 	t.Helper()
 	w := open(t)
@@ -101,8 +102,8 @@ func inWorld[T projection.Tx](t *testing.T, open func(t *testing.T) World[T], do
 	})
 }
 
-// folded returns the read model of history after the accidents of a seed; of seed 0, after
-// none, and one event at a time.
+// folded returns the read model of history after the faults of a seed. Seed 0 means no
+// faults, and one event at a time.
 func folded[T projection.Tx, E any](t *testing.T, w World[T], subject Subject[T, E], history []Append, seed uint64) any {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -147,7 +148,7 @@ func folded[T projection.Tx, E any](t *testing.T, w World[T], subject Subject[T,
 	return got
 }
 
-// runAll runs owners at once until each has come to position.
+// runAll runs owners at once until each has reached position.
 func runAll[T projection.Tx, E any](ctx context.Context, t *testing.T, owners []*projection.Projection[T, E], position uint64) {
 	t.Helper()
 	ctx, stop := context.WithCancel(ctx)
@@ -172,8 +173,8 @@ func runAll[T projection.Tx, E any](ctx context.Context, t *testing.T, owners []
 	}
 }
 
-// Documents returns a Read for projections into documents with states S: a map of the
-// states by their keys.
+// Documents returns a Read for projections into documents with states of type S: a map
+// from keys to states.
 func Documents[S any, T projection.Tx, E any](
 	build func(w World[T]) *projection.Projection[T, E],
 ) func(ctx context.Context, w World[T]) (any, error) {

@@ -56,7 +56,7 @@ func TestFold(t *testing.T) {
 	}, history(t))
 }
 
-// forgetful adds up in memory, which a transaction that was not committed does not undo.
+// forgetful adds up in memory, which a rollback does not undo.
 func forgetful() projectiontest.Subject[*memory.Tx, move] {
 	sums := map[string]int64{}
 	return projectiontest.Subject[*memory.Tx, move]{
@@ -75,7 +75,7 @@ func forgetful() projectiontest.Subject[*memory.Tx, move] {
 	}
 }
 
-// TestFoldFinds runs Fold on a handler that is wrong, in a process of its own.
+// TestFoldFinds runs Fold on a wrong handler, in a process of its own.
 func TestFoldFinds(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("EVOLVE_FORGETFUL") != "" {
@@ -85,7 +85,7 @@ func TestFoldFinds(t *testing.T) {
 	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFoldFinds$")
 	run.Env = append(os.Environ(), "EVOLVE_FORGETFUL=yes")
 	out, err := run.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "the read model is not what the history makes of it") {
+	if err == nil || !strings.Contains(string(out), "the read model differs from what the history leads to") {
 		t.Errorf("Fold does not find a handler that keeps sums in memory: %v\n%s", err, out)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// planted is a bug that the suite must find: in file, old is replaced by with, in which BUG
-// is whether the bug is planted, and OLD is old.
+// planted is a bug that the suite must find: old is replaced by with in file. In with,
+// BUG is the condition that the bug is switched on, and OLD stands for old.
 type planted struct {
-	clause    string // that finds it
+	clause    string // finds it
 	file      string
 	old, with string
 }
@@ -22,7 +22,7 @@ type planted struct {
 // inlineTest begins the clauses of RunInline.
 const inlineTest = "inline: "
 
-// bugs are those that others have had, and those that this design invites.
+// bugs returns bugs that other projections have had, and bugs that this design invites.
 func bugs() map[string]planted {
 	return map[string]planted{
 		"the checkpoint is saved after the read model": {
@@ -32,22 +32,22 @@ func bugs() map[string]planted {
 				"	} else if err := r.fence(tx, to); err != nil {\n		return err\n	}\n	if err := r.park",
 		},
 		"a refused checkpoint is ignored": {
-			"a checkpoint that is refused leaves nothing behind", "follow.go",
+			"a refused checkpoint leaves nothing behind", "follow.go",
 			"	if errors.Is(err, store.ErrConflict) {", "	if BUG {\n		return nil\n	}\nOLD",
 		},
 		"the position moves before the commit": {
-			"what is remembered changes after the commit", "apply.go",
-			"	var said error // by do", "	was := r.at\n	defer func() { _ = was }()\n	if BUG {\n		defer func() { r.at = to }()\n	}\nOLD",
+			"memory changes only after the commit", "apply.go",
+			"	var said error // returned by do", "	was := r.at\n	defer func() { _ = was }()\n	if BUG {\n		defer func() { r.at = to }()\n	}\nOLD",
 		},
-		"after a refusal the batch goes on where it was": {
-			"what another owner applied is not applied again", "apply.go",
+		"after a refusal the batch continues where it was": {
+			"events that another owner applied are not applied again", "apply.go",
 			"		for len(items) > 0 && items[0].recorded.Position <= r.at.Position {", "		for !BUG && len(items) > 0 && items[0].recorded.Position <= r.at.Position {",
 		},
 		"a failed commit counts as made": {
 			"an unknown outcome is settled by the checkpoint", "apply.go",
 			"	return 0, r.settle(ctx, err)\n", "	if BUG {\n		return len(items), nil\n	}\nOLD",
 		},
-		"states of the batch before are forgotten": {
+		"states of the previous batch are forgotten": {
 			"batches of any size make the same read model", "documents.go",
 			"			state, ok := states[of[i]]\n", "			state, ok := states[of[i]]\n			ok = ok && (!BUG || i > 0)\n",
 		},
@@ -55,8 +55,8 @@ func bugs() map[string]planted {
 			"documents are loaded and saved once in a transaction", "documents.go",
 			"			if _, ok := seen[key]; !ok {", "			if _, ok := seen[key]; !ok || BUG {",
 		},
-		"a failing event takes what is before it along": {
-			"what is before a failing event is committed, and nothing after it", "apply.go",
+		"a failing event undoes the events before it": {
+			"events before a failing event are committed, and none after it", "apply.go",
 			"			return max(i, 1)", "			if BUG {\n				continue\n			}\nOLD",
 		},
 		"a failing event is given up": {
@@ -65,26 +65,26 @@ func bugs() map[string]planted {
 			"	since, attempts := r.p.live.failing(err)\n	if BUG && attempts > 3 {\n		r.at.Position = it.recorded.Position\n		return nil\n	}\n	if r.mayPark",
 		},
 		"only the failed event is parked": {
-			"parking keeps later events of the key waiting, and others go on", "park.go",
+			"parking makes later events of the key wait, and others continue", "park.go",
 			"	return r.parking != nil && r.parking.key == key || r.p.live.isParked(key)", "	return r.parking != nil && r.parking.key == key || !BUG && r.p.live.isParked(key)",
 		},
 		"parked keys are forgotten at a restart": {
-			"parking keeps later events of the key waiting, and others go on", "build.go",
+			"parking makes later events of the key wait, and others continue", "build.go",
 			"	p.live.setParked(parked)", "	if !BUG {\n		p.live.setParked(parked)\n	}",
 		},
 		"a key is freed before its last event": {
-			"unparking is in order, and new events of the key wait behind", "unpark.go",
+			"unparking is in order, and new events of the key wait their turn", "unpark.go",
 			"	if err != nil || len(left) > 0 {\n		return false, nil, err", "	if err != nil || len(left) > 0 && !BUG {\n		return false, nil, err",
 		},
 		"parked events are replayed backward": {
-			"unparking is in order, and new events of the key wait behind", "unpark.go",
+			"unparking is in order, and new events of the key wait their turn", "unpark.go",
 			"	if len(events) > 0 && !p.effect {", "	if BUG && len(events) > 1 {\n		events[0], events[1] = events[1], events[0]\n	}\nOLD",
 		},
-		"unparking goes on behind an event that fails": {
+		"unparking continues after an event that fails": {
 			"an event that fails again leaves the rest parked", "unpark.go",
 			"			return false, err, nil\n", "			if !BUG {\n	return false, err, nil\n			}\n",
 		},
-		"an error of a handler is taken for one of the store": {
+		"an error of a handler is treated as an error of the store": {
 			"a failing event blocks, visibly, until its handler works", "run.go",
 			"	return !errors.As(err, new(*applyError)) &&", "	return (BUG || !errors.As(err, new(*applyError))) &&",
 		},
@@ -92,16 +92,16 @@ func bugs() map[string]planted {
 			"no more keys are parked than allowed", "park.go",
 			"|| p.live.parkedKeys() >= p.parking {", "|| !BUG && p.live.parkedKeys() >= p.parking {",
 		},
-		"a panic is tried again as any failure": {
-			"pure failures are parked at once, others after a while", "errors.go",
+		"a panic is retried like any failure": {
+			"permanent failures are parked at once, others after a while", "errors.go",
 			"	return errors.Is(err, ErrPermanent)", "	if BUG {\n		return false\n	}\nOLD",
 		},
 		"every failure is parked at once": {
-			"pure failures are parked at once, others after a while", "park.go",
+			"permanent failures are parked at once, others after a while", "park.go",
 			"	if !isPermanent(err) && (", "	if !BUG && !isPermanent(err) && (",
 		},
-		"an attempt that takes long is the last one": {
-			"pure failures are parked at once, others after a while", "park.go",
+		"a long attempt is the last one": {
+			"permanent failures are parked at once, others after a while", "park.go",
 			"r.failing.times < leastTimes || ", "!BUG && r.failing.times < leastTimes || ",
 		},
 		"the end of the context is a failure": {
@@ -111,27 +111,27 @@ func bugs() map[string]planted {
 				"			_ = r.failed(ctx, items[:n], err)\n		case fenced(err)",
 		},
 		"progress stays at the last event that matched": {
-			"progress covers what does not concern the projection", "follow.go",
+			"progress covers events that do not concern the projection", "follow.go",
 			"	r.scanned = max(r.scanned, page.Next-1)\n", "	if !BUG {\n	r.scanned = max(r.scanned, page.Next-1)\n	}\n",
 		},
 		"the checkpoint stays at the last event that matched": {
-			"the checkpoint moves over what does not concern the projection", "follow.go",
+			"the checkpoint moves over events that do not concern the projection", "follow.go",
 			"	if r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {", "	if BUG || r.scanned <= r.at.Position || now.Sub(r.saved) < saveEvery {",
 		},
 		"new event types are taken on trust": {
-			"event types that are new must not be behind the checkpoint", "build.go",
+			"newly read event types must not be behind the checkpoint", "build.go",
 			"	for _, f := range more {", "	if BUG {\n		more = nil\n	}\nOLD",
 		},
-		"an older program leaves the types of a newer one": {
-			"event types that are new must not be behind the checkpoint", "build.go",
+		"an older program keeps the types of a newer one": {
+			"newly read event types must not be behind the checkpoint", "build.go",
 			"	about.Setup, about.Reads = true, p.source.Filters()", "	about.Setup = true\n	if !BUG || len(about.Reads) == 0 || len(grown(about.Reads, p.source.Filters())) > 0 {\n		about.Reads = p.source.Filters()\n	}",
 		},
 		"an older program passes over what a newer one has begun to read": {
-			"an older program does not pass over in silence what a newer one reads", "follow.go",
+			"an older program does not silently pass over events that a newer one reads", "follow.go",
 			"	if err == nil && len(grown(r.p.source.Filters(), about.Reads)) > 0 {", "	if !BUG && err == nil && len(grown(r.p.source.Filters(), about.Reads)) > 0 {",
 		},
 		"the version is written and not read": {
-			"versions are apart", "projection.go",
+			"versions are independent", "projection.go",
 			`func (c *config) build() string { return`, "func (c *config) build() string {\n	if BUG {\n		return c.name + \"@1\"\n	}\n	return",
 		},
 		"setup runs at each start": {
@@ -142,11 +142,11 @@ func bugs() map[string]planted {
 			"			return &userError{inSetup, err}", "			if BUG {\n				return nil\n			}\nOLD",
 		},
 		"a version is ready at its first end": {
-			"a new version is ready once, and not before it has what readers see", "build.go",
+			"a new version is ready once, and not before it has caught up with what readers see", "build.go",
 			"		if at.Position > r.at.Position {", "		if !BUG && at.Position > r.at.Position {",
 		},
 		"ready is called each time": {
-			"a new version is ready once, and not before it has what readers see", "build.go",
+			"a new version is ready once, and not before it has caught up with what readers see", "build.go",
 			"	if r.about.Ready || r.overtaken", "	if !BUG && r.about.Ready || r.overtaken",
 		},
 		"an older version becomes the active one": {
@@ -154,34 +154,34 @@ func bugs() map[string]planted {
 			"	if r.overtaken = found && is.Version > p.version; r.overtaken {", "	if r.overtaken = !BUG && found && is.Version > p.version; r.overtaken {",
 		},
 		"a retired version begins again": {
-			"a version that is retired is gone, and stays so", "build.go",
+			"a retired version stays retired", "build.go",
 			"		if about.Retired {\n			return ErrRetired", "		if !BUG && about.Retired {\n			return ErrRetired",
 		},
 		"an owner keeps its lease when it ends": {
-			"one owner works while leases hold, and hands over", "run.go",
+			"one owner works while its lease holds, and hands over", "run.go",
 			"	_ = p.leases.ReleaseLease(releasing, lease)", "	if !BUG {\n	_ = p.leases.ReleaseLease(releasing, lease)\n	}",
 		},
 		"an owner works without its lease": {
-			"one owner works while leases hold, and hands over", "run.go",
+			"one owner works while its lease holds, and hands over", "run.go",
 			"		held := new(store.LeaseHeldError)\n", "		if BUG && err != nil {\n			return lease, asked, nil\n		}\nOLD",
 		},
-		"an owner works on when its lease has run out": {
+		"an owner keeps working when its lease has expired": {
 			"an owner that cannot extend its lease stops", "run.go",
 			"errors.Is(err, store.ErrLeaseHeld), p.now()", "errors.Is(err, store.ErrLeaseHeld), !BUG && p.now()",
 		},
-		"a wait ends at the page before": {
-			"who waits sees what it waited for", "progress.go",
+		"a wait ends one page early": {
+			"a reader sees what it waited for", "progress.go",
 			"	if is.Position < position {", "	if is.Position+1 < position {\n		return false, nil\n	}\n	if !BUG && is.Position < position {",
 		},
-		"a wait for what cannot come": {
-			"who waits is told why it would wait in vain", "progress.go",
+		"a wait for the impossible": {
+			"waiting for the impossible is an error", "progress.go",
 			"err == nil && position > head {", "err == nil && position > head && !BUG {",
 		},
 		"a wait ignores parked keys": {
-			"parking keeps later events of the key waiting, and others go on", "progress.go",
+			"parking makes later events of the key wait, and others continue", "progress.go",
 			"	if parked != \"\" {\n		return true", "	if parked != \"\" && !BUG {\n		return true",
 		},
-		"live while an event fails": {
+		"it is live while an event fails": {
 			"progress never goes back, and is not live while an event fails", "progress.go",
 			"	s.is.State, s.is.Cause = Retrying, err", "	s.is.Cause = err\n	if !BUG {\n		s.is.State = Retrying\n	}",
 		},
@@ -193,28 +193,28 @@ func bugs() map[string]planted {
 			"a checkpoint of another log is refused, and nothing is written", "follow.go",
 			"	from, err := store.Resume(ctx, r.p.log, r.at)\n", "	from, err := store.Resume(ctx, r.p.log, r.at)\n	if BUG {\n		from, err = r.at.Position+1, nil\n	}\n",
 		},
-		"pages are read without end": {
+		"any number of pages is read ahead": {
 			"memory is bounded, whatever the backlog", "follow.go",
 			"	pages := make(chan store.Page, 1)", "	ahead := 1\n	if BUG {\n		ahead = 100\n	}\n	pages := make(chan store.Page, ahead)",
 		},
-		"a page is a transaction whatever it takes": {
-			"transactions become as long as they may, and no longer", "apply.go",
+		"a page is one transaction however long it takes": {
+			"transactions grow as long as allowed, and no longer", "apply.go",
 			"	case took > r.p.atMost:", "	case took > r.p.atMost && !BUG:",
 		},
 		"a transaction stays small": {
-			"transactions become as long as they may, and no longer", "apply.go",
+			"transactions grow as long as allowed, and no longer", "apply.go",
 			"		r.size = min(2*r.size, r.p.batch)", "		if !BUG {\n			r.size = min(2*r.size, r.p.batch)\n		}",
 		},
-		"the reader is left behind": {
-			"Run returns when its context ends, and goes on when called again", "follow.go",
-			"		for range pages { // until it is closed\n		}", "		for !BUG {\n			if _, ok := <-pages; !ok {\n				break\n			}\n		}\n		if BUG {\n			go func() {\n				for {\n					time.Sleep(time.Hour)\n				}\n			}()\n		}",
+		"the reader leaks": {
+			"Run returns when its context ends, and continues when called again", "follow.go",
+			"		for range pages { // drain it\n		}", "		for !BUG {\n			if _, ok := <-pages; !ok {\n				break\n			}\n		}\n		if BUG {\n			go func() {\n				for {\n					time.Sleep(time.Hour)\n				}\n			}()\n		}",
 		},
 		"an effect is delivered from the start": {
 			"effects begin at the end of the log", "build.go",
 			"	if known || !r.p.effect", "	if BUG || known || !r.p.effect",
 		},
-		"what was delivered is delivered again": {
-			"effects are delivered at least once, in order, and not again because of others", "deliver.go",
+		"delivered events are delivered again": {
+			"effects are delivered at least once, in order, and not again because another one fails", "deliver.go",
 			"			if position == items[0].recorded.Position {", "			if BUG || position == items[0].recorded.Position {",
 		},
 		"an event of a newer schema is parked": {
@@ -226,7 +226,7 @@ func bugs() map[string]planted {
 			"			return h.Sum64()%uint64(n) == uint64(i)", "			if BUG {\n				return true\n			}\nOLD",
 		},
 		"an observer ends the projection": {
-			"code of users that panics harms nobody else", "observer.go",
+			"a panic in user code harms nothing else", "observer.go",
 			"	p.told(func()", "	if BUG {\n		p.observer.Observe(ctx, n)\n	}\nOLD",
 		},
 		"an inline append moves no checkpoint": {
@@ -234,7 +234,7 @@ func bugs() map[string]planted {
 			"	err = tx.SaveCheckpoint(p.build(), at, to)\n", "	if !BUG {\n		err = tx.SaveCheckpoint(p.build(), at, to)\n	}\n",
 		},
 		"an inline append applies wherever the projection is": {
-			inlineTest + "each event is in the read model once, inline and not", "inline.go",
+			inlineTest + "each event is in the read model once, inline or not", "inline.go",
 			"at.Position+uint64(len(events)) != appended.Position {", "!BUG && at.Position+uint64(len(events)) != appended.Position {",
 		},
 		"an inline append is left to Run": {
@@ -242,15 +242,15 @@ func bugs() map[string]planted {
 			"	if err != nil || !found || about.Retired || len(", "	if BUG || err != nil || !found || about.Retired || len(",
 		},
 		"an inline append fails with its projection": {
-			inlineTest + "no append is refused because of the projection", "inline.go",
+			inlineTest + "no append fails because of the projection", "inline.go",
 			"	case errors.Is(err, errNotInline) && ctx.Err() == nil:", "	case !BUG && errors.Is(err, errNotInline) && ctx.Err() == nil:",
 		},
 		"an inline append does not wait behind parked events": {
-			inlineTest + "no append is refused because of the projection", "inline.go",
+			inlineTest + "no append fails because of the projection", "inline.go",
 			"	if s.p.parking == 0 || len(b.events) == 0 {", "	if BUG || s.p.parking == 0 || len(b.events) == 0 {",
 		},
-		"an inline append that was refused is made without the projection": {
-			inlineTest + "an inline append that is refused leaves nothing", "inline.go",
+		"a refused inline append is made without the projection": {
+			inlineTest + "a refused inline append leaves nothing", "inline.go",
 			"	case refused != nil:\n", "	case refused != nil && BUG:\n		return s.Store.Append(ctx, stream, store.Any, events)\nOLD",
 		},
 		"an inline event has no time": {
@@ -260,8 +260,8 @@ func bugs() map[string]planted {
 	}
 }
 
-// TestPlanted builds the suite over a projection package with all bugs in it, each of which
-// is switched on by its name, and checks that the suite finds each.
+// TestPlanted builds the suite over a projection package with all bugs in it, each
+// switched on by its name, and checks that the suite finds each.
 func TestPlanted(t *testing.T) {
 	t.Parallel()
 	suite := buildPlanted(t)
@@ -291,8 +291,8 @@ func TestPlanted(t *testing.T) {
 	})
 }
 
-// buildPlanted returns the test program of this package over a package projection with all
-// bugs.
+// buildPlanted returns the test program of this package, built over a projection package
+// with all bugs.
 func buildPlanted(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -311,7 +311,7 @@ func buildPlanted(t *testing.T) string {
 			text = string(data)
 		}
 		if strings.Count(text, bug.old) != 1 {
-			t.Fatalf("%s: %s has the code to change %d times, want once:\n%s", name, bug.file, strings.Count(text, bug.old), bug.old)
+			t.Fatalf("%s: the code to change occurs in %s %d times, want once:\n%s", name, bug.file, strings.Count(text, bug.old), bug.old)
 		}
 		with := strings.ReplaceAll(bug.with, "OLD", bug.old)
 		files[bug.file] = strings.Replace(text, bug.old, strings.ReplaceAll(with, "BUG", fmt.Sprintf("planted(%q)", name)), 1)

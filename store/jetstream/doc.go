@@ -1,6 +1,6 @@
 // Package jetstream is the durable store in NATS JetStream, on three servers that survive
 // the loss of one. It has the capabilities [store.Log], [store.Tenants], [store.Snapshots],
-// [store.Checkpoints], [store.Claims] and [store.Leases]. It has no [store.Documents] and no
+// [store.Checkpoints], [store.Claims], [store.Leases] and [store.Finder]. It has no [store.Documents] and no
 // Update: JetStream has no transaction that a read model could be written in. So a projection
 // that reads this log keeps its read model, with its checkpoint, in another store, such as
 // SQLite or PostgreSQL.

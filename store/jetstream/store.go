@@ -22,6 +22,7 @@ var (
 	_ store.Checkpoints = (*Store)(nil)
 	_ store.Claims      = (*Store)(nil)
 	_ store.Leases      = (*Store)(nil)
+	_ store.Finder      = (*Store)(nil)
 	_ io.Closer         = (*Store)(nil)
 )
 

@@ -265,6 +265,30 @@ func (w *wire) stateOf(ctx context.Context, stream string) (last uint64, now tim
 	return answer.State.Last, answer.Time.UTC(), nil
 }
 
+// maxSubjects is how many subjects a server names at once.
+const maxSubjects = 100_000
+
+// subjects asks the leader of a stream which subjects that match filter have messages: the
+// maxSubjects of them from number from on, in an order of its own. It returns the position of
+// the last message too.
+func (w *wire) subjects(ctx context.Context, stream, filter string, from int) (subjects map[string]uint64, last uint64, err error) {
+	var answer struct {
+		Error *apiError `json:"error"`
+		State struct {
+			Last     uint64            `json:"last_seq"`
+			Subjects map[string]uint64 `json:"subjects"`
+		} `json:"state"`
+	}
+	err = w.request(ctx, "STREAM.INFO."+stream, map[string]any{"subjects_filter": filter, "offset": from}, &answer)
+	if err != nil {
+		return nil, 0, err
+	}
+	if answer.Error != nil {
+		return nil, 0, answer.Error
+	}
+	return answer.State.Subjects, answer.State.Last, nil
+}
+
 // direct asks any replica of a stream for messages.
 type direct struct {
 	Seq       uint64   `json:"seq,omitempty"`

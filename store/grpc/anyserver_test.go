@@ -184,6 +184,10 @@ func TestRequestsOfAPage(t *testing.T) {
 	if requests := exact.tenant(store.DefaultTenant).count() - before; err != nil || !page.End || requests != 1 {
 		t.Errorf("ReadAll of all, from a server that says where the end is = end %t, %v after %d requests; want the end after one", page.End, err, requests)
 	}
+	stream, err := open(t, listen(t, exact)).Read(t.Context(), aStream(), store.ReadOptions{Limit: n})
+	if requests := exact.tenant(store.DefaultTenant).count() - before - 2; err != nil || !stream.End || requests != 1 { // two for Open and ReadAll
+		t.Errorf("Read of all, from a server that says where the end is = end %t, %v after %d requests; want the end after one", stream.End, err, requests)
+	}
 	for name, filter := range filters {
 		before := count()
 		page, err := st.ReadAll(t.Context(), store.LogOptions{Filter: filter, Limit: 1})
@@ -325,10 +329,10 @@ func TestEveryRequestMayFail(t *testing.T) {
 		}
 	}
 	for name, tt := range map[string]struct {
-		call    func(context.Context, *grpc.Store) error
-		least   int // requests
-		wants   error
-		refusal error // of an append
+		call     func(context.Context, *grpc.Store) error
+		requests int // if none fails
+		wants    error
+		refusal  error // of an append
 	}{
 		"Head":                         {func(ctx context.Context, st *grpc.Store) error { _, err := st.Head(ctx); return err }, 1, nil, nil},
 		"Read":                         {reading(store.ReadOptions{Limit: 2}), 2, nil, nil},
@@ -358,8 +362,8 @@ func TestEveryRequestMayFail(t *testing.T) {
 				})))
 			err := tt.call(t.Context(), st)
 			if k == 0 {
-				if requests--; requests < tt.least || !errors.Is(err, tt.wants) {
-					t.Errorf("%s = %v after %d requests, want %v after %d", name, err, requests, tt.wants, tt.least)
+				if requests--; requests != tt.requests || !errors.Is(err, tt.wants) { // one was that of Open
+					t.Errorf("%s = %v after %d requests, want %v after %d", name, err, requests, tt.wants, tt.requests)
 				}
 				continue
 			}
@@ -446,4 +450,142 @@ func TestErrorsThatAreNoConflict(t *testing.T) {
 	if _, err := open(t, listen(t, srv)).Append(t.Context(), aStream(), store.NoStream, numbers(1, 1)); status.Code(err) != codes.Internal {
 		t.Errorf("Append = %v, want the error of the server", err)
 	}
+}
+
+// twice is a server that sends the last event of a page twice, but not the head.
+type twice struct{ *foreign }
+
+func (s twice) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, s) }
+
+func (s twice) ReadStream(ctx context.Context, req *eventstorev1.ReadStreamRequest) (*eventstorev1.ReadStreamResponse, error) {
+	resp, err := s.foreign.ReadStream(ctx, req)
+	if events := resp.GetEvents(); len(events) > 1 {
+		resp.Events = append(events, events[len(events)-1])
+	}
+	return resp, err
+}
+
+func (s twice) ReadAll(ctx context.Context, req *eventstorev1.ReadAllRequest) (*eventstorev1.ReadAllResponse, error) {
+	resp, err := s.foreign.ReadAll(ctx, req)
+	if events := resp.GetEvents(); len(events) > 1 {
+		resp.Events = append(events, events[len(events)-1])
+	}
+	return resp, err
+}
+
+// TestEventTwiceInAPage refuses a page that has an event twice.
+func TestEventTwiceInAPage(t *testing.T) {
+	t.Parallel()
+	srv := &scripted{foreign: newForeign().with(quirks{})}
+	srv.add(t, aStream(), numbers(1, 3)...)
+	st := openAt(t, twice{srv.foreign})
+	for _, backward := range []bool{false, true} {
+		if page, err := st.ReadAll(t.Context(), store.LogOptions{Backward: backward}); err == nil || store.Definite(err) {
+			t.Errorf("ReadAll, backward %t, of a page with an event twice = %d events, %v; want an error", backward, len(page.Events), err)
+		}
+		if page, err := st.Read(t.Context(), aStream(), store.ReadOptions{Backward: backward}); err == nil || store.Definite(err) {
+			t.Errorf("Read, backward %t, of a page with an event twice = %d events, %v; want an error", backward, len(page.Events), err)
+		}
+	}
+}
+
+// openAt opens a store on service.
+func openAt(t *testing.T, service registrar) *grpc.Store {
+	t.Helper()
+	return open(t, listen(t, service))
+}
+
+// slowly is a store that looks at one event at a time for a page of its log.
+type slowly struct{ *memory.Store }
+
+func (s slowly) Tenant(string) (store.Store, error) { return s, nil }
+
+func (s slowly) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	filter := o.Filter
+	o.Limit, o.Filter = 1, store.Filter{}
+	page, err := s.Store.ReadAll(ctx, o)
+	page.Events = slices.DeleteFunc(page.Events, func(r store.Recorded) bool { return !filter.Matches(&r) })
+	return page, err
+}
+
+// TestPagesWithoutEvents reads a log whose pages may have no event and not be the last one:
+// the next page goes on after what the server has looked at.
+func TestPagesWithoutEvents(t *testing.T) {
+	t.Parallel()
+	backend := memory.New()
+	if _, err := backend.Append(t.Context(), aStream(), store.NoStream, numbers(1, 5)); err != nil {
+		t.Fatal(err)
+	}
+	st := openAt(t, server.New(slowly{backend}))
+	for _, backward := range []bool{false, true} {
+		o := store.LogOptions{Backward: backward, Filter: store.Filter{IDPrefix: "nobody"}}
+		pages, end := 0, false
+		for ; !end && pages < 10; pages++ {
+			page, err := st.ReadAll(t.Context(), o)
+			if err != nil || len(page.Events) != 0 || page.Head != 5 {
+				t.Fatalf("ReadAll(%+v) = %d events, head %d, %v; want none, and head 5", o, len(page.Events), page.Head, err)
+			}
+			o.From, end = page.Next, page.End
+		}
+		if pages != 5 {
+			t.Errorf("ReadAll, backward %t, took %d pages of one event, want 5", backward, pages)
+		}
+	}
+}
+
+// TestKeepAliveIsNoPage subscribes to a server that keeps its subscriptions alive: the loop
+// sees pages with events, and that it has caught up.
+func TestKeepAliveIsNoPage(t *testing.T) {
+	t.Parallel()
+	srv := newForeign().with(quirks{NoReadAll: true, KeepAlive: true})
+	st := open(t, listen(t, srv))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	const n = 5
+	if err := writeNumbers(ctx, st, n, make(chan struct{}, n)); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+		if err != nil || len(page.Events) == 0 && !page.End {
+			t.Fatalf("after %d events Subscribe yielded %+v, %v; want a page that says something", got, page, err)
+		}
+		if got += len(page.Events); page.End && got == n {
+			return
+		}
+	}
+}
+
+// TestStoreThatRefusesAnArgument has the store behind a server refuse what the client cannot
+// know: the error names the field.
+func TestStoreThatRefusesAnArgument(t *testing.T) {
+	t.Parallel()
+	st := openAt(t, server.New(picky{memory.New()}))
+	_, err := st.Append(t.Context(), aStream(), store.NoStream, numbers(1, 1))
+	if invalid, ok := errors.AsType[*store.InvalidError](err); !ok || *invalid != pickyError() {
+		t.Errorf("Append = %v, want %v", err, pickyError())
+	}
+	page, err := st.Read(t.Context(), aStream(), store.ReadOptions{})
+	if invalid, ok := errors.AsType[*store.InvalidError](err); !ok || *invalid != pickyError() {
+		t.Errorf("Read = %d events, %v, want %v", len(page.Events), err, pickyError())
+	}
+}
+
+// picky is a store that refuses everything.
+type picky struct{ *memory.Store }
+
+func pickyError() store.InvalidError {
+	return store.InvalidError{Field: "stream.id", Reason: "is not for this store"}
+}
+
+func (s picky) Tenant(string) (store.Store, error) { return s, nil }
+
+func (s picky) Append(context.Context, store.Stream, store.Expected, []store.Event) (store.Appended, error) {
+	err := pickyError()
+	return store.Appended{}, &err
+}
+
+func (s picky) Read(context.Context, store.Stream, store.ReadOptions) (store.Page, error) {
+	err := pickyError()
+	return store.Page{}, &err
 }

@@ -2,6 +2,7 @@ package grpc_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	gogrpc "google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/evolvego/evolve/store"
@@ -26,12 +29,16 @@ type busy struct {
 	backend *memory.Store
 	rivals  int64 // how many others are faster before it is the client's turn
 	deaf    bool  // it knows only versions, as servers of the protocol do
+	away    bool  // it is not there; not changed during a call
 	appends atomic.Int64
 }
 
 func (s *busy) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, s) }
 
 func (s *busy) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*eventstorev1.AppendResponse, error) {
+	if s.away {
+		return nil, errLost
+	}
 	if n := s.appends.Add(1); n <= s.rivals {
 		stream := store.Stream{Type: req.GetAggregateType(), ID: req.GetAggregateId()}
 		if _, err := s.backend.Append(ctx, stream, store.Any, []store.Event{numbered(int(n))}); err != nil {
@@ -82,6 +89,48 @@ func TestAppendToBusyStream(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestAppendToStreamThatJustWentOn checks that an append is made again at once after one
+// other was faster: it waits only for those that come often.
+func TestAppendToStreamThatJustWentOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		backend := memory.New()
+		st := overMemory(t, &busy{Server: server.New(backend), backend: backend, rivals: 1, deaf: true})
+		start := time.Now()
+		if _, err := st.Append(t.Context(), store.Stream{Type: "Numbers", ID: "n"}, store.Any, []store.Event{numbered(2)}); err != nil || time.Since(start) > 0 {
+			t.Errorf("Append after one other = %v after %s, want success at once", err, time.Since(start))
+		}
+	})
+}
+
+// TestContextOfABusyAppend checks that an append whose context ends while others are faster,
+// or while the server is away, fails with what the context ended with.
+func TestContextOfABusyAppend(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]bool{"others are faster": false, "the server is away": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				backend := memory.New()
+				s := &busy{Server: server.New(backend), backend: backend, rivals: 10_000, deaf: true}
+				st := overMemory(t, s)
+				s.away = away
+				for n := range 10 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10+n)*time.Millisecond)
+					got, err := st.Append(ctx, store.Stream{Type: "Numbers", ID: "n"}, store.Any, []store.Event{numbered(20_000 + n)})
+					cancel()
+					if !errors.Is(err, context.DeadlineExceeded) || got != (store.Appended{}) {
+						t.Errorf("Append = %+v, %v; want DeadlineExceeded", got, err)
+					}
+					if away && status.Code(err) != codes.Unavailable {
+						t.Errorf("Append = %v, want that it tells of the server too", err)
+					}
+				}
+			})
+		})
 	}
 }
 

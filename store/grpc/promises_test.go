@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/grpc"
@@ -137,7 +138,7 @@ func TestWhatIsSent(t *testing.T) {
 				if md, _ := metadata.FromIncomingContext(ctx); !slices.Equal(md["evolve-client"], []string{"1"}) {
 					t.Errorf("the metadata is %v", md)
 				}
-				sent <- r
+				sent <- proto.CloneOf(r) // the server fills in what is missing
 			}
 			return handle(ctx, req)
 		}))

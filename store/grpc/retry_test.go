@@ -92,7 +92,7 @@ func TestLooksAtTheNewest(t *testing.T) {
 		before := srv.reads.Load()
 		_, err := st.Append(t.Context(), aStream(), store.Exactly(20), []store.Event{event})
 		duplicate, ok := errors.AsType[*store.DuplicateError](err)
-		if !ok || duplicate.Version != tt.found || srv.reads.Load()-before != tt.reads {
+		if !ok || duplicate.EventID != event.ID || duplicate.Version != tt.found || srv.reads.Load()-before != tt.reads {
 			t.Errorf("%s: Append = %v after %d reads; want a duplicate of version %d after %d", name, err, srv.reads.Load()-before, tt.found, tt.reads)
 		}
 	}

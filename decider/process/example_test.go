@@ -195,3 +195,13 @@ func ExampleRuntime_Release() {
 	// o-2 <nil>
 	// context canceled
 }
+
+// A Send that panics is an error of its command: Run goes on, and the error says where the
+// panic was.
+func ExamplePanicError() {
+	err := fmt.Errorf("process Billing@1: %w", &process.PanicError{In: "send", Value: "index out of range"})
+	if panicked, ok := errors.AsType[*process.PanicError](err); ok {
+		fmt.Println(panicked.In, "panicked with", panicked.Value)
+	}
+	// Output: send panicked with index out of range
+}

@@ -2,7 +2,9 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -132,4 +134,54 @@ func ExampleStore_WithTx() {
 	fmt.Println("head", head, err)
 	// Output:
 	// head 1 <nil>
+}
+
+// Options come after the URL.
+func ExampleOption() {
+	ctx := context.Background()
+	options := []postgres.Option{postgres.WithSchema("bank"), postgres.WithPollOnly(time.Second)}
+	st, err := postgres.Open(ctx, exampleURL(), options...)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	head, err := st.Head(ctx)
+	fmt.Println("head", head, err)
+	// Output: head 0 <nil>
+}
+
+// An error of the server has a kind, which errors.Is finds, and a code.
+func ExampleError() {
+	_, err := postgres.Open(context.Background(), "postgres://ann@127.0.0.1:1/bank") // nothing listens there
+	fmt.Println(errors.Is(err, postgres.ErrUnavailable))
+	if failed, ok := errors.AsType[*postgres.Error](err); ok {
+		fmt.Printf("code %q, refused %t\n", failed.Code, failed.Refused)
+	}
+	// Output:
+	// true
+	// code "", refused false
+}
+
+// Queued statements run together. The error says which of them failed.
+func ExampleQueueError() {
+	ctx := context.Background()
+	st, err := postgres.Open(ctx, exampleURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer st.Close()
+	err = st.Update(ctx, func(tx *postgres.Tx) error {
+		if _, err := tx.Exec(ctx, "CREATE TABLE balance (account text PRIMARY KEY, cents int)"); err != nil {
+			return err
+		}
+		tx.Queue("INSERT INTO balance VALUES ($1, $2)", "acc-1", 500)
+		tx.Queue("INSERT INTO balances VALUES ($1, $2)", "acc-2", 300)
+		return nil
+	})
+	if failed, ok := errors.AsType[*postgres.QueueError](err); ok {
+		fmt.Println("statement", failed.Index, failed.SQL)
+	}
+	// Output: statement 1 INSERT INTO balances VALUES ($1, $2)
 }

@@ -56,6 +56,11 @@ func TestFold(t *testing.T) {
 	}, history(t))
 }
 
+func TestFoldOfExample(t *testing.T) {
+	t.Parallel()
+	testLastDeposit(t)
+}
+
 // forgetful adds up in memory, which a rollback does not undo.
 func forgetful() projectiontest.Subject[*memory.Tx, move] {
 	sums := map[string]int64{}

@@ -1,12 +1,15 @@
 package runnertest_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/decider/runner/runnertest"
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
 )
 
 // A runner passes the suite in one line; the System in front of it says how its
@@ -43,4 +46,23 @@ func ExampleClaiming() {
 	_, claiming := s.(runnertest.Claiming)
 	fmt.Println(hooked, claiming)
 	// Output: true true
+}
+
+// A System makes a Call of the suite with the runner that is checked, and tells its Outcome.
+func ExampleSystem() {
+	open := runnertest.Open(func(d account, st store.Store, c codecOfEvents) runnertest.System {
+		r := runner.New(runnertest.StreamType, d, st, c)
+		return system{r, r.Handle, &hooks{}}
+	})
+	s := open(runnertest.Account(), memory.New(), codec.JSON(map[string]runnertest.Event{"Event": {}}))
+	call := runnertest.Call{ID: "acc-1", Command: runnertest.Command{Do: "credit", N: 5, Tag: "a"}, CommandID: "c-1"}
+	var out runnertest.Outcome
+	var err error
+	for range 2 {
+		out, err = s.Handle(context.Background(), call)
+		fmt.Println("version", out.Version, "replayed", out.Replayed, err)
+	}
+	// Output:
+	// version 2 replayed false <nil>
+	// version 2 replayed true <nil>
 }

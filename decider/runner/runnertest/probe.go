@@ -18,7 +18,7 @@ type probe struct {
 	store.Snapshots
 	store.Claims
 
-	tb          TB
+	tb          reporter
 	inner       store.Store
 	pageSize    int                                               // the most events in a page; 0: as many as the store likes
 	latency     time.Duration                                     // of every call

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// TB is what a clause tells its findings to.
-type TB interface {
+// reporter takes what a clause finds wrong.
+type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
@@ -19,11 +19,11 @@ type recorder struct {
 	failures []string // guarded by mu
 }
 
-var _ TB = (*recorder)(nil)
+var _ reporter = (*recorder)(nil)
 
 // record runs body in a goroutine of its own, so that Fatalf can end it, and
 // returns what it found wrong.
-func record(body func(tb TB)) []string {
+func record(body func(tb reporter)) []string {
 	var r recorder
 	done := make(chan struct{}) // in a bubble, Go 1.25.0 may not see that a WaitGroup waits
 	go func() {

@@ -19,7 +19,7 @@ import (
 // fail, and the systems that were opened on it. Only the systems go through probe
 // and faults.
 type trial struct {
-	TB
+	reporter
 	ctx     context.Context //nolint:containedctx // lives as long as the trial
 	memory  *memory.Store
 	others  store.Store    // where somebody else appends: memory, if nobody must know
@@ -36,16 +36,16 @@ type trial struct {
 // try runs check as a trial of open and returns what is wrong. It must be called
 // in a bubble of testing/synctest.
 func try(open Open, check func(t *trial)) []string {
-	return record(func(tb TB) {
+	return record(func(tb reporter) {
 		ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 		defer cancel()
 		newTrial(ctx, tb, open).run(check)
 	})
 }
 
-func newTrial(ctx context.Context, tb TB, open Open) *trial {
+func newTrial(ctx context.Context, tb reporter, open Open) *trial {
 	m := memory.New()
-	t := &trial{TB: tb, ctx: ctx, memory: m, others: m, decider: Account(), open: open}
+	t := &trial{reporter: tb, ctx: ctx, memory: m, others: m, decider: Account(), open: open}
 	t.faults = faults.Wrap(m, 1, faults.Rate{})
 	claims, _ := t.faults.Store().(store.Claims)
 	t.probe = &probe{Snapshots: m, Claims: claims, tb: tb, inner: t.faults}
@@ -57,27 +57,27 @@ func (t *trial) run(check func(t *trial)) {
 	check(t)
 }
 
-// point is a TB that says at what point of a clause something is wrong.
+// point is a reporter that says at what point of a clause something is wrong.
 type point struct {
-	TB
+	reporter
 	name string
 }
 
-// Errorf is TB.Errorf with the point.
+// Errorf is reporter.Errorf with the point.
 func (p point) Errorf(format string, args ...any) {
 	p.Helper()
-	p.TB.Errorf("%s: "+format, append([]any{p.name}, args...)...)
+	p.reporter.Errorf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
-// Fatalf is TB.Fatalf with the point.
+// Fatalf is reporter.Fatalf with the point.
 func (p point) Fatalf(format string, args ...any) {
 	p.Helper()
-	p.TB.Fatalf("%s: "+format, append([]any{p.name}, args...)...)
+	p.reporter.Fatalf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
 // at makes a trial of its own of a part of the clause.
 func (t *trial) at(name string, check func(t *trial)) {
-	newTrial(t.ctx, point{t.TB, name}, t.open).run(check)
+	newTrial(t.ctx, point{t.reporter, name}, t.open).run(check)
 }
 
 // system opens one more process.

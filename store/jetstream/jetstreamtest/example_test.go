@@ -72,3 +72,16 @@ func ExampleStart() {
 	}
 	// Output:
 }
+
+// A test of what a failure does opens a store on a cluster of three servers.
+func ExampleStartCluster() {
+	_ = func(t *testing.T) { //nolint:thelper // a test
+		cluster := jetstreamtest.StartCluster(t)
+		st, err := jetstream.Open(t.Context(), cluster.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+	}
+	// Output:
+}

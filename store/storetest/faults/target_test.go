@@ -90,7 +90,8 @@ func TestNextUpdateRefuses(t *testing.T) {
 func ExampleWrapTarget() {
 	m := memory.New()
 	f := faults.Wrap(m, 1, faults.Rate{})
-	target := faults.WrapTarget(f, m)
+	var updater faults.Updater[*memory.Tx] = m // any store with transactions
+	target := faults.WrapTarget(f, updater)
 	f.NextUpdate(faults.Undone, faults.Lost)
 	for range 2 {
 		err := target.Update(context.Background(), func(tx *memory.Tx) error {

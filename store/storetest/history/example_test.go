@@ -40,3 +40,21 @@ func ExampleCheck() {
 	//      1-2    A appends 1 at no stream: version 1
 	//      3-4    B reads from 0: head 0
 }
+
+// You can also check a history that you recorded yourself, such as the log of a client.
+// Here two clients were told that each of them created the stream.
+func ExampleOp() {
+	stream := store.Stream{Type: "Account", ID: "acc-1"}
+	fmt.Println(history.Check(history.History{
+		Stream: stream,
+		Final:  []string{"a"},
+		Ops: []history.Op{
+			{Client: 0, Call: 1, Return: 2, Stream: stream, Expected: store.NoStream, IDs: []string{"a"}, Appended: store.Appended{Version: 1, Position: 1}},
+			{Client: 1, Call: 3, Return: 4, Stream: stream, Expected: store.NoStream, IDs: []string{"b"}, Appended: store.Appended{Version: 1, Position: 2}},
+		},
+	}))
+	// Output:
+	// history: stream Account/acc-1 is not linearizable: event "b" was appended as version 1, but in the end that is "a"
+	//      3-4    B appends 1 at no stream: version 1
+	//      1-2    A appends 1 at no stream: version 1
+}

@@ -47,3 +47,30 @@ func ExampleExplore() {
 	fmt.Printf("%T\n", test)
 	// Output: func(*testing.T)
 }
+
+// saveNote uses the target as it would use the store.
+func saveNote(ctx context.Context, notes *schedule.Target[*memory.Tx]) error {
+	return notes.Update(ctx, func(tx *memory.Tx) error {
+		return tx.SaveDocuments([]store.Document{{Kind: "note", ID: "1", Data: []byte("saved")}})
+	})
+}
+
+// A test of what uses transactions runs under every order of them, and with every fault.
+func ExampleAddTarget() {
+	test := func(t *testing.T) {
+		t.Helper()
+		_, err := schedule.Explore(t, schedule.Limits{}, func(s *schedule.Sim) {
+			notes := schedule.AddTarget(s, memory.New())
+			s.Alike(2, func(ctx context.Context) {
+				if err := saveNote(ctx, notes); err != nil {
+					s.Errorf("save a note: %v", err)
+				}
+			})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	fmt.Printf("%T\n", test)
+	// Output: func(*testing.T)
+}

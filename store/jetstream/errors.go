@@ -20,7 +20,7 @@ var (
 	ErrFull = errors.New("servers are full")
 	// ErrSettings: the servers, or the streams of the log in NATS, have settings that a
 	// store cannot work with. The details say which one, and what to change.
-	ErrSettings = errors.New("settings do not fit")
+	ErrSettings = errors.New("settings are unsuitable")
 	// ErrNoStream: the streams of the log do not exist in NATS, and [WithoutCreate] forbids
 	// to make them.
 	ErrNoStream = errors.New("log does not exist")

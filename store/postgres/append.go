@@ -10,11 +10,11 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Append is [store.Store.Append]. It is an *[store.InvalidError] if an event has a Value,
-// or a Time outside the years 0 to 9999. Times are stored to the microsecond. While the
-// transaction of an [Store.Update] holds the log, an append waits for at most ten
-// seconds, or for the lock_timeout of the connections, and then returns an *[Error] that
-// is [ErrBusy].
+// Append is [store.Store.Append]. It returns an *[store.InvalidError] if an event has a
+// Value, or a Time outside the years 0 to 9999. Times are stored to the microsecond.
+// While the transaction of an [Store.Update] holds the log, an append waits for at most
+// ten seconds, or for the lock_timeout of the connections, and then returns an *[Error]
+// that matches [ErrBusy].
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
@@ -46,7 +46,7 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	const year0, year10000 = -62167219200, 253402300800 // seconds since 1970
 	for i := range events {
 		if events[i].Value != nil {
-			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be kept in a database")
+			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be stored in a database")
 		}
 		if at := events[i].Time.Unix(); at < year0 || at >= year10000 {
 			return invalid(fmt.Sprintf("events[%d].time", i), "is not in the years 0 to 9999")
@@ -71,19 +71,19 @@ type appending struct {
 
 	state atomic.Int32 // waiting, taken or abandoned
 	group atomic.Pointer[group]
-	done  chan struct{} // closed when the rest is set
+	done  chan struct{} // closed when the following fields are set
 
-	failure  error // of the transaction
-	settled  bool  // what follows is set
+	failure  error // the error of the transaction
+	settled  bool  // the following fields are set
 	appended store.Appended
-	refused  error // why it was not made, if it was not
+	refused  error // why the append was refused, if it was
 }
 
 // record holds the columns of an event, except for its place. It shares no memory with
 // the event that it was made from.
 type record struct {
-	event   store.Event // without the headers
-	headers string      // as JSON; empty for none
+	event   store.Event // without its headers
+	headers string      // as JSON; empty if there are none
 }
 
 func newAppending(
@@ -111,7 +111,7 @@ func newAppending(
 // encode sets r to a copy of e.
 func (r *record) encode(e *store.Event) error {
 	r.event = *e
-	r.event.Data = append([]byte{}, e.Data...) // not nil, which would be NULL
+	r.event.Data = append([]byte{}, e.Data...) // not nil, because nil means NULL
 	if e.ContentType == "" {
 		r.event.ContentType = store.OctetStream
 	}
@@ -127,7 +127,7 @@ func (r *record) encode(e *store.Event) error {
 	return nil
 }
 
-// The outcomes of an append, as the function in the database numbers them.
+// The outcomes of an append, with the numbers of the database function.
 const (
 	wasAppended = iota
 	wasReplayed
@@ -136,7 +136,7 @@ const (
 	wasClaimed
 )
 
-// answer is a row of what that function returns.
+// answer is a row that the database function returns.
 type answer struct {
 	outcome           int32
 	version, position *int64
@@ -144,7 +144,7 @@ type answer struct {
 	inType, inID      *string
 }
 
-// columns returns where the columns of a row go.
+// columns returns the destinations for scanning a row.
 func (r *answer) columns() []any {
 	return []any{&r.outcome, &r.version, &r.position, &r.name, &r.inType, &r.inID}
 }
@@ -164,7 +164,7 @@ func (a *appending) settle(r *answer) {
 	}
 }
 
-// positive returns n, which must not be negative, and 0 for NULL.
+// positive returns n, which must not be negative, or 0 for NULL.
 func positive(n *int64) uint64 {
 	if n == nil {
 		return 0

@@ -10,28 +10,28 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// arguments are the arguments of the function in the database, column by column.
+// arguments are the arguments of the database function, column by column.
 type arguments struct {
-	logs []string // sorted: those of the tenants, or the one of all
+	logs []string // sorted: the logs of the tenants, or the log that they share
 	news string
 
-	// The streams, each once, and the index of the log of each, from 1.
+	// The streams, each once, and the index of each stream's log, from 1.
 	sLog       []int32
 	sTenant    []string
 	sType, sID []string
 
-	// The appends, and the index of the stream of each, from 1.
+	// The appends, and the index of each append's stream, from 1.
 	aStream   []int32
 	aExpected []int64
 	aCount    []int32
 
-	// The events, the index of the append of each, and the place in it, from 1.
+	// The events, the index of each event's append, and the event's place in it, from 1.
 	eAppend, ePlace        []int32
 	eTenant                []string
 	eStreamType, eStreamID []string
 	events                 columns
 
-	// The claims, and the indexes of the append and the stream of each, from 1.
+	// The claims, and the indexes of each claim's append and stream, from 1.
 	cAppend, cStream []int32
 	cKey             []string
 	cRelease         []bool
@@ -111,7 +111,7 @@ func (g *arguments) add(a *appending, stream int32) {
 	}
 }
 
-// list returns the arguments in the order of the parameters of the function.
+// list returns the arguments in the order of the function's parameters.
 func (g *arguments) list() []any {
 	args := append(make([]any, 0, 28),
 		g.logs, g.news, g.sLog, g.sTenant, g.sType, g.sID,
@@ -164,7 +164,7 @@ func quickGroupArguments(perTenant bool, members []*appending) []any {
 	return append(args, most, g.aCount, firsts, g.eAppend, g.ePlace, g.eTenant, g.eStreamType, g.eStreamID)
 }
 
-// bounds returns the least and the highest version that expected allows.
+// bounds returns the lowest and the highest version that expected allows.
 func bounds(expected store.Expected) (least, most int64) {
 	switch expected {
 	case store.NoStream:
@@ -182,7 +182,7 @@ func timestamp(t time.Time) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t.Truncate(time.Microsecond), Valid: !t.IsZero()}
 }
 
-// columns are events, column by column.
+// columns holds events, column by column.
 type columns struct {
 	id, typ, contentType          []string
 	schema                        []int64
@@ -209,7 +209,7 @@ func (c *columns) add(events []record) {
 	}
 }
 
-// grow makes room for n more.
+// grow makes room for n more events.
 func (c *columns) grow(n int) {
 	for _, column := range []*[]string{&c.id, &c.typ, &c.contentType, &c.correlation, &c.causation, &c.actor, &c.headers} {
 		*column = slices.Grow(*column, n)
@@ -217,7 +217,7 @@ func (c *columns) grow(n int) {
 	c.schema, c.time, c.data = slices.Grow(c.schema, n), slices.Grow(c.time, n), slices.Grow(c.data, n)
 }
 
-// list appends them to args in the order of the functions.
+// list appends the columns to args, in the order that the functions expect.
 func (c *columns) list(args []any) []any {
 	return append(args, c.id, c.typ, c.schema, c.contentType, c.time, c.correlation, c.causation, c.actor, c.headers, c.data)
 }

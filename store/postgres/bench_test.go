@@ -20,8 +20,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// hand is what one would write without the store: a table with the same columns and
-// indexes, whose positions are those of a sequence, and the statements on it.
+// hand is a hand-written alternative to the store: a table with the same columns and
+// indexes, whose positions come from a sequence, and statements on it.
 type hand struct{ pool *pgxpool.Pool }
 
 const handTable = `CREATE TABLE event (
@@ -77,7 +77,7 @@ func (h hand) append(ctx context.Context, s store.Stream, version uint64, events
 	return err
 }
 
-// handArguments returns those of handInsert.
+// handArguments returns the arguments of handInsert.
 func handArguments(s store.Stream, version uint64, events []store.Event) []any {
 	n := len(events)
 	ids, types, contents, data := make([]string, n), make([]string, n), make([]string, n), make([][]byte, n)
@@ -90,7 +90,7 @@ func handArguments(s store.Stream, version uint64, events []store.Event) []any {
 	return []any{"default", s.Type, s.ID, int64(version), ids, types, contents, correlations, actors, data}
 }
 
-// each reads the events, one after the other.
+// each reads the events one by one.
 func (h hand) each(ctx context.Context, seen func(int), where string, args ...any) error {
 	rows, err := h.pool.Query(ctx, "SELECT "+handColumns+", stream_type, stream_id FROM event WHERE tenant = 'default' AND "+where, args...)
 	if err != nil {
@@ -111,8 +111,8 @@ func (h hand) each(ctx context.Context, seen func(int), where string, args ...an
 	return rows.Err()
 }
 
-// ordered is by hand too, with what the store promises of positions: that they have no
-// gaps, and that their order is that of commits. The lock is taken first.
+// ordered is a hand-written alternative with the store's guarantees for positions: they
+// have no gaps and are in commit order. It takes the lock first.
 type ordered struct{ hand }
 
 const orderedTable = `ALTER TABLE event ALTER position DROP IDENTITY; CREATE TABLE log (head bigint NOT NULL); INSERT INTO log VALUES (0)`
@@ -146,14 +146,14 @@ func (h ordered) append(ctx context.Context, s store.Stream, version uint64, eve
 	})
 }
 
-// contender does the same as the others.
+// contender is one of several implementations of the same work.
 type contender struct {
 	name string
 	do   func() error
 }
 
-// sideBySide lets them take turns, so that what else the machine does falls on all, and
-// reports the median of each, and of the first how many times that of the second.
+// sideBySide runs the contenders in turns, so that other load on the machine affects
+// all of them. It reports the median of each, and the ratio of the first two.
 func sideBySide(b *testing.B, contenders ...contender) {
 	b.Helper()
 	took := make([][]time.Duration, len(contenders))
@@ -174,12 +174,12 @@ func sideBySide(b *testing.B, contenders ...contender) {
 		b.ReportMetric(medians[i], contenders[i].name+"-µs")
 	}
 	b.ReportMetric(medians[0]/medians[1], "times-by-hand")
-	b.ReportMetric(0, "ns/op") // of all together
+	b.ReportMetric(0, "ns/op") // this would be the sum of all
 }
 
 // BenchmarkCommand reads the last 100 events of a stream and appends to it.
 func BenchmarkCommand(b *testing.B) {
-	ctx, cancel := context.WithCancel(b.Context()) // as that of a request
+	ctx, cancel := context.WithCancel(b.Context()) // a context like that of a request
 	defer cancel()
 	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
@@ -210,9 +210,9 @@ func BenchmarkCommand(b *testing.B) {
 	}
 }
 
-// BenchmarkAppend appends to one stream, and with 32 writers to one each.
+// BenchmarkAppend appends to one stream, and with 32 writers to one stream each.
 func BenchmarkAppend(b *testing.B) {
-	ctx, cancel := context.WithCancel(b.Context()) // as that of a request
+	ctx, cancel := context.WithCancel(b.Context()) // a context like that of a request
 	defer cancel()
 	s := store.Stream{Type: "Account", ID: "acc-1"}
 	for _, n := range []int{1, 10} {
@@ -250,7 +250,7 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
-// parallel has 32 writers append to a stream each.
+// parallel runs 32 writers, each of which appends to its own stream.
 func parallel(b *testing.B, add func(s store.Stream, version uint64) error) {
 	b.Helper()
 	parallelFrom(b, 0, add)
@@ -274,11 +274,11 @@ func parallelFrom(b *testing.B, first int64, add func(s store.Stream, version ui
 	b.ReportMetric(float64(writers.Load()), "writers")
 }
 
-// scanEnv is how many events BenchmarkRead has in the log.
+// scanEnv is the number of events in the log of BenchmarkRead.
 const scanEnv = "EVOLVE_SCAN_EVENTS"
 
-// BenchmarkRead reads a stream of 10,000 events, and a log of 100,000 or of as many as the
-// variable says. By hand it is one query whose rows are not kept.
+// BenchmarkRead reads a stream of 10,000 events, and a log of 100,000 events or the
+// number in the variable. By hand it is one query whose rows are not kept.
 func BenchmarkRead(b *testing.B) {
 	const long = 10_000
 	total := 10 * long
@@ -366,7 +366,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkNews is from an append to the page of it in another store.
+// BenchmarkNews measures the time from an append until another store yields its page.
 func BenchmarkNews(b *testing.B) {
 	ctx := context.Background()
 	url := postgrestest.URL(b)

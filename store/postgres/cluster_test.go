@@ -18,23 +18,24 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// failoversEnv is how often TestFailover kills the primary; once without it.
+// failoversEnv is the number of times that TestFailover kills the primary; the default
+// is once.
 const failoversEnv = "EVOLVE_FAILOVERS"
 
-// cluster is three servers of which one is the primary.
+// cluster is three servers, one of which is the primary.
 type cluster struct {
 	servers map[string]*postgrestest.Server
 	primary string
-	dbURL   string // of the database at the first primary
+	dbURL   string // of the database on the first primary
 }
 
-// newCluster starts a cluster in which a commit waits for one standby, or, without sync, for
-// none.
+// newCluster starts a cluster in which a commit waits for one standby if sync is true,
+// and for none otherwise.
 func newCluster(t *testing.T, sync bool) *cluster {
 	t.Helper()
 	a := postgrestest.Start(t)
 	c := &cluster{servers: map[string]*postgrestest.Server{"a": a}, primary: "a", dbURL: a.URL(t)}
-	if sync { // the replicas inherit it, for when they are promoted
+	if sync { // the replicas inherit it for their promotion
 		a.Set(t, "synchronous_standby_names", "ANY 1 (a, b, c)")
 	}
 	for _, name := range []string{"b", "c"} {
@@ -43,16 +44,17 @@ func newCluster(t *testing.T, sync bool) *cluster {
 	return c
 }
 
-// url returns the URL by which clients find the primary.
+// url returns the URL with which clients find the primary.
 func (c *cluster) url(t *testing.T) string {
 	t.Helper()
 	return postgrestest.At(t, c.dbURL, c.servers["a"], c.servers["b"], c.servers["c"]) +
 		"&target_session_attrs=read-write&connect_timeout=2"
 }
 
-// failover kills the primary, promotes the standby that has received more, and has the others
-// follow it, the killed one as a new replica. With cut the replicas are cut off before, until
-// the primary has acknowledged more, if it does. It returns how long there was no primary.
+// failover kills the primary, promotes the standby that has received more, and makes
+// the others follow it; the killed server becomes a new replica. If cut is true, it
+// first disconnects the replicas and waits until the primary has acknowledged more
+// appends, if it does. It returns how long there was no primary.
 func (c *cluster) failover(t *testing.T, cut bool, acknowledged *atomic.Int64) (took time.Duration) {
 	t.Helper()
 	old := c.servers[c.primary]
@@ -90,7 +92,7 @@ type workload struct {
 	st           *postgres.Store
 	recorder     *history.Recorder
 	acknowledged atomic.Int64
-	unknown      atomic.Int64 // outcomes, each settled by sending the append again
+	unknown      atomic.Int64 // unknown outcomes, each settled by appending the same events again
 	writing      sync.WaitGroup
 	stop         chan struct{}
 	seen         chan []string
@@ -112,7 +114,7 @@ func (w *workload) acknowledge() {
 	w.last = now
 }
 
-// longest returns the longest time without an append since it was last called.
+// longest returns the longest time without an append since the previous call.
 func (w *workload) longest() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,7 +134,8 @@ func newWorkload(ctx context.Context, st *postgres.Store) *workload {
 	return w
 }
 
-// write appends to s what nobody else does, and sends it again until its outcome is known.
+// write appends to s, where nobody else writes, and retries until each outcome is
+// known.
 func (w *workload) write(ctx context.Context, s store.Stream) {
 	version := uint64(0)
 	for {
@@ -153,7 +156,7 @@ func (w *workload) write(ctx context.Context, s store.Stream) {
 				w.acknowledge()
 			case errors.As(err, &conflict):
 				version, settled = conflict.Actual, true
-			case errors.Is(err, store.ErrRefused): // not made, so again
+			case errors.Is(err, store.ErrRefused): // not made, so try again
 			default:
 				w.unknown.Add(1)
 				time.Sleep(10 * time.Millisecond)
@@ -162,7 +165,8 @@ func (w *workload) write(ctx context.Context, s store.Stream) {
 	}
 }
 
-// check ends the workload, and returns why what it was told cannot be, if it cannot.
+// check ends the workload, and returns an error if the results that clients got
+// contradict the log.
 func (w *workload) check(t *testing.T) error {
 	t.Helper()
 	ctx := within(t)
@@ -182,7 +186,7 @@ func (w *workload) check(t *testing.T) error {
 	}
 	log := followedIDs(ctx, w.st)
 	if seen := <-w.seen; !slices.Equal(seen, log) {
-		return fmt.Errorf("a subscription yielded %d events, and the log has %d others", len(seen), len(log))
+		return fmt.Errorf("a subscription yielded %d events, but the log has %d different ones", len(seen), len(log))
 	}
 	t.Logf("%d appends, %d unknown outcomes", w.acknowledged.Load(), w.unknown.Load())
 	return nil
@@ -205,7 +209,7 @@ func followedIDs(ctx context.Context, st *postgres.Store) (ids []string) {
 	return ids
 }
 
-// failovers returns how often the primary is killed.
+// failovers returns the number of times to kill the primary.
 func failovers() int {
 	if n, err := strconv.Atoi(os.Getenv(failoversEnv)); err == nil {
 		return n
@@ -213,9 +217,10 @@ func failovers() int {
 	return 1
 }
 
-// TestFailover: where each commit waits for one of two standbys, nothing that was acknowledged
-// is lost when the primary is killed and the standby that has more is promoted, whatever its
-// clients were doing; and an append whose outcome is unknown is settled by sending it again.
+// TestFailover kills the primary of a cluster in which each commit waits for one of two
+// standbys, and promotes the standby that has received more. Nothing that was
+// acknowledged may be lost, whatever the clients are doing, and an append with an
+// unknown outcome must be settled by appending the same events again.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, true)
@@ -228,7 +233,7 @@ func TestFailover(t *testing.T) {
 		w.longest()
 		took := c.failover(t, n%2 == 1, &w.acknowledged)
 		w.await(t)
-		t.Logf("failover %d: %s without an append, of which %s until the new primary was promoted",
+		t.Logf("failover %d: %s without an append, including %s until the new primary was promoted",
 			n+1, w.longest().Round(time.Millisecond), took.Round(time.Millisecond))
 	}
 	if err := w.check(t); err != nil {
@@ -236,7 +241,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// await returns when 50 more appends were acknowledged.
+// await waits until 50 more appends are acknowledged.
 func (w *workload) await(t *testing.T) {
 	t.Helper()
 	const n = 50
@@ -248,7 +253,8 @@ func (w *workload) await(t *testing.T) {
 	}
 }
 
-// TestFailoverWithoutQuorum: the same finds what is lost where no commit waits for a standby.
+// TestFailoverWithoutQuorum checks that the same test finds lost appends if no commit
+// waits for a standby.
 func TestFailoverWithoutQuorum(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, false)
@@ -260,7 +266,7 @@ func TestFailoverWithoutQuorum(t *testing.T) {
 	c.failover(t, true, &w.acknowledged)
 	w.await(t)
 	if err := w.check(t); err == nil {
-		t.Error("acknowledged appends were lost, and the checks have not found that")
+		t.Error("acknowledged appends were lost, but the checks did not find that")
 	} else {
 		t.Logf("found: %.200s", err)
 	}

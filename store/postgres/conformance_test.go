@@ -33,7 +33,7 @@ func TestDurable(t *testing.T) {
 	})
 }
 
-// TestRefusedWrites: writes that the server refuses have not happened.
+// TestRefusedWrites checks that writes that the server refuses have not happened.
 func TestRefusedWrites(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -54,12 +54,12 @@ func TestRefusedWrites(t *testing.T) {
 	})
 }
 
-// TestConformanceOfPool: so it is in a pool of the caller's, where the function in the
-// database makes each append.
+// TestConformanceOfPool checks a store with the caller's own pool, where the database
+// function makes each append.
 func TestConformanceOfPool(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("NOT TESTED with -short: that a pool of the caller's conforms too")
+		t.Skip("NOT TESTED with -short: conformance with the caller's own pool")
 	}
 	url := postgrestest.URL(t)
 	var schemas atomic.Int64
@@ -74,7 +74,7 @@ func TestConformanceOfPool(t *testing.T) {
 	})
 }
 
-// open opens the store at url, to be closed at the end.
+// open opens the store at url, and closes it when the test ends.
 func open(tb testing.TB, url string, options ...postgres.Option) *postgres.Store {
 	tb.Helper()
 	st, err := postgres.Open(context.Background(), url, options...)

@@ -11,11 +11,11 @@ import (
 )
 
 // Configure prepares the config of a pool for [New]. Call it before
-// [pgxpool.NewWithConfig]. It keeps the OnNotice and AfterConnect that config has, and
-// changes no setting of the sessions, so your program can use the pool too.
+// [pgxpool.NewWithConfig]. It keeps the OnNotice and AfterConnect functions of config,
+// and changes no setting of the sessions, so your program can use the pool too.
 //
-// A server can commit and then only warn that no standby has confirmed it. Configure
-// is how the store hears that warning.
+// A server can commit and then only warn that no standby has confirmed the commit.
+// Configure lets the store receive that warning.
 func Configure(config *pgxpool.Config) {
 	notice, after := config.ConnConfig.OnNotice, config.AfterConnect
 	config.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
@@ -35,7 +35,8 @@ func Configure(config *pgxpool.Config) {
 	}
 }
 
-// session is what the store notes about a connection. Only the holder of the connection uses it.
+// session is what the store knows about a connection. Only the holder of the connection
+// uses it.
 type session struct {
 	born        time.Time
 	unconfirmed bool // the server stopped waiting for a standby
@@ -43,20 +44,21 @@ type session struct {
 
 const sessionKey = "github.com/evolvego/evolve/store/postgres"
 
-// sessionOf returns the notes about conn, nil if its pool was not configured.
+// sessionOf returns the session of conn, or nil if its pool was not configured.
 func sessionOf(conn *pgx.Conn) *session {
 	s, _ := conn.PgConn().CustomData()[sessionKey].(*session)
 	return s
 }
 
-// isUnconfirmed reports whether n is the warning of SyncRepWaitForLSN, in syncrep.c, that the
-// transaction "has already committed locally, but might not have been replicated to the
-// standby". Its text is in the language of the server, its code that of every warning.
+// isUnconfirmed reports whether n is the warning of SyncRepWaitForLSN, in syncrep.c,
+// that the transaction "has already committed locally, but might not have been
+// replicated to the standby". Its text is in the language of the server, and its code
+// is the same for all warnings.
 func isUnconfirmed(n *pgconn.Notice) bool {
 	return n.Routine == "SyncRepWaitForLSN"
 }
 
-// errUnconfirmed is the answer to a write whose commit no standby has confirmed.
+// errUnconfirmed is the error of a write whose commit no standby has confirmed.
 var errUnconfirmed = &Error{
 	Kind: ErrUnconfirmed, Code: "01000",
 	Err: errors.New("the wait for a synchronous standby was cancelled"),
@@ -80,29 +82,29 @@ func confirmed(conn *pgx.Conn, do func(conn *pgx.Conn) error) error {
 	}
 	s.unconfirmed = false
 	err := do(conn)
-	if s.unconfirmed { // also if something has failed since
+	if s.unconfirmed { // even if something has failed after the commit
 		return errUnconfirmed
 	}
 	return err
 }
 
-// reading calls do with a connection, and with another one if the first is lost or leads to
-// a server that cannot serve.
+// reading calls do with a connection. If the connection is lost, or its server cannot
+// serve, reading calls do again with another one.
 func (b *backend) reading(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.serving(ctx, func(err error) bool { return isUnfit(err) || lost(err) },
 		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
-// writing is like reading, for what must not happen twice: it calls do again only if the
-// server has refused the statement, or never got it.
+// writing is like reading, for calls that must not happen twice: it calls do again only
+// if the server has refused the statement, or never received it.
 func (b *backend) writing(ctx context.Context, do func(ctx context.Context, q querier) error) error {
 	return b.serving(ctx, func(err error) bool { return isUnfit(err) && isRefusal(err) || pgconn.SafeToRetry(err) },
 		func(ctx context.Context, conn *pgx.Conn) error { return do(ctx, conn) })
 }
 
-// serving calls do, and gives up a connection whose server cannot serve. It calls do again,
-// if again allows it, while the connection was made before the call: a new one may lead to
-// another server.
+// serving calls do, and closes the connection if its server cannot serve. If again
+// allows it, serving then calls do again, as long as the connection was made before the
+// call, because a new connection may lead to another server.
 func (b *backend) serving(
 	ctx context.Context, again func(error) bool, do func(ctx context.Context, conn *pgx.Conn) error,
 ) error {
@@ -124,8 +126,8 @@ func (b *backend) serving(
 	}
 }
 
-// giveUp closes a connection whose server cannot serve, and renews the others: the name may
-// lead to another server by now.
+// giveUp closes a connection whose server cannot serve, and renews the others, because
+// the host name may lead to another server now.
 func (b *backend) giveUp(ctx context.Context, conn *pgx.Conn) {
 	ended, cancel := context.WithCancel(ctx)
 	cancel() // do not wait for the server
@@ -143,9 +145,9 @@ func (b *backend) renew() {
 	b.news.hangUp()
 }
 
-// checkServes asks, at most once in a silence, whether the server still takes writes, and
-// gives up the connections if it does not. After a failover the old primary may go on to
-// answer reads, and never has news.
+// checkServes asks the server, at most once per silence period, whether it still
+// accepts writes, and closes the connections if it does not. After a failover the old
+// primary may continue to answer reads, but it never sends notifications.
 func (b *backend) checkServes(ctx context.Context) {
 	now, last := time.Now().UnixNano(), b.looked.Load() //nolint:forbidigo // of the server
 	if !b.writable || now-last < int64(b.silence) || !b.looked.CompareAndSwap(last, now) {
@@ -161,8 +163,8 @@ func (b *backend) checkServes(ctx context.Context) {
 	})
 }
 
-// isWritable reports whether the server takes writes, that is, whether it is neither a
-// replica nor set to be read-only.
+// isWritable reports whether the server accepts writes, that is, whether it is neither
+// a replica nor set to read-only.
 func isWritable(ctx context.Context, q querier) (writable bool, err error) {
 	err = q.QueryRow(ctx, "SELECT current_setting('transaction_read_only') = 'off'").Scan(&writable)
 	return writable, err

@@ -23,7 +23,7 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// rounds returns n, or 1 with -short, or at least 50 where much is checked.
+// rounds returns n, or 1 with -short, or at least 50 in a thorough run.
 func rounds(n int) int {
 	if testing.Short() {
 		return 1
@@ -34,7 +34,7 @@ func rounds(n int) int {
 	return n
 }
 
-// add is a command, and its event; the state is the numbers that were added.
+// add is a command, and also its event; the state is the list of added numbers.
 type add struct{ N int }
 
 func adder() decider.Decider[add, []int, add] {
@@ -49,8 +49,8 @@ func adder() decider.Decider[add, []int, add] {
 	)
 }
 
-// TestServerCrash: while the server crashes and is started again under load, each command
-// lands once, whatever its callers were told, and a subscription misses nothing.
+// TestServerCrash crashes and restarts the server under load. Each command must land
+// once, whatever its caller was told, and a subscription must miss nothing.
 func TestServerCrash(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Start(t)
@@ -113,10 +113,10 @@ func TestServerCrash(t *testing.T) {
 	if got := <-seen; !slices.Equal(got, upTo(total+1)) {
 		t.Errorf("a subscription yielded the positions %v, want 1 to %d", got, total+1)
 	}
-	t.Logf("%d commands over %d crashes", total, n)
+	t.Logf("%d commands in %d crashes", total, n)
 }
 
-// checkGone checks that every call says in time that the server is not there.
+// checkGone checks that every call reports in time that the server is unavailable.
 func checkGone(t *testing.T, st *postgres.Store) {
 	t.Helper()
 	ctx := within(t)
@@ -140,7 +140,7 @@ func checkGone(t *testing.T, st *postgres.Store) {
 	}
 }
 
-// numbersOf returns, sorted, what the writers of stream s have added.
+// numbersOf returns the numbers that the writers of stream s have added, sorted.
 func numbersOf(landed []int, s, streams int) []int {
 	var want []int
 	for w, count := range landed {
@@ -154,19 +154,19 @@ func numbersOf(landed []int, s, streams int) []int {
 	return want
 }
 
-// addUntilItLands sends the command until it is known to have landed.
+// addUntilItLands sends the command until it has certainly landed.
 func addUntilItLands(ctx context.Context, numbers *runner.Runner[add, []int, add], stream string, n int) error {
 	for {
 		_, err := numbers.Handle(ctx, stream, add{n}, runner.CommandID(fmt.Sprint("command ", n)))
 		if err == nil || errors.Is(err, runner.ErrRejected) || ctx.Err() != nil {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond) // the server needs the processor to start
+		time.Sleep(20 * time.Millisecond) // leaves the processor to the starting server
 	}
 }
 
-// followed returns the positions that a subscription yields, up to one of an event of a
-// stream of type end.
+// followed returns the positions that a subscription yields, up to an event of a stream
+// of type end.
 func followed(ctx context.Context, st *postgres.Store, end string) (positions []uint64) {
 	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
 		if err != nil {
@@ -182,12 +182,12 @@ func followed(ctx context.Context, st *postgres.Store, end string) (positions []
 	return positions
 }
 
-// childEnv is set to the URL of the database that the child process appends to.
+// childEnv is the URL of the database that the child process appends to.
 const childEnv = "EVOLVE_POSTGRES_CHILD"
 
 const childWriters, childBatch = 8, 3
 
-// appendForever is the child: it writes a line for each append that succeeded, until it
+// appendForever is the child: it prints a line for each append that succeeded, until it
 // is killed.
 func appendForever(url string) {
 	st, err := postgres.Open(context.Background(), url)
@@ -215,8 +215,8 @@ func appendForever(url string) {
 	}
 }
 
-// child starts a process that appends to the database at url. Its lines come from the
-// channel, which is closed when it has ended.
+// child starts a process that appends to the database at url. The channel yields its
+// lines, and is closed when the process has ended.
 func child(t *testing.T, url string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -233,7 +233,7 @@ func child(t *testing.T, url string) (*exec.Cmd, <-chan string) {
 		defer close(lines)
 		for r := bufio.NewReader(out); ; {
 			line, err := r.ReadString('\n')
-			if err != nil { // a line that is cut off is no acknowledgement
+			if err != nil { // an incomplete line is not an acknowledgement
 				return
 			}
 			lines <- strings.TrimSpace(line)
@@ -242,7 +242,8 @@ func child(t *testing.T, url string) (*exec.Cmd, <-chan string) {
 	return cmd, lines
 }
 
-// TestClientCrash: what a process that is killed was told is in the log, once and whole.
+// TestClientCrash kills processes and checks that every append they were told about is
+// in the log once and completely.
 func TestClientCrash(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -251,7 +252,7 @@ func TestClientCrash(t *testing.T) {
 	for range n {
 		cmd, lines := child(t, url)
 		other, more := child(t, url)
-		collect(t, acked, <-lines) // it works
+		collect(t, acked, <-lines) // the child works
 		collect(t, acked, <-more)
 		time.AfterFunc(rand.N(200*time.Millisecond), func() { _ = cmd.Process.Kill() })
 		for line := range lines {
@@ -261,24 +262,24 @@ func TestClientCrash(t *testing.T) {
 		for line := range more {
 			collect(t, acked, line)
 		}
-		_, _ = cmd.Wait(), other.Wait() // they were killed
+		_, _ = cmd.Wait(), other.Wait() // the children were killed
 		checkLog(t, url, acked)
 	}
-	t.Logf("%d acknowledged appends over %d crashes", len(acked), n)
+	t.Logf("%d acknowledged appends in %d crashes", len(acked), n)
 }
 
-// collect takes a line of a child into acked.
+// collect adds a line of a child to acked.
 func collect(t *testing.T, acked map[string]string, line string) {
 	t.Helper()
 	parts := strings.Fields(line)
 	if len(parts) != 4 || parts[0] != "ok" {
-		t.Fatalf("the child says %q", line)
+		t.Fatalf("the child prints %q", line)
 	}
 	acked[parts[3]] = parts[1] + " " + parts[2]
 }
 
-// checkLog checks that every acknowledged append is in the log once and whole, that there
-// is no half of another, and that no number is left out.
+// checkLog checks that the log has every acknowledged append once and completely, no
+// part of any other append, and no gap.
 func checkLog(t *testing.T, url string, acked map[string]string) {
 	t.Helper()
 	st := open(t, url)
@@ -306,7 +307,7 @@ func checkLog(t *testing.T, url string, acked map[string]string) {
 	}
 	for id, want := range acked {
 		if ids[id] != want {
-			t.Fatalf("the append of %s was acknowledged as %q, and is %q", id, want, ids[id])
+			t.Fatalf("the append of %s was acknowledged as %q, but is %q", id, want, ids[id])
 		}
 	}
 	for id, version := range versions {

@@ -71,15 +71,15 @@ func (t *Tx) SaveDocuments(docs []store.Document) error {
 	})
 }
 
-// documentColumns are documents, column by column.
+// documentColumns holds documents, column by column.
 type documentColumns struct {
 	kinds, ids []string
 	data       [][]byte
 }
 
-// columnsOf returns the documents that are saved and those that are removed: the last of
-// equal names only, as no statement can write a row twice, and in the order of their
-// names, so that two transactions do not wait for each other.
+// columnsOf returns the documents to save and those to remove. Of several documents
+// with one name it returns only the last, because a statement cannot write a row twice.
+// It sorts them by name, so that two transactions cannot deadlock.
 func columnsOf(docs []store.Document) (saved, removed documentColumns) {
 	order := make([]int, len(docs))
 	for i := range order {
@@ -94,7 +94,7 @@ func columnsOf(docs []store.Document) (saved, removed documentColumns) {
 	slices.SortStableFunc(order, compare)
 	for n, i := range order {
 		if n+1 < len(order) && compare(i, order[n+1]) == 0 {
-			continue // the next one has the same name, and was saved after it
+			continue // the next one has the same name and replaces this one
 		}
 		c := &saved
 		if docs[i].Data == nil {
@@ -124,7 +124,7 @@ func (b *backend) loadDocuments(ctx context.Context, q querier, tenant, kind str
 		for n, i := range places[id] {
 			docs[i].Data = data
 			if n > 0 {
-				docs[i].Data = append([]byte{}, data...) // not nil, which is none
+				docs[i].Data = append([]byte{}, data...) // not nil, because nil means no document
 			}
 		}
 	}, b.sql.loadDocuments, tenant, kind, ids)
@@ -156,7 +156,8 @@ func (b *backend) scanDocuments(
 	return docs, nil
 }
 
-// eachDocument calls do with each row of query, an id and data that is not nil.
+// eachDocument calls do with each row of query, which is an id and data that is not
+// nil.
 func eachDocument(ctx context.Context, q querier, do func(id string, data []byte), query string, args ...any) error {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {

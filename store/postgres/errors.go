@@ -13,52 +13,53 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an *[Error] matches by errors.Is.
+// The kinds of an *[Error], which it matches with errors.Is.
 var (
-	// ErrUnavailable: the server cannot be reached, is starting or stopping, has no
-	// connection left, or the connection was lost.
+	// ErrUnavailable means that the server cannot be reached, is starting or stopping, or
+	// has no connection left, or that the connection was lost.
 	ErrUnavailable = errors.New("server is not available")
-	// ErrUnconfirmed: the write is committed on the server, but the wait for a
-	// synchronous standby was cancelled, so it may be lost when the server is.
+	// ErrUnconfirmed means that the write is committed on the server, but the wait for a
+	// synchronous standby was cancelled, so the write may be lost if the server is.
 	ErrUnconfirmed = errors.New("commit is not confirmed by a standby")
-	// ErrBusy: another transaction was in the way, for longer than the ten seconds
+	// ErrBusy means that another transaction held a lock for longer than the ten seconds
 	// that an append waits for the log.
 	ErrBusy = errors.New("log is locked by another transaction")
-	// ErrReadOnly: the server is a replica, or it, the role or the transaction is set
-	// to be read-only.
+	// ErrReadOnly means that the server is a replica, or that the server, the role or the
+	// transaction is set to read-only.
 	ErrReadOnly = errors.New("server is read-only")
-	// ErrDenied: the role may not do this, or may not connect.
-	ErrDenied = errors.New("role lacks a right")
-	// ErrFull: the server has no space or no memory left.
+	// ErrDenied means that the role lacks a privilege, or may not connect.
+	ErrDenied = errors.New("role lacks a privilege")
+	// ErrFull means that the server has no space or no memory left.
 	ErrFull = errors.New("server is full")
-	// ErrSettings: the database or the connections have settings that a store cannot
-	// work with, such as an encoding other than UTF8. The details say what to change.
-	ErrSettings = errors.New("settings do not fit")
-	// ErrPooler: a pooler lends connections for single transactions, and the store was
-	// opened without [WithPollOnly].
-	ErrPooler = errors.New("connections are lent for single transactions")
-	// ErrNoSchema: the schema does not exist or is old, and [WithoutMigrate] forbids
-	// to change that.
+	// ErrSettings means that the database or the connections have settings that a store
+	// cannot work with, such as an encoding other than UTF8. The details say what to
+	// change.
+	ErrSettings = errors.New("settings are unsuitable")
+	// ErrPooler means that a pooler assigns a connection for each transaction, and the
+	// store was opened without [WithPollOnly].
+	ErrPooler = errors.New("a pooler assigns connections for single transactions")
+	// ErrNoSchema means that the schema does not exist or is old, and [WithoutMigrate]
+	// forbids changing that.
 	ErrNoSchema = errors.New("schema is missing or old")
-	// ErrNewerSchema: a newer version of this package has made the schema.
+	// ErrNewerSchema means that a newer version of this package has created the schema.
 	ErrNewerSchema = errors.New("schema is newer than this program")
-	// ErrOtherLayout: the schema was made with [WithLogPerTenant] and opened without
-	// it, or the other way round.
+	// ErrOtherLayout means that the schema was created with [WithLogPerTenant] and opened
+	// without it, or the other way round.
 	ErrOtherLayout = errors.New("schema has another layout")
 )
 
-// Error is what the server answered, or why it did not.
+// Error is an error from the server, or the reason why there is no answer.
 type Error struct {
-	Kind error  // one of those above, nil for others
-	Code string // the SQLSTATE that the server answered, if it did
-	// Refused says that the server has refused the statement and nothing was written.
-	// Such an error matches [store.ErrRefused] and is definite. After any other one
-	// the outcome of a write is unknown.
+	Kind error  // one of the kinds above, or nil
+	Code string // the SQLSTATE from the server, if there is one
+	// Refused says that the server has refused the statement and nothing was written. Such
+	// an error matches [store.ErrRefused] and is definite. After any other error, the
+	// outcome of a write is unknown.
 	Refused bool
 	Err     error // the details
 }
 
-// Error says what kind of error it is, and the details.
+// Error returns a message with the kind and the details.
 func (e *Error) Error() string {
 	if e.Kind == nil {
 		return "postgres: " + e.Err.Error()
@@ -77,7 +78,7 @@ func (e *Error) Unwrap() []error {
 // Is reports whether target is [store.ErrRefused] and e is a refusal.
 func (e *Error) Is(target error) bool { return target == store.ErrRefused && e.Refused }
 
-// typed returns err as an *Error, unless it is one already or of package store.
+// typed returns err as an *Error, unless it already is one or comes from package store.
 func typed(err error) error {
 	var e *Error
 	if err == nil || errors.As(err, &e) || store.Definite(err) || errors.Is(err, store.ErrLeaseHeld) {
@@ -87,8 +88,7 @@ func typed(err error) error {
 	return &Error{Kind: kindOf(err, code), Code: code, Refused: isRefusal(err), Err: err}
 }
 
-// sqlState returns the code that the server answered with, empty if err is not from
-// the server.
+// sqlState returns the code from the server, or "" if err is not from the server.
 func sqlState(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code
@@ -122,7 +122,7 @@ func kindOf(err error, code string) error {
 	return nil
 }
 
-// class returns the first two characters of an SQLSTATE, empty if there is none.
+// class returns the first two characters of an SQLSTATE, or "" if there is none.
 func class(code string) string {
 	if len(code) != 5 {
 		return ""
@@ -130,10 +130,10 @@ func class(code string) string {
 	return code[:2]
 }
 
-// isRefusal reports whether the server has refused a statement, which is a transaction of
-// its own: with an ERROR it undoes the transaction. With a FATAL it ends the connection,
-// and what was committed just before may be what it did not answer any more. Poolers
-// answer an ERROR of some classes when they have lost the server.
+// isRefusal reports whether the server has refused a statement, which is a transaction
+// of its own. With an ERROR, the server rolls back the transaction. With a FATAL, it
+// ends the connection, and it may have committed just before without sending the
+// answer. Poolers also send an ERROR of some classes when they have lost the server.
 func isRefusal(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -150,7 +150,7 @@ func isRefusal(err error) bool {
 	return severity == "ERROR" && pg.Code[:3] != "57P"
 }
 
-// isUnfit reports whether the server of a connection cannot serve any more, or not now:
+// isUnfit reports whether the server of a connection cannot serve now or anymore, while
 // another server may.
 func isUnfit(err error) bool {
 	code := sqlState(err)
@@ -161,7 +161,7 @@ func isUnfit(err error) bool {
 	return code == "25006" || len(code) == 5 && code[:3] == "57P"
 }
 
-// lost reports whether err says that a connection could not be made or was lost.
+// lost reports whether err means that a connection could not be made or was lost.
 func lost(err error) bool {
 	var network net.Error
 	var connect *pgconn.ConnectError
@@ -170,15 +170,15 @@ func lost(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err)
 }
 
-// isAborted reports whether err says that the transaction was undone because of another
-// one, and can be tried again.
+// isAborted reports whether err means that the transaction was rolled back because of
+// another one, and can be retried.
 func isAborted(err error) bool {
 	code := sqlState(err)
 	return code == "40001" || code == "40P01"
 }
 
-// isBadValue reports whether the server takes a value of the transaction for wrong, too
-// large, or there already, so that the rest could succeed without it.
+// isBadValue reports whether the server considers a value of the transaction wrong, too
+// large, or a duplicate, so that the rest could succeed without it.
 func isBadValue(err error) bool {
 	switch class(sqlState(err)) {
 	case "22", "23", "54":
@@ -189,8 +189,8 @@ func isBadValue(err error) bool {
 
 func invalid(field, reason string) error { return &store.InvalidError{Field: field, Reason: reason} }
 
-// isFinal reports whether trying again cannot help: the arguments are wrong, the store is
-// closed, or the schema or the rights are not what they have to be.
+// isFinal reports whether retrying cannot help: the arguments are wrong, the store is
+// closed, or the schema or the privileges are not what they must be.
 func isFinal(err error) bool {
 	return !errors.Is(err, store.ErrRefused) && store.Definite(err) ||
 		errors.Is(err, ErrNoSchema) || errors.Is(err, ErrDenied)

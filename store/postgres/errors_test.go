@@ -19,8 +19,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// cable is a connection that can be cut after what is written next, so that the answer
-// is lost.
+// cable is a connection that can be cut after the next write, so that the answer is
+// lost.
 type cable struct {
 	net.Conn
 	cut *atomic.Bool
@@ -35,7 +35,7 @@ func (c cable) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wired returns a store whose connections are cut by what is returned.
+// wired returns a store, and a function that cuts its connections.
 func wired(t *testing.T, url string, options ...postgres.Option) (*postgres.Store, *atomic.Bool) {
 	t.Helper()
 	var cut atomic.Bool
@@ -54,8 +54,8 @@ func wired(t *testing.T, url string, options ...postgres.Option) (*postgres.Stor
 	return st, &cut
 }
 
-// TestLostAnswer: an append whose answer is lost has an unknown outcome, and the same
-// append again tells that it was made.
+// TestLostAnswer checks that an append whose answer is lost has an unknown outcome, and
+// that repeating it shows that it was made.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -69,7 +69,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 	cut.Store(false)
 	var got store.Appended
-	for range 10 { // for as long as there are connections in the pool that were cut
+	for range 10 { // until the pool has no more connections that were cut
 		if got, err = st.Append(ctx, stream(1), store.Exactly(1), events); err == nil {
 			break
 		}
@@ -79,8 +79,8 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// TestKilledWhileWaiting: an append whose connection the server ends while it waits for
-// the log fails in time, and was not made.
+// TestKilledWhileWaiting checks that an append fails in time, and is not made, if the
+// server ends its connection while it waits for the log.
 func TestKilledWhileWaiting(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -109,7 +109,7 @@ func TestKilledWhileWaiting(t *testing.T) {
 	}
 	var typed *postgres.Error
 	if err := <-failed; !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "57P01" || store.Definite(err) {
-		t.Errorf("Append whose connection was ended = %v, want ErrUnavailable by 57P01", err)
+		t.Errorf("Append whose connection was ended = %v, want ErrUnavailable with code 57P01", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,8 @@ func TestKilledWhileWaiting(t *testing.T) {
 	}
 }
 
-// TestTooManyConnections: a server without a connection left is unavailable, at once.
+// TestTooManyConnections checks that a server without a free connection is unavailable
+// at once.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -130,11 +131,12 @@ func TestTooManyConnections(t *testing.T) {
 	var typed *postgres.Error
 	_, err := postgres.New(within(t), pool)
 	if !errors.Is(err, postgres.ErrUnavailable) || !errors.As(err, &typed) || typed.Code != "53300" || store.Definite(err) {
-		t.Errorf("New without a connection left = %v, want ErrUnavailable by 53300", err)
+		t.Errorf("New without a connection left = %v, want ErrUnavailable with code 53300", err)
 	}
 }
 
-// TestPoolInUse: when all connections are lent, calls end with their contexts.
+// TestPoolInUse checks that calls end with their contexts when all connections are in
+// use.
 func TestPoolInUse(t *testing.T) {
 	t.Parallel()
 	ctx, pool := within(t), newPool(t, postgrestest.URL(t))
@@ -162,14 +164,14 @@ func TestPoolInUse(t *testing.T) {
 	}
 }
 
-// grouped has st make appends in as few groups as there can be: it begins them while a
-// transaction keeps the log and both lanes wait for it.
+// grouped makes st run appends in as few groups as possible: it begins them while a
+// transaction holds the log and both lanes wait for it.
 func grouped(t *testing.T, st *postgres.Store, url string, appends ...func()) {
 	t.Helper()
 	groupedThen(t, st, url, func() {}, appends...)
 }
 
-// groupedThen is grouped, and calls do when all the appends wait.
+// groupedThen is grouped, and calls do when all the appends are waiting.
 func groupedThen(t *testing.T, st *postgres.Store, url string, do func(), appends ...func()) {
 	t.Helper()
 	ctx, pool := within(t), newPool(t, url)
@@ -195,7 +197,7 @@ func groupedThen(t *testing.T, st *postgres.Store, url string, do func(), append
 	}
 	for postgres.Queued(st) < before+len(appends) {
 		if ctx.Err() != nil {
-			t.Fatalf("%d appends wait, want %d", postgres.Queued(st)-before, len(appends))
+			t.Fatalf("%d appends are waiting, want %d", postgres.Queued(st)-before, len(appends))
 		}
 		runtime.Gosched()
 	}
@@ -206,7 +208,8 @@ func groupedThen(t *testing.T, st *postgres.Store, url string, do func(), append
 	appending.Wait()
 }
 
-// waitingForLocks returns how many connections to the database wait for a lock.
+// waitingForLocks returns the number of connections to the database that wait for a
+// lock.
 func waitingForLocks(ctx context.Context, t *testing.T, pool *pgxpool.Pool) (n int) {
 	t.Helper()
 	const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -216,8 +219,8 @@ func waitingForLocks(ctx context.Context, t *testing.T, pool *pgxpool.Pool) (n i
 	return n
 }
 
-// TestNeighbours: an append that the database refuses does not take down those that are
-// committed with it.
+// TestNeighbours checks that an append that the database refuses does not make other
+// appends of its group fail.
 func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -233,7 +236,7 @@ func TestNeighbours(t *testing.T) {
 		appends[i] = func() {
 			_, err := st.Append(context.Background(), stream(i), store.NoStream, events)
 			if !refused && err != nil || refused && (err == nil || !strings.Contains(err.Error(), "refused")) {
-				t.Errorf("Append in a group, refused %t, = %v", refused, err)
+				t.Errorf("Append in a group, refused: %t, = %v", refused, err)
 			}
 		}
 	}
@@ -246,8 +249,9 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestSameInAGroup: appends of one batch to one stream, committed together, are one and its
-// replays; and of those that take one key, one is made.
+// TestSameInAGroup checks a group with several appends of one batch to one stream: one
+// is recorded and the others are its replays. Of several appends that take one key, one
+// succeeds.
 func TestSameInAGroup(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)

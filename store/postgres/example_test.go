@@ -40,7 +40,7 @@ func Example() {
 // token returns a password that is valid for some minutes.
 func token(context.Context) (string, error) { return "", nil }
 
-// A pool of your own can ask for a new password for each connection.
+// Your own pool can request a new password for each connection.
 func ExampleConfigure() {
 	ctx, url := context.Background(), exampleURL()
 	config, err := pgxpool.ParseConfig(url)
@@ -70,7 +70,8 @@ func ExampleConfigure() {
 	// Output: head 0 <nil>
 }
 
-// A read model and its checkpoint are one commit, and many statements one round trip.
+// A read model and its checkpoint are committed together, and many statements take one
+// round trip.
 func ExampleStore_Update() {
 	ctx := context.Background()
 	st, err := postgres.Open(ctx, exampleURL())
@@ -82,7 +83,7 @@ func ExampleStore_Update() {
 	cents := 0
 	err = st.Update(ctx, func(tx *postgres.Tx) error {
 		if err := tx.SaveCheckpoint("balances", store.Checkpoint{}, store.Checkpoint{Position: 2, EventID: "e2"}); err != nil {
-			return err // another process was faster
+			return err // another process got there first
 		}
 		tx.Queue("CREATE TABLE balance (account text PRIMARY KEY, cents int)")
 		if err := tx.Flush(); err != nil {

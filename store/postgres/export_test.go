@@ -8,16 +8,16 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// NeverPoll makes the subscriptions of st rely on news alone.
+// NeverPoll makes the subscriptions of st rely on notifications alone.
 func NeverPoll(st *Store) { st.backend.poll = time.Hour }
 
-// Hurry makes st impatient: with servers that are silent, and with reads and appends that
-// do not end.
+// Hurry shortens the time after which st gives up on servers that are silent, and on
+// reads and appends that do not end.
 func Hurry(st *Store, silence, bound time.Duration) {
 	st.backend.silence, st.backend.bound = silence, bound
 }
 
-// Queued returns how many appends wait to be taken into a group.
+// Queued returns the number of appends that wait to join a group.
 func Queued(st *Store) (n int) {
 	l := st.backend.lane
 	l.mu.Lock()
@@ -32,7 +32,7 @@ func PoolConfig(st *Store) *pgxpool.Config { return st.backend.pool.Config() }
 type Planned struct {
 	Tenant, Stream string
 	IDs            []string
-	Keys           []string // that it claims
+	Keys           []string // the keys that it claims
 }
 
 // Together reports whether appends may be in one group.
@@ -54,8 +54,8 @@ func Together(all ...Planned) bool {
 	return true
 }
 
-// FilteredQuery returns the statement for a page of events that a filter matches, and how
-// many events it may look at.
+// FilteredQuery returns the statement for a page of events that match a filter, and the
+// maximum number of events that it examines.
 func FilteredQuery(st *Store, backward bool) (query string, most int) {
 	if backward {
 		return st.backend.sql.filteredBackward, maxScan

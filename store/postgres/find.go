@@ -9,9 +9,9 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// finders returns the queries of a [store.Finder]. Each goes along one index: from a
-// stream, or a type, to the first one after it. ORDER BY names all columns of the index,
-// so that the planner takes no other one on a table that was never analyzed.
+// finders returns the queries of a [store.Finder]. Each follows one index, from a
+// stream or a type to the next one. ORDER BY names all columns of the index, so that
+// the planner picks no other index on a table that was never analyzed.
 func finders(event string) (streams, types, byID string) {
 	const order = " ORDER BY stream_type, stream_id, version LIMIT 1"
 	of := "SELECT stream_type, stream_id FROM " + event + " WHERE tenant = $1 AND stream_type = $2 AND "
@@ -67,14 +67,14 @@ func (s *Store) listStreams(ctx context.Context, q querier, o store.StreamsOptio
 	return page, nil
 }
 
-// listType adds to page the streams of type o.Type, and reports whether there are more than
-// it may have.
+// listType adds the streams of type o.Type to page, and reports whether there are more
+// than fit.
 func (s *Store) listType(ctx context.Context, q querier, page *store.StreamsPage, o *store.StreamsOptions) (more bool, err error) {
 	from := o.IDPrefix
 	if o.Type == o.After.Type {
 		from = max(from, o.After.ID)
 	}
-	const beside = 2 // After, and one that tells that there are more
+	const beside = 2 // After itself, and one that shows that there are more
 	rows, err := q.Query(ctx, s.backend.sql.streams, s.tenant, o.Type, from, o.IDPrefix, o.Limit-len(page.Streams)+beside)
 	if err != nil {
 		return false, err

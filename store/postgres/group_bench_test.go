@@ -15,9 +15,9 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// groupedInsert is what one would write by hand for many appends at once, each of one event: it
-// gives positions in the order of commits, and appends to the streams that are at the versions
-// that were expected.
+// groupedInsert is a hand-written statement for many appends at once, each of one
+// event: it assigns positions in commit order, and appends to the streams that are at
+// their expected versions.
 const groupedInsert = `WITH l AS (UPDATE log SET head = head + $1 RETURNING head)
 INSERT INTO event (position, tenant, stream_type, stream_id, version, id, type, schema, content_type, time, correlation, causation, actor, data)
 SELECT l.head - $1 + e.n, 'default', e.stream_type, e.stream_id, e.version + 1, e.id, e.type, 0, e.content_type, now(), e.correlation, '', e.actor, e.data
@@ -25,7 +25,8 @@ FROM l, unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7:
   WITH ORDINALITY e (stream_type, stream_id, version, id, type, content_type, correlation, actor, data, n)
 WHERE coalesce((SELECT max(x.version) FROM event x WHERE x.tenant = 'default' AND x.stream_type = e.stream_type AND x.stream_id = e.stream_id), 0) = e.version`
 
-// handGroup groups by hand: one goroutine takes what waits, and appends it by one statement.
+// handGroup groups appends in a hand-written way: one goroutine takes the waiting
+// appends and makes them in one statement.
 type handGroup struct {
 	ordered
 	queue chan *handAppend
@@ -97,8 +98,8 @@ func (h handGroup) commit(group []*handAppend) error {
 	return err
 }
 
-// BenchmarkGroups has many writers append to a stream each, in turns to the store and by hand,
-// and reports how many appends a second the store makes for each that is grouped by hand.
+// BenchmarkGroups runs many writers that append to one stream each, in turns with the
+// store and with handGroup. It reports the ratio of appends per second.
 func BenchmarkGroups(b *testing.B) {
 	for _, writers := range []int{32, 256} {
 		b.Run(fmt.Sprintf("%d writers", writers), func(b *testing.B) {
@@ -138,8 +139,8 @@ func BenchmarkGroups(b *testing.B) {
 	}
 }
 
-// rate has a writer for each of versions append for a moment, and returns how many appends a
-// second there were.
+// rate runs a writer for each of versions for a moment, and returns the number of
+// appends per second.
 func rate(b *testing.B, versions []uint64, add func(s store.Stream, version uint64) error) float64 {
 	b.Helper()
 	const moment = 300 * time.Millisecond

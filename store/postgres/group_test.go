@@ -14,12 +14,13 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestGroupOfAllKinds: in a group of appends to streams of their own each gets its own answer:
-// those that conflict, replay, or have an id that is taken, at an exact version or at any, leave
-// the others as they are; and positions and versions have no gap.
+// TestGroupOfAllKinds checks that in a group of appends to different streams each gets
+// its own result. Appends that conflict, replay, or have a recorded id, at an exact
+// version or at any, must not affect the others, and positions and versions must have
+// no gaps.
 func TestGroupOfAllKinds(t *testing.T) {
 	t.Parallel()
-	for name, options := range map[string][]postgres.Option{"one log": nil, "a log per tenant": {postgres.WithLogPerTenant()}} {
+	for name, options := range map[string][]postgres.Option{"one log": nil, "one log per tenant": {postgres.WithLogPerTenant()}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, url := within(t), postgrestest.URL(t)
@@ -70,8 +71,8 @@ func TestGroupOfAllKinds(t *testing.T) {
 	}
 }
 
-// TestGroupIsOneStatement: of a group, the appends that are as expected are made by one
-// statement, without the function in the database, which only the others need.
+// TestGroupIsOneStatement checks that one statement makes all appends of a group that
+// succeed as expected. Only the others need the database function.
 func TestGroupIsOneStatement(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -111,8 +112,8 @@ func TestGroupIsOneStatement(t *testing.T) {
 	}
 }
 
-// oneOfAllKinds appends to stream i, which is at version v and has the events before, in one of
-// seven ways, and returns why the answer is wrong, if it is.
+// oneOfAllKinds appends to stream i, which is at version v and has the events before,
+// in one of seven ways. It returns an error if the result is wrong.
 func oneOfAllKinds(ctx context.Context, st *postgres.Store, kind, i int, v uint64, size int, before [][]store.Event) error {
 	wrong := func(got store.Appended, err error) error {
 		return fmt.Errorf("%+v, %w", got, errors.Join(err, errUndo))
@@ -159,8 +160,8 @@ func oneOfAllKinds(ctx context.Context, st *postgres.Store, kind, i int, v uint6
 	return nil
 }
 
-// TestAbandoned: an append whose context ends while it waits for a group is never made, and
-// leaves the others as they are.
+// TestAbandoned checks that an append whose context ends while it waits for a group is
+// never made, and does not affect the others.
 func TestAbandoned(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -177,7 +178,7 @@ func TestAbandoned(t *testing.T) {
 		gone <- err
 	}, func() {
 		if _, err := st.Append(within(t), stream(2), store.NoStream, batch(1)); err != nil {
-			t.Errorf("Append beside an abandoned one = %v", err)
+			t.Errorf("Append next to an abandoned one = %v", err)
 		}
 	})
 	for i, want := range []int{1: 0, 2: 1} {
@@ -188,7 +189,8 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
-// TestGroupIsTold: subscriptions of the store learn at once of what a group has appended.
+// TestGroupIsTold checks that subscriptions of the store are notified at once of the
+// events that a group has appended.
 func TestGroupIsTold(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -206,8 +208,9 @@ func TestGroupIsTold(t *testing.T) {
 	}
 }
 
-// TestTogether: appends are in one group only if none has to wait for the outcome of another:
-// they have no event id and no key in common, and if they are of one stream, none has claims.
+// TestTogether checks that appends are in one group only if none has to wait for the
+// outcome of another: they have no event id and no key in common, and if two are to one
+// stream, neither has claims.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	plain := func(s string, ids ...string) postgres.Planned { return postgres.Planned{Stream: s, IDs: ids} }
@@ -222,19 +225,19 @@ func TestTogether(t *testing.T) {
 		all  []postgres.Planned
 		want bool
 	}{
-		"streams of their own":                         {[]postgres.Planned{plain("a", "1"), plain("b", "2"), plain("c", "3")}, true},
-		"one stream":                                   {[]postgres.Planned{plain("a", "1"), plain("a", "2"), plain("a", "3")}, true},
-		"one id":                                       {[]postgres.Planned{plain("a", "1"), plain("b", "1")}, false},
-		"one id, of the last of several":               {[]postgres.Planned{plain("a", "1"), plain("b", "2", "3"), plain("c", "4", "3")}, false},
-		"one id, in other tenants":                     {[]postgres.Planned{plain("a", "1"), elsewhere(plain("a", "1"))}, true},
-		"one key":                                      {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "k")}, false},
-		"one key, after another":                       {[]postgres.Planned{plain("a", "1"), claiming("b", "2", "k"), claiming("c", "3", "k")}, false},
-		"one key, in other tenants":                    {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(claiming("b", "2", "k"))}, true},
-		"keys of their own":                            {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "l")}, true},
-		"an id that is a key of another":               {[]postgres.Planned{plain("a", "k"), claiming("b", "2", "k")}, true},
-		"one stream, the first with claims":            {[]postgres.Planned{claiming("a", "1", "k"), plain("a", "2")}, false},
-		"one stream, the last with claims":             {[]postgres.Planned{plain("a", "1"), plain("a", "2"), claiming("a", "3", "k")}, false},
-		"one stream of other tenants, one with claims": {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(plain("a", "2"))}, true},
+		"different streams": {[]postgres.Planned{plain("a", "1"), plain("b", "2"), plain("c", "3")}, true},
+		"one stream":        {[]postgres.Planned{plain("a", "1"), plain("a", "2"), plain("a", "3")}, true},
+		"one id":            {[]postgres.Planned{plain("a", "1"), plain("b", "1")}, false},
+		"one id in common, in the last of several":              {[]postgres.Planned{plain("a", "1"), plain("b", "2", "3"), plain("c", "4", "3")}, false},
+		"one id in common, in different tenants":                {[]postgres.Planned{plain("a", "1"), elsewhere(plain("a", "1"))}, true},
+		"one key":                                               {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "k")}, false},
+		"one key in common, after another key":                  {[]postgres.Planned{plain("a", "1"), claiming("b", "2", "k"), claiming("c", "3", "k")}, false},
+		"one key in common, in different tenants":               {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(claiming("b", "2", "k"))}, true},
+		"different keys":                                        {[]postgres.Planned{claiming("a", "1", "k"), claiming("b", "2", "l")}, true},
+		"an id that equals a key of the other":                  {[]postgres.Planned{plain("a", "k"), claiming("b", "2", "k")}, true},
+		"one stream, the first with claims":                     {[]postgres.Planned{claiming("a", "1", "k"), plain("a", "2")}, false},
+		"one stream, the last with claims":                      {[]postgres.Planned{plain("a", "1"), plain("a", "2"), claiming("a", "3", "k")}, false},
+		"the same stream in different tenants, one with claims": {[]postgres.Planned{claiming("a", "1", "k"), elsewhere(plain("a", "2"))}, true},
 	} {
 		if got := postgres.Together(tt.all...); got != tt.want {
 			t.Errorf("%s: together = %t, want %t", name, got, tt.want)

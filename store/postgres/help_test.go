@@ -13,10 +13,10 @@ import (
 	"github.com/evolvego/evolve/store/postgres"
 )
 
-// limit ends what hangs.
+// limit is the time after which a test that hangs ends.
 const limit = time.Minute
 
-// within returns a context for a test that ends with it.
+// within returns a context for a test, which ends after limit.
 func within(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -37,7 +37,7 @@ func batch(n int) []store.Event {
 
 func stream(n int) store.Stream { return store.Stream{Type: "A", ID: strconv.Itoa(n)} }
 
-// connect returns a connection, to be closed at the end.
+// connect returns a connection, and closes it when the test ends.
 func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), url)
@@ -48,7 +48,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-// newPool returns a pool that New takes, whose config change has changed.
+// newPool returns a pool that New accepts, after change has changed its config.
 func newPool(t *testing.T, url string, change ...func(*pgxpool.Config)) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
@@ -67,7 +67,7 @@ func newPool(t *testing.T, url string, change ...func(*pgxpool.Config)) *pgxpool
 	return pool
 }
 
-// plainPool returns a pool that New does not take.
+// plainPool returns a pool that New does not accept.
 func plainPool(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(context.Background(), url)
@@ -78,7 +78,7 @@ func plainPool(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-// execute runs query by hand.
+// execute runs query on a connection of its own.
 func execute(t *testing.T, url, query string) {
 	t.Helper()
 	if _, err := connect(t, url).Exec(context.Background(), query); err != nil {
@@ -86,7 +86,7 @@ func execute(t *testing.T, url, query string) {
 	}
 }
 
-// appendTo appends n events, which must succeed.
+// appendTo appends n events. It fails if the append does not succeed.
 func appendTo(t *testing.T, st store.Store, s store.Stream, n int) store.Appended {
 	t.Helper()
 	got, err := st.Append(context.Background(), s, store.Any, batch(n))
@@ -96,7 +96,7 @@ func appendTo(t *testing.T, st store.Store, s store.Stream, n int) store.Appende
 	return got
 }
 
-// positions returns those of the whole log.
+// positions returns the positions of the whole log.
 func positions(t *testing.T, log store.Log) []uint64 {
 	t.Helper()
 	var all []uint64

@@ -20,8 +20,8 @@ type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It is an *[store.InvalidError] if the
-// version is above [store.MaxVersion].
+// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It returns an *[store.InvalidError]
+// if the version is above [store.MaxVersion].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	b := s.backend
 	return b.write(ctx, func(ctx context.Context, q querier) error { return b.saveSnapshot(ctx, q, s.tenant, snap) })
@@ -32,7 +32,7 @@ func (b *backend) saveSnapshot(ctx context.Context, q querier, tenant string, sn
 		return err
 	}
 	if snap.Version > store.MaxVersion {
-		return invalid("version", "is above the largest one")
+		return invalid("version", "is above the largest version")
 	}
 	if snap.Data == nil {
 		snap.Data = []byte{} // nil would be NULL
@@ -114,8 +114,8 @@ func (b *backend) checkpoint(ctx context.Context, q querier, tenant, name string
 	return c, err
 }
 
-// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It is an *[store.InvalidError] if
-// the position is above [store.MaxVersion].
+// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It returns an
+// *[store.InvalidError] if the position is above [store.MaxVersion].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	b := s.backend
 	return b.write(ctx, func(ctx context.Context, q querier) error {
@@ -148,7 +148,7 @@ func (b *backend) saveCheckpoint(
 		name, was.Position, was.EventID, from.Position, from.EventID, store.ErrConflict)
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. Leases run by the clock of the server.
+// AcquireLease is [store.Leases.AcquireLease]. Leases use the clock of the server.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err
@@ -170,7 +170,7 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 				held.Until = held.Until.UTC()
 				return held
 			}
-		} // it has run out since
+		} // it has expired in the meantime
 	})
 	if err != nil {
 		return store.Lease{}, err
@@ -185,7 +185,7 @@ func (s *Store) ReleaseLease(ctx context.Context, lease store.Lease) error {
 		return err
 	}
 	if lease.Fence > store.MaxVersion {
-		return nil // it was never given
+		return nil // no such lease was ever granted
 	}
 	b := s.backend
 	return b.write(ctx, func(ctx context.Context, q querier) error {

@@ -16,19 +16,20 @@ import (
 )
 
 const (
-	// maxGroup is the most appends of a group.
+	// maxGroup is the maximum number of appends in a group.
 	maxGroup = 512
-	// maxGroupEvents and maxGroupData are the numbers of events and of bytes of data
-	// from which a group takes no more appends.
+	// maxGroupEvents and maxGroupData are the numbers of events and of bytes of data after
+	// which a group accepts no more appends.
 	maxGroupEvents = 4096
 	maxGroupData   = 8 << 20
-	// maxNews is the most bytes of a notification; the server takes less than 8000.
+	// maxNews is the maximum size of a notification in bytes; the server accepts less than
+	// 8000.
 	maxNews = 7000
-	// attempts is how often an append is tried when other transactions get in its way.
+	// attempts is the number of times to try an append if other transactions interfere.
 	attempts = 3
 )
 
-// groups is how many groups are under way at once.
+// groups is the maximum number of groups in progress at once.
 const groups = 2
 
 // The states of an appending.
@@ -38,22 +39,23 @@ const (
 	abandoned
 )
 
-// lane commits appends in groups. Up to two groups are under way: one waits for the lock on
-// the log while the other commits. An append that finds no other is committed by its caller,
-// which saves two switches of goroutines.
+// lane commits appends in groups. Up to two groups are in progress: one waits for the
+// lock on the log while the other commits. An append that finds no other append is
+// committed by its caller, which saves two goroutine switches.
 type lane struct {
 	backend *backend
-	running sync.WaitGroup // the groups under way but for those of one
+	running sync.WaitGroup // counts the groups in progress, except groups of one
 
 	mu      sync.Mutex
 	queue   []*appending // guarded by mu
-	busy    int          // groups under way; guarded by mu
-	largest int          // of the groups under way; guarded by mu
-	usual   int          // about the size of the larger groups; guarded by mu
+	busy    int          // number of groups in progress; guarded by mu
+	largest int          // size of the largest group in progress; guarded by mu
+	usual   int          // approximate size of the larger groups; guarded by mu
 	closed  bool         // guarded by mu
 }
 
-// close makes sure that no more groups begin, and returns when those under way are done.
+// close makes sure that no more groups begin, and returns when those in progress are
+// done.
 func (l *lane) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -61,8 +63,8 @@ func (l *lane) close() {
 	l.running.Wait()
 }
 
-// submit makes an append and returns when it is committed. If ctx ends before the append
-// is in a group, it is never made.
+// submit makes an append and returns when it is committed. If ctx ends before the
+// append is in a group, it is never made.
 func (l *lane) submit(ctx context.Context, a *appending) error {
 	l.mu.Lock()
 	if l.busy == 0 && len(l.queue) == 0 {
@@ -87,7 +89,7 @@ func (l *lane) submit(ctx context.Context, a *appending) error {
 	if a.state.CompareAndSwap(waiting, abandoned) {
 		return store.ErrClosed
 	}
-	select { // it is under way
+	select { // it is in progress
 	case <-a.done:
 		return a.failure
 	case <-ctx.Done():
@@ -95,14 +97,14 @@ func (l *lane) submit(ctx context.Context, a *appending) error {
 	}
 }
 
-// begin notes that a group is under way; mu is held.
+// begin records that a group is in progress. The caller holds mu.
 func (l *lane) begin(size int) {
 	l.busy++
 	l.largest = max(l.largest, size)
 	l.usual = max(size, l.usual*3/4)
 }
 
-// end notes that a group is done, and begins the next ones.
+// end records that a group is done, and begins the next groups.
 func (l *lane) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,9 +115,9 @@ func (l *lane) end() {
 	l.start()
 }
 
-// start begins groups with the appends that wait; mu is held. The first group never waits
-// for more of them. A second one begins when it is worth a commit of its own, that is, when
-// it is about as large as groups usually are.
+// start begins groups with the waiting appends. The caller holds mu. The first group
+// never waits for more appends. A second group begins when it is worth a commit of its
+// own, that is, when it is about as large as groups usually are.
 func (l *lane) start() {
 	for l.busy < groups && len(l.queue) > 0 && !l.closed {
 		if l.busy > 0 && len(l.queue) < max(l.largest, l.usual/2) {
@@ -133,12 +135,13 @@ func (l *lane) start() {
 			defer l.end() //nolint:contextcheck // the next groups have contexts of their own
 			defer cancel()
 			l.backend.commit(ctx, g.members)
-			runtime.Gosched() // those who were told may have more, for one group
+			runtime.Gosched() // the callers that were just woken may have more appends for the same group
 		})
 	}
 }
 
-// gather moves appends from the queue to g, and drops those that were abandoned; mu is held.
+// gather moves appends from the queue to g, and drops those that were abandoned. The
+// caller holds mu.
 func (l *lane) gather(g *group) {
 	kept := l.queue[:0]
 	for i, a := range l.queue {
@@ -159,12 +162,12 @@ func (l *lane) gather(g *group) {
 	l.queue = kept
 }
 
-// group is the appends that are committed together. It is given up when no caller waits
+// group holds appends that are committed together. It is cancelled if no caller waits
 // for any of them.
 type group struct {
 	members      []*appending
-	claimers     []*appending      // those of members with claims
-	names        map[name]struct{} // of members; nil while there is one
+	claimers     []*appending      // the members with claims
+	names        map[name]struct{} // the names of members; nil while there is only one
 	events, size int
 	waiting      atomic.Int32
 	cancel       context.CancelFunc
@@ -174,8 +177,9 @@ func (g *group) full() bool {
 	return len(g.members) == maxGroup || g.events >= maxGroupEvents || g.size >= maxGroupData
 }
 
-// excludes reports whether a has to wait for the outcome of an append in g: both have an
-// event id or a key in common, or both are of one stream and one of them has claims.
+// excludes reports whether a has to wait for the outcome of an append in g: because
+// both have an event id or a key in common, or because both are to one stream and one
+// of them has claims.
 func (g *group) excludes(a *appending) bool {
 	if len(g.members) == 0 {
 		return false
@@ -237,10 +241,10 @@ func (a *appending) names() iter.Seq[name] {
 	}
 }
 
-// leave is called by a caller that waits no longer.
+// leave is called by a caller that no longer waits.
 func (g *group) leave() {
 	if g.waiting.Add(-1) == 0 {
-		time.AfterFunc(patience, g.cancel) // most end soon, and the connection is worth it
+		time.AfterFunc(patience, g.cancel) // most groups end soon, and waiting for that saves the connection
 	}
 }
 
@@ -255,8 +259,9 @@ func (b *backend) commitOne(ctx context.Context, a *appending) error {
 	})
 }
 
-// commit makes the appends of members in one transaction, and wakes their callers. If the
-// database refuses them together, it commits each half on its own.
+// commit makes the appends of members in one transaction, and wakes their callers. If
+// the database refuses the transaction, commit tries each half of the members on its
+// own.
 func (b *backend) commit(ctx context.Context, members []*appending) {
 	err := b.tryCommit(ctx, members)
 	if rest := unsettled(members); len(rest) > 1 && isBadValue(err) {
@@ -268,7 +273,7 @@ func (b *backend) commit(ctx context.Context, members []*appending) {
 	b.news.tell(tenantsOf(members))
 	for _, a := range members {
 		select {
-		case <-a.done: // with its half
+		case <-a.done: // already settled by its half
 			continue
 		default:
 		}
@@ -284,7 +289,7 @@ func unsettled(members []*appending) []*appending {
 	return slices.DeleteFunc(slices.Clone(members), func(a *appending) bool { return a.settled })
 }
 
-// tryCommit is transact with a connection, and within bounded time.
+// tryCommit calls transact with a connection and a time limit.
 func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	inner, cancel := context.WithTimeoutCause(ctx, 4*b.bound, errSilent)
 	defer cancel()
@@ -295,10 +300,10 @@ func (b *backend) tryCommit(ctx context.Context, members []*appending) error {
 	return err
 }
 
-// transact makes the appends of members: by one statement if it can, and the others by the
-// function in the database, again if other transactions got in the way.
+// transact makes the appends of members. It uses one statement for as many as possible,
+// and the database function for the others. It retries if other transactions interfere.
 func (b *backend) transact(ctx context.Context, q querier, members []*appending) error {
-	if rest := unsettled(members); b.isQuick(rest) { // all of them, unless it is called again
+	if rest := unsettled(members); b.isQuick(rest) { // true for all of them, unless transact is called again
 		quick := b.quickAppend
 		if len(rest) > 1 {
 			quick = b.quickAppends
@@ -319,8 +324,8 @@ func (b *backend) transact(ctx context.Context, q querier, members []*appending)
 	}
 }
 
-// isQuick reports whether one statement can make the appends of members: none has claims,
-// each has a stream of its own, and all are in one log.
+// isQuick reports whether one statement can make the appends of members: none has
+// claims, each is to a different stream, and all are in one log.
 func (b *backend) isQuick(members []*appending) bool {
 	if !b.quickly {
 		return false
@@ -340,8 +345,8 @@ func (b *backend) isQuick(members []*appending) bool {
 	return streams == nil || len(streams) == len(members)
 }
 
-// quickAppend makes one append by a statement, and settles it. If an id is taken or the log
-// is new, it does neither, and leaves the append to the function.
+// quickAppend makes one append with a statement, and settles it. If an id is already
+// recorded or the log is new, it does neither, and leaves the append to the function.
 func (b *backend) quickAppend(ctx context.Context, q querier, members []*appending) error {
 	a, query := members[0], b.sql.quickOne
 	if len(a.events) > 1 {
@@ -363,8 +368,8 @@ func (b *backend) quickAppend(ctx context.Context, q querier, members []*appendi
 	return nil
 }
 
-// quickAppends makes the appends whose streams are at a version that they expect, by one
-// statement, and settles those.
+// quickAppends makes, in one statement, the appends whose streams are at their expected
+// versions, and settles them.
 func (b *backend) quickAppends(ctx context.Context, q querier, members []*appending) error {
 	var before int64
 	var versions, positions []int64
@@ -388,7 +393,7 @@ func (a *appending) append(version, position int64) {
 	a.appended = store.Appended{Version: uint64(version), Position: uint64(position)} //nolint:gosec // not negative
 }
 
-// call makes the appends of members by the function in the database, and settles them.
+// call makes the appends of members with the database function, and settles them.
 func (b *backend) call(ctx context.Context, q querier, members []*appending) error {
 	rows, err := q.Query(ctx, b.sql.append, newArguments(b.logPerTenant, members).list()...)
 	if err != nil {
@@ -407,12 +412,12 @@ func (b *backend) call(ctx context.Context, q querier, members []*appending) err
 		a.settle(&r)
 	}
 	rows.Close()
-	return rows.Err() // of the commit
+	return rows.Err() // the error of the commit, if any
 }
 
 var errShort = errors.New("the answer to an append is too short")
 
-// tenantsOf returns the tenants of members, sorted, each once.
+// tenantsOf returns the tenants of members, sorted and without duplicates.
 func tenantsOf(members []*appending) []string {
 	tenants := make([]string, 0, 4)
 	for _, a := range members {
@@ -424,8 +429,8 @@ func tenantsOf(members []*appending) []string {
 	return slices.Compact(tenants)
 }
 
-// newsOf returns the text of a notification: the tenants as JSON, or nothing, which stands
-// for all, if they are too many.
+// newsOf returns the text of a notification: the tenants as JSON, or "", which means
+// all tenants, if the text would be too long.
 func newsOf(tenants []string) string {
 	text, err := json.Marshal(tenants)
 	if err != nil || len(text) > maxNews {

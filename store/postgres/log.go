@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// maxScan is how many events of the log are looked at for a page with a filter, so
-	// that a filter that matches little ends in bounded time.
+	// maxScan is the maximum number of events that a page with a filter examines, so that
+	// a filter that matches few events still returns in bounded time.
 	maxScan = 8192
-	// maxSubscribed is how many events a page of a subscription has at most.
+	// maxSubscribed is the maximum number of events in a page of a subscription.
 	maxSubscribed = 256
 )
 
@@ -30,7 +30,7 @@ func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 }
 
 // ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events, ends after 32 MiB of
-// data, and with a filter is taken from at most 8,192 events.
+// data, and with a filter examines at most 8,192 events.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	p, err := s.readLog(ctx, o, 0, nil)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 }
 
 // readLog reads a page, and the id of the event at position last. It calls progress for
-// each row, unless progress is nil.
+// each row, if progress is not nil.
 func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64, progress func()) (*pager, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (s *Store) readLog(ctx context.Context, o store.LogOptions, last uint64, pr
 	return p, err
 }
 
-// names returns those of names that the database can hold, nil if names is empty.
+// names returns those of names that the database can store, or nil if names is empty.
 func names(names []string) []string {
 	if len(names) == 0 {
 		return nil
@@ -74,7 +74,7 @@ func names(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return storable(name) != name })
 }
 
-// storable returns the longest beginning of s that the database takes as text.
+// storable returns the longest prefix of s that the database accepts as text.
 func storable(s string) string {
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		s = s[:i]
@@ -92,10 +92,10 @@ func storable(s string) string {
 // Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop, and holds no
 // connection while the loop handles a page. Pages have at most 256 events.
 //
-// If the server does not answer, or refuses a read, Subscribe tries again for about a
-// minute and then continues where it was, or yields the error. If the log is no longer
+// If the server does not answer, or refuses a read, Subscribe retries for about a
+// minute. Then it continues where it was, or yields the error. If the log is no longer
 // the one that was read, because a backup was restored or a replica without the last
-// events was promoted, it ends with an error that is [store.ErrLogDiverged].
+// events was promoted, it ends with an error that matches [store.ErrLogDiverged].
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {
@@ -115,7 +115,7 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 type subscription struct {
 	store *Store
 	o     store.LogOptions
-	last  store.Checkpoint // the last event that was yielded
+	last  store.Checkpoint // of the last event that was yielded
 }
 
 func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bool) {
@@ -141,7 +141,8 @@ func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bo
 	}
 }
 
-// wait returns true on news, or when ctx or the backend ends, and false after a time.
+// wait waits for at most d. It returns true if there is news, or ctx or the backend has
+// ended, and false otherwise.
 func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -155,7 +156,7 @@ func (b *backend) wait(ctx context.Context, d time.Duration, news <-chan struct{
 	return true
 }
 
-// next reads the next page, and tries again while the server is away.
+// next reads the next page, and retries while the server is unavailable.
 func (s *subscription) next(ctx context.Context) (store.Page, error) {
 	b := s.store.backend
 	giveUp := time.Now().Add(3 * b.bound) //nolint:forbidigo // of the server
@@ -188,7 +189,7 @@ func (s *subscription) try(ctx context.Context) (*pager, error) {
 	return p, err
 }
 
-// errSilent is the answer to a read in the background, or an append, that the server has not
+// errSilent is the error of a background read, or of an append, that the server has not
 // answered in time.
 var errSilent error = &Error{Kind: ErrUnavailable, Err: errors.New("the server does not answer")}
 

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// drops are what drops the databases of the examples, which run one by one.
+// drops holds the functions that drop the databases of the examples, which run one by
+// one.
 var drops []func()
 
 // exampleURL returns the URL of a new database.

@@ -12,17 +12,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Migrations are the files that make the schema, migrations/001_init.sql and so on. If
-// you run them with a tool of your own, run them in order, each in a transaction, in a
+// Migrations holds the files that create the schema, migrations/001_init.sql and so on.
+// If you run them with your own tool, run them in order, each in a transaction, in a
 // database that has the schema "evolve". Each file records itself in evolve.migration,
-// so that [Open] knows which were run. For another schema, replace each "evolve." in
-// them, by the quoted name outside of string literals.
+// so that [Open] knows which files were run. For another schema, replace each "evolve."
+// in them, with the quoted name outside of string literals.
 //
 //go:embed migrations
 var Migrations embed.FS
 
 // prepare makes sure that the schema exists, is up to date, and has the layout that c
-// says.
+// specifies.
 func prepare(ctx context.Context, pool *pgxpool.Pool, c *config) error {
 	files, err := fs.Glob(Migrations, "migrations/*.sql")
 	if err != nil {
@@ -44,16 +44,16 @@ func prepare(ctx context.Context, pool *pgxpool.Pool, c *config) error {
 			}
 		}
 		if version > len(files) {
-			return &Error{Kind: ErrNewerSchema, Err: fmt.Errorf("schema %q is at version %d, and this program knows %d: use a newer program",
+			return &Error{Kind: ErrNewerSchema, Err: fmt.Errorf("schema %q is at version %d, but this program knows only %d: use a newer program",
 				c.schema, version, len(files))}
 		}
 		return checkLayout(ctx, conn, c)
 	})
 }
 
-// schemaVersion returns the version of the schema, 0 if there is none.
+// schemaVersion returns the version of the schema, or 0 if there is none.
 func schemaVersion(ctx context.Context, q querier, schema schema) (version int, err error) {
-	// Not to_regclass: what it remembers can be older than the lock.
+	// Not to_regclass, because its cached answer can be older than the lock.
 	const find = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace " +
 		"WHERE n.nspname = $1 AND c.relname = 'migration')"
 	var exists bool
@@ -65,16 +65,16 @@ func schemaVersion(ctx context.Context, q querier, schema schema) (version int, 
 }
 
 // migrate runs the files that have not been run, one instance at a time, and returns
-// the version then.
+// the resulting version.
 func migrate(ctx context.Context, conn *pgx.Conn, schema schema, files []string) (version int, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil { // another instance takes its time
+		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil { // another instance may take long
 			return err
 		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('evolve.migration ' || $1, 0))", string(schema)); err != nil {
 			return err
 		}
-		if version, err = schemaVersion(ctx, tx, schema); err != nil { // another instance may have been faster
+		if version, err = schemaVersion(ctx, tx, schema); err != nil { // another instance may have migrated meanwhile
 			return err
 		}
 		if err := makeSchema(ctx, tx, schema); err != nil {
@@ -94,8 +94,8 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema schema, files []string)
 	return version, err
 }
 
-// makeSchema makes the schema if it does not exist; a role without the right to make one can
-// then still make the tables.
+// makeSchema creates the schema if it does not exist. If it exists, a role without the
+// privilege to create schemas can still create the tables.
 func makeSchema(ctx context.Context, tx pgx.Tx, schema schema) error {
 	var exists bool
 	const find = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)"
@@ -106,8 +106,8 @@ func makeSchema(ctx context.Context, tx pgx.Tx, schema schema) error {
 	return err
 }
 
-// checkLayout makes sure that the schema has the layout that c says. The first one to
-// open it chooses.
+// checkLayout makes sure that the schema has the layout that c specifies. The first
+// store to open it chooses the layout.
 func checkLayout(ctx context.Context, q querier, c *config) error {
 	var perTenant bool
 	query := "SELECT log_per_tenant FROM " + c.schema.quoted() + ".setting"
@@ -123,7 +123,7 @@ func checkLayout(ctx context.Context, q querier, c *config) error {
 		return err
 	}
 	if perTenant != c.logPerTenant {
-		return &Error{Kind: ErrOtherLayout, Err: fmt.Errorf("schema %q has log_per_tenant = %t: open it with the same", c.schema, perTenant)}
+		return &Error{Kind: ErrOtherLayout, Err: fmt.Errorf("schema %q has log_per_tenant = %t: open it with the same setting", c.schema, perTenant)}
 	}
 	return nil
 }

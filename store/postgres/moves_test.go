@@ -17,15 +17,15 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// host is a name of a server: an address whose connections lead to the socket that it was set
-// to when they were made. It can also hold back all bytes of those that there are.
+// host is a server name: an address whose new connections lead to the current socket.
+// It can also stop all bytes on the existing connections.
 type host struct {
 	listener net.Listener
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
 	socket string        // guarded by mu
-	stuck  chan struct{} // of the connections made from now on: closed when they hold back; guarded by mu
+	stuck  chan struct{} // closed to stop the bytes of the connections made since it was set; guarded by mu
 	conns  []net.Conn    // guarded by mu
 }
 
@@ -96,14 +96,14 @@ func (h held) Read(p []byte) (int, error) {
 	}
 }
 
-// leadTo has new connections lead to another socket.
+// leadTo makes new connections lead to another socket.
 func (h *host) leadTo(socket string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.socket = socket
 }
 
-// stick has the connections that there are hold back all bytes for ever.
+// stick stops all bytes on the existing connections forever.
 func (h *host) stick() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -111,7 +111,7 @@ func (h *host) stick() {
 	h.stuck = make(chan struct{})
 }
 
-// url returns the URL of the database at dbURL by the name.
+// url returns the URL of the database at dbURL with the host's name.
 func (h *host) url(t *testing.T, dbURL string) string {
 	t.Helper()
 	return "postgres://postgres@" + h.listener.Addr().String() + "/" + databaseOf(t, dbURL) + "?sslmode=disable"
@@ -123,9 +123,9 @@ func databaseOf(t *testing.T, url string) string {
 	return path[strings.LastIndex(path, "/")+1:]
 }
 
-// TestNameMoves: when a name leads from a server, which stays up but is read-only, to the one
-// that was promoted, at most two calls of all writers and readers fail after it, and
-// subscriptions go on, also those that only listen.
+// TestNameMoves moves a name from a server, which stays up but is read-only, to the
+// promoted server. After that, at most two calls of all writers and readers may fail,
+// and subscriptions must continue, including those that only listen.
 func TestNameMoves(t *testing.T) {
 	t.Parallel()
 	old := postgrestest.Start(t)
@@ -167,7 +167,7 @@ func TestNameMoves(t *testing.T) {
 		})
 	}
 	old.Set(t, "default_transaction_read_only", "on")
-	for refused := false; !refused; { // and all connections of the pool have seen it
+	for refused := false; !refused; { // and until all connections of the pool have seen it
 		_, err := st.Append(ctx, stream(0), store.Any, batch(1))
 		refused = errors.Is(err, postgres.ErrReadOnly) && store.Definite(err)
 	}
@@ -183,7 +183,7 @@ func TestNameMoves(t *testing.T) {
 	stop.Store(true)
 	writing.Wait()
 	if failed.Load() > 2 || succeeded.Load() < 100 {
-		t.Errorf("after the name moved %d calls failed and %d succeeded, want at most 2 to fail", failed.Load(), succeeded.Load())
+		t.Errorf("after the name moved, %d calls failed and %d succeeded, want at most 2 to fail", failed.Load(), succeeded.Load())
 	}
 	end := appendTo(t, st, store.Stream{Type: "End", ID: "1"}, 1)
 	for range 2 {
@@ -193,8 +193,8 @@ func TestNameMoves(t *testing.T) {
 	}
 }
 
-// TestBytesStop: a subscription goes on when the bytes of its connections stop, though nobody
-// closes them; and so does an append.
+// TestBytesStop checks that a subscription, and an append, continue when the bytes on
+// their connections stop although nobody closes the connections.
 func TestBytesStop(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Start(t)
@@ -208,17 +208,18 @@ func TestBytesStop(t *testing.T) {
 		}
 	})
 	if !slices.Equal(got, upTo(6)) {
-		t.Errorf("Subscribe, the bytes of whose connections stopped, yielded %v, want 1 to 6", got)
+		t.Errorf("Subscribe, after the bytes on its connections stopped, yielded %v, want 1 to 6", got)
 	}
 	appendTo(t, reader, stream(2), 1)
 	name.stick()
 	_, err := reader.Append(context.Background(), stream(2), store.Any, batch(1))
 	if err != nil && (!errors.Is(err, postgres.ErrUnavailable) || store.Definite(err)) {
-		t.Errorf("Append without end, whose bytes stopped = %v, want ErrUnavailable, not definite", err)
+		t.Errorf("Append without a deadline, after its bytes stopped =  %v, want ErrUnavailable, not definite", err)
 	}
 }
 
-// TestBytesStopForGood: when new connections are silent too, a subscription ends with an error.
+// TestBytesStopForGood checks that a subscription ends with an error if new connections
+// are silent too.
 func TestBytesStopForGood(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Start(t)
@@ -234,7 +235,7 @@ func TestBytesStopForGood(t *testing.T) {
 	for page, err := range st.Subscribe(context.Background(), store.LogOptions{}) {
 		if err != nil {
 			if !errors.Is(err, postgres.ErrUnavailable) {
-				t.Errorf("Subscribe to what is silent ended with %v, want ErrUnavailable", err)
+				t.Errorf("Subscribe to a silent server ended with %v, want ErrUnavailable", err)
 			}
 			return
 		}
@@ -246,8 +247,9 @@ func TestBytesStopForGood(t *testing.T) {
 	}
 }
 
-// TestSubscribeIsRefused: a subscription whose reads the server refuses for a while, because
-// they wait for a lock for too long or are cancelled, goes on.
+// TestSubscribeIsRefused checks that a subscription continues after the server has
+// refused its reads for a while, because they waited too long for a lock or were
+// cancelled.
 func TestSubscribeIsRefused(t *testing.T) {
 	t.Parallel()
 	ctx, dbURL := within(t), postgrestest.URL(t)

@@ -12,19 +12,20 @@ import (
 // maxPause is the longest pause before the store tries to listen again.
 const maxPause = 5 * time.Second
 
-// news wakes the subscriptions of a tenant when its log may have new events. It is a
-// hint: a subscription that is woken reads, and one that is not reads now and then.
+// news wakes the subscriptions of a tenant when its log may have new events. It is only
+// a hint: a subscription that is woken reads, and a subscription that is not woken
+// reads now and then.
 type news struct {
-	listeners sync.WaitGroup // the goroutine that listens
+	listeners sync.WaitGroup // waits for the listening goroutine
 
 	mu    sync.Mutex
-	wakes map[string]chan struct{} // by tenant, closed at the next news of it; guarded by mu
-	count int                      // of subscriptions; guarded by mu
-	stop  context.CancelFunc       // ends the goroutine that listens; guarded by mu
-	drop  context.CancelFunc       // ends the connection that listens; guarded by mu
+	wakes map[string]chan struct{} // by tenant, closed when the tenant has news; guarded by mu
+	count int                      // number of subscriptions; guarded by mu
+	stop  context.CancelFunc       // ends the listening goroutine; guarded by mu
+	drop  context.CancelFunc       // ends the listening connection; guarded by mu
 }
 
-// next returns a channel that is closed at the next news of tenant.
+// next returns a channel that is closed at the next news for tenant.
 func (n *news) next(tenant string) <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -83,8 +84,8 @@ func (b *backend) listen() (end func()) {
 	}
 }
 
-// keepListening listens until ctx or the backend ends, on a new connection whenever one
-// is lost.
+// keepListening listens until ctx or the backend ends, and replaces the connection
+// whenever it is lost.
 func (b *backend) keepListening(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,7 +106,7 @@ func (b *backend) keepListening(ctx context.Context) {
 	}
 }
 
-// hangUp ends the connection that listens, if there is one. Another one is made soon.
+// hangUp ends the listening connection, if there is one. A new one is made soon.
 func (n *news) hangUp() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -114,8 +115,8 @@ func (n *news) hangUp() {
 	}
 }
 
-// listenOnce listens on one connection until it is lost, or older than the connections of
-// the pool may get.
+// listenOnce listens on one connection until it is lost, or reaches the maximum age of
+// the pool's connections.
 func (b *backend) listenOnce(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -133,14 +134,14 @@ func (b *backend) listenOnce(ctx context.Context) {
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	b.news.tell(nil) // what came before nobody was told
+	b.news.tell(nil) // nobody was told of earlier events
 	for serves := true; serves && time.Since(began) < age; {
 		serves = b.hear(ctx, conn)
 	}
 }
 
-// takeOut takes a connection out of the pool, so that it is not lent to others, and has it
-// listen.
+// takeOut removes a connection from the pool, so that no other caller gets it, and
+// makes it listen.
 func (b *backend) takeOut(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.bound)
 	defer cancel()
@@ -158,15 +159,15 @@ func (b *backend) takeOut(ctx context.Context) (*pgx.Conn, error) {
 	return pooled.Hijack(), nil
 }
 
-// hear waits for one notification. After a silence it asks whether the server still takes
-// writes, and returns false if it does not.
+// hear waits for one notification. After a silence it asks whether the server still
+// accepts writes, and returns false if it does not.
 func (b *backend) hear(ctx context.Context, conn *pgx.Conn) bool {
 	quiet, cancel := context.WithTimeout(ctx, b.silence)
 	defer cancel()
 	notification, err := conn.WaitForNotification(quiet)
 	if err == nil {
 		var tenants []string
-		_ = json.Unmarshal([]byte(notification.Payload), &tenants) // none: all
+		_ = json.Unmarshal([]byte(notification.Payload), &tenants) // no tenants means all
 		b.news.tell(tenants)
 		return true
 	}

@@ -19,14 +19,14 @@ type config struct {
 	schema       schema
 	migrate      bool
 	logPerTenant bool
-	poll         time.Duration // between looks at the log, if not told of news
+	poll         time.Duration // interval between polls of the log if there is no news
 	pollOnly     bool
 	ownsPool     bool
-	quickly      bool // the connections are as setUp makes them
-	writable     bool // the server was, when the store was opened
+	quickly      bool // the connections are configured by setUp
+	writable     bool // whether the server was writable when the store was opened
 }
 
-// Option is a setting of [Open] and [New].
+// Option is an option of [Open] and [New].
 type Option interface{ apply(c *config) }
 
 type option func(*config)
@@ -34,32 +34,33 @@ type option func(*config)
 func (o option) apply(c *config) { o(c) }
 
 // WithSchema sets the schema that the tables are in. The default is "evolve". A name
-// has letters, digits and underscores of ASCII, does not begin with a digit or with
-// "pg_", and has at most 40 bytes. Upper case counts, and names such as "order" are
-// allowed, because the store quotes them. Opening a store with another name is a
-// *[store.InvalidError].
+// consists of ASCII letters, digits and underscores, does not begin with a digit or
+// with "pg_", and has at most 40 bytes. Case matters, and names such as "order" are
+// allowed, because the store quotes them. With any other name, opening the store
+// returns a *[store.InvalidError].
 func WithSchema(name string) Option {
 	return option(func(c *config) { c.schema = schema(name) })
 }
 
-// WithoutMigrate leaves the schema as it is: opening a store then changes nothing
-// there, and fails with [ErrNoSchema] if the schema does not exist or is old. It is for
-// programs whose role must not create tables; see [Migrations].
+// WithoutMigrate keeps the store from changing the schema: opening the store then
+// changes nothing there, and fails with [ErrNoSchema] if the schema does not exist or
+// is old. Use it for programs whose role must not create tables; see [Migrations].
 func WithoutMigrate() Option { return option(func(c *config) { c.migrate = false }) }
 
-// WithLogPerTenant gives each tenant an order of positions of its own, from 1 without
-// a gap, instead of one order for all. The appends of one tenant then never wait for
-// those of another, and positions tell nothing about the others. Whoever opens a schema
-// first chooses, for good; opening it otherwise fails with [ErrOtherLayout].
+// WithLogPerTenant gives each tenant its own order of positions, from 1 without a gap,
+// instead of one order for all. The appends of one tenant then never wait for those of
+// another, and positions reveal nothing about other tenants. The first store to open a
+// schema makes this choice for good; opening it with another choice fails with
+// [ErrOtherLayout].
 func WithLogPerTenant() Option { return option(func(c *config) { c.logPerTenant = true }) }
 
-// WithPollOnly makes subscriptions look for events at this interval, instead of
-// listening for them on a connection of their own. With [Open] the connections use no
-// prepared statements either, and the store changes no setting of a session. It is for
-// servers behind a pooler that lends connections for single transactions, such as
+// WithPollOnly makes subscriptions poll for events at this interval, instead of
+// listening for them on a connection of their own. With [Open], the connections also
+// use no prepared statements, and the store changes no setting of a session. Use it for
+// servers behind a pooler that assigns a connection for each transaction, such as
 // PgBouncer with pool_mode=transaction, and for replicas. Subscriptions still learn at
-// once of what this process appends. If every is not positive, opening the store is a
-// *[store.InvalidError].
+// once of events that this process appends. If every is not positive, opening the store
+// returns a *[store.InvalidError].
 func WithPollOnly(every time.Duration) Option {
 	return option(func(c *config) { c.poll, c.pollOnly = every, true })
 }
@@ -75,21 +76,21 @@ func newConfig(options []Option) (*config, error) {
 	return c, c.schema.validate()
 }
 
-// Open connects to the server that url names, brings the schema up to date, and
-// returns the store of [store.DefaultTenant]. The store must be closed. Ctx is for
-// opening only.
+// Open connects to the server at url, brings the schema up to date, and returns the
+// store of [store.DefaultTenant]. You must close the store. Open uses ctx only while it
+// opens the store.
 //
-// The url is one that [pgxpool.ParseConfig] takes, and may name several hosts, of
-// which the store uses the primary:
+// The url has the format of [pgxpool.ParseConfig], and may name several hosts, of which
+// the store uses the primary:
 //
 //	postgres://user:secret@a:5432,b:5432/database?target_session_attrs=read-write
 //
-// Where the url does not say otherwise, a connection must be made within 10 seconds
-// and is replaced after 5 minutes, so that the store follows a name that leads to
+// Unless the url says otherwise, a connection must be made within 10 seconds and is
+// replaced after 5 minutes, so that the store follows a name that comes to lead to
 // another server.
 //
-// It is an *[Error] if the server or the schema cannot be used, and a
-// *[store.InvalidError] if an option is invalid. No error has a secret of url in it.
+// Open returns an *[Error] if the server or the schema cannot be used, and a
+// *[store.InvalidError] if an option is invalid. No error contains a secret from url.
 func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	c, err := newConfig(options)
 	if err != nil {
@@ -119,20 +120,20 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// grace is how long after the context of a call has ended its answer may still come. A
-// connection without one is lost: were that so at once, then a server that is slow for a
-// moment would have all its clients connect anew, and be slower.
+// grace is how long after the context of a call has ended its answer may still arrive.
+// A call without an answer costs its connection. Without grace, a server that is slow
+// for a moment would force all its clients to reconnect, and become slower.
 const grace = 100 * time.Millisecond
 
-// The defaults of Open; without them pgx waits for two minutes, keeps a connection for
-// pgxLifetime, and waits for a ping without end.
+// The defaults of Open. Without them, pgx waits for two minutes, keeps a connection for
+// pgxLifetime, and waits for a ping without a limit.
 const (
 	connectTimeout        = 10 * time.Second
 	pgxLifetime, lifetime = time.Hour, 5 * time.Minute
 	pingTimeout           = 5 * time.Second
 )
 
-// parse returns the settings that text names.
+// parse returns the settings in text.
 func parse(text string) (*pgxpool.Config, error) {
 	settings, err := pgxpool.ParseConfig(text)
 	if err != nil {
@@ -153,21 +154,22 @@ func parse(text string) (*pgxpool.Config, error) {
 	return settings, nil
 }
 
-// urlError returns what of err can be shown. What does not parse as a URL is not shown at
-// all: the part that is in the way is often one of the password.
+// urlError returns the part of err that can be shown. It shows nothing of a text that
+// does not parse as a URL, because the part that does not parse is often part of the
+// password.
 func urlError(text string, err error) error {
 	const form = "want postgres://user@host:5432/database?sslmode=verify-full, with / ? # @ : % in a password as %2F %3F %23 %40 %3A %25"
 	isURL := strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
 	if !isURL {
-		return errors.New("the connection string cannot be read: " + form)
+		return errors.New("the connection string cannot be parsed: " + form)
 	}
 	u, parseErr := url.Parse(text)
 	if parseErr != nil {
-		return errors.New("the URL cannot be read: " + form)
+		return errors.New("the URL cannot be parsed: " + form)
 	}
 	query, queryErr := url.ParseQuery(u.RawQuery)
 	if queryErr != nil {
-		return errors.New("the settings after the ? of the URL cannot be read: " + form)
+		return errors.New("the settings after the ? of the URL cannot be parsed: " + form)
 	}
 	reason := errors.Unwrap(err)
 	if reason == nil {
@@ -183,17 +185,19 @@ func urlError(text string, err error) error {
 	return fmt.Errorf("the URL cannot be used: %s", said)
 }
 
-// New is [Open] with a pool that the caller made from a config that [Configure] has
-// prepared, and closes after the store. It must not be nil. Appends use up to two of
-// its connections at once, and a subscription takes one out for good, to listen on.
+// New is like [Open] with your own pool, which must not be nil. Make the pool from a
+// config that [Configure] has prepared, and close it after the store. Appends use up to
+// two of its connections at once, and subscriptions permanently take one out of the
+// pool to listen on.
 //
-// The sessions must have the isolation level read committed as their default. An
-// append that is alone takes half as long again as with Open, unless the sessions
-// have the settings enable_seqscan = off, enable_sort = off, plan_cache_mode =
-// force_generic_plan and a lock_timeout, for instance as RuntimeParams. Nor does a connection outlive a call
-// whose context ends, unless the BuildContextWatcherHandler of the config gives the
-// answer some time, as that of Open gives it 100 ms. Set MaxConnLifetime to a few
-// minutes, so that the store follows a name that leads to another server.
+// The default isolation level of the sessions must be read committed. An append that
+// runs alone takes half as long again as with Open, unless the sessions have the
+// settings enable_seqscan = off, enable_sort = off, plan_cache_mode =
+// force_generic_plan and a lock_timeout, for instance as RuntimeParams. Also, a
+// connection is lost when the context of its call ends, unless the
+// BuildContextWatcherHandler of the config gives the answer some time, as Open does
+// with 100 ms. Set MaxConnLifetime to a few minutes, so that the store follows a name
+// that comes to lead to another server.
 func New(ctx context.Context, pool *pgxpool.Pool, options ...Option) (*Store, error) {
 	c, err := newConfig(options)
 	if err != nil {

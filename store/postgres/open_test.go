@@ -22,8 +22,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestMigrateAtOnce: if several instances start at once, one makes the schema, and all
-// work.
+// TestMigrateAtOnce checks that if several instances start at once, one creates the
+// schema, and all work.
 func TestMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -32,7 +32,7 @@ func TestMigrateAtOnce(t *testing.T) {
 		starting.Go(func() {
 			st, err := postgres.Open(context.Background(), url)
 			if err != nil {
-				t.Errorf("Open, at once with 9 others: %v", err)
+				t.Errorf("Open, concurrently with 9 others: %v", err)
 				return
 			}
 			defer st.Close()
@@ -47,7 +47,7 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 }
 
-// TestMigrations: the files make the schema by themselves.
+// TestMigrations checks that the migration files alone create the schema.
 func TestMigrations(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -87,8 +87,8 @@ func TestSchemasAreApart(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		before  []postgres.Option // opened with it before, if not nil
-		sql     string            // and then
+		before  []postgres.Option // opens the schema before, if not nil
+		sql     string            // runs after that
 		options []postgres.Option
 		want    error
 	}{
@@ -104,10 +104,10 @@ func TestOpenRefuses(t *testing.T) {
 			before: []postgres.Option{}, sql: "DELETE FROM evolve.migration",
 			options: []postgres.Option{postgres.WithoutMigrate()}, want: postgres.ErrNoSchema,
 		},
-		"one log for all as one for each tenant": {
+		"a shared log opened as one log per tenant": {
 			before: []postgres.Option{}, options: []postgres.Option{postgres.WithLogPerTenant()}, want: postgres.ErrOtherLayout,
 		},
-		"a log for each tenant as one for all": {
+		"one log per tenant opened as a shared log": {
 			before: []postgres.Option{postgres.WithLogPerTenant()}, want: postgres.ErrOtherLayout,
 		},
 	}
@@ -130,7 +130,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestOpenWithoutRight: a role that must not make a schema is told so.
+// TestOpenWithoutRight checks the error for a role that may not create a schema.
 func TestOpenWithoutRight(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -143,10 +143,10 @@ func TestOpenWithoutRight(t *testing.T) {
 	}
 	poor := strings.Replace(url, "user="+config.User, "user="+role, 1)
 	if poor == url {
-		t.Skip("NOT TESTED: the URL of the server has its user not as user=")
+		t.Skip("NOT TESTED: the server's URL does not have user=")
 	}
 	if _, err := postgres.Open(context.Background(), poor); !errors.Is(err, postgres.ErrDenied) {
-		t.Errorf("Open as a role without rights = %v, want ErrDenied", err)
+		t.Errorf("Open as a role without privileges = %v, want ErrDenied", err)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	t.Run("nobody is there", func(t *testing.T) {
+	t.Run("no server", func(t *testing.T) {
 		t.Parallel()
 		var typed *postgres.Error
 		_, err := postgres.Open(context.Background(), "postgres:///db?user=nobody&host="+filepath.ToSlash(t.TempDir()))
@@ -175,7 +175,7 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("Open = %v, want DeadlineExceeded", err)
 		}
 	})
-	t.Run("the URL is none", func(t *testing.T) {
+	t.Run("not a URL", func(t *testing.T) {
 		t.Parallel()
 		_, err := postgres.Open(ctx, "postgres://user:secret@host:port/db")
 		if err == nil || strings.Contains(err.Error(), "secret") {
@@ -184,7 +184,8 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
-// TestOptionsRefuse: what a user may have typed is refused with an error, and not by a panic.
+// TestOptionsRefuse checks that invalid option values, which a user may have typed,
+// lead to an error and not to a panic.
 func TestOptionsRefuse(t *testing.T) {
 	t.Parallel()
 	options := map[string]postgres.Option{"no interval": postgres.WithPollOnly(0), "a negative interval": postgres.WithPollOnly(-1)}
@@ -205,7 +206,7 @@ func TestOptionsRefuse(t *testing.T) {
 	}
 }
 
-// TestSchemaNames: a name that SQL has other plans for is a name.
+// TestSchemaNames checks that keywords of SQL work as schema names.
 func TestSchemaNames(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -229,12 +230,12 @@ func TestSchemaNames(t *testing.T) {
 	}
 }
 
-// TestAlone: an append that is alone is one statement, as is its conflict, if the connections
-// are set up for that, as Open has them.
+// TestAlone checks that an append that runs alone is one statement, and so is its
+// conflict, if the connections are set up as those of Open.
 func TestAlone(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
-	appendTo(t, open(t, url), stream(1), 1) // the first one makes the log
+	appendTo(t, open(t, url), stream(1), 1) // the first append creates the log
 	execute(t, url, "ALTER FUNCTION evolve.append RENAME TO other")
 	pool := newPool(t, url, func(config *pgxpool.Config) {
 		maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
@@ -255,7 +256,7 @@ func TestAlone(t *testing.T) {
 			_, err1 := st.Append(ctx, s, store.NoStream, batch(n))
 			_, err2 := st.Append(ctx, s, store.NoStream, batch(n))
 			if plain := i == 2; plain && !errors.Is(err1, postgres.ErrNoSchema) || !plain && (err1 != nil || !isConflict(err2, uint64(n))) {
-				t.Errorf("Append of %d events without the function, in pool %d, = %v, and again %v", n, i, err1, err2)
+				t.Errorf("Append of %d events without the function, in pool %d = %v, and again %v", n, i, err1, err2)
 			}
 		}
 	}

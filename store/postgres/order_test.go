@@ -15,8 +15,9 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestLateCommits: whoever reads what is beyond the last position that was seen, by
-// plain SQL, misses nothing, however late transactions commit that have appended.
+// TestLateCommits checks that a reader that polls for events beyond the last position
+// it has seen, with plain SQL, misses nothing, however late the appending transactions
+// commit.
 func TestLateCommits(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -33,7 +34,7 @@ func TestLateCommits(t *testing.T) {
 					continue
 				}
 				err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-					if _, err := tx.Exec(ctx, "SELECT pg_current_xact_id()"); err != nil { // an early xid
+					if _, err := tx.Exec(ctx, "SELECT pg_current_xact_id()"); err != nil { // assigns an early xid
 						return err
 					}
 					time.Sleep(rand.N(5 * time.Millisecond))
@@ -53,12 +54,12 @@ func TestLateCommits(t *testing.T) {
 	go func() { writing.Wait(); close(done) }()
 	seen := follow(t, connect(t, url), done)
 	if all := positions(t, st); !slices.Equal(seen, all) || !slices.Equal(all, upTo(len(all))) {
-		t.Errorf("a reader saw the positions %v, of %v", seen, all)
+		t.Errorf("a reader saw the positions %v out of %v", seen, all)
 	}
 }
 
-// follow reads what is beyond the last position, again and again until done is closed
-// and once more.
+// follow reads the events beyond the last position repeatedly until done is closed, and
+// then once more.
 func follow(t *testing.T, conn *pgx.Conn, done <-chan struct{}) []uint64 {
 	t.Helper()
 	var seen []uint64
@@ -87,8 +88,8 @@ func follow(t *testing.T, conn *pgx.Conn, done <-chan struct{}) []uint64 {
 	}
 }
 
-// TestOtherDatabase: a transaction that is open in another database of the server, or in
-// another table of this one, holds nobody up.
+// TestOtherDatabase checks that a transaction that is open in another database of the
+// server, or in another table of this database, delays nobody.
 func TestOtherDatabase(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -102,7 +103,7 @@ func TestOtherDatabase(t *testing.T) {
 	want := 0
 	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
 		if err != nil {
-			t.Fatalf("Subscribe beside open transactions, after %d events: %v", want, err)
+			t.Fatalf("Subscribe next to open transactions, after %d events: %v", want, err)
 		}
 		want += len(page.Events)
 		if want == 10 {
@@ -112,7 +113,7 @@ func TestOtherDatabase(t *testing.T) {
 	}
 }
 
-// TestTwoStores: several processes take turns.
+// TestTwoStores checks that several processes can append in turns.
 func TestTwoStores(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -142,7 +143,7 @@ func TestTwoStores(t *testing.T) {
 	}
 }
 
-// TestOneWins: of those who create a stream at once, in several processes, one wins.
+// TestOneWins checks that if several processes create a stream at once, one wins.
 func TestOneWins(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -175,8 +176,8 @@ func count(flags []bool) (n int) {
 	return n
 }
 
-// TestLogPerTenant: each tenant has the positions 1, 2, 3, …, though their appends are
-// in the same groups.
+// TestLogPerTenant checks that each tenant has the positions 1, 2, 3, …, although
+// appends of different tenants are in the same groups.
 func TestLogPerTenant(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)

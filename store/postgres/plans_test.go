@@ -12,9 +12,11 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestPlans: on a table that was never analyzed, at every size at which a statement may be planned for good, the
-// sessions of a store find the last event of a stream, and an id, by the index that has that order. Any other index
-// that begins with the tenant costs about the same there, and later as much as the tenant has events.
+// TestPlans checks how the sessions of a store find the last event of a stream, and an
+// id, on a table that was never analyzed, at every size at which a plan may become
+// permanent. They must use the index with the right order. Any other index that begins
+// with the tenant costs about the same at that moment, but later as much as the tenant
+// has events.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -30,14 +32,14 @@ func TestPlans(t *testing.T) {
 		} {
 			plan := explain(t, st, "EXPLAIN "+query)
 			if !strings.Contains(plan, "using "+index) || strings.Contains(plan, "Sort") {
-				t.Fatalf("after %d events, %s is planned as\n%s", 8*(n+1), query, plan)
+				t.Fatalf("after %d events, the plan of %s is\n%s", 8*(n+1), query, plan)
 			}
 		}
 	}
 }
 
-// TestFilteredPlan checks that a page with a filter that matches nothing reads no more of
-// the log than it says, however long the log is.
+// TestFilteredPlan checks that a page with a filter that matches nothing examines no
+// more of the log than the documented limit, however long the log is.
 func TestFilteredPlan(t *testing.T) {
 	t.Parallel()
 	st := open(t, postgrestest.URL(t))
@@ -55,13 +57,13 @@ func TestFilteredPlan(t *testing.T) {
 		}
 		for _, match := range all {
 			if n, err := strconv.Atoi(match[1]); err != nil || n > most {
-				t.Errorf("a page, backward %t, looks at %d events, want at most %d (%v):\n%s", backward, n, most, err, plan)
+				t.Errorf("a page, backward: %t, examines %d events, want at most %d (%v):\n%s", backward, n, most, err, plan)
 			}
 		}
 	}
 }
 
-// explain returns what the server says about a statement in a session of st.
+// explain returns the server's plan for a statement in a session of st.
 func explain(t *testing.T, st *postgres.Store, query string, args ...any) string {
 	t.Helper()
 	ctx := within(t)

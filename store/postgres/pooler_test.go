@@ -21,8 +21,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// pooler lends connections to a server for single transactions, each time another one, as
-// PgBouncer does in its transaction mode.
+// pooler assigns connections to a server for single transactions, a different one each
+// time, as PgBouncer does in transaction mode.
 type pooler struct {
 	servers chan *pgconn.HijackedConn
 	lent    atomic.Int64
@@ -59,7 +59,7 @@ func startPooler(t *testing.T, url string) (string, *pooler) {
 			}
 			serving.Go(func() {
 				defer client.Close()
-				_ = p.serve(client) // until it goes
+				_ = p.serve(client) // until the client leaves
 			})
 		}
 	})
@@ -108,7 +108,8 @@ func (p *pooler) serve(conn net.Conn) error {
 	}
 }
 
-// answer passes on what the server answers, and reports whether it is in no transaction.
+// answer forwards the server's answer, and reports whether the session is outside of a
+// transaction.
 func answer(server *pgconn.HijackedConn, client *pgproto3.Backend) (idle bool, err error) {
 	if err := server.Frontend.Flush(); err != nil {
 		return false, err
@@ -125,8 +126,9 @@ func answer(server *pgconn.HijackedConn, client *pgproto3.Backend) (idle bool, e
 	}
 }
 
-// TestPooler: with WithPollOnly all works through a pooler for transactions, where a
-// statement that was prepared on one connection is not there on the next.
+// TestPooler checks that with WithPollOnly everything works through a pooler for
+// transactions, where a statement that was prepared on one connection does not exist on
+// the next.
 func TestPooler(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
@@ -155,16 +157,16 @@ func TestPooler(t *testing.T) {
 		}
 	}
 	if p.lent.Load() < 60 {
-		t.Errorf("connections were lent %d times, want one for each call", p.lent.Load())
+		t.Errorf("connections were assigned %d times, want once per call", p.lent.Load())
 	}
 	if _, err := postgres.Open(ctx, url); !errors.Is(err, postgres.ErrPooler) || !strings.Contains(err.Error(), "WithPollOnly") {
 		t.Errorf("Open without WithPollOnly = %v, want ErrPooler and what to do", err)
 	}
 }
 
-// TestPgBouncer: of PgBouncer's modes the one for transactions is noticed when a store is
-// opened, and leaves no setting behind; with WithPollOnly, or in the mode for sessions, all
-// works.
+// TestPgBouncer checks that opening a store detects PgBouncer's transaction mode, and
+// leaves no setting behind. With WithPollOnly, or in session mode, everything must
+// work.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	ctx, direct := within(t), postgrestest.URL(t)

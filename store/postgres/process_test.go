@@ -16,13 +16,13 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestProcesses checks that processes keep their promises with a log and a target in one
-// database. Each law has a pool of its own, made in its bubble, and each log is a tenant.
+// TestProcesses checks the guarantees between processes with a log and a target in one
+// database. Each law has its own pool, made in its bubble, and each log is a tenant.
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
 	options := []postgres.Option{postgres.WithLogPerTenant(), postgres.WithPollOnly(time.Hour)}
-	open(t, url, options...) // so that the laws find the schema
+	open(t, url, options...) // creates the schema before the laws need it
 	var tenants atomic.Int64
 	var pools sync.Map // a *postgres.Store for each law
 	processtest.Run(t, func(t *testing.T) processtest.Setup[*postgres.Tx] {
@@ -41,8 +41,8 @@ func TestProcesses(t *testing.T) {
 	})
 }
 
-// timed is a log that says by the clock of a bubble when an event was recorded: that of the
-// server does not know of it.
+// timed is a log that reports recording times by the clock of a bubble, which the
+// server does not know.
 type timed struct {
 	process.Store
 
@@ -59,7 +59,7 @@ func (l *timed) Append(ctx context.Context, s store.Stream, expected store.Expec
 	}
 	for i := range events {
 		position := got.Position - uint64(i)
-		if _, ok := l.at[position]; !ok { // or it is there already
+		if _, ok := l.at[position]; !ok { // unless it is already there
 			l.at[position] = time.Now()
 		}
 	}

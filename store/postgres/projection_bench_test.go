@@ -28,8 +28,8 @@ func moves() codec.Source[move] {
 
 const backlog = 20_000
 
-// BenchmarkProjection compares the catch-up of projections with the same by hand, and with
-// a subscription alone.
+// BenchmarkProjection compares the catch-up of projections with hand-written SQL, and
+// with a subscription alone.
 func BenchmarkProjection(b *testing.B) {
 	st := open(b, postgrestest.URL(b))
 	for i := range 200 {
@@ -126,7 +126,7 @@ func reach(b *testing.B, p *projection.Projection[*postgres.Tx, move]) {
 	}
 }
 
-// projectByHand is a projection as one writes it without a library: a transaction for each
+// projectByHand is a projection written without a library: one transaction for each
 // page.
 func projectByHand(ctx context.Context, st *postgres.Store, name, upsert string) error {
 	var at store.Checkpoint

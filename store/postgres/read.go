@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// maxPage is how many events a page holds at most.
+	// maxPage is the maximum number of events in a page.
 	maxPage = 1000
 	// maxPageData is the number of bytes of data after which a page ends.
 	maxPageData = 32 << 20
@@ -46,27 +46,27 @@ func (b *backend) readStream(
 	return p.page(), nil
 }
 
-// pager makes a page of a stream or of a log.
+// pager collects a page of a stream or of a log.
 type pager struct {
-	asked    uint64 // from
-	from     int64  // as a query takes it
+	asked    uint64 // the From of the options
+	from     int64  // From as a query takes it
 	limit    int
 	backward bool
 
 	log    bool
-	stream store.Stream  // that is read, if not a log
-	filter *store.Filter // what of the log; nil for all
+	stream store.Stream  // the stream to read, if it is not a log
+	filter *store.Filter // the filter for a log; nil for all events
 
 	progress func() // called for each row, if it is not nil
 
 	head   uint64
-	first  uint64 // number there is, if the page is backward
-	last   string // the id of the event that was asked for beside the page
-	bound  uint64 // how far a log was looked at, 0 if not less than there is
-	seen   int    // rows that were looked at
+	first  uint64 // the first number that exists, if the page is backward
+	last   string // the id of the event that was requested together with the page
+	bound  uint64 // how far the log was examined, or 0 if it was examined to the end
+	seen   int    // number of examined rows
 	data   int
 	full   bool   // there may be more
-	number uint64 // of the last event that was looked at
+	number uint64 // of the last examined event
 	events []store.Recorded
 }
 
@@ -81,8 +81,8 @@ func newPager(from uint64, limit int, backward bool) *pager {
 	return p
 }
 
-// read reads the page with a query that returns rows like row. A second call begins
-// again.
+// read reads the page with a query that returns rows like row. A second call starts
+// over.
 func (p *pager) read(ctx context.Context, q querier, query string, args ...any) error {
 	p.events, p.seen, p.data, p.full = nil, 0, 0, false
 	rows, err := q.Query(ctx, query, args...)
@@ -107,20 +107,20 @@ func (p *pager) read(ctx context.Context, q querier, query string, args ...any) 
 		}
 		if p.data >= maxPageData {
 			p.full = true
-			return rows.Conn().PgConn().Conn().Close() // which is cheaper than to read the rest
+			return rows.Conn().PgConn().Conn().Close() // this is cheaper than reading the rest
 		}
 	}
 	p.full = p.seen == p.limit
 	return rows.Err()
 }
 
-// begin takes the first row, which is no event.
+// begin handles the first row, which is not an event.
 func (p *pager) begin(r *row) {
 	p.head, p.bound, p.first, p.last = uint64(r.position), uint64(-r.version), uint64(r.schema), string(r.id) //nolint:gosec // not negative
 }
 
-// add adds the event of r. If the filter does not match, which the query cannot always
-// tell, add only counts the event.
+// add adds the event of r. If the event does not match the filter, which the query
+// cannot always check, add only counts it.
 func (p *pager) add(r *row) error {
 	p.seen++
 	if p.events == nil {
@@ -144,7 +144,7 @@ func (p *pager) add(r *row) error {
 	return nil
 }
 
-// page returns the page that was read.
+// page returns the finished page.
 func (p *pager) page() store.Page {
 	page := store.Page{Events: p.events, Head: p.head}
 	if p.backward {
@@ -157,18 +157,18 @@ func (p *pager) page() store.Page {
 	return page
 }
 
-// after returns where the next page forward begins.
+// after returns the Next of a forward page.
 func (p *pager) after() uint64 {
 	switch {
 	case p.full:
 		return p.number + 1
-	case p.bound > 0 && p.bound < p.head: // as far as it was looked for what the filter matches
+	case p.bound > 0 && p.bound < p.head: // the end of the range that was examined
 		return p.bound + 1
 	}
 	return max(p.asked, 1, p.head+1)
 }
 
-// before returns where the next page backward begins, and 0 if there is none.
+// before returns the Next of a backward page, or 0 if it is the last page.
 func (p *pager) before() uint64 {
 	switch {
 	case p.full && p.number <= p.first:

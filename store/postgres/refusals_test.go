@@ -22,15 +22,15 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// raise makes the database refuse each event of type E with the SQLSTATE that is its id's
-// end.
+// raise makes the database refuse each event of type E with the SQLSTATE at the end of
+// its id.
 const raise = `CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'no thanks' USING ERRCODE = right(NEW.id, 5); END $$;
 CREATE TRIGGER raise BEFORE INSERT ON evolve.event FOR EACH ROW WHEN (NEW.type = 'E') EXECUTE FUNCTION raise();`
 
-// TestRefusals: what the server refuses has not happened, and the error says so, of which
-// kind it is and what the server said. What may come from a pooler that has lost the server
-// is not definite.
+// TestRefusals checks that writes that the server refuses have not happened, and that
+// the error has the right kind and the server's message. An error that may come from a
+// pooler that has lost the server must not be definite.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -62,16 +62,16 @@ func TestRefusals(t *testing.T) {
 		var typed *postgres.Error
 		if !errors.As(err, &typed) || typed.Code != code || !errors.Is(typed.Kind, want.kind) || typed.Refused != want.refused ||
 			store.Definite(err) != want.refused || errors.Is(err, store.ErrRefused) != want.refused || !strings.Contains(err.Error(), "no thanks") {
-			t.Errorf("Append that the server refuses with %s = %#v, want kind %v, refused %t, and what the server said", code, err, want.kind, want.refused)
+			t.Errorf("Append that the server refuses with %s = %#v, want kind %v, refused: %t, and the server's message", code, err, want.kind, want.refused)
 		}
 	}
 	if got := appendTo(t, st, stream(1), 1); got.Version != 1 {
-		t.Errorf("after all those the stream has version %d, want 1", got.Version)
+		t.Errorf("after all of them, the stream has version %d, want 1", got.Version)
 	}
 }
 
-// TestRefusedCommand: a command that the database refuses ends at the first attempt, with what
-// is wrong.
+// TestRefusedCommand checks that a command that the database refuses fails at the first
+// attempt, with the reason.
 func TestRefusedCommand(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -84,12 +84,12 @@ func TestRefusedCommand(t *testing.T) {
 	var unknown *runner.UnknownOutcomeError
 	var exhausted *runner.ExhaustedError
 	if !errors.Is(err, postgres.ErrFull) || errors.As(err, &unknown) || errors.As(err, &exhausted) {
-		t.Errorf("Handle of a command that the server has no space for = %v, want ErrFull at once", err)
+		t.Errorf("Handle of a command for which the server has no space = %v, want ErrFull at once", err)
 	}
 }
 
-// withSync starts a server that waits, for each commit, for a standby that does not exist,
-// and returns a store that was opened before.
+// withSync starts a server that waits, for each commit, for a standby that does not
+// exist. It returns a store that was opened before.
 func withSync(t *testing.T) (*postgres.Store, string) {
 	t.Helper()
 	server := postgrestest.Start(t)
@@ -98,7 +98,7 @@ func withSync(t *testing.T) (*postgres.Store, string) {
 	appendTo(t, st, stream(0), 1)
 	execute(t, url, "CREATE TABLE mine (n int)")
 	server.Set(t, "synchronous_standby_names", "nobody")
-	for waits, n := false, 0; !waits; n++ { // until the server has noticed
+	for waits, n := false, 0; !waits; n++ { // until the server has applied the setting
 		if n == 1000 {
 			t.Fatal("the server does not wait for a standby")
 		}
@@ -110,14 +110,14 @@ func withSync(t *testing.T) (*postgres.Store, string) {
 	return st, url
 }
 
-// cancelWaits cancels all that waits for a standby, until done is closed.
+// cancelWaits cancels all waits for a standby, until done is closed.
 func cancelWaits(t *testing.T, url string, done <-chan struct{}) {
 	t.Helper()
 	admin, ctx := connect(t, url), within(t)
 	for {
 		const query = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 		if _, err := admin.Exec(ctx, query); err != nil {
-			t.Error(err) // such as that the calls do not end
+			t.Error(err) // for example because the calls do not end
 			return
 		}
 		select {
@@ -128,8 +128,8 @@ func cancelWaits(t *testing.T, url string, done <-chan struct{}) {
 	}
 }
 
-// TestUnconfirmed: a commit whose wait for a standby was cancelled has an unknown outcome,
-// whatever was committed, though the server says that it succeeded.
+// TestUnconfirmed checks that a commit whose wait for a standby was cancelled has an
+// unknown outcome, whatever was committed, although the server reports success.
 func TestUnconfirmed(t *testing.T) {
 	t.Parallel()
 	st, url := withSync(t)
@@ -175,13 +175,13 @@ func TestUnconfirmed(t *testing.T) {
 			t.Errorf("%s whose wait for a standby was cancelled = %v, want ErrUnconfirmed by 01000, not definite", name, err)
 		}
 	}
-	page, err := st.Read(ctx, stream(1), store.ReadOptions{}) // the warning is not that of the next call
+	page, err := st.Read(ctx, stream(1), store.ReadOptions{}) // the warning must not affect the next call
 	if err != nil || page.Head != 1 {
 		t.Errorf("Read afterwards = head %d, %v; want 1", page.Head, err)
 	}
 }
 
-// TestUnconfirmedGroup: so it is for each append of a group.
+// TestUnconfirmedGroup checks the same for each append of a group.
 func TestUnconfirmedGroup(t *testing.T) {
 	t.Parallel()
 	st, url := withSync(t)
@@ -202,18 +202,18 @@ func TestUnconfirmedGroup(t *testing.T) {
 	}
 }
 
-// TestDatabaseSettings: a database that a store cannot be in is refused, with what to do; what
-// Open sets for its own connections does not matter.
+// TestDatabaseSettings checks that a database with unsuitable settings is refused, with
+// advice. Settings that Open changes for its own connections do not matter.
 func TestDatabaseSettings(t *testing.T) {
 	t.Parallel()
 	poll := postgres.WithPollOnly(time.Second)
 	for name, tt := range map[string]struct {
 		create, alter string
 		options       []postgres.Option
-		pool          bool   // New in place of Open
-		want          string // in the error, if there is one
+		pool          bool   // use New instead of Open
+		want          string // part of the expected error, if any
 	}{
-		"LATIN1":                  {create: "ENCODING 'LATIN1'", want: "LATIN1, not UTF8: make it with CREATE DATABASE"},
+		"LATIN1":                  {create: "ENCODING 'LATIN1'", want: "LATIN1, not UTF8: create it with CREATE DATABASE"},
 		"EUC_JP":                  {create: "ENCODING 'EUC_JP'", want: "EUC_JP, not UTF8"},
 		"SQL_ASCII":               {create: "ENCODING 'SQL_ASCII'", want: "SQL_ASCII, not UTF8", pool: true},
 		"serializable":            {alter: "default_transaction_isolation = 'serializable'"},
@@ -263,7 +263,7 @@ func TestDatabaseSettings(t *testing.T) {
 	}
 }
 
-// appendAtOnce appends to many streams at once, none of which is in the way of another.
+// appendAtOnce appends to many different streams at once.
 func appendAtOnce(t *testing.T, st *postgres.Store) {
 	t.Helper()
 	failed := make(chan error)
@@ -280,7 +280,7 @@ func appendAtOnce(t *testing.T, st *postgres.Store) {
 	}
 	for range writers {
 		if err := <-failed; err != nil {
-			t.Errorf("Append to a stream of its own: %v", err)
+			t.Errorf("Append to a separate stream: %v", err)
 		}
 	}
 	for e, err := range store.Events(context.Background(), st, store.Stream{Type: "S", ID: "0 0"}, 0) {
@@ -290,7 +290,7 @@ func appendAtOnce(t *testing.T, st *postgres.Store) {
 	}
 }
 
-// TestNotConfigured: a pool whose warnings nobody hears is refused, with what to do.
+// TestNotConfigured checks that a pool that was not configured is refused, with advice.
 func TestNotConfigured(t *testing.T) {
 	t.Parallel()
 	pool := plainPool(t, postgrestest.URL(t))
@@ -299,7 +299,7 @@ func TestNotConfigured(t *testing.T) {
 	}
 }
 
-// TestSecrets: no error about a URL has a secret of it.
+// TestSecrets checks that no error about a URL contains a secret from it.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
@@ -333,25 +333,27 @@ func TestSecrets(t *testing.T) {
 	}
 	_, err := postgres.Open(within(t), "postgres://u:hunter2@127.0.0.1:1/db?sslmode=wrong")
 	if !strings.Contains(err.Error(), "sslmode") {
-		t.Errorf("Open with a wrong sslmode = %v, want what is wrong", err)
+		t.Errorf("Open with a wrong sslmode = %v, want the reason", err)
 	}
 }
 
-// TestConnectionsEnd: connections are not kept for long, nor waited for, unless the URL says so.
+// TestConnectionsEnd checks that connections have a limited lifetime and a limited
+// wait, unless the URL says otherwise.
 func TestConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
 	c := postgres.PoolConfig(open(t, url))
 	if c.MaxConnLifetime != 5*time.Minute || c.MaxConnLifetimeJitter != time.Minute || c.ConnConfig.ConnectTimeout != 10*time.Second || c.PingTimeout != 5*time.Second {
-		t.Errorf("connections live for %s and %s, are waited for %s, and answer within %s", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.PingTimeout)
+		t.Errorf("connections live for %s and %s, connecting may take %s, and a ping %s", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.PingTimeout)
 	}
 	c = postgres.PoolConfig(open(t, url+"&pool_max_conn_lifetime=7m&connect_timeout=3&pool_max_conns=9"))
 	if c.MaxConnLifetime != 7*time.Minute || c.MaxConnLifetimeJitter != 0 || c.ConnConfig.ConnectTimeout != 3*time.Second || c.MaxConns != 9 {
-		t.Errorf("connections live for %s and %s, are waited for %s, and are %d; want what the URL says", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.MaxConns)
+		t.Errorf("connections live for %s and %s, connecting may take %s, and there are at most %d; want the values of the URL", c.MaxConnLifetime, c.MaxConnLifetimeJitter, c.ConnConfig.ConnectTimeout, c.MaxConns)
 	}
 }
 
-// TestConfigureKeeps: Configure calls what the config had.
+// TestConfigureKeeps checks that Configure still calls the functions that were in the
+// config.
 func TestConfigureKeeps(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -373,10 +375,10 @@ func TestConfigureKeeps(t *testing.T) {
 	defer st.Close()
 	execute(t, url, "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'mine'; RETURN NEW; END $$; "+
 		"CREATE TRIGGER warn BEFORE INSERT ON evolve.event FOR EACH ROW EXECUTE FUNCTION warn()")
-	appendTo(t, st, stream(1), 1) // a warning of somebody else is none of ours
+	appendTo(t, st, stream(1), 1) // a warning from elsewhere must not be mistaken for an unconfirmed commit
 }
 
-// TestSubscribeEnds: a subscription ends at once where trying again cannot help.
+// TestSubscribeEnds checks that a subscription ends at once if retrying cannot help.
 func TestSubscribeEnds(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -396,12 +398,13 @@ func TestSubscribeEnds(t *testing.T) {
 	}
 }
 
-// TestUnfitServerIsLeft: when a server answers on one connection that it cannot serve, no
-// connection to it is used again: not those that were idle, nor that of the news.
+// TestUnfitServerIsLeft checks that when a server answers on one connection that it
+// cannot serve, no connection to it is used again, neither idle ones nor the one that
+// listens.
 func TestUnfitServerIsLeft(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
-	st := open(t, url) // which makes the tables
+	st := open(t, url) // creates the tables
 	execute(t, url, raise)
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
@@ -421,7 +424,7 @@ func TestUnfitServerIsLeft(t *testing.T) {
 	const n = 3
 	var in, out sync.WaitGroup
 	in.Add(n)
-	for i := range n { // each with a connection of its own
+	for i := range n { // each with its own connection
 		out.Go(func() {
 			err := st.Update(ctx, func(tx *postgres.Tx) error {
 				in.Done()
@@ -437,11 +440,11 @@ func TestUnfitServerIsLeft(t *testing.T) {
 	out.Wait()
 	before := pids()
 	if len(before) < n {
-		t.Fatalf("the store has %d connections, want %d at least", len(before), n)
+		t.Fatalf("the store has %d connections, want at least %d", len(before), n)
 	}
 	events := batch(1)
 	events[0].ID, events[0].Type = "id 25006", "E"
-	err := st.Update(ctx, func(tx *postgres.Tx) error { // which is not made again, on the next connection
+	err := st.Update(ctx, func(tx *postgres.Tx) error { // which is not retried on the next connection
 		_, err := tx.Append(stream(0), store.Any, events)
 		return err
 	})
@@ -454,7 +457,7 @@ func TestUnfitServerIsLeft(t *testing.T) {
 			break
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("of the connections %v to a server that cannot serve, %v are still there", before, left)
+			t.Fatalf("of the connections %v to a server that cannot serve, %v are still open", before, left)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// copyDatabase restores a dump of one database into another, which is empty.
+// copyDatabase restores a dump of one database into another, empty one.
 func copyDatabase(t *testing.T, from, to string) {
 	t.Helper()
 	for _, name := range []string{"pg_dump", "psql"} {
@@ -40,14 +40,14 @@ func copyDatabase(t *testing.T, from, to string) {
 	}
 }
 
-// TestDumpAndRestore: in a younger cluster a consumer goes on where it was, and one that
-// begins anew sees everything.
+// TestDumpAndRestore checks that a consumer continues where it was after a restore into
+// a newer cluster, and that a new consumer sees everything.
 func TestDumpAndRestore(t *testing.T) {
 	t.Parallel()
 	ctx, from := within(t), postgrestest.URL(t)
 	younger := postgrestest.Start(t)
 	st := open(t, from)
-	for range 50 { // the numbers of transactions are far beyond those of the younger one
+	for range 50 { // raises the transaction ids far above those of the newer cluster
 		err := pgx.BeginFunc(ctx, connect(t, from), func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, "SELECT pg_current_xact_id()")
 			return err
@@ -78,7 +78,7 @@ func TestDumpAndRestore(t *testing.T) {
 		t.Errorf("Append after the restore = %+v, want version and position 7", appended)
 	}
 	if _, err := restored.AppendClaiming(ctx, stream(2), store.Any, batch(1), claims); !errors.Is(err, store.ErrClaimed) {
-		t.Errorf("AppendClaiming of what is held after the restore = %v, want ErrClaimed", err)
+		t.Errorf("AppendClaiming of a held key after the restore = %v, want ErrClaimed", err)
 	}
 	saved, err := restored.LoadCheckpoint(ctx, "consumer")
 	if err != nil || saved != at {
@@ -107,8 +107,9 @@ func TestDumpAndRestore(t *testing.T) {
 	}
 }
 
-// TestLossyFailover: where a backup that lacks the last events takes over, a consumer that
-// has seen them is told, before and after others have their positions.
+// TestLossyFailover checks that if a backup that lacks the last events takes over, a
+// consumer that has seen them gets an error, both before and after other events have
+// taken their positions.
 func TestLossyFailover(t *testing.T) {
 	t.Parallel()
 	ctx, from, to := within(t), postgrestest.URL(t), postgrestest.URL(t)

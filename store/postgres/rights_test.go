@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestLeastRights: the rights in docs/production.md are enough for all that a store does, and
-// let nobody change what is recorded.
+// TestLeastRights checks that the privileges in docs/production.md are enough for
+// everything that a store does, and allow nobody to change recorded events.
 func TestLeastRights(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -27,7 +27,7 @@ func TestLeastRights(t *testing.T) {
 	}
 	block := regexp.MustCompile("(?s)```sql\n(-- least rights.*?)```").FindSubmatch(page)
 	if block == nil {
-		t.Fatal("docs/production.md has no SQL of least rights")
+		t.Fatal("docs/production.md has no SQL for the least privileges")
 	}
 	tag := strings.ReplaceAll(store.NewID(), "-", "")
 	app, reporting := "app_"+tag, "reporting_"+tag
@@ -80,7 +80,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// useAll does all that a store can, which must succeed.
+// useAll uses every feature of the store. It fails if a call does not succeed.
 func useAll(t *testing.T, st *postgres.Store) {
 	t.Helper()
 	ctx := within(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// row is a row of a page: an event, or, if the version is 0 or less, what headRow
-// returns. It is reused for the next row.
+// row is a row of a page: an event, or, if the version is 0 or less, the result of
+// headRow. It is reused for the next row.
 type row struct {
 	position, version             int64
 	streamType, streamID          text
@@ -24,8 +24,8 @@ type row struct {
 	columns                       []any
 }
 
-// text is a column that often has the same text as in the row before, whose memory it
-// then shares.
+// text is a column that often has the same text as in the previous row. It then shares
+// that row's memory.
 type text string
 
 // ScanBytes is called by pgx with the text of a row.
@@ -36,7 +36,7 @@ func (t *text) ScanBytes(v []byte) error {
 	return nil
 }
 
-// newRow returns a row for eventColumns, and for those of the stream if it is of a log.
+// newRow returns a row for eventColumns, plus the columns of the stream if log is true.
 func newRow(log bool) *row {
 	r := new(row)
 	r.columns = []any{

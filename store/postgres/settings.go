@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// setUp makes a session use the indexes, and plan each statement once: a plan that was made
-// while there were few events is kept when there are many. While there are few, an index that
-// only begins with the tenant, and a sort, cost no more than the index that has the order; so
-// sorts are off too. What needs a scan or a sort nevertheless then has a cost at which the
-// server would compile it, a quarter of a second each time; so that is off. It also sets what
-// the role or the database may have set otherwise. Behind a pooler it changes nothing,
-// because the session may be lent to another program next.
+// setUp makes a session use the indexes, and plan each statement once, because a plan
+// that was made for few events is kept when there are many. While there are few events,
+// an index that only begins with the tenant, followed by a sort, costs no more than the
+// index with the right order, so setUp also disables sorts. A statement that still
+// needs a scan or a sort then has a cost at which the server would compile it, which
+// takes a quarter of a second each time, so setUp disables that too. It also sets what
+// the role or the database may have set to other values. Behind a pooler it changes
+// nothing, because the session may go to another program next.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	const set = `SELECT set_config(name, value, false) FROM (VALUES
 ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_sort', 'off'), ('jit', 'off'),
@@ -28,7 +29,7 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // check makes sure that a store can work with the server and the connections, and sets
-// what of c depends on them.
+// the fields of c that depend on them.
 func check(ctx context.Context, pool *pgxpool.Pool, c *config) error {
 	return onConn(ctx, pool, func(conn *pgx.Conn) error {
 		if sessionOf(conn) == nil {
@@ -63,7 +64,7 @@ current_setting('plan_cache_mode') = 'force_generic_plan' AND current_setting('l
 	const how = "set it with ALTER ROLE or ALTER DATABASE, or in the options of the URL"
 	switch {
 	case encoding != "UTF8":
-		return unfit("database %q has the encoding %s, not UTF8: make it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+		return unfit("database %q has the encoding %s, not UTF8: create it with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
 			database, encoding)
 	case client != "UTF8":
 		return unfit("client_encoding is %s, not UTF8: %s", client, how)
@@ -75,10 +76,10 @@ current_setting('plan_cache_mode') = 'force_generic_plan' AND current_setting('l
 	return nil
 }
 
-// checkPooler returns ErrPooler if conn belongs to a pooler that lends sessions for single
-// transactions. Every pooler tells its clients a process id that is not the server's. Only
-// behind such a pooler can two clients have the same session in turns, or one client have
-// two sessions.
+// checkPooler returns ErrPooler if conn belongs to a pooler that assigns sessions for
+// single transactions. Every pooler gives its clients a process id that is not the
+// server's. Only behind such a pooler can two clients have the same session in turns,
+// or one client have two sessions.
 func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error {
 	first, err := processID(ctx, conn)
 	if err != nil || first == conn.PgConn().PID() {
@@ -89,7 +90,7 @@ func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error 
 		return err
 	}
 	defer other.Close(context.WithoutCancel(ctx))
-	const rounds = 8 // other clients of the pooler may take the session between
+	const rounds = 8 // other clients of the pooler may take the session in between
 	for range rounds {
 		shared, err := meet(ctx, conn, other)
 		if err != nil {
@@ -97,14 +98,14 @@ func checkPooler(ctx context.Context, pool *pgxpool.Pool, conn *pgx.Conn) error 
 		}
 		if shared {
 			return &Error{Kind: ErrPooler, Err: errors.New(
-				"sessions would be shared with other programs: open the store with WithPollOnly (poll=1s in a URL), or connect to the server itself")}
+				"sessions would be shared with other programs: open the store with WithPollOnly (poll=1s in a URL), or connect directly to the server")}
 		}
 	}
 	return nil
 }
 
-// meet reports whether other gets the session that conn had, or conn another one than
-// before.
+// meet reports whether other gets the session that conn had, or conn gets a different
+// session than before.
 func meet(ctx context.Context, conn, other *pgx.Conn) (met bool, err error) {
 	first, err := processID(ctx, conn)
 	if err != nil {

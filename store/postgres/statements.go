@@ -28,13 +28,13 @@ type statements struct {
 	streams, streamTypes, findEvent string
 }
 
-// eventColumns are the columns that each row of a page begins with.
+// eventColumns are the columns with which each row of a page begins.
 const eventColumns = `position, version, id, type, schema, content_type, time, recorded_at,
   correlation, causation, actor, headers, data`
 
-// headRow returns a query for a row with eventColumns that is no event, but what a pager
-// has to know: the position is the head, the version is minus a bound, the id is that of
-// an event, and the schema is the first number that exists.
+// headRow returns a query for a row with eventColumns that is not an event, but has the
+// values that a pager needs: the position is the head, the version is minus a bound,
+// the id is that of an event, and the schema is the first number that exists.
 func headRow(head, bound, id, first string) string {
 	return "SELECT " + head + ", -" + bound + ", " + id + ", '', " + first +
 		", '', 'epoch'::timestamptz, 'epoch'::timestamptz, '', '', '', NULL::jsonb, ''::bytea"
@@ -95,8 +95,8 @@ func newStatements(schema, channel string) *statements {
 	return s
 }
 
-// The events of a quick append, one or several. They are not unnested in FROM, because
-// that would copy each array.
+// The events of a quick append, one or several. The arrays are not unnested in FROM,
+// because that would copy each array.
 const (
 	quickEvent = "1 AS place, $7::text AS id, $8::text AS type, $9::bigint AS schema, $10::text AS content_type, " +
 		"$11::timestamptz AS time, $12::text AS correlation, $13::text AS causation, $14::text AS actor, " +
@@ -107,23 +107,24 @@ const (
 		"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
 )
 
-// quickTaken returns the expression for whether one of several ids is taken. It looks at
-// all but the first only if nothing was appended.
+// quickTaken returns the expression that tells whether one of several ids is already
+// recorded. It checks the ids after the first only if nothing was appended.
 func quickTaken(schema string) string {
 	return "taken OR head IS NULL AND EXISTS (SELECT FROM unnest($7::text[]) u (id) WHERE " + isTaken(schema+".event", "u.id") + ")"
 }
 
-// isTaken returns the expression for whether an id is taken. It looks for the first id that
-// is not less, because only one index has that order. To look for the id alone, on a table
-// that was never analyzed, the planner may choose any index that begins with the tenant.
+// isTaken returns the expression that tells whether an id is already recorded. It looks
+// for the first id that is not less, because only one index has that order. For a
+// search by id alone, on a table that was never analyzed, the planner might choose any
+// index that begins with the tenant.
 func isTaken(event, id string) string {
 	return "coalesce((SELECT x.id FROM " + event + " x WHERE x.tenant = $3 AND x.id >= " + id + " ORDER BY x.id LIMIT 1) = " + id + ", false)"
 }
 
 // quickStatement returns the statement for an append of count events. It sees what was
-// committed before it began, so while it waits for the lock on the log, the stream may move
-// on and an id may be taken without its notice. Then the constraints refuse it. The head is
-// the one after the wait, because an UPDATE reads its row again.
+// committed before it began. So while it waits for the lock on the log, the stream may
+// move on and an id may be recorded without its notice. Then the constraints refuse it.
+// The head is the one after the wait, because an UPDATE reads its row again.
 func quickStatement(schema, channel, events, count, first, anyTaken string) string {
 	event := schema + ".event"
 	return "WITH v AS MATERIALIZED (SELECT " + number("SELECT version FROM "+event+
@@ -138,12 +139,12 @@ func quickStatement(schema, channel, events, count, first, anyTaken string) stri
 		"SELECT v.version, coalesce(l.head, 0), " + anyTaken + " FROM v LEFT JOIN l ON true"
 }
 
-// quickGroupStatement is quickStatement for a group of appends, each to a stream of its own.
-// It makes the appends whose streams are at a version that they expect. It returns the head
-// before them, or -1 if the log is new, and for each append the version of its stream, its
-// place after the head, and whether it was made. For an append that expects no exact version
-// it also looks whether the first id is taken. The constraints refuse any other id that is
-// taken, and with it the group.
+// quickGroupStatement is quickStatement for a group of appends, each to a different
+// stream. It makes the appends whose streams are at their expected versions. It returns
+// the head before them, or -1 if the log is new, and for each append the version of its
+// stream, its place after the head, and whether it was made. For an append that expects
+// no exact version, it also checks whether the first id is already recorded. If any
+// other id is already recorded, the constraints refuse the whole group.
 func quickGroupStatement(schema, channel string) string {
 	event := schema + ".event"
 	const list = "unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $17::bigint[], $18::int[], $19::text[]) " +
@@ -163,16 +164,17 @@ func quickGroupStatement(schema, channel string) string {
 		"SELECT coalesce(l.head, CASE WHEN v.total > 0 THEN -1 ELSE 0 END), v.versions, v.places::bigint[], v.made FROM v LEFT JOIN l ON true"
 }
 
-// groupEvents are the events of a group, each with the index of its append and its place in it.
+// groupEvents are the events of a group, each with the index of its append and its
+// place in that append.
 const groupEvents = "unnest($20::int[]) AS append, unnest($21::int[]) AS place, unnest($22::text[]) AS tenant, " +
 	"unnest($23::text[]) AS stream_type, unnest($24::text[]) AS stream_id, " +
 	"unnest($7::text[]) AS id, unnest($8::text[]) AS type, unnest($9::bigint[]) AS schema, unnest($10::text[]) AS content_type, " +
 	"unnest($11::timestamptz[]) AS time, unnest($12::text[]) AS correlation, unnest($13::text[]) AS causation, " +
 	"unnest($14::text[]) AS actor, unnest($15::text[]) AS headers, unnest($16::bytea[]) AS data"
 
-// readStatements returns the queries for a page of a stream, of a log, and of the events of
-// a log that a filter matches. Each is one statement, so that a page shows one moment. For a
-// log, the first row also has the id of the event at a position.
+// readStatements returns the queries for a page of a stream, of a log, and of the
+// events of a log that match a filter. Each is one statement, so that a page shows one
+// moment. For a log, the first row also has the id of the event at a position.
 func readStatements(event string, backward bool) (read, log, filtered string) {
 	order, beyond, upto, last := "", ">=", "<=", "9223372036854775807"
 	if backward {
@@ -193,17 +195,19 @@ func readStatements(event string, backward bool) (read, log, filtered string) {
 	events := " UNION ALL (SELECT " + eventColumns + ", stream_type, stream_id FROM " + event + ofLog + "AND position " + beyond + " $2 "
 	end := "ORDER BY position" + order + " LIMIT $3)"
 	log = headRow(head, "0::bigint", id, first) + ", '', ''" + events + end
-	// The last position that is looked at, so that a filter that matches little ends in bounded time.
+	// The last position to examine, so that a filter that matches few events still returns
+	// in bounded time.
 	bound := fmt.Sprintf("SELECT position AS n FROM %s%sAND position %s $2 ORDER BY position%s OFFSET %d LIMIT 1",
 		event, ofLog, beyond, order, maxScan-1)
 	filtered = "WITH bound AS MATERIALIZED (" + bound + ") " +
 		headRow(head, number("SELECT n FROM bound"), id, first) + ", '', ''" + events +
-		// A plain comparison, because an OR would be a filter on a scan of the whole log.
+		// A plain comparison, because an OR would become a filter on a scan of the whole log.
 		"AND position " + upto + " coalesce((SELECT n FROM bound), " + last + ") " +
 		"AND ($5::text[] IS NULL OR stream_type = ANY ($5)) AND starts_with(stream_id, $6) " +
 		"AND ($7::text[] IS NULL OR type = ANY ($7)) " + end
 	return read, log, filtered
 }
 
-// number returns the expression for the number that query returns, 0 if it returns none.
+// number returns the expression for the number that query returns, or 0 if it returns
+// none.
 func number(query string) string { return "coalesce((" + query + "), 0)" }

@@ -26,26 +26,26 @@ var (
 )
 
 const (
-	// patience is how long Close waits for calls, and how long a group of appends goes
-	// on after its last caller has left.
+	// patience is how long Close waits for calls, and how long a group of appends
+	// continues after its last caller has left.
 	patience = 5 * time.Second
-	// silence is how long no news may come before the server is asked whether it still
-	// takes writes.
+	// silence is how long there may be no news before the store asks the server whether it
+	// still accepts writes.
 	silence = 5 * time.Second
-	// bound is how long a read in the background waits for an answer. An append, which
-	// may wait for the lock on the log for ten seconds, waits four times as long.
+	// bound is how long a background read waits for an answer. An append, which may wait
+	// for the lock on the log for ten seconds, waits four times as long.
 	bound = 15 * time.Second
 )
 
-// Store is the store of one tenant. [Open] and [New] return that of
-// [store.DefaultTenant], and [Store.Tenant] returns the others in the same schema. It is
-// safe for concurrent use. The zero Store cannot be used.
+// Store is the store of one tenant. [Open] and [New] return the store of
+// [store.DefaultTenant], and [Store.Tenant] returns the stores of other tenants in the
+// same schema. It is safe for concurrent use. The zero Store is not usable.
 type Store struct {
 	backend *backend
 	tenant  string
 }
 
-// backend is shared by the stores of all tenants.
+// backend holds what the stores of all tenants share.
 type backend struct {
 	config
 	pool *pgxpool.Pool
@@ -53,19 +53,19 @@ type backend struct {
 	lane *lane
 	news news
 
-	silence time.Duration // after how much of it a server is asked whether it serves
+	silence time.Duration // see the constant
 	bound   time.Duration // see the constant
-	renewed atomic.Int64  // when all connections were given up, in nanoseconds of Unix
-	looked  atomic.Int64  // when checkServes last asked
+	renewed atomic.Int64  // Unix time in nanoseconds when all connections were replaced
+	looked  atomic.Int64  // when checkServes last asked the server
 
 	life  context.Context //nolint:containedctx // of all that is under way; Close ends it
 	kill  context.CancelFunc
 	done  chan struct{} // closed by Close
-	close func()        // the rest of Close, once
+	close func()        // the rest of Close, called once
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
-	calls  sync.WaitGroup // that read; guarded by mu against Close
+	calls  sync.WaitGroup // calls in progress; Add is guarded by mu against Close
 }
 
 func newBackend(pool *pgxpool.Pool, c *config) *Store {
@@ -76,8 +76,8 @@ func newBackend(pool *pgxpool.Pool, c *config) *Store {
 	return &Store{backend: b, tenant: store.DefaultTenant}
 }
 
-// Tenant returns the store of tenant id. It is an *[store.InvalidError] if id cannot name
-// a tenant, and [store.ErrClosed] after Close.
+// Tenant returns the store of tenant id. It returns an *[store.InvalidError] if id is
+// not a valid tenant, and [store.ErrClosed] after Close.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -88,10 +88,10 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{backend: s.backend, tenant: id}, nil
 }
 
-// Close closes the stores of all tenants. It waits for calls that are under way, but not
-// much longer than five seconds. Subscriptions yield [store.ErrClosed] and end, and later
-// calls return it. Close closes the pool that [Open] made, but not one that was passed to
-// [New]. You can call it again. It always returns nil.
+// Close closes the stores of all tenants. It waits for calls in progress, but not much
+// longer than five seconds. Subscriptions yield [store.ErrClosed] and end, and later
+// calls return it. Close closes the pool that [Open] made, but not one that was passed
+// to [New]. You can call it more than once. It always returns nil.
 func (s *Store) Close() error {
 	s.backend.close()
 	return nil
@@ -113,7 +113,7 @@ func (b *backend) shut() {
 	}
 }
 
-// closePool closes the pool, and does not wait for connections to a server that is silent.
+// closePool closes the pool, and does not wait for connections to a silent server.
 func (b *backend) closePool() {
 	closed := make(chan struct{})
 	go func() { b.pool.Close(); close(closed) }()
@@ -125,7 +125,7 @@ func (b *backend) closePool() {
 	}
 }
 
-// errGivenUp is the answer to a call that Close no longer waits for.
+// errGivenUp is the error of a call that Close no longer waits for.
 var errGivenUp = &Error{Kind: ErrUnavailable, Err: errors.New("closed before the server answered")}
 
 func (b *backend) isClosed() bool {
@@ -137,7 +137,8 @@ func (b *backend) isClosed() bool {
 	}
 }
 
-// ready returns what ctx ended with, if it has, and ErrClosed if the store is closed.
+// ready returns the error of ctx if it has ended, ErrClosed if the store is closed, and
+// nil otherwise.
 func (b *backend) ready(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -148,8 +149,8 @@ func (b *backend) ready(ctx context.Context) error {
 	return nil
 }
 
-// calling calls do, and Close waits for it. The context that do gets ends with ctx, and
-// when Close waits no longer.
+// calling calls do, and Close waits for it. The context of do ends with ctx, and when
+// Close stops waiting.
 func (b *backend) calling(ctx context.Context, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// pingPong appends an event whenever the last one has come, n times, and returns the
-// positions that came. Before each append it calls do.
+// pingPong appends an event whenever the previous one has arrived, n times, and returns
+// the positions that arrived. It calls do before each append.
 func pingPong(t *testing.T, reader, writer *postgres.Store, n int, do func(i int)) []uint64 {
 	t.Helper()
 	var got []uint64
@@ -35,7 +35,7 @@ func pingPong(t *testing.T, reader, writer *postgres.Store, n int, do func(i int
 	return got
 }
 
-// killListeners ends the connections to the database of url that listen.
+// killListeners ends the listening connections to the database at url.
 func killListeners(t *testing.T, url string) (killed int) {
 	t.Helper()
 	const query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity " +
@@ -46,46 +46,47 @@ func killListeners(t *testing.T, url string) (killed int) {
 	return killed
 }
 
-// TestSubscribeHears: a notification for each append, and the look after beginning to
-// listen, are enough.
+// TestSubscribeHears checks that a notification for each append, and one read after
+// beginning to listen, are enough.
 func TestSubscribeHears(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
 	reader := open(t, url)
 	postgres.NeverPoll(reader)
 	if got := pingPong(t, reader, open(t, url), 30, func(int) {}); !slices.Equal(got, upTo(30)) {
-		t.Errorf("Subscribe to what another store appends yielded %v, want 1 to 30", got)
+		t.Errorf("Subscribe to the appends of another store yielded %v, want 1 to 30", got)
 	}
 }
 
-// TestSubscribeHearsItself: what the same store appends needs no server to be told.
+// TestSubscribeHearsItself checks that subscriptions learn of the appends of their own
+// store without the server.
 func TestSubscribeHearsItself(t *testing.T) {
 	t.Parallel()
 	st := open(t, postgrestest.URL(t), postgres.WithPollOnly(time.Hour))
 	if got := pingPong(t, st, st, 10, func(int) {}); !slices.Equal(got, upTo(10)) {
-		t.Errorf("Subscribe to what it appends itself yielded %v, want 1 to 10", got)
+		t.Errorf("Subscribe to the store's own appends yielded %v, want 1 to 10", got)
 	}
 }
 
-// TestSubscribeLosesItsEar: without the connection that listens, news come late, and all
-// of them; a new connection listens soon.
+// TestSubscribeLosesItsEar checks that without the listening connection events arrive
+// late but completely, and that a new connection listens soon.
 func TestSubscribeLosesItsEar(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
 	reader, killed := open(t, url), 0
-	postgres.NeverPoll(reader) // the look after listening anew finds what came meanwhile
+	postgres.NeverPoll(reader) // the read after listening again finds the events that were missed
 	got := pingPong(t, reader, open(t, url), 12, func(i int) {
 		if i%4 == 2 {
 			killed += killListeners(t, url)
 		}
 	})
 	if !slices.Equal(got, upTo(12)) || killed == 0 {
-		t.Errorf("Subscribe, whose connection that listens was ended %d times, yielded %v, want 1 to 12", killed, got)
+		t.Errorf("Subscribe, after its listening connection was ended %d times, yielded %v, want 1 to 12", killed, got)
 	}
 }
 
-// TestSubscribeLosesAll: a subscription outlives all connections of its store, and that there
-// are none for a while.
+// TestSubscribeLosesAll checks that a subscription survives the loss of all connections
+// of its store, and a while without any.
 func TestSubscribeLosesAll(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -100,7 +101,7 @@ func TestSubscribeLosesAll(t *testing.T) {
 		}
 	})
 	if !slices.Equal(got, upTo(6)) {
-		t.Errorf("Subscribe, whose connections were cut, yielded %v, want 1 to 6", got)
+		t.Errorf("Subscribe, after its connections were cut, yielded %v, want 1 to 6", got)
 	}
 }
 
@@ -118,8 +119,8 @@ func TestPollOnly(t *testing.T) {
 	}
 }
 
-// TestSubscribeOfTenants: news of one tenant comes to all of its subscriptions, and the
-// positions of others are left out.
+// TestSubscribeOfTenants checks that all subscriptions of a tenant receive its events,
+// and not the positions of other tenants.
 func TestSubscribeOfTenants(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.URL(t)
@@ -132,17 +133,18 @@ func TestSubscribeOfTenants(t *testing.T) {
 	for _, backward := range []bool{false, true} {
 		page, err := a.ReadAll(context.Background(), store.LogOptions{Limit: 10, Backward: backward})
 		if err != nil || len(page.Events) != 10 || !page.End || page.Head != 20 {
-			t.Errorf("ReadAll, backward %t, = %d events, end %t, head %d, %v; want all 10, true, 20",
+			t.Errorf("ReadAll, backward: %t, = %d events, end %t, head %d, %v; want all 10, true, 20",
 				backward, len(page.Events), page.End, page.Head, err)
 		}
 	}
 }
 
-// TestSubscribeDiverges: when the log is replaced by an older one that goes on otherwise,
-// a subscription ends, and does not skip what has taken the positions.
+// TestSubscribeDiverges checks that a subscription ends when the log is replaced by an
+// older one that continues differently, and does not skip the events that have taken
+// the positions.
 func TestSubscribeDiverges(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ again int }{"by a shorter one": {0}, "by another one": {3}}
+	tests := map[string]struct{ again int }{"by a shorter log": {0}, "by a different log": {3}}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -174,8 +176,8 @@ FROM generate_series(1, %d) n; UPDATE evolve.log SET head = head + %[1]d; COMMIT
 	}
 }
 
-// TestFilterInBoundedTime: a filter that matches little finds it over bounded pages, also
-// among the events of another tenant.
+// TestFilterInBoundedTime checks that a filter that matches few events finds them in
+// bounded pages, even among the events of another tenant.
 func TestFilterInBoundedTime(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -207,12 +209,13 @@ func TestFilterInBoundedTime(t *testing.T) {
 		}
 		slices.Sort(got)
 		if pages != 2 || !slices.Equal(got, []uint64{1, 10_202}) {
-			t.Errorf("ReadAll, backward %t, = positions %v on %d pages, want 1 and 10,202 on 2", backward, got, pages)
+			t.Errorf("ReadAll, backward: %t, = positions %v on %d pages, want 1 and 10,202 on 2", backward, got, pages)
 		}
 	}
 }
 
-// TestFilterByHalfARune: what no database takes as text matches as it would in memory.
+// TestFilterByHalfARune checks that text that no database accepts matches as it would
+// in memory.
 func TestFilterByHalfARune(t *testing.T) {
 	t.Parallel()
 	ctx, st := within(t), open(t, postgrestest.URL(t))
@@ -230,7 +233,8 @@ func TestFilterByHalfARune(t *testing.T) {
 	}
 }
 
-// TestBigPages: a page of large events ends early, and the next ones go on.
+// TestBigPages checks that a page of large events ends early, and that the next pages
+// continue.
 func TestBigPages(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -19,43 +19,45 @@ var (
 )
 
 // Tx is the transaction of an [Store.Update]. It is a [pgx.Tx] for your own tables, and
-// has what the store writes. It is not safe for concurrent use. After the Update, the
-// methods of the store return [store.ErrTxDone], and those of pgx [pgx.ErrTxClosed].
+// also has the store's methods for writing. It is not safe for concurrent use. After
+// the Update, the methods of the store return [store.ErrTxDone], and those of pgx
+// [pgx.ErrTxClosed].
 //
 // The first append locks the log until the transaction ends, because positions are in
-// the order of commits. Until then the appends of all tenants (with [WithLogPerTenant],
-// of this one) wait, and fail after ten seconds. So append last, and do nothing slow
+// commit order. Until then, the appends of all tenants (with [WithLogPerTenant], of
+// this tenant) wait, and fail after ten seconds. So append last, and do nothing slow
 // afterwards. The server settings idle_in_transaction_session_timeout and
-// transaction_timeout end a transaction that takes too long. A transaction that holds
-// locks which others want after their own append can deadlock with them; the server
-// then ends one of the two.
+// transaction_timeout end a transaction that takes too long. If other transactions
+// append first and then want locks that this transaction holds, they can deadlock with
+// it; the server then ends one of them.
 //
-// A refusal of the store, such as a *[store.ConflictError], leaves the transaction as
-// it was. An error of the server has aborted it: what follows fails too.
+// If a method of the store refuses a call, for example with a *[store.ConflictError],
+// the transaction is unchanged. An error from the server aborts the transaction: every
+// later call fails too.
 type Tx struct {
 	pgx.Tx
 
 	store    *Store
 	ctx      context.Context //nolint:containedctx // that of Update: the methods of store.Tx take none
 	queue    pgx.Batch
-	sent     int   // of what was queued
-	failed   error // of what was queued
+	sent     int   // number of queued statements that were sent
+	failed   error // the error of a queued statement
 	appended bool
 	done     bool
 }
 
-// Update calls do with a transaction, and commits what do wrote if do returns nil. If do
-// returns an error or panics, nothing was written, and the error or the panic reaches
-// the caller as it is. See [store.Tx].
+// Update calls do with a transaction, and commits what do wrote if do returns nil. If
+// do returns an error or panics, nothing is written, and the error or the panic reaches
+// the caller unchanged. See [store.Tx].
 //
-// The transaction has the isolation level read committed. Ctx is that of each statement;
-// do is not called if ctx has ended. Update takes a connection of the pool, so do must
-// not wait for another one that is lent. What is written is neither seen nor told to
-// subscriptions before the commit. After an error that is not that of do, the outcome is
-// unknown, unless the error is definite ([store.Definite]).
+// The transaction has the isolation level read committed. Each statement uses ctx; if
+// ctx has already ended, Update does not call do. Update takes a connection of the
+// pool, so do must not wait for another connection. Nobody sees the writes, and
+// subscriptions are not notified, before the commit. After an error that did not come
+// from do, the outcome is unknown, unless the error is definite ([store.Definite]).
 func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	b := s.backend
-	var failure error // of do
+	var failure error // the error of do
 	called, appended := false, false
 	err := b.calling(ctx, func(ctx context.Context) error {
 		again := func(err error) bool { return !called && (isUnfit(err) || lost(err)) }
@@ -69,7 +71,7 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 			defer t.end(ctx)
 			failure = do(t)
 			if t.failed != nil && (failure == nil || errors.Is(failure, pgx.ErrTxClosed)) {
-				failure = t.failed // what do saw was only its consequence
+				failure = t.failed // the error that do returned is only a consequence
 			}
 			if failure != nil {
 				return failure
@@ -90,12 +92,12 @@ func (s *Store) Update(ctx context.Context, do func(tx *Tx) error) error {
 	return err
 }
 
-// WithTx returns the transaction of a store for tx, which the caller has begun in the
-// same database and ends. Ctx is that of the statements of the store. Call [Tx.Flush]
-// before you commit if you queue statements. The isolation level should be read
-// committed; at a higher one an append that others came before is an *[Error] that is
-// [ErrBusy]. The store does not see whether a standby has confirmed your commit. After
-// Close it cannot be used.
+// WithTx returns a Tx of the store for tx, a transaction in the same database that you
+// have begun and that you end. The store's statements use ctx. If you queue statements,
+// call [Tx.Flush] before you commit. The isolation level should be read committed; at a
+// higher level, an append that comes after a concurrent one returns an *[Error] that
+// matches [ErrBusy]. The store does not see whether a standby has confirmed your
+// commit. After Close, the Tx cannot be used.
 func (s *Store) WithTx(ctx context.Context, tx pgx.Tx) *Tx { return &Tx{Tx: tx, store: s, ctx: ctx} }
 
 // end rolls back what was not committed.
@@ -107,10 +109,10 @@ func (t *Tx) end(ctx context.Context) {
 func (t *Tx) rollback(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	_ = t.Tx.Rollback(ctx) // of what has ended it does nothing; if it fails, the connection is closed
+	_ = t.Tx.Rollback(ctx) // a no-op if the transaction has ended; if it fails, the connection is closed
 }
 
-// call calls do, which makes statements of the store.
+// call calls do, which executes statements of the store.
 func (t *Tx) call(do func(ctx context.Context, b *backend) error) error {
 	if t.done {
 		return store.ErrTxDone
@@ -169,26 +171,26 @@ func (t *Tx) LoadCheckpoint(name string) (c store.Checkpoint, err error) {
 }
 
 // SaveCheckpoint is [Store.SaveCheckpoint] in the transaction. It locks the row of the
-// checkpoint, so that nobody else moves it before the transaction ends.
+// checkpoint, so that no other writer moves the checkpoint before the transaction ends.
 func (t *Tx) SaveCheckpoint(name string, from, to store.Checkpoint) error {
 	return t.call(func(ctx context.Context, b *backend) error {
 		return b.saveCheckpoint(ctx, t.Tx, t.store.tenant, name, from, to)
 	})
 }
 
-// Queue has a statement sent later, in one pipeline with all that is queued: at the end
-// of the Update, before the next statement of yours, or by [Tx.Flush]. So many
-// statements cost one round trip. A failure is a *[QueueError] then.
+// Queue queues a statement. All queued statements are sent later in one pipeline: at
+// the end of the Update, before your next statement, or by [Tx.Flush]. So many
+// statements cost one round trip. If one fails, that call returns a *[QueueError].
 func (t *Tx) Queue(sql string, args ...any) { t.queue.Queue(sql, args...) }
 
-// QueueError is a statement of [Tx.Queue] that failed. The transaction is aborted.
+// QueueError reports a statement of [Tx.Queue] that failed. The transaction is aborted.
 type QueueError struct {
-	Index int    // of the statement: how many were queued before it in the transaction
+	Index int    // number of statements that were queued before it in the transaction
 	SQL   string // without its arguments
 	Err   error  // the details
 }
 
-// Error says which statement failed, and the details.
+// Error returns a message with the statement and the details.
 func (e *QueueError) Error() string {
 	const most = 100
 	sql := e.SQL
@@ -201,11 +203,11 @@ func (e *QueueError) Error() string {
 // Unwrap returns the details.
 func (e *QueueError) Unwrap() error { return e.Err }
 
-// Queued returns how many statements were queued in the transaction. It tells what the
-// Index of a [QueueError] belongs to.
+// Queued returns the number of statements queued so far in the transaction. Use it to
+// find the statement for the Index of a [QueueError].
 func (t *Tx) Queued() int { return t.sent + t.queue.Len() }
 
-// Flush sends what is queued. If a statement fails, the transaction is rolled back.
+// Flush sends the queued statements. If one fails, the transaction is rolled back.
 func (t *Tx) Flush() error {
 	if t.failed != nil || t.queue.Len() == 0 {
 		return t.failed
@@ -216,10 +218,10 @@ func (t *Tx) Flush() error {
 	for i, queued := range batch.QueuedQueries {
 		if _, err := results.Exec(); err != nil {
 			failed := &QueueError{Index: first + i, SQL: queued.SQL, Err: err}
-			if unprepared, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok { // before any was sent
+			if unprepared, ok := errors.AsType[pgx.ErrPreprocessingBatch](err); ok { // before any statement was sent
 				failed.Index, failed.SQL = first+firstOf(batch.QueuedQueries, unprepared.SQL()), unprepared.SQL()
 			}
-			_ = results.Close() // with the same error
+			_ = results.Close() // returns the same error
 			t.failed = failed
 			t.rollback(t.ctx)
 			return failed
@@ -228,7 +230,7 @@ func (t *Tx) Flush() error {
 	return results.Close()
 }
 
-// firstOf returns the index of the first of queries that is sql.
+// firstOf returns the index of the first of queries whose SQL is sql.
 func firstOf(queries []*pgx.QueuedQuery, sql string) int {
 	for i, q := range queries {
 		if q.SQL == sql {
@@ -238,16 +240,17 @@ func firstOf(queries []*pgx.QueuedQuery, sql string) int {
 	return 0
 }
 
-var errEnds = errors.New("postgres: the transaction ends with its Update, or with whoever has begun it")
+var errEnds = errors.New("postgres: Update ends the transaction, or the caller that has begun it")
 
-// Commit returns an error: Update commits.
+// Commit returns an error, because Update commits.
 func (t *Tx) Commit(context.Context) error { return errEnds }
 
 // Rollback returns an error: to roll back, return an error of your own from the function
 // that Update calls.
 func (t *Tx) Rollback(context.Context) error { return errEnds }
 
-// Begin begins a transaction in the transaction, by a savepoint, after what is queued.
+// Begin begins a nested transaction, using a savepoint, after sending the queued
+// statements.
 func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	if err := t.Flush(); err != nil {
 		return nil, err
@@ -255,7 +258,7 @@ func (t *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	return t.Tx.Begin(ctx)
 }
 
-// Exec executes SQL, after what is queued.
+// Exec executes SQL, after sending the queued statements.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	if err := t.Flush(); err != nil {
 		return pgconn.CommandTag{}, err
@@ -263,7 +266,7 @@ func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 	return t.Tx.Exec(ctx, sql, args...)
 }
 
-// Query executes SQL that returns rows, after what is queued.
+// Query executes SQL that returns rows, after sending the queued statements.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := t.Flush(); err != nil {
 		return nil, err
@@ -271,13 +274,13 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	return t.Tx.Query(ctx, sql, args...)
 }
 
-// QueryRow executes SQL that returns a row, after what is queued.
+// QueryRow executes SQL that returns a row, after sending the queued statements.
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	_ = t.Flush() // if it fails the row is pgx.ErrTxClosed
+	_ = t.Flush() // if it fails, the row returns pgx.ErrTxClosed
 	return t.Tx.QueryRow(ctx, sql, args...)
 }
 
-// CopyFrom copies rows into a table, after what is queued.
+// CopyFrom copies rows into a table, after sending the queued statements.
 func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
 	if err := t.Flush(); err != nil {
 		return 0, err
@@ -285,8 +288,8 @@ func (t *Tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []strin
 	return t.Tx.CopyFrom(ctx, table, columns, rows)
 }
 
-// SendBatch sends a batch, after what is queued.
+// SendBatch sends a batch, after sending the queued statements.
 func (t *Tx) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
-	_ = t.Flush() // if it fails the results are pgx.ErrTxClosed
+	_ = t.Flush() // if it fails, the results return pgx.ErrTxClosed
 	return t.Tx.SendBatch(ctx, batch)
 }

@@ -17,7 +17,7 @@ import (
 
 var errUndo = errors.New("roll back")
 
-// everything writes all that a TxStore can, and a row of the caller's.
+// everything writes everything that a Tx can write, and a row of the caller's table.
 func everything(ctx context.Context, st *postgres.Store, tx pgx.Tx) error {
 	in := st.WithTx(ctx, tx)
 	if _, err := tx.Exec(ctx, "INSERT INTO mine VALUES (1)"); err != nil {
@@ -63,7 +63,7 @@ func TestWithTx(t *testing.T) {
 				want = 0
 			}
 			if got := written(t, st, pool); got != [6]int{want, 2 * want, 2 * want, want, want, want} {
-				t.Errorf("after the %s there are %v of row, head, version, holder, snapshot, checkpoint", name, got)
+				t.Errorf("after the %s, the counts of row, head, version, holder, snapshot, checkpoint are %v", name, got)
 			}
 			if got := appendTo(t, st, stream(2), 1); got.Position != uint64(2*want+1) {
 				t.Errorf("Append after the %s = position %d, want %d", name, got.Position, 2*want+1)
@@ -72,7 +72,7 @@ func TestWithTx(t *testing.T) {
 	}
 }
 
-// written returns how much there is of what everything writes.
+// written counts the things that everything writes.
 func written(t *testing.T, st *postgres.Store, pool *pgxpool.Pool) (n [6]int) {
 	t.Helper()
 	one := func(yes bool) int {
@@ -95,7 +95,8 @@ func written(t *testing.T, st *postgres.Store, pool *pgxpool.Pool) (n [6]int) {
 	return n
 }
 
-// TestWithTxRefused: a refusal leaves the transaction as it was, to go on.
+// TestWithTxRefused checks that a refusal leaves the transaction unchanged, and that it
+// can continue.
 func TestWithTxRefused(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -107,22 +108,22 @@ func TestWithTxRefused(t *testing.T) {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		in := st.WithTx(ctx, tx)
 		if _, err := in.Append(stream(1), store.NoStream, batch(1)); !isConflict(err, 1) {
-			t.Errorf("Append of what exists = %v, want a conflict", err)
+			t.Errorf("Append to an existing stream with NoStream =  %v, want a conflict", err)
 		}
 		if _, err := in.Append(stream(2), store.Any, taken); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("Append of a taken id = %v, want ErrDuplicate", err)
+			t.Errorf("Append of a recorded id =  %v, want ErrDuplicate", err)
 		}
 		if _, err := in.AppendClaiming(stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}}); !errors.Is(err, store.ErrClaimed) {
-			t.Errorf("AppendClaiming of a key that is held = %v, want ErrClaimed", err)
+			t.Errorf("AppendClaiming of a held key =  %v, want ErrClaimed", err)
 		}
 		if got, err := in.Append(stream(1), store.NoStream, taken); err != nil || !got.Replayed {
 			t.Errorf("Append again = %+v, %v; want a replay", got, err)
 		}
 		if err := in.SaveCheckpoint("c", store.Checkpoint{Position: 1}, store.Checkpoint{Position: 2}); !errors.Is(err, store.ErrConflict) {
-			t.Errorf("SaveCheckpoint from what it is not = %v, want ErrConflict", err)
+			t.Errorf("SaveCheckpoint from a wrong checkpoint =  %v, want ErrConflict", err)
 		}
 		if _, err := in.Append(stream(1), store.Any, nil); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("Append of nothing = %v, want ErrInvalid", err)
+			t.Errorf("Append of no events =  %v, want ErrInvalid", err)
 		}
 		_, err := in.Append(stream(1), store.Exactly(1), batch(1))
 		return err
@@ -137,8 +138,8 @@ func isConflict(err error, actual uint64) bool {
 	return errors.As(err, &conflict) && conflict.Actual == actual && store.Definite(err)
 }
 
-// TestBehindTx: an append waits for a transaction that has the log; when its context ends
-// its outcome is unknown, and the same append again settles it.
+// TestBehindTx checks that an append waits for a transaction that holds the log. If its
+// context ends, its outcome is unknown, and repeating it settles the outcome.
 func TestBehindTx(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -154,7 +155,7 @@ func TestBehindTx(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	if _, err := st.Append(short, stream(2), store.NoStream, events); !errors.Is(err, context.DeadlineExceeded) || store.Definite(err) {
-		t.Fatalf("Append behind a transaction that has the log = %v, want DeadlineExceeded", err)
+		t.Fatalf("Append behind a transaction that holds the log =  %v, want DeadlineExceeded", err)
 	}
 	if err := tx.Commit(ctx); err != nil {
 		t.Fatal(err)
@@ -165,13 +166,13 @@ func TestBehindTx(t *testing.T) {
 	}
 }
 
-// TestGrace: an answer that comes soon after the context of its call has ended is taken, which
-// spares the connection.
+// TestGrace checks that an answer that arrives soon after the context of its call has
+// ended is accepted, which saves the connection.
 func TestGrace(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
 	st, pool := open(t, url), newPool(t, url)
-	for try := 1; ; try++ { // this machine may be too slow for it
+	for try := 1; ; try++ { // the machine may be too slow for the first attempts
 		tx, err := pool.Begin(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -196,12 +197,13 @@ func TestGrace(t *testing.T) {
 			return
 		}
 		if !errors.Is(err, context.Canceled) || try == 20 {
-			t.Fatalf("Append that was cancelled just before it was done = %v, at go %d", err, try)
+			t.Fatalf("Append that was cancelled just before it was done = %v, at attempt %d", err, try)
 		}
 	}
 }
 
-// TestLockTimeout: an append waits for the log only so long, and is then ErrBusy.
+// TestLockTimeout checks that an append waits for the log only for a limited time, and
+// then returns ErrBusy.
 func TestLockTimeout(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -213,7 +215,7 @@ func TestLockTimeout(t *testing.T) {
 	}
 	execute(t, url, "ALTER FUNCTION evolve.append SET lock_timeout = '20ms'")
 	execute(t, url, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 20', current_database()); END $$")
-	st := open(t, url) // which leaves a lock_timeout as it is
+	st := open(t, url) // leaves an existing lock_timeout unchanged
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +228,7 @@ func TestLockTimeout(t *testing.T) {
 	_, err2 := st.AppendClaiming(ctx, stream(2), store.Any, batch(1), []store.Claim{{Key: "seat"}})
 	for _, err := range []error{err1, err2} {
 		if !errors.Is(err, postgres.ErrBusy) || !store.Definite(err) {
-			t.Errorf("Append behind a transaction that keeps the log = %v, want ErrBusy, definite", err)
+			t.Errorf("Append behind a transaction that holds the log =  %v, want ErrBusy, definite", err)
 		}
 	}
 	if err := tx.Rollback(ctx); err != nil {
@@ -237,8 +239,8 @@ func TestLockTimeout(t *testing.T) {
 	}
 }
 
-// TestIsolation: in a transaction that sees only what was there when it began, an append
-// that others came before fails, and is not made on what is old.
+// TestIsolation checks that in a transaction that sees only the state at its beginning,
+// an append fails if others have appended since then, and is not based on stale data.
 func TestIsolation(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)

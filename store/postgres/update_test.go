@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// numbersIn returns the rows of table mine, sorted.
+// numbersIn returns the rows of the table mine, sorted.
 func numbersIn(t *testing.T, url string) []int {
 	t.Helper()
 	rows, err := connect(t, url).Query(context.Background(), "SELECT n FROM mine ORDER BY n")
@@ -33,7 +33,8 @@ func numbersIn(t *testing.T, url string) []int {
 	return numbers
 }
 
-// TestUpdateOfMyTables: what the caller writes by SQL is committed with the rest, or not.
+// TestUpdateOfMyTables checks that rows that the caller writes with SQL are committed
+// or rolled back with the rest.
 func TestUpdateOfMyTables(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -47,7 +48,7 @@ func TestUpdateOfMyTables(t *testing.T) {
 			tx.Queue("INSERT INTO mine VALUES ($1)", 2)
 			var n int
 			if err := tx.QueryRow(ctx, "SELECT count(*) FROM mine").Scan(&n); err != nil || n != 2 && n != 9 {
-				t.Errorf("a query sees %d rows, %v; want what was queued before too", n, err)
+				t.Errorf("a query sees %d rows, %v; want it to see the queued statements too", n, err)
 			}
 			tx.Queue("INSERT INTO mine VALUES (3)")
 			err := pgx.BeginFunc(ctx, tx, func(inner pgx.Tx) error {
@@ -55,7 +56,7 @@ func TestUpdateOfMyTables(t *testing.T) {
 				return errors.Join(err, errUndo)
 			})
 			if !errors.Is(err, errUndo) {
-				t.Errorf("a transaction in the transaction = %v", err)
+				t.Errorf("a nested transaction = %v", err)
 			}
 			tx.Queue("INSERT INTO mine VALUES (5)")
 			if n, err := tx.CopyFrom(ctx, pgx.Identifier{"mine"}, []string{"n"}, pgx.CopyFromRows([][]any{{6}})); n != 1 || err != nil {
@@ -68,7 +69,7 @@ func TestUpdateOfMyTables(t *testing.T) {
 				t.Error(err)
 			}
 			if err := errors.Join(tx.Commit(ctx), tx.Rollback(ctx)); err == nil || !strings.Contains(err.Error(), "Update") {
-				t.Errorf("Commit and Rollback in an Update = %v, want to be told who does it", err)
+				t.Errorf("Commit and Rollback in an Update = %v, want an error that says what ends the transaction", err)
 			}
 			if tx.Queued() != 4 {
 				t.Errorf("Queued() = %d, want 4", tx.Queued())
@@ -84,9 +85,9 @@ func TestUpdateOfMyTables(t *testing.T) {
 	}
 }
 
-// TestQueueFails: a statement that was queued and fails is named, and nothing is written,
-// whether the server refuses to plan it, to execute it, or pgx to send it, and whatever was
-// called afterwards.
+// TestQueueFails checks that the error names a queued statement that fails, and that
+// nothing is written, whether the server refuses to plan or execute it, or pgx refuses
+// to send it, and whatever was called afterwards.
 func TestQueueFails(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -128,7 +129,7 @@ func TestQueueFails(t *testing.T) {
 			var failed *postgres.QueueError
 			var pg interface{ SQLState() string }
 			if !errors.As(err, &failed) || failed.Index != 4 || failed.SQL != tt.sql || tt.code != "" && (!errors.As(err, &pg) || pg.SQLState() != tt.code) {
-				t.Errorf("%s, then %s: Update = %v (%#v), want a *QueueError of statement 4 by %s", name, after, err, failed, tt.code)
+				t.Errorf("%s, then %s: Update = %v (%#v), want a *QueueError about statement 4 with code %s", name, after, err, failed, tt.code)
 			}
 			if got := numbersIn(t, url); len(got) > 0 {
 				t.Fatalf("%s, then %s: the table has %v", name, after, got)
@@ -151,8 +152,8 @@ func closed(rows pgx.Rows, err error) error {
 	return err
 }
 
-// TestUpdateAborted: an Update whose function hides that a statement has failed is not
-// committed, and says so.
+// TestUpdateAborted checks that an Update whose function hides a failed statement is
+// not committed, and returns an error.
 func TestUpdateAborted(t *testing.T) {
 	t.Parallel()
 	ctx, st := within(t), open(t, postgrestest.URL(t))
@@ -171,8 +172,8 @@ func TestUpdateAborted(t *testing.T) {
 	}
 }
 
-// TestUpdateUnconfirmed: a commit of an Update that no standby has confirmed has an unknown
-// outcome.
+// TestUpdateUnconfirmed checks that a commit of an Update that no standby has confirmed
+// has an unknown outcome.
 func TestUpdateUnconfirmed(t *testing.T) {
 	t.Parallel()
 	st, url := withSync(t)
@@ -190,8 +191,8 @@ func TestUpdateUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestUpdateOnLostConnections: the function of an Update is called though the connections of
-// the pool are lost, and once.
+// TestUpdateOnLostConnections checks that the function of an Update is called, exactly
+// once, even if the connections of the pool are lost.
 func TestUpdateOnLostConnections(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -220,8 +221,8 @@ func TestUpdateOnLostConnections(t *testing.T) {
 	}
 }
 
-// TestUpdateTells: what an Update appends is told to subscriptions of this store and others,
-// after the commit.
+// TestUpdateTells checks that subscriptions of this store and of others receive the
+// events of an Update after the commit.
 func TestUpdateTells(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)
@@ -247,8 +248,8 @@ func TestUpdateTells(t *testing.T) {
 	}
 }
 
-// TestUpgrade: a database that version 1 of the schema has left is brought up to date, and
-// nothing in it is changed.
+// TestUpgrade checks that a database with version 1 of the schema is upgraded, and that
+// nothing in it changes.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	ctx, url := within(t), postgrestest.URL(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Standby starts a physical replica of s for tb, which replicates from s under this name.
-// It has settings, as those of [Start].
+// Standby starts a physical replica of s for tb, with this name and with settings like
+// those of [Start].
 func (s *Server) Standby(tb testing.TB, name string, settings ...string) *Server {
 	tb.Helper()
 	standby, err := startWith(settings, func(r *Server) *exec.Cmd { return r.backup(s, name) })
@@ -26,14 +26,14 @@ func (s *Server) Standby(tb testing.TB, name string, settings ...string) *Server
 	return standby
 }
 
-// backup returns the command that makes s a replica of primary, called name.
+// backup returns the command that makes s a replica of primary with this name.
 func (s *Server) backup(primary *Server, name string) *exec.Cmd {
 	return s.command(filepath.Join(s.bin, "pg_basebackup"), "--no-sync", "--checkpoint=fast", "--write-recovery-conf",
 		"--dbname", primary.conninfo(name), "--pgdata", s.data())
 }
 
-// Rejoin starts a server that was killed again, at the same address, as a replica of
-// primary called name. What it had is gone.
+// Rejoin restarts a server that was killed, at the same address, as a replica of
+// primary with this name. Its previous data is gone.
 func (s *Server) Rejoin(tb testing.TB, name string, primary *Server) {
 	tb.Helper()
 	if err := os.RemoveAll(s.data()); err != nil {
@@ -45,18 +45,18 @@ func (s *Server) Rejoin(tb testing.TB, name string, primary *Server) {
 	s.Restart(tb)
 }
 
-// conninfo returns how a replica called name connects to s.
+// conninfo returns the parameters with which a replica called name connects to s.
 func (s *Server) conninfo(name string) string {
 	return "host=" + s.dir + " user=postgres application_name=" + name
 }
 
-// Cut has s, a replica, replicate from nobody.
+// Cut stops the replication of s, which must be a replica.
 func (s *Server) Cut(tb testing.TB) {
 	tb.Helper()
 	s.Set(tb, "primary_conninfo", "")
 }
 
-// Follow has s, a replica called name, replicate from another primary.
+// Follow makes s, a replica called name, replicate from another primary.
 func (s *Server) Follow(tb testing.TB, name string, primary *Server) {
 	tb.Helper()
 	s.Set(tb, "primary_conninfo", primary.conninfo(name))
@@ -74,7 +74,7 @@ func (s *Server) Set(tb testing.TB, name, value string) {
 	}
 }
 
-// Promote makes a replica a primary, and returns when it is.
+// Promote makes a replica the primary, and returns when it is.
 func (s *Server) Promote(tb testing.TB) {
 	tb.Helper()
 	if err := execute(context.Background(), s.url(), "SELECT 1 / pg_promote(true, 60)::int"); err != nil {
@@ -82,13 +82,13 @@ func (s *Server) Promote(tb testing.TB) {
 	}
 }
 
-// Received returns how far a replica has received the log of its primary, in bytes.
+// Received returns how much of the primary's log a replica has received, in bytes.
 func (s *Server) Received(tb testing.TB) (bytes int64) {
 	tb.Helper()
 	return s.number(tb, "SELECT coalesce(pg_last_wal_receive_lsn() - '0/0', 0)::bigint")
 }
 
-// Sent returns how far a primary has written its log, in bytes.
+// Sent returns how much of its log a primary has written, in bytes.
 func (s *Server) Sent(tb testing.TB) (bytes int64) {
 	tb.Helper()
 	return s.number(tb, "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint")
@@ -120,8 +120,8 @@ func (s *Server) Kill(tb testing.TB) {
 // Socket returns the path of the socket that the server listens on.
 func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
 
-// At returns the URL of the database that dbURL names, at all of servers: the first one that
-// answers is used.
+// At returns a URL of the same database as dbURL on all of servers; clients use the
+// first server that answers.
 func At(tb testing.TB, dbURL string, servers ...*Server) string {
 	tb.Helper()
 	u, err := url.Parse(dbURL)
@@ -139,8 +139,8 @@ func At(tb testing.TB, dbURL string, servers ...*Server) string {
 }
 
 // PgBouncer starts a PgBouncer for tb, in the pool mode "session" or "transaction", and
-// returns the URL of the database at dbURL through it. Without a pgbouncer on this machine
-// it skips the test, or fails it where the variable CI is set.
+// returns the URL of the database at dbURL through it. Without a pgbouncer on this
+// machine it skips the test, or fails it if the variable CI is set.
 func PgBouncer(tb testing.TB, dbURL, mode string) string {
 	tb.Helper()
 	bin, err := exec.LookPath("pgbouncer")

@@ -1,9 +1,9 @@
 //go:build unix
 
-// Package postgrestest gives tests databases of a real PostgreSQL server: one that
-// it starts from the binaries of this machine, as an unprivileged user if the tests
-// run as root, or the one that EVOLVE_POSTGRES_URL names. A server that it starts is
-// shared by the tests of the process and ends with the process, however that ends.
+// Package postgrestest gives tests databases of a real PostgreSQL server. It starts a
+// server from the binaries of this machine, as an unprivileged user if the tests run as
+// root, or uses the server at EVOLVE_POSTGRES_URL. All tests of the process share a
+// server that it starts, which ends with the process, however that ends.
 package postgrestest
 
 import (
@@ -17,13 +17,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Env is the variable with the URL of a server to use, whose role can create
-// databases. Without it one is started.
+// Env is the variable with the URL of the server to use, whose role must be able to
+// create databases. If it is not set, a server is started.
 const Env = "EVOLVE_POSTGRES_URL"
 
-// URL returns the URL of a database that is new and empty, and is dropped at the end
-// of the test if the server is not one that was started for the process. Without a
-// server it skips the test, or fails it where the variable CI is set.
+// URL returns the URL of a new, empty database. If the server was not started for the
+// process, the database is dropped at the end of the test. Without a server it skips
+// the test, or fails it if the variable CI is set.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	url, drop, err := Database(context.Background())
@@ -42,8 +42,8 @@ func unavailable(tb testing.TB, err error) {
 	tb.Skipf("NOT TESTED, NO POSTGRESQL: set %s, or install the server: %v", Env, err)
 }
 
-// Database is [URL] for what is no test, such as an example: it returns the URL and
-// what drops the database.
+// Database is [URL] for code that is not a test, such as an example: it returns the URL
+// and a function that drops the database.
 func Database(ctx context.Context) (url string, drop func(), err error) {
 	server, err := shared()
 	if err != nil {
@@ -60,7 +60,7 @@ var shared = sync.OnceValues(func() (*Server, error) { //nolint:gochecknoglobals
 	return start()
 })
 
-// create makes a database in the server at base.
+// create creates a database on the server at base.
 func create(ctx context.Context, base string) (url string, drop func(), err error) {
 	name := "evolve_test_" + strings.ToLower(rand.Text())
 	if err := execute(ctx, base, "CREATE DATABASE "+name); err != nil {

@@ -56,13 +56,14 @@ func Example() {
 	// Output: 0 <nil>
 }
 
-// TestEndsWithTheProcess: nothing is left of a server when its process was killed.
+// TestEndsWithTheProcess checks that nothing is left of a server after its process was
+// killed.
 func TestEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(postgrestest.Env) != "" {
-		t.Skipf("NOT TESTED with %s: the end of a server of our own", postgrestest.Env)
+		t.Skipf("NOT TESTED with %s: the end of a server that this process started", postgrestest.Env)
 	}
-	postgrestest.URL(t) // or there is none
+	postgrestest.URL(t) // skips if there is no server
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	out, err := cmd.StdoutPipe()
@@ -82,7 +83,7 @@ func TestEndsWithTheProcess(t *testing.T) {
 	}
 	dir := said.Query().Get("host")
 	if _, err := os.Stat(dir); err != nil {
-		t.Fatalf("the child has no server: it says %s, %v", line, err)
+		t.Fatalf("the child has no server: it prints %s, %v", line, err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestEndsWithTheProcess(t *testing.T) {
 	}
 }
 
-// TestCrash: what was committed is there after a crash.
+// TestCrash checks that committed data is there after a crash.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

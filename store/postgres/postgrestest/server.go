@@ -20,19 +20,19 @@ import (
 	"time"
 )
 
-// Server is a PostgreSQL server that a test has for itself, to stop and start it.
+// Server is a PostgreSQL server that belongs to one test, which can stop and start it.
 type Server struct {
-	given    string   // the URL of one that was started by somebody else
+	given    string   // the URL of a server that was started elsewhere
 	settings []string // for the command line, such as "fsync=off"
 	bin, dir string
-	user     *syscall.Credential // nil: that of the process
-	process  *exec.Cmd           // what keeps the server, nil if it is stopped
-	life     io.WriteCloser      // when it is closed, by the end of the process too, the server ends
+	user     *syscall.Credential // nil for the user of the process
+	process  *exec.Cmd           // the keeper of the server, nil if it is stopped
+	life     io.WriteCloser      // closing it ends the server; the end of this process closes it too
 }
 
-// Start starts a server for tb only, which it ends with. It has settings, such as
-// "synchronous_commit=off". Without the binaries it skips the test, or fails it where
-// the variable CI is set.
+// Start starts a server for tb alone, which ends with tb. The settings are like
+// "synchronous_commit=off". Without the binaries it skips the test, or fails it if the
+// variable CI is set.
 func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	s, err := start(settings...)
@@ -53,7 +53,7 @@ func (s *Server) endWith(tb testing.TB) {
 	})
 }
 
-// URL returns the URL of a new database of the server.
+// URL returns the URL of a new database on the server.
 func (s *Server) URL(tb testing.TB) string {
 	tb.Helper()
 	url, _, err := create(context.Background(), s.url())
@@ -63,7 +63,7 @@ func (s *Server) URL(tb testing.TB) string {
 	return url
 }
 
-// Crash ends the server at once, with what it is doing, as pg_ctl stop -m immediate.
+// Crash ends the server at once, whatever it is doing, like pg_ctl stop -m immediate.
 func (s *Server) Crash(tb testing.TB) {
 	tb.Helper()
 	if err := s.end("keep\n"); err != nil {
@@ -71,7 +71,7 @@ func (s *Server) Crash(tb testing.TB) {
 	}
 }
 
-// Restart starts the server again after Crash, and returns when it is there.
+// Restart starts the server again after Crash, and returns when it answers.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
 	if err := s.run(); err != nil {
@@ -87,7 +87,7 @@ func (s *Server) url() string {
 	return "postgres:///postgres?" + q.Encode()
 }
 
-// inDatabase returns base with another database.
+// inDatabase returns base with another database name.
 func inDatabase(base, name string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -97,14 +97,14 @@ func inDatabase(base, name string) (string, error) {
 	return u.String(), nil
 }
 
-// start makes a cluster and starts its server.
+// start creates a cluster and starts its server.
 func start(settings ...string) (_ *Server, err error) {
 	return startWith(settings, func(s *Server) *exec.Cmd {
 		return s.command(filepath.Join(s.bin, "initdb"), "--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", s.data())
 	})
 }
 
-// startWith starts the server of the cluster that a command makes.
+// startWith starts the server of the cluster that initialize creates.
 func startWith(settings []string, initialize func(s *Server) *exec.Cmd) (_ *Server, err error) {
 	bin, err := binaries()
 	if err != nil {
@@ -156,10 +156,11 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// keeper starts the server and ends it, and removes its files, when its input ends,
-// which is when this process has ended at the latest, by the signal that is its first
-// argument. The word "keep" keeps the files; "crash" does too, and the signal is KILL. It
-// waits for the server, because a process that nobody waited for still counts as running.
+// keeper starts the server. When its input ends, at the latest when this process ends,
+// it ends the server with the signal that is its first argument, and removes the
+// server's files. The word "keep" keeps the files; so does "crash", which also makes
+// the signal KILL. The keeper waits for the server, because a process that nobody has
+// waited for still counts as running.
 const keeper = `signal=$1; shift
 "$@" </dev/null & pid=$!
 read -r word
@@ -181,7 +182,8 @@ func (s *Server) run() error {
 	return s.keep("QUIT", args...)
 }
 
-// keep starts a command, which is the server and ends at a signal, and waits until it answers.
+// keep starts a command, which is the server and ends at a signal, and waits until it
+// answers.
 func (s *Server) keep(signal string, args ...string) error {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // ours
 	if err != nil {
@@ -204,7 +206,7 @@ func (s *Server) keep(signal string, args ...string) error {
 	return nil
 }
 
-// await returns when the server answers.
+// await waits until the server answers.
 func (s *Server) await() error {
 	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -222,7 +224,7 @@ func (s *Server) await() error {
 	}
 }
 
-// end tells the keeper word and waits until it has ended the server.
+// end sends word to the keeper and waits until it has ended the server.
 func (s *Server) end(word string) error {
 	_, err := io.WriteString(s.life, word)
 	err = errors.Join(err, s.life.Close())
@@ -231,8 +233,8 @@ func (s *Server) end(word string) error {
 	return err
 }
 
-// binaries returns the directory of the newest server on this machine, that on PATH
-// first.
+// binaries returns the directory of the newest server on this machine, with the one on
+// PATH first.
 func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil && there(filepath.Dir(path)) {
@@ -267,7 +269,8 @@ func there(dir string) bool {
 	return true
 }
 
-// unprivileged returns the user that the server runs as, since it refuses root.
+// unprivileged returns the user that the server runs as, because it refuses to run as
+// root.
 func unprivileged() (*syscall.Credential, error) {
 	var errs []error
 	for _, name := range []string{"postgres", "nobody"} {

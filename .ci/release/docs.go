@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// docs writes docs/cli.md, the help of the commands, and llms.txt, an index of the
-// documentation for coding assistants. If checked is set, it returns an error unless they
-// are what docs would write.
+// docs writes docs/cli.md, which has the help of the commands, and llms.txt, an index
+// of the documentation for coding assistants. If checked is set, it writes nothing, and
+// returns an error if the files are out of date.
 func docs(tree string, checked bool) error {
 	for _, made := range []struct {
 		name string
@@ -24,7 +24,7 @@ func docs(tree string, checked bool) error {
 		}
 		name := filepath.Join(tree, filepath.FromSlash(made.name))
 		if !checked {
-			if err := os.WriteFile(name, []byte(text), 0o644); err != nil { //nolint:gosec // as git has it
+			if err := os.WriteFile(name, []byte(text), 0o644); err != nil { //nolint:gosec // the mode that git uses
 				return err
 			}
 			continue
@@ -40,7 +40,7 @@ func docs(tree string, checked bool) error {
 	return nil
 }
 
-// commandLine returns a page with the help of each command, as it prints it.
+// commandLine returns a page with the help text of each command.
 func commandLine(tree string) (string, error) {
 	bin, err := os.MkdirTemp("", "cli")
 	if err != nil {
@@ -51,7 +51,7 @@ func commandLine(tree string) (string, error) {
 	b.WriteString("# The command line\n\nWhat the commands print with `-h`. `make docs` writes this page.\n")
 	for _, c := range []struct {
 		name string
-		all  *regexp.Regexp // finds the names of its commands, or of its analyzers
+		all  *regexp.Regexp // matches the names of its commands or analyzers
 		help func(command string) []string
 	}{
 		{"eventstored", regexp.MustCompile(`(?m)^  ([a-z][a-z-]*) `), func(command string) []string { return []string{command, "-h"} }},
@@ -84,11 +84,11 @@ func commandLine(tree string) (string, error) {
 	return b.String(), nil
 }
 
-// help returns what a command prints, as a block of Markdown.
+// help returns what a command prints for -h, as a block of Markdown.
 func help(bin, name string, args ...string) (string, error) {
 	cmd := exec.Command(filepath.Join(bin, name), args...)
 	cmd.Dir = bin
-	out, _ := cmd.CombinedOutput() // help may be no success
+	out, _ := cmd.CombinedOutput() // help may exit with an error
 	if len(out) == 0 {
 		return "", fmt.Errorf("%s %s prints nothing", name, strings.Join(args, " "))
 	}
@@ -102,8 +102,7 @@ func help(bin, name string, args ...string) (string, error) {
 	return b.String(), nil
 }
 
-// index returns the index: the pages with their first sentence, and the packages with
-// theirs.
+// index returns the index: each page and each package with its first sentence.
 func index(tree string) (string, error) {
 	var b strings.Builder
 	title, sentence, err := page(filepath.Join(tree, "README.md"))

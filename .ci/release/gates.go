@@ -17,8 +17,9 @@ import (
 // govulncheck finds the known vulnerabilities that a program can reach.
 const govulncheck = "golang.org/x/vuln/cmd/govulncheck@v1.9.0"
 
-// vulnerabilities returns an error if a module can reach a known vulnerability. Where
-// there is no database, in GOVULNDB or at vuln.go.dev, it says that nothing was checked.
+// vulnerabilities returns an error if a module can reach a known vulnerability. If no
+// database can be read, neither in GOVULNDB nor at vuln.go.dev, it says that nothing
+// was checked.
 func vulnerabilities(tree string, all []part) error {
 	database := cmp.Or(os.Getenv("GOVULNDB"), "https://vuln.go.dev")
 	if why := reachable(database); why != nil {
@@ -35,7 +36,7 @@ func vulnerabilities(tree string, all []part) error {
 	return nil
 }
 
-// reachable returns why a database of vulnerabilities cannot be read.
+// reachable returns an error if a database of vulnerabilities cannot be read.
 func reachable(database string) error {
 	if dir, ok := strings.CutPrefix(database, "file://"); ok {
 		_, err := os.Stat(filepath.Join(dir, "index", "db.json"))
@@ -53,8 +54,8 @@ func reachable(database string) error {
 	return nil
 }
 
-// allowed are the licences under which our users can use what we use, each with words
-// that only its text has, the longer texts first.
+// allowed are the licences that we accept in dependencies. Each has words that only its
+// text contains. Longer texts come first.
 var allowed = []struct {
 	name  string
 	words *regexp.Regexp
@@ -67,8 +68,8 @@ var allowed = []struct {
 	{"MIT", regexp.MustCompile(`Permission is hereby granted, free of charge`)},
 }
 
-// licences compares the licences of the modules that ours are built from with those that
-// are written down, and refuses a module that has none of the allowed ones.
+// licences compares the licences of all dependencies with the recorded list. It rejects
+// a module without an allowed licence.
 func licences(tree string, all []part, update bool) error {
 	found := map[string]string{}
 	for _, p := range all {
@@ -92,7 +93,7 @@ func licences(tree string, all []part, update bool) error {
 	}
 	name := filepath.Join(tree, ".ci", "release", "licences.txt")
 	if update {
-		return os.WriteFile(name, []byte(text.String()), 0o644) //nolint:gosec // as git has it
+		return os.WriteFile(name, []byte(text.String()), 0o644) //nolint:gosec // the mode that git uses
 	}
 	want, err := os.ReadFile(name)
 	if err != nil {

@@ -115,7 +115,7 @@ var (
 	replaced = regexp.MustCompile(`(?m)^(\s*` + regexp.QuoteMeta(root) + `(?:/\S+)?) v\S+ =>`)
 )
 
-// rewrite has every module of tree require its siblings at version.
+// rewrite makes every module of tree require its siblings at version.
 func rewrite(tree, version string) error {
 	files, err := output(tree, nil, "git", "ls-files", "*go.mod")
 	if err != nil {
@@ -130,23 +130,23 @@ func rewrite(tree, version string) error {
 	return edit(filepath.Join(tree, "go.work"), func(text string) string { return replaced.ReplaceAllString(text, "$1 "+version+" =>") })
 }
 
-// edit changes a file.
+// edit rewrites a file.
 func edit(name string, change func(string) string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, []byte(change(string(text))), 0o644) //nolint:gosec // as git has it
+	return os.WriteFile(name, []byte(change(string(text))), 0o644) //nolint:gosec // the mode that git uses
 }
 
-// command runs a program in dir, with env beside the environment, and shows what it
-// prints if it fails.
+// command runs a program in dir, with env added to the environment. It shows the output
+// only if the program fails.
 func command(dir string, env []string, name string, args ...string) error {
 	_, err := output(dir, env, name, args...)
 	return err
 }
 
-// output returns what a program prints.
+// output returns the output of a program.
 func output(dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
@@ -159,7 +159,7 @@ func output(dir string, env []string, name string, args ...string) (string, erro
 	return strings.TrimSpace(string(out)), nil
 }
 
-// escaped returns the path of a file of the module proxy.
+// escaped returns the path of a file in the module proxy.
 func escaped(path string) (string, error) {
 	return module.EscapePath(path)
 }

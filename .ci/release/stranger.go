@@ -17,7 +17,7 @@ import (
 )
 
 // stranger gets, builds and installs every module at version, each from an empty
-// directory, through a proxy of files. The committed tree is what counts.
+// directory, through a proxy of files. It uses the last commit, not the working tree.
 func stranger(tree, version string, update bool) error {
 	work, err := os.MkdirTemp("", "stranger")
 	if err != nil {
@@ -66,7 +66,7 @@ func stranger(tree, version string, update bool) error {
 	return errors.Join(s.readme(tree), s.install())
 }
 
-// proxy writes a directory that is a module proxy with all modules at version, and says
+// proxy writes a module proxy with all modules at version to a directory, and prints
 // how to use it.
 func proxy(tree, dir, version string) error {
 	all, err := parts(tree)
@@ -92,11 +92,11 @@ func proxy(tree, dir, version string) error {
 	return nil
 }
 
-// ours are the modules that no checksum database knows yet.
+// ours are our modules, which no checksum database knows yet.
 const ours = "github.com/evolvego/*"
 
-// publish makes a copy of tree that says version everywhere, and packs its modules into a
-// directory that is a module proxy.
+// publish makes a copy of tree that says version everywhere, and packs its modules into
+// a directory that serves as a module proxy.
 func publish(tree, copied, proxy, version string, all []part) error {
 	if err := command(tree, nil, "git", "clone", "-q", "--no-local", "--depth=1", "file://"+tree, copied); err != nil {
 		return err
@@ -115,14 +115,14 @@ func publish(tree, copied, proxy, version string, all []part) error {
 	return nil
 }
 
-// pack writes what the proxy says about p at version.
+// pack writes the files of the proxy for p at version.
 func pack(tree, proxy, version string, p part) error {
 	path, err := escaped(p.path)
 	if err != nil {
 		return err
 	}
 	dir := filepath.Join(proxy, path, "@v")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // it is to be read
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // readers need it
 		return err
 	}
 	mod, err := os.ReadFile(filepath.Join(tree, p.dir, "go.mod"))
@@ -134,7 +134,7 @@ func pack(tree, proxy, version string, p part) error {
 		return err
 	}
 	for name, text := range map[string][]byte{"list": []byte(version + "\n"), version + ".info": info, version + ".mod": mod} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil { //nolint:gosec // it is to be read
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil { //nolint:gosec // readers need it
 			return err
 		}
 	}
@@ -145,15 +145,15 @@ func pack(tree, proxy, version string, p part) error {
 	return errors.Join(zip.CreateFromVCS(out, module.Version{Path: p.path, Version: version}, tree, "HEAD", p.dir), out.Close())
 }
 
-// visitor is a stranger, who has nothing but the names of the modules.
+// visitor is a stranger, who knows only the names of the modules.
 type visitor struct {
 	version, work string
 	env           []string
 	visits        int
 }
 
-// visitorEnv returns the environment of a visitor. The modules of others are kept from
-// one run to the next; ours are new each time.
+// visitorEnv returns the environment of a visitor. The modules of others stay cached
+// from one run to the next; ours are new each time.
 func visitorEnv(tree, proxy string) ([]string, error) {
 	usual, err := output(tree, nil, "go", "env", "GOPROXY")
 	if err != nil {
@@ -180,8 +180,8 @@ func (s *visitor) enter() (dir string, err error) {
 	return dir, command(dir, s.env, "go", "mod", "init", "example.com/stranger")
 }
 
-// get gets p and nothing else, builds its packages, and returns what a program that
-// imports them all requires.
+// get adds only p to a module, builds its packages, and returns the requirements of a
+// program that imports them all.
 func (s *visitor) get(p part) (added []string, err error) {
 	dir, err := s.enter()
 	if err != nil {
@@ -199,8 +199,8 @@ func (s *visitor) get(p part) (added []string, err error) {
 	return requires(dir)
 }
 
-// tool gets the command path as a tool of an empty module, runs it, and returns what the
-// module then requires.
+// tool adds the command path as a tool to an empty module, runs it, and returns what
+// the module then requires.
 func (s *visitor) tool(path string) (added []string, err error) {
 	dir, err := s.enter()
 	if err != nil {
@@ -235,7 +235,7 @@ func requires(dir string) (added []string, err error) {
 	return added, nil
 }
 
-// importAll writes a program that imports the packages of p, if it has any to import, and
+// importAll writes a program that imports all packages of p that are not commands, and
 // tidies.
 func (s *visitor) importAll(dir string, p part) error {
 	packages, err := output(dir, s.env, "go", "list", "-mod=mod", "-f", "{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}", p.path+"/...")
@@ -258,10 +258,10 @@ func (s *visitor) importAll(dir string, p part) error {
 	return command(dir, s.env, "go", "mod", "tidy")
 }
 
-// compare compares what each go get adds with what is written down.
+// compare compares what each go get adds with the recorded list.
 func compare(name, adds string, update bool) error {
 	if update {
-		return os.WriteFile(name, []byte(adds), 0o644) //nolint:gosec // as git has it
+		return os.WriteFile(name, []byte(adds), 0o644) //nolint:gosec // the mode that git uses
 	}
 	want, err := os.ReadFile(name)
 	if err != nil {
@@ -327,7 +327,7 @@ func (s *visitor) readme(tree string) error {
 	return nil
 }
 
-// install installs the commands, and asks them who they are.
+// install installs the commands and checks what each says about its version.
 func (s *visitor) install() error {
 	bin := filepath.Join(s.work, "bin")
 	env := append(slices.Clone(s.env), "GOBIN="+bin)

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// gorelease says what changed in the exported names since a release.
+// gorelease reports how the exported names changed since a release.
 const gorelease = "golang.org/x/exp/cmd/gorelease@v0.0.0-20261113113407-e3970619a1a4"
 
-// check returns what keeps version from being released. With update it writes down the
-// licences, and what each go get adds.
+// check returns the reasons why version cannot be released. With update, it records the
+// licences and what each go get adds.
 func check(tree, version string, update bool) error {
 	if err := clean(tree); err != nil {
 		return err
@@ -39,7 +39,7 @@ func check(tree, version string, update bool) error {
 	return stranger(tree, version, update)
 }
 
-// clean returns an error unless all that is in tree is committed.
+// clean returns an error if tree has changes that are not committed.
 func clean(tree string) error {
 	changes, err := output(tree, nil, "git", "status", "--porcelain")
 	if err == nil && changes != "" {
@@ -48,7 +48,7 @@ func clean(tree string) error {
 	return err
 }
 
-// unreleased returns what CHANGELOG.md says under Unreleased.
+// unreleased returns the section Unreleased of CHANGELOG.md.
 func unreleased(tree string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(tree, "CHANGELOG.md"))
 	if err != nil {
@@ -62,8 +62,9 @@ func unreleased(tree string) (string, error) {
 	return news, nil
 }
 
-// api compares the exported names with those of the last release, if there is one: a
-// patch must not break any, and a minor that does says so in CHANGELOG.md.
+// api compares the exported names with those of the last release, if there is one. A
+// patch release must not break any. A minor release that breaks one must say so in
+// CHANGELOG.md.
 func api(tree, version, news string, all []part) error {
 	tags, err := output(tree, nil, "git", "tag", "-l", "v*", "--sort=-v:refname")
 	if err != nil || tags == "" {
@@ -88,15 +89,15 @@ func api(tree, version, news string, all []part) error {
 	return nil
 }
 
-// onlySums reports whether all that gorelease finds wrong is that go.sum has no sums of
-// our own modules, which nobody needs.
+// onlySums reports whether the only complaint of gorelease is that go.sum has no sums
+// of our own modules. Nobody needs these.
 func onlySums(report string) bool {
 	_, diagnostics, found := strings.Cut(report, "# diagnostics\n")
 	diagnostics, _, _ = strings.Cut(diagnostics, "\n\n")
 	return found && strings.TrimSpace(diagnostics) == "go.sum: one or more sums are missing. Run 'go mod tidy' to add missing sums."
 }
 
-// write makes the commit of version, and its tags. It pushes nothing.
+// write makes the commit of version and its tags. It pushes nothing.
 func write(tree, version string) error {
 	if err := clean(tree); err != nil {
 		return err

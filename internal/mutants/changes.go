@@ -10,23 +10,22 @@ import (
 	"strings"
 )
 
-// change is one way to make the code wrong. Made with a number, it is there only in a
-// process that is told to have the change of that number.
+// change is one way to break the code. It is compiled in under a number, and takes
+// effect only in a process that selects that number.
 type change struct {
 	at   token.Pos
 	what string
 	make func(number int)
 }
 
-// flipped are the operators that are taken for each other.
+// flipped maps operators to those that are confused with them.
 var flipped = map[token.Token]token.Token{ //nolint:gochecknoglobals // a table
 	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
 }
 
-// changes returns the ways to make node wrong: another operator, a condition that is
-// negated, an error that is not returned, a statement that is not there, or a return
-// before its time.
+// changes returns the ways to break node: another operator, a negated condition, an
+// error that is not returned, a missing statement, or an early return.
 func changes(node ast.Node) []change {
 	switch n := node.(type) {
 	case *ast.BinaryExpr:
@@ -55,7 +54,7 @@ func changes(node ast.Node) []change {
 	return nil
 }
 
-// flip makes n, which is a truth, that of the operator to. It evaluates one of the two.
+// flip gives n, which is boolean, the operator to. It evaluates one of the two forms.
 func flip(n *ast.BinaryExpr, to token.Token, number int) {
 	was, is := *n, *n
 	is.Op = to
@@ -65,7 +64,7 @@ func flip(n *ast.BinaryExpr, to token.Token, number int) {
 	*n = ast.BinaryExpr{X: and(off(number), &was), Op: token.LOR, Y: and(on(number), &is)}
 }
 
-// dropped returns a change for each of statements that can be left out.
+// dropped returns a change for each statement that can be left out.
 func dropped(statements []ast.Stmt) (all []change) {
 	for i, s := range statements {
 		switch s := s.(type) {
@@ -92,7 +91,7 @@ func dropped(statements []ast.Stmt) (all []change) {
 	return all
 }
 
-// empty returns the change of a function without results that does nothing.
+// empty returns the change that makes a function without results do nothing.
 func empty(f *ast.FuncDecl) []change {
 	if f.Body == nil || f.Type.Results.NumFields() > 0 || len(f.Body.List) == 0 {
 		return nil
@@ -104,7 +103,8 @@ func empty(f *ast.FuncDecl) []change {
 	}}}
 }
 
-// on is the condition that the process has the change of that number, off that it has not.
+// on is the condition that the process has selected that number, and off the condition
+// that it has not.
 func on(number int) ast.Expr {
 	return &ast.CallExpr{Fun: ast.NewIdent("switchedOn"), Args: []ast.Expr{literal(number)}}
 }
@@ -131,8 +131,8 @@ func code(node ast.Node) string {
 	return line
 }
 
-// switches is the file that tells the code which change to have. Without one, it notes
-// which changes are reached.
+// switches is the file that tells the code which change is selected. If none is, it
+// records which changes the tests reach.
 const switches = `package %s
 
 import (

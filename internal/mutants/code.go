@@ -19,7 +19,7 @@ import (
 type mutant struct {
 	change
 	index  int // among all mutants of the package
-	number int // that the code knows it by, from 1 on
+	number int // the number that selects it, from 1 on
 	where  string
 }
 
@@ -27,10 +27,10 @@ type mutant struct {
 type source struct {
 	name  string
 	set   *token.FileSet
-	files map[string]*ast.File // by the absolute path
+	files map[string]*ast.File // by absolute path
 }
 
-// parse returns the code of dir, and all its mutants, always in the same order.
+// parse returns the code in dir and all its mutants, always in the same order.
 func parse(dir string) (source, []mutant, error) {
 	s := source{set: token.NewFileSet(), files: map[string]*ast.File{}}
 	var all []mutant
@@ -64,8 +64,8 @@ func parse(dir string) (source, []mutant, error) {
 	return s, all, nil
 }
 
-// plant makes the mutants of dir that have these indices, with the numbers from 1 on, and
-// writes what go needs to see them there. It returns the name of that overlay.
+// plant compiles the mutants in dir that have these indices, numbered from 1, and
+// writes the overlay that makes go use them. It returns the name of the overlay.
 func plant(dir, tmp string, indices []int) (overlay string, err error) {
 	s, all, err := parse(dir)
 	if err != nil {
@@ -82,7 +82,7 @@ func plant(dir, tmp string, indices []int) (overlay string, err error) {
 		}
 	}
 	for name, tree := range s.files {
-		tree.Comments = slices.DeleteFunc(tree.Comments, func(c *ast.CommentGroup) bool { // they would land anywhere
+		tree.Comments = slices.DeleteFunc(tree.Comments, func(c *ast.CommentGroup) bool { // relative ones would end up anywhere
 			return c.Pos() > tree.Package && !strings.HasPrefix(c.List[0].Text, "//go:")
 		})
 		var changed bytes.Buffer

@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-// settings say which mutants are tried, and on which tests.
+// settings say which mutants to try, and with which tests.
 type settings struct {
 	n            int
 	seed         uint64
@@ -64,8 +64,8 @@ type settings struct {
 	slow         time.Duration
 }
 
-// try runs the tests on s.n mutants of the package in dir, tells w of each, and returns
-// how many survived.
+// try tests s.n mutants of the package in dir, reports each to w, and returns how many
+// survived.
 func try(ctx context.Context, w io.Writer, dir string, s settings) (survived int, err error) {
 	tmp, err := os.MkdirTemp("", "mutants")
 	if err != nil {

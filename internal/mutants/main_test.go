@@ -33,8 +33,8 @@ func module(t *testing.T, mTest string) (dir string) {
 	return dir
 }
 
-// TestTry checks, on a package of its own, that what a test notices is killed, also one
-// of another package, and what none does survives.
+// TestTry checks that a mutant is killed if a test notices it, even a test of another
+// package, and that all others survive.
 func TestTry(t *testing.T) {
 	t.Parallel()
 	dir := module(t, "\tif Tested(3) || !Tested(2) {\n\t\tt.Fatal(\"wrong\")\n\t}\n")
@@ -56,7 +56,7 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestChanges checks what becomes of each kind of statement, on tests that notice all.
+// TestChanges checks each kind of change, with tests that notice everything.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestChanges(t *testing.T) {
 
 import "errors"
 
-// Sum adds those of all up to most that are not 3.
+// Sum adds the elements of all up to most, except 3.
 func Sum(all []int, most int) (sum int, err error) {
 	defer func() { sum *= 2 }()
 	for _, n := range all {
@@ -123,7 +123,7 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// TestTry_red checks that tests that fail without any change are not believed.
+// TestTry_red checks that nothing is concluded from tests that fail without any change.
 func TestTry_red(t *testing.T) {
 	t.Parallel()
 	dir := module(t, "\tt.Fatal(\"always\")\n")

@@ -21,18 +21,18 @@ import (
 	"time"
 )
 
-// unoptimized code takes half of the time to compile.
+// unoptimized code compiles in half of the time.
 const unoptimized = "-gcflags=-N -l"
 
-// tests are those that can notice a mutant.
+// tests are the tests that can notice a mutant.
 type tests struct {
 	settings
 
 	w     io.Writer
-	tmp   string // a directory for binaries and notes; the overlay is there
+	tmp   string // for binaries and notes; the overlay is there too
 	own   testPackage
-	users []testPackage // that import own
-	known bool          // users have been run without a mutant, and those that are of no use left out
+	users []testPackage // packages that import own
+	known bool          // users has been measured, and packages that cannot help are removed
 }
 
 // testPackage is a package with tests.
@@ -40,11 +40,12 @@ type testPackage struct {
 	name    string // its import path
 	dir     string
 	binary  string
-	took    time.Duration // how long the tests take when nothing is wrong
+	took    time.Duration // how long the tests take without a mutant
 	reaches map[int]bool  // the numbers of the mutants that the tests reach
 }
 
-// testsOf finds the tests for mutants of the package in dir, and runs its own once.
+// testsOf finds the tests for mutants of the package in dir, and runs the package's own
+// tests once.
 func testsOf(ctx context.Context, w io.Writer, dir, tmp string, mutants []mutant, s settings) (*tests, error) {
 	own, users, err := packagesOf(ctx, dir)
 	if err != nil {
@@ -62,7 +63,7 @@ func testsOf(ctx context.Context, w io.Writer, dir, tmp string, mutants []mutant
 	return t, nil
 }
 
-// others returns the other packages that can notice a mutant, the quickest first.
+// others returns the other packages that can notice a mutant, the fastest first.
 func (t *tests) others(ctx context.Context) ([]testPackage, error) {
 	if t.known {
 		return t.users, nil
@@ -84,8 +85,8 @@ func (t *tests) others(ctx context.Context) ([]testPackage, error) {
 	return fit, nil
 }
 
-// measure compiles the tests of p and runs them without a mutant. It returns the name of
-// one that fails.
+// measure compiles the tests of p and runs them without a mutant. It returns the name
+// of a test that fails.
 func (t *tests) measure(ctx context.Context, p *testPackage, limit time.Duration) (red string, err error) {
 	p.binary = filepath.Join(t.tmp, strings.ReplaceAll(p.name, "/", ".")+".test")
 	overlay := "-overlay=" + filepath.Join(t.tmp, "overlay.json")
@@ -93,7 +94,7 @@ func (t *tests) measure(ctx context.Context, p *testPackage, limit time.Duration
 		return "", fmt.Errorf("compile the tests of %s: %w\n%s", p.name, err, out)
 	}
 	notes := p.binary + ".notes"
-	start := time.Now() //nolint:forbidigo // how long tests take
+	start := time.Now() //nolint:forbidigo // only to measure how long tests take
 	red, err = t.run(ctx, *p, limit, "MUTANT_NOTES="+notes)
 	p.took = time.Since(start)
 	if err != nil || red != "" {
@@ -114,8 +115,8 @@ func (t *tests) measure(ctx context.Context, p *testPackage, limit time.Duration
 	return "", nil
 }
 
-// try returns the name of a test that notices m, or how else it is noticed; empty if it is
-// not.
+// try returns the name of the test that notices m, or how m is noticed otherwise. It
+// returns "" if m survives.
 func (t *tests) try(ctx context.Context, m mutant) (by string, err error) {
 	if by, err = t.noticed(ctx, t.own, m); by != "" || err != nil {
 		return by, err
@@ -143,8 +144,8 @@ var (
 	crashed = regexp.MustCompile(`^(panic|fatal error): .*`)
 )
 
-// run runs the tests of p until the first of them fails, and names it. It returns an
-// empty name if all pass.
+// run runs the tests of p until the first failure and returns the name of the failed
+// test, or "" if all pass.
 func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, environment string) (red string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -164,16 +165,16 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, env
 	defer r.Close()
 	cmd.Stdout, cmd.Stderr = w, w
 	err = cmd.Start()
-	_ = w.Close() // the tests have it
+	_ = w.Close() // the tests have their own copy
 	if err != nil {
 		return "", err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // also if a child of the tests holds the other end
+	stop := context.AfterFunc(ctx, func() { _ = r.Close() }) // even if a child of the tests keeps the other end open
 	defer stop()
 	red = firstFailure(r, path.Base(p.name))
 	late := ctx.Err() != nil
 	if red != "" {
-		cancel() // one failure says enough
+		cancel() // one failure is enough
 	}
 	switch err := cmd.Wait(); {
 	case red != "" || err == nil:
@@ -185,7 +186,7 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, env
 	}
 }
 
-// firstFailure reads what tests print, and returns the first failure that it tells of.
+// firstFailure reads the output of tests, and returns the first failure in it.
 func firstFailure(r io.Reader, name string) string {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<24)
@@ -200,8 +201,8 @@ func firstFailure(r io.Reader, name string) string {
 	return ""
 }
 
-// packagesOf returns the package in dir, and those of its module that import it and have
-// tests.
+// packagesOf returns the package in dir, and those of its module that import it and
+// have tests.
 func packagesOf(ctx context.Context, dir string) (own testPackage, users []testPackage, err error) {
 	list, err := goList(ctx, dir, ".")
 	if err != nil {
@@ -218,7 +219,7 @@ func packagesOf(ctx context.Context, dir string) (own testPackage, users []testP
 	return own, users, err
 }
 
-// listed is what go list tells of a package.
+// listed is what go list reports about a package.
 type listed struct {
 	ImportPath, Dir                    string
 	Module                             struct{ Path string }

@@ -12,20 +12,20 @@ func Changes[T any](before, after T) string {
 	return strings.Join(Differences(before, after), ", ")
 }
 
-// Differences returns what differs between two values, each for itself.
+// Differences returns the differences between two values, one string for each.
 func Differences[T any](before, after T) []string {
 	return diff(nil, "", reflect.ValueOf(&before).Elem(), reflect.ValueOf(&after).Elem(), 0)
 }
 
-// diff appends the differences of a and b, which are at path, to out. It goes
-// into structs, and into maps entry by entry.
+// diff appends the differences between a and b, which are at path, to out. It descends
+// into structs and into the entries of maps.
 func diff(out []string, path string, a, b reflect.Value, depth int) []string {
 	from, to := Value(a), Value(b)
 	if from == to {
 		return out
 	}
 	if depth <= maxDepth {
-		switch a.Kind() { //nolint:exhaustive // the rest has no parts worth naming
+		switch a.Kind() { //nolint:exhaustive // other kinds have no parts to name
 		case reflect.Interface, reflect.Pointer:
 			if !a.IsNil() && !b.IsNil() && a.Elem().Type() == b.Elem().Type() {
 				return diff(out, path, a.Elem(), b.Elem(), depth+1)

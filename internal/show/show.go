@@ -18,31 +18,31 @@ import (
 	"unsafe"
 )
 
-// maxDepth is where values that contain themselves are cut.
+// maxDepth is the depth at which values that contain themselves are cut off.
 const maxDepth = 24
 
-// printer appends values to buf, the same text for the same value: traces,
-// diffs, equality and fingerprints are all made of it. With code it appends Go
+// printer appends values to buf, and the same value always gives the same text. Traces,
+// diffs, equality and fingerprints are all based on it. If code is set, it appends Go
 // code.
 type printer struct {
 	buf  []byte
 	code bool
 }
 
-// shape is what the printer needs to know of a struct type.
+// shape is what the printer needs to know about a struct type.
 type shape struct {
-	name   string   // without the package
-	fields []string // "": not part of the value
+	name   string   // without its package
+	fields []string // "" if the field is not part of the value
 	time   bool
-	text   bool // it says as text what it is, and nothing of it can be seen
+	text   bool // it has MarshalText and no exported fields
 }
 
 var shapes sync.Map //nolint:gochecknoglobals // a cache of reflect.Type → *shape, which cannot go stale
 
-var printers = sync.Pool{New: func() any { return new(printer) }} //nolint:gochecknoglobals // buffers to use again
+var printers = sync.Pool{New: func() any { return new(printer) }} //nolint:gochecknoglobals // buffers for reuse
 
-// Fields returns the names of the fields of t, a struct; those that are no part of
-// the value, the caches of protobuf messages, are "".
+// Fields returns the names of the fields of t, a struct. The name of a field that is
+// not part of the value, such as a cache in a protobuf message, is "".
 func Fields(t reflect.Type) []string { return shapeOf(t).fields }
 
 // IsTime reports whether t is [time.Time], which prints as an instant.
@@ -57,7 +57,7 @@ func shapeOf(t reflect.Type) *shape {
 		s.fields = append(s.fields, f.Name)
 	}
 	if f, ok := t.FieldByName("state"); ok && f.Type.String() == "impl.MessageState" {
-		for i, name := range s.fields { // a protobuf message: its caches are not what it says
+		for i, name := range s.fields { // a protobuf message: its caches are not part of the value
 			if name == "state" || name == "sizeCache" {
 				s.fields[i] = ""
 			}
@@ -73,9 +73,10 @@ func tellsText(t reflect.Type) bool {
 	return t.Name() != "" && reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
-// marshaled returns what v says as text, false if it does not, or cannot be asked.
+// marshaled returns the text of v by MarshalText. It returns false if v has no such
+// method, or if the method cannot be called.
 func marshaled(v reflect.Value) (text string, ok bool) {
-	if v.CanAddr() { // also if the field is not exported
+	if v.CanAddr() { // even if the field is not exported
 		v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())) //nolint:gosec // it is only read
 	} else {
 		if !v.CanInterface() {
@@ -98,8 +99,7 @@ func marshaled(v reflect.Value) (text string, ok bool) {
 	return string(data), err == nil
 }
 
-// TypeName returns the name of t without its package, those of type arguments
-// included.
+// TypeName returns the name of t without its package, type arguments included.
 func TypeName(t reflect.Type) string {
 	if t.Name() == "" {
 		return t.String()
@@ -111,8 +111,8 @@ func TypeName(t reflect.Type) string {
 	return name + "[" + args[strings.LastIndexAny(args, "/.")+1:]
 }
 
-// Text returns v as one line, such as Deposit{Amount: 1}: empty fields are left
-// out. Two values that are the same have the same text.
+// Text returns v as one line, such as Deposit{Amount: 1}. Empty fields are left out.
+// Two values are the same if and only if their texts are.
 func Text[T any](v T) string {
 	p := printers.Get().(*printer) //nolint:errcheck // nothing else is in the pool
 	defer printers.Put(p)
@@ -133,7 +133,7 @@ func Code[T any](v T) string {
 	return string(p.buf)
 }
 
-// Value is [Text] of what v holds.
+// Value is [Text] for the value in v.
 func Value(v reflect.Value) string {
 	p := &printer{}
 	p.value(v, 0)
@@ -147,7 +147,7 @@ func (p *printer) value(v reflect.Value, depth int) {
 		p.add("…")
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // scalar has the rest
+	switch v.Kind() { //nolint:exhaustive // scalar handles the rest
 	case reflect.Interface:
 		p.dynamic(v, depth)
 	case reflect.Pointer:
@@ -164,7 +164,7 @@ func (p *printer) value(v reflect.Value, depth int) {
 }
 
 func (p *printer) scalar(v reflect.Value) {
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	switch v.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.Bool:
 		p.buf = strconv.AppendBool(p.buf, v.Bool())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -186,8 +186,8 @@ func (p *printer) scalar(v reflect.Value) {
 	}
 }
 
-// dynamic appends what is in an interface, with its type where the text of the
-// value does not tell it.
+// dynamic appends the value in an interface. It adds the type if the text of the value
+// does not show it.
 func (p *printer) dynamic(v reflect.Value, depth int) {
 	if v.IsNil() {
 		p.add("nil")
@@ -270,7 +270,7 @@ func (p *printer) structure(v reflect.Value, depth int) {
 
 // Empty reports whether v is zero, or a list or map without elements.
 func Empty(v reflect.Value) bool {
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	switch v.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
 	case reflect.Struct:
@@ -297,9 +297,8 @@ func Empty(v reflect.Value) bool {
 	}
 }
 
-// Instant returns the time that v is, in UTC. Reflection does not hand out the
-// value of an unexported field, but its numbers; a test holds this against
-// package time.
+// Instant returns the time in v, in UTC. Reflection gives access only to the numbers of
+// an unexported field, not to its value. A test compares the result with package time.
 func Instant(v reflect.Value) time.Time {
 	const (
 		monotonic  = 1 << 63
@@ -378,10 +377,10 @@ type Entry struct {
 	text       string // of the key
 }
 
-// Entries returns those of v, a map, in the order of the texts of their keys.
+// Entries returns the entries of v, a map, in the order of the texts of their keys.
 func Entries(v reflect.Value) []Entry { return (&printer{}).entries(v, 0) }
 
-// entries returns those of map v in the order of the text of their keys.
+// entries returns the entries of map v in the order of the texts of their keys.
 func (p *printer) entries(v reflect.Value, depth int) []Entry {
 	all := make([]Entry, 0, v.Len())
 	for it := v.MapRange(); it.Next(); {

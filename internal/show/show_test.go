@@ -38,7 +38,7 @@ type (
 func (opened) event() {}
 func (closed) event() {}
 
-// TestText holds how values print, and their Go code.
+// TestText checks how values print, also as Go code.
 func TestText(t *testing.T) {
 	t.Parallel()
 	loop := &node{Name: "a"}
@@ -77,8 +77,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestTextTime checks times, also in fields that reflection does not hand out,
-// against package time.
+// TestTextTime checks times against package time, including those in unexported fields.
 func TestTextTime(t *testing.T) {
 	t.Parallel()
 	if now := time.Now(); show.Text(box[time.Time]{now}) != show.Text(box[time.Time]{now.Round(0)}) {
@@ -93,7 +92,7 @@ func TestTextTime(t *testing.T) {
 	})
 }
 
-// TestTextProto checks that the caches of a protobuf message do not count.
+// TestTextProto checks that the caches of a protobuf message are not part of the value.
 func TestTextProto(t *testing.T) {
 	t.Parallel()
 	m := wrapperspb.String("a")

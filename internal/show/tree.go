@@ -12,38 +12,38 @@ import (
 )
 
 const (
-	// maxNodes is how many parts of a value a tree has, at most.
+	// maxNodes is the largest number of parts in a tree.
 	maxNodes = 4000
-	// maxTreeDepth is where the tree of JSON is cut.
+	// maxTreeDepth is the depth at which the tree of JSON is cut off.
 	maxTreeDepth = 64
 )
 
-// Node is a value as a tree, for pages: a Go value or JSON.
+// Node is a value as a tree, for pages. The value is a Go value or JSON.
 type Node struct {
-	Name string `json:"name,omitempty"` // of a field, key or index; empty at the root
-	Text string `json:"text,omitempty"` // of what has no parts
+	Name string `json:"name,omitempty"` // a field, key or index; empty at the root
+	Text string `json:"text,omitempty"` // for a value without parts
 	Kind string `json:"kind,omitempty"` // "text", "number", "bool", "nil", "more", or the name of a type
 	Kids []Node `json:"kids,omitempty"`
 	List bool   `json:"list,omitempty"` // the parts are elements of a list
 }
 
-// Change is what differs between two trees at a path, such as "Balance".
+// Change is a difference between two trees at a path, such as "Balance".
 type Change struct {
 	Path string `json:"path"`
-	From string `json:"from"` // empty: there was none
-	To   string `json:"to"`   // empty: there is none
+	From string `json:"from"` // empty if the part is new
+	To   string `json:"to"`   // empty if the part is gone
 }
 
-// Tree returns v as a tree. All fields of structs are in it, also those that are empty.
+// Tree returns v as a tree. It includes all fields of structs, even empty ones.
 func Tree[T any](v T) Node {
 	t := &grower{left: maxNodes}
 	return t.node("", reflect.ValueOf(&v).Elem(), 0)
 }
 
-// grower makes a tree of at most left more nodes.
+// grower builds a tree with at most left more nodes.
 type grower struct{ left int }
 
-// more is the node in place of what a tree has no room for.
+// more is the node that stands for parts for which there is no room.
 func more(n int) Node { return Node{Name: "…", Text: strconv.Itoa(n) + " more", Kind: "more"} }
 
 func (t *grower) node(name string, v reflect.Value, depth int) Node {
@@ -56,7 +56,7 @@ func (t *grower) node(name string, v reflect.Value, depth int) Node {
 		n.Text, n.Kind = "…", "more"
 		return n
 	}
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	switch v.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.Struct:
 		if s := shapeOf(v.Type()); !s.time && !t.told(&n, v, s.text) {
 			n.Kind = s.name
@@ -84,7 +84,7 @@ func (t *grower) node(name string, v reflect.Value, depth int) Node {
 	return n
 }
 
-// told sets n to what v says as text, if it is a value that does, and reports whether it did.
+// told sets n to the text of v if v has MarshalText, and reports whether it did.
 func (t *grower) told(n *Node, v reflect.Value, tells bool) bool {
 	if !tells {
 		return false
@@ -97,7 +97,7 @@ func (t *grower) told(n *Node, v reflect.Value, tells bool) bool {
 }
 
 func kindOf(v reflect.Value) string {
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	switch v.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.String, reflect.Struct, reflect.Slice, reflect.Array:
 		return "text"
 	case reflect.Bool:
@@ -133,8 +133,8 @@ func (t *grower) elements(v reflect.Value, depth int) (kids []Node) {
 	return kids
 }
 
-// JSON returns data, which is JSON, as a tree, in its own order. It is an error if data is
-// anything else, or is deeper than 64.
+// JSON returns data, which is JSON, as a tree, in the order of data. It returns an
+// error if data is not JSON or is nested deeper than 64 levels.
 func JSON(data []byte) (Node, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
@@ -232,7 +232,8 @@ func (n Node) Line() string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-// TreeChanges returns what differs between two trees, in the order of the second one.
+// TreeChanges returns the differences between two trees, in the order of the second
+// one.
 func TreeChanges(before, after Node) []Change { return treeChanges(nil, "", before, after) }
 
 func treeChanges(out []Change, path string, a, b Node) []Change {

@@ -79,8 +79,8 @@ big: 12345678901234567890 → `
 	}
 }
 
-// A tree of whatever is drawn differs from itself in nothing, and from another one in
-// something unless they are the same.
+// A tree does not differ from itself. It differs from another tree if and only if the
+// values differ.
 func TestTreeChangesAreAll(t *testing.T) {
 	t.Parallel()
 	values := rapid.Custom(func(t *rapid.T) cart {

@@ -9,11 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// oddly reports whether an odd value is to be taken: in a history of odd ones.
+// oddly reports whether to take an odd value. It is false unless the history has odd
+// values.
 func (s *Source) oddly() bool { return s.Odd && s.Rand.IntN(3) == 0 }
 
-// integer returns a signed number of that many bits, most often a small one, or
-// one that has been seen.
+// integer returns a signed number of that many bits. Most are small, and some have been
+// seen before.
 func integer(s *Source, bits int) int64 {
 	r := s.Rand
 	largest := int64(math.MaxInt64) >> (64 - bits)
@@ -54,8 +55,8 @@ func integer(s *Source, bits int) int64 {
 	return x
 }
 
-// natural returns an unsigned number of that many bits, most often a small one, or
-// one that has been seen.
+// natural returns an unsigned number of that many bits. Most are small, and some have
+// been seen before.
 func natural(s *Source, bits int) uint64 {
 	r := s.Rand
 	largest := uint64(math.MaxUint64) >> (64 - bits)
@@ -84,8 +85,8 @@ func natural(s *Source, bits int) uint64 {
 	return uint64(x)
 }
 
-// float returns a number of that many bits: often an amount with two decimals,
-// the sums of which round, and at times one that breaks what was not made for it.
+// float returns a number of that many bits. It is often an amount with two decimals,
+// whose sums are rounded, and sometimes a number that breaks careless code.
 func float(s *Source, bits int) float64 {
 	r := s.Rand
 	n := r.IntN(64)
@@ -124,12 +125,12 @@ func float(s *Source, bits int) float64 {
 const (
 	longText = 1 << 8    // bytes of a text whose length does not fit in a byte
 	hugeText = 4<<10 + 1 // bytes of a text that is longer than expected
-	rarely   = 20        // of 256 texts are as long, or no UTF-8
+	rarely   = 20        // of 256 texts are that long, or not UTF-8
 )
 
-// word returns a text. There are few, so that two are often the same, or nearly:
-// one that has been seen comes again, or in another case, with spaces around it, or
-// with its accents apart.
+// word returns a text. There are few words, so two texts are often equal or nearly so:
+// a word comes again as it was, in another case, with spaces around it, or with its
+// accents decomposed.
 func word(s *Source) string {
 	r := s.Rand
 	common := func() string {
@@ -167,7 +168,7 @@ func word(s *Source) string {
 	case n < 256-rarely/4:
 		return strings.Repeat("x", [...]int{longText, longText, hugeText}[n%3])
 	}
-	return [...]string{"\xff", "caf\xe9", "\xed\xa0\x80"}[r.IntN(3)] // no UTF-8
+	return [...]string{"\xff", "caf\xe9", "\xed\xa0\x80"}[r.IntN(3)] // not UTF-8
 }
 
 // variant returns a text that people take for s, and a program may not.
@@ -195,12 +196,12 @@ func variant(n int, s string) string {
 	return s + "a"
 }
 
-// uptime is the one moment from which all times with a monotonic reading are counted,
-// so that two of them are as far apart as they say.
-var uptime = sync.OnceValue(time.Now) //nolint:gochecknoglobals,forbidigo // read once, for the reading alone
+// uptime is the moment that all times with a monotonic reading are measured from, so
+// that their differences agree.
+var uptime = sync.OnceValue(time.Now) //nolint:gochecknoglobals,forbidigo // read once, only for its monotonic reading
 
-// instant returns a time near the beginning of 2000, at times the zero one, or one
-// that has been seen; in UTC, in another zone, or with a monotonic reading.
+// instant returns a time near the beginning of 2000, the zero time, or a time that has
+// been seen before. It is in UTC, in another zone, or has a monotonic reading.
 func instant(s *Source) time.Time {
 	r := s.Rand
 	t := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -225,7 +226,7 @@ func instant(s *Source) time.Time {
 	}
 	switch r.IntN(8) {
 	case 0:
-		return t.In(time.FixedZone("", 5*3600+45*60)) // as Nepal
+		return t.In(time.FixedZone("", 5*3600+45*60)) // like that of Nepal
 	case 1:
 		return t.In(time.FixedZone("NST", -(3*3600 + 30*60)))
 	case 2:

@@ -10,19 +10,19 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// maxNesting is how deep random values go: a list of trees ends.
+// maxNesting limits the depth of random values, such as a tree made of lists.
 const maxNesting = 3
 
 // Source is where random values come from.
 type Source struct {
 	Rand *rand.Rand
-	// Known returns values that have been seen, some of which come again. Nil
-	// means none.
+	// Known returns values that have been seen, some of which come again. Nil means
+	// none.
 	Known func() *Known
-	Odd   bool // more of what programs forget
+	Odd   bool // more of the values that programs forget
 }
 
-// known returns what has been seen, which may be nothing.
+// known returns the values that have been seen, if any.
 func (s *Source) known() *Known {
 	if s.Known == nil {
 		return &Known{}
@@ -33,14 +33,14 @@ func (s *Source) known() *Known {
 // Fill sets a settable value to a random one.
 type Fill func(s *Source, v reflect.Value)
 
-// Filler makes what fills values. It notes what it cannot fill.
+// Filler makes Fill functions. It records which fields it cannot fill.
 type Filler struct {
 	told    []reflect.Value
 	missing []string
 }
 
-// NewFiller returns a filler that takes values for types which it cannot make: each
-// is for its own type, and for the interfaces that it has.
+// NewFiller returns a filler. It uses values for types that it cannot fill: each for
+// its own type, and for the interfaces that the type implements.
 func NewFiller(values ...any) *Filler {
 	f := &Filler{}
 	for _, v := range values {
@@ -54,14 +54,14 @@ func NewFiller(values ...any) *Filler {
 // Missing returns the fields that are never filled, such as "Deposit.Fee (Money)".
 func (f *Filler) Missing() []string { return slices.Clone(f.missing) }
 
-// Struct returns what fills the fields of t, a struct, that are exported, and
-// empty in sample if that is valid.
+// Struct returns a Fill for the fields of t, a struct. It fills the fields that are
+// exported, and that are empty in sample if sample is valid.
 func (f *Filler) Struct(t reflect.Type, sample reflect.Value) Fill {
 	return f.fields(show.TypeName(t), t, sample, 0)
 }
 
-// Of returns what fills a value of type t, nil if it stays as it is. Name is what
-// Missing calls it.
+// Of returns a Fill for type t, or nil if values of t stay as they are. Name is the
+// name that Missing uses for it.
 func (f *Filler) Of(name string, t reflect.Type) Fill { return f.of(name, t, 1) }
 
 func (f *Filler) fields(path string, t reflect.Type, sample reflect.Value, nesting int) Fill {
@@ -101,7 +101,7 @@ func (f *Filler) fields(path string, t reflect.Type, sample reflect.Value, nesti
 	}
 }
 
-// of returns what fills a value of type t, nil if it stays as it is.
+// of returns a Fill for type t, or nil if values of t stay as they are.
 func (f *Filler) of(path string, t reflect.Type, nesting int) Fill {
 	if told := f.toldOf(t); told != nil {
 		return repeating(t, told)
@@ -109,7 +109,7 @@ func (f *Filler) of(path string, t reflect.Type, nesting int) Fill {
 	if parsed := parsedOf(t); parsed != nil {
 		return repeating(t, parsed)
 	}
-	switch t.Kind() { //nolint:exhaustive // the default has the rest
+	switch t.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.Struct:
 		if t == reflect.TypeFor[time.Time]() {
 			return func(s *Source, v reflect.Value) { v.Set(reflect.ValueOf(instant(s))) }
@@ -133,9 +133,9 @@ func (f *Filler) of(path string, t reflect.Type, nesting int) Fill {
 	return nil
 }
 
-// scalar returns what fills a value of a kind that has no parts.
+// scalar returns a Fill for a kind without parts.
 func scalar(t reflect.Type) Fill {
-	switch t.Kind() { //nolint:exhaustive // those that of has left
+	switch t.Kind() { //nolint:exhaustive // of handles the others
 	case reflect.Bool:
 		return func(s *Source, v reflect.Value) { v.SetBool(s.Rand.IntN(2) == 0) }
 	case reflect.Float32, reflect.Float64:
@@ -148,8 +148,7 @@ func scalar(t reflect.Type) Fill {
 	return func(s *Source, v reflect.Value) { v.SetInt(integer(s, t.Bits())) }
 }
 
-// opaque reports whether nothing of t, a struct, can be set from outside, though
-// there is something in it.
+// opaque reports whether t, a struct, has fields of which none can be set from outside.
 func opaque(t reflect.Type) bool {
 	for f := range t.Fields() {
 		if f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct && !opaque(f.Type) {
@@ -159,8 +158,8 @@ func opaque(t reflect.Type) bool {
 	return t.NumField() > 0
 }
 
-// toldOf returns what fills a t with one of the values that were told, nil if none
-// fits.
+// toldOf returns a Fill that sets a t to one of the values given to NewFiller, or nil
+// if none fits.
 func (f *Filler) toldOf(t reflect.Type) Fill {
 	var fit []reflect.Value
 	for _, v := range f.told {
@@ -174,15 +173,15 @@ func (f *Filler) toldOf(t reflect.Type) Fill {
 	return func(s *Source, v reflect.Value) { assign(v, fit[s.Rand.IntN(len(fit))]) }
 }
 
-// assign sets v, which may be an interface, to a copy of what x holds.
+// assign sets v, which may be an interface, to a copy of the value in x.
 func assign(v, x reflect.Value) {
 	c := reflect.New(x.Type()).Elem()
 	copyInto(c, x, 0)
 	v.Set(c)
 }
 
-// repeating returns fill, which at times takes a whole value of t that has been
-// seen. A nil fill stays nil.
+// repeating returns a Fill that sometimes repeats a whole value of t that has been
+// seen, and otherwise calls fill. If fill is nil, it returns nil.
 func repeating(t reflect.Type, fill Fill) Fill {
 	if fill == nil {
 		return nil
@@ -198,7 +197,7 @@ func repeating(t reflect.Type, fill Fill) Fill {
 	}
 }
 
-// many returns what fills a type that is made of others.
+// many returns a Fill for a type that is made of other types.
 func (f *Filler) many(path string, t reflect.Type, nesting int) Fill {
 	if nesting > maxNesting {
 		return nil
@@ -245,7 +244,7 @@ func (f *Filler) mapping(path string, t reflect.Type, of Fill, nesting int) Fill
 			k, e := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 			key(s, k)
 			of(s, e)
-			if k.Comparable() && show.Value(k) != "NaN" { // which is never found again
+			if k.Comparable() && show.Value(k) != "NaN" { // a key that can never be found again
 				m.SetMapIndex(k, e)
 			}
 		}

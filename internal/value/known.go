@@ -10,13 +10,13 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// maxKnown is how many values of a kind are remembered.
+// maxKnown is how many values of each kind are remembered.
 const maxKnown = 64
 
-// maxListed is how many elements of a list are looked at: the first and the last.
+// maxListed is how many elements of a list are examined: the first and the last ones.
 const maxListed = 8
 
-// Known is what has been seen in other values.
+// Known holds values that were part of other values.
 type Known struct {
 	Ints   []int64
 	Floats []float64
@@ -25,10 +25,10 @@ type Known struct {
 	whole  map[reflect.Type][]reflect.Value
 }
 
-// Of returns values of type t that have been seen.
+// Of returns the values of type t that have been seen.
 func (k *Known) Of(t reflect.Type) []reflect.Value { return k.whole[t] }
 
-// Forget makes k as new.
+// Forget empties k.
 func (k *Known) Forget() {
 	k.Ints, k.Floats, k.Texts, k.Times = k.Ints[:0], k.Floats[:0], k.Texts[:0], k.Times[:0]
 	for t, all := range k.whole {
@@ -36,8 +36,8 @@ func (k *Known) Forget() {
 	}
 }
 
-// See adds what is in v: numbers, texts and times, also those of fields that are
-// not exported, the sums of lists, and whole structs, lists and the like.
+// See adds the parts of v: numbers, texts and times, even in unexported fields, the
+// sums of lists, and whole structs, lists and the like.
 func (k *Known) See(v reflect.Value) { k.see(v, 0) }
 
 func (k *Known) see(v reflect.Value, depth int) {
@@ -45,7 +45,7 @@ func (k *Known) see(v reflect.Value, depth int) {
 		return
 	}
 	k.text(v)
-	switch v.Kind() { //nolint:exhaustive // the rest has nothing to repeat
+	switch v.Kind() { //nolint:exhaustive // other kinds have nothing to repeat
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		k.Ints = remember(k.Ints, v.Int())
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
@@ -90,13 +90,14 @@ func (k *Known) remember(v reflect.Value) {
 	k.whole[t] = append(k.whole[t], v)
 }
 
-// text adds what v is as text, if it says so itself: an id of bytes, a decimal.
+// text adds the text of v if v has a method for it, as an id made of bytes or a decimal
+// has.
 func (k *Known) text(v reflect.Value) {
 	if kind := v.Kind(); kind != reflect.Struct && kind != reflect.Array || !v.CanInterface() || show.IsTime(v.Type()) {
 		return
 	}
 	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
-		defer func() { _ = recover() }() // what it does is checked elsewhere
+		defer func() { _ = recover() }() // what the method does is checked elsewhere
 		if text, err := m.MarshalText(); err == nil {
 			k.Texts = remember(k.Texts, string(text))
 		}
@@ -125,8 +126,9 @@ func (k *Known) mapping(v reflect.Value, depth int) {
 	}
 }
 
-// sums adds the sum of a list of numbers, of each number of a list of structs, and
-// of the products of two of them: a price and a quantity.
+// sums adds the sum of a list of numbers. For a list of structs, it adds the sum of
+// each numeric field, and the sums of the products of two fields, such as price and
+// quantity.
 func (k *Known) sums(v reflect.Value) {
 	switch e := v.Type().Elem(); {
 	case e.Kind() >= reflect.Int && e.Kind() <= reflect.Int64:
@@ -148,7 +150,7 @@ func (k *Known) sums(v reflect.Value) {
 }
 
 // sumOf returns the sum of field a over the elements of v, or of its products with
-// field b if that is another.
+// field b if b is another field.
 func sumOf(v reflect.Value, a, b int) (sum int64) {
 	for i := range v.Len() {
 		n := v.Index(i).Field(a).Int()
@@ -160,7 +162,7 @@ func sumOf(v reflect.Value, a, b int) (sum int64) {
 	return sum
 }
 
-// remember appends x to all, and forgets the oldest when there are too many.
+// remember appends x to all, and drops the oldest value when there are too many.
 func remember[T any](all []T, x T) []T {
 	if len(all) >= maxKnown {
 		all = append(all[:0], all[1:]...)
@@ -168,15 +170,14 @@ func remember[T any](all []T, x T) []T {
 	return append(all, x)
 }
 
-// UTF8 reports whether all text in v is UTF-8, also that of fields which are not
-// exported.
+// UTF8 reports whether all text in v is UTF-8, including text in unexported fields.
 func UTF8[T any](v T) bool { return utf8In(reflect.ValueOf(&v).Elem(), 0) }
 
 func utf8In(v reflect.Value, depth int) bool {
 	if depth > maxDepth {
 		return true
 	}
-	switch v.Kind() { //nolint:exhaustive // the rest has no text
+	switch v.Kind() { //nolint:exhaustive // other kinds have no text
 	case reflect.String:
 		return utf8.ValidString(v.String())
 	case reflect.Interface, reflect.Pointer:

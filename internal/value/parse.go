@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// A parse sets what v points to from text, if it can.
+// A parse sets the value that v points to from text, if it can.
 type parse func(v reflect.Value, text string) bool
 
-// parsers caches what parsedOf finds.
+// parsers caches the results of parsedOf.
 var parsers sync.Map //nolint:gochecknoglobals // a cache of reflect.Type → Fill, which cannot go stale
 
-// parsedOf returns what fills a t with what t itself makes of texts, nil if it makes
-// nothing of any: by UnmarshalText, SetString, Set, UnmarshalJSON or Scan. It is how
-// types are filled whose fields are not exported, such as big.Int and netip.Addr.
+// parsedOf returns a Fill that sets a t by one of its own methods that read text:
+// UnmarshalText, SetString, Set, UnmarshalJSON or Scan. It returns nil if t accepts
+// none of the texts. This fills types without exported fields, such as big.Int and
+// netip.Addr.
 func parsedOf(t reflect.Type) Fill {
 	if cached, ok := parsers.Load(t); ok {
 		return cached.(Fill) //nolint:errcheck // nothing else is stored
@@ -71,7 +72,7 @@ func safely(way parse, v reflect.Value, text string) (ok bool) {
 	return way(v, text)
 }
 
-// understood returns those of the texts that way makes a t of.
+// understood returns the texts that way accepts for a t.
 func understood(t reflect.Type, way parse) (out []func(*rand.Rand) string) {
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable on purpose
 	for _, text := range texts {
@@ -88,8 +89,9 @@ func understood(t reflect.Type, way parse) (out []func(*rand.Rand) string) {
 	return out
 }
 
-// waysOf returns how a t can be made of text, the best first. What is promoted from
-// an embedded field makes only that, and JSON is for types that have nothing else.
+// waysOf returns how a t can be made from text, the best way first. A method that is
+// promoted from an embedded field sets only that field, so it does not count. JSON is
+// for types that have nothing else.
 func waysOf(t reflect.Type) (ways []parse) {
 	p := reflect.PointerTo(t)
 	closed := t.Kind() == reflect.Struct && opaque(t)
@@ -118,7 +120,7 @@ func waysOf(t reflect.Type) (ways []parse) {
 			return ok && u.Scan(s) == nil
 		})
 	}
-	if t == reflect.TypeFor[json.Number]() { // a text that has to be a number
+	if t == reflect.TypeFor[json.Number]() { // a text that must be a number
 		ways = append(ways, func(v reflect.Value, s string) bool {
 			_, err := strconv.ParseFloat(s, 64)
 			v.Elem().SetString(s)
@@ -128,7 +130,7 @@ func waysOf(t reflect.Type) (ways []parse) {
 	return ways
 }
 
-// promoted reports whether t has i only by a field that it embeds.
+// promoted reports whether t has i only through an embedded field.
 func promoted(t, i reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
@@ -153,7 +155,8 @@ func fromJSON(v reflect.Value, s string) bool {
 	return err == nil && u.UnmarshalJSON(quoted) == nil
 }
 
-// setString calls a SetString as big.Int (with a base) and big.Rat have it.
+// setString calls SetString with the signature of big.Int, which takes a base, or of
+// big.Rat.
 func setString(method reflect.Value, s string) bool {
 	args := []reflect.Value{reflect.ValueOf(s)}
 	switch t := method.Type(); {
@@ -174,7 +177,8 @@ func setString(method reflect.Value, s string) bool {
 	return true
 }
 
-// texts are such as types are made of: numbers, amounts, ids, addresses, times, codes.
+// texts are texts that types are often made from: numbers, amounts, ids, addresses,
+// times, codes.
 var texts = []func(r *rand.Rand) string{ //nolint:gochecknoglobals // a table
 	func(r *rand.Rand) string { return strconv.Itoa(r.IntN(6)) },
 	func(r *rand.Rand) string { return strconv.Itoa(r.IntN(6)) },

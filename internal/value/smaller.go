@@ -20,7 +20,7 @@ func smaller(v reflect.Value, depth int) []reflect.Value {
 		set(c)
 		out = append(out, c)
 	}
-	switch v.Kind() { //nolint:exhaustive // the rest can only be zero
+	switch v.Kind() { //nolint:exhaustive // other kinds can only be zero
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		for less := v.Int() / 2; less != 0; less /= 2 { // so that each value is near, however large it is
 			number(func(c reflect.Value) { c.SetInt(v.Int() - less) })
@@ -62,7 +62,8 @@ func smaller(v reflect.Value, depth int) []reflect.Value {
 	return out
 }
 
-// shorter returns v without each of its elements, and with each made smaller.
+// shorter returns copies of v: without each of its elements, and with each element made
+// smaller.
 func shorter(v reflect.Value, depth int) (out []reflect.Value) {
 	for i := range v.Len() {
 		c := reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()-1), v.Slice(0, i))

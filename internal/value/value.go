@@ -3,10 +3,10 @@ package value
 
 import "reflect"
 
-// maxDepth is where values that contain themselves are cut.
+// maxDepth is the depth at which values that contain themselves are cut off.
 const maxDepth = 24
 
-// Clones returns a copy of each of all, see [Clone].
+// Clones returns a copy of each element of all; see [Clone].
 func Clones[C any](cmds []C) []C {
 	out := make([]C, len(cmds))
 	for i := range cmds {
@@ -15,8 +15,7 @@ func Clones[C any](cmds []C) []C {
 	return out
 }
 
-// Clone returns a copy of v that shares no memory with it, as far as exported
-// fields reach.
+// Clone returns a copy of v. The exported fields of the copy share no memory with v.
 func Clone[C any](cmd C) C {
 	v := reflect.ValueOf(&cmd).Elem()
 	if plain(v) {
@@ -29,7 +28,7 @@ func Clone[C any](cmd C) C {
 
 // plain reports whether v holds no reference that a copy would share.
 func plain(v reflect.Value) bool {
-	switch v.Kind() { //nolint:exhaustive // the default has the rest
+	switch v.Kind() { //nolint:exhaustive // default handles the rest
 	case reflect.Interface:
 		return v.IsNil() || plain(v.Elem())
 	case reflect.Struct:
@@ -54,7 +53,7 @@ func copyInto(dst, src reflect.Value, depth int) {
 	if depth > maxDepth {
 		return
 	}
-	switch src.Kind() { //nolint:exhaustive // the rest is copied
+	switch src.Kind() { //nolint:exhaustive // other kinds are copied
 	case reflect.Interface:
 		if !src.IsNil() {
 			v := reflect.New(src.Elem().Type()).Elem()
@@ -102,7 +101,7 @@ func copyMap(dst, src reflect.Value, depth int) {
 	}
 }
 
-// Struct goes from the variable of a command to the struct that it holds.
+// Struct returns the struct that the variable of a command holds.
 func Struct(v reflect.Value) reflect.Value {
 	for (v.Kind() == reflect.Interface || v.Kind() == reflect.Pointer) && !v.IsNil() {
 		v = v.Elem()
@@ -110,7 +109,7 @@ func Struct(v reflect.Value) reflect.Value {
 	return v
 }
 
-// Edit returns a copy of cmd in which f changed the struct.
+// Edit returns a copy of cmd whose struct f has changed.
 func Edit[C any](cmd C, f func(v reflect.Value)) C {
 	v := reflect.New(reflect.TypeFor[C]()).Elem()
 	copyInto(v, reflect.ValueOf(&cmd).Elem(), 0)

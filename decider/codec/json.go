@@ -16,7 +16,9 @@ import (
 // JSON returns a Codec of the events in names, each under its name, with their
 // data as JSON (encoding/json, content type application/json). A sample's value
 // is not used. Data may have keys that the event does not have (see
-// [Named.Strict]); null is never an event.
+// [Named.Strict]); null is never an event, nor is data that is not UTF-8 or has a key
+// twice. That is checked whenever an event is read, in about a tenth of the time that it
+// takes to decode it.
 //
 // An event's own UnmarshalJSON must copy what it keeps of the data, as
 // json.Unmarshaler demands: the memory is used again.
@@ -65,20 +67,19 @@ const maxReader = 1 << 16
 type jsonReader struct {
 	source  bytes.Reader
 	decoder *json.Decoder // of source; nil: has yet to be made
+	checker exact.Checker
 }
 
 // unmarshal also refuses what readers of JSON understand in several ways: text that is not
-// UTF-8, and a key that is there twice. Looking for them costs about a tenth of decoding a
-// small event. Without it, an event would be read as other than what is recorded, and
+// UTF-8, and a key that is there twice. That makes decoding an event 1.08 times (one field)
+// to 1.12 times as expensive (five), and a command that reads a hundred small ones up to
+// 1.1 times. Without it, an event would be read as other than what is recorded, and
 // nobody would be told.
 func (r *jsonReader) unmarshal(data []byte, into any, folds exact.Folds, strict bool) error {
 	if err := r.decode(data, into, strict); err != nil {
 		return err
 	}
-	if err := exact.Text(data); err != nil {
-		return err
-	}
-	return exact.Keys(data, folds)
+	return r.checker.Check(data, folds)
 }
 
 func (r *jsonReader) decode(data []byte, into any, strict bool) error {

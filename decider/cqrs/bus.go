@@ -129,8 +129,5 @@ func decode(data []byte, into any, folds exact.Folds) error {
 	if string(bytes.TrimSpace(data)) == "null" {
 		return errors.New("it is null")
 	}
-	if err := exact.Text(data); err != nil {
-		return err
-	}
-	return exact.Keys(data, folds)
+	return exact.Check(data, folds)
 }

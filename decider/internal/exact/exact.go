@@ -7,10 +7,8 @@ package exact
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
-	"unicode/utf8"
 )
 
 // Type is a type whose values JSON can hold. The zero Type is of no use.
@@ -51,7 +49,7 @@ func Of(typ reflect.Type) (*Type, error) {
 	back := reflect.New(typ)
 	err = json.Unmarshal(data, back.Interface())
 	if err == nil {
-		err = Keys(data, t.folds)
+		err = Check(data, t.folds)
 	}
 	if err != nil {
 		if f.untried {
@@ -97,20 +95,9 @@ func (t *Type) Marshal(value any) ([]byte, error) {
 		}
 	}
 	if t.opaque {
-		if err := Text(data); err != nil {
-			return nil, err
-		}
-		if err := Keys(data, t.folds); err != nil {
+		if err := Check(data, t.folds); err != nil {
 			return nil, err
 		}
 	}
 	return data, nil
-}
-
-// Text returns an error if data is not UTF-8: the decoder would replace what is not.
-func Text(data []byte) error {
-	if !utf8.Valid(data) {
-		return errors.New("the data is not UTF-8")
-	}
-	return nil
 }

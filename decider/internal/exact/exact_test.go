@@ -345,8 +345,8 @@ func TestKeys(t *testing.T) {
 		}
 		folds := rapid.SampledFrom([]exact.Folds{exact.NoObject, exact.TopObject, exact.AllObjects}).Draw(t, "folds")
 		want := twice(t, data, folds)
-		if err := exact.Keys([]byte(data), folds); (err != nil) != want {
-			t.Fatalf("Keys(%s, %d) = %v, want an error: %v", data, folds, err, want)
+		if err := exact.Check([]byte(data), folds); (err != nil) != want {
+			t.Fatalf("Check(%s, %d) = %v, want an error: %v", data, folds, err, want)
 		}
 	})
 }
@@ -370,8 +370,8 @@ func TestKeysExamples(t *testing.T) {
 		{`{"x":{"a":1},"a":2}`, exact.AllObjects, false},
 		{`{"a":"a","b":"a"}`, exact.AllObjects, false},
 	} {
-		if err := exact.Keys([]byte(tt.data), tt.folds); (err != nil) != tt.want {
-			t.Errorf("Keys(%s, %d) = %v, want an error: %v", tt.data, tt.folds, err, tt.want)
+		if err := exact.Check([]byte(tt.data), tt.folds); (err != nil) != tt.want {
+			t.Errorf("Check(%s, %d) = %v, want an error: %v", tt.data, tt.folds, err, tt.want)
 		}
 	}
 }
@@ -416,6 +416,29 @@ func twice(t *rapid.T, data string, folds exact.Folds) bool {
 	return walk(0)
 }
 
+// TestCheckText checks that a byte that is not UTF-8 is found wherever it is, beside one
+// key and beside two, and that UTF-8 is fine there.
+func TestCheckText(t *testing.T) {
+	t.Parallel()
+	for _, other := range []string{"", `,"b":1`} {
+		for n := range 30 {
+			for at := range n {
+				for text, want := range map[string]bool{"a": false, "é": false, "\u2028": false, "\xe9": true, "\xff": true} {
+					data := `{"a":"` + strings.Repeat("x", at) + text + strings.Repeat("x", n-at) + `"` + other + `}`
+					if err := exact.Check([]byte(data), exact.AllObjects); (err != nil) != want {
+						t.Fatalf("Check(%q) = %v, want an error: %v", data, err, want)
+					}
+				}
+			}
+		}
+	}
+	for _, short := range []string{"\"\xff\"", "\xff", "\"\xc3\xa9\"", `""`, ""} {
+		if err := exact.Check([]byte(short), exact.NoObject); (err != nil) != strings.Contains(short, "\xff") {
+			t.Errorf("Check(%q) = %v", short, err)
+		}
+	}
+}
+
 // TestKeysOfMany checks that an object with a great many keys does not take for ever.
 func TestKeysOfMany(t *testing.T) {
 	t.Parallel()
@@ -424,11 +447,20 @@ func TestKeysOfMany(t *testing.T) {
 		fmt.Fprintf(&b, `"key %d":1,`, i)
 	}
 	many := "{" + b.String()
-	if err := exact.Keys([]byte(many+`"last":1}`), exact.TopObject); err != nil {
+	if err := exact.Check([]byte(many+`"last":1}`), exact.TopObject); err != nil {
 		t.Error(err)
 	}
-	if err := exact.Keys([]byte(many+`"KEY 7":1}`), exact.TopObject); err == nil {
+	var c exact.Checker
+	if err := c.Check([]byte(many+`"KEY 7":1}`), exact.TopObject); err == nil {
 		t.Error("a key twice is not found")
+	}
+	for range 2 { // with what the checker has kept
+		if err := c.Check([]byte(`{"a":1,"b":{"a":2}}`), exact.AllObjects); err != nil {
+			t.Error(err)
+		}
+		if err := c.Check([]byte(`{"a":1,"b":{"c":2,"c":3}}`), exact.AllObjects); err == nil {
+			t.Error("a key twice is not found again")
+		}
 	}
 }
 
@@ -452,8 +484,8 @@ func FuzzKeys(f *testing.F) {
 		f.Add([]byte(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		strict := exact.Keys(data, exact.AllObjects)
-		if exact.Keys(data, exact.NoObject) != nil && strict == nil {
+		strict := exact.Check(data, exact.AllObjects)
+		if exact.Check(data, exact.NoObject) != nil && strict == nil {
 			t.Errorf("%q: folding finds less", data)
 		}
 	})

@@ -1,3 +1,3 @@
-// Package bench compares evolve with others who do the same job: it has tests and
-// benchmarks only. See README.md.
+// Package bench compares evolve with other libraries that do the same job. It has only
+// tests and benchmarks. See README.md.
 package bench

@@ -2,8 +2,8 @@ package main
 
 import "errors"
 
-// account is the state of the one domain that every library runs: each folds into it, or
-// into an aggregate that holds one.
+// account is the state of the domain that every library runs. Each library folds events
+// into it, or into an aggregate that holds one.
 type account struct {
 	Opened  bool
 	Owner   string
@@ -11,8 +11,8 @@ type account struct {
 	Count   int
 }
 
-// Opened and Deposited are the payloads. Libraries that want methods on an event have types
-// of their own with the same fields and the same JSON.
+// Opened and Deposited are the payloads. Libraries that need methods on an event have
+// their own types with the same fields and the same JSON.
 type (
 	Opened struct {
 		Owner string `json:"owner"`
@@ -25,7 +25,7 @@ type (
 
 const (
 	owner = "Ada Lovelace"
-	ref   = "ref-0123456789abcdef0123" // in each deposit, so that a payload is not empty
+	ref   = "ref-0123456789abcdef0123" // in each deposit, so that no payload is empty
 )
 
 var (
@@ -34,7 +34,7 @@ var (
 	errAmount      = errors.New("the amount is not positive")
 )
 
-// mayOpen and mayDeposit are the rules.
+// mayOpen and mayDeposit are the business rules.
 func (a *account) mayOpen() error {
 	if a.Opened {
 		return errAlreadyOpen

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// check returns an error unless a driver does the job. Nothing is timed before it does. It
-// uses the streams from n on, of which it needs at most ten.
+// check returns an error unless a driver does the job. No driver is timed before it
+// passes. It uses at most ten streams, beginning with stream n.
 func check(ctx context.Context, d driver, n int) error {
 	for i, law := range []struct {
 		name string
@@ -29,7 +29,7 @@ func check(ctx context.Context, d driver, n int) error {
 	return nil
 }
 
-// want returns an error unless the stream has the account a.
+// want returns an error unless the stream holds the account a.
 func want(ctx context.Context, d driver, stream stream, a account) error {
 	got, err := d.replay(ctx, stream)
 	if err == nil && got != a {
@@ -70,7 +70,7 @@ func checkRejections(ctx context.Context, d driver, next func() stream) error {
 
 var errNone = errors.New("no error")
 
-// orNil lets a text say that there was no error.
+// orNil returns err, or an error that says there was none.
 func orNil(err error) error {
 	if err == nil {
 		return errNone
@@ -99,7 +99,7 @@ func checkConflict(ctx context.Context, d driver, next func() stream) error {
 		if err != nil {
 			return err
 		}
-		if err := d.deposit(ctx, s, 1); err != nil { // it moves the stream under the appender
+		if err := d.deposit(ctx, s, 1); err != nil { // it appends to the stream behind the appender's back
 			return err
 		}
 		if err := add(k); err == nil || !d.conflict(err) {
@@ -136,7 +136,7 @@ func checkRaces(ctx context.Context, d driver, next func() stream) error {
 	return want(ctx, d, s, account{Opened: true, Owner: owner, Balance: workers * each, Count: 1 + workers*each})
 }
 
-// insist tries until no one else is first, and returns how often it tried.
+// insist retries until there is no conflict, and returns the number of attempts.
 func insist(d driver, try func() error) (tries int, err error) {
 	for tries = 1; ; tries++ {
 		if err = try(); err == nil || !d.conflict(err) {
@@ -146,7 +146,7 @@ func insist(d driver, try func() error) (tries int, err error) {
 	}
 }
 
-// seed makes a stream of k events, of which the first opens it.
+// seed creates a stream of k events. The first one opens the account.
 func seed(ctx context.Context, d driver, stream stream, k int) error {
 	if k == 0 {
 		return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/DeluxeOwl/chronicle/version"
 )
 
-// chronicleDriver has a repository over an event log. Chronicle encodes events in memory too.
+// chronicleDriver has a repository over an event log. Chronicle encodes events even in
+// memory.
 type chronicleDriver struct {
 	closer
 
@@ -31,9 +32,9 @@ func newChronicle(ctx context.Context, log event.Log, end closer) (driver, error
 	return d, nil
 }
 
-// warm loads a stream with an event of each type. In v0.5.0 a repository writes an event
-// type into a map the first time that it reads one, without a lock, so that two goroutines
-// which load their first events at once end the process.
+// warm loads a stream with an event of each type. In v0.5.0, a repository adds an event
+// type to a map, without a lock, when it first reads one. If two goroutines load their
+// first events at the same time, the process crashes.
 func (d *chronicleDriver) warm(ctx context.Context) error {
 	s := stream{name: "warm"}
 	if err := d.open(ctx, s); err != nil {

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// result is what a job took on every row of a table, round by round.
+// result has the cost of a job for every row of a table, round by round.
 type result struct {
 	job    job
 	rounds [][]per // by round, then by row
 }
 
-// compare checks the rows of a table, and runs every job on all of them in turns: a round is
-// each row once, so that what else the machine does meets all of them, and a ratio is of two
-// that were measured within the same round.
+// compare checks the rows of a table, and then runs every job on all of them in turns.
+// One round runs each row once, so other work on the machine affects all rows alike,
+// and a ratio compares two results of the same round.
 func compare(ctx context.Context, t table, js []job, rounds int, each time.Duration) ([]result, error) {
 	for _, r := range t.rows {
 		if err := checkRow(ctx, t, r); err != nil {
@@ -34,7 +34,7 @@ func compare(ctx context.Context, t table, js []job, rounds int, each time.Durat
 	return results, nil
 }
 
-// checkRow checks a row on a place of its own.
+// checkRow checks a row in a place of its own.
 func checkRow(ctx context.Context, t table, r row) (err error) {
 	b := bench{row: r, store: t.store}
 	defer func() { err = errors.Join(err, b.close()) }()
@@ -59,7 +59,7 @@ func compareJob(ctx context.Context, t table, j job, rounds int, each time.Durat
 		if err := benches[i].ready(ctx); err != nil {
 			return r, fmt.Errorf("%s: %w", row.name, err)
 		}
-		if _, err := benches[i].run(ctx, j, 0); err != nil { // what happens only once, such as preparing a statement
+		if _, err := benches[i].run(ctx, j, 0); err != nil { // do what happens only once, such as preparing a statement
 			return r, err
 		}
 	}
@@ -67,7 +67,7 @@ func compareJob(ctx context.Context, t table, j job, rounds int, each time.Durat
 	for round := range rounds {
 		took := make([]per, len(benches))
 		for n := range benches {
-			i := (n + round) % len(benches) // nobody is always the first
+			i := (n + round) % len(benches) // each row comes first in turn
 			if took[i], err = benches[i].run(ctx, j, each); err != nil {
 				return r, err
 			}
@@ -77,7 +77,7 @@ func compareJob(ctx context.Context, t table, j job, rounds int, each time.Durat
 	return r, nil
 }
 
-// median returns the median of what f says of each round.
+// median returns the median of f over the rounds.
 func (r result) median(f func(round []per) float64) float64 {
 	all := make([]float64, len(r.rounds))
 	for i, round := range r.rounds {
@@ -99,8 +99,7 @@ func (r result) of(row int, m measure) float64 {
 	return r.median(func(round []per) float64 { return m(round[row]) })
 }
 
-// ratio returns the median of how many times what evolve takes, which is the first row, is
-// of what another takes.
+// ratio returns the median ratio of evolve, which is the first row, to another row.
 func (r result) ratio(row int, m measure) float64 {
 	return r.median(func(round []per) float64 { return m(round[0]) / m(round[row]) })
 }

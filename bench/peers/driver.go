@@ -7,26 +7,28 @@ import (
 	"strings"
 )
 
-// driver is one library on one store, used as its own documentation says. A driver is safe
-// for concurrent use.
+// driver is one library on one store, used as its own documentation shows. A driver is
+// safe for concurrent use.
 type driver interface {
-	// open is a whole command on a stream without events: load, decide, append one event.
+	// open is a whole command on a stream without events: load, decide, append one
+	// event.
 	open(ctx context.Context, stream stream) error
-	// deposit is a whole command: load the stream, fold it, decide, and append one event at
-	// the version that was loaded. It tries once; see conflict.
+	// deposit is a whole command: load the stream, fold it, decide, and append one
+	// event at the version that was loaded. It tries once; see conflict.
 	deposit(ctx context.Context, stream stream, amount int64) error
-	// replay loads the stream by the ordinary way of the library and folds it.
+	// replay loads and folds the stream in the usual way of the library.
 	replay(ctx context.Context, stream stream) (account, error)
-	// appender opens the stream, and returns what appends k deposits of 1 to it in one batch,
-	// at the version that the stream should have, without loading it: by the cheapest public
-	// way that takes typed events. One goroutine uses it at a time.
+	// appender opens the stream, and returns a function that appends k deposits of 1 to
+	// it in one batch, at the expected version, without loading the stream. It uses the
+	// cheapest public way that takes typed events. The function is for one goroutine at
+	// a time.
 	appender(ctx context.Context, stream stream) (add func(k int) error, err error)
 	// conflict reports whether an error means that another writer appended first.
 	conflict(err error) bool
 	close() error
 }
 
-// stream names a stream: by text, and by what is a UUID to libraries that want one.
+// stream names a stream, as text and as a UUID for libraries that need one.
 type stream struct {
 	name string
 	id   [16]byte
@@ -49,12 +51,12 @@ func nothing() error { return nil }
 // row is a library on a store.
 type row struct {
 	name string
-	ours bool // evolve in another set-up: shown by itself, not as a peer
-	by   bool // by hand: what the job costs without a library
+	ours bool // evolve in another configuration, which is not a peer
+	by   bool // the job without a library: what it costs at least
 	open func(ctx context.Context, at string) (driver, error)
 }
 
-// table compares rows on one store. The first of them is evolve.
+// table compares rows on one store. The first row is evolve.
 type table struct {
 	name, title string
 	store       store
@@ -89,8 +91,8 @@ func sqliteRows(sync string) []row {
 	}
 }
 
-// unique reports whether an error is a driver's own for a unique key that exists: what some
-// libraries return in place of a conflict when two appends race.
+// unique reports whether an error is the driver's own error for a unique key that
+// exists. Some libraries return it instead of a conflict when two appends race.
 func unique(err error) bool {
 	if err == nil {
 		return false

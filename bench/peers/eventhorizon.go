@@ -13,8 +13,8 @@ import (
 	"github.com/looplab/eventhorizon/uuid"
 )
 
-// horizonDriver has a command handler over an aggregate store over an event store. The store
-// copies events by reflection. There is none for SQL.
+// horizonDriver has a command handler over an aggregate store over an event store. The
+// store copies events by reflection. No event store for SQL exists.
 type horizonDriver struct {
 	closer
 
@@ -25,7 +25,7 @@ type horizonDriver struct {
 
 const horizonType = eh.AggregateType("account")
 
-// horizonRegistered tells the library of its types, once for the process.
+// horizonRegistered registers the types with the library, once per process.
 var horizonRegistered = sync.OnceFunc(func() {
 	eh.RegisterAggregate(func(id uuid.UUID) eh.Aggregate {
 		return &horizonAccount{AggregateBase: events.NewAggregateBase(horizonType, id)}
@@ -86,7 +86,7 @@ func (a *horizonAccount) HandleCommand(_ context.Context, cmd eh.Command) error 
 	return nil
 }
 
-func (a *horizonAccount) ApplyEvent(_ context.Context, e eh.Event) error { //nolint:unparam // the library wants it
+func (a *horizonAccount) ApplyEvent(_ context.Context, e eh.Event) error { //nolint:unparam // the library requires it
 	switch e := e.Data().(type) {
 	case *Opened:
 		a.opened(e.Owner)

@@ -17,9 +17,9 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// evolve is used as its README says. What is not the default: a runner tries once, because
-// the jobs count conflicts themselves, and "cached" adds a cache of states, which a runner
-// checks against the store on every command.
+// evolve is used as its README shows, with two exceptions. The runner tries once,
+// because the jobs count conflicts themselves. "cached" adds a cache of states, which
+// the runner checks against the store on every command.
 
 //sumtype:decl
 type command interface{ isCommand() }
@@ -70,7 +70,7 @@ func newDomain[E any](c codec.Codec[E], opened func() E, deposited func(amount i
 		return nil, decider.ErrUnhandled
 	}
 	d := decider.New(decide, func(a account, event E) account { step(&a, event); return a })
-	d.EvolveInPlace = step // the documentation of the decider says that it is faster for states of this size
+	d.EvolveInPlace = step // the documentation says that it is faster for states of this size
 	return domain[E]{d, c, opened, deposited}
 }
 
@@ -98,8 +98,8 @@ func inJSON(st port.Store, cached bool, end closer) driver {
 	return newEvolve(st, newDomain[kept](c, newOpened, newDeposited, evolveKept), cached, end)
 }
 
-// inProtobuf has messages that come with protobuf: a text is who opened the account, and
-// money has the amount and the text of a deposit.
+// inProtobuf uses messages that come with protobuf: a string for the owner of the
+// account, and a money message for the amount and the text of a deposit.
 func inProtobuf(st port.Store, cached bool, end closer) driver {
 	c := codec.Proto(map[string]proto.Message{"Opened": &wrapperspb.StringValue{}, "Deposited": &money.Money{}})
 	return newEvolve(st, newDomain[proto.Message](c,

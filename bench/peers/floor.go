@@ -9,9 +9,9 @@ import (
 
 var errConflict = errors.New("by hand: somebody else appended first")
 
-// handMemory does the job in memory without a library: a map of slices behind a lock, a
-// switch over the type of an event, and a fold into a pointer. It keeps no ids, no log, and
-// no copy of what the caller holds.
+// handMemory does the job in memory without a library. It has a map of slices behind a
+// lock, a switch over the type of an event, and a fold into a pointer. It keeps no ids
+// and no log, and does not copy the caller's data.
 type handMemory[E any] struct {
 	closer
 
@@ -54,7 +54,7 @@ func (h *handMemory[E]) load(id string) (a account, version int, err error) {
 	h.mu.RLock()
 	events := h.streams[id]
 	h.mu.RUnlock()
-	err = h.fold(&a, events) // what is in the slice is never written again
+	err = h.fold(&a, events) // elements of the slice are never written again
 	return a, len(events), err
 }
 
@@ -126,7 +126,7 @@ func (h *handMemory[E]) appender(_ context.Context, stream stream) (func(k int) 
 
 func (*handMemory[E]) conflict(err error) bool { return errors.Is(err, errConflict) }
 
-// encoded is an event as it is stored by hand: its kind, and its payload as JSON.
+// encoded is an event as the floor stores it: its kind, and its payload as JSON.
 type encoded struct {
 	kind string
 	data []byte

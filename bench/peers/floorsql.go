@@ -12,13 +12,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// handTable is the table of the job by hand, whose key settles races. It has no ids, no
-// global order and no times.
+// handTable is the table of the floor. Its key settles races. It has no ids, no global
+// order and no times.
 const handTable = `CREATE TABLE event (stream TEXT NOT NULL, version BIGINT NOT NULL,
 	kind TEXT NOT NULL, data %s NOT NULL, PRIMARY KEY (stream, version))`
 
-// hand does the job in SQL without a library: one SELECT to load, and one INSERT of all rows
-// to append, which inserts nothing if the stream is at another version.
+// hand does the job in SQL without a library. It needs one SELECT to load. One INSERT
+// appends all rows, or none if the stream is at another version.
 type hand struct {
 	closer
 	statements
@@ -82,7 +82,7 @@ func (h hand) appender(ctx context.Context, stream stream) (func(k int) error, e
 
 func (hand) conflict(err error) bool { return errors.Is(err, errConflict) }
 
-// floorPostgres is the job by hand with pgx.
+// floorPostgres is the floor with pgx.
 func floorPostgres() row {
 	return row{name: "by hand", by: true, open: func(ctx context.Context, at string) (driver, error) {
 		pool, err := pgxPool(ctx, at)
@@ -134,8 +134,8 @@ func (h handPostgres) append(ctx context.Context, id string, version int, kind s
 	return err
 }
 
-// floorSQLite is the job by hand with a driver of database/sql: "sqlite" is the engine that
-// evolve uses, which needs no cgo, and "sqlite3" is SQLite by cgo.
+// floorSQLite is the floor with a driver of database/sql: "sqlite" is the engine that
+// evolve uses, without cgo, and "sqlite3" is SQLite with cgo.
 func floorSQLite(name, driverName, sync string) row {
 	return row{name: name, by: true, open: func(ctx context.Context, at string) (driver, error) {
 		db, err := pooled(driverName, sqliteSource(driverName, at, sync))

@@ -101,7 +101,7 @@ func (d *goesDriver) appender(ctx context.Context, stream stream) (func(k int) e
 	}, d.store.Insert(ctx, first)
 }
 
-// conflict goes by text too: the error of the store in memory is not exported.
+// conflict compares texts too, because the memory store does not export its error.
 func (*goesDriver) conflict(err error) bool {
 	return aggregate.IsConsistencyError(err) || unique(err) || strings.Contains(err.Error(), "aggregate version already exists")
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/hallgren/eventsourcing/eventstore/sql"
 )
 
-// hallgrenDriver has the functions Load and Save of the library over an event store. It
-// encodes events in memory too.
+// hallgrenDriver uses the library's functions Load and Save over an event store. The
+// library encodes events even in memory.
 type hallgrenDriver struct {
 	closer
 
 	store core.EventStore
 }
 
-// registered tells the library of the type of the aggregate, once for the process.
+// registered registers the type of the aggregate with the library, once per process.
 var registered = sync.OnceFunc(func() { aggregate.Register(&hallgrenAccount{}) })
 
 func newHallgren(store core.EventStore, end func()) driver {

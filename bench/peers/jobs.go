@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// job is one thing that every library is timed at.
+// job is one thing that is timed for every library.
 type job struct {
 	name, what string
-	// once times some operations on a bench, and prepares the rest outside of the time.
+	// once times some operations on a bench. Preparations are not timed.
 	once func(ctx context.Context, b *bench) error
 }
 
@@ -32,7 +32,7 @@ func jobs() []job {
 	}
 }
 
-// bench is a driver on a place, and what it took.
+// bench is a driver in a place, and what its operations cost.
 type bench struct {
 	cost
 
@@ -41,10 +41,10 @@ type bench struct {
 	driver driver
 	remove func()
 	number int     // of the next stream
-	long   *stream // the stream of replays, once it is made
+	long   *stream // the stream of replays, once it exists
 }
 
-// ready opens the driver, at a new place.
+// ready opens the driver in a new place.
 func (b *bench) ready(ctx context.Context) error {
 	at, remove, err := b.store.place(ctx)
 	if err != nil {
@@ -69,8 +69,8 @@ func (b *bench) close() error {
 	return err
 }
 
-// streams makes n streams with k events each. A store in memory is made anew for them, so that
-// one that scans all that it has is not punished for that.
+// streams creates n streams with k events each. It creates a memory store anew for
+// them, so that a store that scans all its events has no disadvantage.
 func (b *bench) streams(ctx context.Context, n, k int) ([]stream, error) {
 	if !b.store.durable() {
 		if err := errors.Join(b.close(), b.ready(ctx)); err != nil {
@@ -88,7 +88,7 @@ func (b *bench) streams(ctx context.Context, n, k int) ([]stream, error) {
 	return all, nil
 }
 
-// some returns one number for stores in memory, and a smaller one for those that take longer.
+// some returns one number for memory stores, and a smaller one for slower stores.
 func (b *bench) some(memory, durable int) int {
 	if b.store.durable() {
 		return durable
@@ -111,8 +111,8 @@ func begin(ctx context.Context, b *bench) error {
 	})
 }
 
-// onStreams has commands on streams of k events, to which it adds at most a twentieth. The
-// first command on a stream is not timed, so that a cache that a library has is warm.
+// onStreams runs commands on streams of k events, which grow by at most a twentieth.
+// The first command on a stream is not timed, so that the cache of a library is warm.
 func onStreams(k int) func(ctx context.Context, b *bench) error {
 	return func(ctx context.Context, b *bench) error {
 		each := max(1, k/20)
@@ -138,8 +138,8 @@ func onStreams(k int) func(ctx context.Context, b *bench) error {
 	}
 }
 
-// batches appends k events at a time to a stream that gets 1000 of them, or 200 where it
-// takes long.
+// batches appends k events at a time to a stream, up to 1000 events, or 200 on a slower
+// store.
 func batches(k int) func(ctx context.Context, b *bench) error {
 	return func(ctx context.Context, b *bench) error {
 		streams, err := b.streams(ctx, 1, 0)
@@ -185,10 +185,10 @@ func replays(ctx context.Context, b *bench) error {
 	})
 }
 
-// workers is how many goroutines work at once.
+// workers is how many goroutines work at the same time.
 func workers() int { return runtime.GOMAXPROCS(0) }
 
-// together has workers, each of which does the same, and counts their tries.
+// together runs the same function in all workers, and counts their attempts.
 func (b *bench) together(f func(worker int) (tries int, err error)) error {
 	errs := make([]error, workers())
 	var tries atomic.Int64
@@ -253,7 +253,7 @@ func hot(ctx context.Context, b *bench) error {
 	})
 }
 
-// run times a job for about as long as is said, and returns what an operation took.
+// run times a job for about the given duration, and returns the cost of an operation.
 func (b *bench) run(ctx context.Context, j job, atLeast time.Duration) (per, error) {
 	runtime.GC()
 	b.cost = cost{}

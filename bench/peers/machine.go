@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// head says what was measured, when, and on what machine.
+// head says what was measured, when, and on which machine.
 func (s settings) head(ctx context.Context, began time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s, at commit %s, in %s: %d rounds of %s for each job.\n\n", began.UTC().Format("2006-01-02 15:04 UTC"),
@@ -29,7 +29,7 @@ func (s settings) head(ctx context.Context, began time.Time) string {
 	return b.String()
 }
 
-// commit names the commit of the tree, with a plus if files were changed after it.
+// commit names the commit of the tree, with a plus if files have changed since.
 func commit(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--exclude=*").Output()
 	if err != nil {
@@ -38,12 +38,12 @@ func commit(ctx context.Context) string {
 	return strings.TrimSpace(string(out))
 }
 
-// processorName returns what Linux calls the processor.
+// processorName returns the name of the processor, as Linux reports it.
 func processorName() string {
 	return field("/proc/cpuinfo", "model name", "an unnamed processor")
 }
 
-// field returns what stands behind the colon in a line of a file, or instead.
+// field returns the text after the colon in a line of a file, or instead.
 func field(file, name, instead string) string {
 	text, err := os.ReadFile(file) //nolint:gosec // a file of the system
 	if err != nil {
@@ -57,7 +57,7 @@ func field(file, name, instead string) string {
 	return instead
 }
 
-// load returns the load of the machine over the last minute.
+// load returns the load average of the last minute.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -67,7 +67,7 @@ func load() string {
 	return first
 }
 
-// modules returns the versions of what is compared.
+// modules returns the versions of the libraries.
 func modules() []string {
 	compared := []string{
 		"github.com/DeluxeOwl/chronicle", "github.com/aneshas/eventstore", "github.com/hallgren/eventsourcing",

@@ -64,16 +64,16 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// settings are what is compared, and for how long.
+// settings say what to compare, and for how long.
 type settings struct {
 	tables []table
 	jobs   []job
 	rounds int
 	each   time.Duration
-	load   string // of the machine before it all
+	load   string // of the machine before the run
 }
 
-// chosen returns those of all that a list of names names, in their own order.
+// chosen returns the members of all that are in a list of names, in the order of all.
 func chosen[T any](list string, all []T, name func(T) string) ([]T, error) {
 	var found []T
 	wanted := strings.Split(list, ",")
@@ -96,7 +96,7 @@ func names(ts []table) []string {
 	return all
 }
 
-// results compares, and returns the page of results.
+// results runs the comparison and returns the page of results.
 func (s settings) results(ctx context.Context) (string, error) {
 	if s.tables == nil {
 		s.tables = tables()
@@ -131,7 +131,7 @@ const (
 	ends        = "<!-- end of results -->\n"
 )
 
-// publish writes the results to their file, and into the page that quotes them.
+// publish writes the results to their file, and to the page that quotes them.
 func publish(dir, text string) error {
 	name := filepath.Join(dir, pageFile)
 	page, err := os.ReadFile(name) //nolint:gosec // ours
@@ -143,8 +143,8 @@ func publish(dir, text string) error {
 	if !found || !ended {
 		return fmt.Errorf("%s has no place for the results: no line %q with a line %q after it", name, begins, ends)
 	}
-	if err := os.WriteFile(filepath.Join(dir, resultsFile), []byte(text), 0o644); err != nil { //nolint:gosec // as git has it
+	if err := os.WriteFile(filepath.Join(dir, resultsFile), []byte(text), 0o644); err != nil { //nolint:gosec // the mode that git uses
 		return err
 	}
-	return os.WriteFile(name, []byte(before+begins+"\n"+text+"\n"+ends+after), 0o644) //nolint:gosec // as git has it
+	return os.WriteFile(name, []byte(before+begins+"\n"+text+"\n"+ends+after), 0o644) //nolint:gosec // the mode that git uses
 }

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// cost is what operations took: the time by the clock, the time on a processor of this
-// process (user and system, without servers), and what they allocated.
+// cost is what operations cost: wall time, CPU time of this process (user and system,
+// without servers), and allocations.
 type cost struct {
 	ops         int
 	wall, cpu   time.Duration
 	allocs, mem uint64
-	tries       int // attempts, where a job counts them
+	tries       int // attempts, if a job counts them
 }
 
 // timed adds the cost of f, which does ops operations.
@@ -30,7 +30,7 @@ func (c *cost) timed(ops int, f func() error) error {
 	return err
 }
 
-// processor returns how long the threads of this process have run.
+// processor returns the CPU time of the threads of this process.
 func processor() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

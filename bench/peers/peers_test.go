@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// TestDrivers checks that every library does the job, before anybody believes its times.
+// TestDrivers checks that every library does the job, so that its times mean something.
 func TestDrivers(t *testing.T) {
 	t.Parallel()
 	for _, table := range tables() {
@@ -20,7 +20,7 @@ func TestDrivers(t *testing.T) {
 			t.Run(table.name+"/"+row.name, func(t *testing.T) {
 				t.Parallel()
 				if table.name == "postgres" {
-					postgrestest.URL(t) // it skips where there is no server, and fails in CI
+					postgrestest.URL(t) // it skips if there is no server, and fails in CI
 				}
 				if err := checkRow(t.Context(), table, row); err != nil {
 					t.Error(err)
@@ -101,7 +101,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestResults runs every job on the rows in memory for a moment, and reads the report.
+// TestResults runs every job briefly on the rows in memory, and reads the report.
 func TestResults(t *testing.T) {
 	t.Parallel()
 	s := settings{tables: tables()[:1], jobs: jobs(), rounds: 1, each: time.Nanosecond}
@@ -116,7 +116,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestRatio checks that a ratio is the median of those of the rounds, not one of medians.
+// TestRatio checks that a ratio is the median of the ratios of the rounds, not the
+// ratio of medians.
 func TestRatio(t *testing.T) {
 	t.Parallel()
 	r := result{rounds: [][]per{{{wall: 10}, {wall: 10}}, {{wall: 90}, {wall: 30}}, {{wall: 20}, {wall: 10}}}}
@@ -128,7 +129,8 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-// TestLost checks that a job at which evolve is slower is named, and no floor is.
+// TestLost checks that the report names a job at which a peer is faster, but not one at
+// which only a floor is.
 func TestLost(t *testing.T) {
 	t.Parallel()
 	table := table{title: "Memory", rows: []row{{name: "evolve", ours: true}, {name: "by hand", by: true}, {name: "fast"}, {name: "slow"}}}
@@ -139,7 +141,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// TestPublish checks that the results replace those of the page, and nothing else.
+// TestPublish checks that the results replace only the earlier results in the page.
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "bench", "peers")
@@ -168,7 +170,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestChosen checks that what does not exist cannot be chosen.
+// TestChosen checks that unknown names are refused.
 func TestChosen(t *testing.T) {
 	t.Parallel()
 	name := func(j job) string { return j.name }

@@ -17,7 +17,8 @@ import (
 
 // store is where events are kept.
 type store interface {
-	// place makes an empty place for a driver to open, and returns what removes it.
+	// place makes an empty place for a driver to open, and returns a function that
+	// removes it.
 	place(ctx context.Context) (at string, remove func(), err error)
 	// durable reports whether events survive the driver.
 	durable() bool
@@ -41,8 +42,8 @@ func (sqliteStore) place(context.Context) (string, func(), error) {
 
 func (sqliteStore) durable() bool { return true }
 
-// postgresStore makes databases in a server that the process starts, or in the one that
-// EVOLVE_POSTGRES_URL names.
+// postgresStore makes databases in a server that the process starts, or in the server
+// that EVOLVE_POSTGRES_URL names.
 type postgresStore struct{}
 
 func (postgresStore) place(ctx context.Context) (string, func(), error) {
@@ -64,8 +65,8 @@ func pooled(driver, source string) (*sql.DB, error) {
 	return db, nil
 }
 
-// sqliteSource is the source of a file, with what every library gets: a write-ahead log, and
-// transactions that take the write lock when they begin.
+// sqliteSource is the data source name of a file. Every library gets the same settings:
+// a write-ahead log, and transactions that take the write lock when they begin.
 func sqliteSource(driver, file, sync string) string {
 	if driver == "sqlite3" {
 		return "file:" + file + "?_journal_mode=WAL&_synchronous=" + sync + "&_busy_timeout=5000&_txlock=immediate"

@@ -24,7 +24,7 @@ func report(t table, results []result) string {
 	return b.String()
 }
 
-// times shows the time of our rows, and for others the ratio.
+// times shows the time for rows of evolve, and the ratio for others.
 func times(t table, m measure) func(r result, row int) string {
 	return func(r result, row int) string {
 		if t.rows[row].ours {
@@ -51,7 +51,7 @@ func grid(b *strings.Builder, t table, results []result, cell func(r result, row
 	}
 }
 
-// beside shows the times of evolve in all stores.
+// beside shows the times of evolve on all stores.
 func beside(ts []table, results [][]result) string {
 	var b strings.Builder
 	b.WriteString("### evolve in each store\n\n| job |")
@@ -69,7 +69,7 @@ func beside(ts []table, results [][]result) string {
 	return b.String()
 }
 
-// lost names the jobs at which evolve takes longer than a peer does.
+// lost names the jobs at which a peer is faster than evolve.
 func lost(t table, results []result) []string {
 	var all []string
 	for _, r := range results {
@@ -77,7 +77,7 @@ func lost(t table, results []result) []string {
 			if row.ours || row.by {
 				continue
 			}
-			if w := r.ratio(i, wall); w >= 1.005 { // what is shown as more than 1.00
+			if w := r.ratio(i, wall); w >= 1.005 { // would be printed as more than 1.00
 				all = append(all, fmt.Sprintf("- %s, %s: %.2f times the time of %s, %.2f times its time on a processor.",
 					t.title, r.job.name, w, row.name, r.ratio(i, cpu)))
 			}
@@ -86,7 +86,7 @@ func lost(t table, results []result) []string {
 	return all
 }
 
-// duration shows nanoseconds with three digits.
+// duration prints nanoseconds with three digits.
 func duration(ns float64) string {
 	switch {
 	case ns < 1e3:
@@ -97,7 +97,7 @@ func duration(ns float64) string {
 	return digits(ns/1e6) + " ms"
 }
 
-// size shows bytes.
+// size prints bytes.
 func size(bytes float64) string {
 	switch {
 	case bytes < 1e3:

@@ -10,7 +10,8 @@ import (
 	"github.com/terraskye/eventsourcing/eventstore/postgres"
 )
 
-// terraskyeDriver has command handlers of pure functions, the nearest to evolve in shape.
+// terraskyeDriver has command handlers made of pure functions. It is the library most
+// similar to evolve.
 type terraskyeDriver struct {
 	closer
 

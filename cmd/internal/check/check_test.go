@@ -18,7 +18,8 @@ func TestImpure(t *testing.T) {
 	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/helper", "example.com/impure")
 }
 
-// TestDispatch checks that methods called through sealed interfaces are seen into.
+// TestDispatch checks that the analyzers follow methods that are called through sealed
+// interfaces.
 func TestDispatch(t *testing.T) {
 	t.Parallel()
 	analysistest.Run(t, analysistest.TestData(), check.Impure, "example.com/dispatch")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Exhaustive finds commands and events that were forgotten.
+// Exhaustive finds commands and events that are not handled.
 var Exhaustive = &analysis.Analyzer{
 	Name:     "exhaustive",
 	Doc:      "find type switches of deciders that miss a command or an event\n\nThat is so if the interface is sealed, a type that implements it has no case, and there\nis no default; in Decide, the default must be an error, and may be the return behind.",
@@ -37,13 +37,14 @@ type exhaustive struct {
 	functions *functions
 }
 
-// follow looks at the type switches over sum in node and in what it calls.
+// follow examines the type switches over sum in node and in the functions that it
+// calls.
 func (e exhaustive) follow(f *function, sum types.Type, node ast.Node, seen map[ast.Node]bool) {
 	if node == nil || seen[node] {
 		return
 	}
 	seen[node] = true
-	inner := map[ast.Node]bool{} // in a case of another one, which may leave it less to do
+	inner := map[ast.Node]bool{} // in a case of another switch, which may leave fewer types to handle
 	lists(node, func(s ast.Stmt, after []ast.Stmt) {
 		sw, ok := s.(*ast.TypeSwitchStmt)
 		if !ok || inner[sw] || !types.Identical(e.TypesInfo.TypeOf(subject(sw)), sum) {
@@ -64,7 +65,7 @@ func (e exhaustive) follow(f *function, sum types.Type, node ast.Node, seen map[
 	})
 }
 
-// subject is what s switches over.
+// subject is the expression that s switches over.
 func subject(s *ast.TypeSwitchStmt) ast.Expr {
 	x := ast.Expr(nil)
 	switch a := s.Assign.(type) {
@@ -76,7 +77,7 @@ func subject(s *ast.TypeSwitchStmt) ast.Expr {
 	return ast.Unparen(x).(*ast.TypeAssertExpr).X //nolint:errcheck // by the grammar
 }
 
-// check looks at one type switch over sum, with the statements after it.
+// check examines one type switch over sum, and the statements after it.
 func (e exhaustive) check(f *function, sum types.Type, s *ast.TypeSwitchStmt, after []ast.Stmt) {
 	var cases []types.Type
 	var fallback *ast.CaseClause
@@ -101,13 +102,13 @@ func (e exhaustive) check(f *function, sum types.Type, s *ast.TypeSwitchStmt, af
 	}
 }
 
-// refuses reports whether list ends, at its first return or panic, with an error.
+// refuses reports whether list ends with an error at its first return or panic.
 func (e exhaustive) refuses(list []ast.Stmt) bool {
 	for _, s := range list {
 		switch s := s.(type) {
 		case *ast.ReturnStmt:
 			if len(s.Results) == 0 {
-				return true // of names, which may be set
+				return true // names of results, which may be set
 			}
 			last := s.Results[len(s.Results)-1]
 			if t, ok := e.TypesInfo.TypeOf(last).(*types.Tuple); ok { // return f()
@@ -123,8 +124,8 @@ func (e exhaustive) refuses(list []ast.Stmt) bool {
 	return false
 }
 
-// stubs returns the fix that adds a case for each of missed. They panic, so that
-// nobody takes them for done.
+// stubs returns the fix that adds a case for each of missed. The cases panic, so that
+// they are not mistaken for finished ones.
 func (e exhaustive) stubs(s *ast.TypeSwitchStmt, missed []member) []analysis.SuggestedFix {
 	end := s.Body.Rbrace
 	indent := e.indent(s.Pos())

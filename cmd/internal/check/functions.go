@@ -17,7 +17,7 @@ const (
 	codecPath   = deciderPath + "/codec"
 )
 
-// Functions finds the functions of deciders, views and processes, for the other
+// Functions finds the functions of deciders, views and processes for the other
 // analyzers. It reports nothing.
 var Functions = &analysis.Analyzer{
 	Name:       "functions",
@@ -27,30 +27,30 @@ var Functions = &analysis.Analyzer{
 	ResultType: reflect.TypeFor[*functions](),
 }
 
-// functions are what a package says about deciders.
+// functions are the pure functions that a package gives to deciders.
 type functions struct {
 	pure     []*function
-	outside  []reference // to functions of other packages, in place of pure ones
+	outside  []reference // to functions of other packages that are used as pure ones
 	deciders []decider
-	declared map[*types.Func]*ast.FuncDecl // all with a body
-	order    []*types.Func                 // those declared
+	declared map[*types.Func]*ast.FuncDecl // all that have a body
+	order    []*types.Func                 // those with a declaration
 
 	byNode   map[ast.Node]*function
 	assigned map[types.Object][]ast.Expr
 	info     *types.Info
 }
 
-// function is one that must be pure.
+// function is a function that must be pure.
 type function struct {
 	node  ast.Node // *ast.FuncDecl or *ast.FuncLit
 	typ   *ast.FuncType
-	recv  *ast.FieldList // nil: no method
+	recv  *ast.FieldList // nil if it is not a method
 	body  *ast.BlockStmt
 	name  string
-	role  string // the field of its owner, as Evolve; "": given to the function owner
+	role  string // the field of its owner, such as Evolve; "" if it is an argument of owner
 	owner string // Decider, View, Process, or a function such as decider.Focus
 
-	command, event types.Type // of its Decider, nil: of none
+	command, event types.Type // of its Decider; nil if there is none
 }
 
 // reference is a function of another package that must be pure.
@@ -59,13 +59,13 @@ type reference struct {
 	fn   *types.Func
 }
 
-// decider is where a Decider is made.
+// decider is a place where a Decider is made.
 type decider struct {
 	expr  ast.Expr
 	event types.Type
 }
 
-// String names f for a message.
+// String names f in a message.
 func (f *function) String() string {
 	switch {
 	case f.role == "" && f.name == "":
@@ -101,7 +101,7 @@ func runFunctions(pass *analysis.Pass) (any, error) {
 	return fs, nil
 }
 
-// collect finds all declarations, and what is assigned to each variable.
+// collect finds all declarations, and the values assigned to each variable.
 func (fs *functions) collect(in *inspector.Inspector) {
 	kinds := []ast.Node{(*ast.FuncDecl)(nil), (*ast.ValueSpec)(nil), (*ast.AssignStmt)(nil)}
 	in.Preorder(kinds, func(n ast.Node) {
@@ -129,8 +129,8 @@ func (fs *functions) collect(in *inspector.Inspector) {
 	})
 }
 
-// call looks at a call of a function of package decider, all of whose functions
-// take pure ones, or of codec.Up or UpMany, which do too.
+// call examines a call of a function of package decider, or of codec.Up or UpMany. All
+// their function arguments must be pure.
 func (fs *functions) call(call *ast.CallExpr) {
 	fn := typeutil.StaticCallee(fs.info, call)
 	if fn == nil || fn.Pkg() == nil || fn.Signature().Recv() != nil || !fn.Exported() {
@@ -167,7 +167,7 @@ func (fs *functions) call(call *ast.CallExpr) {
 	}
 }
 
-// methods takes those of the aggregate that is given to decider.Of.
+// methods adds the methods of the aggregate that is given to decider.Of.
 func (fs *functions) methods(aggregate ast.Expr, owner function) {
 	for _, role := range []string{"Decide", "Evolve", inPlace, "Initial", "Terminal"} {
 		obj, _, _ := types.LookupFieldOrMethod(fs.info.TypeOf(aggregate), true, nil, role)
@@ -179,7 +179,7 @@ func (fs *functions) methods(aggregate ast.Expr, owner function) {
 	}
 }
 
-// literal looks at a Decider, View or Process that is written out.
+// literal examines a composite literal of a Decider, View or Process.
 func (fs *functions) literal(lit *ast.CompositeLit) {
 	owner, args := ours(fs.info.TypeOf(lit))
 	if owner == "" {
@@ -200,7 +200,7 @@ func (fs *functions) literal(lit *ast.CompositeLit) {
 	}
 }
 
-// assign looks at a field of a Decider, View or Process that is set.
+// assign examines an assignment to a field of a Decider, View or Process.
 func (fs *functions) assign(n *ast.AssignStmt) {
 	for i, lhs := range n.Lhs {
 		sel, ok := ast.Unparen(lhs).(*ast.SelectorExpr)
@@ -221,8 +221,8 @@ func (fs *functions) assign(n *ast.AssignStmt) {
 	}
 }
 
-// ours returns which of Decider, View and Process typ is, "" if none, with its
-// type arguments.
+// ours reports which of Decider, View and Process typ is, or "", and its type
+// arguments.
 func ours(typ types.Type) (name string, args []types.Type) {
 	named, ok := types.Unalias(typ).(*types.Named)
 	if !ok || named.Obj().Pkg() == nil || named.Obj().Pkg().Path() != deciderPath {
@@ -243,7 +243,7 @@ func ours(typ types.Type) (name string, args []types.Type) {
 	return "", nil
 }
 
-// add adds the function that expr is, or those that it may be.
+// add adds the function that expr is, or the ones that it may be.
 func (fs *functions) add(expr ast.Expr, f function) {
 	for _, e := range fs.resolve(expr, map[ast.Expr]bool{}) {
 		switch e := e.(type) {
@@ -285,8 +285,8 @@ func (fs *functions) put(f function) {
 	}
 }
 
-// dispatched adds the methods that f calls through a sealed interface: they do what
-// f is for.
+// dispatched adds the methods that f calls through a sealed interface, because they are
+// part of f.
 func (fs *functions) dispatched(f function) {
 	ast.Inspect(f.body, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
@@ -300,13 +300,13 @@ func (fs *functions) dispatched(f function) {
 	})
 }
 
-// implementations returns the methods of this package that a call of fn, a method of
-// a sealed interface, may reach.
+// implementations returns the methods of this package that a call of fn, a method of a
+// sealed interface, may reach.
 func (fs *functions) implementations(fn *types.Func) []*types.Func {
 	if !isInterfaceMethod(fn) || !isSealed(fn.Signature().Recv().Type()) {
 		return nil
 	}
-	sum := fn.Signature().Recv().Type().Underlying().(*types.Interface) //nolint:errcheck // isSealed has seen it
+	sum := fn.Signature().Recv().Type().Underlying().(*types.Interface) //nolint:errcheck // isSealed has checked it
 	var all []*types.Func
 	for _, m := range fs.order {
 		if r := m.Signature().Recv(); r != nil && m.Name() == fn.Name() && types.Implements(r.Type(), sum) {
@@ -321,8 +321,8 @@ func isInterfaceMethod(fn *types.Func) bool {
 	return r != nil && types.IsInterface(r.Type())
 }
 
-// resolve returns what expr may be: function literals and names of functions. It
-// looks through variables, and through functions of the package that return one.
+// resolve returns the function literals and function names that expr may be. It follows
+// variables, and functions of the package that return one.
 func (fs *functions) resolve(expr ast.Expr, seen map[ast.Expr]bool) []ast.Expr {
 	expr = ast.Unparen(expr)
 	if seen[expr] {
@@ -368,7 +368,7 @@ func returned(decl *ast.FuncDecl) []ast.Expr {
 	return all
 }
 
-// named returns the function that expr names, nil if none.
+// named returns the function that expr names, or nil.
 func (fs *functions) named(expr ast.Expr) *types.Func {
 	switch e := ast.Unparen(expr).(type) {
 	case *ast.IndexExpr:

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// directive silences every finding on its line, or, on a line of its own, on the
-// next one.
+// directive silences every finding on its line. If it is alone on its line, it silences
+// the next one.
 const directive = "//decidervet:ignore"
 
-// Ignore finds the directives, for the other analyzers, and those without a reason.
+// Ignore finds the directives for the other analyzers, and reports those without a
+// reason.
 var Ignore = &analysis.Analyzer{
 	Name:       "ignore",
 	Doc:        "find " + directive + " comments that do not say why",
@@ -55,7 +56,7 @@ func runIgnore(pass *analysis.Pass) (any, error) {
 	return found, nil
 }
 
-// alone reports whether nothing but comment is on its line.
+// alone reports whether comment is the only thing on its line.
 func alone(fset *token.FileSet, file *ast.File, comment *ast.Comment) bool {
 	at, only := fset.Position(comment.Pos()), true
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -74,7 +75,7 @@ func alone(fset *token.FileSet, file *ast.File, comment *ast.Comment) bool {
 	return only
 }
 
-// reporter reports what an analyzer finds.
+// reporter reports the findings of an analyzer.
 type reporter struct {
 	*analysis.Pass
 
@@ -90,13 +91,15 @@ func newReporter(pass *analysis.Pass) reporter {
 	return r
 }
 
-// importsTesting reports whether f, which is no test file, is for tests all the same.
+// importsTesting reports whether f, which is not a test file, imports testing and so is
+// for tests.
 func importsTesting(f *ast.File) bool {
 	return slices.ContainsFunc(f.Imports, func(s *ast.ImportSpec) bool { return s.Path.Value == `"testing"` })
 }
 
-// silent reports whether nothing is to be said about pos: its line is ignored, or
-// it is in a test, or in a package for tests: planted mistakes and spies live there.
+// silent reports whether findings at pos are suppressed. They are if the line is
+// ignored, or if pos is in a test or in a package for tests, because planted mistakes
+// and spies are there.
 func (r reporter) silent(pos token.Pos) bool {
 	at := r.Fset.Position(pos)
 	return r.ignored[line{at.Filename, at.Line}] || strings.HasSuffix(at.Filename, "_test.go") || r.tests

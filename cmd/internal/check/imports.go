@@ -8,8 +8,9 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// imported returns what the package path, called name, is called at pos, with the
-// edits that import it; false if its name means something else there.
+// imported returns the name that the file uses at pos for the package path, called
+// name, and the edits that import it. It returns false if the name means something else
+// there.
 func (r reporter) imported(pos token.Pos, path, name string) (string, []analysis.TextEdit, bool) {
 	for _, file := range r.Files {
 		if pos < file.FileStart || pos >= file.FileEnd {
@@ -38,7 +39,8 @@ func (r reporter) imported(pos token.Pos, path, name string) (string, []analysis
 	return "", nil, false
 }
 
-// means reports whether name is at pos the package path, or nothing if that is "".
+// means reports whether name refers at pos to the package path, or to nothing if path
+// is "".
 func (r reporter) means(pos token.Pos, name, path string) bool {
 	_, obj := r.Pkg.Scope().Innermost(pos).LookupParent(name, pos)
 	if path == "" {

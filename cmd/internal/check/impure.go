@@ -8,7 +8,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Impure finds what reads or writes anything but its arguments.
+// Impure finds code that reads or writes anything but its arguments.
 var Impure = &analysis.Analyzer{
 	Name:      "impure",
 	Doc:       "find functions of deciders, views and processes that are not pure\n\nClocks, random numbers and new ids belong into the command.",
@@ -17,33 +17,33 @@ var Impure = &analysis.Analyzer{
 	FactTypes: []analysis.Fact{new(impureFact)},
 }
 
-// effect is something that no pure function does.
+// effect is something that a pure function does not do.
 type effect struct {
-	what  string // "calls time.Now"; "": nothing
-	local bool   // it is seen by this module only, such as a cache, and means nothing to others
+	what  string // such as "calls time.Now"; "" if there is none
+	local bool   // only this module sees it, such as a cache, so it does not matter to others
 }
 
-// impureFact is on functions and variables that are not pure.
+// impureFact marks functions and variables that are not pure.
 type impureFact struct {
 	Module string
-	World  string // with the world outside of the program; "": nothing
-	Local  string // with what is shared in the program; "": nothing
+	World  string // with the outside world; "" if there is none
+	Local  string // with shared state of the program; "" if there is none
 }
 
 // AFact marks impureFact as a fact.
 func (*impureFact) AFact() {}
 
-// String is how tests see it.
+// String is what tests see.
 func (f *impureFact) String() string { return strings.Trim(f.World+"; "+f.Local, "; ") }
 
-// purity is what a package's functions do.
+// purity is what the functions of a package do.
 type purity struct {
 	reporter
 
 	functions *functions
 	written   map[types.Object]bool // package variables that change
 	uses      map[*types.Func][]use
-	effects   [2]map[types.Object]string // of functions and package variables: with the world, local
+	effects   [2]map[types.Object]string // effects of functions and package variables: with the world, local
 }
 
 // use is one place in a function that matters.
@@ -55,7 +55,7 @@ type use struct {
 
 func runImpure(pass *analysis.Pass) (any, error) {
 	if standard(pass) {
-		return nil, nil //nolint:nilnil // nothing to say; touches knows the standard library
+		return nil, nil //nolint:nilnil // nothing to report; touches covers the standard library
 	}
 	p := &purity{
 		reporter:  newReporter(pass),
@@ -81,7 +81,7 @@ func runImpure(pass *analysis.Pass) (any, error) {
 	return nil, nil //nolint:nilnil // there is no result
 }
 
-// standard reports whether pass is over the standard library.
+// standard reports whether pass analyzes the standard library.
 func standard(pass *analysis.Pass) bool {
 	first, _, _ := strings.Cut(pass.Pkg.Path(), "/")
 	return (pass.Module == nil || pass.Module.Path == "") && !strings.Contains(first, ".")
@@ -95,7 +95,7 @@ func (p *purity) module() string {
 	return p.Module.Path
 }
 
-// initializers finds the package variables that are made of the world's state.
+// initializers finds package variables that are initialized from the outside world.
 func (p *purity) initializers() {
 	for _, file := range p.Files {
 		for _, decl := range file.Decls {
@@ -128,7 +128,8 @@ func (p *purity) initializer(spec *ast.ValueSpec) {
 	}
 }
 
-// propagate finds what functions do by calling others, the shortest way first.
+// propagate finds the effects that functions have by calling others. The shortest chain
+// comes first.
 func (p *purity) propagate() {
 	for kind := range p.effects {
 		callers := map[*types.Func][]*types.Func{}
@@ -155,7 +156,7 @@ func (p *purity) propagate() {
 	}
 }
 
-// export tells the packages that import this one.
+// export exports the facts to the packages that import this one.
 func (p *purity) export() {
 	facts := map[types.Object]*impureFact{}
 	for kind, effects := range p.effects {
@@ -177,7 +178,7 @@ func (p *purity) export() {
 	}
 }
 
-// outside returns what obj, of another package, does.
+// outside returns the effects of obj, which belongs to another package.
 func (p *purity) outside(obj types.Object) effect {
 	if e := world(obj); e.what != "" {
 		return e
@@ -194,13 +195,13 @@ func (p *purity) outside(obj types.Object) effect {
 	return effect{}
 }
 
-// check reports what f does.
+// check reports the effects of f.
 func (p *purity) check(f *function) {
 	for _, u := range p.scan(f.node) {
 		what := u.effect.what
 		if u.callee != nil {
 			if p.functions.byNode[p.functions.declared[u.callee]] != nil {
-				continue // it is checked itself
+				continue // it is checked separately
 			}
 			for kind := range p.effects {
 				if did := p.effects[kind][u.callee]; did != "" && what == "" {

@@ -6,8 +6,7 @@ import (
 	"go/types"
 )
 
-// scan returns what matters in node, a function or the value of a variable, in
-// order.
+// scan returns the uses in node, a function or the value of a variable, in order.
 func (p *purity) scan(node ast.Node) []use {
 	s := scanner{purity: p, node: node, assigned: map[*ast.Ident]bool{}}
 	ast.Inspect(node, s.visit)
@@ -18,7 +17,7 @@ type scanner struct {
 	*purity
 
 	node     ast.Node
-	assigned map[*ast.Ident]bool // variables that were reported as written
+	assigned map[*ast.Ident]bool // variables that are reported as written
 	uses     []use
 }
 
@@ -65,7 +64,7 @@ func (s *scanner) visit(n ast.Node) bool {
 	return true
 }
 
-// builtin looks at a call of print, close, make, delete, clear or copy.
+// builtin examines a call of print, close, make, delete, clear or copy.
 func (s *scanner) builtin(call *ast.CallExpr) {
 	name := builtinName(s.TypesInfo, call)
 	switch name {
@@ -82,7 +81,7 @@ func (s *scanner) builtin(call *ast.CallExpr) {
 	}
 }
 
-// builtinName returns the name of the built-in function that is called, "" if none is.
+// builtinName returns the name of the built-in function that is called, or "".
 func builtinName(info *types.Info, call *ast.CallExpr) string {
 	if id, ok := ast.Unparen(call.Fun).(*ast.Ident); ok {
 		if b, ok := info.Uses[id].(*types.Builtin); ok {
@@ -92,8 +91,8 @@ func builtinName(info *types.Info, call *ast.CallExpr) string {
 	return ""
 }
 
-// write looks at what is written: a package variable, or a variable of the function
-// around node, or something in one of them.
+// write examines an assignment to a package variable, to a variable of the function
+// around node, or to a part of one.
 func (s *scanner) write(lhs ast.Expr) {
 	id := base(s.TypesInfo, lhs)
 	if id == nil {
@@ -113,8 +112,8 @@ func (s *scanner) write(lhs ast.Expr) {
 	}
 }
 
-// base returns the variable in which lhs is, nil if it is in none; that may be
-// through pointers, maps and slices.
+// base returns the variable that lhs is part of, possibly through pointers, maps and
+// slices, or nil.
 func base(info *types.Info, lhs ast.Expr) *ast.Ident {
 	switch e := lhs.(type) {
 	case *ast.Ident:
@@ -138,7 +137,7 @@ func base(info *types.Info, lhs ast.Expr) *ast.Ident {
 	return nil
 }
 
-// ident looks at a name that is used.
+// ident examines the use of a name.
 func (s *scanner) ident(id *ast.Ident) {
 	switch obj := s.TypesInfo.Uses[id].(type) {
 	case *types.Func:
@@ -154,7 +153,7 @@ func (s *scanner) ident(id *ast.Ident) {
 	}
 }
 
-// read looks at a package variable that is read.
+// read examines the use of a package variable.
 func (s *scanner) read(id *ast.Ident, v *types.Var) {
 	name, _ := ours(v.Type())
 	switch {
@@ -173,8 +172,8 @@ func (s *scanner) read(id *ast.Ident, v *types.Var) {
 	}
 }
 
-// isRandom reports whether t, or what it points to, is a source of random numbers: each
-// use changes it, though nobody writes it.
+// isRandom reports whether t, or the type that it points to, is a source of random
+// numbers. Each use changes it, although nothing is assigned.
 func isRandom(t types.Type) bool {
 	if p, ok := t.Underlying().(*types.Pointer); ok {
 		t = p.Elem()
@@ -196,8 +195,8 @@ func isError(t types.Type) bool {
 	return types.Implements(t, types.Universe.Lookup("error").Type().Underlying().(*types.Interface)) //nolint:errcheck // it is one
 }
 
-// changing returns the package variables that are written outside of their
-// declaration and init, or could be, because their address is taken.
+// changing returns the package variables that are written outside of their declaration
+// and init. Variables whose address is taken count too.
 func (p *purity) changing() map[types.Object]bool {
 	written := map[types.Object]bool{}
 	mark := func(e ast.Expr) {

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// touches says what functions and variables of the standard library have to do
-// with the world: a package's names, or its names but some if the list begins
-// with "-". A method is named by its type. Errors and constants are always pure.
+// touches lists the functions and variables of the standard library that have an effect
+// on the world. It has the names of each package, or all names but some if the list
+// begins with "-". A method is listed by its type. Errors and constants are always
+// pure.
 var touches = map[string]string{
 	"time":         "Now Since Until Sleep After AfterFunc Tick NewTimer NewTicker Local LoadLocation Timer Ticker",
 	"math/rand":    "- New NewSource NewZipf Rand Zipf Source Source64",
@@ -42,12 +43,12 @@ var touches = map[string]string{
 	"syscall":       "- Errno Signal",
 }
 
-// shared are the packages of touches in which use is only of what is shared in the
-// program. A library may use them for a cache, and be pure.
+// shared are the packages of touches whose effect is only on shared state of the
+// program. A library may use them for a cache, and still be pure.
 var shared = []string{"sync", "sync/atomic", "runtime", "runtime/debug", "context", "log", "log/slog", "fmt"}
 
-// world returns what obj, of the standard library, has to do with the world; the
-// zero effect if nothing.
+// world returns the effect of obj, which belongs to the standard library, on the world.
+// It is the zero effect if there is none.
 func world(obj types.Object) effect {
 	if obj.Pkg() == nil {
 		return effect{}
@@ -63,7 +64,7 @@ func world(obj types.Object) effect {
 	return effect{what: verb + qualified(obj), local: slices.Contains(shared, obj.Pkg().Path())}
 }
 
-// touching reports whether names, of touches, has name.
+// touching reports whether names, a list of touches, has name.
 func touching(names, name string) bool {
 	listed := slices.Contains(strings.Fields(names), name)
 	if strings.HasPrefix(names, "-") {
@@ -88,7 +89,7 @@ func owner(obj types.Object) string {
 	return obj.Name()
 }
 
-// qualified is obj as one writes it in another package.
+// qualified is the name of obj as code in another package writes it.
 func qualified(obj types.Object) string {
 	name := obj.Name()
 	if o := owner(obj); o != name {

@@ -10,17 +10,17 @@ import (
 // params is a set of the parameters of a function, by index.
 type params uint32
 
-// value is what is known of a value: whose memory it leads to.
+// value describes a value: whose memory it leads to.
 type value struct {
-	ref  params // the memory that it points at: that of a slice, a map, a pointer, or of such fields
-	deep params // the memory beyond
-	clip bool   // a slice without room to append to
+	ref  params // the memory that it points to: of a slice, a map, a pointer, or fields of these kinds
+	deep params // the memory beyond that
+	clip bool   // a slice without spare capacity
 }
 
 // all is all memory that v leads to.
 func (v value) all() params { return v.ref | v.deep }
 
-// load is a value that was in the memory that v points at.
+// load is a value read from the memory that v points to.
 func (v value) load() value { return value{ref: v.deep, deep: v.deep} }
 
 func (v value) join(w value) value {
@@ -35,14 +35,15 @@ type tree struct {
 	sub map[string]value
 }
 
-// What is known of more parts, or parts of parts, is not kept.
+// No more parts are kept, and no parts of parts.
 const (
 	maxParts = 64
 	maxPath  = 4
 )
 
-// part is the part of t at path, one step: through a pointer, a slice or a map if
-// loads, otherwise a field of a struct or an element of an array.
+// part is the part of t at path, one step. The step goes through a pointer, a slice or
+// a map if loads is set, and otherwise to a field of a struct or an element of an
+// array.
 func (t tree) part(path string, loads bool) tree {
 	p := tree{value: value{ref: t.ref, deep: t.deep}, sub: map[string]value{}}
 	if loads {
@@ -74,7 +75,7 @@ func (t tree) with(path string, p tree) tree {
 	return tree{t.value, sub}
 }
 
-// whole is t as one value, of type typ.
+// whole is t as one value of type typ.
 func (t tree) whole(typ types.Type) value {
 	v := t.value
 	_, inline := typ.Underlying().(*types.Struct)
@@ -88,7 +89,7 @@ func (t tree) whole(typ types.Type) value {
 	return v
 }
 
-// join is what may be of t or u.
+// join is what t and u may both be.
 func (t tree) join(u tree) tree {
 	j := tree{t.value.join(u.value), map[string]value{}}
 	for key := range t.sub {
@@ -100,7 +101,7 @@ func (t tree) join(u tree) tree {
 	return j
 }
 
-// at is the value at path, of which t may know only the way to it.
+// at is the value at path. T may know only a part of the path.
 func (t tree) at(path string) value {
 	for end := len(path); end > 0; end = strings.LastIndexAny(path[:end], ".[") {
 		if v, ok := t.sub[path[:end]]; ok {
@@ -110,7 +111,7 @@ func (t tree) at(path string) value {
 	return beyond(t.value, path)
 }
 
-// beyond is the value at path from v on.
+// beyond is the value at path, starting from v.
 func beyond(v value, path string) value {
 	if strings.Contains(path, "[") {
 		return v.load()
@@ -124,14 +125,15 @@ type place struct {
 	path     string
 }
 
-// alias is what a pointer points to: a place, or what the pointer there does.
+// alias is what a pointer points to: a place, or whatever the pointer in that place
+// points to.
 type alias struct {
 	place
 
 	pointer bool
 }
 
-// memory is what is known of the variables at one point of a function.
+// memory describes the variables at one point of a function.
 type memory struct {
 	vars    map[types.Object]tree
 	aliases map[types.Object]alias
@@ -142,7 +144,7 @@ func (m *memory) clone() *memory {
 	return &memory{maps.Clone(m.vars), maps.Clone(m.aliases), m.dead}
 }
 
-// join makes m what it is or what o is.
+// join adds to m what o may be.
 func (m *memory) join(o *memory) {
 	switch {
 	case o.dead:
@@ -166,7 +168,7 @@ func (m *memory) join(o *memory) {
 	}
 }
 
-// set makes t what is known of p.
+// set records t as the value of p.
 func (m *memory) set(p place, t tree) {
 	if p.path == "" {
 		delete(m.aliases, p.variable)
@@ -183,7 +185,7 @@ func (m *memory) set(p place, t tree) {
 	m.vars[p.variable] = next.with(p.path, t)
 }
 
-// forget forgets the variables that are declared between pos and end.
+// forget drops the variables that are declared between pos and end.
 func (m *memory) forget(pos, end token.Pos) {
 	declared := func(v types.Object) bool { return pos <= v.Pos() && v.Pos() < end }
 	maps.DeleteFunc(m.vars, func(v types.Object, _ tree) bool { return declared(v) })
@@ -200,7 +202,7 @@ func leads(t types.Type, seen map[types.Type]bool) bool {
 	seen[t] = true
 	if named, ok := types.Unalias(t).(*types.Named); ok {
 		if obj := named.Obj(); obj.Pkg() != nil && obj.Pkg().Path() == "time" {
-			return false // its pointers lead to what nobody writes
+			return false // its pointers lead to memory that is never written
 		}
 	}
 	if types.IsInterface(t) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Mutate finds what changes its arguments.
+// Mutate finds functions that change their arguments.
 var Mutate = &analysis.Analyzer{
 	Name:     "mutate",
 	Doc:      "find functions of deciders, views and processes that change their arguments\n\nWrites through maps, slices and pointers of the state, the event and the command\nare seen by everybody who holds them: copy first.",
@@ -16,7 +16,7 @@ var Mutate = &analysis.Analyzer{
 	Requires: []*analysis.Analyzer{Functions, Ignore},
 }
 
-// argumentNames are what the parameters are called, by role.
+// argumentNames are the names of the parameters, by role.
 var argumentNames = map[string][]string{
 	"Decide":   {"the command", "the state"},
 	"Evolve":   {"the state", "the event"},
@@ -29,12 +29,12 @@ var argumentNames = map[string][]string{
 }
 
 // inPlace is the role of a function that may change the state that its first argument
-// points to, but not what that state refers to.
+// points to, but not the memory that the state refers to.
 const inPlace = "EvolveInPlace"
 
 const (
-	maxDepth = 8    // of calls that are followed
-	maxSteps = 3000 // statements for one function; then calls are not, and loops once
+	maxDepth = 8    // depth of calls that are followed
+	maxSteps = 3000 // statements per function; beyond that, calls are not followed, and loops only once
 )
 
 // tracer follows the memory of the arguments through one function.
@@ -47,11 +47,11 @@ type tracer struct {
 
 	m     *memory
 	frame *frame
-	stmt  ast.Stmt // the innermost one that is in a list
-	site  ast.Node // the outermost call that is followed, nil: none
+	stmt  ast.Stmt // the innermost one in a statement list
+	site  ast.Node // the outermost call that is followed, or nil
 	via   string   // its name
 	stack []ast.Node
-	muted bool // in a function that is checked itself
+	muted bool // it is in a function that is checked separately
 	steps int
 }
 
@@ -59,7 +59,7 @@ type tracer struct {
 type frame struct {
 	results   []types.Object // that have names
 	returned  []tree
-	end       *memory // at its returns
+	end       *memory // the values at its returns
 	breaks    []*memory
 	continues []*memory
 }
@@ -68,7 +68,7 @@ func runMutate(pass *analysis.Pass) (any, error) {
 	r, fs := newReporter(pass), pass.ResultOf[Functions].(*functions) //nolint:errcheck // by ResultType
 	for _, f := range fs.pure {
 		if strings.HasPrefix(f.owner, "codec.") {
-			continue // what is upcast was decoded for it alone
+			continue // the value was decoded only for this upcaster
 		}
 		t := &tracer{
 			reporter: r, functions: fs, function: f,
@@ -86,7 +86,7 @@ func runMutate(pass *analysis.Pass) (any, error) {
 	return nil, nil //nolint:nilnil // there is no result
 }
 
-// parameters makes the parameters in list known, under names, or their own.
+// parameters records the parameters in list, under names, or under their own names.
 func (t *tracer) parameters(list *ast.FieldList, names []string) {
 	if list == nil {
 		return
@@ -108,7 +108,7 @@ func (t *tracer) parameters(list *ast.FieldList, names []string) {
 	}
 }
 
-// own has the first of list point to memory that the function may change.
+// own makes the first parameter of list point to memory that the function may change.
 func (t *tracer) own(list *ast.FieldList) {
 	if len(list.List) == 0 || len(list.List[0].Names) == 0 {
 		return
@@ -120,12 +120,12 @@ func (t *tracer) own(list *ast.FieldList) {
 	}
 }
 
-// mutated reports that memory of whose was changed by node, through container.
+// mutated reports that node changes memory of whose through container.
 func (t *tracer) mutated(whose params, node ast.Node, container ast.Expr, how string) {
 	if whose == 0 || t.silent(node.Pos()) {
 		return
 	}
-	if p, ok := t.place(container); ok && t.within(container) == 0 { // once is enough
+	if p, ok := t.place(container); ok && t.within(container) == 0 { // report it once
 		known := t.expr(container)
 		known.ref = 0
 		t.m.set(p, known)
@@ -147,7 +147,7 @@ func (t *tracer) mutated(whose params, node ast.Node, container ast.Expr, how st
 	t.report(node, message+how+" "+types.ExprString(container), t.copyFirst(node, container)...)
 }
 
-// copyFirst returns the fix for a write by node to container: to copy it.
+// copyFirst returns the fix for a write by node to container: copy it first.
 func (t *tracer) copyFirst(node ast.Node, container ast.Expr) []analysis.SuggestedFix {
 	var pkg string
 	switch t.TypesInfo.TypeOf(container).Underlying().(type) {

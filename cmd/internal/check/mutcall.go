@@ -9,8 +9,8 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// What functions of other packages do with their first argument. Those that are
-// not listed are taken for pure, and what they return for new.
+// What functions of other packages do with their first argument. Functions that are not
+// listed are assumed to be pure and to return new memory.
 var (
 	sorting    = words("sort.Slice sort.SliceStable sort.Sort sort.Stable sort.Strings sort.Ints sort.Float64s slices.Sort slices.SortFunc slices.SortStableFunc slices.Reverse")
 	shrinking  = words("slices.Delete slices.DeleteFunc slices.Compact slices.CompactFunc slices.Replace")
@@ -22,7 +22,7 @@ var (
 
 func words(s string) []string { return strings.Fields(s) }
 
-// call follows a call and returns what is known of its results.
+// call follows a call and returns its results.
 func (t *tracer) call(call *ast.CallExpr) []tree {
 	if t.TypesInfo.Types[call.Fun].IsType() {
 		return []tree{t.expr(call.Args[0])}
@@ -73,7 +73,7 @@ func (t *tracer) builtin(call *ast.CallExpr, name string) []tree {
 	return nil
 }
 
-// appended follows an append.
+// appended follows a call of append.
 func (t *tracer) appended(call *ast.CallExpr, known []tree) tree {
 	if !known[0].clip {
 		t.mutated(known[0].ref, call, call.Args[0], "appends to")
@@ -102,7 +102,7 @@ func (t *tracer) library(call *ast.CallExpr, name string) []tree {
 	}
 	first := call.Args[0]
 	if conv, ok := first.(*ast.CallExpr); ok && len(conv.Args) == 1 && t.TypesInfo.Types[conv.Fun].IsType() {
-		first = conv.Args[0] // it only says how to sort
+		first = conv.Args[0] // it only compares
 	}
 	switch {
 	case slices.Contains(sorting, name):
@@ -126,7 +126,7 @@ func (t *tracer) library(call *ast.CallExpr, name string) []tree {
 	return nil
 }
 
-// fill follows that what the other arguments lead to is now in dst too.
+// fill records that dst now also holds what the other arguments lead to.
 func (t *tracer) fill(dst ast.Expr, known []tree) {
 	if p, ok := t.place(dst); ok {
 		v := t.at(p)
@@ -137,7 +137,7 @@ func (t *tracer) fill(dst ast.Expr, known []tree) {
 	}
 }
 
-// copied is what is known of a copy, which is new but for what its elements lead to.
+// copied describes a copy. The copy is new, but its elements may lead to old memory.
 func (t *tracer) copied(call *ast.CallExpr, known []tree) tree {
 	result := tree{}
 	for i, arg := range call.Args {
@@ -190,7 +190,7 @@ func (t *tracer) inline(call *ast.CallExpr, node ast.Node, typ *ast.FuncType, re
 	return returned
 }
 
-// results are the named results of a function, at zero.
+// results are the named results of a function, all zero.
 func (t *tracer) results(typ *ast.FuncType) []types.Object {
 	var all []types.Object
 	if typ.Results != nil {
@@ -204,7 +204,7 @@ func (t *tracer) results(typ *ast.FuncType) []types.Object {
 	return all
 }
 
-// receiver makes the receiver known, of the method that sel is.
+// receiver records the receiver of the method that sel is.
 func (t *tracer) receiver(sel *ast.SelectorExpr, recv *ast.FieldList) {
 	if recv == nil || len(recv.List[0].Names) == 0 {
 		t.expr(sel.X)
@@ -239,7 +239,7 @@ func (t *tracer) receiver(sel *ast.SelectorExpr, recv *ast.FieldList) {
 	}
 }
 
-// bind makes the parameters in list known.
+// bind records the parameters in list.
 func (t *tracer) bind(list *ast.FieldList, args []ast.Expr, known []tree, spread bool) {
 	if list == nil {
 		return
@@ -269,7 +269,7 @@ func (t *tracer) bind(list *ast.FieldList, args []ast.Expr, known []tree, spread
 	}
 }
 
-// pointed remembers what the parameter v, a pointer, points to.
+// pointed records what the parameter v, a pointer, points to.
 func (t *tracer) pointed(v types.Object, arg ast.Expr) {
 	if _, ok := v.Type().Underlying().(*types.Pointer); !ok {
 		return

@@ -6,7 +6,7 @@ import (
 	"go/types"
 )
 
-// expr returns what is known of e, and follows what happens in it.
+// expr returns the value of e, and follows its side effects.
 func (t *tracer) expr(e ast.Expr) tree {
 	known := t.evaluate(e)
 	if tv, ok := t.TypesInfo.Types[e]; ok && !tv.IsVoid() && !hasMemory(tv.Type) {
@@ -62,7 +62,7 @@ func (t *tracer) ident(id *ast.Ident) tree {
 	return address(t.at(a.place), 0)
 }
 
-// at returns what is known of p.
+// at returns the value of p.
 func (t *tracer) at(p place) tree {
 	known := t.m.vars[p.variable]
 	if p.path == "" {
@@ -84,8 +84,8 @@ type step struct {
 	pointer bool // it is reached through a pointer
 }
 
-// path returns the fields that e selects, those of embedded structs included; nil
-// if e is not a field. A method's last step is left out.
+// path returns the fields that e selects, including those of embedded structs, or nil
+// if e is not a field. It leaves out the last step of a method.
 func (t *tracer) path(e *ast.SelectorExpr) []step {
 	sel := t.TypesInfo.Selections[e]
 	if sel == nil {
@@ -112,7 +112,7 @@ func (t *tracer) path(e *ast.SelectorExpr) []step {
 	return all
 }
 
-// located returns what is known of e, and in whose memory the variable e is.
+// located returns the value of e, and whose memory the variable e is in.
 func (t *tracer) located(e ast.Expr) (tree, params) {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.SelectorExpr:
@@ -125,7 +125,7 @@ func (t *tracer) located(e ast.Expr) (tree, params) {
 	return t.expr(e), 0
 }
 
-// within returns in whose memory the variable e is.
+// within returns whose memory the variable e is in.
 func (t *tracer) within(e ast.Expr) params {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.SelectorExpr, *ast.StarExpr, *ast.IndexExpr:
@@ -135,7 +135,7 @@ func (t *tracer) within(e ast.Expr) params {
 	return 0
 }
 
-// selector returns what is known of e, and in whose memory it is.
+// selector returns the value of e, and whose memory it is in.
 func (t *tracer) selector(e *ast.SelectorExpr) (tree, params) {
 	if t.TypesInfo.Selections[e] == nil {
 		return tree{}, 0 // of a package
@@ -216,7 +216,7 @@ func (t *tracer) unary(e *ast.UnaryExpr) tree {
 func (t *tracer) literal(e *ast.CompositeLit) tree {
 	known := tree{}
 	typ := t.TypesInfo.TypeOf(e).Underlying()
-	if p, ok := typ.(*types.Pointer); ok { // &T left out, in a literal of []*T
+	if p, ok := typ.(*types.Pointer); ok { // &T is left out in a literal of []*T
 		typ = p.Elem().Underlying()
 	}
 	fields, isStruct := typ.(*types.Struct)
@@ -249,7 +249,7 @@ func (t *tracer) closure(e *ast.FuncLit) {
 	t.m, t.frame, t.stmt = before, around, in
 }
 
-// holder returns the expression whose memory is written when e is assigned to.
+// holder returns the expression whose memory an assignment to e writes to.
 func (t *tracer) holder(e ast.Expr) ast.Expr {
 	switch x := ast.Unparen(e).(type) {
 	case *ast.SelectorExpr:

@@ -6,7 +6,7 @@ import (
 	"go/types"
 )
 
-// block follows statements in a list.
+// block follows the statements in a list.
 func (t *tracer) block(list []ast.Stmt) {
 	for _, s := range list {
 		if t.m.dead {
@@ -92,12 +92,12 @@ func (t *tracer) assign(node ast.Node, lhs, rhs []ast.Expr) {
 	}
 }
 
-// write follows that node writes to lhs.
+// write records that node writes to lhs.
 func (t *tracer) write(node ast.Node, lhs ast.Expr) {
 	t.mutated(t.within(lhs), node, t.holder(lhs), "writes to")
 }
 
-// store makes v what is known of lhs.
+// store records v as the value of lhs.
 func (t *tracer) store(lhs ast.Expr, v tree) {
 	typ := t.TypesInfo.TypeOf(lhs)
 	if id, ok := ast.Unparen(lhs).(*ast.Ident); ok {
@@ -114,14 +114,14 @@ func (t *tracer) store(lhs ast.Expr, v tree) {
 		t.m.set(p, v)
 		return
 	}
-	if p, ok := t.place(t.holder(lhs)); ok { // an element that has no name
+	if p, ok := t.place(t.holder(lhs)); ok { // an element without a name
 		known := t.at(p)
 		known.deep |= v.whole(typ).all()
 		t.m.set(p, known)
 	}
 }
 
-// aliased remembers that lhs is now the pointer to a variable, if rhs is.
+// aliased records that lhs points to a variable, if rhs does.
 func (t *tracer) aliased(lhs, rhs ast.Expr) {
 	id, isName := ast.Unparen(lhs).(*ast.Ident)
 	of, isAddress := ast.Unparen(rhs).(*ast.UnaryExpr)
@@ -130,7 +130,7 @@ func (t *tracer) aliased(lhs, rhs ast.Expr) {
 	}
 }
 
-// alias remembers that v points to e, or, if pointer is set, where e does.
+// alias records that v points to e or, if pointer is set, to what e points to.
 func (t *tracer) alias(v types.Object, e ast.Expr, pointer bool) {
 	if p, ok := t.place(e); ok && v != nil && t.within(e) == 0 && p.variable != v {
 		if id, ok := ast.Unparen(e).(*ast.Ident); ok {
@@ -219,7 +219,7 @@ func (t *tracer) condition(s *ast.IfStmt) {
 	t.m.join(then)
 }
 
-// known follows that something is nil, where cond compares it so by op.
+// known records that something is nil, if cond compares it with nil by op.
 func (t *tracer) known(cond ast.Expr, op token.Token) {
 	c, ok := ast.Unparen(cond).(*ast.BinaryExpr)
 	if !ok || c.Op != op || !t.TypesInfo.Types[c.Y].IsNil() {
@@ -234,7 +234,7 @@ func (t *tracer) known(cond ast.Expr, op token.Token) {
 func (t *tracer) repeat(body func()) {
 	breaks, continues := t.frame.breaks, t.frame.continues
 	out := t.m.clone()
-	for turn := range 2 { // what the first leads to, the second meets
+	for turn := range 2 { // the second pass sees the results of the first
 		if turn > 0 && t.steps > maxSteps {
 			break
 		}
@@ -292,7 +292,7 @@ func isBlank(e ast.Expr) bool {
 	return ok && id.Name == "_"
 }
 
-// clauses follows the clauses of a switch; bind is called for each.
+// clauses follows the clauses of a switch. It calls bind for each.
 func (t *tracer) clauses(body *ast.BlockStmt, bind func(*ast.CaseClause)) {
 	breaks := t.frame.breaks
 	t.frame.breaks = nil

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/tools/go/types/typeutil"
 )
 
-// Sealed finds events that others can add to, and codecs that do not know them all.
+// Sealed finds events that other packages can add to, and codecs that do not know all
+// events.
 var Sealed = &analysis.Analyzer{
 	Name:     "sealed",
 	Doc:      "find events that are not sealed, or that their codec does not have\n\nWhere any package can add an event, no switch over the events can be complete. An event\nthat codec.JSON or codec.Proto does not know is an error only once it happens.",
@@ -48,7 +49,7 @@ func (s sealed) decider(d decider) {
 	}
 	for m := range i.Methods() {
 		if m.Name() == "ProtoReflect" {
-			return // messages are generated: they have no methods of ours
+			return // messages are generated, so their methods are not ours
 		}
 	}
 	message := types.TypeString(d.event, types.RelativeTo(s.Pkg)) +
@@ -61,13 +62,13 @@ func (s sealed) decider(d decider) {
 	s.report(d.expr, message)
 }
 
-// analysisRange is part of a file.
+// analysisRange is a part of a file.
 type analysisRange struct{ pos, end token.Pos }
 
 func (r analysisRange) Pos() token.Pos { return r.pos }
 func (r analysisRange) End() token.Pos { return r.end }
 
-// codec looks at a call of fn, codec.JSON or codec.Proto, with a literal map.
+// codec examines a call of fn, codec.JSON or codec.Proto, with a literal map.
 func (s sealed) codec(call *ast.CallExpr, fn *types.Func) {
 	lit, ok := ast.Unparen(call.Args[0]).(*ast.CompositeLit)
 	if !ok {
@@ -95,7 +96,7 @@ func (s sealed) codec(call *ast.CallExpr, fn *types.Func) {
 		case s.TypesInfo.Types[kv.Value].IsNil():
 			s.report(kv.Value, "nil is no event"+panics)
 		case types.IsInterface(typ):
-			complete = false // nobody knows what it is
+			complete = false // its name is not known
 		case other != nil:
 			s.report(kv.Value, fmt.Sprintf("%s has two names, %q and %q%s", types.TypeString(typ, types.RelativeTo(s.Pkg)), other, key, panics))
 		default:
@@ -138,7 +139,7 @@ func (s sealed) missing(lit *ast.CompositeLit, sum types.Type, known []types.Typ
 	})
 }
 
-// zero is a sample of m, written as name; "" if there is none.
+// zero is a sample of m, written as name, or "" if there is none.
 func zero(m member, name string) string {
 	switch u := m.Type().Underlying().(type) {
 	case *types.Struct, *types.Map, *types.Slice, *types.Array:

@@ -30,11 +30,11 @@ func isParameter(t types.Type) bool {
 type member struct {
 	*types.TypeName
 
-	pointer bool // only its pointer does
+	pointer bool // only its pointer type does
 }
 
-// members returns the types that implement t, a sealed interface, as far as code in
-// this package can name them.
+// members returns the types that implement t, a sealed interface, and that code in this
+// package can name.
 func (r reporter) members(t types.Type) []member {
 	named, ok := types.Unalias(t).(*types.Named)
 	if !ok || named.Obj().Pkg() == nil || named.TypeArgs().Len() > 0 {
@@ -63,7 +63,7 @@ func (r reporter) members(t types.Type) []member {
 	return all
 }
 
-// is reports whether t is m, its pointer, or an interface that it implements.
+// is reports whether t is m, its pointer type, or an interface that it implements.
 func (m member) is(t types.Type) bool {
 	if i, ok := t.Underlying().(*types.Interface); ok {
 		return types.Implements(types.NewPointer(m.Type()), i) && (m.pointer || types.Implements(m.Type(), i))
@@ -74,7 +74,7 @@ func (m member) is(t types.Type) bool {
 	return types.Identical(t, m.Type())
 }
 
-// missing returns those of members that are none of types.
+// missing returns the members that are not in types.
 func missing(members []member, types []types.Type) []member {
 	var all []member
 	for _, m := range members {
@@ -98,8 +98,8 @@ func names(members []member) string {
 	return strings.Join(all, ", ")
 }
 
-// written returns the type that m is as code at pos writes it, with "*" or "&" in
-// front if it is a pointer; false if its package is not imported there.
+// written returns the type that m is, as code at pos writes it. It begins with "*" or
+// "&" if it is a pointer. It returns false if the package of m is not imported there.
 func (r reporter) written(pos token.Pos, m member, pointer string) (string, bool) {
 	if !m.pointer {
 		pointer = ""
@@ -111,12 +111,12 @@ func (r reporter) written(pos token.Pos, m member, pointer string) (string, bool
 	return pointer + name + "." + m.Name(), ok && len(edits) == 0
 }
 
-// indent returns the white space in front of pos, the first of its line.
+// indent returns the white space before pos on its line.
 func (r reporter) indent(pos token.Pos) string {
 	return strings.Repeat("\t", r.Fset.Position(pos).Column-1)
 }
 
-// lists calls visit for each statement in a list in body, with those after it.
+// lists calls visit for each statement in a list in body, with the statements after it.
 func lists(body ast.Node, visit func(s ast.Stmt, after []ast.Stmt)) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		var list []ast.Stmt

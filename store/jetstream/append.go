@@ -13,12 +13,12 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Append is [store.Store.Append]. It is an *[store.InvalidError] if an event has a Value, a
-// Time outside the years 0 to 9999, or is larger than a message of the servers may be
-// (max_payload, 1 MiB unless they are told otherwise), or if the events are more than the
-// servers take at once: an event is two messages, a claim is one, and a server takes 1,000
-// unless its jetstream.limits.batch.max_msgs says otherwise. Times are stored to the
-// millisecond.
+// Append is [store.Store.Append]. It returns an *[store.InvalidError] if an event has a
+// Value, a Time outside the years 0 to 9999, or is larger than a message of the servers
+// may be (max_payload, 1 MiB by default), or if there are more events than the servers
+// accept at once: an event is two messages, a claim is one, and a server accepts 1,000
+// messages unless its jetstream.limits.batch.max_msgs says otherwise. Times are stored
+// to the millisecond.
 func (s *Store) Append(
 	ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event,
 ) (store.Appended, error) {
@@ -66,14 +66,14 @@ func (s *Store) Holder(ctx context.Context, key string) (holder store.Stream, ok
 	return holder, ok, err
 }
 
-// holder returns who holds the key that m is about, and false if nobody does.
+// holder returns the stream that holds the key of message m, and false if none does.
 func (m *message) holder() (store.Stream, bool, error) {
 	if m == nil {
 		return store.Stream{}, false, nil
 	}
 	var c claimMessage
 	if err := json.Unmarshal(m.data, &c); err != nil {
-		return store.Stream{}, false, damaged(fmt.Sprintf("message %d (%s) is no claim", m.position, m.subject))
+		return store.Stream{}, false, damaged(fmt.Sprintf("message %d (%s) is not a claim", m.position, m.subject))
 	}
 	return store.Stream{Type: c.Type, ID: c.ID}, c.Type != "", nil
 }
@@ -82,32 +82,33 @@ func (m *message) holder() (store.Stream, bool, error) {
 type appending struct {
 	tenant   string
 	stream   store.Stream
-	subject  string // of its events
+	subject  string // of the stream's events
 	expected store.Expected
 	events   []prepared
 	claims   []store.Claim
 	keys     []string // the subjects of the claims
-	token    [8]byte  // tells the events of this append from the same ones of another
-	size     int      // bytes
+	token    [8]byte  // distinguishes the events of this append from the same events in another append
+	size     int      // in bytes
 
-	taken bool          // by a lane; guarded by the mu of the lane
-	done  chan struct{} // closed by the lane when the rest is set
+	taken bool          // by a lane; guarded by the lane's mu
+	done  chan struct{} // closed by the lane when the following fields are set
 
-	made     bool  // else it has to be settled
+	made     bool  // if not, it has to be settled
 	lost     bool  // an attempt may still be recorded
-	full     error // that the servers are full, if the lane has found that
+	full     error // the error if the lane has found that the servers are full
 	appended store.Appended
 }
 
-// prepared is an event that is ready to be sent, except for its place.
+// prepared is an event that is ready to be sent, except for its version and position.
 type prepared struct {
-	event   store.Event // without Value and metadata, sharing data with the message
+	event   store.Event // without Value and metadata; shares its data with the message
 	header  nats.Header
 	data    []byte
-	subject string // of its id
+	subject string // the subject of its id
 }
 
-// overhead is how many bytes of headers are added to a prepared event when it is sent.
+// overhead is the number of bytes of headers that are added to a prepared event when it
+// is sent.
 const overhead = 1 << 10
 
 func (b *backend) newAppending(
@@ -158,7 +159,7 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	const year0, year10000 = -62167219200, 253402300800 // seconds since 1970
 	for i := range events {
 		if events[i].Value != nil {
-			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be kept by a server")
+			return invalid(fmt.Sprintf("events[%d].value", i), "cannot be stored by a server")
 		}
 		if at := events[i].Time.Unix(); at < year0 || at >= year10000 {
 			return invalid(fmt.Sprintf("events[%d].time", i), "is not in the years 0 to 9999")
@@ -167,28 +168,29 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	return nil
 }
 
-// tooLarge returns that an event does not fit a message, and why.
+// tooLarge returns the error for an event that does not fit into a message.
 func tooLarge(i int, e *store.Event, most int64) error {
 	field := "data"
 	if size := len(e.Data); int64(size) < most/2 {
 		field = "metadata"
 	}
 	return invalid(fmt.Sprintf("events[%d].%s", i, field), fmt.Sprintf(
-		"does not fit a message of the server, whose max_payload is %d bytes, with metadata and %d bytes of headers; set max_payload of all servers to 8MB", most, overhead))
+		"with metadata and %[2]d bytes of headers does not fit into a message of the server, whose max_payload is %[1]d bytes; set max_payload of all servers to 8MB", most, overhead))
 }
 
 // plan is an append in a batch.
 type plan struct {
 	*appending
-	head  trail    // of the stream before it; without positions if that is in the batch too
-	index int      // how many events of the stream are before it in the batch
-	at    []uint64 // the positions of the messages about the keys, for each claim
+	head  trail    // of the stream before it; without positions if that event is in the batch too
+	index int      // number of events of the stream before it in the batch
+	at    []uint64 // for each claim, the positions of the messages about its key
 	first int      // the index of the message of its first event
 }
 
-// messages returns the messages of plans, of which those of one stream follow each other.
+// messages returns the messages of plans. Plans for one stream must be next to each
+// other.
 func (b *backend) messages(plans []*plan) []*nats.Msg {
-	before, events := 0, 0 // events
+	before, events := 0, 0 // numbers of events
 	for _, p := range plans {
 		before += len(p.events) + len(p.claims)
 		events += len(p.events)
@@ -213,8 +215,8 @@ func (b *backend) messages(plans []*plan) []*nats.Msg {
 			if !p.claims[i].Release {
 				c.Type, c.ID = p.stream.Type, p.stream.ID
 			}
-			data, _ := json.Marshal(c) // of strings never fails
-			// distances stay right: claims are after all ids
+			data, _ := json.Marshal(c) // strings can always be encoded
+			// The distances stay right, because claims come after all ids.
 			all = append(all, expecting(p.keys[i], nil, data, p.at[i]))
 		}
 	}
@@ -229,7 +231,7 @@ func (p *plan) appendEvents(all []*nats.Msg) []*nats.Msg {
 	t := p.head
 	for i := range p.events {
 		e := &p.events[i]
-		t = t.next(0) // is not known yet, nor needed by text
+		t = t.next(0) // the position is not known yet, and the text does not need it
 		delete(e.header, headerCommit)
 		delete(e.header, headerExpect)
 		e.header[headerVersion] = []string{strconv.FormatUint(t.version, 10)}
@@ -243,7 +245,7 @@ func (p *plan) appendEvents(all []*nats.Msg) []*nats.Msg {
 	return all
 }
 
-// recorded notes that plans were recorded as a batch of n messages, the last one at
+// recorded remembers that plans were recorded as a batch of n messages, the last one at
 // position last.
 func (b *backend) recorded(plans []*plan, n int, last uint64) {
 	raise(&b.most, last)

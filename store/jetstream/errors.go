@@ -10,39 +10,40 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an *[Error] matches by errors.Is.
+// The kinds of an *[Error], which it matches with errors.Is.
 var (
-	// ErrUnavailable: no server can be reached, or the log has no leader.
+	// ErrUnavailable means that no server can be reached, or the log has no leader.
 	ErrUnavailable = errors.New("log is not available")
-	// ErrDenied: the user may not do this, or may not connect.
+	// ErrDenied means that the user lacks a permission, or may not connect.
 	ErrDenied = errors.New("user lacks a permission")
-	// ErrFull: the servers have no space left, or the log or the account has reached a limit.
+	// ErrFull means that the servers have no space left, or that the log or the account
+	// has reached a limit.
 	ErrFull = errors.New("servers are full")
-	// ErrSettings: the servers, or the streams of the log in NATS, have settings that a
-	// store cannot work with. The details say which one, and what to change.
+	// ErrSettings means that the servers, or the streams of the log in NATS, have settings
+	// that a store cannot work with. The details say which one, and what to change.
 	ErrSettings = errors.New("settings are unsuitable")
-	// ErrNoStream: the streams of the log do not exist in NATS, and [WithoutCreate] forbids
-	// to make them.
+	// ErrNoStream means that the streams of the log do not exist in NATS, and
+	// [WithoutCreate] forbids creating them.
 	ErrNoStream = errors.New("log does not exist")
-	// ErrOtherFormat: a newer version of this package has made the log.
+	// ErrOtherFormat means that a newer version of this package has created the log.
 	ErrOtherFormat = errors.New("log has another format")
-	// ErrDamaged: a message of the log is not what this package writes. Somebody else has
-	// written to the subjects of the log.
-	ErrDamaged = errors.New("log has a message that is not of it")
+	// ErrDamaged means that a message of the log does not come from this package:
+	// something else has written to the subjects of the log.
+	ErrDamaged = errors.New("log has a foreign message")
 )
 
-// Error is what the servers answered, or why they did not.
+// Error is an error from the servers, or the reason why there is no answer.
 type Error struct {
-	Kind error // one of those above, nil for others
-	Code int   // the err_code that a server answered, 0 if none did
-	// Refused says that the servers have refused an append and recorded nothing of it, and
-	// never will. Such an error matches [store.ErrRefused] and is definite. After any other
-	// one the outcome of a write is unknown.
+	Kind error // one of the kinds above, or nil
+	Code int   // the err_code from a server, or 0
+	// Refused says that the servers have refused an append, have recorded nothing of it,
+	// and never will. Such an error matches [store.ErrRefused] and is definite. After any
+	// other error, the outcome of a write is unknown.
 	Refused bool
 	Err     error // the details
 }
 
-// Error says what kind of error it is, and the details.
+// Error returns a message with the kind and the details.
 func (e *Error) Error() string {
 	if e.Kind == nil {
 		return "jetstream: " + e.Err.Error()
@@ -61,7 +62,7 @@ func (e *Error) Unwrap() []error {
 // Is reports whether target is [store.ErrRefused] and e is a refusal.
 func (e *Error) Is(target error) bool { return target == store.ErrRefused && e.Refused }
 
-// The codes of the answers of a server that are looked at.
+// The error codes of servers that this package handles.
 const (
 	codeAccountFull       = 10002
 	codeNoPeers           = 10005
@@ -99,7 +100,7 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode)
 }
 
-// codeOf returns the code that a server has answered with, 0 if err is no answer of one.
+// codeOf returns the code of a server's error, or 0 if err is not one.
 func codeOf(err error) int {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return e.ErrCode
@@ -107,14 +108,15 @@ func codeOf(err error) int {
 	return 0
 }
 
-// errNoAnswer: a server has not answered in time, or there is none to ask.
+// errNoAnswer means that no server has answered in time, or that there is none to ask.
 var errNoAnswer = errors.New("no server answers")
 
-// errBehind: a replica does not have yet what is known to be there.
+// errBehind means that a replica does not have yet what is known to be there.
 var errBehind = errors.New("replicas are behind")
 
-// isAmbiguous reports whether the batch that was answered with err may have been refused
-// because of another one, or may even have been recorded, so that one has to look.
+// isAmbiguous reports whether the batch that was answered with err may have been
+// refused because of another one, or may even have been recorded, so that the store has
+// to look.
 func isAmbiguous(err error) bool {
 	if isPassing(err) {
 		return true
@@ -130,16 +132,16 @@ func isAmbiguous(err error) bool {
 	return false
 }
 
-// isFull reports whether a server has answered with err because it has no space left, or the
-// log or the account has reached a limit. It looks at that before it has others record
-// anything, so what it was asked to record is not recorded.
+// isFull reports whether a server has returned err because it has no space left, or
+// because the log or the account has reached a limit. The server checks that before it
+// replicates the messages, so they are not recorded.
 func isFull(err error) bool {
 	code := codeOf(err)
 	return code != 0 && kindOf(nil, code) == ErrFull //nolint:errorlint // as it is
 }
 
-// mayLand reports whether a batch that failed with err may still be recorded: whether no
-// server has answered that it is not, and the client may have sent all of it.
+// mayLand reports whether a batch that failed with err may still be recorded: whether
+// no server has said that it is not, and the client may have sent all of it.
 func mayLand(err error) bool {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		return !isFull(e) && (isPassing(e) || !isAmbiguous(e))
@@ -147,8 +149,8 @@ func mayLand(err error) bool {
 	return !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrReconnectBufExceeded)
 }
 
-// isPassing reports whether err is of a state that passes, such as that the log has no
-// leader, so that asking again may succeed.
+// isPassing reports whether err comes from a temporary state, for example that the log
+// has no leader, so that a retry may succeed.
 func isPassing(err error) bool {
 	if errors.Is(err, errNoAnswer) || errors.Is(err, errBehind) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) ||
@@ -160,8 +162,8 @@ func isPassing(err error) bool {
 		e.ErrCode == 0 && e.Code >= 500)
 }
 
-// typed returns err as an *Error, unless it is one already, of package store, or the end of a
-// context.
+// typed returns err as an *Error, unless it already is one, comes from package store,
+// or is the error of a context.
 func typed(err error) error {
 	if err == nil || store.Definite(err) || errors.Is(err, store.ErrLeaseHeld) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -196,5 +198,5 @@ func damaged(what string) error { return &Error{Kind: ErrDamaged, Err: errors.Ne
 
 func invalid(field, reason string) error { return &store.InvalidError{Field: field, Reason: reason} }
 
-// isUnavailable reports whether err is of a state that passes.
+// isUnavailable reports whether err comes from a temporary state.
 func isUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) || isPassing(err) }

@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store/jetstream"
 )
 
-// On three servers. The example of package jetstreamtest runs on one.
+// This example needs three servers. The example of package jetstreamtest runs on one.
 func Example() {
 	_ = func(ctx context.Context) error {
 		st, err := jetstream.Open(ctx, "nats://app:secret@a:4222,nats://app:secret@b:4222")
@@ -26,7 +26,7 @@ func Example() {
 	// Output:
 }
 
-// With the credentials of a user, TLS, and a log of another name.
+// A connection with the credentials of a user, TLS, and a log with another name.
 func ExampleWithConnection() {
 	_ = func(ctx context.Context) (*jetstream.Store, error) {
 		return jetstream.Open(ctx, "tls://a:4222", jetstream.WithLog("orders"),
@@ -35,7 +35,7 @@ func ExampleWithConnection() {
 	// Output:
 }
 
-// What an error is about, and what is known of the append.
+// An Error says what went wrong, and whether the append may have been recorded.
 func ExampleError() {
 	err := error(&jetstream.Error{Kind: jetstream.ErrUnavailable, Err: context.DeadlineExceeded})
 	fmt.Println(err)

@@ -10,11 +10,12 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ListStreams is [store.Finder.ListStreams]. NATS cannot list streams in an order, so for
-// each page the leader of the log sends the names of all streams of the tenant, or of those
-// of o.Type: about 0.1 s for 20,000 of them. Streams whose names do not fit a subject, because
-// they have more than 100 bytes when escaped, are all read for each page. It is for people,
-// and no way to find all streams of a log of millions.
+// ListStreams is [store.Finder.ListStreams]. NATS cannot list streams in order, so for
+// each page the leader of the log sends the names of all streams of the tenant, or of
+// those with o.Type: about 0.1 s for 20,000 of them. Streams whose names do not fit
+// into a subject, because they have more than 100 bytes when escaped, are all read for
+// each page. It is meant for people, not for finding all streams of a log with millions
+// of them.
 func (s *Store) ListStreams(ctx context.Context, o store.StreamsOptions) (page store.StreamsPage, err error) {
 	if err := o.Validate(); err != nil {
 		return store.StreamsPage{}, err
@@ -98,7 +99,7 @@ func (s *Store) FindEvent(ctx context.Context, id string) (event store.Recorded,
 		}
 		at, ok := decodeID(m.data)
 		if !ok {
-			return damaged(fmt.Sprintf("message %d (%s) is no id", m.position, m.subject))
+			return damaged(fmt.Sprintf("message %d (%s) is not an id", m.position, m.subject))
 		}
 		if m, err = b.wire.at(ctx, b.names.stream(), m.position+at.distance); err != nil {
 			return err
@@ -115,8 +116,9 @@ func (s *Store) FindEvent(ctx context.Context, id string) (event store.Recorded,
 	return event, true, nil
 }
 
-// eachStream calls do for each stream of the tenant that has events, those of type typ unless
-// that is empty, in no order. Names that are no part of a subject are in the last messages.
+// eachStream calls do for each stream of the tenant that has events, in no particular
+// order. If typ is not empty, it lists only streams of this type. Names that are not
+// part of a subject come from the last messages.
 func (s *Store) eachStream(ctx context.Context, typ string, do func(listed)) error {
 	b := s.backend
 	filter := b.names.of(s.tenant) + ">"
@@ -181,7 +183,7 @@ func (b *backend) nameAll(ctx context.Context, subjects map[string]uint64, seen 
 	return nil
 }
 
-// lastOf returns the last messages of streams, which have some, by their subjects.
+// lastOf returns the last messages of streams, which must have some, by their subjects.
 func (b *backend) lastOf(ctx context.Context, streams []listed) (map[string]*message, error) {
 	all := make(map[string]*message, len(streams))
 	for part := range slices.Chunk(streams, maxSnapshot) {
@@ -199,7 +201,7 @@ func (b *backend) lastOf(ctx context.Context, streams []listed) (map[string]*mes
 	return all, nil
 }
 
-// foremost keeps the first n streams, in their order, of those that are added.
+// foremost collects streams and keeps the first n of them in order.
 type foremost struct {
 	n   int
 	all []listed

@@ -7,19 +7,18 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A barrier is a message that a majority of the servers has recorded. An answer of a server
-// that has the barrier is not older than the moment at which the barrier was asked for. That
-// is how one knows of an answer that it does not come from a leader that was paused or cut
-// off and is none any more.
+// barrier is a message that a majority of the servers has recorded. If a server has the
+// barrier, its answer is not older than the moment at which the barrier was requested.
+// So the answer does not come from a former leader that was paused or cut off.
 type barrier struct {
 	mu      sync.Mutex
-	current *passage // under way, or nil; guarded by mu
-	next    *passage // that begins after current; guarded by mu
+	current *passage // in progress, or nil; guarded by mu
+	next    *passage // begins after current; guarded by mu
 }
 
-// passage is one barrier, for all who came before it began.
+// passage is one barrier, for all callers that came before it began.
 type passage struct {
-	done     chan struct{} // closed when the rest is set
+	done     chan struct{} // closed when the following fields are set
 	position uint64
 	err      error
 }
@@ -27,8 +26,8 @@ type passage struct {
 // barrierTTL is how long a server keeps a barrier.
 const barrierTTL = "10s"
 
-// fresh returns a position that a server must have reached for its answers to be not older
-// than this call. A log with one replica needs none.
+// fresh returns a position that a server must have reached so that its answers are not
+// older than this call. A log with one replica needs none.
 func (b *backend) fresh(ctx context.Context) (uint64, error) {
 	if b.alone {
 		return 0, nil
@@ -58,7 +57,7 @@ func (b *backend) pass() *passage {
 	return q.next
 }
 
-// keepPassing makes passages as long as somebody waits for one.
+// keepPassing makes passages while callers wait for one.
 func (b *backend) keepPassing() {
 	q := &b.barrier
 	for {

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// maxHeads is how many streams' heads a process remembers.
+// maxHeads is the maximum number of streams whose heads a process remembers.
 const maxHeads = 1 << 14
 
-// heads remembers where streams end, the ones used last. What it says may be old: then the
-// servers refuse what was decided on it. It is safe for concurrent use.
+// heads remembers the ends of the most recently used streams. An entry may be outdated:
+// then the servers refuse what depends on it. It is safe for concurrent use.
 type heads struct {
 	mu    sync.Mutex
 	known map[string]*head // by the subject of the stream; guarded by mu
-	order list.List        // of their subjects, the one used last first; guarded by mu
+	order list.List        // the subjects of the streams, most recently used first; guarded by mu
 }
 
 type head struct {

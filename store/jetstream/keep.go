@@ -15,10 +15,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// change reads the last message of subject, of what is kept beside the log, and replaces it
-// by what to returns, again and again until nobody else has replaced it meanwhile. To gets
-// nil if there is no message, and keeps the message by returning nil. Making a change twice
-// must do no harm.
+// change updates the last message of subject in the stream next to the log. It reads
+// the message, replaces it with the result of to, and retries until no other writer has
+// replaced it in the meantime. The argument of to is nil if there is no message. If to
+// returns nil, change keeps the message. Making a change twice must be harmless.
 func (b *backend) change(ctx context.Context, subject string, to func(ctx context.Context, m *message) ([]byte, error)) error {
 	giveUp := time.Now().Add(bound) //nolint:forbidigo // of the servers
 	for n := 0; ; n++ {
@@ -47,7 +47,7 @@ func (b *backend) change(ctx context.Context, subject string, to func(ctx contex
 	}
 }
 
-// kept returns the last message of subject, of what is kept beside the log.
+// kept returns the last message of subject in the stream next to the log.
 func (b *backend) kept(ctx context.Context, subject string) (m *message, err error) {
 	err = b.wire.retry(ctx, func(ctx context.Context) error {
 		m, err = b.wire.newest(ctx, b.names.keep(), subject)
@@ -56,19 +56,19 @@ func (b *backend) kept(ctx context.Context, subject string) (m *message, err err
 	return m, err
 }
 
-// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It is an *[store.InvalidError] if the
-// data does not fit a message of the servers (max_payload), or the version is above
-// [store.MaxVersion].
+// SaveSnapshot is [store.Snapshots.SaveSnapshot]. It returns an *[store.InvalidError]
+// if the data does not fit into a message of the servers (max_payload), or the version
+// is above [store.MaxVersion].
 func (s *Store) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if err := snap.Validate(); err != nil {
 		return err
 	}
 	if snap.Version > store.MaxVersion {
-		return invalid("version", "is above the largest one")
+		return invalid("version", "is above the largest version")
 	}
 	b := s.backend
 	if most := b.nc.MaxPayload(); int64(len(snap.Data)+overhead) > most {
-		return invalid("data", fmt.Sprintf("has %d bytes, which do not fit a message of the server, whose max_payload is %d; set it to 8MB", len(snap.Data), most))
+		return invalid("data", fmt.Sprintf("has %d bytes, which do not fit into a message of the server, whose max_payload is %d; set it to 8MB", len(snap.Data), most))
 	}
 	data := append(binary.BigEndian.AppendUint64(nil, snap.Version), snap.Data...)
 	return b.calling(ctx, func(ctx context.Context) error {
@@ -104,17 +104,17 @@ func (s *Store) LoadSnapshot(
 	return snap, true, nil
 }
 
-// checkpointMessage is a checkpoint of the consumer of this name.
+// checkpointMessage is the checkpoint of the consumer with this name.
 type checkpointMessage struct {
 	Name     string `json:"name"`
 	Position uint64 `json:"position,omitempty"`
 	EventID  string `json:"event,omitempty"`
 }
 
-// checkpoint returns what m says, which may be nil.
+// checkpoint decodes m, which may be nil.
 func (m *message) checkpoint() (c checkpointMessage, err error) {
 	if m != nil && json.Unmarshal(m.data, &c) != nil {
-		return c, damaged(fmt.Sprintf("message %d (%s) is no checkpoint", m.position, m.subject))
+		return c, damaged(fmt.Sprintf("message %d (%s) is not a checkpoint", m.position, m.subject))
 	}
 	return c, nil
 }
@@ -137,8 +137,8 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (c store.Checkp
 	return c, err
 }
 
-// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It is an *[store.InvalidError] if
-// the position is above [store.MaxVersion].
+// SaveCheckpoint is [store.Checkpoints.SaveCheckpoint]. It returns an
+// *[store.InvalidError] if the position is above [store.MaxVersion].
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
 	if err := store.ValidateCheckpoint(name, from, to); err != nil {
 		return err
@@ -152,7 +152,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to store.
 		return err
 	}
 	return b.calling(ctx, func(ctx context.Context) error {
-		again := false // an attempt before may have moved it
+		again := false // an earlier attempt may have moved it
 		return b.change(ctx, b.names.checkpoint(s.tenant, name), func(_ context.Context, m *message) ([]byte, error) {
 			found, err := m.checkpoint()
 			if err != nil {
@@ -228,7 +228,7 @@ func (b *backend) checkpoints(ctx context.Context, tenant string) (all map[strin
 	return all, nil
 }
 
-// leaseMessage is a lease, which is free if nobody owns it.
+// leaseMessage is a lease, which is free if it has no owner.
 type leaseMessage struct {
 	Owner string    `json:"owner,omitempty"`
 	Fence uint64    `json:"fence"`
@@ -237,14 +237,14 @@ type leaseMessage struct {
 
 func (m *message) lease() (l leaseMessage, err error) {
 	if m != nil && json.Unmarshal(m.data, &l) != nil {
-		return l, damaged(fmt.Sprintf("message %d (%s) is no lease", m.position, m.subject))
+		return l, damaged(fmt.Sprintf("message %d (%s) is not a lease", m.position, m.subject))
 	}
 	return l, nil
 }
 
-// AcquireLease is [store.Leases.AcquireLease]. Leases run by the clock of the server that
-// leads what is kept beside the log. When another one takes over, they end earlier or later
-// by the difference of the clocks.
+// AcquireLease is [store.Leases.AcquireLease]. Leases use the clock of the server that
+// leads the stream next to the log. When another server takes over, they end earlier or
+// later by the difference of the clocks.
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	if err := store.ValidateLease(name, owner, ttl); err != nil {
 		return store.Lease{}, err
@@ -278,7 +278,7 @@ func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.D
 	return lease, nil
 }
 
-// now returns the time at the leader of what is kept beside the log.
+// now returns the time at the leader of the stream next to the log.
 func (b *backend) now(ctx context.Context) (now time.Time, err error) {
 	err = b.wire.retry(ctx, func(ctx context.Context) (err error) {
 		_, now, err = b.wire.stateOf(ctx, b.names.keep())

@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
-// A lane makes the appends of some streams, as a group those that arrive while a batch is
-// under way. An append that it cannot make, for whatever reason, it leaves to be settled.
+// lane makes the appends of some streams. It groups the appends that arrive while a
+// batch is in progress. If it cannot make an append, for whatever reason, the append
+// has to be settled.
 type lane struct {
 	backend *backend
 
 	mu      sync.Mutex
 	waiting []*appending // guarded by mu
-	running bool         // a goroutine makes groups; guarded by mu
+	running bool         // a goroutine is making groups; guarded by mu
 }
 
-// The most that is in a group.
+// The limits of a group.
 const (
 	maxGroup     = 256
-	maxMessages  = 900 // a server takes 1,000, unless it is told otherwise
+	maxMessages  = 900 // a server accepts 1,000 by default
 	maxGroupSize = 4 << 20
 )
 
@@ -30,8 +31,8 @@ func (b *backend) lane(subject string) *lane {
 	return b.lanes[maphash.String(b.seed, subject)%uint64(len(b.lanes))]
 }
 
-// append makes a, and returns false if it has to be settled. If ctx ends before it is known
-// what became of a, append returns what it ended with.
+// append makes a, and returns false if it has to be settled. If ctx ends before the
+// outcome of a is known, append returns the error of ctx.
 func (l *lane) append(ctx context.Context, a *appending) (made bool, err error) {
 	l.mu.Lock()
 	l.waiting = append(l.waiting, a)
@@ -71,7 +72,7 @@ func (l *lane) withdraw(a *appending) bool {
 	return true
 }
 
-// run makes groups as long as somebody waits.
+// run makes groups while appends are waiting.
 func (l *lane) run() {
 	for {
 		group := l.take()
@@ -102,18 +103,19 @@ func (l *lane) take() []*appending {
 	return group
 }
 
-// makeGroup makes the appends of group that are as expected, and returns when all of them
-// are done.
+// makeGroup makes those appends of group that succeed as expected, and returns when all
+// of them are done.
 func (b *backend) makeGroup(group []*appending) {
 	known := b.headsOf(group)
 	plans, others := planGroup(group, known)
 	for _, a := range others {
-		close(a.done) // to be settled beside the lane
+		close(a.done) // it is settled outside of the lane
 	}
 	b.makePlans(plans)
 }
 
-// headsOf returns where the streams of group end. A stream that is not in it is not known.
+// headsOf returns the ends of the streams of group. It has no entry for a stream whose
+// end is unknown.
 func (b *backend) headsOf(group []*appending) map[string]*trail {
 	known := make(map[string]*trail, len(group))
 	var unknown []string
@@ -139,7 +141,7 @@ func (b *backend) headsOf(group []*appending) map[string]*trail {
 		case ok:
 			t, err := m.trail()
 			if err != nil {
-				delete(known, subject) // settle tells
+				delete(known, subject) // settle reports the error
 				continue
 			}
 			known[subject] = &t
@@ -148,8 +150,9 @@ func (b *backend) headsOf(group []*appending) map[string]*trail {
 	return known
 }
 
-// planGroup returns plans for the appends that are as expected when those before them are
-// made, those of a stream one after the other, and the other appends.
+// planGroup returns plans for the appends that will succeed once those before them are
+// made, with the plans for one stream next to each other. It also returns the other
+// appends.
 func planGroup(group []*appending, known map[string]*trail) (plans []*plan, others []*appending) {
 	ids := make(map[string]bool)
 	of := make(map[string][]*plan, len(known))
@@ -192,7 +195,7 @@ func (a *appending) takesAny(ids map[string]bool) bool {
 	return false
 }
 
-// makePlans makes plans, all in one batch, or, if that fails, in halves.
+// makePlans makes plans in one batch or, if that fails, in halves.
 func (b *backend) makePlans(plans []*plan) {
 	if len(plans) == 0 {
 		return

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// maxScan is how many messages of the log are looked at for a page with a filter, or
-	// for that of one of many tenants, so that it ends in bounded time.
+	// maxScan is the maximum number of messages of the log that are examined for a page
+	// with a filter, or in a log of many tenants, so that it returns in bounded time.
 	maxScan = 8192
-	// maxRaw is how many messages are asked for at once.
+	// maxRaw is the maximum number of messages in one request.
 	maxRaw = 2000
-	// maxRawData is after how many bytes a server ends its answer.
+	// maxRawData is the number of bytes after which a server ends its answer.
 	maxRawData = 8 << 20
 )
 
-// Head is [store.Log.Head]. It is what the leader of the log says, and not less than what
-// this process has seen. A server that was cut off from the others may take itself for the
-// leader for up to 20 seconds, and not know of the last events.
+// Head is [store.Log.Head]. It returns what the leader of the log reports, and never
+// less than what this process has seen. A server that was cut off from the others may
+// believe that it is the leader for up to 20 seconds, and lack the last events.
 func (s *Store) Head(ctx context.Context) (head uint64, err error) {
 	b := s.backend
 	err = b.calling(ctx, func(ctx context.Context) error {
@@ -35,7 +35,7 @@ func (b *backend) logHead(ctx context.Context, tenant string) (head uint64, err 
 	of := b.names.of(tenant)
 	known := b.most.Load()
 	err = b.wire.retry(ctx, func(ctx context.Context) error {
-		m, err := b.wire.newest(ctx, b.names.stream(), ">") // faster than what follows
+		m, err := b.wire.newest(ctx, b.names.stream(), ">") // faster than the code below
 		if err == nil && (m == nil || !strings.HasPrefix(m.subject, of)) {
 			if m != nil && m.position < known {
 				return b.behind(ctx)
@@ -50,9 +50,9 @@ func (b *backend) logHead(ctx context.Context, tenant string) (head uint64, err 
 	return head, err
 }
 
-// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events and ends after 32 MiB of
-// data. With a filter, or in a log of many tenants, it is taken from at most 8,192 messages.
-// It is as old as what [Store.Head] returns.
+// ReadAll is [store.Log.ReadAll]. A page has at most 1,000 events and ends after 32 MiB
+// of data. With a filter, or in a log of many tenants, it examines at most 8,192
+// messages. It can be as old as the result of [Store.Head].
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (page store.Page, err error) {
 	err = s.backend.calling(ctx, func(ctx context.Context) error {
 		page, err = s.readLog(ctx, o)
@@ -85,17 +85,17 @@ func (s *Store) readLog(ctx context.Context, o store.LogOptions) (store.Page, er
 // scan reads a page of the log.
 type scan struct {
 	*backend
-	of     string // what the subjects of the events of the tenant begin with
+	of     string // the prefix of the subjects of the tenant's events
 	filter *store.Filter
 	head   uint64
 	limit  int
 
 	events []store.Recorded
 	data   int
-	seen   int // messages
+	seen   int // number of examined messages
 }
 
-// matching returns the event that m is, and nil if it is none that is asked for.
+// matching returns the event in m, or nil if the page does not include it.
 func (s *scan) matching(m *message) (*store.Recorded, error) {
 	if !strings.HasPrefix(m.subject, s.of) {
 		return nil, nil //nolint:nilnil // there is none
@@ -107,7 +107,7 @@ func (s *scan) matching(m *message) (*store.Recorded, error) {
 	return e, nil
 }
 
-// raw returns messages from position from on, at most n, and one at least: there must be
+// raw returns between 1 and n messages from position from on. There must be at least
 // one.
 func (s *scan) raw(ctx context.Context, from uint64, n int) (messages []*message, err error) {
 	err = s.wire.retry(ctx, func(ctx context.Context) error {
@@ -153,12 +153,13 @@ func (s *scan) forward(ctx context.Context, from uint64) (store.Page, error) {
 	return page, nil
 }
 
-// isBare reports whether the page has no events and, without a filter, must have one.
+// isBare reports whether the page has no events although it must have one, because
+// there is no filter.
 func (s *scan) isBare() bool {
 	return len(s.events) == 0 && len(s.filter.StreamTypes) == 0 && len(s.filter.EventTypes) == 0 && s.filter.IDPrefix == ""
 }
 
-// backward reads the page that begins at from and goes back.
+// backward reads the page that begins at from and goes backward.
 func (s *scan) backward(ctx context.Context, from uint64, tenant string) (store.Page, error) {
 	page := store.Page{Head: s.head, End: true}
 	if s.head == 0 {
@@ -196,9 +197,9 @@ func (s *scan) backward(ctx context.Context, from uint64, tenant string) (store.
 	return page, nil
 }
 
-// between returns what matches of the messages at the positions low to high, of which the
-// log has one at high or after it. Only such a message shows that a replica is not behind. Of
-// more than a page takes it returns the last ones.
+// between returns the matching messages at the positions low to high. The log must have
+// a message at high or after it, because only such a message shows that a replica is
+// not behind. If there are more than fit into a page, between returns the last ones.
 func (s *scan) between(ctx context.Context, low, high uint64) (found []*store.Recorded, err error) {
 	size := 0
 	for low <= high {
@@ -219,7 +220,7 @@ func (s *scan) between(ctx context.Context, low, high uint64) (found []*store.Re
 			if e != nil {
 				found, size = append(found, e), size+len(e.Data)
 			}
-			for len(found) > 0 && size-len(found[0].Data) >= maxPageData { // more than the page takes
+			for len(found) > 0 && size-len(found[0].Data) >= maxPageData { // more than fit into a page
 				size -= len(found[0].Data)
 				found = slices.Delete(found, 0, 1)
 			}
@@ -228,7 +229,7 @@ func (s *scan) between(ctx context.Context, low, high uint64) (found []*store.Re
 	return found, nil
 }
 
-// first returns the position of the first event of tenant, which has one.
+// first returns the position of the first event of tenant, which must have one.
 func (s *scan) first(ctx context.Context, tenant string) (uint64, error) {
 	seen, _ := s.firstSeen.Load(tenant)
 	if position, ok := seen.(uint64); ok {

@@ -13,20 +13,20 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The headers of an event. Values have %XX for what is not printable ASCII.
+// The headers of an event. Values use %XX for bytes that are not printable ASCII.
 const (
 	headerVersion     = "Ev-Version"
 	headerID          = "Ev-Id"
 	headerType        = "Ev-Type"
 	headerSchema      = "Ev-Schema"
 	headerContentType = "Ev-Content-Type"
-	headerTime        = "Ev-Time" // milliseconds since 1970; without it, that of recording
+	headerTime        = "Ev-Time" // milliseconds since 1970; the time of recording if missing
 	headerCorrelation = "Ev-Correlation-Id"
 	headerCausation   = "Ev-Causation-Id"
 	headerActor       = "Ev-Actor-Id"
 	headerHeaders     = "Ev-Headers"     // JSON
-	headerMetaLength  = "Ev-Meta-Length" // of the JSON of the metadata, that comes before the data
-	headerStreamType  = "Ev-Stream-Type" // where the subject has its hash
+	headerMetaLength  = "Ev-Meta-Length" // of the metadata as JSON, which precedes the data
+	headerStreamType  = "Ev-Stream-Type" // if the subject has its hash
 	headerStreamID    = "Ev-Stream-Id"
 	headerBack        = "Ev-Back" // a trail
 )
@@ -46,11 +46,11 @@ const (
 	headerStatus    = "Status"
 )
 
-// maxMetaHeaders is how many bytes of metadata go into headers, of which a message can have
-// 64 KiB.
+// maxMetaHeaders is the maximum number of bytes of metadata in headers, of which a
+// message can have 64 KiB.
 const maxMetaHeaders = 8 << 10
 
-// metadata is [store.Metadata] before the data of an event.
+// metadata is [store.Metadata] as it precedes the data of an event.
 type metadata struct {
 	CorrelationID string            `json:"correlation,omitempty"`
 	CausationID   string            `json:"causation,omitempty"`
@@ -58,8 +58,8 @@ type metadata struct {
 	Headers       map[string]string `json:"headers,omitempty"`
 }
 
-// encode returns the headers and the data of e, without what depends on where it goes. It
-// shares no memory with e.
+// encode returns the headers and the data of e, except for those that depend on its
+// version and position. The result shares no memory with e.
 func encode(stream store.Stream, e *store.Event) (nats.Header, []byte, error) {
 	h := make(nats.Header, 12)
 	set := func(name, value string) { h[name] = []string{escapeHeader(value)} }
@@ -90,8 +90,8 @@ func encode(stream store.Stream, e *store.Event) (nats.Header, []byte, error) {
 	return h, append(before, e.Data...), nil
 }
 
-// encodeMeta sets the headers for m, or returns it as what comes before the data if it is
-// large.
+// encodeMeta sets the headers for m. If m is too large for headers, it returns m
+// encoded, to precede the data.
 func encodeMeta(set func(name, value string), m *store.Metadata) ([]byte, error) {
 	headers := ""
 	if len(m.Headers) > 0 {
@@ -135,8 +135,8 @@ type message struct {
 	data     []byte
 }
 
-// stored returns m, which a server has sent in answer to a direct request, as a message of
-// its stream.
+// stored returns m, which a server has sent in answer to a direct request, as a message
+// of its stream.
 func stored(m *nats.Msg) (*message, error) {
 	position, err := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
 	if err != nil {
@@ -149,13 +149,13 @@ func stored(m *nats.Msg) (*message, error) {
 	return &message{m.Header.Get(headerSubject), position, at.UTC(), m.Header, m.Data}, nil
 }
 
-// recorded returns the event that m is, and where those before it are.
+// recorded returns the event in m, and the positions of the events before it.
 func (m *message) recorded() (*store.Recorded, error) {
 	r := &store.Recorded{Position: m.position, RecordedAt: m.at}
 	get := func(name string) string { return unescape(m.header.Get(name)) }
 	version, err := strconv.ParseUint(m.header.Get(headerVersion), 10, 64)
 	if err != nil || version == 0 || version > store.MaxVersion {
-		return nil, damaged(fmt.Sprintf("message %d (%s) is no event", m.position, m.subject))
+		return nil, damaged(fmt.Sprintf("message %d (%s) is not an event", m.position, m.subject))
 	}
 	r.Version = version
 	r.ID, r.Type, r.ContentType = get(headerID), get(headerType), get(headerContentType)
@@ -206,11 +206,11 @@ func (m *message) decodeData(r *store.Recorded, get func(string) string) error {
 	return nil
 }
 
-// trail returns that of the event that m is.
+// trail returns the trail of the event in m.
 func (m *message) trail() (trail, error) {
 	version, err := strconv.ParseUint(m.header.Get(headerVersion), 10, 64)
 	if err != nil {
-		return trail{}, damaged(fmt.Sprintf("message %d (%s) is no event", m.position, m.subject))
+		return trail{}, damaged(fmt.Sprintf("message %d (%s) is not an event", m.position, m.subject))
 	}
 	t, ok := parseTrail(m.header.Get(headerBack), version, m.position)
 	if !ok {
@@ -219,7 +219,8 @@ func (m *message) trail() (trail, error) {
 	return t, nil
 }
 
-// An id message tells how many messages further on its event is, and which append it is of.
+// idMessage contains the distance in messages from here to its event, and the token of
+// its append.
 type idMessage struct {
 	distance uint64
 	token    [8]byte
@@ -240,7 +241,7 @@ func decodeID(data []byte) (idMessage, bool) {
 	return i, true
 }
 
-// claimMessage says who holds a key; nobody without a type.
+// claimMessage contains the holder of a key; without a type there is none.
 type claimMessage struct {
 	Key  string `json:"k"`
 	Type string `json:"t,omitempty"`

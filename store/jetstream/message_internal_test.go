@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// anyEvent draws events that a store must keep.
+// anyEvent draws events that every store must accept.
 func anyEvent() *rapid.Generator[store.Event] {
 	text := rapid.OneOf(rapid.Just(""), anyName(), rapid.StringN(0, 20, -1))
 	return rapid.Custom(func(t *rapid.T) store.Event {
@@ -33,7 +33,7 @@ func anyEvent() *rapid.Generator[store.Event] {
 	})
 }
 
-// overTheWire returns header as a client gets it that reads what a server has stored.
+// overTheWire returns header as a client receives it from a server that has stored it.
 func overTheWire(t *rapid.T, header nats.Header) nats.Header {
 	m := nats.Msg{Subject: "x", Header: header}
 	var text strings.Builder
@@ -44,12 +44,12 @@ func overTheWire(t *rapid.T, header nats.Header) nats.Header {
 	text.WriteString("\r\n")
 	got, err := nats.DecodeHeadersMsg([]byte(text.String()))
 	if err != nil {
-		t.Fatalf("headers that no client reads: %v: %q", err, text.String())
+		t.Fatalf("headers that no client can read: %v: %q", err, text.String())
 	}
 	return got
 }
 
-// TestMessages: an event comes back from its message as it was.
+// TestMessages checks that an event survives the conversion to a message and back.
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	s := store.Stream{Type: "Account", ID: "1"}
@@ -79,7 +79,8 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// FuzzRecorded: of any message, recorded and trail return an event or an error.
+// FuzzRecorded checks that recorded and trail return an event or an error for any
+// message.
 func FuzzRecorded(f *testing.F) {
 	f.Add("1", "0;/", "", "", []byte(nil))
 	f.Add("2", "0;3;/3", "5", "12", []byte("data"))
@@ -101,7 +102,7 @@ func FuzzRecorded(f *testing.F) {
 			}
 		}
 		if id, ok := decodeID(data); ok && string(id.encode()) != string(data) && len(data) < 10 {
-			t.Logf("%q is another form of %+v", data, id)
+			t.Logf("%q is a second encoding of %+v", data, id)
 		}
 	})
 }

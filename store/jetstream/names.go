@@ -10,15 +10,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// maxToken is how long a token of a subject gets at most: a subject has four of them, and a
-// server takes 4 KiB in one line of its protocol.
+// maxToken is the maximum length of a token of a subject. A subject has four of them,
+// and a server accepts 4 KiB in one line of its protocol.
 const maxToken = 100
 
-// hashed is what a token begins with that is the hash of a name.
+// hashed is the prefix of a token that is the hash of a name.
 const hashed = "~"
 
-// token returns name as a token of a subject: as it is, with %XX for bytes that a subject
-// cannot have, or hashed if that is too long. Different names have different tokens.
+// token returns name as a token of a subject, with %XX for bytes that a subject cannot
+// have, or hashed if it would be too long. Different names have different tokens.
 func token(name string) string {
 	plain := true
 	for i := range len(name) {
@@ -36,7 +36,7 @@ func token(name string) string {
 	return hashed + hash(name, sha256.Size)
 }
 
-// nameOf returns the name whose token is t, and false if t is a hash.
+// nameOf returns the name for token t, and false if t is a hash.
 func nameOf(t string) (string, bool) {
 	if strings.HasPrefix(t, hashed) {
 		return "", false
@@ -54,10 +54,10 @@ func hash(name string, n int) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:n])
 }
 
-// keyBytes is how much of a hash stands for an event id or a key.
+// keyBytes is the number of bytes of the hash of an event id or a key.
 const keyBytes = 16
 
-// escape returns text with %XX for each byte that is not plain.
+// escape returns text with %XX for each byte for which plain returns false.
 func escape(text string, plain func(c byte) bool) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -70,7 +70,7 @@ func escape(text string, plain func(c byte) bool) string {
 	return b.String()
 }
 
-// inHeader reports whether the value of a header can have c as it is.
+// inHeader reports whether the value of a header can contain c unescaped.
 func inHeader(c byte) bool { return c > ' ' && c < 0x7f && c != '%' }
 
 func escapeHeader(text string) string {
@@ -82,7 +82,7 @@ func escapeHeader(text string) string {
 	return text
 }
 
-// unescape undoes escape. What is not of it stays as it is.
+// unescape undoes escape. It leaves anything else unchanged.
 func unescape(text string) string {
 	if !strings.Contains(text, "%") {
 		return text
@@ -104,31 +104,31 @@ func unescape(text string) string {
 
 func hexDigit(c byte) int { return strings.IndexByte("0123456789ABCDEF", c) }
 
-// logName is what the name of a log looks like: a part of the names of its streams in NATS,
-// and of its subjects.
+// logName matches the names of logs, which are part of the names of streams in NATS,
+// and of subjects.
 var logName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// subjects names what a log has.
+// subjects returns the names of everything in a log.
 type subjects struct{ log string }
 
 func (s subjects) stream() string { return "EV_" + s.log }
 func (s subjects) keep() string   { return "EV_" + s.log + "_KEEP" }
 
-// all, allKept and allEvents match every subject of the log, of what is kept beside it, and
-// of its events.
+// all, allKept and allEvents match every subject of the log, of the stream next to it,
+// and of its events.
 func (s subjects) all() string       { return "ev." + s.log + ".>" }
 func (s subjects) allKept() string   { return "evk." + s.log + ".>" }
 func (s subjects) allEvents() string { return "ev." + s.log + ".e.>" }
 
-// news is the beginning of the subjects under which events are told of, after which comes
-// what comes after that of an event.
+// news is the prefix of the subjects of notifications about events. The rest is the
+// same as in the subject of the event.
 func (s subjects) news() string { return "evn." + s.log }
 
 func (s subjects) mark() string     { return "ev." + s.log + ".m" }
 func (s subjects) markKept() string { return "evk." + s.log + ".m" }
 func (s subjects) barrier() string  { return "ev." + s.log + ".b" }
 
-// of returns the beginning of the subjects of the events of a tenant.
+// of returns the prefix of the subjects of the events of a tenant.
 func (s subjects) of(tenant string) string { return "ev." + s.log + ".e." + token(tenant) + "." }
 
 func (s subjects) event(tenant string, stream store.Stream) string {
@@ -147,8 +147,8 @@ func (s subjects) snapshot(tenant string, stream store.Stream, schema string) st
 	return "evk." + s.log + ".s." + token(tenant) + "." + token(stream.Type) + "." + token(stream.ID) + "." + token(schema)
 }
 
-// buckets is how many parts the checkpoints of a tenant are in, because the newest messages
-// of at most 1,024 subjects can be asked for at once.
+// buckets is the number of groups of a tenant's checkpoints, because one request
+// returns the newest messages of at most 1,024 subjects.
 const buckets = 64
 
 func (s subjects) checkpoints(tenant string) string {
@@ -168,8 +168,8 @@ func (s subjects) lease(tenant, name string) string {
 	return "evk." + s.log + ".l." + token(tenant) + "." + token(name)
 }
 
-// stream returns the stream whose events have this subject. The parts of it that are hashed
-// are those of named.
+// streamOf returns the stream whose events have this subject. It takes the parts that
+// are hashed from named.
 func streamOf(subject string, named store.Stream) store.Stream {
 	rest, id := cutLast(subject)
 	_, typ := cutLast(rest)

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// anyName draws names with what subjects treat in a special way.
+// anyName draws names with characters that subjects treat in a special way.
 func anyName() *rapid.Generator[string] {
 	part := rapid.OneOf(rapid.SampledFrom([]string{"a", "A", "-", "_", ".", "*", ">", " ", "%", "%41", "~", "é", "日", "\t", "\r\n"}), rapid.StringN(1, 3, -1))
 	return rapid.Custom(func(t *rapid.T) string {
@@ -21,8 +21,8 @@ func anyName() *rapid.Generator[string] {
 	})
 }
 
-// TestTokens: a token can be a part of a subject, gives its name back unless it is hashed,
-// and is that of no other name.
+// TestTokens checks that a token can be part of a subject, returns its name unless it
+// is hashed, and belongs to no other name.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -42,8 +42,8 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// TestStreamOf: the subject of an event, and what its headers have where the subject has a
-// hash, give the stream back.
+// TestStreamOf checks that the subject of an event returns its stream, with the headers
+// for hashed parts.
 func TestStreamOf(t *testing.T) {
 	t.Parallel()
 	names := subjects{"log"}

@@ -7,18 +7,19 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// news wakes the subscriptions of a tenant when its log may have new events. It is a hint: a
-// subscription that is woken reads, and one that is not reads now and then.
+// news wakes the subscriptions of a tenant when its log may have new events. It is only
+// a hint: a subscription that is woken reads, and a subscription that is not woken
+// reads now and then.
 type news struct {
 	backend *backend
 
 	mu    sync.Mutex
-	wakes map[string]chan struct{} // by the token of the tenant, closed at its next news; guarded by mu
-	count int                      // of subscriptions; guarded by mu
-	sub   *nats.Subscription       // to what the servers publish of events; guarded by mu
+	wakes map[string]chan struct{} // by the token of the tenant, closed when it has news; guarded by mu
+	count int                      // number of subscriptions; guarded by mu
+	sub   *nats.Subscription       // to the servers' notifications about events; guarded by mu
 }
 
-// next returns a channel that is closed at the next news of tenant.
+// next returns a channel that is closed at the next news for tenant.
 func (n *news) next(tenant string) <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -46,8 +47,8 @@ func (n *news) wake(name string) {
 	}
 }
 
-// listen makes sure that the servers tell of events until end is called. They may not be
-// allowed to: then one only looks now and then.
+// listen makes sure that the servers send notifications until end is called. If the
+// user lacks the permission, subscriptions only poll.
 func (n *news) listen() (end func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -72,7 +73,7 @@ func (n *news) listen() (end func()) {
 	}
 }
 
-// stop ends what listens. The caller holds mu.
+// stop ends the NATS subscription. The caller holds mu.
 func (n *news) stop() {
 	if n.sub != nil {
 		_ = n.sub.Unsubscribe()

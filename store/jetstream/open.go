@@ -23,52 +23,54 @@ type config struct {
 	replicas    int
 	create      bool
 	leaderReads bool
-	idsFor      time.Duration // 0: for ever
+	idsFor      time.Duration // 0 means forever
 	ownsConn    bool
 	connection  []nats.Option
 }
 
-// Option is a setting of [Open] and [New].
+// Option is an option of [Open] and [New].
 type Option interface{ apply(c *config) }
 
 type option func(*config)
 
 func (o option) apply(c *config) { o(c) }
 
-// WithLog sets the name of the log. The default is "evolve". A name has at most 32 letters
-// and digits of ASCII, - and _. The log called NAME is the streams EV_NAME and EV_NAME_KEEP
-// in NATS, with the subjects ev.NAME.> and evk.NAME.>. Opening a store with another name is
-// a *[store.InvalidError].
+// WithLog sets the name of the log. The default is "evolve". A name consists of at most
+// 32 ASCII letters, digits, - and _. The log called NAME is the streams EV_NAME and
+// EV_NAME_KEEP in NATS, with the subjects ev.NAME.> and evk.NAME.>. With any other
+// name, opening a store returns a *[store.InvalidError].
 func WithLog(name string) Option { return option(func(c *config) { c.log = name }) }
 
-// WithReplicas sets how many servers keep the log, when opening the store creates it: 1, 3
-// or 5. The default is 3, which needs three servers. With 1, the loss of a server is the
-// loss of the log: that is for development and tests, and has to be said also to open a log
-// that exists. Another number is a *[store.InvalidError].
+// WithReplicas sets the number of servers that keep the log if opening the store
+// creates it: 1, 3 or 5. The default is 3, which needs three servers. With 1, the loss
+// of a server is the loss of the log, so use it only for development and tests; you
+// must then also use it to open an existing log. With another number, opening a store
+// returns a *[store.InvalidError].
 func WithReplicas(n int) Option { return option(func(c *config) { c.replicas = n }) }
 
-// WithoutCreate leaves the streams in NATS as they are: opening a store then creates
-// nothing, and fails with [ErrNoStream] if they do not exist.
+// WithoutCreate keeps the store from creating streams in NATS: opening the store then
+// creates nothing, and fails with [ErrNoStream] if they do not exist.
 func WithoutCreate() Option { return option(func(c *config) { c.create = false }) }
 
-// WithLeaderReads makes reads ask the leader of the log, and nobody else. That costs a tenth
-// of what a read costs otherwise. But a server that was paused, or is cut off from the
-// others, takes itself for the leader for up to 20 seconds, and answers those who still
-// reach it without what others have appended meanwhile. Appends are not concerned: what is
-// decided on old state is refused.
+// WithLeaderReads makes reads ask only the leader of the log. This takes a tenth of the
+// time of other reads. But a server that was paused, or is cut off from the others, may
+// believe that it is the leader for up to 20 seconds, and answers the clients that
+// still reach it without the appends made in the meantime. Appends are not affected:
+// they are refused if they are based on old state.
 //
-// With one replica all reads are of this kind, and are never old.
+// With one replica, all reads are of this kind, and are never old.
 func WithLeaderReads() Option { return option(func(c *config) { c.leaderReads = true }) }
 
-// WithIDsFor makes the log remember the ids of events for d only, at least an hour. The
-// default is for ever, which costs each server about 115 bytes of memory for each event. An
-// append that is sent again after more than d is taken for a new one: it is recorded again,
-// or is a conflict if it expects a version. A d below an hour is a
-// *[store.InvalidError].
+// WithIDsFor makes the log remember event ids only for d, which must be at least an
+// hour. The default is forever, which costs each server about 115 bytes of memory per
+// event. An append that is retried after more than d counts as new: it is recorded
+// again, or conflicts if it expects a version. If d is below an hour, opening a store
+// returns a *[store.InvalidError].
 func WithIDsFor(d time.Duration) Option { return option(func(c *config) { c.idsFor = d }) }
 
-// WithConnection adds settings of the connection that [Open] makes, such as
-// [nats.UserCredentials], [nats.RootCAs] or [nats.ClientCert]. It has no effect on [New].
+// WithConnection adds options for the connection that [Open] makes, such as
+// [nats.UserCredentials], [nats.RootCAs] or [nats.ClientCert]. It has no effect on
+// [New].
 func WithConnection(options ...nats.Option) Option {
 	return option(func(c *config) { c.connection = append(c.connection, options...) })
 }
@@ -76,7 +78,7 @@ func WithConnection(options ...nats.Option) Option {
 // openIn is how long opening a store waits for a cluster that has just been started.
 const openIn = 10 * time.Second
 
-// defaultReplicas is how many servers keep a log unless one says otherwise.
+// defaultReplicas is the default number of servers that keep a log.
 const defaultReplicas = 3
 
 func newConfig(options []Option) (*config, error) {
@@ -85,7 +87,7 @@ func newConfig(options []Option) (*config, error) {
 		o.apply(c)
 	}
 	if !logName.MatchString(c.log) {
-		return nil, invalid("log", fmt.Sprintf("is %q, not 1 to 32 letters and digits of ASCII, - and _", c.log))
+		return nil, invalid("log", fmt.Sprintf("is %q, not 1 to 32 ASCII letters, digits, - and _", c.log))
 	}
 	if !slices.Contains([]int{0, 1, 3, 5}, c.replicas) {
 		return nil, invalid("replicas", fmt.Sprintf("is %d, not 1, 3 or 5", c.replicas))
@@ -96,17 +98,17 @@ func newConfig(options []Option) (*config, error) {
 	return c, nil
 }
 
-// Open connects to the servers that url names, creates the log if it does not exist, and
-// returns the store of [store.DefaultTenant]. The store must be closed. Ctx is for opening
-// only.
+// Open connects to the servers in url, creates the log if it does not exist, and
+// returns the store of [store.DefaultTenant]. You must close the store. Open uses ctx
+// only while it opens the store.
 //
-// The url has one or more servers, with commas between them. The client learns the others
-// of a cluster from any one of them:
+// The url has one or more servers, separated by commas. The client learns the other
+// servers of a cluster from any one of them:
 //
 //	nats://user:secret@a:4222,nats://user:secret@b:4222
 //
-// It is an *[Error] if the servers or the log cannot be used, and a *[store.InvalidError]
-// if an option is invalid. No error has a secret of url in it.
+// Open returns an *[Error] if the servers or the log cannot be used, and a
+// *[store.InvalidError] if an option is invalid. No error contains a secret from url.
 func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	c, err := newConfig(options)
 	if err != nil {
@@ -135,9 +137,10 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// connect connects to a server of url, and again for ever when the connection is lost.
+// connect connects to a server in url, and reconnects forever when the connection is
+// lost.
 func connect(ctx context.Context, url string, more []nats.Option) (*nats.Conn, error) {
-	const quiet = 5 * time.Second // after which one asks whether the server is still there
+	const quiet = 5 * time.Second // silence after which the client asks whether the server is still there
 	in := 10 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		in = min(in, max(time.Until(deadline), time.Millisecond))
@@ -146,12 +149,12 @@ func connect(ctx context.Context, url string, more []nats.Option) (*nats.Conn, e
 		nats.Name("evolve"), nats.Timeout(in), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, time.Second),
 		nats.PingInterval(quiet), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what is missing is noticed
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // missing messages are noticed elsewhere
 	}, more...)...)
 }
 
-// secretsOf returns what must not be told of a URL. What does not parse as one is not shown
-// at all.
+// secretsOf returns the parts of a URL that must not appear in errors. If servers does
+// not parse, the error contains nothing of it.
 func secretsOf(servers string) (secrets []string, err error) {
 	const form = "want nats://user:secret@host:4222, with / ? # @ : , % in a password as %2F %3F %23 %40 %3A %2C %25"
 	for server := range strings.SplitSeq(servers, ",") {
@@ -168,8 +171,8 @@ func secretsOf(servers string) (secrets []string, err error) {
 	return secrets, nil
 }
 
-// New is [Open] with a connection that the caller made, and closes after the store. It must
-// not be nil, and its MaxReconnects should be -1, so that it outlives the loss of servers.
+// New is like [Open] with your own connection, which must not be nil. Close it after
+// the store. Its MaxReconnects should be -1, so that it survives the loss of servers.
 func New(ctx context.Context, nc *nats.Conn, options ...Option) (*Store, error) {
 	c, err := newConfig(options)
 	if err != nil {
@@ -197,7 +200,7 @@ func open(ctx context.Context, nc *nats.Conn, c *config) (*Store, error) {
 	}
 	n := 4
 	if b.alone {
-		n = 1 // one disk makes one batch after the other
+		n = 1 // a single disk writes one batch after another
 	}
 	for range n {
 		b.lanes = append(b.lanes, &lane{backend: b})
@@ -211,12 +214,12 @@ func checkServer(version string) error {
 	core, _, _ := strings.Cut(version, "-")
 	if _, err := fmt.Sscanf(core, "%d.%d.%d", &v[0], &v[1], &v[2]); err != nil || slices.Compare(v[:], least[:]) < 0 {
 		return &Error{Kind: ErrSettings, Err: fmt.Errorf(
-			"the server has version %q, and logs need 2.15.3 or later, in which appends survive the loss of a leader: update all servers", version)}
+			"the server has version %q, but logs need 2.15.3 or later, in which appends survive the loss of a leader: update all servers", version)}
 	}
 	return nil
 }
 
-// prepare creates what does not exist of the log, and checks that it can be used.
+// prepare creates the missing parts of the log, and checks that it can be used.
 func (b *backend) prepare(ctx context.Context) error {
 	if err := checkServer(b.nc.ConnectedServerVersion()); err != nil {
 		return err
@@ -240,8 +243,8 @@ func (b *backend) prepare(ctx context.Context) error {
 	return b.identify(ctx)
 }
 
-// streams returns the streams in NATS of the log: that of the events, and that of what is
-// kept beside them.
+// streams returns the configurations of the log's streams in NATS: the stream of the
+// events, and the stream next to it.
 func (b *backend) streams() []jetstream.StreamConfig {
 	replicas := b.replicas
 	if replicas == 0 {
@@ -263,8 +266,8 @@ func (b *backend) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{events, kept}
 }
 
-// stream returns the stream as it is, and makes it as wanted if it does not exist. Right
-// after the start of a cluster that does not succeed at once.
+// stream returns the existing stream, or creates it as wanted. Right after the start of
+// a cluster, this may need several attempts.
 func (b *backend) stream(ctx context.Context, js jetstream.JetStream, want *jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
 	err = b.wire.retryFor(ctx, openIn, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -282,7 +285,8 @@ func (b *backend) stream(ctx context.Context, js jetstream.JetStream, want *jets
 	return info, err
 }
 
-// cannotOpen returns err, why a stream was not found or made, as this package has it.
+// cannotOpen turns err, the reason why a stream was not found or created, into an error
+// of this package.
 func (b *backend) cannotOpen(err error, want *jetstream.StreamConfig) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		return errNoAnswer
@@ -303,12 +307,12 @@ func (b *backend) cannotOpen(err error, want *jetstream.StreamConfig) error {
 		return &Error{Kind: ErrNoStream, Code: code, Err: fmt.Errorf("stream %s does not exist", want.Name)}
 	case codeReplicas:
 		return &Error{Kind: ErrSettings, Code: code, Err: fmt.Errorf(
-			"the log is to have %d replicas and the server is not in a cluster: run three, or say WithReplicas(1) for development", want.Replicas)}
+			"the log needs %d replicas, but the server is not in a cluster: run three, or use WithReplicas(1) for development", want.Replicas)}
 	}
 	return &apiError{Code: api.Code, ErrCode: code, Description: api.Description}
 }
 
-// check returns an error if a stream that exists cannot be used.
+// check returns an error if an existing stream cannot be used.
 func (b *backend) check(is, want *jetstream.StreamConfig) error {
 	wrong := func(setting, why string) error {
 		return &Error{Kind: ErrSettings, Err: fmt.Errorf("stream %s has %s: %s", is.Name, setting, why)}
@@ -316,7 +320,7 @@ func (b *backend) check(is, want *jetstream.StreamConfig) error {
 	events := want.AllowAtomicPublish
 	switch {
 	case is.Replicas == 1 && b.replicas != 1:
-		return wrong("num_replicas: 1", "the loss of its server would be the loss of the log: give it 3, or say WithReplicas(1)")
+		return wrong("num_replicas: 1", "the loss of its server would be the loss of the log: give it 3, or use WithReplicas(1)")
 	case b.replicas != 0 && is.Replicas != b.replicas:
 		return wrong(fmt.Sprintf("num_replicas: %d", is.Replicas), fmt.Sprintf("want %d", b.replicas))
 	case events && !is.AllowAtomicPublish:
@@ -341,7 +345,8 @@ func (b *backend) check(is, want *jetstream.StreamConfig) error {
 	return nil
 }
 
-// format is that of the messages of a log. A program opens no log with a higher one.
+// format is the version of the message format of a log. A program cannot open a log
+// with a higher one.
 const format = 1
 
 // mark is the first message of a log.
@@ -350,8 +355,8 @@ type mark struct {
 	Log    string `json:"log"` // random
 }
 
-// identify writes the mark of the log and that of what is kept beside it, if they are not
-// there, and reads the one of the log.
+// identify writes the marks of the log and of the stream next to it, if they are
+// missing, and reads the log's mark.
 func (b *backend) identify(ctx context.Context) error {
 	for _, m := range []struct{ stream, subject string }{{b.names.keep(), b.names.markKept()}, {b.names.stream(), b.names.mark()}} {
 		var found mark
@@ -363,14 +368,14 @@ func (b *backend) identify(ctx context.Context) error {
 			return err
 		}
 		if found.Format != format {
-			return &Error{Kind: ErrOtherFormat, Err: fmt.Errorf("stream %s has format %d, this program knows %d", m.stream, found.Format, format)}
+			return &Error{Kind: ErrOtherFormat, Err: fmt.Errorf("stream %s has format %d, but this program knows only %d", m.stream, found.Format, format)}
 		}
 		b.identity = found.Log
 	}
 	return nil
 }
 
-// marked returns the mark of a stream, which it writes if there is none.
+// marked returns the mark of a stream, and writes it if there is none.
 func (b *backend) marked(ctx context.Context, stream, subject string) (found mark, err error) {
 	m, err := b.wire.newest(ctx, stream, subject)
 	if err != nil {
@@ -383,7 +388,7 @@ func (b *backend) marked(ctx context.Context, stream, subject string) (found mar
 		return found, nil
 	}
 	if !b.create {
-		return mark{}, &Error{Kind: ErrNoStream, Err: fmt.Errorf("stream %s exists, and nobody has opened a log in it", stream)}
+		return mark{}, &Error{Kind: ErrNoStream, Err: fmt.Errorf("stream %s exists, but nobody has opened a log in it", stream)}
 	}
 	data, err := json.Marshal(mark{format, rand.Text()})
 	if err != nil {
@@ -392,5 +397,5 @@ func (b *backend) marked(ctx context.Context, stream, subject string) (found mar
 	if _, err := b.wire.publish(ctx, expecting(subject, nil, data, 0)); err != nil && !isAmbiguous(err) {
 		return mark{}, err
 	}
-	return mark{}, errBehind // now it is there, from here or from elsewhere: look again
+	return mark{}, errBehind // the mark exists now, written here or elsewhere: look again
 }

@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// maxPage is how many events a page holds at most.
+	// maxPage is the maximum number of events in a page.
 	maxPage = 1000
 	// maxPageData is the number of bytes of data after which a page ends.
 	maxPageData = 32 << 20
-	// maxSparse is up to how many messages of the log per event of a stream the servers
-	// find its events faster than this package does by their positions.
+	// maxSparse limits how sparse a stream may be in the log. Up to this number of
+	// messages per event, the servers find the events of a stream faster than this package
+	// does by their positions.
 	maxSparse = 200
 )
 
 // Read is [store.Store.Read]. A page has at most 1,000 events, and ends after 32 MiB of
-// data. It has all that was appended before the call, unless the store was opened with
-// [WithLeaderReads].
+// data. It includes everything that was appended before the call, unless the store was
+// opened with [WithLeaderReads].
 func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (page store.Page, err error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -48,14 +49,14 @@ func (b *backend) isMark(m *message) bool {
 	return json.Unmarshal(m.data, &found) == nil && found.Log == b.identity
 }
 
-// last returns the last message of subject, nil if there is none.
+// last returns the last message of subject, or nil if there is none.
 func (b *backend) last(ctx context.Context, subject string) (*message, error) {
 	if b.leaderReads && !b.alone {
 		return b.lastOfLeader(ctx, subject)
 	}
 	least, err := b.fresh(ctx)
 	if isFull(err) {
-		return b.lastOfLeader(ctx, subject) // rather an answer that may be old than none
+		return b.lastOfLeader(ctx, subject) // a possibly old answer is better than none
 	}
 	if err != nil {
 		return nil, err
@@ -64,8 +65,8 @@ func (b *backend) last(ctx context.Context, subject string) (*message, error) {
 	return last[subject], err
 }
 
-// lastOfLeader asks the leader. If that does not know what this process has seen of the
-// subject, it is the leader no longer.
+// lastOfLeader asks the leader. If the leader does not know what this process has seen
+// of the subject, it is no longer the leader.
 func (b *backend) lastOfLeader(ctx context.Context, subject string) (m *message, err error) {
 	known, _ := b.heads.get(subject)
 	err = b.wire.retry(ctx, func(ctx context.Context) (err error) {
@@ -116,7 +117,7 @@ func (b *backend) readStream(ctx context.Context, subject string, o store.ReadOp
 	return pageOf(events, o, head.version), nil
 }
 
-// pageOf returns the page of a stream at version head that has events.
+// pageOf returns a page with these events, for a stream at version head.
 func pageOf(events []store.Recorded, o store.ReadOptions, head uint64) store.Page {
 	page := store.Page{Events: events, Head: head}
 	n := len(events)
@@ -135,12 +136,12 @@ func pageOf(events []store.Recorded, o store.ReadOptions, head uint64) store.Pag
 	return page
 }
 
-// reading is the versions low to high of a stream that are being read.
+// reading reads the versions low to high of a stream.
 type reading struct {
 	*backend
 	subject   string
 	head      *message
-	trail     trail // of head
+	trail     trail // the trail of head
 	low, high uint64
 	backward  bool
 }
@@ -152,7 +153,7 @@ func (r *reading) read(ctx context.Context) ([]store.Recorded, error) {
 	return r.byPosition(ctx)
 }
 
-// bySubject has a replica find the events. It may return fewer, but one at least.
+// bySubject lets a replica find the events. It may return fewer, but at least one.
 func (r *reading) bySubject(ctx context.Context) (events []store.Recorded, err error) {
 	err = r.wire.retry(ctx, func(ctx context.Context) error {
 		messages, _, err := r.wire.get(ctx, r.names.stream(), &direct{
@@ -180,9 +181,9 @@ func (r *reading) bySubject(ctx context.Context) (events []store.Recorded, err e
 	return events, err
 }
 
-// byPosition goes back from the head, from one window to the next.
+// byPosition goes backward from the head, window by window.
 func (r *reading) byPosition(ctx context.Context) ([]store.Recorded, error) {
-	var events []store.Recorded // the newest first
+	var events []store.Recorded // newest first
 	at, t, size := r.head, r.trail, 0
 	for next := r.high; next >= r.low; {
 		var err error
@@ -199,7 +200,7 @@ func (r *reading) byPosition(ctx context.Context) ([]store.Recorded, error) {
 				return nil, err
 			}
 			if e.Version != next || m.subject != r.subject {
-				return nil, damaged("event at position " + e.Stream.String() + " is not where the one after it says")
+				return nil, damaged("event at position " + e.Stream.String() + " is not where the event after it says")
 			}
 			events, next, size = append(events, *e), next-1, size+len(e.Data)
 			if r.backward && size >= maxPageData {
@@ -221,7 +222,8 @@ func (r *reading) byPosition(ctx context.Context) ([]store.Recorded, error) {
 	return events, nil
 }
 
-// lowest returns those of events, the newest of which is first, that fit a page.
+// lowest returns those of events that fit into a page; the first of events is the
+// newest.
 func lowest(events []store.Recorded, size int) ([]store.Recorded, int) {
 	drop := 0
 	for size-len(events[drop].Data) >= maxPageData && drop < len(events)-1 {
@@ -231,7 +233,8 @@ func lowest(events []store.Recorded, size int) ([]store.Recorded, int) {
 	return slices.Delete(events, 0, drop), size
 }
 
-// stepTo goes back, from message at with trail t, to one whose trail knows version.
+// stepTo goes backward from message at, with trail t, to a message whose trail knows
+// version.
 func (r *reading) stepTo(ctx context.Context, at *message, t trail, version uint64) (*message, trail, error) {
 	for {
 		if _, ok := t.at(version); ok {
@@ -253,8 +256,8 @@ func (r *reading) stepTo(ctx context.Context, at *message, t trail, version uint
 	}
 }
 
-// window returns the messages of version high and those before it that t knows one after the
-// other. t is the trail of at.
+// window returns the messages of version high and of those consecutive versions before
+// it that t knows. t is the trail of at.
 func (r *reading) window(ctx context.Context, at *message, t *trail, high uint64) ([]*message, error) {
 	var positions []uint64
 	var messages []*message

@@ -13,13 +13,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// settle makes a on its own, or returns why it is refused. It can follow any attempt to make
-// a, also one that may still be recorded: of all attempts at most one is recorded, because
-// each expects that nobody has the ids of the events.
+// settle makes a on its own, or returns the reason why it is refused. It can follow any
+// attempt to make a, even one that may still be recorded: at most one of all attempts
+// is recorded, because each expects that the ids of the events are unused.
 //
-// A refusal rests on what a server says that is not older than the call. After one, no
-// earlier attempt can be recorded any more: what it expects to be the last message of a
-// subject is not the last one, and never will be again.
+// A refusal is based on an answer from a server that is not older than the call. After
+// a refusal, no earlier attempt can be recorded anymore, because a message that it
+// expects to be the last one of its subject is not the last one, and never will be
+// again.
 func (b *backend) settle(ctx context.Context, a *appending) error {
 	select {
 	case b.settles <- struct{}{}:
@@ -65,14 +66,15 @@ func (b *backend) settle(ctx context.Context, a *appending) error {
 	}
 }
 
-// errDone: the append is recorded already.
+// errDone means that the append is already recorded.
 var errDone = errors.New("recorded already")
 
-// maxPatience is how many times as long as for the first answer one waits for a later one: an
-// answer may have been lost, but the servers may also be slow.
+// maxPatience limits the wait for later answers, as a multiple of the wait for the
+// first one: an answer may have been lost, but the servers may also be slow.
 const maxPatience = 4
 
-// attempt publishes p, and waits for the answer for in, or a little longer than ctx.
+// attempt publishes p, and waits for the answer for in, or until shortly after ctx has
+// ended.
 func (b *backend) attempt(ctx context.Context, p *plan, in time.Duration) error {
 	b.heads.forget(p.subject)
 	messages := b.messages([]*plan{p})
@@ -86,7 +88,7 @@ func (b *backend) attempt(ctx context.Context, p *plan, in time.Duration) error 
 	return nil
 }
 
-// graced returns a context that ends somewhat after ctx.
+// graced returns a context that ends shortly after ctx.
 func graced(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -101,11 +103,11 @@ func graced(ctx context.Context) (context.Context, context.CancelFunc) {
 	return longer, func() { stop(); cancel() }
 }
 
-// final returns what the caller gets if a batch that failed with err would fail again, and
-// nil if it may not.
+// final returns the caller's error if a batch that failed with err would fail again,
+// and nil if it might not.
 func (a *appending) final(err error) error {
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return invalid("events[0].data", "does not fit a message of the server: raise its max_payload")
+		return invalid("events[0].data", "does not fit into a message of the server: raise its max_payload")
 	}
 	api, ok := errors.AsType[*apiError](err)
 	if !ok {
@@ -121,11 +123,11 @@ func (a *appending) final(err error) error {
 			field, n = "claims", len(a.claims)
 		}
 		return invalid(field, fmt.Sprintf(
-			"has %d, which makes more messages (two for each event, one for each claim) than the server takes at once: raise jetstream.limits.batch.max_msgs of all servers to 4096", n))
+			"has %d, which needs more messages (two for each event, one for each claim) than the server accepts at once: raise jetstream.limits.batch.max_msgs of all servers to 4096", n))
 	case codeStreamTooLarge:
-		return invalid("events[0].data", "is more than the stream takes: raise its max_msg_size")
+		return invalid("events[0].data", "is larger than the stream accepts: raise its max_msg_size")
 	case codeHeaderTooLarge:
-		return invalid("events[0].metadata", "does not fit the headers of a message")
+		return invalid("events[0].metadata", "does not fit into the headers of a message")
 	}
 	if isAmbiguous(err) {
 		return nil
@@ -133,8 +135,8 @@ func (a *appending) final(err error) error {
 	return a.refused(err)
 }
 
-// refused returns err, as a refusal if the servers are full and no attempt to make a may
-// still be recorded.
+// refused returns err. If the servers are full and no attempt to make a may still be
+// recorded, it returns a refusal.
 func (a *appending) refused(err error) error {
 	if !isFull(err) {
 		return err
@@ -145,14 +147,15 @@ func (a *appending) refused(err error) error {
 // seen is what the log has on the subjects of an append.
 type seen struct {
 	last  map[string]*message
-	parts int // not of one moment, if more than 1
+	parts int // if more than 1, it does not show one moment
 }
 
-// maxSnapshot is how many subjects are asked for at once.
+// maxSnapshot is the maximum number of subjects in one request.
 const maxSnapshot = 900
 
-// look asks for what a is to be judged by. If that is in parts, the head of the stream is in
-// the first one: an id that is free in a later one was free at the moment of the head too.
+// look reads everything that is needed to judge a. If it needs several parts, the head
+// of the stream is in the first one: an id that is free in a later part was also free
+// at the moment of the head.
 func (b *backend) look(ctx context.Context, a *appending, least uint64) (*seen, error) {
 	subjects := make([]string, 0, 1+len(a.events)+len(a.keys))
 	subjects = append(subjects, a.subject)
@@ -175,7 +178,7 @@ func (b *backend) look(ctx context.Context, a *appending, least uint64) (*seen, 
 	return s, nil
 }
 
-// snapshot is that of wire, and checks that the log is the one that was opened.
+// snapshot is wire.snapshot, and also checks that the log is the one that was opened.
 func (b *backend) snapshot(ctx context.Context, subjects []string, least uint64) (map[string]*message, uint64, error) {
 	all := append(append(make([]string, 0, len(subjects)+1), subjects...), b.names.mark())
 	return b.wire.snapshot(ctx, b.names.stream(), all, least, func(last map[string]*message) error {
@@ -186,13 +189,13 @@ func (b *backend) snapshot(ctx context.Context, subjects []string, least uint64)
 // checkMark returns an error if m is not the mark of the log that was opened.
 func (b *backend) checkMark(m *message) error {
 	if m == nil || !b.isMark(m) {
-		return fmt.Errorf("jetstream: stream %s was deleted and made anew: %w", b.names.stream(), store.ErrLogDiverged)
+		return fmt.Errorf("jetstream: stream %s was deleted and created anew: %w", b.names.stream(), store.ErrLogDiverged)
 	}
 	return nil
 }
 
-// behind returns errBehind, or that the log is not the one that was opened, where a leader
-// does not know what this process has seen.
+// behind is called if a leader does not know what this process has seen. It returns
+// errBehind, or an error if the log is not the one that was opened.
 func (b *backend) behind(ctx context.Context) error {
 	m, err := b.wire.newest(ctx, b.names.stream(), b.names.mark())
 	if err == nil {
@@ -204,8 +207,8 @@ func (b *backend) behind(ctx context.Context) error {
 	return errBehind
 }
 
-// judge returns a plan to make a by what was seen. Otherwise it returns errDone if a is
-// recorded already, or why a is refused.
+// judge returns a plan to make a, based on what was seen. Otherwise it returns errDone
+// if a is already recorded, or the reason why a is refused.
 func (b *backend) judge(ctx context.Context, a *appending, s *seen) (*plan, error) {
 	if err := b.judgeIDs(ctx, a, s); err != nil {
 		return nil, err
@@ -239,8 +242,9 @@ func (b *backend) judge(ctx context.Context, a *appending, s *seen) (*plan, erro
 	return p, nil
 }
 
-// claimed returns that a was refused because holder holds the key of claim i. If what was
-// seen is not of one moment, it looks again whether the stream was still as expected.
+// claimed returns the error for a, which is refused because holder holds the key of
+// claim i. If what was seen is not of one moment, it checks again that the stream is as
+// expected.
 func (b *backend) claimed(ctx context.Context, a *appending, i int, s *seen, holder store.Stream) error {
 	claimed := &store.ClaimedError{Stream: a.stream, Key: a.claims[i].Key, Holder: holder}
 	if s.parts == 1 {
@@ -256,8 +260,8 @@ func (b *backend) claimed(ctx context.Context, a *appending, i int, s *seen, hol
 	return errMoved
 }
 
-// errMoved is that what was seen in parts was not so at one moment.
-var errMoved = errors.New("the stream and the keys change too fast to be seen at once")
+// errMoved means that the parts of what was seen were never true at one moment.
+var errMoved = errors.New("the stream and the keys change too fast for a consistent read")
 
 func positionOf(m *message) uint64 {
 	if m == nil {
@@ -266,8 +270,8 @@ func positionOf(m *message) uint64 {
 	return m.position
 }
 
-// judgeIDs returns errDone if the events of a are recorded, in its stream and one after the
-// other, and a *store.DuplicateError if another event has one of their ids.
+// judgeIDs returns errDone if the events of a are recorded in its stream one after
+// another, and a *store.DuplicateError if another event has one of their ids.
 func (b *backend) judgeIDs(ctx context.Context, a *appending, s *seen) error {
 	first, count := -1, 0
 	for i := range a.events {
@@ -304,7 +308,8 @@ func (b *backend) judgeIDs(ctx context.Context, a *appending, s *seen) error {
 	return &store.DuplicateError{Stream: a.stream, EventID: a.events[first].event.ID, In: taken[0].Stream, Version: taken[0].Version}
 }
 
-// isRecorded reports whether all, the events that have the ids of a, are those of a.
+// isRecorded reports whether all, the events that have the ids of a, equal the events
+// of a.
 func (a *appending) isRecorded(all []*store.Recorded) bool {
 	for i, r := range all {
 		if r.Stream != a.stream || r.Version != all[0].Version+uint64(i) || !r.Same(&a.events[i].event) {
@@ -314,11 +319,11 @@ func (a *appending) isRecorded(all []*store.Recorded) bool {
 	return true
 }
 
-// maxReads is how many messages are asked for at once, one by one.
+// maxReads is the maximum number of concurrent requests for single messages.
 const maxReads = 16
 
-// eventsOf returns the events that have the ids of the events of a from index from to
-// before to, and whether a has written them itself.
+// eventsOf returns the recorded events that have the ids of the events from to to of a,
+// and whether a itself has written them.
 func (b *backend) eventsOf(ctx context.Context, a *appending, s *seen, from, to int) (events []*store.Recorded, ours bool, err error) {
 	positions := make([]uint64, 0, to-from)
 	ours = true
@@ -326,7 +331,7 @@ func (b *backend) eventsOf(ctx context.Context, a *appending, s *seen, from, to 
 		m := s.last[a.events[i].subject]
 		id, ok := decodeID(m.data)
 		if !ok {
-			return nil, false, damaged(fmt.Sprintf("message %d (%s) is no id", m.position, m.subject))
+			return nil, false, damaged(fmt.Sprintf("message %d (%s) is not an id", m.position, m.subject))
 		}
 		ours = ours && id.token == a.token
 		positions = append(positions, m.position+id.distance)
@@ -345,7 +350,7 @@ func (b *backend) eventsOf(ctx context.Context, a *appending, s *seen, from, to 
 	return events, ours, nil
 }
 
-// fetch returns the messages at positions, which are there.
+// fetch returns the messages at positions, which must exist.
 func (b *backend) fetch(ctx context.Context, positions []uint64) ([]*message, error) {
 	messages, errs := make([]*message, len(positions)), make([]error, len(positions))
 	if len(positions) == 1 {

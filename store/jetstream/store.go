@@ -32,38 +32,38 @@ const patience = 5 * time.Second
 // grace is how long after the context of a call has ended its answer may still come.
 const grace = 100 * time.Millisecond
 
-// Store is the store of one tenant. [Open] and [New] return that of
-// [store.DefaultTenant], and [Store.Tenant] returns the others in the same log. It is safe
-// for concurrent use. The zero Store cannot be used.
+// Store is the store of one tenant. [Open] and [New] return the store of
+// [store.DefaultTenant], and [Store.Tenant] returns the stores of other tenants in the
+// same log. It is safe for concurrent use. The zero Store is not usable.
 type Store struct {
 	backend *backend
 	tenant  string
 }
 
-// backend is shared by the stores of all tenants.
+// backend holds what the stores of all tenants share.
 type backend struct {
 	config
 	nc       *nats.Conn
 	wire     *wire
 	names    subjects
-	alone    bool   // the log has one replica, so that what it answers is never old
-	identity string // of the log, to notice that it was replaced
+	alone    bool   // the log has one replica, so its answers are never old
+	identity string // of the log, to detect that it was replaced
 
 	lanes   []*lane
-	seed    maphash.Seed // of the hash that chooses one
+	seed    maphash.Seed // of the hash that chooses a lane
 	heads   heads
 	barrier barrier
-	settles chan struct{} // has room for those that may be under way
+	settles chan struct{} // has room for those that may be in progress
 	news    news
 
-	most      atomic.Uint64 // the highest position of an event that is known to be recorded
-	mostKept  atomic.Uint64 // the same of the stream of what is kept beside the log
+	most      atomic.Uint64 // the highest position that is known to be recorded
+	mostKept  atomic.Uint64 // the same for the stream next to the log
 	firstSeen sync.Map      // the position of the first event, by tenant
 
 	life  context.Context //nolint:containedctx // of all that is under way; Close ends it
 	kill  context.CancelFunc
 	done  chan struct{} // closed by Close
-	close func()        // the rest of Close, once
+	close func()        // the rest of Close, called once
 
 	mu     sync.Mutex
 	closed bool           // guarded by mu
@@ -71,8 +71,8 @@ type backend struct {
 	work   sync.WaitGroup // goroutines of the backend
 }
 
-// maxSettles is how many appends are settled at once: a server has at most 50 batches of a
-// stream open, unless it is told otherwise.
+// maxSettles is the maximum number of appends that are settled at once. A server has at
+// most 50 open batches per stream by default.
 const maxSettles = 16
 
 func newBackend(nc *nats.Conn, c *config) (*backend, error) {
@@ -89,8 +89,8 @@ func newBackend(nc *nats.Conn, c *config) (*backend, error) {
 	return b, nil
 }
 
-// Tenant returns the store of tenant id. It is an *[store.InvalidError] if id cannot name
-// a tenant, and [store.ErrClosed] after Close.
+// Tenant returns the store of tenant id. It returns an *[store.InvalidError] if id is
+// not a valid tenant, and [store.ErrClosed] after Close.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -101,10 +101,10 @@ func (s *Store) Tenant(id string) (store.Store, error) {
 	return &Store{backend: s.backend, tenant: id}, nil
 }
 
-// Close closes the stores of all tenants. It waits for calls that are under way, but not
-// much longer than five seconds. Subscriptions yield [store.ErrClosed] and end, and later
+// Close closes the stores of all tenants. It waits for calls in progress, but not much
+// longer than five seconds. Subscriptions yield [store.ErrClosed] and end, and later
 // calls return it. Close closes the connection that [Open] made, but not one that was
-// passed to [New]. You can call it again. It always returns nil.
+// passed to [New]. You can call it more than once. It always returns nil.
 func (s *Store) Close() error {
 	s.backend.close()
 	return nil
@@ -127,7 +127,7 @@ func (b *backend) shut() {
 	}
 }
 
-// errGivenUp is the answer to a call that Close no longer waits for.
+// errGivenUp is the error of a call that Close no longer waits for.
 var errGivenUp = &Error{Kind: ErrUnavailable, Err: errors.New("closed before a server answered")}
 
 func (b *backend) isClosed() bool {
@@ -139,8 +139,8 @@ func (b *backend) isClosed() bool {
 	}
 }
 
-// calling calls do, and Close waits for it. The context that do gets ends with ctx, when
-// Close waits no longer, and when the call has reached its bound.
+// calling calls do, and Close waits for it. The context of do ends with ctx, when Close
+// stops waiting, and when the call has reached its time limit.
 func (b *backend) calling(ctx context.Context, do func(ctx context.Context) error) error {
 	return b.callingFor(ctx, bound, do)
 }
@@ -176,7 +176,7 @@ func (b *backend) callingFor(ctx context.Context, bound time.Duration, do func(c
 	return typed(err)
 }
 
-// raise sets a to position if that is more.
+// raise sets a to position if position is higher.
 func raise(a *atomic.Uint64, position uint64) {
 	for {
 		was := a.Load()

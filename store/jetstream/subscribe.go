@@ -9,20 +9,21 @@ import (
 )
 
 const (
-	// poll is how long a subscription waits at most before it looks at the log.
+	// poll is the longest time that a subscription waits before it reads the log.
 	poll = time.Second
-	// maxSubscribed is how many events a page of a subscription has at most.
+	// maxSubscribed is the maximum number of events in a page of a subscription.
 	maxSubscribed = 256
-	// manyTries is how often a subscription asks for a page for half a minute each time.
+	// manyTries is the number of times that a subscription asks for a page, for half a
+	// minute each.
 	manyTries = 2
 )
 
-// Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop. Pages have at
-// most 256 events.
+// Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop. Pages have
+// at most 256 events.
 //
-// If the servers do not answer, Subscribe tries again for about a minute and then continues
-// where it was, or yields the error. If the log is no longer the one that was read, it ends
-// with an error that is [store.ErrLogDiverged].
+// If the servers do not answer, Subscribe retries for about a minute. Then it continues
+// where it was, or yields the error. If the log is no longer the one that was read, it
+// ends with an error that matches [store.ErrLogDiverged].
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		if o.Backward {
@@ -42,8 +43,8 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 type subscription struct {
 	store      *Store
 	o          store.LogOptions
-	last       store.Checkpoint // the last event that was yielded
-	reconnects uint64           // of the connection when last was found in the log
+	last       store.Checkpoint // of the last event that was yielded
+	reconnects uint64           // the number of reconnects when last was found in the log
 }
 
 func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bool) {
@@ -69,7 +70,7 @@ func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bo
 	}
 }
 
-// wait returns on news, after a time, or when ctx or the backend ends.
+// wait waits for news, for a time, or until ctx or the backend ends.
 func (b *backend) wait(ctx context.Context, news <-chan struct{}) {
 	timer := time.NewTimer(poll)
 	defer timer.Stop()
@@ -81,7 +82,7 @@ func (b *backend) wait(ctx context.Context, news <-chan struct{}) {
 	}
 }
 
-// next reads the next page, and tries again while the servers are away.
+// next reads the next page, and retries while the servers are unavailable.
 func (s *subscription) next(ctx context.Context) (page store.Page, err error) {
 	for range manyTries {
 		err = s.verify(ctx)
@@ -95,8 +96,8 @@ func (s *subscription) next(ctx context.Context) (page store.Page, err error) {
 	return page, err
 }
 
-// verify checks, when the connection was lost, that the last event that was yielded is still
-// where it was.
+// verify checks, after the connection was lost, that the last event that was yielded is
+// still where it was.
 func (s *subscription) verify(ctx context.Context) error {
 	now := s.store.backend.nc.Stats().Reconnects
 	if now == s.reconnects {

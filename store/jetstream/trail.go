@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A trail says where the events of a stream before one of its events are, so that no server
-// has to look for them. It has the positions of version 1, of the window versions right
-// before, and of the last version before that is a multiple of stride, of four times stride,
-// and so on.
+// trail says where the events before one event of its stream are, so that no server has
+// to search for them. It has the position of version 1, of the window versions right
+// before, of the last version before that is a multiple of stride, of the last multiple
+// of four times stride, and so on.
 type trail struct {
 	version  uint64
 	position uint64
-	first    uint64   // the position of version 1, 0 if this is it
+	first    uint64   // the position of version 1, or 0 if this is version 1
 	far      []uint64 // the positions of the last multiples below version
 	near     []uint64 // the positions of version-1, version-2, …
 }
@@ -22,7 +22,7 @@ const (
 	stride = 64
 )
 
-// at returns the position of a version that t knows, and false if it does not know it.
+// at returns the position of a version, and false if t does not know it.
 func (t *trail) at(version uint64) (uint64, bool) {
 	switch {
 	case version == t.version:
@@ -43,8 +43,8 @@ func (t *trail) at(version uint64) (uint64, bool) {
 	return 0, false
 }
 
-// above returns the lowest version from version on that t knows, which must not be above
-// that of t.
+// above returns the lowest version that t knows from version on. version must not be
+// above that of t.
 func (t *trail) above(version uint64) (known, position uint64) {
 	known = t.version
 	for level := range t.far {
@@ -61,15 +61,15 @@ func (t *trail) above(version uint64) (known, position uint64) {
 	return known, position
 }
 
-// multiple returns the last multiple of the stride of level below version; 0 if there is
-// none.
+// multiple returns the last multiple of the stride of level below version, or 0 if
+// there is none.
 func multiple(version uint64, level int) uint64 {
 	size := uint64(stride) << (2 * level)
 	return (version - 1) / size * size
 }
 
-// next returns the trail of the event after that of t, at position. The zero trail is what
-// comes before a stream.
+// next returns the trail of the event after that of t, at position. The zero trail
+// comes before the first event of a stream.
 func (t *trail) next(position uint64) trail {
 	n := trail{version: t.version + 1, position: position, first: t.first}
 	if t.version == 0 {
@@ -91,9 +91,9 @@ func (t *trail) next(position uint64) trail {
 	}
 }
 
-// text returns t as the header of its event has it, for an event that index others of its
-// stream come right before in one append: their positions are not known yet, and follow from
-// that of the event.
+// text returns t as a header of its event. index is the number of events of its stream
+// right before it in the same append: their positions are not known yet, but follow
+// from its own.
 func (t *trail) text(index int) string {
 	together := uint64(index) //nolint:gosec // not negative
 	known := func(version uint64) bool { return t.version-version <= together }
@@ -123,8 +123,8 @@ func (t *trail) text(index int) string {
 	return b.String()
 }
 
-// parseTrail returns the trail of the event of this version at position, from the text of
-// its header, and false if the text cannot be one of it.
+// parseTrail parses the text of the header of the event of this version at position. It
+// returns false if the text cannot be its trail.
 func parseTrail(text string, version, position uint64) (trail, bool) {
 	t := trail{version: version, position: position}
 	if version == 0 || position < version {

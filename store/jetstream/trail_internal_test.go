@@ -7,8 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTrails appends batches to a stream in a log of others, and has each trail parsed from
-// its text: it is the same, and leads from any event to any one before it in few steps.
+// TestTrails appends batches to a stream in a log with other streams, and parses each
+// trail from its text. The trail must be unchanged, and lead from any event to any
+// earlier one in few steps.
 func TestTrails(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -38,12 +39,12 @@ func TestTrails(t *testing.T) {
 		for ; at != to; steps++ {
 			known, p := trails[at].above(uint64(to))
 			if known >= uint64(at) || known < uint64(to) || p != positions[known] {
-				t.Fatalf("trail of version %d: above(%d) = %d, %d; that version is at %d", at, to, known, p, positions[known])
+				t.Fatalf("trail of version %d: above(%d) = %d, %d, but that version is at %d", at, to, known, p, positions[known])
 			}
 			at = int(known)
 		}
 		if most := 3*8 + stride/window + 1; steps > most {
-			t.Errorf("from version %d to %d are %d steps, want at most %d", from, to, steps, most)
+			t.Errorf("from version %d to %d it takes %d steps, want at most %d", from, to, steps, most)
 		}
 	})
 }

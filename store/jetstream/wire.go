@@ -15,33 +15,33 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// The times that are waited for an answer before one asks again. A batch may be lost where
-// the leader of the log changes, so nobody waits long for it.
+// How long to wait for an answer before asking again. A batch may be lost when the
+// leader of the log changes, so nobody waits long for it.
 const (
 	answerIn = 2 * time.Second
-	bound    = 30 * time.Second // of a call, whose ctx may have no end
+	bound    = 30 * time.Second // for a call, whose ctx may have no deadline
 )
 
-// errBound is why the context of a call has ended whose bound is reached.
+// errBound is the cause of the context of a call that has reached its time limit.
 var errBound = errors.New("no answer for " + bound.String())
 
 // inTime returns how much longer it may take to record size bytes.
 func inTime(size int) time.Duration {
-	const perSecond = 4 << 20 // of a slow disk
+	const perSecond = 4 << 20 // on a slow disk
 	return time.Duration(size) * time.Second / perSecond
 }
 
-// wire speaks with the servers by requests, for which the client of NATS has no calls: those
-// for many messages at once, and batches. It is safe for concurrent use.
+// wire makes the requests to the servers for which the NATS client has no calls: for
+// many messages at once, and for batches. It is safe for concurrent use.
 type wire struct {
 	nc    *nats.Conn
-	api   string // the beginning of the subjects of the API
-	inbox string // the beginning of the subjects of answers
+	api   string // the prefix of the subjects of the API
+	inbox string // the prefix of the subjects of answers
 	sub   *nats.Subscription
 
 	mu    sync.Mutex
 	calls map[string]*call // by the last token of the subject of the answer; guarded by mu
-	last  uint64           // number of a call; guarded by mu
+	last  uint64           // number of the last call; guarded by mu
 }
 
 // call is a request that waits for answers.
@@ -51,13 +51,13 @@ type call struct {
 	done    chan struct{}
 }
 
-// ending tells which answer to a request is the last one.
+// ending determines which answer to a request is the last one.
 type ending int
 
 const (
 	withAny    ending = iota // the only one
-	withStatus               // one that has a status
-	ofBatch                  // one that has a status or data; the first message asks for an answer too
+	withStatus               // the one with a status
+	ofBatch                  // the one with a status or data; the first message asks for an answer too
 	ofEach                   // the same; each message asks for an answer
 )
 
@@ -80,14 +80,15 @@ func newWire(nc *nats.Conn) (*wire, error) {
 
 func (w *wire) close() { _ = w.sub.Unsubscribe() }
 
-// answer takes an answer, which comes in the order in which its server has sent it.
+// answer handles an answer. Answers arrive in the order in which the server has sent
+// them.
 func (w *wire) answer(m *nats.Msg) {
 	_, name := cutLast(m.Subject)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c, ok := w.calls[name]
 	if !ok {
-		return // nobody waits any more
+		return // nobody is waiting anymore
 	}
 	c.answers = append(c.answers, m)
 	if c.end.is(m) {
@@ -106,7 +107,7 @@ func (w *wire) begin(end ending) (c *call, name string) {
 	return c, name
 }
 
-// count returns how many answers of c have come.
+// count returns the number of answers to c so far.
 func (w *wire) count(c *call) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,9 +120,9 @@ func (w *wire) end(name string) {
 	delete(w.calls, name)
 }
 
-// ask sends messages, of which the last one asks for an answer, or each if that ends with
-// content, and waits for it, and then for each further one, for about in. It returns
-// errNoAnswer if none comes.
+// ask sends messages and waits for the answers. The last message asks for an answer, or
+// each one if end says so. It waits about in for the first answer, and then for each
+// further one. It returns errNoAnswer if none arrives.
 func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
 	c, name := w.begin(end)
 	defer w.end(name)
@@ -145,7 +146,7 @@ func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages .
 			if n == seen {
 				return nil, w.silent()
 			}
-			seen = n // they come, if slowly
+			seen = n // answers arrive, if slowly
 			timer.Reset(in)
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -157,7 +158,7 @@ func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages .
 	return c.answers, nil
 }
 
-// silent returns why no server answers, as far as that is known.
+// silent returns the reason why no server answers, if it is known.
 func (w *wire) silent() error {
 	if err := w.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 		return fmt.Errorf("%w: %w", errNoAnswer, nats.ErrPermissionViolation)
@@ -165,8 +166,8 @@ func (w *wire) silent() error {
 	return errNoAnswer
 }
 
-// retry calls do until it succeeds or fails for good. It returns what ctx ended with, or
-// after bound what do has returned.
+// retry calls do until it succeeds or fails for good. It returns the error of ctx if
+// that ends, or after bound the last error of do.
 func (w *wire) retry(ctx context.Context, do func(ctx context.Context) error) error {
 	return w.retryFor(ctx, bound, do)
 }
@@ -202,8 +203,8 @@ func pause(ctx context.Context, n int) {
 	}
 }
 
-// newest asks the leader of a stream for the last message of subject, and returns nil if there
-// is none.
+// newest asks the leader of a stream for the last message of subject, and returns nil
+// if there is none.
 func (w *wire) newest(ctx context.Context, stream, subject string) (m *message, err error) {
 	var answer struct {
 		Error   *apiError `json:"error"`
@@ -246,8 +247,8 @@ func (w *wire) request(ctx context.Context, call string, body, answer any) error
 	return json.Unmarshal(answers[0].Data, answer)
 }
 
-// stateOf asks the leader of a stream for the position of its last message, and what time
-// it is there.
+// stateOf asks the leader of a stream for the position of its last message, and for the
+// time there.
 func (w *wire) stateOf(ctx context.Context, stream string) (last uint64, now time.Time, err error) {
 	var answer struct {
 		Error *apiError `json:"error"`
@@ -265,12 +266,12 @@ func (w *wire) stateOf(ctx context.Context, stream string) (last uint64, now tim
 	return answer.State.Last, answer.Time.UTC(), nil
 }
 
-// maxSubjects is how many subjects a server names at once.
+// maxSubjects is the maximum number of subjects that a server lists in one answer.
 const maxSubjects = 100_000
 
-// subjects asks the leader of a stream which subjects that match filter have messages: the
-// maxSubjects of them from number from on, in an order of its own. It returns the position of
-// the last message too.
+// subjects asks the leader of a stream for the subjects that match filter and have
+// messages. It returns at most maxSubjects of them, beginning with number from, in the
+// server's own order, and the position of the last message.
 func (w *wire) subjects(ctx context.Context, stream, filter string, from int) (subjects map[string]uint64, last uint64, err error) {
 	var answer struct {
 		Error *apiError `json:"error"`
@@ -298,8 +299,8 @@ type direct struct {
 	MultiLast []string `json:"multi_last,omitempty"`
 }
 
-// get returns what a replica answers to d, and the answer that ends it, nil for a single
-// message.
+// get returns a replica's answers to d, and the answer that ends them, which is nil for
+// a single message.
 func (w *wire) get(ctx context.Context, stream string, d *direct) (messages []*message, end *nats.Msg, err error) {
 	data, err := json.Marshal(d)
 	if err != nil {
@@ -335,7 +336,7 @@ func number(text string) int {
 	return n
 }
 
-// at returns the message at position, which is there.
+// at returns the message at position, which must exist.
 func (w *wire) at(ctx context.Context, stream string, position uint64) (m *message, err error) {
 	err = w.retry(ctx, func(ctx context.Context) error {
 		messages, _, err := w.get(ctx, stream, &direct{Seq: position})
@@ -350,10 +351,11 @@ func (w *wire) at(ctx context.Context, stream string, position uint64) (m *messa
 	return m, err
 }
 
-// snapshot returns the last message of each of subjects that has one, as they were at one
-// moment at a replica that has all messages up to least. One of subjects must have one, and
-// there must be at most 1,024. It returns the position of the last message at that moment. It
-// gives up when check, unless that is nil, returns an error for what a replica has, be it old.
+// snapshot returns the last message of each of subjects that has one, as they were at
+// one moment at a replica that has all messages up to least. At least one of subjects
+// must have a message, and there must be at most 1,024 of them. It also returns the
+// position of the last message at that moment. If check is not nil and returns an error
+// for a replica's data, which may be old, snapshot gives up.
 func (w *wire) snapshot(
 	ctx context.Context, stream string, subjects []string, least uint64, check func(last map[string]*message) error,
 ) (last map[string]*message, upTo uint64, err error) {
@@ -393,7 +395,7 @@ var (
 	errCut     = errors.New("more bytes than a server sends at once")
 )
 
-// acknowledged is the answer to messages that were published.
+// acknowledged is the answer to published messages.
 type acknowledged struct {
 	Error *apiError `json:"error"`
 	Seq   uint64    `json:"seq"`
@@ -405,8 +407,8 @@ func (w *wire) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 	return w.untilRoom(ctx, func() (uint64, error) { return w.acknowledge(ctx, withAny, answerIn, m) })
 }
 
-// batch publishes messages, all of them or none, and returns the position of the last one. It
-// waits for the answer for in, and longer if they are large.
+// batch publishes messages, all of them or none, and returns the position of the last
+// one. It waits for the answer for in, and longer if the messages are large.
 func (w *wire) batch(ctx context.Context, in time.Duration, messages []*nats.Msg) (uint64, error) {
 	size := 0
 	for i, m := range messages {
@@ -418,14 +420,15 @@ func (w *wire) batch(ctx context.Context, in time.Duration, messages []*nats.Msg
 	return w.untilRoom(ctx, func() (uint64, error) {
 		position, err := w.acknowledge(ctx, ofBatch, in, named(messages)...)
 		if codeOf(err) == codeIncomplete {
-			// A message was lost, or refused. Now each one asks for an answer, to learn why.
+			// A message was lost, or refused. Now each message asks for an answer, to find out
+			// why.
 			position, err = w.acknowledge(ctx, ofEach, in, named(messages)...)
 		}
 		return position, err
 	})
 }
 
-// named returns messages with the name of a new batch.
+// named returns messages with a new batch name.
 func named(messages []*nats.Msg) []*nats.Msg {
 	id := []string{nuid.Next()}
 	for _, m := range messages {
@@ -434,12 +437,12 @@ func named(messages []*nats.Msg) []*nats.Msg {
 	return messages
 }
 
-// roomIn is how long one waits for a leader that has room, when the leader of the log was
-// full. It has given up the lead then.
+// roomIn is how long to wait for a leader with space, if the leader of the log was
+// full. It has then given up leadership.
 const roomIn = 10 * time.Second
 
-// untilRoom calls do until a server has room. It does so only after answers by which nothing
-// can have been recorded.
+// untilRoom calls do until a server has space. It retries only after answers that
+// guarantee that nothing was recorded.
 func (w *wire) untilRoom(ctx context.Context, do func() (uint64, error)) (uint64, error) {
 	position, err := do()
 	if codeOf(err) != codeFull {
@@ -466,7 +469,7 @@ func (w *wire) acknowledge(ctx context.Context, end ending, in time.Duration, me
 	answer := answers[len(answers)-1]
 	var a acknowledged
 	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return 0, fmt.Errorf("answer to what was published: %w", err)
+		return 0, fmt.Errorf("answer to published messages: %w", err)
 	}
 	if a.Error != nil {
 		return 0, a.Error
@@ -477,8 +480,8 @@ func (w *wire) acknowledge(ctx context.Context, end ending, in time.Duration, me
 	return a.Seq, nil
 }
 
-// expecting returns a message on subject that is refused unless the last one there is at
-// position, 0 for none.
+// expecting returns a message on subject that is refused unless the last message there
+// is at position, or there is none if position is 0.
 func expecting(subject string, header nats.Header, data []byte, position uint64) *nats.Msg {
 	if header == nil {
 		header = make(nats.Header, 4)
@@ -487,7 +490,7 @@ func expecting(subject string, header nats.Header, data []byte, position uint64)
 	return &nats.Msg{Subject: subject, Header: header, Data: data}
 }
 
-// redact returns text without the user and the password of a URL in it.
+// redact returns text without the user and the password of the URLs in it.
 func redact(text string, secrets []string) string {
 	for _, s := range secrets {
 		if s != "" {

@@ -21,13 +21,13 @@ import (
 	"github.com/evolvego/evolve/store/jetstream/jetstreamtest"
 )
 
-// data is that of an event of a usual size.
+// data returns the data of an event of typical size.
 func data() []byte { return bytes.Repeat([]byte("x"), 200) }
 
-// floor is a stream of NATS without a store.
+// floor is a stream of NATS without a store, as a lower bound for the cost of one.
 type floor struct {
 	nc   *nats.Conn
-	last atomic.Int64 // number of a subject
+	last atomic.Int64 // number of the last subject
 }
 
 func newFloor(b *testing.B, url string, replicas int) *floor {
@@ -58,8 +58,8 @@ func (f *floor) publish(ctx context.Context) error {
 	return accepted(f.nc.RequestMsgWithContext(ctx, m))
 }
 
-// two publishes a batch of two messages, the first of which expects that there is none on its
-// subject: what is least for an event and its id.
+// two publishes a batch of two messages, the first of which expects an unused subject:
+// the minimum for an event and its id.
 func (f *floor) two(ctx context.Context) error {
 	id, n := nuid.Next(), f.last.Add(1)
 	first := &nats.Msg{Subject: "floor.id." + strconv.FormatInt(n, 10), Data: []byte("12345678"), Header: nats.Header{
@@ -86,7 +86,7 @@ func accepted(m *nats.Msg, err error) error {
 	return nil
 }
 
-// parallel calls do b.N times, in goroutines of which writers run at once.
+// parallel calls do b.N times, from writers goroutines.
 func parallel(b *testing.B, writers int, do func(ctx context.Context) error) {
 	b.Helper()
 	b.SetParallelism(max(1, writers/runtime.GOMAXPROCS(0)))
@@ -102,8 +102,9 @@ func parallel(b *testing.B, writers int, do func(ctx context.Context) error) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 }
 
-// BenchmarkAppend compares appends of one event to many streams with what the servers do at
-// most: to publish a message, and to publish a batch of two. All servers are in the process.
+// BenchmarkAppend compares appends of one event to many streams with the minimum that
+// the servers do: publish a message, and publish a batch of two. All servers are in the
+// process.
 func BenchmarkAppend(b *testing.B) {
 	for _, replicas := range []int{3, 1} {
 		url := urlOf(b, replicas)
@@ -145,8 +146,8 @@ func urlOf(b *testing.B, replicas int) string {
 	return jetstreamtest.StartCluster(b).URL()
 }
 
-// BenchmarkRead compares reads of the end of a stream, and of the log, with the requests that
-// they are made of.
+// BenchmarkRead compares reads of the end of a stream, and of the log, with the
+// requests that they consist of.
 func BenchmarkRead(b *testing.B) {
 	url := jetstreamtest.StartCluster(b).URL()
 	safe, leader := open(b, url), open(b, url, jetstream.WithLeaderReads())
@@ -196,7 +197,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory measures what a server keeps in memory for each event, in streams of four.
+// BenchmarkMemory measures the memory of a server for each event, in streams of four
+// events.
 func BenchmarkMemory(b *testing.B) {
 	const events, each = 100_000, 200
 	for b.Loop() {
@@ -219,7 +221,7 @@ func BenchmarkMemory(b *testing.B) {
 
 func heap() uint64 {
 	runtime.GC()
-	time.Sleep(100 * time.Millisecond) // what is pooled is given up at the next collection
+	time.Sleep(100 * time.Millisecond) // pooled memory is released by the next collection
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

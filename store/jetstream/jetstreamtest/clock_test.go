@@ -14,8 +14,9 @@ import (
 	"github.com/evolvego/evolve/store/jetstream"
 )
 
-// TestClocks: the clocks of two of three servers are minutes wrong. Nothing that is recorded
-// depends on that, whoever leads, and two owners of a lease have different fences.
+// TestClocks runs three servers, two of which have clocks that are minutes wrong. What
+// is recorded must not depend on that, whoever leads, and two owners of a lease must
+// have different fences.
 func TestClocks(t *testing.T) {
 	t.Parallel()
 	if !canSetClock {
@@ -40,7 +41,7 @@ func TestClocks(t *testing.T) {
 	checkTimes(ctx, t, w.stores[0])
 }
 
-// stepDown has another server lead a stream.
+// stepDown makes another server the leader of a stream.
 func stepDown(ctx context.Context, t *testing.T, c *nodes, stream string) {
 	t.Helper()
 	nc, err := nats.Connect(c.urls())
@@ -57,7 +58,7 @@ func stepDown(ctx context.Context, t *testing.T, c *nodes, stream string) {
 	}
 }
 
-// checkLease has two owners want a lease, while one server after the other leads.
+// checkLease lets two owners compete for a lease, while one server after another leads.
 func checkLease(ctx context.Context, t *testing.T, c *nodes, st *jetstream.Store) {
 	t.Helper()
 	const stream = "EV_evolve_KEEP"
@@ -76,7 +77,7 @@ func checkLease(ctx context.Context, t *testing.T, c *nodes, st *jetstream.Store
 			t.Fatal(err)
 		default:
 			if lease.Fence < last.Fence || lease.Owner != last.Owner && lease.Fence == last.Fence {
-				t.Errorf("lease %+v after %+v: the fence must rise with another owner", lease, last)
+				t.Errorf("lease %+v after %+v: the fence must increase with a new owner", lease, last)
 			}
 			if last.Owner != "" && lease.Owner != last.Owner {
 				changed++
@@ -85,11 +86,11 @@ func checkLease(ctx context.Context, t *testing.T, c *nodes, st *jetstream.Store
 		}
 		stepDown(ctx, t, c, stream)
 	}
-	t.Logf("the lease had another owner %d times, before its time on the clock that it began on", changed)
+	t.Logf("the lease changed its owner %d times before it expired on the clock on which it began", changed)
 }
 
-// checkTimes fails unless servers with different clocks have recorded events, because then
-// this has tested nothing.
+// checkTimes fails unless servers with different clocks have recorded events, because
+// otherwise this would have tested nothing.
 func checkTimes(ctx context.Context, t *testing.T, st *jetstream.Store) {
 	t.Helper()
 	var earliest, latest time.Time
@@ -111,6 +112,6 @@ func checkTimes(ctx context.Context, t *testing.T, st *jetstream.Store) {
 		}
 	}
 	if latest.Sub(earliest) < 9*time.Minute {
-		t.Errorf("all was recorded within %s: the clocks of those that led did not differ", latest.Sub(earliest))
+		t.Errorf("all events were recorded within %s: the clocks of the leaders did not differ", latest.Sub(earliest))
 	}
 }

@@ -35,7 +35,7 @@ func TestDurable(t *testing.T) {
 	})
 }
 
-// TestDurableOfCluster: three servers keep the same.
+// TestDurableOfCluster checks that three servers keep their data.
 func TestDurableOfCluster(t *testing.T) {
 	t.Parallel()
 	url := jetstreamtest.StartCluster(t).URL()
@@ -47,7 +47,8 @@ func TestDurableOfCluster(t *testing.T) {
 	})
 }
 
-// TestConformanceOfCluster: so it is where three servers keep the log, and any of them answers.
+// TestConformanceOfCluster checks conformance if three servers keep the log, and any of
+// them answers.
 func TestConformanceOfCluster(t *testing.T) {
 	t.Parallel()
 	needsLong(t, "all of storetest on three servers; TestDurableOfCluster and TestFailover are")
@@ -63,7 +64,7 @@ func newLog(logs *atomic.Int64) jetstream.Option {
 	return jetstream.WithLog(fmt.Sprintf("l%d", logs.Add(1)))
 }
 
-// open opens the store at url, to be closed at the end.
+// open opens the store at url, and closes it when the test ends.
 func open(tb testing.TB, url string, options ...jetstream.Option) *jetstream.Store {
 	tb.Helper()
 	st, err := jetstream.Open(context.Background(), url, options...)
@@ -78,14 +79,14 @@ func open(tb testing.TB, url string, options ...jetstream.Option) *jetstream.Sto
 	return st
 }
 
-// failovers returns how often each failure happens in the tests that take long, 0 if they
-// are left out.
+// failovers returns how often each failure happens in the long tests, or 0 to skip
+// them.
 func failovers() int {
 	n, _ := strconv.Atoi(os.Getenv(longEnv))
 	return n
 }
 
-// needsLong skips a test that takes long, unless it is asked for.
+// needsLong skips a long test, unless it was requested.
 func needsLong(t *testing.T, what string) {
 	t.Helper()
 	if failovers() == 0 {

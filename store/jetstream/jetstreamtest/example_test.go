@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store/jetstream/jetstreamtest"
 )
 
-// exampleURL returns the URL of a new server, and what ends it.
+// exampleURL returns the URL of a new server, and a function that ends it.
 func exampleURL() (url string, stop func()) {
 	dir, err := os.MkdirTemp("", "jetstreamtest-example")
 	if err != nil {
@@ -61,7 +61,7 @@ func Example() {
 	// 2 Deposited {"cents":500} <nil>
 }
 
-// A test of your own opens a store on a server in its process.
+// Your own tests can open a store on a server in the same process.
 func ExampleStart() {
 	_ = func(t *testing.T) { //nolint:thelper // a test
 		st, err := jetstream.Open(t.Context(), jetstreamtest.Start(t).URL(), jetstream.WithReplicas(1))
@@ -73,7 +73,7 @@ func ExampleStart() {
 	// Output:
 }
 
-// A test of what a failure does opens a store on a cluster of three servers.
+// A test of failures opens a store on a cluster of three servers.
 func ExampleStartCluster() {
 	_ = func(t *testing.T) { //nolint:thelper // a test
 		cluster := jetstreamtest.StartCluster(t)

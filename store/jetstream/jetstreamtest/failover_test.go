@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/history"
 )
 
-// spread is a store of which each client has one of its own.
+// spread is a store in which each client uses a store of its own.
 type spread []*jetstream.Store
 
 func (s spread) of(ctx context.Context) *jetstream.Store {
@@ -34,8 +34,8 @@ func (s spread) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	return s.of(ctx).Read(ctx, stream, o)
 }
 
-// workload is nine writers and three readers on four streams, each at one of three servers,
-// and a subscription at each server.
+// workload is nine writers and three readers on four streams, each connected to one of
+// three servers, and a subscription at each server.
 type workload struct {
 	stores   spread
 	recorder *history.Recorder
@@ -43,8 +43,8 @@ type workload struct {
 	stop     chan struct{}
 	seen     [servers]chan []string
 
-	acknowledged [servers]atomic.Int64 // appends, at each server
-	unknown      atomic.Int64          // outcomes, each settled by sending the append again
+	acknowledged [servers]atomic.Int64 // acknowledged appends, at each server
+	unknown      atomic.Int64          // unknown outcomes, each settled by appending the same events again
 	refused      atomic.Int64
 
 	mu   sync.Mutex
@@ -88,7 +88,8 @@ func (w *workload) ended() bool {
 	}
 }
 
-// write appends to s what nobody else does, and sends it again until its outcome is known.
+// write appends to s, where nobody else writes, and retries until each outcome is
+// known.
 func (w *workload) write(ctx context.Context, at int, s store.Stream) {
 	version := uint64(0)
 	for n := 0; ; n++ {
@@ -127,8 +128,8 @@ func (w *workload) acknowledge(at int) {
 	w.last[at] = now
 }
 
-// gapAt returns the longest time without an append at server i since the last call, and
-// since the last append.
+// gapAt returns the longest time without an append at server i since the last call,
+// including the time since the last append.
 func (w *workload) gapAt(i int) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +138,7 @@ func (w *workload) gapAt(i int) time.Duration {
 	return gap
 }
 
-// read reads one stream after the other.
+// read reads the streams in turn.
 func (w *workload) read(ctx context.Context) {
 	for i := 0; !w.ended(); i++ {
 		short, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -147,7 +148,7 @@ func (w *workload) read(ctx context.Context) {
 	}
 }
 
-// await returns when 30 more appends were acknowledged at each server but except.
+// await waits until 30 more appends are acknowledged at each server except one.
 func (w *workload) await(t *testing.T, except int) {
 	t.Helper()
 	const n = 30
@@ -164,7 +165,8 @@ func (w *workload) await(t *testing.T, except int) {
 	}
 }
 
-// check ends the workload, and fails if what it was told cannot be.
+// check ends the workload, and fails if the results that clients got contradict the
+// log.
 func (w *workload) check(ctx context.Context, t *testing.T) {
 	t.Helper()
 	close(w.stop)
@@ -185,7 +187,7 @@ func (w *workload) check(ctx context.Context, t *testing.T) {
 	log := followedIDs(ctx, st)
 	for i := range w.seen {
 		if seen := <-w.seen[i]; !slices.Equal(seen, log) {
-			t.Errorf("a subscription at server n%d yielded %d events, and the log has %d others", i+1, len(seen), len(log))
+			t.Errorf("a subscription at server n%d yielded %d events, but the log has %d different ones", i+1, len(seen), len(log))
 		}
 	}
 	t.Logf("%d, %d, %d appends, %d conflicts, %d unknown outcomes", w.acknowledged[0].Load(), w.acknowledged[1].Load(), w.acknowledged[2].Load(),
@@ -209,14 +211,14 @@ func followedIDs(ctx context.Context, st *jetstream.Store) (ids []string) {
 	return ids
 }
 
-// failure is something that happens to servers, and passes.
+// failure is something that happens to servers, and ends again.
 type failure func(t *testing.T, c *nodes, w *workload)
 
-// indexOf returns which server n is.
+// indexOf returns the index of n.
 func (c *nodes) indexOf(n *node) int { return slices.Index(c.all, n) }
 
-// withoutLeader has something happen to the leader of the log, and returns the longest time
-// without an append at one of the others.
+// withoutLeader makes happen act on the leader of the log, and returns the longest time
+// without an append at one of the other servers.
 func withoutLeader(t *testing.T, c *nodes, w *workload, happen, pass func(n *node)) time.Duration {
 	t.Helper()
 	leader := c.leader(t, "EV_evolve")
@@ -248,7 +250,7 @@ func killAll(t *testing.T, c *nodes, w *workload) {
 	w.await(t, -1)
 }
 
-// killAll kills all servers at once, and starts them again.
+// killAll kills all servers at once, and restarts them.
 func (c *nodes) killAll(t *testing.T) {
 	t.Helper()
 	for _, n := range c.all {
@@ -306,14 +308,15 @@ func fail(t *testing.T, options []jetstream.Option, failures ...failure) {
 	w.check(ctx, t)
 }
 
-// TestFailover: nothing that was acknowledged is lost when the leader is killed, and what a
-// leader says that was paused makes nobody refuse what was recorded, or read what is old.
+// TestFailover kills and pauses the leader. No acknowledged append may be lost, and a
+// leader that was paused must not make anyone refuse a recorded append, or read old
+// data.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	fail(t, nil, killLeader, pauseLeader)
 }
 
-// TestFailovers: nor by anything else that happens to servers, again and again.
+// TestFailovers does the same with every other failure of servers, again and again.
 func TestFailovers(t *testing.T) {
 	t.Parallel()
 	n := failovers()
@@ -327,7 +330,7 @@ func TestFailovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			one.Lock() // they would slow each other
+			one.Lock() // they would slow each other down
 			defer one.Unlock()
 			fail(t, nil, slices.Repeat([]failure{f}, n)...)
 		})

@@ -21,7 +21,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// TestRefusedWrites: appends to a log that has reached its limit are refused, and reads go on.
+// TestRefusedWrites checks that appends to a log that has reached its limit are
+// refused, and that reads continue.
 func TestRefusedWrites(t *testing.T) {
 	t.Parallel()
 	for name, replicas := range map[string]int{"one server": 1, "three servers": 3} {
@@ -48,7 +49,7 @@ func TestRefusedWrites(t *testing.T) {
 	}
 }
 
-// limit gives a stream in NATS less space than it has, or no limit.
+// limit gives a stream in NATS less space than it uses, or no limit.
 func limit(t *testing.T, js natsjs.JetStream, name string, limited bool) {
 	t.Helper()
 	s, err := js.Stream(context.Background(), name)
@@ -65,7 +66,8 @@ func limit(t *testing.T, js natsjs.JetStream, name string, limited bool) {
 	}
 }
 
-// TestOneFullServer: if one of three servers is full, another one leads, and appends go on.
+// TestOneFullServer checks that if one of three servers is full, another one leads, and
+// appends continue.
 func TestOneFullServer(t *testing.T) {
 	t.Parallel()
 	c := startNodes(t, servers, func(i int, s *childSettings) {
@@ -83,15 +85,15 @@ func TestOneFullServer(t *testing.T) {
 	f.check(t)
 }
 
-// TestFullServers: where all servers are full, appends are refused, and made once there is
-// room. No append is recorded in part.
+// TestFullServers checks that if all servers are full, appends are refused, and succeed
+// once there is space. No append may be recorded in part.
 func TestFullServers(t *testing.T) {
 	t.Parallel()
 	needsLong(t, "what happens when all servers are full; TestRefusedWrites and TestOneFullServer are")
 	c := startNodes(t, servers, func(_ int, s *childSettings) { s.MaxStore = 2 << 20 })
 	f := &filling{store: open(t, c.urls())}
 	if err := f.fill(t); !errors.Is(err, jetstream.ErrFull) || !errors.Is(err, store.ErrRefused) {
-		t.Errorf("an append to servers that are full = %v, want ErrFull that is a refusal", err)
+		t.Errorf("an append to servers that are full = %v, want ErrFull, which is a refusal", err)
 	}
 	for _, n := range c.all {
 		n.end(t, syscall.SIGKILL)
@@ -102,8 +104,8 @@ func TestFullServers(t *testing.T) {
 	f.check(t)
 }
 
-// TestFullDisks: so it is where the disks are full, and not only what the servers may use of
-// them.
+// TestFullDisks checks the same if the disks are full, and not only the limits of the
+// servers.
 func TestFullDisks(t *testing.T) {
 	t.Parallel()
 	needsLong(t, "what happens when disks are full; TestRefusedWrites and TestOneFullServer are")
@@ -115,9 +117,9 @@ func TestFullDisks(t *testing.T) {
 				s.MaxStore = 1 << 30
 			})
 			f := &filling{store: open(t, c.urls(), jetstream.WithReplicas(size))}
-			// NATS does not answer then, and gives up the log until it is started again.
+			// NATS does not answer then, and abandons the log until it is restarted.
 			if err := f.fill(t); !errors.Is(err, jetstream.ErrUnavailable) || store.Definite(err) {
-				t.Errorf("an append to a full disk = %v, want ErrUnavailable that is not definite", err)
+				t.Errorf("an append to a full disk = %v, want ErrUnavailable, which is not definite", err)
 			}
 			for _, n := range c.all {
 				n.end(t, syscall.SIGKILL)
@@ -138,13 +140,13 @@ func (c *nodes) urls() string {
 	return strings.Join(urls, ",")
 }
 
-// filling appends to a stream until there is no room.
+// filling appends to a stream until there is no space.
 type filling struct {
 	store   *jetstream.Store
-	appends [][]store.Event // that were acknowledged
+	appends [][]store.Event // acknowledged batches
 	version uint64
-	refused [][]store.Event // with an error that is definite
-	unknown [][]store.Event // with another one
+	refused [][]store.Event // batches refused with a definite error
+	unknown [][]store.Event // batches that failed with another error
 }
 
 var filled = store.Stream{Type: "Account", ID: "filled"}
@@ -169,14 +171,14 @@ func (f *filling) append(t *testing.T) error {
 	return err
 }
 
-// fill appends until an append fails, and returns how.
+// fill appends until an append fails, and returns its error.
 func (f *filling) fill(t *testing.T) error {
 	t.Helper()
 	began := time.Now()
 	var err error
 	for err == nil {
 		if len(f.appends) == 10_000 {
-			t.Fatal("10,000 appends, and no disk is full")
+			t.Fatal("no disk is full after 10,000 appends")
 		}
 		err = f.append(t)
 	}
@@ -184,27 +186,27 @@ func (f *filling) fill(t *testing.T) error {
 	return err
 }
 
-// settle makes what was not acknowledged, when there is room again: what was refused is
-// recorded now, and what is unknown once.
+// settle repeats the appends that were not acknowledged, when there is space again.
+// Refused ones must be recorded now, and unknown ones exactly once.
 func (f *filling) settle(t *testing.T) {
 	t.Helper()
 	for _, events := range append(f.unknown, f.refused...) {
 		var err error
 		var got store.Appended
-		for range 10 { // servers that start
+		for range 10 { // while servers start
 			if got, err = f.store.Append(t.Context(), filled, store.Any, events); err == nil {
 				break
 			}
 		}
 		if err != nil {
-			t.Fatalf("an append, when there is room again: %v", err)
+			t.Fatalf("an append when there is space again: %v", err)
 		}
 		f.appends, f.version = append(f.appends, events), max(f.version, got.Version)
 	}
 }
 
-// check fails unless the stream and the log have the events of the appends that were
-// acknowledged, and no others.
+// check fails unless the stream and the log have the events of the acknowledged
+// appends, and no others.
 func (f *filling) check(t *testing.T) {
 	t.Helper()
 	var want []string
@@ -221,7 +223,7 @@ func (f *filling) check(t *testing.T) {
 		got = append(got, e.ID)
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("the stream has %d events, want the %d that were acknowledged", len(got), len(want))
+		t.Errorf("the stream has %d events, want the %d acknowledged ones", len(got), len(want))
 	}
 	n := 0
 	for next := uint64(0); ; {

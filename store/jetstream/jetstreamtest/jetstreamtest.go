@@ -1,6 +1,6 @@
-// Package jetstreamtest starts servers of NATS with JetStream in the process of a test, for
-// stores of package jetstream. It is a module of its own, so that who uses such a store does
-// not get the server.
+// Package jetstreamtest starts NATS servers with JetStream in the process of a test,
+// for stores of package jetstream. It is a separate module, so that users of such a
+// store do not depend on the server.
 package jetstreamtest
 
 import (
@@ -23,7 +23,8 @@ type Server struct {
 	options *server.Options
 }
 
-// Start starts a server that keeps its files in a directory of the test, and ends with it.
+// Start starts a server that keeps its files in a directory of the test, and stops with
+// the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
 	s := &Server{options: settings(dir(tb))}
@@ -32,8 +33,8 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
-// dir returns a directory for the files of a server: in memory, where the system has such
-// directories, because what the tests of a process show does not depend on the disk.
+// dir returns a directory for the files of a server: in memory, if the system has such
+// directories, because the results of tests in one process do not depend on the disk.
 func dir(tb testing.TB) string {
 	tb.Helper()
 	made, err := os.MkdirTemp("/dev/shm", "jetstreamtest-") //nolint:usetesting // not there
@@ -55,13 +56,13 @@ func settings(dir string) *server.Options {
 // URL returns the URL of the server.
 func (s *Server) URL() string { return "nats://" + s.server.Addr().String() }
 
-// Stop ends the server, if it runs, and keeps its files.
+// Stop stops the server, if it is running, and keeps its files.
 func (s *Server) Stop() {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
 }
 
-// Restart starts the server again on the port and the files that it had.
+// Restart starts the server again with its previous port and files.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
 	next, err := server.NewServer(s.options)
@@ -71,7 +72,7 @@ func (s *Server) Restart(tb testing.TB) {
 	s.server = next
 	next.Start()
 	if !next.ReadyForConnections(patience) {
-		tb.Fatalf("a server of NATS is not ready after %s", patience)
+		tb.Fatalf("a NATS server is not ready after %s", patience)
 	}
 	s.options.Port = portOf(next.Addr())
 }
@@ -79,7 +80,7 @@ func (s *Server) Restart(tb testing.TB) {
 // Cluster is three servers that keep logs together.
 type Cluster struct{ Servers []*Server }
 
-// StartCluster starts three servers, which end with the test.
+// StartCluster starts three servers, which stop with the test.
 func StartCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	const size = 3
@@ -97,7 +98,7 @@ func StartCluster(tb testing.TB) *Cluster {
 		s := &Server{options: o}
 		next, err := server.NewServer(o)
 		if err != nil {
-			tb.Fatalf("start a server of NATS: %v", err)
+			tb.Fatalf("start a NATS server: %v", err)
 		}
 		s.server = next
 		next.Start()
@@ -106,7 +107,7 @@ func StartCluster(tb testing.TB) *Cluster {
 	}
 	for _, s := range c.Servers {
 		if !s.server.ReadyForConnections(patience) {
-			tb.Fatalf("a server of NATS is not ready after %s", patience)
+			tb.Fatalf("a NATS server is not ready after %s", patience)
 		}
 		s.options.Port = portOf(s.server.Addr())
 	}
@@ -114,7 +115,7 @@ func StartCluster(tb testing.TB) *Cluster {
 	return c
 }
 
-// await returns when the cluster has a leader.
+// await waits until the cluster has a leader.
 func (c *Cluster) await(tb testing.TB) {
 	tb.Helper()
 	deadline := time.NewTimer(patience)
@@ -148,7 +149,7 @@ func (c *Cluster) URL() string {
 	return strings.Join(urls, ",")
 }
 
-// Ports returns n ports of loopback on which nothing listens.
+// Ports returns n loopback ports on which nothing listens.
 func Ports(tb testing.TB, n int) []int {
 	tb.Helper()
 	ports, listeners := make([]int, n), make([]net.Listener, n)

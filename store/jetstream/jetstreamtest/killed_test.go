@@ -11,8 +11,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// TestKilledServer: one server in a process of its own keeps everything when it is killed
-// before each time that the store is opened again.
+// TestKilledServer kills a single server, in a process of its own, before each time
+// that the store is opened again. It must keep everything.
 func TestKilledServer(t *testing.T) {
 	t.Parallel()
 	storetest.RunDurable(t, func(t *testing.T) func() store.Store {
@@ -30,7 +30,7 @@ func TestKilledServer(t *testing.T) {
 	})
 }
 
-// TestKilledServers: so do three, all of which are killed at once.
+// TestKilledServers does the same with three servers, which are all killed at once.
 func TestKilledServers(t *testing.T) {
 	t.Parallel()
 	needsLong(t, "that three servers keep everything when all are killed; TestKilledServer is")

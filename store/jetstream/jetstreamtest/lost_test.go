@@ -17,9 +17,9 @@ import (
 	"github.com/evolvego/evolve/store/storetest/wire"
 )
 
-// TestLostAnswers: while many append at once, so that appends share batches, the answers of
-// batches are lost again and again. The same append on another connection has the result of
-// the first one, and nothing is recorded twice.
+// TestLostAnswers runs many concurrent appends, which share batches, while the answers
+// to batches are lost again and again. The same append on another connection must have
+// the result of the first one, and nothing may be recorded twice.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	cluster := jetstreamtest.StartCluster(t)
@@ -46,11 +46,11 @@ func TestLostAnswers(t *testing.T) {
 		if round%2 == 0 {
 			w.Drop()
 		}
-		w.Resume() // otherwise the answers come late
+		w.Resume() // otherwise the answers arrive late
 	}
 	close(l.stop)
 	running.Wait()
-	t.Logf("%d appends were answered, %d recorded and not answered, and %d not recorded", l.appended.Load(), l.replayed.Load(), l.again.Load())
+	t.Logf("%d appends were answered, %d were recorded but not answered, and %d were not recorded", l.appended.Load(), l.replayed.Load(), l.again.Load())
 	total := uint64(0)
 	for i, version := range versions {
 		page, err := l.direct.Read(t.Context(), store.Stream{Type: "Account", ID: strconv.Itoa(i)}, store.ReadOptions{Backward: true, Limit: 1})
@@ -80,7 +80,8 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// losing is writers at a connection that loses answers, and another one that does not.
+// losing is a set of writers on a connection that loses answers, with a second
+// connection that does not.
 type losing struct {
 	wired, direct *jetstream.Store
 	stop          chan struct{}
@@ -88,7 +89,7 @@ type losing struct {
 	appended, replayed, again atomic.Int64
 }
 
-// write appends to s alone, and returns its version at the end.
+// write appends to s, where nobody else writes, and returns the final version.
 func (l *losing) write(t *testing.T, s store.Stream) (version uint64) {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -125,7 +126,7 @@ func (l *losing) write(t *testing.T, s store.Stream) (version uint64) {
 	}
 }
 
-// await returns when count has grown by n.
+// await waits until count has grown by n.
 func (l *losing) await(t *testing.T, count *atomic.Int64, n int64) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// longEnv has the tests take as long as they need: everything that a store must do, on one
-// server and on three, and many failures of servers. Without it they do less of each.
+// longEnv makes the tests run as long as they need: everything that a store must do, on
+// one server and on three, and many failures of servers. Without it they do less of
+// each.
 const longEnv = "EVOLVE_FAILOVERS"
 
 func TestMain(m *testing.M) {

@@ -14,9 +14,9 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 )
 
-// TestMembers: of four servers, three keep the log. While many append, one of the three is
-// taken out and the fourth takes its place, be it the leader or not, and whether it runs or
-// was killed.
+// TestMembers runs four servers, three of which keep the log. While clients append, one
+// of the three is removed and the fourth takes its place. The removed server may or may
+// not be the leader, and may be running or killed.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	const size = 4
@@ -47,7 +47,8 @@ func TestMembers(t *testing.T) {
 	w.check(ctx, t)
 }
 
-// info returns what the leader of the log says of it, as soon as it has one.
+// info returns what the leader of the log reports about it, as soon as there is a
+// leader.
 func (c *nodes) info(ctx context.Context, t *testing.T) *natsjs.ClusterInfo {
 	t.Helper()
 	for ctx.Err() == nil {
@@ -96,7 +97,8 @@ func (c *nodes) members(ctx context.Context, t *testing.T) (leader *node, others
 	return leader, others
 }
 
-// takeOut has another server keep the log in place of n, and returns when that has all of it.
+// takeOut makes another server keep the log in place of n, and returns when that server
+// has all of it.
 func (c *nodes) takeOut(ctx context.Context, t *testing.T, n *node) {
 	t.Helper()
 	request, err := json.Marshal(map[string]string{"peer": n.Name})
@@ -122,7 +124,7 @@ func (c *nodes) takeOut(ctx context.Context, t *testing.T, n *node) {
 		Success bool `json:"success"`
 	}
 	if err := json.Unmarshal(answer.Data, &said); err != nil || !said.Success {
-		t.Fatalf("take server %s out: %s", n.Name, answer.Data)
+		t.Fatalf("remove server %s: %s", n.Name, answer.Data)
 	}
 	for ctx.Err() == nil {
 		info := c.info(ctx, t)

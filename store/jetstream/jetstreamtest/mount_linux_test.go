@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// mount makes dir a disk of size bytes.
+// mount mounts a disk of size bytes at dir.
 func mount(t *testing.T, dir string, size int) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Skipf("NOT TESTED without the right to mount a small disk: servers whose disks are full: %v", err)
+		t.Skipf("NOT TESTED without permission to mount a small disk: servers whose disks are full: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
@@ -19,7 +19,7 @@ func mount(t *testing.T, dir string, size int) {
 	})
 }
 
-// enlarge makes room on the disk at dir.
+// enlarge makes space on the disk at dir.
 func enlarge(t *testing.T, dir string, size int) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size)); err != nil {

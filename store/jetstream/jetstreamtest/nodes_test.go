@@ -24,18 +24,18 @@ import (
 // childEnv is set for a process that is a server; its value is a childSettings.
 const childEnv = "EVOLVE_JETSTREAMTEST_SERVER"
 
-// childSettings is what a server in a process of its own is told.
+// childSettings is the configuration of a server in a process of its own.
 type childSettings struct {
 	Name        string
 	Dir         string
 	Port        int
-	ClusterPort int           // 0: alone
-	Routes      []string      // to the others
-	MaxStore    int64         // bytes; 0: three quarters of the disk
-	Clock       time.Duration // how far it is ahead
+	ClusterPort int           // 0 if it is alone
+	Routes      []string      // to the other servers
+	MaxStore    int64         // in bytes; 0 means three quarters of the disk
+	Clock       time.Duration // how far it is fast
 }
 
-// serveChild is a server until it is told to end, or its parent ends.
+// serveChild runs a server until it is told to stop, or its parent ends.
 func serveChild(text string) {
 	var c childSettings
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -50,7 +50,7 @@ func serveChild(text string) {
 		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: 4096, MaxBatchInflightPerStream: 200},
 	}
 	if c.ClusterPort > 0 {
-		// Without NoAdvertise servers, and clients, would find ways round the wires.
+		// Without NoAdvertise, servers and clients would find ways around the wires.
 		o.Cluster = server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: c.ClusterPort, NoAdvertise: true, PoolSize: -1}
 		for _, r := range c.Routes {
 			o.Routes = append(o.Routes, server.RoutesFromStr("nats://"+r)...)
@@ -80,7 +80,7 @@ type node struct {
 	stdin io.WriteCloser
 }
 
-// start starts the server, on the files that it has.
+// start starts the server on its existing files.
 func (n *node) start(t *testing.T) {
 	t.Helper()
 	text, err := json.Marshal(n.childSettings)
@@ -121,22 +121,22 @@ func (n *node) signal(t *testing.T, sig os.Signal) {
 	}
 }
 
-// end ends the server by sig, and waits for it.
+// end ends the server with sig, and waits for it.
 func (n *node) end(t *testing.T, sig os.Signal) {
 	t.Helper()
 	n.signal(t, sig)
-	_ = n.cmd.Wait() // tells of the signal
+	_ = n.cmd.Wait() // reports the signal
 }
 
 func (n *node) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.Port) }
 
-// nodes is servers, and the wires between them.
+// nodes is a group of servers, and the wires between them.
 type nodes struct {
 	all   []*node
-	wires map[string][]*wire.Wire // those from and to a server, by its name
+	wires map[string][]*wire.Wire // the wires from and to a server, by its name
 }
 
-// startNodes starts size servers, with the settings that change makes of the usual ones.
+// startNodes starts size servers with the usual settings, as modified by change.
 func startNodes(t *testing.T, size int, change func(i int, s *childSettings)) *nodes {
 	t.Helper()
 	ports := jetstreamtest.Ports(t, 2*size)
@@ -173,8 +173,8 @@ func startNodes(t *testing.T, size int, change func(i int, s *childSettings)) *n
 	return c
 }
 
-// cutOff holds back what a server sends to the others and they to it, until it is called
-// with false.
+// cutOff stops all traffic between a server and the others if cut is true, and resumes
+// it otherwise.
 func (c *nodes) cutOff(n *node, cut bool) {
 	for _, w := range c.wires[n.Name] {
 		if cut {
@@ -185,7 +185,7 @@ func (c *nodes) cutOff(n *node, cut bool) {
 	}
 }
 
-// leader returns the server that leads the stream, as one of the others says.
+// leader returns the server that leads the stream, according to one of the others.
 func (c *nodes) leader(t *testing.T, stream string) *node {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)

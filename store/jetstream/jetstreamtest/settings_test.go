@@ -18,7 +18,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/wire"
 )
 
-// serve starts a server with the settings that change makes of the default ones, and returns
+// serve starts a server with the default settings, as modified by change, and returns
 // its URL.
 func serve(t *testing.T, change func(o *server.Options)) string {
 	t.Helper()
@@ -36,20 +36,20 @@ func serve(t *testing.T, change func(o *server.Options)) string {
 	return "nats://" + s.Addr().String()
 }
 
-// wantError fails unless err is target and says all of texts.
+// wantError fails unless err matches target and contains all of texts.
 func wantError(t *testing.T, what string, err, target error, texts ...string) {
 	t.Helper()
 	if !errors.Is(err, target) {
-		t.Fatalf("%s: %v, want an error that is %v", what, err, target)
+		t.Fatalf("%s: %v, want an error that matches %v", what, err, target)
 	}
 	for _, text := range texts {
 		if !strings.Contains(err.Error(), text) {
-			t.Errorf("%s: %v, want it to say %q", what, err, text)
+			t.Errorf("%s: %v, want it to contain %q", what, err, text)
 		}
 	}
 }
 
-// connected returns a connection to url, and JetStream by it.
+// connected returns a connection to url, and JetStream on it.
 func connected(t *testing.T, url string) (*nats.Conn, natsjs.JetStream) {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -64,8 +64,8 @@ func connected(t *testing.T, url string) (*nats.Conn, natsjs.JetStream) {
 	return nc, js
 }
 
-// TestServersThatDoNotFit: opening a store says which setting of the server is wrong, and
-// what to do.
+// TestServersThatDoNotFit checks that opening a store reports an unsuitable setting of
+// the server, and what to do.
 func TestServersThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -81,7 +81,7 @@ func TestServersThatDoNotFit(t *testing.T) {
 		_, err := jetstream.Open(short, serve(t, func(o *server.Options) { o.JetStream = false }), jetstream.WithReplicas(1))
 		wantError(t, "Open", err, jetstream.ErrUnavailable, "no server has JetStream", "store_dir")
 	})
-	t.Run("a log that is not there", func(t *testing.T) {
+	t.Run("a missing log", func(t *testing.T) {
 		t.Parallel()
 		_, err := jetstream.Open(ctx, serve(t, func(*server.Options) {}), jetstream.WithReplicas(1), jetstream.WithoutCreate())
 		wantError(t, "Open", err, jetstream.ErrNoStream, "EV_evolve")
@@ -92,7 +92,7 @@ func TestServersThatDoNotFit(t *testing.T) {
 		_, err := jetstream.Open(ctx, strings.Replace(url, "nats://", "nats://u:hunter2@", 1), jetstream.WithReplicas(1))
 		wantError(t, "Open", err, jetstream.ErrDenied)
 		if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("Open tells the password: %v", err)
+			t.Errorf("Open reveals the password: %v", err)
 		}
 	})
 	t.Run("no server", func(t *testing.T) {
@@ -100,12 +100,13 @@ func TestServersThatDoNotFit(t *testing.T) {
 		_, err := jetstream.Open(ctx, "nats://u:hunter2@127.0.0.1:1")
 		wantError(t, "Open", err, jetstream.ErrUnavailable)
 		if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("Open tells the password: %v", err)
+			t.Errorf("Open reveals the password: %v", err)
 		}
 	})
 }
 
-// TestStreamsThatDoNotFit: opening a log that somebody has changed says what is wrong.
+// TestStreamsThatDoNotFit checks that opening a log whose streams were changed reports
+// what is wrong.
 func TestStreamsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	url := jetstreamtest.Start(t).URL()
@@ -136,7 +137,7 @@ func TestStreamsThatDoNotFit(t *testing.T) {
 			wantError(t, "Open", err, jetstream.ErrSettings, tt.says, "EV_"+name)
 		})
 	}
-	t.Run("one replica, without a word", func(t *testing.T) {
+	t.Run("one replica, without WithReplicas", func(t *testing.T) {
 		t.Parallel()
 		open(t, url, jetstream.WithLog("alone"), jetstream.WithReplicas(1))
 		_, err := jetstream.Open(t.Context(), url, jetstream.WithLog("alone"))
@@ -144,8 +145,8 @@ func TestStreamsThatDoNotFit(t *testing.T) {
 	})
 }
 
-// TestDefaultLimits: what the default limits of a server do not take is refused, and says which
-// setting to raise.
+// TestDefaultLimits checks that appends beyond the default limits of a server are
+// refused, and that the error names the setting to raise.
 func TestDefaultLimits(t *testing.T) {
 	t.Parallel()
 	st := open(t, serve(t, func(*server.Options) {}), jetstream.WithReplicas(1))
@@ -165,12 +166,12 @@ func TestDefaultLimits(t *testing.T) {
 	err = st.SaveSnapshot(t.Context(), store.Snapshot{Stream: s, Schema: "v1", Version: 1, Data: large[1].Data})
 	wantError(t, "SaveSnapshot of 1 MiB", err, store.ErrInvalid, "data", "max_payload")
 	if page, err := st.Read(t.Context(), s, store.ReadOptions{}); err != nil || page.Head != 0 {
-		t.Errorf("after that the stream is at version %d, %v; want 0", page.Head, err)
+		t.Errorf("after the refusals, the stream is at version %d, %v; want 0", page.Head, err)
 	}
 }
 
-// TestReplacedLog: a log that was deleted and made anew is not taken for the one that was
-// opened.
+// TestReplacedLog checks that a log that was deleted and created anew is not mistaken
+// for the one that was opened.
 func TestReplacedLog(t *testing.T) {
 	t.Parallel()
 	url := jetstreamtest.Start(t).URL()
@@ -195,8 +196,8 @@ func TestReplacedLog(t *testing.T) {
 	}
 }
 
-// TestLostAnswer: an append whose answer is lost has an unknown outcome, and the same append
-// on another connection finds that it was recorded.
+// TestLostAnswer checks that an append whose answer is lost has an unknown outcome, and
+// that the same append on another connection finds that it was recorded.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	url := jetstreamtest.Start(t).URL()
@@ -208,7 +209,7 @@ func TestLostAnswer(t *testing.T) {
 	direct := open(t, url, jetstream.WithReplicas(1))
 	st := open(t, "nats://"+w.Addr(), jetstream.WithReplicas(1))
 	s := store.Stream{Type: "Account", ID: "1"}
-	if _, err := st.Append(t.Context(), s, store.NoStream, batch(1)); err != nil { // and now it knows where the stream ends
+	if _, err := st.Append(t.Context(), s, store.NoStream, batch(1)); err != nil { // now the store knows the end of the stream
 		t.Fatal(err)
 	}
 	events := batch(2)

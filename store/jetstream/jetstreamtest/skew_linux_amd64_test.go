@@ -9,7 +9,7 @@ import (
 
 const canSetClock = true
 
-// skew is how far the clock of this process is ahead of that of the system.
+// skew is how far the clock of this process is ahead of the system's clock.
 var skew time.Duration
 
 func skewedNow() time.Time {
@@ -20,8 +20,8 @@ func skewedNow() time.Time {
 	return time.Unix(tv.Sec, tv.Usec*1000).Add(skew)
 }
 
-// setClock puts the clock of this process ahead by d. No system call does that for one
-// process, so it replaces the code of time.Now by a jump to skewedNow.
+// setClock moves the clock of this process ahead by d. No system call does that for a
+// single process, so setClock replaces the code of time.Now with a jump to skewedNow.
 func setClock(d time.Duration) {
 	skew = d
 	old, now := codeOf(time.Now), codeOf(skewedNow)
@@ -39,7 +39,8 @@ func setClock(d time.Duration) {
 	}
 }
 
-// codeOf returns where the code of f is: a function value points to a pointer to it.
+// codeOf returns the address of the code of f: a function value points to a pointer to
+// it.
 func codeOf(f func() time.Time) unsafe.Pointer {
 	return **(**unsafe.Pointer)(unsafe.Pointer(&f))
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/vsatest"
 )
 
-// BenchmarkLarge runs vsa on a module of 200 packages, with what the go command has cached
-// of it, and reports the memory of the largest process and the time of all processors.
+// BenchmarkLarge runs vsa on a module of 200 packages, with a warm cache of the go
+// command. It reports the memory of the largest process and the CPU time of all
+// processes.
 func BenchmarkLarge(b *testing.B) {
 	dir := large(b, 50)
 	for _, command := range []string{
@@ -39,7 +40,7 @@ func BenchmarkLarge(b *testing.B) {
 				cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 				runs++
 			}
-			run() // fills the cache of the go command
+			run() // warms the cache of the go command
 			cpu, runs = 0, 0
 			for b.Loop() {
 				run()
@@ -50,7 +51,7 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-// large returns a module with so many contexts, each as that of accounts in
+// large returns a module with that many contexts. Each is a copy of accounts in
 // examples/slices, with four packages.
 func large(tb testing.TB, contexts int) (dir string) {
 	tb.Helper()

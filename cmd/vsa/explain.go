@@ -79,7 +79,7 @@ func explainTemplates(w io.Writer) error {
 	return err
 }
 
-// topics are what explain knows besides rules.
+// topics are the topics of explain besides the rules.
 func topics() map[string]string {
 	return map[string]string{
 		"config": `vsa.yaml lies beside go.mod. Every key is optional:

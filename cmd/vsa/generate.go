@@ -97,7 +97,7 @@ func newGenerate(o *options) *cobra.Command {
 	return cmd
 }
 
-// finish writes what an interrupted run has left to write.
+// finish completes an interrupted run.
 func finish(cmd *cobra.Command, o *options) error {
 	c, err := config.Find(".", o.config)
 	if err != nil {
@@ -123,10 +123,10 @@ func contexts(o *options) []string {
 	return names
 }
 
-// clean refuses to replace files that git says have changes.
+// clean refuses to replace files that have uncommitted changes.
 func clean(c *config.Config, plan *scaffold.Plan) error {
 	for _, f := range plan.Files {
-		git := exec.Command("git", "status", "--porcelain", "--", filepath.FromSlash(f.Path)) //nolint:gosec,noctx // the file is ours, and git answers at once
+		git := exec.Command("git", "status", "--porcelain", "--", filepath.FromSlash(f.Path)) //nolint:gosec,noctx // the path is the user's own file, and git ends by itself
 		git.Dir = c.Dir
 		out, err := git.Output()
 		if err == nil && len(bytes.TrimSpace(out)) > 0 && !bytes.HasPrefix(out, []byte("??")) {
@@ -136,8 +136,8 @@ func clean(c *config.Config, plan *scaffold.Plan) error {
 	return nil
 }
 
-// apply checks a plan for a project, if there is one, and writes it, or prints it as a
-// diff.
+// apply checks a plan against the project, if there is one, and writes it, or prints it
+// as a diff.
 func apply(cmd *cobra.Command, plan *scaffold.Plan, p *model.Project, dryRun bool, format string) error {
 	if format != "text" && format != "json" {
 		return usagef("--format is %q: it is text or json", format)
@@ -156,7 +156,7 @@ func apply(cmd *cobra.Command, plan *scaffold.Plan, p *model.Project, dryRun boo
 		return printDiff(out, changes)
 	}
 	for _, c := range changes {
-		if c.Before != nil && len(c.Lines) == 0 { // replaced by force
+		if c.Before != nil && len(c.Lines) == 0 { // its text is replaced because of -force
 			if err := printDiff(cmd.ErrOrStderr(), []scaffold.Change{c}); err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func printDiff(w io.Writer, changes []scaffold.Change) error {
 			before = "/dev/null"
 		}
 		text := diff.Diff(before, c.Before, "b/"+c.Path, c.After)
-		_, rest, _ := bytes.Cut(text, []byte("\n")) // its first line is of another form
+		_, rest, _ := bytes.Cut(text, []byte("\n")) // its first line has another form
 		if _, err := fmt.Fprintf(w, "diff --git a/%s b/%s\n%s", c.Path, c.Path, rest); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func printDiff(w io.Writer, changes []scaffold.Change) error {
 	return nil
 }
 
-// printPlan prints what was done, and what is left to do.
+// printPlan prints what was done, and what is left for you to do.
 func printPlan(w io.Writer, plan *scaffold.Plan, changes []scaffold.Change, format string) error {
 	type insertion struct {
 		File string `json:"file"`
@@ -240,7 +240,7 @@ func printPlan(w io.Writer, plan *scaffold.Plan, changes []scaffold.Change, form
 	return err
 }
 
-// asker reads answers, one a line. At the end of input every answer is empty.
+// asker reads answers, one per line. At the end of input every answer is empty.
 type asker struct {
 	in  *bufio.Scanner
 	out io.Writer
@@ -261,7 +261,7 @@ func (a *asker) ask(question, fallback string) string {
 	return fallback
 }
 
-// ask asks for what was not given.
+// ask asks for the values that were not given.
 func ask(cmd *cobra.Command, req *scaffold.Request, fields *[]string) error {
 	a := &asker{bufio.NewScanner(cmd.InOrStdin()), cmd.ErrOrStderr()}
 	given := cmd.Flags().Changed

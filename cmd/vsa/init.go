@@ -41,7 +41,7 @@ func newInit(_ *options) *cobra.Command {
 	return cmd
 }
 
-// existing names the deciders that are in the module already, outside of the contexts.
+// existing names the deciders that the module already has outside of the contexts.
 func existing(cmd *cobra.Command, dir string) error {
 	p, err := model.Load(dir, ".")
 	_, broken := errors.AsType[*model.TypesError](err)

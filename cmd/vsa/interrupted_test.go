@@ -13,8 +13,8 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/vsatest"
 )
 
-// TestInterrupted stops generate before each of the files that it writes, as a crash
-// would. What finishes it must give what generate gives without the crash.
+// TestInterrupted stops generate before each file that it writes, as a crash would. The
+// next run must produce the same result as a run without the crash.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	dir := vsatest.Module(t, "example.com/bank")
@@ -52,7 +52,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestInterruptedAndChanged checks that what was written since an interrupted run stays.
+// TestInterruptedAndChanged checks that files which changed since an interrupted run
+// stay as they are.
 func TestInterruptedAndChanged(t *testing.T) {
 	t.Parallel()
 	before := map[string]string{"a.go": "package a\n", "b.go": "package b\n"}
@@ -73,8 +74,8 @@ func TestInterruptedAndChanged(t *testing.T) {
 	}
 }
 
-// interrupted returns a module with the files of before, in which the first k of changes
-// were made, and the next one is half written.
+// interrupted returns a module with the files of before, to which the first k of
+// changes were made. The next change is half written.
 func interrupted(t *testing.T, before map[string]string, changes []scaffold.Change, k int) (dir string) {
 	t.Helper()
 	dir = vsatest.Module(t, "example.com/bank")
@@ -107,8 +108,8 @@ func same(t *testing.T, dir string, want map[string]string) {
 	}
 }
 
-// files returns the texts of all files below dir but those of the module itself, by their
-// names.
+// files returns the texts of all files below dir by name, except those of the module
+// itself.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

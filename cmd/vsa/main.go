@@ -39,13 +39,13 @@ func (e *usageError) Unwrap() error { return e.err }
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	if isVetTool(os.Args[1:]) { // go vet runs us for each package
+	if isVetTool(os.Args[1:]) { // go vet runs this program for each package
 		unitchecker.Main(check.Impure, check.Mutate, check.Sealed, check.Exhaustive, check.Ignore)
 	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// isVetTool reports whether the arguments are those with which go vet calls its tool.
+// isVetTool reports whether the arguments are those of go vet calling its tool.
 func isVetTool(args []string) bool {
 	if len(args) == 0 {
 		return false
@@ -54,7 +54,7 @@ func isVetTool(args []string) bool {
 	return strings.HasSuffix(last, ".cfg") || last == "-flags" || strings.HasPrefix(last, "-V=")
 }
 
-// run is main on the given arguments, and returns the exit status.
+// run is main with the given arguments. It returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -80,7 +80,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// isCobraUsage reports whether cobra found the arguments wrong; it has no type for that.
+// isCobraUsage reports whether the error is cobra's about wrong arguments, for which
+// cobra has no type.
 func isCobraUsage(err error) bool {
 	return strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "accepts ") || strings.HasPrefix(err.Error(), "required flag")
 }
@@ -111,7 +112,7 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// version returns the version that the binary was built as.
+// version returns the version of the binary.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// binary returns the path of vsa, which is built once. It is a program of its own and
-// not the test, because vsa gives itself to go vet as a tool.
+// binary returns the path of vsa, which is built once. It is a separate program and not
+// the test binary, because vsa passes its own path to go vet.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "vsa-test-*")
 	if err != nil {
@@ -113,9 +113,10 @@ func gocmd(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// TestSteps writes a service step by step. What each command would write is compared
-// with a golden diff, byte for byte; then it is written, and the module must build, pass
-// its tests and its validation. The steps by hand are what a person would write.
+// TestSteps writes a service step by step. It compares the output of each command with
+// a golden diff, byte for byte. Then it writes the files, and the module must build and
+// pass its tests and its validation. Steps without a command are edits that a person
+// would make.
 func TestSteps(t *testing.T) {
 	t.Parallel()
 	steps, err := filepath.Glob("testdata/steps/*.diff")
@@ -179,7 +180,7 @@ func lint(t *testing.T, dir string) {
 	}
 }
 
-// compare checks that an example of the repository is what the steps give.
+// compare checks that an example of the repository is the result of the steps.
 func compare(t *testing.T, dir, example string) {
 	t.Helper()
 	read := func(root string) map[string]string {
@@ -210,7 +211,7 @@ func compare(t *testing.T, dir, example string) {
 		}
 		return
 	}
-	squeeze := func(s string) string { // imports are in other groups there
+	squeeze := func(s string) string { // its imports are grouped differently
 		return strings.Join(strings.Fields(strings.ReplaceAll(s, "slices", "bank")), " ")
 	}
 	for name, text := range want {
@@ -223,8 +224,8 @@ func compare(t *testing.T, dir, example string) {
 	}
 }
 
-// TestAnyFeature generates features of random names, fields and order, in both styles of
-// aggregates, and checks that the result validates, and that doing it again changes
+// TestAnyFeature generates features with random names, fields and order, in both styles
+// of aggregates. It checks that the result validates, and that a second run changes
 // nothing. RAPID_CHECKS=1000 tries fifty.
 func TestAnyFeature(t *testing.T) {
 	t.Parallel()
@@ -241,7 +242,7 @@ func TestAnyFeature(t *testing.T) {
 	}
 }
 
-// features are commands for vsa, and the style of the aggregate that is there first.
+// features are commands for vsa, and the style of the aggregate that exists first.
 type features struct {
 	Switches bool
 	Commands [][]string

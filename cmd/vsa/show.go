@@ -23,7 +23,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/scaffold"
 )
 
-// now is the time of a manifest: that of SOURCE_DATE_EPOCH, if it is set.
+// now is the time of a manifest: SOURCE_DATE_EPOCH, if it is set.
 func now() time.Time {
 	if n, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
 		return time.Unix(n, 0)
@@ -212,10 +212,10 @@ func newDiagram(o *options) *cobra.Command {
 	return cmd
 }
 
-// maxNodes is how many commands, events and readers a picture has at the most.
+// maxNodes is the largest number of commands, events and readers in a picture.
 const maxNodes = 60
 
-// diagrams returns the pictures that are asked for, by name.
+// diagrams returns the requested pictures, by name.
 func diagrams(m *manifest.Manifest, kind, context string) (map[string]string, error) {
 	if context != "" && !slices.ContainsFunc(m.Contexts, func(c manifest.Context) bool { return c.Name == context }) {
 		return nil, usagef("there is no context %q", context)
@@ -237,7 +237,7 @@ func diagrams(m *manifest.Manifest, kind, context string) (map[string]string, er
 	return nil, usagef("--type is %q: it is contexts or flow", kind)
 }
 
-// writeDiagrams writes pictures as Markdown, or compares them with what is there.
+// writeDiagrams writes pictures as Markdown, or compares them with the existing files.
 func writeDiagrams(cmd *cobra.Command, dir string, files map[string]string, check bool) error {
 	stale := false
 	for _, name := range slices.Sorted(maps.Keys(files)) {

@@ -94,8 +94,8 @@ func (v *validation) verdict(result *rules.Result) error {
 	return nil
 }
 
-// check runs the rules, and decidervet if asked. A run that looks at nothing is an
-// error.
+// check runs the rules, and also decidervet if asked to. A run that checks nothing is
+// an error.
 func (v *validation) check(ctx context.Context, o *options, args []string) (*rules.Result, *config.Config, *model.Project, error) {
 	c, p, err := o.load()
 	if err != nil {
@@ -124,8 +124,8 @@ func (v *validation) check(ctx context.Context, o *options, args []string) (*rul
 	return result, c, p, nil
 }
 
-// inPackage reports whether a file, relative to vsa.yaml, is in the packages that an
-// argument names, relative to the working directory.
+// inPackage reports whether a file, relative to vsa.yaml, is in the packages of an
+// argument, relative to the working directory.
 func inPackage(c *config.Config, file, arg string) bool {
 	dir, below := strings.CutSuffix(arg, "...")
 	abs, err := filepath.Abs(filepath.Clean(dir))
@@ -136,13 +136,13 @@ func inPackage(c *config.Config, file, arg string) bool {
 	return at == abs || below && strings.HasPrefix(at+string(filepath.Separator), abs+string(filepath.Separator))
 }
 
-// vet runs ourselves as go vet's tool, whose results the go command caches.
+// vet runs this program as go vet's tool. The go command caches its results.
 func vet(ctx context.Context, c *config.Config, p *model.Project) ([]rules.Finding, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "go", "vet", "-json", "-vettool="+self, "./"+p.Root+"/...") //nolint:gosec // this is us
+	cmd := exec.CommandContext(ctx, "go", "vet", "-json", "-vettool="+self, "./"+p.Root+"/...") //nolint:gosec // this program
 	cmd.Dir = c.Dir
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
@@ -153,14 +153,14 @@ func vet(ctx context.Context, c *config.Config, p *model.Project) ([]rules.Findi
 	return parseVet(c, p, regexp.MustCompile(`(?m)^#.*$`).ReplaceAll(slices.Concat(out.Bytes(), stderr.Bytes()), nil))
 }
 
-// parseVet reads what go vet -json prints.
+// parseVet reads the output of go vet -json.
 func parseVet(c *config.Config, p *model.Project, text []byte) ([]rules.Finding, error) {
 	severity := rules.Error
 	if s := c.Rules["VSA027"]; s != "" {
 		severity = s
 	}
 	var found []rules.Finding
-	seen := map[string]bool{} // a package and its test have findings in common
+	seen := map[string]bool{} // a package and its test share findings
 	d := json.NewDecoder(bytes.NewReader(text))
 	for {
 		var of map[string]map[string]json.RawMessage
@@ -217,7 +217,7 @@ func (v *validation) report(cmd *cobra.Command, result *rules.Result) error {
 		if summary == "" {
 			return report.GitHub(out, nil, result)
 		}
-		f, err := os.OpenFile(summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // GitHub names it
+		f, err := os.OpenFile(summary, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // GitHub provides the name
 		if err != nil {
 			return err
 		}
@@ -260,15 +260,15 @@ func (v *validation) fixed(cmd *cobra.Command, c *config.Config, p *model.Projec
 	return plan.Write()
 }
 
-// lowered returns vsa.yaml with the budgets of exceptions as counted. An exception with
-// nothing left to accept is taken out of use.
+// lowered returns vsa.yaml with the budgets of exceptions lowered to the counts. It
+// disables an exception that accepts nothing any more.
 func lowered(c *config.Config, counts map[int]int) ([]byte, error) {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return nil, err
 	}
 	lines := strings.Split(string(text), "\n")
-	for i, v := range slices.Backward(c.Exceptions) { // from the end, so that lines keep their numbers
+	for i, v := range slices.Backward(c.Exceptions) { // from the end, so that line numbers stay valid
 		n, ok := counts[i]
 		if !ok {
 			continue

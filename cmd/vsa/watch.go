@@ -21,11 +21,11 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/rules"
 )
 
-// quiet is how long nothing must change before validate looks again.
+// quiet is how long nothing must change before validate runs again.
 const quiet = 150 * time.Millisecond
 
-// watching validates until it is interrupted, after each burst of changes, and prints
-// what is new and what is gone.
+// watching validates after each burst of changes, until it is interrupted, and prints
+// new findings and those that are gone.
 func (v *validation) watching(cmd *cobra.Command, o *options, args []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -71,8 +71,8 @@ func (v *validation) watching(cmd *cobra.Command, o *options, args []string) err
 	return verdict
 }
 
-// bursts calls again when something relevant has changed and nothing has changed for a
-// while since, until ctx ends or events is closed.
+// bursts calls again once something relevant has changed and then nothing for a while.
+// It runs until ctx ends or events is closed.
 func bursts(ctx context.Context, events <-chan fsnotify.Event, relevant func(fsnotify.Event) bool, again func()) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -94,15 +94,15 @@ func bursts(ctx context.Context, events <-chan fsnotify.Event, relevant func(fsn
 	}
 }
 
-// watched reports whether a change of a file can change a finding. Editors save to a
-// temporary file and rename it, so only the name counts.
+// watched reports whether a change of a file can change a finding. Only the name
+// counts, because editors save to a temporary file and rename it.
 func watched(name string) bool {
 	base := filepath.Base(name)
 	return strings.HasSuffix(base, ".go") && !strings.HasPrefix(base, ".") ||
 		slices.Contains([]string{config.FileName, "go.mod", "go.sum", rules.LockName}, base)
 }
 
-// watchDirs watches a directory and all below it that the go command may look into.
+// watchDirs watches a directory and everything below it that the go command may read.
 func watchDirs(w *fsnotify.Watcher, dir string) error {
 	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -119,8 +119,8 @@ func watchDirs(w *fsnotify.Watcher, dir string) error {
 	})
 }
 
-// printChanges prints findings that are new and those that are gone since last, and
-// returns those of now.
+// printChanges prints the findings that are new and those that are gone since last, and
+// returns the current ones.
 func printChanges(cmd *cobra.Command, last []string, result *rules.Result) []string {
 	var lines []string
 	for _, f := range result.Findings {

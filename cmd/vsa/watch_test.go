@@ -12,8 +12,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// TestBursts checks that a burst of changes leads to one look, a while after the last of
-// them, and that what does not matter leads to none.
+// TestBursts checks that a burst of changes causes one run, a while after the last
+// change, and that irrelevant changes cause none.
 func TestBursts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,8 +44,8 @@ func TestBursts(t *testing.T) {
 	})
 }
 
-// TestWatchDirs checks that directories which come later are watched, that those of
-// tools are not, and that one which is gone again is no error.
+// TestWatchDirs checks that new directories are watched, that directories of tools are
+// not, and that a directory which is gone again is not an error.
 func TestWatchDirs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

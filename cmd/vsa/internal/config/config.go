@@ -14,13 +14,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// FileName is the name of the configuration of a module.
+// FileName is the name of the configuration file of a module.
 const FileName = "vsa.yaml"
 
-// Config is what a vsa.yaml says, with the defaults for what it does not say.
+// Config is the content of a vsa.yaml, with defaults for missing keys.
 type Config struct {
 	File string `yaml:"-"` // its path
-	Dir  string `yaml:"-"` // its directory, which all paths are relative to
+	Dir  string `yaml:"-"` // its directory; all paths are relative to it
 
 	Version         int                `yaml:"version"`
 	Language        string             `yaml:"language"`
@@ -36,30 +36,30 @@ type Config struct {
 	Generate        Generate           `yaml:"generate"`
 }
 
-// Context is what is said about one bounded context.
+// Context configures one bounded context.
 type Context struct {
-	DependsOn *[]string `yaml:"depends_on"` // nil: on any
+	DependsOn *[]string `yaml:"depends_on"` // nil: any
 }
 
-// Validation has settings of single rules.
+// Validation configures single rules.
 type Validation struct {
 	RequireTests bool     `yaml:"require_tests"`
 	MaxNesting   int      `yaml:"max_nesting_depth"`
 	NotIsolated  []string `yaml:"exclude_from_isolation"`
 }
 
-// Slices is what is said about slices by their kind.
+// Slices configures slices by their kind.
 type Slices struct {
 	Command SliceKind `yaml:"command"`
 	Query   SliceKind `yaml:"query"`
 }
 
-// SliceKind is what is said about the handlers of slices of a kind.
+// SliceKind configures the handlers of slices of one kind.
 type SliceKind struct {
 	MaxLines int `yaml:"max_lines"`
 }
 
-// Layers says what may not be imported.
+// Layers lists the imports that are forbidden.
 type Layers struct {
 	Domain   []string `yaml:"forbidden_domain_imports"`
 	Adapters []string `yaml:"forbidden_adapter_imports"`
@@ -75,7 +75,7 @@ type Exception struct {
 	Line   int    `yaml:"-"` // of the file
 }
 
-// Generate says what generate writes.
+// Generate configures generate.
 type Generate struct {
 	HTTP  bool `yaml:"http"`
 	Tests bool `yaml:"tests"`
@@ -88,7 +88,7 @@ type Error struct {
 	Text string
 }
 
-// Error says where the mistake is, and what.
+// Error says where the mistake is and what it is.
 func (e *Error) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("%s: %s", e.File, e.Text)
@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
 }
 
-// ErrNotFound says that no directory up to the root of the file system has a vsa.yaml.
+// ErrNotFound says that neither the directory nor any of its parents has a vsa.yaml.
 var ErrNotFound = errors.New("no vsa.yaml here or in a directory above: run vsa init")
 
 // Default returns the configuration of an empty vsa.yaml.
@@ -109,7 +109,8 @@ func Default() *Config {
 	}
 }
 
-// Find reads file, or if it is empty the vsa.yaml in dir or the nearest directory above.
+// Find reads file. If file is empty, it reads the vsa.yaml of dir or of the nearest
+// parent directory that has one.
 func Find(dir, file string) (*Config, error) {
 	if file != "" {
 		return Read(file)
@@ -131,7 +132,7 @@ func Find(dir, file string) (*Config, error) {
 	}
 }
 
-// Read reads a configuration. What is wrong with it is an *[Error].
+// Read reads a configuration. Mistakes in it are an *[Error].
 func Read(file string) (*Config, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -166,7 +167,7 @@ func (c *Config) fail(line int, format string, args ...any) error {
 	return &Error{c.File, line, fmt.Sprintf(format, args...)}
 }
 
-// known refuses keys of node that a value of type t has no field for.
+// known refuses keys of node for which a value of type t has no field.
 func (c *Config) known(node *yaml.Node, t reflect.Type, at string) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -205,7 +206,7 @@ func (c *Config) known(node *yaml.Node, t reflect.Type, at string) error {
 	return nil
 }
 
-// nearest suggests the key that differs least from what was written.
+// nearest suggests the key that is most similar to the unknown one.
 func nearest(word string, keys map[string]reflect.Type) string {
 	best, least := "", len(word)/2+1
 	for key := range keys {
@@ -219,7 +220,7 @@ func nearest(word string, keys map[string]reflect.Type) string {
 	return fmt.Sprintf(": did you mean %q?", best)
 }
 
-// Distance is how many letters must be changed, added or removed to make b of a.
+// Distance is how many letters you must change, add or remove to turn a into b.
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -240,7 +241,7 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// check refuses values that mean nothing.
+// check refuses values that make no sense.
 func (c *Config) check(doc *yaml.Node) error {
 	switch {
 	case c.Version != 1 && c.Version != 2:
@@ -284,7 +285,7 @@ func child(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// line returns the line of the value that keys lead to, or 0.
+// line returns the line of the value at the path keys, or 0.
 func line(node *yaml.Node, keys ...string) int {
 	for _, key := range keys {
 		node = child(node, key)
@@ -295,7 +296,7 @@ func line(node *yaml.Node, keys ...string) int {
 	return node.Line
 }
 
-// Line returns the line of vsa.yaml that keys lead to, or 0.
+// Line returns the line of vsa.yaml that has the value at the path keys, or 0.
 func (c *Config) Line(keys ...string) int {
 	data, err := os.ReadFile(c.File)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package edit adds to Go files without touching what is there. Each edit is an
-// insertion of bytes at a place that the syntax tree gives, so everything else stays as
-// it was written, comments and layout included.
+// Package edit adds code to Go files and leaves the rest as it is. Each edit inserts
+// bytes at a place that the syntax tree gives, so comments and layout stay as they were
+// written.
 package edit
 
 import (
@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// Insert is text to insert into a file, at an offset in bytes of the file as it is.
+// Insert is text to insert into a file, at an offset in bytes of the original file.
 type Insert struct {
 	File   string `json:"file"`
 	Offset int    `json:"offset"`
@@ -31,7 +31,7 @@ type Source struct {
 	File *ast.File
 }
 
-// Parse returns the file called name, whose text this is.
+// Parse returns the file called name, whose content is text.
 func Parse(name string, text []byte) (*Source, error) {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -43,13 +43,13 @@ func Parse(name string, text []byte) (*Source, error) {
 
 func (s *Source) at(pos token.Pos) token.Position { return s.Fset.PositionFor(pos, false) }
 
-// lineStart returns the offset of the line that offset is in.
+// lineStart returns the offset at which the line with offset begins.
 func (s *Source) lineStart(offset int) int { return bytes.LastIndexByte(s.Text[:offset], '\n') + 1 }
 
-// blank reports whether nothing but white space stands between two offsets.
+// blank reports whether there is only white space between two offsets.
 func (s *Source) blank(from, to int) bool { return len(bytes.TrimSpace(s.Text[from:to])) == 0 }
 
-// Element adds an element to the end of a list between two parentheses or braces.
+// Element adds an element to the end of a list between parentheses or braces.
 func (s *Source) Element(list []ast.Expr, opener, closer token.Pos, element string) Insert {
 	end := s.at(closer)
 	line := s.lineStart(end.Offset)
@@ -69,13 +69,13 @@ func (s *Source) Composite(lit *ast.CompositeLit, element string) Insert {
 	return s.Element(lit.Elts, lit.Lbrace, lit.Rbrace, element)
 }
 
-// Argument adds an argument to the end of a call. It must not be called for a call that
-// ends with ….
+// Argument adds an argument to the end of a call. Do not use it for a call that ends
+// with ….
 func (s *Source) Argument(call *ast.CallExpr, arg string) Insert {
 	return s.Element(call.Args, call.Lparen, call.Rparen, arg)
 }
 
-// Statement adds a statement to the end of a body, before the return that it ends with.
+// Statement adds a statement to the end of a body, before its final return.
 func (s *Source) Statement(body *ast.BlockStmt, stmt string) Insert {
 	at := s.at(body.Rbrace).Offset
 	if n := len(body.List); n > 0 {
@@ -106,11 +106,11 @@ func (s *Source) Case(sw *ast.TypeSwitchStmt, clause string) Insert {
 	return Insert{s.Name, line, clause + "\n"}
 }
 
-// Import imports path into the last group of imports that has a path with this prefix,
-// or else in a group of its own. It returns false if the file imports path already.
+// Import adds an import of path to the last group of imports that has a path with this
+// prefix, or to a group of its own. It returns false if the file already imports path.
 func (s *Source) Import(path, prefix string) (Insert, bool) {
 	line := "\t" + strconv.Quote(path) + "\n"
-	var before *ast.ImportSpec // the last of the group that sorts before path
+	var before *ast.ImportSpec // the last one of the group that sorts before path
 	var first *ast.ImportSpec  // the first of the group
 	var paren *ast.GenDecl
 	for _, d := range s.File.Decls {
@@ -162,8 +162,8 @@ func (s *Source) Import(path, prefix string) (Insert, bool) {
 	}
 }
 
-// Apply returns text with what is inserted, which must be sorted or be for different
-// places. If text was formatted, so is the result. It returns an error if the result
+// Apply returns text with all inserts. They must be sorted, or be for different places.
+// If text was formatted, the result is formatted. Apply returns an error if the result
 // is not Go.
 func Apply(name string, text []byte, inserts []Insert) ([]byte, error) {
 	inserts = slices.Clone(inserts)

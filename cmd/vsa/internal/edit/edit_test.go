@@ -17,7 +17,7 @@ import (
 )
 
 // check makes changes to testdata/name.before.txt and compares the result with
-// testdata/name.after.txt, which was written by hand.
+// testdata/name.after.txt, which a person wrote.
 func check(t *testing.T, name string, change func(*edit.Source) []edit.Insert) {
 	t.Helper()
 	before, err := os.ReadFile("testdata/" + name + ".before.txt")
@@ -46,7 +46,7 @@ func apply(t *testing.T, name string, text []byte, change func(*edit.Source) []e
 	return string(got)
 }
 
-// first returns the first node of type T for which is is true.
+// first returns the first node of type T that is accepts.
 func first[T ast.Node](s *edit.Source, is func(T) bool) T {
 	var found T
 	done := false
@@ -159,8 +159,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestCorpus inserts at random places of files of the standard library, and checks that
-// the result is Go and that each line which was there is there, in order.
+// TestCorpus inserts at random places into files of the standard library. It checks
+// that the result is Go and still has every original line, in order.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
@@ -214,7 +214,7 @@ func TestCorpus(t *testing.T) {
 }
 
 // missing returns the first token of before that is not in after, in order. Comments
-// are tokens; semicolons and commas are not, because line ends make and need them.
+// count as tokens. Semicolons and commas do not, because they depend on line ends.
 func missing(before, after []byte) string {
 	rest := tokens(after)
 	for _, token := range tokens(before) {
@@ -233,7 +233,7 @@ func tokens(text []byte) []string {
 	s.Init(fset.AddFile("", fset.Base(), len(text)), text, nil, scanner.ScanComments)
 	var all []string
 	for {
-		switch _, tok, literal := s.Scan(); tok { //nolint:exhaustive // the others are what default does
+		switch _, tok, literal := s.Scan(); tok { //nolint:exhaustive // default handles the others
 		case token.EOF:
 			return all
 		case token.SEMICOLON, token.COMMA:

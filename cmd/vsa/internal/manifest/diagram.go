@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// id makes an identifier of Mermaid of a name.
+// id turns a name into an identifier of Mermaid.
 func id(prefix, name string) string {
 	return prefix + "_" + regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(name, "_")
 }
 
-// Contexts draws the contexts of a manifest in Mermaid: a solid arrow for an import, a
-// dashed one for published events.
+// Contexts draws the contexts of a manifest in Mermaid. A solid arrow is an import, and
+// a dashed arrow is published events.
 func Contexts(m *Manifest) string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
@@ -32,8 +32,8 @@ func Contexts(m *Manifest) string {
 	return b.String()
 }
 
-// Flow draws what leads to what in one context, or in all if context is "": routes,
-// commands, events, views and processes, in the shapes and colours of Event Modeling.
+// Flow draws the flow of one context, or of all if context is "": routes, commands,
+// events, views and processes, in the shapes and colours of Event Modeling.
 func Flow(m *Manifest, context string) string {
 	var b strings.Builder
 	in := func(c string) bool { return context == "" || c == context }

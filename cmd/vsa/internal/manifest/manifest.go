@@ -1,5 +1,5 @@
 // Package manifest describes a project for other tools: its contexts, slices, commands,
-// events, views and processes, as schema 2.3.0 of the vsa manifest has them.
+// events, views and processes. It follows schema 2.3.0 of the vsa manifest.
 package manifest
 
 import (
@@ -22,7 +22,8 @@ import (
 const SchemaVersion = "2.3.0"
 
 type (
-	// Manifest is the whole of it. Lists are sorted, and paths are relative to vsa.yaml.
+	// Manifest describes a whole project. Lists are sorted, and paths are relative to
+	// vsa.yaml.
 	Manifest struct {
 		Version       string    `json:"version" yaml:"version"`
 		SchemaVersion string    `json:"schema_version" yaml:"schema_version"`
@@ -42,7 +43,7 @@ type (
 		DependsOn      []Dependency `json:"depends_on,omitempty" yaml:"depends_on,omitempty"`
 		Publishes      []string     `json:"publishes,omitempty" yaml:"publishes,omitempty"`
 	}
-	// Dependency is what one context has of another.
+	// Dependency is a dependency of one context on another.
 	Dependency struct {
 		Context string `json:"context" yaml:"context"`
 		Via     string `json:"via" yaml:"via"` // imports or events
@@ -61,7 +62,7 @@ type (
 		Sends     []string `json:"sends,omitempty" yaml:"sends,omitempty"`
 		Routes    []string `json:"routes,omitempty" yaml:"routes,omitempty"`
 	}
-	// Domain is what the contexts are made of.
+	// Domain is what the contexts consist of.
 	Domain struct {
 		Aggregates    []Aggregate   `json:"aggregates" yaml:"aggregates"`
 		Commands      []Command     `json:"commands" yaml:"commands"`
@@ -93,7 +94,7 @@ type (
 		EmitsEvents []string `json:"emits_events" yaml:"emits_events"`
 		Rejections  []string `json:"rejections" yaml:"rejections"`
 	}
-	// EventHandler is the code that evolves by an event.
+	// EventHandler is the code that applies an event to the state.
 	EventHandler struct {
 		EventType  string `json:"event_type" yaml:"event_type"`
 		MethodName string `json:"method_name" yaml:"method_name"`
@@ -109,7 +110,7 @@ type (
 		Context         string  `json:"context" yaml:"context"`
 		Fields          []Field `json:"fields" yaml:"fields"`
 	}
-	// Event is an event of today.
+	// Event is an event in its current version.
 	Event struct {
 		Name             string   `json:"name" yaml:"name"`
 		GoType           string   `json:"go_type" yaml:"go_type"`
@@ -131,7 +132,7 @@ type (
 		LineNumber int    `json:"line_number" yaml:"line_number"`
 		JSON       string `json:"json" yaml:"json"`
 	}
-	// Query is a view that a route answers with.
+	// Query is a view that answers a route.
 	Query struct {
 		Name     string  `json:"name" yaml:"name"`
 		FilePath string  `json:"file_path" yaml:"file_path"`
@@ -185,7 +186,8 @@ type builder struct {
 	d *Domain
 }
 
-// Of describes a project at a time. Without domain it has contexts and features only.
+// Of describes a project at a time. If domain is false, it has only contexts and
+// features.
 func Of(p *model.Project, version string, at time.Time, domain bool) *Manifest {
 	b := &builder{p: p, m: &Manifest{
 		Version: version, SchemaVersion: SchemaVersion, GeneratedAt: at.UTC().Format(time.RFC3339), Language: "go", Module: p.Module, Contexts: []Context{},
@@ -311,7 +313,7 @@ func (b *builder) upcasters(a *model.Aggregate) {
 	}
 }
 
-// published reports whether a context has an alias of an event in its own package.
+// published reports whether the package of a context itself has an alias of an event.
 func (b *builder) published(event *types.TypeName) bool {
 	for _, c := range b.p.Contexts {
 		if c.API == nil || c.API.Types == event.Pkg() {

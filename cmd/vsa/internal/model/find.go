@@ -62,7 +62,7 @@ func (p *Project) findContexts() {
 	slices.SortFunc(p.Contexts, func(a, b *Context) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// findAggregates finds the deciders that a package makes of its own commands.
+// findAggregates finds the deciders that a package makes from its own commands.
 func (p *Project) findAggregates(pkg *packages.Package) {
 	inspect(pkg, func(n ast.Node) bool {
 		var e ast.Expr
@@ -101,8 +101,8 @@ func (p *Project) aggregateOfEvent(event types.Type) *Aggregate {
 	return nil
 }
 
-// members returns the types that implement a sealed interface, or those that the type
-// switches over an open one name.
+// members returns the types that implement a sealed interface. For an open interface,
+// it returns the types that the type switches over it name.
 func (p *Project) members(sum *types.Named) []*Message {
 	i, ok := sum.Underlying().(*types.Interface)
 	if !ok {
@@ -132,7 +132,7 @@ func (p *Project) members(sum *types.Named) []*Message {
 	return all
 }
 
-// compare orders by file and offset, which does not depend on the order of loading.
+// compare orders by file and offset, which do not depend on the order of loading.
 func (p *Project) compare(a, b token.Pos) int {
 	x, y := p.Fset.Position(a), p.Fset.Position(b)
 	return cmp.Or(strings.Compare(x.Filename, y.Filename), cmp.Compare(x.Offset, y.Offset))
@@ -161,7 +161,7 @@ func (p *Project) switches(d *decl, sum types.Type, visit func(*ast.CaseClause, 
 	})
 }
 
-// Subject is the expression that a type switch is over.
+// Subject is the expression that a type switch switches over.
 func Subject(sw *ast.TypeSwitchStmt) ast.Expr {
 	var x ast.Expr
 	switch s := sw.Assign.(type) {
@@ -176,8 +176,8 @@ func Subject(sw *ast.TypeSwitchStmt) ast.Expr {
 	return x
 }
 
-// behaviour returns the methods of t that implement those of sum which have want
-// results: 2 for a decision, 1 for an evolution.
+// behaviour returns the methods of t that implement methods of sum with want results: 2
+// for a decision, 1 for an evolution.
 func (p *Project) behaviour(sum *types.Named, t *types.TypeName, want int) []*decl {
 	i, ok := sum.Underlying().(*types.Interface)
 	if !ok {
@@ -193,7 +193,8 @@ func (p *Project) behaviour(sum *types.Named, t *types.TypeName, want int) []*de
 	return found
 }
 
-// findDecisions finds the code that decides each command, and what that may lead to.
+// findDecisions finds the code that decides each command, and the events and rejections
+// that it may produce.
 func (p *Project) findDecisions(a *Aggregate) {
 	for _, c := range a.Commands {
 		for _, d := range p.behaviour(a.Command, c.Obj, 2) {
@@ -228,7 +229,7 @@ func (p *Project) findDecisions(a *Aggregate) {
 	}
 }
 
-// sortedDecls returns the functions of a package in the order of their places.
+// sortedDecls returns the functions of a package in source order.
 func (p *Project) sortedDecls(pkg *packages.Package) []*decl {
 	var all []*decl
 	for _, d := range p.decls {
@@ -256,7 +257,7 @@ func asserted(info *types.Info, init ast.Stmt) *types.TypeName {
 	return nil
 }
 
-// reach adds to c the events that node may make, by itself or by what it calls, and the
+// reach adds to c the events that node may create, itself or through calls, and the
 // errors that it names.
 func (p *Project) reach(d *decl, node ast.Node, a *Aggregate, c *Message, seen map[ast.Node]bool) {
 	if seen[node] {
@@ -288,7 +289,7 @@ func (p *Project) reach(d *decl, node ast.Node, a *Aggregate, c *Message, seen m
 	})
 }
 
-// findEvolutions finds the code that evolves by each event.
+// findEvolutions finds the code that applies each event.
 func (p *Project) findEvolutions(a *Aggregate) {
 	for _, e := range a.Events {
 		for _, d := range p.behaviour(a.Event, e.Obj, 1) {
@@ -304,8 +305,8 @@ func (p *Project) findEvolutions(a *Aggregate) {
 	}
 }
 
-// streamType returns the stream type that a runner of a is made with, or the constant
-// StreamType of its package.
+// streamType returns the stream type of a runner of a, or the constant StreamType of
+// its package.
 func (p *Project) streamType(a *Aggregate) string {
 	for _, pkg := range p.Packages {
 		found := ""

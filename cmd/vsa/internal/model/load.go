@@ -25,9 +25,9 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// loader type-checks the packages of a module from source, and takes the types of all
-// others from what the go command has compiled of them. So no change of the module waits
-// for a compiler, which go/packages would run for each package and each of its tests.
+// loader type-checks the packages of a module from source. It reads the types of other
+// modules from what the go command has compiled. So no change to the module waits for a
+// compiler; go/packages would run one for each package and each of its tests.
 type loader struct {
 	dir     string // absolute
 	module  string
@@ -36,16 +36,17 @@ type loader struct {
 
 	listed  map[string]*listed         // the packages of the module, by path
 	files   map[string]*parsed         // by absolute name
-	exports map[string]export          // what packages of other modules export, by path
-	others  map[string]*types.Package  // of other modules, as they were imported
+	exports map[string]export          // the exported names of packages of other modules, by path
+	others  map[string]*types.Package  // of other modules, once imported
 	checked map[unit]*packages.Package // nil while it is being checked
-	reaches map[unit]bool              // whether a package imports another, however indirectly
+	reaches map[unit]bool              // whether a package imports another, even indirectly
 }
 
-// unit is a package as a test of another one sees it: with the test files of that one.
+// unit is a package as the test of another one sees it: with the test files of that
+// one.
 type unit struct{ path, forTest string }
 
-// listed is what the go command tells of a package.
+// listed is what the go command reports about a package.
 type listed struct {
 	Dir, ImportPath, Name                        string
 	GoFiles, CgoFiles, TestGoFiles, XTestGoFiles []string
@@ -131,8 +132,8 @@ func (l *loader) under(root string) ([]*packages.Package, error) {
 	return all, nil
 }
 
-// prepare parses the packages that units reach, and asks the go command for what they
-// import of others.
+// prepare parses the packages that units reach, and asks the go command for the
+// packages of other modules that they import.
 func (l *loader) prepare(units []unit) error {
 	missing := map[string]bool{}
 	seen := map[unit]bool{}
@@ -175,8 +176,8 @@ func (l *loader) prepare(units []unit) error {
 	return nil
 }
 
-// missing returns the first package of other modules that the go command cannot provide,
-// and why.
+// missing returns the first package of other modules that the go command cannot
+// provide, and why.
 func (l *loader) missing() (name, why string) {
 	for _, name := range slices.Sorted(maps.Keys(l.exports)) {
 		if e := l.exports[name]; e.file == "" {
@@ -208,7 +209,7 @@ func (l *loader) names(u unit) []string {
 	return all
 }
 
-// parse parses the files of units that are not parsed yet, many at a time.
+// parse parses the files of units that are not parsed yet, in parallel.
 func (l *loader) parse(units []unit) {
 	var group sync.WaitGroup
 	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -244,8 +245,8 @@ func (l *loader) imports(u unit) []string {
 	return all
 }
 
-// as returns the package path as the tests of forTest see it: the plain one, unless that
-// one is forTest itself, with its test files, or imports it.
+// as returns the package path as the tests of forTest see it. That is the plain path,
+// unless the package is forTest itself, with its test files, or imports it.
 func (l *loader) as(name, forTest string) unit {
 	tested := l.listed[forTest]
 	if forTest == "" || len(tested.TestGoFiles) == 0 || name != forTest && !l.reach(name, forTest) {
@@ -260,7 +261,7 @@ func (l *loader) reach(from, to string) bool {
 	if yes, ok := l.reaches[key]; ok {
 		return yes
 	}
-	l.reaches[key] = false // a cycle is an error, and found elsewhere
+	l.reaches[key] = false // a cycle is an error that is reported elsewhere
 	if p := l.listed[from]; p != nil {
 		l.reaches[key] = slices.ContainsFunc(l.imports(unit{from, ""}), func(name string) bool { return name == to || l.reach(name, to) })
 	}
@@ -351,15 +352,15 @@ func (l *loader) load(name, forTest string) (*types.Package, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := gcexportdata.NewReader(f) //nolint:staticcheck // up to Go 1.28, what go list -export names is an archive
+	r, err := gcexportdata.NewReader(f) //nolint:staticcheck // up to Go 1.28, go list -export names an archive
 	if err != nil {
 		return nil, err
 	}
 	return gcexportdata.Read(r, l.fset, l.others, name)
 }
 
-// with returns l with other texts of some files, by their absolute names. What does not
-// depend on them is not checked again.
+// with returns l with other texts for some files, by their absolute names. Packages
+// that do not depend on these files are not checked again.
 func (l *loader) with(overlay map[string][]byte) *loader {
 	w := *l
 	w.listed, w.files, w.exports = maps.Clone(l.listed), maps.Clone(l.files), maps.Clone(l.exports)

@@ -1,7 +1,7 @@
-// Package model reads from the types of a module what its vertical slices are: which
-// aggregates there are, with their commands and events, what each command may lead to,
-// what views and processes react to, which routes lead where, and which slice uses
-// another. Nothing is read from comments, and from names only what a slice is called.
+// Package model finds the vertical slices of a module in its types: the aggregates with
+// their commands and events, the events and rejections of each command, what views and
+// processes react to, where routes lead, and which slice uses another. It reads nothing
+// from comments, and from names only what a slice is called.
 package model
 
 import (
@@ -19,7 +19,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// The packages of evolve whose types say what a piece of code is.
+// The packages of evolve whose types tell the kind of a piece of code.
 const (
 	EvolvePath  = "github.com/evolvego/evolve"
 	DeciderPath = EvolvePath + "/decider"
@@ -28,7 +28,7 @@ const (
 	PropsPath   = EvolvePath + "/props"
 )
 
-// Project is what is known of the packages of a module under a root.
+// Project describes the packages of a module under a root.
 type Project struct {
 	Dir    string // absolute; all file names are relative to it
 	Root   string // the directory of the contexts, relative to Dir, with slashes
@@ -53,19 +53,19 @@ type Context struct {
 	Name     string
 	Packages []*packages.Package
 	API      *packages.Package // the package of the directory itself, or nil
-	Imports  []Import          // of other contexts
+	Imports  []Import          // imports of other contexts
 }
 
-// Import is what one context imports of another.
+// Import is an import of one context by another.
 type Import struct {
 	To     string // the other context
 	Path   string
 	Pkg    *packages.Package // the package that imports
 	Pos    token.Pos
-	Events bool // it uses nothing of it but published events, their codec and stream type
+	Events bool // it uses only published events, their codec and their stream type
 }
 
-// Aggregate is a decider: the command and event types that it has, and its state.
+// Aggregate is a decider, with its state and the types of its commands and events.
 type Aggregate struct {
 	Pkg            *packages.Package
 	Command, Event *types.Named
@@ -79,10 +79,10 @@ type Aggregate struct {
 // Message is a command or an event.
 type Message struct {
 	Obj     *types.TypeName
-	Emits   []*types.TypeName // of a command: the events that deciding it may lead to
-	Errors  []*types.Var      // of a command: the rejections that deciding it names
+	Emits   []*types.TypeName // of a command: the events that its decision may return
+	Errors  []*types.Var      // of a command: the rejections that its decision names
 	Handled token.Pos         // where it is decided or evolved; NoPos if nowhere
-	Sent    []token.Pos       // of a command: where other packages make one
+	Sent    []token.Pos       // of a command: where other packages create one
 	Tested  bool
 }
 
@@ -93,20 +93,20 @@ type Reader struct {
 	Pos     token.Pos
 	State   types.Type
 	Event   types.Type
-	Events  []*types.TypeName // that it does something on
-	Cases   int               // for how many events it has a case, empty ones too
+	Events  []*types.TypeName // the events that it does something with
+	Cases   int               // the number of events it has a case for, including empty cases
 	Sends   []*types.TypeName
 	Has     map[string]bool // the fields of the process that are set
 	Tested  bool
-	Used    bool // by another package, or by another function of its own that is exported
+	Used    bool // by another package, or by another exported function of its own package
 }
 
-// Route is a pattern that is given to a mux.
+// Route is a pattern that is registered with a mux.
 type Route struct {
 	Pattern string
 	Pos     token.Pos
 	Pkg     *packages.Package
-	Func    *ast.FuncDecl // the function that it stands in
+	Func    *ast.FuncDecl // the function that registers it
 	Handler ast.Expr
 	Sends   []*types.TypeName
 	Readers []*Reader
@@ -142,10 +142,11 @@ type decl struct {
 	node *ast.FuncDecl
 }
 
-// TypesError is code that does not type-check, which nothing can be read from.
+// TypesError reports code that does not type-check. Nothing can be read from it.
 type TypesError struct{ Errors []packages.Error }
 
-// Error returns the first error, with its place if it has one, and how many more there are.
+// Error returns the first error, with its place if it has one, and the number of other
+// errors.
 func (e *TypesError) Error() string {
 	var left []packages.Error
 	for _, e := range e.Errors {
@@ -153,7 +154,7 @@ func (e *TypesError) Error() string {
 			left = append(left, e)
 		}
 	}
-	// The go command reports what it compiled as one text, without a place.
+	// The go command reports the output of the compiler as one text, without a place.
 	slices.SortStableFunc(left, func(a, b packages.Error) int { return cmp.Compare(b.Kind, a.Kind) })
 	text := strings.TrimPrefix(left[0].Pos+": "+left[0].Msg, ": ")
 	if n := len(left) - 1; n > 0 {
@@ -162,17 +163,17 @@ func (e *TypesError) Error() string {
 	return text
 }
 
-// MissingError is a package of another module that the code imports and the go command
-// does not provide, because go.mod or go.sum lacks something.
+// MissingError reports a package of another module that the code imports and the go
+// command does not provide, because an entry is missing in go.mod or go.sum.
 type MissingError struct{ Path, Why string }
 
-// Error says which package, why, and what to do.
+// Error says which package is missing, why, and what to do.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("the go command does not provide %s, which is imported (%s): run go mod tidy", e.Path, e.Why)
 }
 
-// Load reads the packages under root of the module in dir. It returns a *[TypesError] if
-// the code does not type-check, and a *[MissingError] if it imports what cannot be found.
+// Load reads the packages under root of the module in dir. It returns a *[TypesError]
+// if the code does not type-check, and a *[MissingError] if an import cannot be found.
 func Load(dir, root string) (*Project, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -214,9 +215,9 @@ func Load(dir, root string) (*Project, error) {
 	return p, nil
 }
 
-// Check type-checks the project as if files had the texts of overlay, by their absolute
-// names. It returns a *[TypesError] if that fails, and a *[MissingError] if that is only
-// because the go command does not provide all that is imported.
+// Check type-checks the project as if the files in overlay had these texts, by their
+// absolute names. It returns a *[TypesError] if that fails, and a *[MissingError] if
+// the only reason is that the go command does not provide an import.
 func (p *Project) Check(overlay map[string][]byte) error {
 	l := p.loader.with(overlay)
 	all, err := l.under(p.Root)
@@ -229,7 +230,7 @@ func (p *Project) Check(overlay map[string][]byte) error {
 	if !ok || name == "" {
 		return err
 	}
-	broken.Errors = slices.DeleteFunc(broken.Errors, func(e packages.Error) bool { // the others may follow from what is missing
+	broken.Errors = slices.DeleteFunc(broken.Errors, func(e packages.Error) bool { // the others may follow from the missing package
 		return e.Kind == packages.TypeError && !strings.HasPrefix(e.Msg, "undefined: ")
 	})
 	if len(broken.Errors) > 0 {
@@ -238,7 +239,7 @@ func (p *Project) Check(overlay map[string][]byte) error {
 	return &MissingError{name, why}
 }
 
-// sort tells packages from tests, and refuses what does not type-check.
+// sort separates packages from tests, and refuses code that does not type-check.
 func (p *Project) sort(all []*packages.Package) error {
 	var broken TypesError
 	for _, pkg := range all {
@@ -277,7 +278,7 @@ func (p *Project) index() {
 	}
 }
 
-// At returns where pos is: a file relative to Dir with slashes, line and column.
+// At returns the place of pos: a file relative to Dir with slashes, line and column.
 func (p *Project) At(pos token.Pos) token.Position {
 	at := p.Fset.Position(pos)
 	if rel, err := filepath.Rel(p.Dir, at.Filename); err == nil {
@@ -286,8 +287,7 @@ func (p *Project) At(pos token.Pos) token.Position {
 	return at
 }
 
-// Slice returns the name of the slice that pos is in: that of open_account.go is
-// open-account.
+// Slice returns the name of the slice at pos: open_account.go is open-account.
 func (p *Project) Slice(pos token.Pos) string {
 	name := strings.TrimSuffix(path.Base(p.At(pos).Filename), ".go")
 	return strings.ReplaceAll(name, "_", "-")
@@ -307,13 +307,14 @@ func (p *Project) ContextOf(pkgPath string) string {
 	return first
 }
 
-// Inner returns the path of a package inside its context, "" for the context's own.
+// Inner returns the path of a package inside its context, or "" for the context's own
+// package.
 func (p *Project) Inner(pkgPath string) string {
 	_, inner, _ := strings.Cut(pkgPath, "/"+p.ContextOf(pkgPath)+"/")
 	return inner
 }
 
-// Name returns the name of an event as it is stored, or that of its type.
+// Name returns the stored name of an event, or the name of its type.
 func (p *Project) Name(event *types.TypeName) string {
 	return cmp.Or(p.names[event], event.Name())
 }
@@ -346,8 +347,9 @@ func find(all []*Message, t *types.TypeName) *Message {
 	return nil
 }
 
-// SliceFiles returns the files of a's package that are slices: those that declare a
-// command, if no file declares two and none is the one of the command interface.
+// SliceFiles returns the files of a's package that are slices. A slice declares a
+// command. There are none if a file declares two commands, or one together with the
+// command interface.
 func (p *Project) SliceFiles(a *Aggregate) map[string]*Message {
 	found := map[string]*Message{}
 	for _, c := range a.Commands {
@@ -360,8 +362,8 @@ func (p *Project) SliceFiles(a *Aggregate) map[string]*Message {
 	return found
 }
 
-// CommandName is the unique name of a command: that of its slice, or where a file has
-// several, that of its type and aggregate.
+// CommandName is the unique name of a command: the name of its slice, or if a file has
+// several commands, the names of its type and aggregate.
 func (p *Project) CommandName(command *types.TypeName) string {
 	a, _ := p.AggregateOf(command)
 	if a != nil && p.SliceFiles(a) == nil {

@@ -30,8 +30,8 @@ func (p *Project) Source(pkg *packages.Package, pos token.Pos) (*edit.Source, er
 	return nil, fmt.Errorf("no file of %s has position %d", pkg.PkgPath, pos)
 }
 
-// CodecOf returns the codec whose events are those of a, and why there is no place in it
-// to add to.
+// CodecOf returns the codec whose events are those of a, or the reason why nothing can
+// be added to it.
 func (p *Project) CodecOf(a *Aggregate) (*Codec, error) {
 	var found *Codec
 	for _, c := range p.Codecs {
@@ -104,8 +104,8 @@ func isSuite(t types.Type, a *Aggregate) bool {
 	return c != nil && c.Obj().Name() == a.Command.Obj().Name() && c.Obj().Pkg().Path() == a.Pkg.PkgPath
 }
 
-// Method returns the declaration of a function or method of pkg called name, for whose
-// signature is is true.
+// Method returns the declaration of a function or method of pkg that is called name and
+// whose signature is accepts.
 func (p *Project) Method(pkg *packages.Package, name string, is func(*types.Signature) bool) *ast.FuncDecl {
 	for _, file := range pkg.Syntax {
 		for _, d := range file.Decls {
@@ -183,7 +183,7 @@ func (c *Codec) Schema(name string) int {
 	return version
 }
 
-// FuncOf returns the function that an expression names, if it is one of the project.
+// FuncOf returns the function that an expression names, if it belongs to the project.
 func (p *Project) FuncOf(pkg *packages.Package, e ast.Expr) *ast.FuncDecl {
 	var id *ast.Ident
 	switch e := ast.Unparen(e).(type) {

@@ -134,7 +134,7 @@ func (p *Project) follow(pkg *packages.Package, node ast.Node, seen map[ast.Node
 	})
 }
 
-// read looks at a node of a function of a view or a process.
+// read examines a node of a function of a view or a process.
 func (p *Project) read(r *Reader, role string, info *types.Info, n ast.Node) {
 	handles := func(t types.Type, acts bool) {
 		n := named(t)
@@ -167,7 +167,7 @@ func (p *Project) read(r *Reader, role string, info *types.Info, n ast.Node) {
 	}
 }
 
-// findRoutes finds the constant patterns that are given to methods Handle and
+// findRoutes finds the constant patterns that are passed to methods Handle and
 // HandleFunc.
 func (p *Project) findRoutes(pkg *packages.Package) {
 	for _, file := range pkg.Syntax {
@@ -222,8 +222,8 @@ func (p *Project) leads(r *Route) {
 	})
 }
 
-// findSenders finds where commands are used outside of their package, and which readers
-// are.
+// findSenders finds the places that use commands outside of their package, and the
+// readers that are used.
 func (p *Project) findSenders(pkg *packages.Package) {
 	for id, obj := range pkg.TypesInfo.Uses {
 		if t, ok := obj.(*types.TypeName); ok && t.Pkg() != pkg.Types {
@@ -266,7 +266,7 @@ func (p *Project) findTests() {
 	}
 }
 
-// findImports finds what contexts import of each other.
+// findImports finds the imports between contexts.
 func (p *Project) findImports() {
 	for _, c := range p.Contexts {
 		for _, pkg := range c.Packages {
@@ -287,8 +287,8 @@ func (p *Project) findImports() {
 	}
 }
 
-// onlyEvents reports whether pkg uses nothing of another context's package but what it
-// publishes: events, the interface that they are, their codec and stream type.
+// onlyEvents reports whether pkg uses only what the package of another context
+// publishes: events, their interface, their codec and their stream type.
 func (p *Project) onlyEvents(pkg *packages.Package, imported *types.PkgName) bool {
 	for _, obj := range pkg.TypesInfo.Uses {
 		if obj.Pkg() != imported.Imported() || obj.Parent() != obj.Pkg().Scope() {

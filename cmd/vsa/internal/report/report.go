@@ -1,4 +1,4 @@
-// Package report writes findings in the forms that people, editors and services read.
+// Package report writes findings in forms for people, editors and services.
 package report
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/rules"
 )
 
-// Text writes a line for each finding, as go vet does, and a last line that counts.
+// Text writes a line for each finding, as go vet does, and a summary as the last line.
 func Text(w io.Writer, r *rules.Result) error {
 	var b strings.Builder
 	for _, f := range r.Findings {
@@ -25,7 +25,7 @@ func Text(w io.Writer, r *rules.Result) error {
 	return err
 }
 
-// Summary is a line that counts what was looked at and found.
+// Summary is a line with the counts of checked slices and of findings.
 func Summary(r *rules.Result) string {
 	errors, warnings := Count(r)
 	return fmt.Sprintf("%s, %s, %s: %s, %s, %d known", plural(r.Packages, "package"), plural(r.Contexts, "context"), plural(r.Slices, "slice"), plural(errors, "error"), plural(warnings, "warning"), r.Known)
@@ -73,8 +73,8 @@ func JSON(w io.Writer, r *rules.Result) error {
 	}{1, findings, summary{r.Packages, r.Contexts, r.Slices, errors, warnings, r.Known}})
 }
 
-// GitHub writes workflow commands, errors first, because GitHub shows only ten of a
-// kind. It writes a table of all findings to table, unless that is nil.
+// GitHub writes workflow commands, errors first, because GitHub shows only ten of each
+// kind. It writes a table of all findings to table, unless table is nil.
 func GitHub(w, table io.Writer, r *rules.Result) error {
 	all := slices.Clone(r.Findings)
 	slices.SortStableFunc(all, func(a, b rules.Finding) int { return cmp.Compare(a.Severity, b.Severity) }) // error, warning
@@ -160,7 +160,8 @@ type (
 )
 
 // SARIF writes SARIF 2.1.0 (https://docs.oasis-open.org/sarif/sarif/v2.1.0). The
-// fingerprint of a finding has no line, so an alert survives when code moves.
+// fingerprint of a finding does not include the line, so an alert survives when code
+// moves.
 func SARIF(w io.Writer, r *rules.Result, version string) error {
 	d := driver{Name: "vsa", Version: version}
 	for _, rule := range rules.All() {

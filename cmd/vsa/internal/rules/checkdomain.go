@@ -52,8 +52,8 @@ func aggregateLocation(r *checker) {
 	}
 }
 
-// effects are packages of the standard library that reach out of the program, or that
-// answer differently each time.
+// effects are packages of the standard library that have effects outside of the
+// program, or whose results differ from call to call.
 func effects() []string {
 	return []string{"bufio", "crypto/rand", "database", "embed", "io/fs", "io/ioutil", "log", "math/rand", "net", "os", "plugin", "runtime", "sync", "syscall", "testing", "unsafe"}
 }
@@ -113,7 +113,7 @@ func eventFields(r *checker) {
 	}
 }
 
-// unstorable returns why a field cannot be kept for ever, or "".
+// unstorable returns why a field cannot be stored for ever, or "".
 func (r *checker) unstorable(f *types.Var) string {
 	if !f.Exported() && !f.Embedded() {
 		return "is unexported, so it is never stored"
@@ -132,7 +132,8 @@ func (r *checker) unstorable(f *types.Var) string {
 	return ""
 }
 
-// layer finds packages in directories called name that import adapters of their context.
+// layer finds packages in directories called name that import adapters of their
+// context.
 func layer(r *checker, name string) {
 	for _, c := range r.p.Contexts {
 		for _, pkg := range c.Packages {

@@ -93,7 +93,7 @@ func naming(r *checker) {
 	}
 }
 
-// namedAfter reports whether the words of a file's name hold the words of a command, in
+// namedAfter reports whether the name of a file contains the words of a command, in
 // order: credit_account.go and Credit, change_owner.go and ChangeOwner.
 func namedAfter(file []string, command string) bool {
 	whole := strings.Join(file, "")
@@ -265,7 +265,8 @@ func sliceLocation(r *checker) {
 	}
 }
 
-// sliceIsolation finds what the file of a slice uses of another's, other than events.
+// sliceIsolation finds uses of another slice's declarations in the file of a slice.
+// Events do not count.
 func sliceIsolation(r *checker) {
 	for _, a := range r.p.Aggregates {
 		files := r.p.SliceFiles(a)

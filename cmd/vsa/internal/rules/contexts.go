@@ -73,7 +73,7 @@ func contextRules() []Rule {
 	}
 }
 
-// twice reports what two contexts have in common.
+// twice reports names that two contexts share.
 func (r *checker) twice(what string, seen map[string]string, name, context string, report func(format string, args ...any)) {
 	if first, ok := seen[name]; ok && first != context {
 		report("the %s %q is used by %s and by %s", what, name, first, context)
@@ -144,7 +144,7 @@ func publishedName(r *checker) {
 	})
 }
 
-// cycles finds circles of contexts, and reports each once, with all its imports.
+// cycles finds import cycles of contexts, and reports each once, with all its imports.
 func cycles(r *checker) {
 	edges := map[string]map[string]model.Import{}
 	for _, c := range r.p.Contexts {
@@ -162,7 +162,7 @@ func cycles(r *checker) {
 	}
 }
 
-// circle follows the imports from the end of trail until it comes back to its begin.
+// circle follows the imports from the end of trail until it comes back to the start.
 func (r *checker) circle(edges map[string]map[string]model.Import, done map[string]bool, trail []string) bool {
 	last := trail[len(trail)-1]
 	for _, to := range slices.Sorted(maps.Keys(edges[last])) {
@@ -223,8 +223,8 @@ func (r *checker) slicesOf(c *model.Context) int {
 	return n
 }
 
-// library reports whether a directory below the root is not meant as a context: one
-// that no other module or package outside of it can import, or a program.
+// library reports whether a directory below the root is not a context: a program, or a
+// package that nothing outside of it can import.
 func library(c *model.Context) bool {
 	return c.Name == "internal" || !slices.ContainsFunc(c.Packages, func(p *packages.Package) bool { return p.Types.Name() != "main" })
 }

@@ -46,7 +46,7 @@ func eventRules() []Rule {
 }
 
 // known returns the shapes that the codecs of a project read today, by name and schema
-// version. A shape is nil if nothing is read of it.
+// version. A shape is nil if the event is dropped.
 func known(p *model.Project) map[Key]reading {
 	all := map[Key]reading{}
 	for _, c := range p.Codecs {
@@ -66,7 +66,7 @@ func known(p *model.Project) map[Key]reading {
 
 type reading struct {
 	shape map[string]string
-	obj   *types.TypeName // of today's, else nil
+	obj   *types.TypeName // of the current version, or nil
 	codec *model.Codec
 }
 
@@ -90,8 +90,8 @@ func shape(t types.Type) map[string]string {
 	return fields
 }
 
-// typeShape returns a type as text. Structs of the project are given by their fields,
-// so that a field that changes inside of one is seen.
+// typeShape returns a type as text. A struct of the project is written with its fields,
+// so that a change inside of it is noticed.
 func typeShape(t types.Type) string {
 	qualified := func(p *types.Package) string { return p.Path() }
 	switch u := types.Unalias(t).(type) {
@@ -160,7 +160,7 @@ func changedEvents(r *checker) {
 func unsent(r *checker) {
 	sent := func(c *model.Message) bool { return len(c.Sent) > 0 }
 	if !slices.ContainsFunc(r.p.Aggregates, func(a *model.Aggregate) bool { return slices.ContainsFunc(a.Commands, sent) }) {
-		return // a library, whose commands other modules make
+		return // a library, whose commands other modules create
 	}
 	for _, a := range r.p.Aggregates {
 		for _, c := range a.Commands {
@@ -175,7 +175,7 @@ func undecided(r *checker) {
 	for _, a := range r.p.Aggregates {
 		for _, e := range a.Events {
 			if e.Obj.Pkg() != a.Pkg.Types {
-				continue // VSA020 says so
+				continue // VSA020 reports it
 			}
 			decided := slices.ContainsFunc(a.Commands, func(c *model.Message) bool { return slices.Contains(c.Emits, e.Obj) })
 			if !decided && len(a.Commands) > 0 {

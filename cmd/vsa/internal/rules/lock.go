@@ -22,8 +22,9 @@ import (
 // LockName is the name of the file that keeps the shapes of events.
 const LockName = "events.lock"
 
-// Lock is an events.lock: the shape of each event in each schema version that was ever
-// locked. What it has is never taken away, because streams may have it.
+// Lock is an events.lock. It has the shape of each event in each schema version that
+// was ever locked. Entries are never removed, because streams may still have such
+// events.
 type Lock struct{ Entries []Entry }
 
 // Key names an event in a schema version.
@@ -39,13 +40,13 @@ type Entry struct {
 	Line   int
 }
 
-// JSONName returns the name of a field in JSON: "-" if it has none.
+// JSONName returns the name of a field in JSON, or "-" if it has none.
 func JSONName(s *types.Struct, i int) string {
 	tag, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
 	return cmp.Or(tag, s.Field(i).Name())
 }
 
-// ReadLock reads the events.lock in dir. One that does not exist is empty.
+// ReadLock reads the events.lock in dir. If there is no file, the lock is empty.
 func ReadLock(dir string) (*Lock, error) {
 	data, err := os.ReadFile(filepath.Join(dir, LockName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,8 +92,8 @@ func parseEntry(text string) (Entry, error) {
 	return e, nil
 }
 
-// Add adds the events of a project that the lock lacks, and new fields of those that it
-// has, and returns how many lines are new or changed.
+// Add adds events and fields of a project that the lock lacks, and returns how many
+// lines are new or changed.
 func (l *Lock) Add(p *model.Project) int {
 	changed := 0
 	for key, now := range known(p) {
@@ -120,7 +121,7 @@ func (l *Lock) Add(p *model.Project) int {
 	return changed
 }
 
-// Replace makes the lock say what the project has today, and nothing else.
+// Replace makes the lock hold exactly what the project has today.
 func (l *Lock) Replace(p *model.Project) int {
 	before := l.Entries
 	l.Entries = nil

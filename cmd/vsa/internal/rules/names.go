@@ -20,7 +20,7 @@ func Words(name string) []string {
 	return words
 }
 
-// irregular are verbs whose past participle is not made with -ed.
+// irregular are verbs whose past participle does not end in -ed.
 func irregular() map[string]string {
 	return map[string]string{
 		"begin": "begun", "bind": "bound", "break": "broken", "bring": "brought", "build": "built", "buy": "bought", "catch": "caught", "choose": "chosen",
@@ -36,7 +36,8 @@ func irregular() map[string]string {
 	}
 }
 
-// doubled are verbs of more than one consonant at the end in the past: ship, shipped.
+// doubled are verbs of several syllables that double their last consonant: ship,
+// shipped.
 func doubled() []string {
 	return []string{
 		"admit", "ban", "commit", "compel", "control", "drop", "equip", "fit", "grab", "map", "occur", "omit", "permit", "pin", "plan", "plug",
@@ -44,7 +45,7 @@ func doubled() []string {
 	}
 }
 
-// present are words that end like a past tense and are none.
+// present are words that look like a past tense but are not.
 func present() []string {
 	return []string{"bed", "bleed", "breed", "embed", "exceed", "feed", "need", "proceed", "red", "seed", "shed", "speed", "succeed", "weed"}
 }
@@ -69,9 +70,9 @@ func Participle(verb string) string {
 	}
 }
 
-// PastTense reports whether a name has a verb in the past: Opened, OwnerChanged,
-// FundsWithdrawn. A verb that is the same in both tenses, such as Set, is one in a name
-// of several words only.
+// PastTense reports whether a name contains a verb in the past tense: Opened,
+// OwnerChanged, FundsWithdrawn. A verb that is the same in both tenses, such as Set,
+// counts only in a name of several words.
 func PastTense(name string) bool {
 	words := Words(name)
 	for i, word := range words {

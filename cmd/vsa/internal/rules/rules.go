@@ -1,5 +1,5 @@
-// Package rules holds the rules of vertical slices. Each looks at what the types of a
-// project say, never at names or comments alone.
+// Package rules holds the rules of vertical slices. Each rule uses the types of a
+// project, never names or comments alone.
 package rules
 
 import (
@@ -42,20 +42,20 @@ type Finding struct {
 type Rule struct {
 	ID, Name string
 	Severity string // unless vsa.yaml says otherwise
-	About    string // what it finds and why, in a sentence or two
+	About    string // what it finds and why, in one or two sentences
 	Wrong    string // an example
 	Right    string
 	check    func(*checker)
 }
 
-// Result is what a run found.
+// Result is the result of a run.
 type Result struct {
 	Findings []Finding
 	Packages int
 	Contexts int
 	Slices   int
 	Known    int         // findings that an exception accepts
-	Lower    map[int]int // exceptions with a budget above the count: the count, by index
+	Lower    map[int]int // exceptions whose budget is above the count: the count, by index
 }
 
 // All returns the rules, sorted by their ids.
@@ -79,7 +79,7 @@ type checker struct {
 	findings []Finding
 }
 
-// Run applies the rules to a project: those in only, or all if there are none.
+// Run applies the rules in only to a project, or all rules if only is empty.
 func Run(p *model.Project, c *config.Config, only []string) (*Result, error) {
 	lock, err := ReadLock(p.Dir)
 	if err != nil {
@@ -108,8 +108,8 @@ func Sort(all []Finding) {
 	})
 }
 
-// except takes away what the exceptions of vsa.yaml accept. An exception that accepts
-// more than there is is a finding itself.
+// except removes the findings that exceptions of vsa.yaml accept. If an exception
+// accepts more findings than there are, that is a finding too.
 func (r *checker) except(result *Result, all bool) []Finding {
 	left, severity := r.findings, cmp.Or(r.c.Rules["VSA000"], Warning)
 	for i, e := range r.c.Exceptions {
@@ -148,8 +148,8 @@ func (r *checker) file(name string, line int, severity, format string, args ...a
 	r.findings = append(r.findings, Finding{Rule: r.rule.ID, Severity: severity, File: name, Line: max(line, 1), Column: 1, Message: fmt.Sprintf(format, args...)})
 }
 
-// matches reports whether a package is one of a pattern: a path relative to the module
-// or to the root, with /... for what is below.
+// matches reports whether a package matches a pattern: a path relative to the module or
+// to the root. A path that ends in /... matches everything below too.
 func (r *checker) matches(pattern, pkgPath string) bool {
 	below, wild := strings.CutSuffix(pattern, "/...")
 	for _, base := range []string{r.p.Module, path.Join(r.p.Module, r.p.Root)} {
@@ -161,12 +161,12 @@ func (r *checker) matches(pattern, pkgPath string) bool {
 	return false
 }
 
-// isolated reports whether the rules of isolation hold for a package.
+// isolated reports whether the rules of isolation apply to a package.
 func (r *checker) isolated(pkgPath string) bool {
 	return !slices.ContainsFunc(r.c.Validation.NotIsolated, func(pattern string) bool { return r.matches(pattern, pkgPath) })
 }
 
-// configuration finds what vsa.yaml says about nothing.
+// configuration finds entries of vsa.yaml that match nothing.
 func configuration(r *checker) {
 	known := func(id string) bool {
 		return NotForGo(id) != "" || slices.ContainsFunc(All(), func(rule Rule) bool { return rule.ID == id })
@@ -201,8 +201,8 @@ func configuration(r *checker) {
 	}
 }
 
-// NotForGo returns why a rule that other languages have is not needed in Go, or "" if id
-// is no such rule.
+// NotForGo returns why Go does not need a rule that other languages have, or "" if id
+// is not such a rule.
 func NotForGo(id string) string {
 	return map[string]string{
 		"VSA023": "VSA029 checks what a directory called ports imports",

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// validate writes an archive as a module and returns what the rules find in it.
+// validate writes an archive as a module and returns the findings of the rules.
 func validate(t *testing.T, archive string) *rules.Result {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("testdata", archive))
@@ -45,7 +45,8 @@ func validate(t *testing.T, archive string) *rules.Result {
 	return result
 }
 
-// TestPlanted checks that each rule finds what is planted for it, and nothing else.
+// TestPlanted checks that each rule finds the mistake that is planted for it, and
+// nothing else.
 func TestPlanted(t *testing.T) {
 	t.Parallel()
 	result := validate(t, "planted.txtar")
@@ -73,7 +74,7 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// TestNearMisses checks that nothing is found in what is nearly wrong.
+// TestNearMisses checks that nothing is found in code that is nearly wrong.
 func TestNearMisses(t *testing.T) {
 	t.Parallel()
 	for _, f := range validate(t, "nearmisses.txtar").Findings {

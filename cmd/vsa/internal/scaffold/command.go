@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/rules"
 )
 
-// command plans a slice that decides: a command, its decision, its event.
+// command plans a slice for a command, with its decision and its event.
 func (g *generator) command() error {
 	if err := g.aggregate(); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (g *generator) command() error {
 	return nil
 }
 
-// routeOnce adds the route, unless something makes the command already.
+// routeOnce adds the route, unless something already creates the command.
 func (g *generator) routeOnce(pattern string, line func(mux, recv, log, run, st string) string) error {
 	if g.agg != nil {
 		if c := member(g.agg.Commands, g.data.Command); c != nil {
@@ -125,7 +125,7 @@ func (g *generator) checkMessages() error {
 	return nil
 }
 
-// phrases makes the sentences of the slice.
+// phrases returns the sentences of the slice.
 func (g *generator) phrases(left []string) {
 	d := &g.data
 	verb, object := left[0], strings.Join(left[1:], " ")
@@ -202,7 +202,7 @@ func (g *generator) commandFiles(there bool, pattern string) error {
 	return g.contextFiles(edge...)
 }
 
-// ensureRunner gives a context that is there a runner of a new aggregate.
+// ensureRunner adds a runner of a new aggregate to an existing context.
 func (g *generator) ensureRunner() error {
 	if g.ctx == nil || g.ctx.API == nil {
 		return nil
@@ -221,8 +221,8 @@ func (g *generator) ensureRunner() error {
 	return nil
 }
 
-// registered adds the event to the codec, the command to the samples of the test, and
-// where the aggregate decides by switches, the cases.
+// registered adds the event to the codec and the command to the samples of the test. If
+// the aggregate decides by switches, it also adds the cases.
 func (g *generator) registered() error {
 	if g.agg == nil {
 		return nil
@@ -274,7 +274,7 @@ func (g *generator) sampled() error {
 	return g.insert(s, err, func(s *edit.Source) edit.Insert { return s.Argument(call, prefix+d.Command+"{}") })
 }
 
-// inSamples reports whether the samples of the aggregate's test have a command.
+// inSamples reports whether the samples of the aggregate's test include a command.
 func (g *generator) inSamples(command string) bool {
 	pkg, call, err := g.p.SamplesOf(g.agg)
 	if err != nil {
@@ -288,7 +288,8 @@ func (g *generator) inSamples(command string) bool {
 	return false
 }
 
-// decision is the body of a case that decides the event: c is the command, or "".
+// decision is the body of a case that decides the event. C is the variable of the
+// command, or "".
 func (g *generator) decision(c string) string {
 	d := g.data
 	event := d.Event + "{}"

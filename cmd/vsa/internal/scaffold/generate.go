@@ -24,22 +24,22 @@ const (
 	Reactor = "reactor"
 )
 
-// Request is what generate is asked for.
+// Request is what generate should do.
 type Request struct {
 	Context, Feature string
 	Kind             string // Command, Query or Reactor
-	Aggregate        string // "": the one that the names say
+	Aggregate        string // "": taken from the names
 	Fields           []Field
-	Event            string   // of a command: the type of its event; "": from the command
+	Event            string   // of a command: the type of its event; "": made from the command
 	On               []string // of a query or reactor: events, such as Opened or accounts.Opened
 	Send             string   // of a reactor: a command
-	List             bool     // of a query: about all streams
-	Publish          bool     // publish the events of On that another context has
-	HTTP             string   // METHOD PATH; "": from the names; "none": no route
+	List             bool     // of a query: covers all streams
+	Publish          bool     // publish the events of On that belong to another context
+	HTTP             string   // METHOD PATH; "": made from the names; "none": no route
 	Force            bool     // replace the file of the slice
 }
 
-// generator has what a request comes to.
+// generator has the results of resolving a request.
 type generator struct {
 	c    *config.Config
 	p    *model.Project
@@ -156,8 +156,8 @@ func (g *generator) aggregates() []*model.Aggregate {
 	return all
 }
 
-// aggregate finds the aggregate of a slice: the one that is named, or the word of the
-// feature that the name of the context begins with, or the only one there is.
+// aggregate finds the aggregate of a slice: the one that is given, the one that the
+// name of the feature contains, or the only one there is.
 func (g *generator) aggregate() error {
 	all := g.aggregates()
 	if g.req.Aggregate != "" {
@@ -224,7 +224,7 @@ func (g *generator) aggregateData() {
 	}
 }
 
-// behaviour returns the method of a sealed interface that has so many results, or "".
+// behaviour returns the method of a sealed interface that has that many results, or "".
 func behaviour(sum *types.Named, results int) string {
 	i, ok := sum.Underlying().(*types.Interface)
 	if !ok {
@@ -251,7 +251,7 @@ func markers(sum *types.Named) []string {
 	return all
 }
 
-// create adds a file to the plan, unless there is one.
+// create adds a file to the plan, unless the file exists.
 func (g *generator) create(name, tmpl string) error {
 	if !g.c.Generate.Tests && strings.HasSuffix(name, "_test.go") {
 		return nil
@@ -272,8 +272,8 @@ func (g *generator) replace(name, tmpl string) error {
 	return nil
 }
 
-// slice adds the file of the slice itself. One that is there is replaced only by force,
-// and refused if it is not what the slice needs.
+// slice adds the file of the slice itself. It replaces an existing file only with
+// force, and returns an error if that file is not what the slice needs.
 func (g *generator) slice(name, tmpl string, there bool) error {
 	_, err := os.Lstat(filepath.Join(g.c.Dir, filepath.FromSlash(name)))
 	switch {
@@ -299,13 +299,13 @@ func (g *generator) insert(s *edit.Source, err error, at func(*edit.Source) edit
 	return nil
 }
 
-// byHand notes a line for which there is no clear place.
+// byHand records a line for which there is no clear place.
 func (g *generator) byHand(where, line string) {
 	g.plan.ByHand = append(g.plan.ByHand, fmt.Sprintf("%s: add by hand: %s", where, line))
 }
 
-// contextFiles plans the files that a context needs once: its API, its edge, and a place
-// in the list of all contexts.
+// contextFiles plans the files that a context needs once: its API, its edge, and an
+// entry in the list of all contexts.
 func (g *generator) contextFiles(edge ...string) error {
 	if !g.c.Generate.HTTP {
 		edge = nil
@@ -373,7 +373,7 @@ func literal(fn *ast.FuncDecl) *ast.CompositeLit {
 	return nil
 }
 
-// imported adds an import to a file, once.
+// imported adds an import to a file, unless it is there.
 func (g *generator) imported(s *edit.Source, importPath string) error {
 	i, ok := s.Import(importPath, g.p.Module)
 	if ok && !slices.ContainsFunc(g.plan.Inserts, func(x edit.Insert) bool { return x.File == i.File && strings.Contains(x.Text, `"`+importPath+`"`) }) {
@@ -382,8 +382,7 @@ func (g *generator) imported(s *edit.Source, importPath string) error {
 	return nil
 }
 
-// field returns the name of the field of the context's receiver for whose type is is
-// true.
+// field returns the name of the field of the context's receiver whose type is accepts.
 func (g *generator) field(fn *ast.FuncDecl, is func(types.Type) bool) string {
 	obj, ok := g.ctx.API.TypesInfo.Defs[fn.Name].(*types.Func)
 	if !ok {
@@ -428,8 +427,8 @@ func isStore(t types.Type) bool {
 	return read != nil && subscribe != nil
 }
 
-// route adds a route to the method Routes of a context that is there, or says where to.
-// line makes the statement from the names of the mux and of the receiver's fields.
+// route adds a route to the method Routes of an existing context, or says where to add
+// it. Line makes the statement from the names of the mux and of the receiver's fields.
 func (g *generator) route(pattern, importPath string, line func(mux, recv, log, run, st string) string) error {
 	if pattern == "" || g.ctx == nil || g.ctx.API == nil {
 		return nil
@@ -463,8 +462,8 @@ func (g *generator) route(pattern, importPath string, line func(mux, recv, log, 
 	return g.imported(s, importPath)
 }
 
-// pattern returns the route of the slice: the one that is asked for, or the one that the
-// names say.
+// pattern returns the route of the slice: the requested one, or one made from the
+// names.
 func (g *generator) pattern(method, rest string) (string, error) {
 	if !g.c.Generate.HTTP || g.req.HTTP == "none" {
 		return "", nil
@@ -487,7 +486,7 @@ func taken(a *model.Aggregate, name string) types.Object {
 	return a.Pkg.Types.Scope().Lookup(name)
 }
 
-// errTaken is about a name that means something else already.
+// errTaken reports that a name already means something else.
 func (g *generator) errTaken(o types.Object) error {
 	return nameError("%s is declared already at %s, and is not what this slice needs: choose another name", o.Name(), g.p.At(o.Pos()))
 }
@@ -510,5 +509,6 @@ func memberNames(all []*model.Message) string {
 	return strings.Join(names, ", ")
 }
 
-// spaced turns words of a type into words of a sentence: OwnerChanged, owner changed.
+// spaced turns the name of a type into words of a sentence: OwnerChanged, owner
+// changed.
 func spaced(name string) string { return strings.ToLower(strings.Join(rules.Words(name), " ")) }

@@ -55,8 +55,9 @@ func packageName(words []string) (string, error) {
 	return name, nil
 }
 
-// fileName returns the name of the file of a slice, without underscores where the last
-// word would keep it out of the build: x_windows.go, x_arm64.go, x_test.go.
+// fileName returns the name of the file of a slice. It drops underscores if go would
+// give the last word a meaning and exclude the file from the build: x_windows.go,
+// x_arm64.go, x_test.go.
 func fileName(words []string) string {
 	systems := []string{
 		"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos",
@@ -82,7 +83,7 @@ func pascal(words []string) string {
 	return b.String()
 }
 
-// without returns words without those of the aggregate, in the singular or plural.
+// without returns words without the words of the aggregate, in singular or plural.
 func without(all []string, aggregate string) []string {
 	var left []string
 	for _, w := range all {
@@ -118,7 +119,7 @@ func messageNames(left []string) (command, event string) {
 	return command, pascal(left[1:]) + rules.Participle(pascal(left[:1]))
 }
 
-// reserved are names that every aggregate's package has.
+// reserved are names that the package of every aggregate has.
 func reserved() []string {
 	return []string{"State", "Command", "Event", "Decider", "Codec", "StreamType"}
 }
@@ -220,7 +221,7 @@ func (f Field) number() bool {
 	return slices.Contains([]string{"int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "byte", "rune", "time.Duration"}, f.Type)
 }
 
-// Sample returns an example of the field in Go, or "" if none is simple.
+// Sample returns an example of the field in Go, or "" if there is no simple one.
 func (f Field) Sample() string {
 	switch {
 	case f.Type == "string":

@@ -1,5 +1,5 @@
 // Package scaffold plans what generate and init write: new files, and insertions at
-// places that the types of the project give. A plan is type-checked as a whole before
+// places that the types of the project determine. The whole plan is type-checked before
 // anything is written.
 package scaffold
 
@@ -26,13 +26,13 @@ import (
 //go:embed templates
 var builtin embed.FS
 
-// Plan is what is to be written below a directory.
+// Plan is what will be written below a directory.
 type Plan struct {
 	Dir     string
 	Files   []File        // new ones
-	Inserts []edit.Insert // into files that are there
-	Notes   []string      // what a person is to look at next
-	ByHand  []string      // lines that have no clear place, each with where to add it
+	Inserts []edit.Insert // into existing files
+	Notes   []string      // what to look at next
+	ByHand  []string      // lines without a clear place, each with where to add it
 }
 
 // File is a file that a plan creates. Its path is relative, with slashes.
@@ -51,7 +51,7 @@ type Change struct {
 	Lines         []int  // of After, where something is inserted
 }
 
-// Changes returns what the plan makes of each file, sorted by path.
+// Changes returns the changes of the plan, sorted by path.
 func (p *Plan) Changes() ([]Change, error) {
 	byFile := map[string][]edit.Insert{}
 	for _, i := range p.Inserts {
@@ -84,7 +84,7 @@ func (p *Plan) Changes() ([]Change, error) {
 	return all, nil
 }
 
-// lineOf returns the line of text in which the first line of an insertion stands.
+// lineOf returns the line of text at which the first insertion begins.
 func lineOf(text []byte, inserted string) int {
 	first, _, _ := strings.Cut(strings.TrimLeft(inserted, ", \t\n"), "\n")
 	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -96,7 +96,7 @@ func lineOf(text []byte, inserted string) int {
 	return 1
 }
 
-// Check type-checks the project as the plan would leave it. Where go.mod lacks something,
+// Check type-checks the project as the plan would leave it. If go.mod lacks something,
 // it adds a note.
 func (p *Plan) Check(project *model.Project) error {
 	changes, err := p.Changes()
@@ -131,7 +131,7 @@ func Templates() map[string]string {
 	return all
 }
 
-// render fills a template, the user's own if there is one of this name.
+// render fills a template. The user's own template of this name takes precedence.
 func render(c *config.Config, name string, data any) ([]byte, error) {
 	text := Templates()[name]
 	if c.Templates != "" {
@@ -176,7 +176,7 @@ func samples(fields []Field) string {
 	return "{" + strings.Join(all, ", ") + "}"
 }
 
-// others returns fields without one.
+// others returns the fields that have none.
 func others(fields []Field, without Field) []Field {
 	return slices.DeleteFunc(slices.Clone(fields), func(f Field) bool { return f.Name == without.Name })
 }

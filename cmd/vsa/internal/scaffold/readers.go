@@ -27,7 +27,7 @@ func (g *generator) readerPackage() error {
 	return nil
 }
 
-// there returns the reader of the slice, if it has one.
+// there returns the reader of the slice, if it exists.
 func (g *generator) there() *model.Reader {
 	for _, r := range g.p.Readers {
 		if r.Pkg.PkgPath == g.data.PackagePath {
@@ -37,8 +37,8 @@ func (g *generator) there() *model.Reader {
 	return nil
 }
 
-// source resolves what the slice reads: the aggregate of its context, or the published
-// events of another one.
+// source resolves the events that the slice reads: those of the aggregate of its
+// context, or published events of another context.
 func (g *generator) source() (events []*model.Message, foreign bool, err error) {
 	context := ""
 	for _, on := range g.req.On {
@@ -69,7 +69,7 @@ func (g *generator) source() (events []*model.Message, foreign bool, err error) 
 func (g *generator) on(of *model.Aggregate) ([]*model.Message, error) {
 	if len(g.req.On) == 0 {
 		events := slices.Clone(of.Events)
-		if c, err := g.p.CodecOf(of); err == nil { // in the order in which people read them
+		if c, err := g.p.CodecOf(of); err == nil { // in a natural order
 			place := func(m *model.Message) int {
 				return slices.IndexFunc(c.Names, func(n model.Name) bool { return n.Obj == m.Obj })
 			}
@@ -89,7 +89,8 @@ func (g *generator) on(of *model.Aggregate) ([]*model.Message, error) {
 	return events, nil
 }
 
-// foreign resolves events that another context publishes, and publishes them if asked.
+// foreign resolves events that another context publishes. If the request says so, it
+// publishes them.
 func (g *generator) foreign(context string) ([]*model.Message, bool, error) {
 	other := g.p.ContextNamed(context)
 	if other == nil || other.API == nil {
@@ -131,7 +132,7 @@ func (g *generator) foreign(context string) ([]*model.Message, bool, error) {
 	return events, true, nil
 }
 
-// publish makes events of a known to other contexts.
+// publish makes events of a visible to other contexts.
 func (g *generator) publish(c *model.Context, of *model.Aggregate, events []*model.Message) error {
 	file := path.Join(g.p.Root, c.Name, "published.go")
 	own := *g
@@ -183,7 +184,7 @@ func (g *generator) fill(events []*model.Message) {
 	d.OneFilled = len(d.Events) == 1 && d.Fills
 }
 
-// query plans a slice that answers: a view, what loads it, and its route.
+// query plans a slice that answers: a view, the code that loads it, and its route.
 func (g *generator) query() error {
 	events, foreign, err := g.source()
 	if err != nil {
@@ -372,7 +373,7 @@ func (g *generator) reactor() error {
 }
 
 // target reports whether the store of the context has transactions, so that a process
-// or a projection can keep its state there. A new context has such a store.
+// or a projection can keep its state there. The store of a new context does.
 func (g *generator) target() bool {
 	if g.ctx == nil || g.ctx.API == nil {
 		return true
@@ -391,8 +392,8 @@ func qualify(pkg, name string) string {
 	return pkg + "." + name
 }
 
-// running adds what line makes, from the names of the receiver and its fields, to what
-// Run of the context runs, unless the slice is there.
+// running adds to Run of the context what line makes from the names of the receiver and
+// its fields, unless Run already runs the slice.
 func (g *generator) running(line func(recv, st, run string) string) error {
 	d := g.data
 	routes := g.p.RoutesOf(g.ctx)
@@ -417,7 +418,7 @@ func (g *generator) running(line func(recv, st, run string) string) error {
 		return err
 	}
 	i := s.Argument(call, line(receiver(fn), st, run))
-	if rest, ok := strings.CutPrefix(i.Text, ", "); ok { // one argument on the line of the call: each on a line of its own from now on
+	if rest, ok := strings.CutPrefix(i.Text, ", "); ok { // one argument on the line of the call: put each on its own line
 		i.Text = ",\n\t\t" + rest + ",\n\t"
 	}
 	g.plan.Inserts = append(g.plan.Inserts, i)

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// Journal is the name of the file that says what is being written. It is there only
-	// while vsa writes, or after it was interrupted.
+	// Journal is the name of the file that records what is being written. It exists
+	// only while vsa writes, or after an interruption.
 	Journal = ".vsa.unfinished"
-	// temporary is what the names of temporary files begin with.
+	// temporary is the prefix of the names of temporary files.
 	temporary = ".vsa-"
 )
 
-// Write writes the plan. An interrupted run leaves either nothing, or a journal from which
-// [Finish] writes the rest.
+// Write writes the plan. An interrupted run leaves either nothing, or a journal that
+// [Finish] completes.
 func (p *Plan) Write() error {
 	changes, err := p.Changes()
 	if err != nil {
@@ -33,8 +33,8 @@ func (p *Plan) Write() error {
 	return err
 }
 
-// Begin writes the journal of changes below dir. From now on they happen: at once by
-// [Finish], or by the Finish of the next run.
+// Begin writes the journal of changes below dir. After that, [Finish] makes the
+// changes, either at once or in the next run.
 func Begin(dir string, changes []Change) error {
 	text, err := json.Marshal(changes)
 	if err != nil {
@@ -43,9 +43,9 @@ func Begin(dir string, changes []Change) error {
 	return WriteFile(filepath.Join(dir, Journal), text)
 }
 
-// Finish makes the changes of the journal in dir and removes it. It leaves a file alone
-// that has changed since the journal was written. It returns how many files it wrote, 0 if
-// there is no journal.
+// Finish makes the changes of the journal in dir and removes the journal. It skips a
+// file that has changed since the journal was written. It returns how many files it
+// wrote, or 0 if there is no journal.
 func Finish(dir string) (written int, err error) {
 	journal := filepath.Join(dir, Journal)
 	text, err := os.ReadFile(journal)
@@ -66,7 +66,7 @@ func Finish(dir string) (written int, err error) {
 			return written, err
 		}
 		if !bytes.Equal(now, c.Before) || (err == nil) != (c.Before != nil) {
-			continue // it is written already, or is somebody's own
+			continue // it is already written, or somebody has changed it
 		}
 		if err := errors.Join(removeTemporary(filepath.Dir(name)), WriteFile(name, c.After)); err != nil {
 			return written, err
@@ -90,10 +90,10 @@ func removeTemporary(dir string) error {
 	return err
 }
 
-// WriteFile replaces or creates a file whole: it is written under a temporary name and
-// renamed.
+// WriteFile creates or replaces a file atomically: it writes a temporary file and
+// renames it.
 func WriteFile(name string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // source code is for everybody
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // source code is readable for everybody
 		return err
 	}
 	mode := fs.FileMode(0o644)

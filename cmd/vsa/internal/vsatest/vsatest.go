@@ -22,8 +22,8 @@ func Root(tb testing.TB) string {
 	return filepath.Dir(work)
 }
 
-// Module returns a new directory with a module of this path, in which the packages of
-// the repository can be imported.
+// Module returns a new directory with a module of this path, which can import the
+// packages of the repository.
 func Module(tb testing.TB, path string) string {
 	tb.Helper()
 	dir, err := filepath.EvalSymlinks(tb.TempDir())
@@ -62,7 +62,7 @@ func Files(tb testing.TB, dir string, files []txtar.File) {
 }
 
 // Switches writes an aggregate, contexts/accounts/internal/account, that decides and
-// evolves by type switches, as a person may have written it.
+// evolves by type switches, as a person might have written it.
 func Switches(tb testing.TB, dir string) {
 	tb.Helper()
 	Files(tb, dir, txtar.Parse([]byte(switches)).Files)

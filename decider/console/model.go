@@ -141,9 +141,36 @@ func (a aggregate[C, S, E]) start(d decider.Decider[C, S, E]) (f *folding[C, S, 
 
 // add folds an event.
 func (f *folding[C, S, E]) add(e *store.Recorded) (err error) {
-	defer recovered(fmt.Sprintf("Evolve of version %d", e.Version), &err)
-	f.scratch, err = f.codec.Decode(f.scratch[:0], []store.Recorded{*e})
-	if err != nil {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("Evolve of version %d panicked: %v", e.Version, r)
+		}
+	}()
+	return f.page([]store.Recorded{*e})
+}
+
+// addAll folds events. If one cannot be folded, the state is the one before it.
+func (f *folding[C, S, E]) addAll(events []store.Recorded) error {
+	was := f.state
+	if f.tried(events) == nil {
+		return nil
+	}
+	f.state = was // one by one, they tell which it is
+	for i := range events {
+		if err := f.add(&events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *folding[C, S, E]) tried(events []store.Recorded) (err error) {
+	defer recovered("Evolve", &err)
+	return f.page(events)
+}
+
+func (f *folding[C, S, E]) page(events []store.Recorded) (err error) {
+	if f.scratch, err = f.codec.Decode(f.scratch[:0], events); err != nil {
 		return err
 	}
 	for _, event := range f.scratch {
@@ -155,26 +182,29 @@ func (f *folding[C, S, E]) add(e *store.Recorded) (err error) {
 // errFolded ends a walk over a stream.
 var errFolded = errors.New("folded")
 
-// walk calls each for the events of a stream up to a version.
-func walk(ctx context.Context, src *source, s store.Stream, version uint64, each func(*store.Recorded) error) error {
+// pages calls each for pages of a stream up to a version.
+func pages(ctx context.Context, src *source, s store.Stream, version uint64, each func([]store.Recorded) error) error {
 	for o := (store.ReadOptions{ReadOnly: src.redact == nil && !src.hide}); ; {
+		if left := version - max(o.From, 1) + 1; left < store.DefaultLimit {
+			o.Limit = int(left) //nolint:gosec // it is small
+		}
+		if version < max(o.From, 1) {
+			return nil
+		}
 		page, err := src.read(ctx, s, o)
 		if err != nil {
 			return err
 		}
-		for i := range page.Events {
-			if page.Events[i].Version > version {
-				return nil
-			}
-			if err := each(&page.Events[i]); err != nil {
-				return err
-			}
-		}
-		if page.End {
-			return nil
+		if err := each(page.Events); err != nil || page.End {
+			return err
 		}
 		o.From = page.Next
 	}
+}
+
+// walk calls each for the events of a stream up to a version.
+func walk(ctx context.Context, src *source, s store.Stream, version uint64, each func(*store.Recorded) error) error {
+	return pages(ctx, src, s, version, func(events []store.Recorded) error { return doEach(events, each) })
 }
 
 // upTo returns the folding of a stream up to a version, or up to the event that cannot be
@@ -184,11 +214,18 @@ func (a aggregate[C, S, E]) upTo(
 ) (f *folding[C, S, E], problem string, err error) {
 	f, failed := a.start(a.m.Decider)
 	if failed == nil {
-		err = walk(ctx, src, s, version, func(e *store.Recorded) error {
-			if e.Version == version && halt != nil {
-				halt(f.state)
+		err = pages(ctx, src, s, version, func(events []store.Recorded) error {
+			var last []store.Recorded
+			if n := len(events) - 1; n >= 0 && events[n].Version == version {
+				events, last = events[:n], events[n:]
 			}
-			if failed = f.add(e); failed != nil {
+			if failed = f.addAll(events); failed == nil && last != nil {
+				if halt != nil {
+					halt(f.state)
+				}
+				failed = f.add(&last[0])
+			}
+			if failed != nil {
 				return errFolded
 			}
 			return nil

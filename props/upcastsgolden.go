@@ -1,6 +1,8 @@
 package props
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 	"github.com/evolvego/evolve/internal/value"
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 )
 
 // Golden checks that stored events still mean what they meant when they were written.
@@ -88,24 +91,27 @@ func (g gold[C, S, E]) file(name string) (wrong string, err error) {
 		return "", err
 	}
 	defer in.Close()
-	var all []*line
-	for l, err := range lines(in) {
+	var all []*jsonl.Line
+	for l, err := range jsonl.Read(in) {
 		if err != nil {
 			return "", err
 		}
 		g.have[shapeOfEvent{l.Type, l.Schema}] = true
-		all = append(all, &l)
+		all = append(all, l)
 	}
 	var wrongs []string
 	now := g.mean(all)
 	for i, l := range all {
-		if was := l.Golden; was == nil || *was != now[i] {
-			if was == nil {
-				was = &meaning{}
+		var was meaning
+		if l.Golden != nil {
+			if err := json.Unmarshal(l.Golden, &was); err != nil {
+				return "", fmt.Errorf("line %d: golden: %w", l.Number, err)
 			}
+		}
+		if was != now[i] || l.Golden == nil {
 			wrongs = append(wrongs, fmt.Sprintf("version %d, %s, does not mean what it meant\n  stored  %s\n%s",
-				l.Version, shapeOfEvent{l.Type, l.Schema}, show.Cut(string(l.recorded().Data), 2*maxColumn), was.against(now[i])))
-			all[i].Golden = &now[i]
+				l.Version, shapeOfEvent{l.Type, l.Schema}, show.Cut(string(l.Recorded().Data), 2*maxColumn), was.against(now[i])))
+			l.Golden = now[i].encode()
 		}
 	}
 	if len(wrongs) == 0 {
@@ -115,6 +121,23 @@ func (g gold[C, S, E]) file(name string) (wrong string, err error) {
 		return "", g.write(name, all)
 	}
 	return strings.Join(wrongs, "\n") + "\nif the change is intended, accept it with -update or EVOLVE_UPDATE=1", nil
+}
+
+// meaning is what a recorded event meant when it was last checked.
+type meaning struct {
+	Events string `json:"events"`
+	State  string `json:"state"` // after the event
+}
+
+// encode returns m as a line has it.
+func (m meaning) encode() json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(m); err != nil {
+		panic(err) // two texts
+	}
+	return b.Bytes()
 }
 
 // against describes how m differs from now.
@@ -130,7 +153,7 @@ func (m meaning) against(now meaning) string {
 }
 
 // mean returns what the stored events of a stream mean today.
-func (g gold[C, S, E]) mean(stored []*line) []meaning {
+func (g gold[C, S, E]) mean(stored []*jsonl.Line) []meaning {
 	d := g.suite.decider
 	out := make([]meaning, len(stored))
 	state := d.Start()
@@ -138,7 +161,7 @@ func (g gold[C, S, E]) mean(stored []*line) []meaning {
 		var events []E
 		var err error
 		panicked := catch(func() {
-			if events, err = g.codec.Decode(nil, []store.Recorded{l.recorded()}); err == nil {
+			if events, err = g.codec.Decode(nil, []store.Recorded{l.Recorded()}); err == nil {
 				state = d.Fold(state, events...)
 			}
 		})
@@ -190,35 +213,38 @@ func (g gold[C, S, E]) missing(files int) (string, error) {
 }
 
 // stream returns the events of h in the format of a golden file.
-func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*line, error) {
-	var out []*line
+func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*jsonl.Line, error) {
+	var out []*jsonl.Line
 	for _, e := range h.events() {
 		stored, err := g.codec.Encode(e)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, lineOf(store.Recorded{
+		l, err := jsonl.Of(&store.Recorded{
 			Event: stored, Stream: store.Stream{Type: "Golden", ID: "1"}, Version: uint64(len(out)) + 1,
-		}))
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &l)
 	}
 	for i, m := range g.mean(out) {
-		out[i].Golden = &m
+		out[i].Golden = m.encode()
 	}
 	return out, nil
 }
 
 // write writes a file.
-func (g gold[C, S, E]) write(name string, all []*line) error {
-	var b strings.Builder
+func (g gold[C, S, E]) write(name string, all []*jsonl.Line) error {
+	var b bytes.Buffer
+	out := jsonl.NewWriter(&b)
 	for _, l := range all {
-		data, err := l.encode()
-		if err != nil {
+		if err := out.WriteLine(l); err != nil {
 			return err
 		}
-		b.Write(data)
 	}
 	if err := os.MkdirAll(g.dir, 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(name, []byte(b.String()), 0o600)
+	return os.WriteFile(name, b.Bytes(), 0o600)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,15 +14,17 @@ import (
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/console"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/props"
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 )
 
-// TestLinesOfProps checks that export prints the lines that props reads, to the letter,
-// and that import takes the lines that props writes.
+// TestLinesOfProps checks that export prints the lines that the console exports and that props
+// reads, to the letter, and that import takes the lines that props writes.
 func TestLinesOfProps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,8 +35,11 @@ func TestLinesOfProps(t *testing.T) {
 			t.Fatal(err)
 		}
 		var exported, written, stderr bytes.Buffer
-		if err := scan(ctx, from, env{stderr: &stderr}, newLineWriter(&exported).write); err != nil {
+		if err := scan(ctx, from, env{stderr: &stderr}, jsonl.NewWriter(&exported).Write); err != nil {
 			t.Fatal(err)
+		}
+		if got := consoleExport(from); got != exported.String() {
+			t.Fatalf("the console exports\n%s\nexport printed\n%s", got, &exported)
 		}
 		i := 0
 		for r, err := range props.Lines(bytes.NewReader(exported.Bytes())) {
@@ -67,7 +74,7 @@ func TestLinesOfProps(t *testing.T) {
 			t.Fatalf("props wrote\n%s\nexport printed\n%s", &written, &exported)
 		}
 		b := importing{st: to, shown: newProgress(&stderr)}
-		if err := readLines(&written, func(n int, l *line) error { return b.add(ctx, n, l) }); err != nil {
+		if err := b.addAll(ctx, &written); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.flush(ctx); err != nil {
@@ -77,6 +84,14 @@ func TestLinesOfProps(t *testing.T) {
 			t.Fatalf("imported\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
+}
+
+// consoleExport returns what a browser gets that exports the log.
+func consoleExport(st store.Store) string {
+	r, w := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/export?format=jsonl", nil), httptest.NewRecorder()
+	r.RemoteAddr = "127.0.0.1:1"
+	console.New(console.Config{Store: st}).ServeHTTP(w, r)
+	return w.Body.String()
 }
 
 type increased struct{ N int }

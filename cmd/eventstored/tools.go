@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -36,7 +37,7 @@ func read(ctx context.Context, args []string, e env) error {
 		return fmt.Errorf("%w: -limit %d is negative", errUsage, *limit)
 	}
 	return from.reading(ctx, func(st open.Backend) error {
-		out, left := newLineWriter(e.stdout), *limit
+		out, left := jsonl.NewWriter(e.stdout), *limit
 		o := store.ReadOptions{From: *first, Backward: *backward}
 		for {
 			o.Limit = left
@@ -44,7 +45,7 @@ func read(ctx context.Context, args []string, e env) error {
 			if err != nil {
 				return err
 			}
-			if err := out.write(page.Events); err != nil {
+			if err := out.Write(page.Events); err != nil {
 				return err
 			}
 			left -= len(page.Events)
@@ -70,7 +71,7 @@ func tail(ctx context.Context, args []string, e env) error {
 		return fmt.Errorf("%w: -n %d is negative", errUsage, *last)
 	}
 	return from.reading(ctx, func(st open.Backend) error {
-		out := newLineWriter(e.stdout)
+		out := jsonl.NewWriter(e.stdout)
 		head, err := st.Head(ctx)
 		if err != nil {
 			return err
@@ -79,7 +80,7 @@ func tail(ctx context.Context, args []string, e env) error {
 		if err != nil {
 			return err
 		}
-		if err := out.write(events); err != nil || !*follow {
+		if err := out.Write(events); err != nil || !*follow {
 			return err
 		}
 		for page, err := range st.Subscribe(ctx, store.LogOptions{From: head + 1}) {
@@ -89,7 +90,7 @@ func tail(ctx context.Context, args []string, e env) error {
 			if err != nil {
 				return err
 			}
-			if err := out.write(page.Events); err != nil {
+			if err := out.Write(page.Events); err != nil {
 				return err
 			}
 		}
@@ -136,19 +137,15 @@ func appendEvents(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	var events []store.Event
-	err = readLines(e.stdin, func(number int, l *line) error {
-		event, err := l.event()
+	for l, err := range jsonl.Read(e.stdin) {
 		if err != nil {
-			return fmt.Errorf("line %d: %w", number, err)
+			return err
 		}
+		event := eventOf(l)
 		if event.ID == "" {
 			event.ID = store.NewID()
 		}
 		events = append(events, event)
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	return to.writing(ctx, func(st open.Backend) error {
 		appended, err := st.Append(ctx, stream, expected, events)
@@ -281,7 +278,7 @@ func findEvent(ctx context.Context, args []string, e env) error {
 		case !found:
 			return fmt.Errorf("no event of this tenant has the id %q", id)
 		}
-		return newLineWriter(e.stdout).write([]store.Recorded{r})
+		return jsonl.NewWriter(e.stdout).Write([]store.Recorded{r})
 	})
 }
 

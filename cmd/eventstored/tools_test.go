@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 )
@@ -183,13 +184,13 @@ func TestImportIsExport(t *testing.T) {
 		from, to := memory.New(), memory.New()
 		fill(t, from)
 		var file, stderr bytes.Buffer
-		if err := scan(ctx, from, env{stderr: &stderr}, newLineWriter(&file).write); err != nil {
+		if err := scan(ctx, from, env{stderr: &stderr}, jsonl.NewWriter(&file).Write); err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.SplitAfter(file.String(), "\n")
 		load := func(text string) {
 			b := importing{st: to, shown: newProgress(&stderr)}
-			if err := readLines(strings.NewReader(text), func(n int, l *line) error { return b.add(ctx, n, l) }); err != nil {
+			if err := b.addAll(ctx, strings.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.flush(ctx); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -18,7 +20,7 @@ func export(ctx context.Context, args []string, e env) error {
 		return err
 	}
 	return from.reading(ctx, func(st open.Backend) error {
-		return scan(ctx, st, e, newLineWriter(e.stdout).write)
+		return scan(ctx, st, e, jsonl.NewWriter(e.stdout).Write)
 	})
 }
 
@@ -43,7 +45,7 @@ func importEvents(ctx context.Context, args []string, e env) error {
 		shown := newProgress(e.stderr)
 		defer shown.end()
 		b := importing{st: st, shown: shown}
-		err := readLines(e.stdin, func(number int, l *line) error { return b.add(ctx, number, l) })
+		err := b.addAll(ctx, e.stdin)
 		if err == nil {
 			err = b.flush(ctx)
 		}
@@ -65,25 +67,35 @@ type importing struct {
 	replayed int
 }
 
-func (b *importing) add(ctx context.Context, number int, l *line) error {
-	event, err := l.event()
-	if err != nil {
-		return fmt.Errorf("line %d: %w", number, err)
+// addAll adds the lines of r.
+func (b *importing) addAll(ctx context.Context, r io.Reader) error {
+	for l, err := range jsonl.Read(r) {
+		if err == nil {
+			err = b.add(ctx, l)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (b *importing) add(ctx context.Context, l *jsonl.Line) error {
 	if l.Version == 0 || l.ID == "" {
-		return fmt.Errorf("line %d: has no version or no id: it was not exported", number)
+		return fmt.Errorf("line %d: has no version or no id: it was not exported", l.Number)
 	}
+	event, stream := eventOf(l), store.Stream{Type: l.StreamType, ID: l.StreamID}
 	size := len(event.Data) + store.MaxName
 	for key, value := range event.Meta.Headers {
 		size += len(key) + len(value)
 	}
-	if l.stream() != b.stream || l.Version != b.first+uint64(len(b.events)) || len(b.events) == importBatch || b.bytes+size > importBytes {
+	if stream != b.stream || l.Version != b.first+uint64(len(b.events)) || len(b.events) == importBatch || b.bytes+size > importBytes {
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
-		b.stream, b.first = l.stream(), l.Version
+		b.stream, b.first = stream, l.Version
 	}
-	b.events, b.lines, b.bytes = append(b.events, event), append(b.lines, number), b.bytes+size
+	b.events, b.lines, b.bytes = append(b.events, event), append(b.lines, l.Number), b.bytes+size
 	return nil
 }
 

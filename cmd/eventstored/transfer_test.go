@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 	"github.com/evolvego/evolve/store/memory"
 	"github.com/evolvego/evolve/store/open"
 )
@@ -188,12 +186,12 @@ func TestImportCountsBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var file, stderr bytes.Buffer
-	if err := scan(t.Context(), from, env{stderr: &stderr}, newLineWriter(&file).write); err != nil {
+	if err := scan(t.Context(), from, env{stderr: &stderr}, jsonl.NewWriter(&file).Write); err != nil {
 		t.Fatal(err)
 	}
 	to := &counted{Store: memory.New()}
 	b := importing{st: to, shown: newProgress(&stderr)}
-	if err := readLines(&file, func(n int, l *line) error { return b.add(t.Context(), n, l) }); err != nil {
+	if err := b.addAll(t.Context(), &file); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.flush(t.Context()); err != nil {
@@ -212,59 +210,15 @@ func TestImportCountsBytes(t *testing.T) {
 	}
 }
 
-// TestAnyLine parses text that is nearly a line: what is accepted comes out as it was.
-func TestAnyLine(t *testing.T) {
-	t.Parallel()
-	piece := rapid.OneOf(rapid.SampledFrom([]string{
-		"{", "}", `"`, ":", ",", "[", "]", " ", `"type"`, `"Type"`, `"data"`, `"id"`, `"version"`, "1", "null", `"headers"`, `{"k":"v"}`, `"E"`, "\\", `\ud800`, "\xff", "\x00",
-	}), rapid.StringN(0, 3, 6))
-	rapid.Check(t, func(t *rapid.T) {
-		text := strings.Join(rapid.SliceOfN(piece, 0, 20).Draw(t, "pieces"), "")
-		if rapid.Bool().Draw(t, "of a line") {
-			at := rapid.IntRange(0, len(goodLine)).Draw(t, "at")
-			text = goodLine[:at] + text + goodLine[at:]
-		}
-		wantAsItWas(t, []byte(text))
-	})
-}
-
-// wantAsItWas fails if text is parsed to a line that says something else.
-func wantAsItWas(tb rapid.TB, text []byte) {
-	tb.Helper()
-	l, err := parse(text)
-	if err != nil {
-		return
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(text, &fields); err != nil {
-		tb.Fatalf("%q is accepted, and is no JSON object: %v", text, err)
-	}
-	for name, value := range fields {
-		if !slices.Contains(lineFields(), name) {
-			tb.Fatalf("%q is accepted, with the field %q", text, name)
-		}
-		if is, ok := value.(string); ok && strings.ContainsRune(is, '\uFFFD') && !bytes.Contains(text, []byte("\uFFFD")) && name != "data" &&
-			!strings.Contains(strings.ToLower(string(text)), `\ufffd`) {
-			tb.Fatalf("%q is accepted, and %s altered", text, name)
-		}
-	}
-	if is, ok := fields["type"].(string); ok && is != l.Type {
-		tb.Fatalf("%q is of the type %q", text, l.Type)
-	}
-}
-
 // FuzzImport imports anything.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(goodLine))
 	f.Add([]byte(goodLine + "\n" + goodLine + "}"))
 	f.Add([]byte(`{"type":"E","Type":"F","data":null,"headers":{"a":"\ud800"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for l := range bytes.SplitSeq(text, []byte("\n")) {
-			wantAsItWas(t, l)
-		}
 		st := memory.New()
 		b := importing{st: st, shown: newProgress(&bytes.Buffer{})}
-		err := readLines(bytes.NewReader(text), func(n int, l *line) error { return b.add(t.Context(), n, l) })
+		err := b.addAll(t.Context(), bytes.NewReader(text))
 		if err == nil {
 			err = b.flush(t.Context())
 		}

@@ -1,55 +1,15 @@
 package console
 
 import (
-	"bytes"
 	"encoding/csv"
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/jsonl"
 )
-
-// exported is an event as a line of JSON, as `eventstored export` prints it and props.Lines
-// reads it.
-type exported struct {
-	Position    uint64            `json:"position,omitempty"`
-	StreamType  string            `json:"stream_type,omitempty"`
-	StreamID    string            `json:"stream_id,omitempty"`
-	Version     uint64            `json:"version,omitempty"`
-	ID          string            `json:"id,omitempty"`
-	Type        string            `json:"type"`
-	Schema      uint32            `json:"schema,omitempty"`
-	ContentType string            `json:"content_type,omitempty"`
-	Time        time.Time         `json:"time,omitzero"`
-	RecordedAt  time.Time         `json:"recorded_at,omitzero"`
-	Correlation string            `json:"correlation_id,omitempty"`
-	Causation   string            `json:"causation_id,omitempty"`
-	Actor       string            `json:"actor_id,omitempty"`
-	Headers     map[string]string `json:"headers,omitempty"`
-	Data        json.RawMessage   `json:"data,omitempty"`        // if it is JSON without spaces
-	Base64      []byte            `json:"data_base64,omitempty"` // any other
-}
-
-func exportedOf(e *store.Recorded) exported {
-	x := exported{
-		Position: e.Position, StreamType: e.Stream.Type, StreamID: e.Stream.ID, Version: e.Version, ID: e.ID,
-		Type: e.Type, Schema: e.Schema, ContentType: e.ContentType, Time: e.Time, RecordedAt: e.RecordedAt,
-		Correlation: e.Meta.CorrelationID, Causation: e.Meta.CausationID, Actor: e.Meta.ActorID, Headers: e.Meta.Headers,
-	}
-	var compact bytes.Buffer
-	if json.Compact(&compact, e.Data) == nil && bytes.Equal(compact.Bytes(), e.Data) && utf8.Valid(e.Data) && string(e.Data) != "null" {
-		x.Data = e.Data
-	} else {
-		x.Base64 = e.Data
-	}
-	return x
-}
 
 // export sends events as a file.
 func (c *Console) export(q *request) error {
@@ -71,7 +31,8 @@ func (c *Console) export(q *request) error {
 	switch format := q.r.FormValue("format"); format {
 	case "jsonl":
 		q.attachment("application/jsonl", name+".jsonl")
-		write = jsonLines(q.w)
+		lines := jsonl.NewWriter(q.w)
+		write = func(e *store.Recorded) error { return lines.Write([]store.Recorded{*e}) }
 	case "csv":
 		q.attachment("text/csv; charset=utf-8", name+".csv")
 		out := csv.NewWriter(q.w)
@@ -88,17 +49,6 @@ func (c *Console) export(q *request) error {
 		panic(http.ErrAbortHandler) // so that the client notices that the file is not whole
 	}
 	return nil
-}
-
-func jsonLines(w io.Writer) func(*store.Recorded) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return func(e *store.Recorded) error {
-		if e.Value != nil {
-			return errors.New("a value that is not encoded cannot be exported")
-		}
-		return encoder.Encode(exportedOf(e))
-	}
 }
 
 // cells is an event as a row of CSV.

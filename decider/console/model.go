@@ -143,7 +143,7 @@ func (a aggregate[C, S, E]) start(d decider.Decider[C, S, E]) (f *folding[C, S, 
 func (f *folding[C, S, E]) add(e *store.Recorded) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("Evolve of version %d panicked: %v", e.Version, r)
+			err = fmt.Errorf("%s of version %d panicked: %v", "Evolve", e.Version, r)
 		}
 	}()
 	return f.page([]store.Recorded{*e})
@@ -186,7 +186,7 @@ var errFolded = errors.New("folded")
 func pages(ctx context.Context, src *source, s store.Stream, version uint64, each func([]store.Recorded) error) error {
 	for o := (store.ReadOptions{ReadOnly: src.redact == nil && !src.hide}); ; {
 		if left := version - max(o.From, 1) + 1; left < store.DefaultLimit {
-			o.Limit = int(left) //nolint:gosec // it is small
+			o.Limit = int(left)
 		}
 		if version < max(o.From, 1) {
 			return nil

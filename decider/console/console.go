@@ -41,6 +41,12 @@ type Config struct {
 	// TraceURL is where a trace is shown: "{trace}" in it is replaced by the id from the
 	// header traceparent of an event. Empty: there are no such links.
 	TraceURL string
+	// Audit is the tenant that gets an event in its stream Console/actions for each action:
+	// ActionTaken before it is done, so that what cannot be recorded is not done, and
+	// ActionFailed if it then fails. Their data is an [Action]. Other readers of the tenant
+	// meet these events too, so give them a tenant of their own where you can. Empty: only
+	// the log of the program is told.
+	Audit string
 	// Logger is told who did what, and what went wrong. Nil: nobody is.
 	Logger *slog.Logger
 }
@@ -51,7 +57,7 @@ type Access struct {
 	Tenants   []string // that the client may see
 	AnyTenant bool     // the client may see every tenant
 	Data      bool     // the client may see payloads and states
-	Act       bool     // the client may act: retry what is parked, release, skip, abandon
+	Act       bool     // the client may act: retry what is parked, and release, skip and abandon instances
 }
 
 // ErrUnauthenticated is what [Config.Access] and [Config.Login] return for a client that they
@@ -78,6 +84,7 @@ type Console struct {
 	types    map[string]Type
 	handler  http.Handler
 	sessions sessions
+	audits   store.Store // nil: there are none
 	folds    chan struct{}
 	asks     chan struct{}
 	jobs     jobs
@@ -89,8 +96,8 @@ type Console struct {
 	active   atomic.Int64   // of those
 }
 
-// New returns a Console. It panics if the store is not a [store.Log], or if two types have
-// the same name.
+// New returns a Console. It panics if the store is not a [store.Log], if two types have the
+// same name, or if the store has no tenant that is called Audit.
 func New(config Config) *Console {
 	if _, ok := config.Store.(store.Log); !ok {
 		panic(fmt.Sprintf("console: New: a %T is no store.Log", config.Store))
@@ -98,6 +105,10 @@ func New(config Config) *Console {
 	c := &Console{config: config, logger: config.Logger, types: make(map[string]Type)}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if c.audits, err = config.auditStore(); err != nil {
+		panic(fmt.Sprintf("console: New: Audit: tenant %q: %v", config.Audit, err))
 	}
 	for _, t := range config.Types {
 		if t.model == nil {

@@ -70,6 +70,7 @@ type eventView struct {
 	Previous uint64            `json:"-"` // positions, 0: none
 	Next     uint64            `json:"-"`
 	Cause    bool              `json:"-"` // the causation is the id of an event
+	Sought   bool              `json:"-"` // whether it is, is known
 }
 
 // eventOf returns the event that the arguments name, by id, by position, or by stream and
@@ -95,9 +96,20 @@ func (q *request) eventOf() (*store.Recorded, error) {
 		e, found, err = q.source.find(ctx, id)
 	}
 	if err == nil && !found {
-		err = errNotFound
+		err = q.missing()
 	}
 	return &e, err
+}
+
+// missing is the answer when no event has an id or a position.
+func (q *request) missing() error {
+	if q.source.finder != nil || q.r.FormValue("id") == "" {
+		return errNotFound
+	}
+	return &pageError{
+		http.StatusNotFound, "Not among the newest events",
+		"This store cannot find an event by its id, so only the newest " + count(maxScan) + " positions were searched. Open the event from its stream, or by its position.",
+	}
 }
 
 // eventPage shows all of an event.
@@ -110,8 +122,8 @@ func (c *Console) eventPage(q *request) error {
 	for _, name := range slices.Sorted(maps.Keys(e.Meta.Headers)) {
 		v.Sorted = append(v.Sorted, header{name, e.Meta.Headers[name]})
 	}
-	v.Trace = c.traceOf(e)
-	if cause := e.Meta.CausationID; cause != "" && q.source.finder != nil {
+	v.Trace, v.Sought = c.traceOf(e), q.source.finder != nil
+	if cause := e.Meta.CausationID; cause != "" && v.Sought {
 		if _, v.Cause, err = q.source.find(q.r.Context(), cause); err != nil {
 			return err
 		}

@@ -31,8 +31,9 @@ type flowView struct {
 	Roots       []*flowNode `json:"flow"`
 	N           int         `json:"events"`
 	Streams     int         `json:"streams"`
-	Cause       string      `json:"cause,omitempty"` // what the first event names as its cause: a command
-	Cut         bool        `json:"cut,omitempty"`   // there may be more
+	Cause       string      `json:"cause,omitempty"`       // what the first event names as its cause: a command
+	Cut         bool        `json:"cut,omitempty"`         // there may be more
+	Newest      bool        `json:"newest_only,omitempty"` // the store cannot find older events by their ids
 	Mermaid     string      `json:"-"`
 }
 
@@ -46,8 +47,9 @@ func (c *Console) flowPage(q *request) error {
 		return err
 	}
 	if len(events) == 0 && v.ID != "" {
-		return errNotFound
+		return q.missing()
 	}
+	v.Newest = q.source.finder == nil
 	v.grow(events)
 	return q.answer("flow", v)
 }

@@ -2,10 +2,7 @@ package console
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -238,84 +235,4 @@ func (c *Console) waitingPage(q *request) error {
 	}
 	v.Rows = v.Rows[:min(len(v.Rows), 4*pageSize)]
 	return q.answer("waiting", v)
-}
-
-// act does what a form says, if its client may, and if what the form showed is still so.
-func (c *Console) act(q *request) error {
-	if !q.access.Act {
-		return &pageError{http.StatusForbidden, "Not for you", "You may look, and not act."}
-	}
-	name, what, of, reason := q.r.PostFormValue("name"), q.r.PostFormValue("what"), q.r.PostFormValue("of"), q.r.PostFormValue("reason")
-	expect, err := number(q.r, "expect")
-	if err != nil {
-		return err
-	}
-	position, err := number(q.r, "position")
-	if err != nil {
-		return err
-	}
-	ctx := q.r.Context()
-	page := "waiting"
-	switch {
-	case (what == "skip" || what == "abandon") && q.r.PostFormValue("confirm") != name:
-		return badRequest("To %s cannot be undone. Type the name of the process, %s, to confirm.", what, clean(name))
-	case what == "retry":
-		page = "parked"
-		err = q.retry(ctx, name, of, expect)
-	case slices.Contains([]string{"release", "skip", "abandon"}, what):
-		err = q.onInstance(ctx, name, what, of, position, expect)
-	default:
-		return badRequest("There is no action %q.", what)
-	}
-	c.logger.InfoContext(ctx, "console: action", "who", q.access.Name, "tenant", q.tenant, "what", what, "name", name, "of", of, "reason", reason, "error", err)
-	var told *pageError
-	if err != nil && !errors.As(err, &told) {
-		return &pageError{http.StatusConflict, "It did not succeed", clean(err.Error())}
-	} else if err != nil {
-		return err
-	}
-	redirect(q.w, q.view("", "").Link(page, "name", name, "done", what+" "+line(of)))
-	return nil
-}
-
-// stale is the answer to a form that shows what is no longer so.
-func stale(shown uint64, is int) error {
-	return &pageError{http.StatusConflict, "It has changed", "The page showed " + strconv.FormatUint(shown, 10) + ", and now there are " + strconv.Itoa(is) + ". Look again."}
-}
-
-// retry tries the events of a parked key again.
-func (q *request) retry(ctx context.Context, name, key string, expect uint64) error {
-	p, err := q.projection(ctx, name)
-	if err != nil {
-		return err
-	}
-	keys, err := p.Parked(ctx)
-	if err != nil {
-		return err
-	}
-	if uint64(len(keys)) != expect {
-		return stale(expect, len(keys))
-	}
-	return p.Unpark(ctx, key)
-}
-
-func (q *request) onInstance(ctx context.Context, name, what, instance string, position, expect uint64) error {
-	p, err := q.process(ctx, name)
-	if err != nil {
-		return err
-	}
-	waiting, err := p.Instances(ctx, func(i process.Instance) bool { return i.Waiting != nil })
-	if err != nil {
-		return err
-	}
-	if uint64(len(waiting)) != expect {
-		return stale(expect, len(waiting))
-	}
-	switch what {
-	case "release":
-		return p.Release(ctx, instance)
-	case "skip":
-		return p.Skip(ctx, instance, position)
-	}
-	return p.Abandon(ctx, instance)
 }

@@ -476,7 +476,7 @@ func TestActing(t *testing.T) {
 	s := open(t, config)
 	s.want(s.get("projections"), 200, "p@1", "▲", "cause")
 	s.want(s.get("parked?name=p@1"), 200, "key cause", "Try again", `name="expect" value="1"`)
-	s.want(s.get("waiting?name=w@1"), 200, "quarantined", "Abandon", "2 instances, of which 1 wait", "2 timers")
+	s.want(s.get("waiting?name=w@1"), 200, "quarantined", "Abandon", "2 instances, 1 of them waiting", "2 timers")
 	s.want(s.get("parked?name=none"), 404)
 	form := func(what, name, of string, more ...string) url.Values {
 		v := url.Values{"what": {what}, "name": {name}, "of": {of}, "expect": {"1"}, "position": {"3"}, "reason": {"because"}}

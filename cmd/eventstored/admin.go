@@ -16,10 +16,10 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// answerWithin is how long the store has to say where its log ends.
+// answerWithin is how long the store may take to report the head of its log.
 const answerWithin = time.Second
 
-// admin is what people and machines that look after the server ask it, over HTTP.
+// admin answers the HTTP requests of people and machines that monitor the server.
 type admin struct {
 	*settings
 
@@ -30,8 +30,8 @@ type admin struct {
 	draining atomic.Bool
 }
 
-// serve serves lis. It is draining when ctx has ended, and ends with ended: until then
-// probes see that it drains.
+// serve serves lis. The server drains when ctx ends, so that probes see it, and stops
+// when ended is closed.
 func (a *admin) serve(ctx context.Context, lis net.Listener, ended <-chan struct{}) {
 	address := lis.Addr().String()
 	page := a.console(isLoopback(address))
@@ -59,7 +59,7 @@ func isLoopback(address string) bool {
 	return err == nil && loopback(host)
 }
 
-// handler returns what is served on address. The console has rules of its own about who may
+// handler returns the handler for address. The console has its own rules about who may
 // see it.
 func (a *admin) handler(address string, page http.Handler) http.Handler {
 	mux := http.NewServeMux()
@@ -86,7 +86,8 @@ func (a *admin) handler(address string, page http.Handler) http.Handler {
 	return mux
 }
 
-// cmdline is that of the profiles, without the arguments: they may have a password.
+// cmdline is the page of the profiles without the arguments, which may contain a
+// password.
 func cmdline(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "eventstored") }
 
 func say(w http.ResponseWriter, code int, text string) {
@@ -95,8 +96,8 @@ func say(w http.ResponseWriter, code int, text string) {
 	_, _ = w.Write([]byte(text + "\n"))
 }
 
-// authenticated lets to h whom the server would, and if all is set only those who may use
-// every tenant.
+// authenticated lets requests through to h if the server accepts their credentials. If
+// all is set, the client must also be allowed to use every tenant.
 func (a *admin) authenticated(all bool, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		identity, err := a.keeper.Authenticate(withCredentials(r.Context(), r))
@@ -114,7 +115,8 @@ func (a *admin) authenticated(all bool, h http.Handler) http.Handler {
 
 var errDraining = errors.New("draining")
 
-// ready returns the head of the default tenant's log, or why the server is not ready.
+// ready returns the head of the default tenant's log, or the reason why the server is
+// not ready.
 func (a *admin) ready(ctx context.Context) (head uint64, err error) {
 	if a.draining.Load() {
 		return 0, errDraining
@@ -136,13 +138,13 @@ func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
 	say(w, http.StatusOK, "ok")
 }
 
-// health is what /healthz says.
+// health is the content of /healthz.
 type health struct {
-	Status  string `json:"status"` // "ok", or why it is not
+	Status  string `json:"status"` // "ok", or the reason why not
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	Store   string `json:"store"`
-	Head    uint64 `json:"head"` // of the default tenant's log
+	Head    uint64 `json:"head"` // the head of the default tenant's log
 }
 
 func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
@@ -154,7 +156,7 @@ func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(h) //nolint:errchkjson // of plain fields
+	_ = json.NewEncoder(w).Encode(h) //nolint:errchkjson // it has only plain fields
 }
 
 var _ server.Authenticator = (*keeper)(nil)

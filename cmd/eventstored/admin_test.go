@@ -22,7 +22,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// away is a store that does not answer while err is set.
+// away is a store that returns err while it is set.
 type away struct {
 	*memory.Store
 
@@ -38,7 +38,7 @@ func (a *away) Head(ctx context.Context) (uint64, error) {
 	return 3, a.err
 }
 
-// TestAdmin asks the handler of a server in each of its states.
+// TestAdmin sends requests to the handler of a server in each of its states.
 func TestAdmin(t *testing.T) {
 	t.Parallel()
 	st := &away{Store: memory.New()}
@@ -81,7 +81,8 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// TestProfiles checks where profiles are served: on a loopback address, or if asked for.
+// TestProfiles checks where profiles are served: on a loopback address, or if a flag
+// says so.
 func TestProfiles(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -124,8 +125,9 @@ func outside(t *testing.T) string {
 	return ""
 }
 
-// TestAdminBeyondLoopback checks who may ask what of a server that others reach: probes
-// anybody, numbers those with credentials, and the rest those who may see every tenant.
+// TestAdminBeyondLoopback checks who may see what on a server that others can reach:
+// anybody sees probes, clients with credentials see metrics, and only clients of every
+// tenant see the rest.
 func TestAdminBeyondLoopback(t *testing.T) {
 	t.Parallel()
 	host := outside(t)
@@ -172,8 +174,8 @@ func TestAdminBeyondLoopback(t *testing.T) {
 	p.stop(t)
 }
 
-// askOver returns the status of a request over TLS. The names in certificates are not
-// looked at: they are not for every address.
+// askOver returns the status of a request over TLS. It does not check the names in
+// certificates, because they are not issued for every address.
 func askOver(t *testing.T, pool *x509.CertPool, certs []tls.Certificate, url, token string) int {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: certs, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}}

@@ -18,12 +18,12 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// accountCommand is a wish about an account.
+// accountCommand is a command for an account.
 //
 //sumtype:decl
 type accountCommand interface{ isAccountCommand() }
 
-// accountEvent is what happened to one.
+// accountEvent is an event of an account.
 //
 //sumtype:decl
 type accountEvent interface{ isAccountEvent() }
@@ -45,7 +45,7 @@ func (accountOpened) isAccountEvent()   {}
 func (moneyDeposited) isAccountEvent()  {}
 func (moneyWithdrawn) isAccountEvent()  {}
 
-// accountState is what decisions need to know of an account.
+// accountState is the state that decisions need.
 type accountState struct {
 	Open    bool
 	Owner   string
@@ -90,7 +90,7 @@ func accountCodec() *codec.Named[accountEvent] {
 	return codec.JSON(map[string]accountEvent{"AccountOpened": accountOpened{}, "Deposited": moneyDeposited{}, "Withdrawn": moneyWithdrawn{}})
 }
 
-// accountsOf returns what a console knows of accounts, with stricter rules as a candidate.
+// accountsOf returns the accounts for a console, with stricter rules as a candidate.
 func accountsOf() console.Type {
 	rules := decider.New(decideAccount, evolveAccount)
 	stricter := rules
@@ -122,7 +122,7 @@ func accountsOf() console.Type {
 	})
 }
 
-// bankConsole returns a console for a bank where something of everything has happened.
+// bankConsole returns a console for a bank that has data for every page.
 func bankConsole(t *testing.T) console.Config {
 	t.Helper()
 	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)

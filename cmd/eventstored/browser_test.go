@@ -29,8 +29,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// browser starts Chromium, and returns what opens a tab. Without one the test is skipped, and
-// fails in CI.
+// browser starts Chromium, and returns a function that opens a tab. If there is no
+// Chromium, it skips the test, and fails it in CI.
 func browser(t *testing.T) func(t *testing.T) *tab {
 	t.Helper()
 	path := os.Getenv("EVOLVE_CHROMIUM")
@@ -83,9 +83,9 @@ func browser(t *testing.T) func(t *testing.T) *tab {
 // tab is a tab of a browser.
 type tab struct {
 	t    *testing.T
-	ctx  context.Context //nolint:containedctx // that is how chromedp names a tab
+	ctx  context.Context //nolint:containedctx // the name that chromedp gives a tab
 	mu   sync.Mutex
-	said []string // guarded by mu; what the console of the browser says
+	said []string // the log of the browser's console; guarded by mu
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -99,7 +99,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 
 func (b *tab) open(address string) { b.t.Helper(); b.do(chromedp.Navigate(address)) }
 
-// eval returns what an expression is, as text.
+// eval returns the value of an expression, as text.
 func (b *tab) eval(expression string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
@@ -115,7 +115,7 @@ func (b *tab) eval(expression string) string {
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	for range 600 {
-		if b.eval("(() => { try { return "+expression+" } catch { return false } })()") == "true" { // a page may be on its way
+		if b.eval("(() => { try { return "+expression+" } catch { return false } })()") == "true" { // a page may still be loading
 			return
 		}
 		time.Sleep(50 * time.Millisecond) // the browser is another program
@@ -123,7 +123,7 @@ func (b *tab) wait(expression string) {
 	b.t.Fatalf("it never is that %s:\n%s", expression, b.eval("document.body.innerText"))
 }
 
-// looks sets how wide the window is, and the colours that its user likes.
+// looks sets the width of the window and the colour scheme.
 func (b *tab) looks(width int64, scheme string) {
 	b.t.Helper()
 	b.do(chromedp.EmulateViewport(width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -142,8 +142,8 @@ func (b *tab) scripts(on bool) {
 	}))
 }
 
-// quiet fails if the console of the browser said something, such as that the content security
-// policy was broken.
+// quiet fails if the console of the browser has an entry, such as a violation of the
+// content security policy.
 func (b *tab) quiet(about string) {
 	b.t.Helper()
 	b.mu.Lock()
@@ -154,7 +154,7 @@ func (b *tab) quiet(about string) {
 	b.said = nil
 }
 
-// keep writes a picture of the page where EVOLVE_ARTIFACTS says.
+// keep writes a picture of the page to the directory EVOLVE_ARTIFACTS.
 func (b *tab) keep(name string) {
 	b.t.Helper()
 	dir := os.Getenv("EVOLVE_ARTIFACTS")
@@ -196,7 +196,7 @@ func screens() map[string]string {
 	}
 }
 
-// TestConsoleInBrowser looks at the console in a real browser.
+// TestConsoleInBrowser tests the console in a real browser.
 func TestConsoleInBrowser(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -230,7 +230,7 @@ func TestConsoleInBrowser(t *testing.T) {
 				t.Errorf("%s shows what only works with JavaScript", name)
 			}
 		}
-		b.said = nil // the page that is missing
+		b.said = nil // the page that does not exist
 		b.open(at + "stream?type=Account&id=acc-1&v=9")
 		b.do(chromedp.Click(chromedp.CSS(`[data-key="prev"]`)))
 		b.wait("location.search.includes('v=8') && document.querySelector('#v')?.value === '8'")
@@ -245,8 +245,8 @@ func TestConsoleInBrowser(t *testing.T) {
 	t.Run("a tail across a restart", func(t *testing.T) { t.Parallel(); newTab(t).restarts() })
 }
 
-// checkScreen looks at a page in two ways, or if the pictures are kept in four. axe-core is slow,
-// so then it looks at each page, and otherwise at each that is wide, and at some that are narrow.
+// checkScreen checks a page in two ways, or in four if pictures are kept. axe-core is
+// slow, so without pictures it checks only the wide pages and some of the narrow ones.
 func (b *tab) checkScreen(name, address, axe string) {
 	all := os.Getenv("EVOLVE_ARTIFACTS") != ""
 	for _, look := range []struct {
@@ -276,7 +276,7 @@ func (b *tab) checkScreen(name, address, axe string) {
 		}
 	}
 	if name == "missing" {
-		b.said = nil // the browser says that the page is not there
+		b.said = nil // the browser reports the missing page
 	}
 	b.quiet(name)
 }
@@ -326,7 +326,7 @@ func (b *tab) asks(at string) {
 	b.quiet("questions")
 }
 
-// strangers looks at pages that are full of texts that attack.
+// strangers checks pages whose texts are attacks.
 func (b *tab) strangers() {
 	st := memory.New()
 	for _, text := range []string{
@@ -425,7 +425,7 @@ func (b *tab) restarts() {
 	seen(19)
 }
 
-// positions returns n to 1, as a page shows them.
+// positions returns the numbers from n down to 1, as a page shows them.
 func positions(n int) string {
 	var all []string
 	for ; n > 0; n-- {

@@ -10,7 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// checkpoints lists the checkpoints of a store, or sets that of one consumer back.
+// checkpoints lists the checkpoints of a store, or sets the checkpoint of one consumer
+// back.
 func checkpoints(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("checkpoints")
@@ -103,7 +104,7 @@ func listCheckpoints(ctx context.Context, st open.Backend, names []string, asJSO
 	return w.Flush()
 }
 
-// allCheckpoints returns the checkpoints that st keeps.
+// allCheckpoints returns all checkpoints of st.
 func allCheckpoints(ctx context.Context, st store.Checkpoints) ([]store.NamedCheckpoint, error) {
 	var all []store.NamedCheckpoint
 	for from := ""; ; {
@@ -112,7 +113,7 @@ func allCheckpoints(ctx context.Context, st store.Checkpoints) ([]store.NamedChe
 			return nil, err
 		}
 		full := len(page) == store.DefaultLimit
-		if len(page) > 0 && len(all) > 0 && page[0].Name == from { // the last one of the page before
+		if len(page) > 0 && len(all) > 0 && page[0].Name == from { // the last one of the previous page
 			page = page[1:]
 		}
 		if all = append(all, page...); !full {
@@ -122,8 +123,8 @@ func allCheckpoints(ctx context.Context, st store.Checkpoints) ([]store.NamedChe
 	}
 }
 
-// setBack sets the checkpoint called name back to before a position of the log, 0 is the
-// beginning, or says that it would.
+// setBack moves the checkpoint called name back to before a position of the log, or
+// only says so. Position 0 is the beginning.
 func setBack(ctx context.Context, st open.Backend, name string, before uint64, do bool, e env) error {
 	all, err := checkpointsOf(st)
 	if err != nil {
@@ -147,7 +148,7 @@ func setBack(ctx context.Context, st open.Backend, name string, before uint64, d
 		fmt.Fprintf(e.stdout, "would set %q back from position %d to %d: stop the consumer, and repeat with -yes\n", name, from.Position, to.Position)
 		return nil
 	}
-	// A checkpoint only moves forward, but for the way to the beginning.
+	// A checkpoint only moves forward, except back to the beginning.
 	if err := all.SaveCheckpoint(ctx, name, from, store.Checkpoint{}); err != nil {
 		return err
 	}
@@ -160,8 +161,8 @@ func setBack(ctx context.Context, st open.Backend, name string, before uint64, d
 	return nil
 }
 
-// lastBefore returns the checkpoint of the last event before a position of the log, the
-// zero Checkpoint if there is none.
+// lastBefore returns the checkpoint of the last event before a position of the log, or
+// the zero Checkpoint if there is none.
 func lastBefore(ctx context.Context, st open.Backend, position uint64) (store.Checkpoint, error) {
 	if position <= 1 {
 		return store.Checkpoint{}, nil

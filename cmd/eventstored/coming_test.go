@@ -10,8 +10,8 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// TestComingFromHallgren runs the query of docs/coming-from.md on a table as
-// hallgren/eventsourcing makes it, and imports what it prints, twice.
+// TestComingFromHallgren runs the query of docs/coming-from.md on a table that
+// hallgren/eventsourcing makes, and imports the output twice.
 func TestComingFromHallgren(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/coming-from.md")

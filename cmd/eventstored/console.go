@@ -57,7 +57,7 @@ func consoleCommand(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// console returns the console that is served on the address of -admin.
+// console returns the console for the address of -admin.
 func (a *admin) console(local bool) *console.Console {
 	config := console.Config{Store: a.backend, ReadSide: readSideOf(a.backend), Logger: a.logger}
 	if !local {
@@ -71,7 +71,7 @@ func (a *admin) console(local bool) *console.Console {
 	return console.New(config)
 }
 
-// access returns what the client of r may see. Where everybody is trusted, everybody may see
+// access returns what the client of r may see. If every client is trusted, each may see
 // everything, as over gRPC.
 func (a *admin) access(r *http.Request) (console.Access, error) {
 	if a.open() {
@@ -92,7 +92,8 @@ func (a *admin) accessOf(ctx context.Context) (console.Access, error) {
 	}, nil
 }
 
-// withCredentials returns ctx with the credentials of r where an authenticator looks.
+// withCredentials returns ctx with the credentials of r, in the place where an
+// authenticator looks for them.
 func withCredentials(ctx context.Context, r *http.Request) context.Context {
 	ctx = metadata.NewIncomingContext(ctx, metadata.MD{"authorization": r.Header.Values("Authorization")})
 	if r.TLS != nil {
@@ -101,8 +102,8 @@ func withCredentials(ctx context.Context, r *http.Request) context.Context {
 	return ctx
 }
 
-// readSideOf returns what a console shows of projections and processes: those that keep their
-// notes in st; nil if none can.
+// readSideOf returns the projections and processes that keep their records in st, for a
+// console. It returns nil if st cannot keep any.
 func readSideOf(st open.Backend) func(context.Context, string) ([]console.Projection, []console.Process, error) {
 	if _, err := targetOf(st); err != nil {
 		return nil
@@ -135,7 +136,7 @@ func readSideOf(st open.Backend) func(context.Context, string) ([]console.Projec
 	}
 }
 
-// kept is a projection as its notes in a store tell.
+// kept is a projection, as far as its records in a store tell.
 type kept struct {
 	is buildRow
 	in target
@@ -163,7 +164,7 @@ func (k *kept) Unpark(context.Context, string) error {
 	return fmt.Errorf("only a program with the handlers of %s can try its events again: call Unpark there, or mount its console", k.is.Build)
 }
 
-// keptProcess is a process as its notes in a store tell.
+// keptProcess is a process, as far as its records in a store tell.
 type keptProcess struct {
 	is buildRow
 	in target
@@ -177,7 +178,7 @@ func (k *keptProcess) Progress() process.Progress {
 	}
 }
 
-// Instances is [console.Process.Instances], of those that wait.
+// Instances is [console.Process.Instances], for waiting instances only.
 func (k *keptProcess) Instances(ctx context.Context, keep func(process.Instance) bool) ([]process.Instance, error) {
 	rows, err := waitingInstances(ctx, k.in, k.is.Build)
 	var all []process.Instance

@@ -22,8 +22,8 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// consoleOf returns the handler of -admin on address, for a server with these tokens: lines of
-// a name, tenants and perhaps a right, each with its name as token.
+// consoleOf returns the handler of -admin on address, for a server with these tokens.
+// Each line has a name, tenants and perhaps a right. The name is also the token.
 func consoleOf(t *testing.T, st open.Backend, address string, tokens ...string) http.Handler {
 	t.Helper()
 	s := &settings{}
@@ -64,7 +64,8 @@ func asking(t *testing.T, h http.Handler, from, method, path, token string, form
 	return w
 }
 
-// TestConsoleOfServer asks the console of a server as clients with and without tokens.
+// TestConsoleOfServer requests the console of a server as clients with and without
+// tokens.
 func TestConsoleOfServer(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -103,7 +104,7 @@ func TestConsoleOfServer(t *testing.T) {
 		})
 	}
 	h := consoleOf(t, st, "0.0.0.0:1", tokens...)
-	for token, want := range map[string]int{"all": 403, "reader": 403, "actor": 404} { // an actor may, and there is no such process
+	for token, want := range map[string]int{"all": 403, "reader": 403, "actor": 404} { // an actor may act, but this process does not exist
 		form := url.Values{"what": {"release"}, "name": {"none@1"}, "of": {"x"}, "expect": {"0"}}
 		if got := asking(t, h, far, http.MethodPost, "/console/act", token, form); got.Code != want {
 			t.Errorf("an action of %s has status %d, want %d", token, got.Code, want)
@@ -126,7 +127,7 @@ func tenantOfStore(t *testing.T, st store.Tenants, tenant string) store.Store {
 	return of
 }
 
-// TestConsoleCommand serves a file, and looks at it.
+// TestConsoleCommand serves a file, and requests its page.
 func TestConsoleCommand(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)
@@ -159,8 +160,8 @@ func TestConsoleCommand(t *testing.T) {
 	}
 }
 
-// inConsole looks at the projections and processes of TestReadSideTools in the console, and tries
-// what is parked again, which only the program can.
+// inConsole checks the pages of the projections and processes of TestReadSideTools. It
+// asks to try a parked event again, which only the program can do.
 func inConsole(t *testing.T, file string) {
 	t.Helper()
 	st, err := open.Store(t.Context(), file)

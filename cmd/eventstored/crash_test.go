@@ -16,7 +16,7 @@ import (
 
 type added struct{ Command string }
 
-// counter counts its commands, which are their events.
+// counter counts its commands, which are also its events.
 func counter(st store.Store) *runner.Runner[added, int, added] {
 	d := decider.New(
 		func(cmd added, _ int) ([]added, error) { return []added{cmd}, nil },
@@ -25,7 +25,7 @@ func counter(st store.Store) *runner.Runner[added, int, added] {
 	return runner.New("Counter", d, st, codec.JSON(map[string]added{"Added": {}}))
 }
 
-// kills is how often the server is killed: more in a run that takes its time.
+// kills is how often the server is killed. A long run kills it more often.
 func kills() int {
 	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil && n >= 1000 {
 		return 30
@@ -36,9 +36,9 @@ func kills() int {
 	return 4
 }
 
-// TestKilledUnderLoad kills the server again and again while commands are sent to
-// it, each until it is acknowledged, and while the log is followed. In the end every
-// command has happened once, and the follower has seen every event once, in order.
+// TestKilledUnderLoad kills the server again and again while clients send commands,
+// each until it is acknowledged, and follow the log. In the end, every command must
+// have happened once, and the follower must have seen every event once, in order.
 func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -66,7 +66,7 @@ func TestKilledUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-p.done
-		_ = p.cmd.Wait() // it says that it was killed
+		_ = p.cmd.Wait() // the error only says that it was killed
 		p = start(t, dir, nil, "-listen", address)
 	}
 	<-acknowledged
@@ -97,10 +97,10 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// last is the stream that ends what follow does.
+// last is the stream at which follow stops.
 const last = "last"
 
-// follow returns the events of the log up to that of the stream last.
+// follow returns the events of the log up to the stream last.
 func follow(ctx context.Context, t *testing.T, st store.Log) (seen []store.Recorded) {
 	t.Helper()
 	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
@@ -117,8 +117,8 @@ func follow(ctx context.Context, t *testing.T, st store.Log) (seen []store.Recor
 	return seen
 }
 
-// work sends commands to a stream that the workers share in twos, each until it is
-// acknowledged, and returns how many.
+// work sends commands, each until it is acknowledged, and returns how many. Two workers
+// share each stream.
 func work(ctx context.Context, t *testing.T, r *runner.Runner[added, int, added], worker int, acknowledged chan<- struct{}, over *atomic.Bool) (n int) {
 	t.Helper()
 	for ; !over.Load(); n++ {

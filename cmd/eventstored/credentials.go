@@ -13,20 +13,20 @@ import (
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// watchEvery is how often the files are looked at.
+// watchEvery is how often the files are checked for changes.
 const watchEvery = 10 * time.Second
 
-// keeper keeps what the files of the settings say about clients, and about this server to
-// them. It reads the files again when they change. It is safe for concurrent use.
+// keeper holds the credentials of clients and of this server, which it reads from
+// files. It reads the files again when they change. It is safe for concurrent use.
 type keeper struct {
 	*settings
 	current atomic.Pointer[secrets]
 }
 
-// secrets is what the files say.
+// secrets is the content of the files.
 type secrets struct {
 	tls  *tls.Config // nil: without TLS
-	auth either      // empty: everybody is trusted
+	auth either      // empty: every client is trusted
 }
 
 func newKeeper(s *settings) (*keeper, error) {
@@ -35,7 +35,7 @@ func newKeeper(s *settings) (*keeper, error) {
 	return k, err
 }
 
-// load reads the files. If one cannot be used, what was read before stays.
+// load reads the files. If one of them cannot be used, it keeps what it read before.
 func (k *keeper) load() error {
 	next := &secrets{}
 	var err error
@@ -49,7 +49,7 @@ func (k *keeper) load() error {
 	return nil
 }
 
-// watch reads the files again on hangup, and when one has changed, until ctx ends.
+// watch reads the files again on hangup, and when one of them changes, until ctx ends.
 func (k *keeper) watch(ctx context.Context, logger *slog.Logger, hangup <-chan os.Signal) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -65,7 +65,7 @@ func (k *keeper) watch(ctx context.Context, logger *slog.Logger, hangup <-chan o
 			}
 			why = "a file has changed"
 		}
-		was = k.stamps() // before they are read: a change after that is seen the next time
+		was = k.stamps() // taken before reading, so that a change in between is noticed next time
 		if err := k.load(); err != nil {
 			logger.ErrorContext(ctx, "tokens and certificates stay as they were", "because", why, "error", err)
 			continue
@@ -74,14 +74,14 @@ func (k *keeper) watch(ctx context.Context, logger *slog.Logger, hangup <-chan o
 	}
 }
 
-// stamp is how a change of a file is noticed.
+// stamp tells whether a file has changed.
 type stamp struct {
 	changed time.Time
 	size    int64
 	err     string
 }
 
-// stamps returns those of the files.
+// stamps returns the stamps of the files.
 func (k *keeper) stamps() (stamps [4]stamp) {
 	for i, name := range [...]string{k.cert, k.key, k.clientCA, k.tokens} {
 		if name == "" {
@@ -97,10 +97,10 @@ func (k *keeper) stamps() (stamps [4]stamp) {
 	return stamps
 }
 
-// readTLS returns what makes the connections safe, nil if they are not to be.
+// readTLS returns the TLS configuration of connections, or nil if they do not use TLS.
 func (k *keeper) readTLS() (*tls.Config, error) {
 	if k.cert == "" {
-		return nil, nil //nolint:nilnil // none is an answer
+		return nil, nil //nolint:nilnil // nil is a valid result
 	}
 	cert, err := tls.LoadX509KeyPair(k.cert, k.key)
 	if err != nil {
@@ -119,8 +119,8 @@ func (k *keeper) readTLS() (*tls.Config, error) {
 	return c, nil
 }
 
-// serverTLS returns the configuration of a server that speaks one of protocols, which is
-// the current one at each handshake.
+// serverTLS returns the configuration of a server that speaks one of protocols. Each
+// handshake uses the current files.
 func (k *keeper) serverTLS(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: protocols,
@@ -132,9 +132,9 @@ func (k *keeper) serverTLS(protocols ...string) *tls.Config {
 	}
 }
 
-// certificates returns those in a file.
+// certificates returns the certificates in a file.
 func certificates(name string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(name) //nolint:gosec // the user says which file
+	pem, err := os.ReadFile(name) //nolint:gosec // the user names the file
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +145,14 @@ func certificates(name string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// readAuth returns what says who calls, empty if everybody is trusted.
+// readAuth returns the authenticators of clients, or none if every client is trusted.
 func (k *keeper) readAuth() (either, error) {
 	var all either
 	if k.clientCA != "" {
 		all = append(all, server.ClientCertificates(nil))
 	}
 	if k.tokens != "" {
-		list, err := os.Open(k.tokens) //nolint:gosec // the user says which file
+		list, err := os.Open(k.tokens) //nolint:gosec // the user names the file
 		if err != nil {
 			return nil, fmt.Errorf("-tokens: %w", err)
 		}
@@ -166,12 +166,13 @@ func (k *keeper) readAuth() (either, error) {
 	return all, nil
 }
 
-// Authenticate is [server.Authenticator.Authenticate], by the files as they are now.
+// Authenticate is [server.Authenticator.Authenticate], with the current content of the
+// files.
 func (k *keeper) Authenticate(ctx context.Context) (server.Identity, error) {
 	return k.current.Load().auth.Authenticate(ctx)
 }
 
-// either accepts whom one of its members accepts.
+// either accepts a client that one of its members accepts.
 type either []server.Authenticator
 
 // Authenticate is [server.Authenticator.Authenticate].

@@ -48,7 +48,8 @@ func healthcheck(ctx context.Context, args []string, e env) error {
 	return nil
 }
 
-// reachable returns where to reach a server that listens on address.
+// reachable returns an address at which a server that listens on address can be
+// reached.
 func reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
@@ -57,8 +58,8 @@ func reachable(address string) string {
 	return address
 }
 
-// clientCredentials returns those of a client, for a server over plain TCP if ca is
-// empty.
+// clientCredentials returns the credentials of a client, for a server over plain TCP if
+// ca is empty.
 func clientCredentials(ca, cert, key string) (credentials.TransportCredentials, error) {
 	if ca == "" {
 		return insecure.NewCredentials(), nil

@@ -65,7 +65,7 @@ var errUsage = errors.New("usage")
 // defaultStore is the store if none is given.
 const defaultStore = "sqlite:events.db"
 
-// env is what a command has of the process.
+// env is the environment of a command: its streams, variables and signals.
 type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -77,7 +77,7 @@ func main() {
 	err := run(ctx, os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr, os.Getenv})
 	stop()
 	switch {
-	case errors.Is(err, flag.ErrHelp), errors.Is(err, syscall.EPIPE): // head(1) has seen enough
+	case errors.Is(err, flag.ErrHelp), errors.Is(err, syscall.EPIPE): // head(1) has enough
 	case errors.Is(err, errUsage), errors.Is(err, open.ErrURL):
 		fmt.Fprintln(os.Stderr, "eventstored:", err)
 		os.Exit(2)
@@ -135,7 +135,7 @@ func find(name string) (command, bool) {
 	return command{}, false
 }
 
-// run is main on the given arguments.
+// run is main with the given arguments.
 func run(ctx context.Context, args []string, e env) error {
 	if len(args) > 0 && isHelp(args[0]) {
 		if c, ok := find(strings.Join(args[1:], " ")); ok {
@@ -161,7 +161,7 @@ func isHelp(arg string) bool {
 	return slices.Contains([]string{"help", "-h", "-help", "--help"}, arg)
 }
 
-// printHelp prints what help prints.
+// printHelp prints the output of help.
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, "Eventstored serves the events of a store over eventstore.v1, and inspects a store.\n\n"+
 		"Usage:\n\n  eventstored [serve] [flags]\n  eventstored COMMAND [flags] [arguments]\n\nCommands:\n")
@@ -177,12 +177,12 @@ func printHelp(w io.Writer) {
 // flags returns the flags of the command called name.
 func flags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(io.Discard) // main says what is wrong
+	f.SetOutput(io.Discard) // main reports errors
 	f.Usage = func() {}
 	return f
 }
 
-// printUsage prints what -h prints.
+// printUsage prints the output of -h.
 func printUsage(w io.Writer, f *flag.FlagSet) {
 	c, _ := find(f.Name())
 	fmt.Fprintf(w, "Usage: eventstored %s\n\n%s%s.\n\nFlags:\n", strings.TrimSpace(c.name+" [flags] "+c.operands), strings.ToUpper(c.help[:1]), c.help[1:])
@@ -191,8 +191,8 @@ func printUsage(w io.Writer, f *flag.FlagSet) {
 }
 
 // parseFlags parses args and returns the operands, of which there must be at least and
-// at most so many. They may come before flags. With -h it prints the usage, and returns
-// [flag.ErrHelp].
+// at most these numbers. Operands may come before flags. With -h it prints the usage,
+// and returns [flag.ErrHelp].
 func parseFlags(e env, f *flag.FlagSet, args []string, least, most int) ([]string, error) {
 	var got []string
 	rest := args
@@ -220,11 +220,11 @@ func parseFlags(e env, f *flag.FlagSet, args []string, least, most int) ([]strin
 	return got, nil
 }
 
-// mayBeURL reports whether arg may be the URL of a store, or have one in it, which can
-// have a password.
+// mayBeURL reports whether arg may be or contain the URL of a store, which can have a
+// password.
 func mayBeURL(arg string) bool { return strings.ContainsAny(arg, ":@=") }
 
-// shown returns arg as an error shows it.
+// shown returns arg as an error message may show it.
 func shown(arg string) string {
 	if mayBeURL(arg) {
 		return open.Redacted(arg)
@@ -232,7 +232,7 @@ func shown(arg string) string {
 	return fmt.Sprintf("%q", arg)
 }
 
-// withoutURLs returns text, an error about args, without what may be a URL.
+// withoutURLs returns text, an error about args, without anything that may be a URL.
 func withoutURLs(text string, args []string) string {
 	for _, arg := range args {
 		if !mayBeURL(arg) {
@@ -260,12 +260,12 @@ func (s *source) add(f *flag.FlagSet) {
 	f.StringVar(&s.tenant, "tenant", "", "the `ID` of the tenant; overrides that of the URL")
 }
 
-// reading calls use with the store, which is opened to be read.
+// reading calls use with the store, opened read-only.
 func (s *source) reading(ctx context.Context, use func(open.Backend) error) error {
 	return s.with(ctx, open.ReadOnly, use)
 }
 
-// writing calls use with the store, which is created if it does not exist.
+// writing calls use with the store, which it creates if it does not exist.
 func (s *source) writing(ctx context.Context, use func(open.Backend) error) error {
 	return s.with(ctx, open.Store, use)
 }
@@ -293,7 +293,7 @@ func (s *source) with(ctx context.Context, opened func(context.Context, string) 
 	return errors.Join(err, st.Close())
 }
 
-// asBackend returns st with all that every store has that can be opened.
+// asBackend returns st with the methods that every store of package open has.
 func asBackend(st store.Store) (open.Backend, error) {
 	backend, ok := st.(open.Backend)
 	if !ok {

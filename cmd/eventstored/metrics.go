@@ -16,8 +16,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// metrics counts what the server does, for Prometheus. It does not tell tenants apart:
-// there may be too many of them.
+// metrics are the metrics of the server for Prometheus. They have no label for tenants,
+// because there may be too many.
 type metrics struct {
 	registry *prometheus.Registry
 	running  *prometheus.GaugeVec
@@ -97,7 +97,7 @@ func (m *metrics) End(ctx context.Context, c server.Call) {
 	}
 }
 
-// observe adds d to h, with the trace of ctx as its exemplar if that is sampled.
+// observe adds d to h. If its trace is sampled, the trace is the exemplar.
 func observe(ctx context.Context, h prometheus.Observer, d time.Duration) {
 	span := trace.SpanContextFromContext(ctx)
 	exemplars, ok := h.(prometheus.ExemplarObserver)

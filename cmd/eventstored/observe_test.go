@@ -31,10 +31,11 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// labels is the labels of each metric, without the suffixes of histograms.
+// labels are the labels of each metric. The names of metrics have no suffixes of
+// histograms.
 type labels map[string][]string
 
-// registered adds what has been registered, and measured.
+// registered adds the metrics that are registered and have a value.
 func (l labels) registered(t *testing.T, r prometheus.Gatherer) {
 	t.Helper()
 	families, err := r.Gather()
@@ -49,11 +50,11 @@ func (l labels) registered(t *testing.T, r prometheus.Gatherer) {
 				}
 			}
 		}
-		l[f.GetName()] = append(l[f.GetName()], "job", "instance") // those of Prometheus
+		l[f.GetName()] = append(l[f.GetName()], "job", "instance") // those that Prometheus adds
 	}
 }
 
-// serverMetrics is the metrics of a server after some calls.
+// serverMetrics are the metrics of a server after some calls.
 func serverMetrics(t *testing.T, l labels) {
 	t.Helper()
 	m := newMetrics(memory.New())
@@ -70,8 +71,8 @@ type (
 	balance   struct{ Cents int }
 )
 
-// programMetrics is the metrics of a program with decider/otelevolve after some commands,
-// on streams that have conflicts, with a projection and a process.
+// programMetrics are the metrics of a program with decider/otelevolve. The program runs
+// commands on streams with conflicts, a projection and a process.
 func programMetrics(t *testing.T, l labels) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -132,13 +133,15 @@ var (
 	matcher  = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"`)
 )
 
-// isLabel reports whether name is that of a label, which begins as our metrics do.
+// isLabel reports whether name is the name of a label. These have the same prefix as
+// our metrics.
 func isLabel(name string) bool {
 	label, ours := strings.CutPrefix(name, "evolve_")
 	return ours && slices.Contains([]string{"stream_type", "outcome", "projection", "process", "reason", "state", "result"}, label)
 }
 
-// check checks that all metrics of an expression are there, with the labels that it selects.
+// check checks that all metrics of an expression exist, with the labels that it
+// selects.
 func (l labels) check(t *testing.T, where, expr string) {
 	t.Helper()
 	rest := byLabels.ReplaceAllString(expr, "")
@@ -239,8 +242,8 @@ var (
 	section   = regexp.MustCompile(`(?m)^### (\w+)$`)
 )
 
-// TestRules checks that what the alerts ask for is measured, and that docs/operate.md says of
-// each what it means.
+// TestRules checks that the metrics of all alerts exist, and that docs/operate.md says
+// what each alert means.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	known := labels{}
@@ -265,7 +268,7 @@ func TestRules(t *testing.T) {
 		if expr == nil {
 			t.Fatalf("%s has no expression", name)
 		}
-		if !strings.Contains(expr[1], "__name__") { // which has labels of two metrics
+		if !strings.Contains(expr[1], "__name__") { // it has the labels of two metrics
 			known.check(t, name, expr[1])
 		}
 		if !slices.Contains(explained, name) {
@@ -290,7 +293,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestPromtool checks the alerts by promtool, and that they come when they should.
+// TestPromtool checks the alerts with promtool, and that they fire when they should.
 func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")

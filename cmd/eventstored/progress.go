@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// progress shows on a terminal how many events a long piece of work has handled, once it
-// has lasted over a second.
+// progress shows on a terminal how many events a task has handled, once the task has
+// run for more than a second.
 type progress struct {
 	to           io.Writer // nil: not a terminal
 	done         int
 	began, shown time.Time
 }
 
-// newProgress begins to count. It shows nothing if w is not a terminal.
+// newProgress starts counting. It shows nothing if w is not a terminal.
 func newProgress(w io.Writer) *progress {
 	p := &progress{began: time.Now()}
 	if file, ok := w.(*os.File); ok {
@@ -37,7 +37,7 @@ func (p *progress) add(n int) {
 	fmt.Fprintf(p.to, "\r%d events, %.0f a second\x1b[K", p.done, float64(p.done)/now.Sub(p.began).Seconds())
 }
 
-// end takes what was shown away.
+// end clears the line.
 func (p *progress) end() {
 	if !p.shown.IsZero() {
 		fmt.Fprint(p.to, "\r\x1b[K")

@@ -23,7 +23,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// target is a store that read models and processes are in.
+// target is a store that can hold read models and processes.
 type target interface {
 	open.Backend
 	store.Documents
@@ -102,7 +102,7 @@ func (s stuckRow) line() string {
 	return fmt.Sprintf("%s\t%d\t%d\t%s\t%q", s.ID, s.Position, s.Attempts, s.Since.Format(time.RFC3339), s.Cause)
 }
 
-// at sets where b is.
+// at sets the position of b.
 func (b *buildRow) at(ctx context.Context, t target, checkpoint string) error {
 	c, err := t.LoadCheckpoint(ctx, checkpoint)
 	if err != nil {
@@ -113,8 +113,8 @@ func (b *buildRow) at(ctx context.Context, t target, checkpoint string) error {
 	return err
 }
 
-// projections lists the projections whose read models are in a store, or the parked keys
-// of one, or retires one.
+// projections lists the projections in a store, or the parked keys of one, or retires
+// one.
 func projections(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("projections")
@@ -215,8 +215,8 @@ func parkedKeys(ctx context.Context, t target, build string) (rows []stuckRow, e
 	return rows, err
 }
 
-// processes lists the processes that are kept in a store, or the instances of one that
-// wait, or releases or abandons one of these.
+// processes lists the processes in a store, or the waiting instances of one, or
+// releases or abandons one of these.
 func processes(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("processes")
@@ -276,7 +276,7 @@ func processes(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// ofProcess is how the names of the checkpoints of processes begin.
+// ofProcess is the prefix of the names of checkpoints of processes.
 const ofProcess = "process/"
 
 // processBuilds returns the versions of processes in t.
@@ -310,8 +310,8 @@ func processBuilds(ctx context.Context, t target) ([]buildRow, error) {
 	return rows, nil
 }
 
-// waitingInstances returns the instances of a version of a process that wait, quarantined
-// or not.
+// waitingInstances returns the instances of a version of a process that wait,
+// quarantined or not.
 func waitingInstances(ctx context.Context, t target, build string) (rows []stuckRow, err error) {
 	var ids []string
 	err = documentsOf(ctx, t, "process/"+build+"/marked", func(d store.Document) error {
@@ -349,8 +349,7 @@ func waitingInstances(ctx context.Context, t target, build string) (rows []stuck
 
 var named = regexp.MustCompile(`^(.+)@(\d+)$`)
 
-// retirer is a projection, amender a process, as far as they need not know what their
-// events are.
+// retirer is a projection and amender a process, without the types of their events.
 type (
 	retirer interface {
 		Retire(ctx context.Context) error
@@ -362,13 +361,13 @@ type (
 	}
 )
 
-// desk is what is done with a projection, or with a process.
+// desk has the functions for a projection and for a process.
 type desk struct {
 	projection func(retirer) error
 	process    func(amender) error
 }
 
-// onTarget calls the function of d with what build names in st.
+// onTarget calls the function of d with the version in st that build names.
 func onTarget(ctx context.Context, st open.Backend, build string, d desk) error {
 	switch st := st.(type) {
 	case *memory.Store:
@@ -382,11 +381,12 @@ func onTarget(ctx context.Context, st open.Backend, build string, d desk) error 
 	return errors.Join(err, fmt.Errorf("a %T keeps no read models", st))
 }
 
-// nothing is the events and commands of a stand-in.
+// nothing is the type of the events and commands of a stand-in.
 type nothing struct{}
 
-// at calls the function of d with a projection or a process that stands in for the one of
-// that name: it reads and does nothing, but what it keeps is that of the other.
+// at calls the function of d with a stand-in for the projection or process of that
+// name. The stand-in handles no events, but it has access to the records of the
+// original.
 func at[T projection.Tx](ctx context.Context, t target, in projection.Target[T], build string, d desk) error {
 	match := named.FindStringSubmatch(build)
 	if match == nil {
@@ -411,7 +411,7 @@ func at[T projection.Tx](ctx context.Context, t target, in projection.Target[T],
 	return d.projection(projection.New(t, in, match[1], source, func(context.Context, T, projection.Event[nothing]) error { return nil }).WithVersion(version))
 }
 
-// isThere reports whether t has what d is for, called build.
+// isThere reports whether t has a projection or process called build.
 func isThere(ctx context.Context, t target, build string, d desk) (bool, error) {
 	if d.process != nil {
 		c, err := t.LoadCheckpoint(ctx, ofProcess+build)
@@ -421,7 +421,7 @@ func isThere(ctx context.Context, t target, build string, d desk) (bool, error) 
 	return err == nil && docs[0].Data != nil, err
 }
 
-// done says what was done, unless err.
+// done prints what was done, unless err is set.
 func done(e env, err error, format string, args ...any) error {
 	if err != nil {
 		return err

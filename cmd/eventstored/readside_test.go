@@ -30,7 +30,7 @@ func record(t *testing.T, st store.Store, job, text string) {
 	}
 }
 
-// ran runs run until it has come to position.
+// ran runs run until it has reached position.
 func ran(t *testing.T, run, reached func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -45,8 +45,8 @@ func ran(t *testing.T, run, reached func(ctx context.Context) error) {
 	}
 }
 
-// TestReadSideTools has a projection with a parked key and a process with a quarantined
-// instance in a file, and lists, releases, abandons and retires them.
+// TestReadSideTools makes a file with a parked key of a projection and a quarantined
+// instance of a process, and lists, releases, abandons and retires them.
 func TestReadSideTools(t *testing.T) {
 	t.Parallel()
 	url := newFile(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// logged waits until the log of p has text.
+// logged waits until the log of p contains text.
 func (p *running) logged(t *testing.T, text string, times int) {
 	t.Helper()
 	for strings.Count(p.text(), text) < times {
@@ -45,9 +45,9 @@ func serial(t *testing.T, address string) string {
 	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.String() //nolint:errcheck // a tls.Dialer returns nothing else
 }
 
-// TestHangup sends SIGHUP to a server after its tokens and its certificate have changed:
-// it uses the new ones, and calls and subscriptions in progress go on. A file that cannot
-// be read changes nothing.
+// TestHangup changes the tokens and the certificate of a server and sends SIGHUP. The
+// server uses the new ones, and calls and subscriptions in progress continue. A file
+// that cannot be read changes nothing.
 func TestHangup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -120,7 +120,7 @@ func TestHangup(t *testing.T) {
 	p.stop(t)
 }
 
-// TestFilesThatChange checks that a change is seen without a signal.
+// TestFilesThatChange checks that the server notices a change without a signal.
 func TestFilesThatChange(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

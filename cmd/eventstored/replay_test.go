@@ -23,8 +23,8 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// TestLinesOfProps checks that export prints the lines that the console exports and that props
-// reads, to the letter, and that import takes the lines that props writes.
+// TestLinesOfProps checks that export prints exactly the lines that the console exports
+// and that props reads, and that import accepts the lines that props writes.
 func TestLinesOfProps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -86,7 +86,7 @@ func TestLinesOfProps(t *testing.T) {
 	})
 }
 
-// consoleExport returns what a browser gets that exports the log.
+// consoleExport returns the export of the log, as a browser gets it.
 func consoleExport(st store.Store) string {
 	r, w := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/export?format=jsonl", nil), httptest.NewRecorder()
 	r.RemoteAddr = "127.0.0.1:1"
@@ -96,7 +96,7 @@ func consoleExport(st store.Store) string {
 
 type increased struct{ N int }
 
-// TestExportIsReplayed exports what a runner has recorded, and replays it.
+// TestExportIsReplayed exports the events of a runner, and replays them.
 func TestExportIsReplayed(t *testing.T) {
 	t.Parallel()
 	url := newFile(t)

@@ -32,7 +32,7 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// TestMain lets the test binary be the command, for the tests that need a process.
+// TestMain lets the test binary act as the command, for the tests that need a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("EVENTSTORED_TEST_MAIN") != "" {
 		main()
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// running is an eventstored that runs.
+// running is an eventstored process.
 type running struct {
 	cmd     *exec.Cmd
 	address string
@@ -52,7 +52,7 @@ type running struct {
 	done chan struct{}   // closed when the log has ended
 }
 
-// start runs eventstored in dir until it serves.
+// start runs eventstored in dir and returns when it serves.
 func start(t *testing.T, dir string, environment []string, args ...string) *running {
 	t.Helper()
 	p := &running{cmd: exec.CommandContext(t.Context(), os.Args[0], args...), done: make(chan struct{})}
@@ -80,7 +80,7 @@ func start(t *testing.T, dir string, environment []string, args ...string) *runn
 
 var addressOf = regexp.MustCompile(`msg=(serving|admin) address=(\S+)`)
 
-// follow reads the log; it tells once whether the process serves.
+// follow reads the log. It reports once whether the process serves.
 func (p *running) follow(stderr io.Reader, serving chan<- bool) {
 	defer close(p.done)
 	lines := bufio.NewScanner(stderr)
@@ -109,7 +109,7 @@ func (p *running) text() string {
 	return p.log.String()
 }
 
-// stop sends SIGTERM and checks that the process ends well.
+// stop sends SIGTERM and checks that the process ends with status 0.
 func (p *running) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -121,7 +121,7 @@ func (p *running) stop(t *testing.T) {
 	}
 }
 
-// tenantOf opens the store at url, to be closed at the end.
+// tenantOf opens the store at url, and closes it at the end of the test.
 func tenantOf(t *testing.T, url string) open.Backend {
 	t.Helper()
 	st, err := open.Store(t.Context(), url)
@@ -138,8 +138,7 @@ func add(ctx context.Context, st store.Store, id string) error {
 	return err
 }
 
-// TestServeAFile checks the server without any setting: events stay when it is
-// stopped and started.
+// TestServeAFile checks the server without any settings: events survive a restart.
 func TestServeAFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -197,9 +196,8 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-// TestSubscriptionsEndWithTheServer checks that a server which is told to end does
-// not wait for those who follow the log, and that they go on where they were when
-// it is back.
+// TestSubscriptionsEndWithTheServer checks that a server that is told to stop does not
+// wait for subscribers, and that they resume where they were when it is back.
 func TestSubscriptionsEndWithTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -289,7 +287,7 @@ func TestTenantsAreEnforced(t *testing.T) {
 	})
 }
 
-// authority is a certificate authority whose files are in dir.
+// authority is a certificate authority with files in dir.
 type authority struct {
 	dir  string
 	cert *x509.Certificate
@@ -303,8 +301,8 @@ func newAuthority(t *testing.T, dir string) *authority {
 	return a
 }
 
-// issue writes a certificate and its key to name.pem and name.key. The first one is
-// the authority's own.
+// issue writes a certificate and its key to name.pem and name.key. The first one is the
+// authority's own.
 func (a *authority) issue(t *testing.T, name string, subject pkix.Name) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -340,7 +338,7 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// TestSettings checks that a setting that is wrong is named, with the reason.
+// TestSettings checks that the error names a wrong setting and the reason.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -12,19 +12,19 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// defaultListen is the address of the server if none is given.
+// defaultListen is the default address of the server.
 const defaultListen = "127.0.0.1:50051"
 
-// settings are those of serve.
+// settings are the settings of serve.
 type settings struct {
 	listen, url, admin  string
-	listenBy            string // the setting that listen is from
+	listenBy            string // the setting that listen comes from
 	cert, key, clientCA string
 	tokens              string
 	trustTenants        bool
 	largeEvents         bool
 	pprof               bool
-	traces              bool // are sent, as the environment says
+	traces              bool // the environment says that spans are sent
 	logLevel            slog.Level
 }
 
@@ -42,7 +42,7 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.TextVar(&s.logLevel, "log", slog.LevelInfo, "the lowest `level` to log: debug, info, warn or error; debug logs every call")
 }
 
-// serveSettings returns what the flags say and, where they do not, the environment.
+// serveSettings returns the settings. Flags override the environment.
 func serveSettings(command string, args []string, e env) (settings, error) {
 	var s settings
 	f := flags(command)
@@ -87,7 +87,7 @@ func isSet(f *flag.FlagSet, name string) (set bool) {
 	return set
 }
 
-// storeFromEnv returns the URL of the store that the variables name.
+// storeFromEnv returns the URL of the store from the environment variables.
 func storeFromEnv(backend, database string) (string, error) {
 	schemes := map[string][]string{"sqlite": {"sqlite:"}, "postgres": {"postgres:", "postgresql:"}}[backend]
 	switch {
@@ -103,7 +103,7 @@ func storeFromEnv(backend, database string) (string, error) {
 	return orDefault(database, defaultStore), nil
 }
 
-// check returns which setting is wrong, and why.
+// check returns an error that names a wrong setting and says why it is wrong.
 func (s *settings) check() error {
 	if err := s.checkAddress(s.listenBy, s.listen); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *settings) check() error {
 	return nil
 }
 
-// checkAddress returns what is wrong with the address that is set by a setting.
+// checkAddress returns an error if the address in a setting is wrong.
 func (s *settings) checkAddress(by, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	switch {
@@ -141,13 +141,13 @@ func (s *settings) checkAddress(by, address string) error {
 	return nil
 }
 
-// loopback reports whether only this machine reaches host.
+// loopback reports whether only this machine can reach host.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// open reports whether clients are not asked who they are.
+// open reports whether clients need no credentials.
 func (s *settings) open() bool { return s.tokens == "" && s.clientCA == "" }
 
 // shownStore returns the URL of the store without its secrets.

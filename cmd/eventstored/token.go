@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// maxToken is how many bytes a token has at most.
+// maxToken is the largest number of bytes in a token.
 const maxToken = 4096
 
 // hashToken prints the line of a -tokens file that accepts the token on standard input.

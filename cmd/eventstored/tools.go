@@ -57,7 +57,7 @@ func read(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// tail prints the last events of the log, and then those that come.
+// tail prints the last events of the log, and then new ones as they come.
 func tail(ctx context.Context, args []string, e env) error {
 	var from source
 	f := flags("tail")
@@ -160,7 +160,7 @@ func appendEvents(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// parseExpected returns the expected version that text says.
+// parseExpected parses an expected version.
 func parseExpected(text string) (store.Expected, error) {
 	switch text {
 	case "none":
@@ -180,7 +180,7 @@ func parseExpected(text string) (store.Expected, error) {
 	return store.Exactly(version), nil
 }
 
-// scan calls use with every event of the log, in order, and shows how it goes.
+// scan calls use with every event of the log, in order, and shows its progress.
 func scan(ctx context.Context, st store.Log, e env, use func([]store.Recorded) error) error {
 	shown := newProgress(e.stderr)
 	defer shown.end()
@@ -225,8 +225,8 @@ func streams(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// eachStream calls do with each stream that o chooses, in their order. A store that cannot
-// list its streams is read from end to end.
+// eachStream calls do with each stream that o selects, in order. If a store cannot list
+// its streams, it reads the whole log.
 func eachStream(ctx context.Context, st open.Backend, e env, o store.StreamsOptions, do func(store.StreamInfo)) error {
 	finder, ok := st.(store.Finder)
 	for ok {
@@ -282,8 +282,8 @@ func findEvent(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// findIn returns the event with this id. A store that cannot find it is read from end to
-// end.
+// findIn returns the event with this id. If a store cannot find events by id, it reads
+// the whole log.
 func findIn(ctx context.Context, st open.Backend, e env, id string) (r store.Recorded, found bool, err error) {
 	if finder, ok := st.(store.Finder); ok {
 		return finder.FindEvent(ctx, id)
@@ -297,7 +297,7 @@ func findIn(ctx context.Context, st open.Backend, e env, id string) (r store.Rec
 	return r, found, err
 }
 
-// stats prints how much there is of what.
+// stats prints the numbers of events, streams and events of each type.
 func stats(ctx context.Context, args []string, e env) error {
 	var from source
 	f := flags("stats")

@@ -20,7 +20,7 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// result is what a command left behind.
+// result is the result of a command.
 type result struct {
 	stdout, stderr string
 	err            error
@@ -34,7 +34,7 @@ func do(t *testing.T, stdin string, args ...string) result {
 	return result{stdout.String(), stderr.String(), err}
 }
 
-// must is do of a command that is to succeed; it returns the lines that it printed.
+// must runs a command that must succeed. It returns the lines of its output.
 func must(t *testing.T, stdin string, args ...string) []string {
 	t.Helper()
 	got := do(t, stdin, args...)
@@ -44,7 +44,7 @@ func must(t *testing.T, stdin string, args ...string) []string {
 	return strings.Split(strings.TrimSuffix(got.stdout, "\n"), "\n")
 }
 
-// newFile returns the URL of a store that is not there yet.
+// newFile returns the URL of a store that does not exist yet.
 func newFile(t *testing.T) string {
 	t.Helper()
 	return "sqlite:" + filepath.Join(t.TempDir(), "events.db")
@@ -161,7 +161,7 @@ func fill(t *rapid.T, st store.Store) {
 	}
 }
 
-// everything returns the log of st, without the times of recording.
+// everything returns the log of st, without the recording times.
 func everything(t *rapid.T, st store.Log) []string {
 	page, err := st.ReadAll(context.Background(), store.LogOptions{})
 	if err != nil || !page.End {
@@ -175,8 +175,8 @@ func everything(t *rapid.T, st store.Log) []string {
 	return all
 }
 
-// TestImportIsExport checks that a log that was exported and imported is the same,
-// also when the import was stopped and done again.
+// TestImportIsExport checks that a log is the same after export and import, even if the
+// import was interrupted and repeated.
 func TestImportIsExport(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -270,8 +270,8 @@ func (w *watched) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestStreamsAndFind lists streams and finds an event in a store that is a store.Finder, and
-// behind a server, which is none.
+// TestStreamsAndFind lists streams and finds an event, in a store that is a
+// store.Finder and behind a server, which is not.
 func TestStreamsAndFind(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)

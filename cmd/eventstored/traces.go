@@ -24,15 +24,15 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// flushWithin is how long the last spans have to leave when the server stops.
+// flushWithin is how long the last spans may take when the server stops.
 const flushWithin = 2 * time.Second
 
-// traces sends the spans of the server to where the standard variables of OpenTelemetry
-// say.
+// traces sends the spans of the server to the collector that the standard variables of
+// OpenTelemetry name.
 type traces struct{ provider *sdktrace.TracerProvider }
 
-// tracesWanted reports whether the variables say where spans go, and that they go there. It
-// is an error if they ask for what this program cannot do.
+// tracesWanted reports whether the variables name a collector and enable spans. It
+// returns an error if they ask for something that this program cannot do.
 func tracesWanted(getenv func(string) string) (bool, error) {
 	off, err := strconv.ParseBool(orDefault(getenv("OTEL_SDK_DISABLED"), "false"))
 	if err != nil {
@@ -53,8 +53,8 @@ func tracesWanted(getenv func(string) string) (bool, error) {
 	return true, nil
 }
 
-// newTraces returns where spans go. It does not wait for the collector: while that is not
-// there, spans are dropped, and nothing else happens.
+// newTraces returns the traces of the server. It does not wait for the collector. While
+// the collector cannot be reached, spans are dropped, and nothing else changes.
 func newTraces(ctx context.Context, options ...otlptracegrpc.Option) (*traces, error) {
 	exporter, err := otlptracegrpc.New(ctx, options...)
 	if err != nil {
@@ -75,8 +75,9 @@ func (t *traces) backend(st open.Backend) (open.Backend, error) {
 	return asBackend(tel.Store(st))
 }
 
-// server returns the option that makes a span of each call, below that of its client. A
-// subscription has none, because it would last for hours; neither has a health check.
+// server returns the option that makes a span for each call, as a child of the client's
+// span. A subscription has none, because it would last for hours. Health checks have
+// none either.
 func (t *traces) server() gogrpc.ServerOption {
 	subscribe := strings.TrimPrefix(eventstorev1.EventStore_Subscribe_FullMethodName, "/")
 	service, method, _ := strings.Cut(subscribe, "/")
@@ -89,7 +90,7 @@ func (t *traces) server() gogrpc.ServerOption {
 	))
 }
 
-// close sends the last spans, as long as that may take.
+// close sends the last spans, for at most flushWithin.
 func (t *traces) close(ctx context.Context, logger *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
 	defer cancel()

@@ -20,7 +20,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc"
 )
 
-// collector is a collector of OpenTelemetry that keeps what it gets.
+// collector is a collector of OpenTelemetry that keeps what it receives.
 type collector struct {
 	collectorv1.UnimplementedTraceServiceServer
 
@@ -63,8 +63,8 @@ func collecting(t *testing.T) *collector {
 	return c
 }
 
-// TestTraces checks that the spans of a server go to the collector that the variables name,
-// below those of its client, and that nothing of what is stored is in them.
+// TestTraces checks that the spans of a server reach the collector that the variables
+// name, as children of the client's spans, and that they contain no stored data.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	c := collecting(t)
@@ -157,7 +157,7 @@ func TestTracesWanted(t *testing.T) {
 	}
 }
 
-// TestNoCollector checks that a collector that is not there harms nobody.
+// TestNoCollector checks that the server works without its collector.
 func TestNoCollector(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "BIND_ADDR=127.0.0.1:0", "BACKEND=memory"})

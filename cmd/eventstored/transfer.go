@@ -25,15 +25,15 @@ func export(ctx context.Context, args []string, e env) error {
 }
 
 const (
-	// importBatch is how many events of one stream, next to each other, are appended at
-	// once, and importBytes how many bytes of them, unless it is a single event: servers
-	// of eventstore.v1 take requests of up to 4 MiB.
+	// importBatch is how many events of one stream import appends at once, and
+	// importBytes how many bytes of events, unless a single event is larger. Servers of
+	// eventstore.v1 accept requests of up to 4 MiB.
 	importBatch = 500
 	importBytes = 2 << 20
 )
 
-// importEvents appends what export printed, under the same ids and versions. It passes
-// over what is there already, so it can be repeated after it was stopped.
+// importEvents appends the output of export, with the same ids and versions. It skips
+// events that exist already, so you can repeat an import that was interrupted.
 func importEvents(ctx context.Context, args []string, e env) error {
 	var to source
 	f := flags("import")
@@ -54,15 +54,15 @@ func importEvents(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// importing is the events of one stream that are to be appended next.
+// importing holds the events of one stream that are appended next.
 type importing struct {
 	st       store.Store
 	shown    *progress
 	stream   store.Stream
 	first    uint64 // the version of the first of events
 	events   []store.Event
-	lines    []int // where events are
-	bytes    int   // of events
+	lines    []int // the lines of events
+	bytes    int   // the bytes of events
 	appended int
 	replayed int
 }
@@ -110,7 +110,7 @@ func (b *importing) flush(ctx context.Context) error {
 	}
 	appended, err := b.st.Append(ctx, b.stream, expected, b.events)
 	if errors.Is(err, store.ErrDuplicate) && len(b.events) > 1 {
-		return b.oneByOne(ctx) // some are there, and the rest is to follow
+		return b.oneByOne(ctx) // some exist already, and the rest follows
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.where(), err)
@@ -120,7 +120,7 @@ func (b *importing) flush(ctx context.Context) error {
 	return nil
 }
 
-// where says on which lines the events are.
+// where returns the numbers of the lines of the events.
 func (b *importing) where() string {
 	first, last := b.lines[0], b.lines[len(b.lines)-1]
 	if first == last {
@@ -129,7 +129,7 @@ func (b *importing) where() string {
 	return fmt.Sprintf("lines %d to %d", first, last)
 }
 
-// oneByOne appends the events, each by itself.
+// oneByOne appends the events one at a time.
 func (b *importing) oneByOne(ctx context.Context) error {
 	events, lines, first := b.events, b.lines, b.first
 	for i := range events {

@@ -16,8 +16,8 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// TestReadersMakeNoFile checks that a command that only reads is an error on a file that
-// does not exist, and makes none.
+// TestReadersMakeNoFile checks that a command that only reads fails on a file that does
+// not exist, and creates none.
 func TestReadersMakeNoFile(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
@@ -72,8 +72,8 @@ func unwrapAll(err error) error {
 
 const goodLine = `{"stream_type":"A","stream_id":"1","version":1,"id":"e1","type":"E","data":{"a":1}}`
 
-// TestImportIsStrict imports lines that would be altered, or taken for something else: it
-// is an error with the number of the line, and what comes before is there.
+// TestImportIsStrict imports lines that import would change or misread. It must fail
+// with the number of the line, after appending the lines before it.
 func TestImportIsStrict(t *testing.T) {
 	t.Parallel()
 	second := func(field, text string) string {
@@ -128,7 +128,7 @@ func TestImportIsStrict(t *testing.T) {
 }
 
 // TestImportSaysWhichLines checks that the error of an append names the lines of its
-// events, not the one that was read last.
+// events, not the last line read.
 func TestImportSaysWhichLines(t *testing.T) {
 	t.Parallel()
 	lines := make([]string, 9)
@@ -150,7 +150,7 @@ func TestImportSaysWhichLines(t *testing.T) {
 	}
 }
 
-// counted is a store that keeps how large its appends were.
+// counted is a store that records the sizes of its appends.
 type counted struct {
 	*memory.Store
 
@@ -166,8 +166,8 @@ func (c *counted) Append(ctx context.Context, s store.Stream, expected store.Exp
 	return c.Store.Append(ctx, s, expected, events)
 }
 
-// TestImportCountsBytes imports events of all sizes: no append is larger than a request
-// may be, and none smaller than it must.
+// TestImportCountsBytes imports events of all sizes. No append may be larger than a
+// request, or smaller than necessary.
 func TestImportCountsBytes(t *testing.T) {
 	t.Parallel()
 	from := memory.New()
@@ -210,7 +210,7 @@ func TestImportCountsBytes(t *testing.T) {
 	}
 }
 
-// FuzzImport imports anything.
+// FuzzImport imports arbitrary text.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(goodLine))
 	f.Add([]byte(goodLine + "\n" + goodLine + "}"))
@@ -228,7 +228,7 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// FuzzFlags runs the commands that do nothing by themselves with anything.
+// FuzzFlags passes arbitrary arguments to the commands that only read.
 func FuzzFlags(f *testing.F) {
 	f.Add("check -store\nmemory:\n-listen\n:1")
 	f.Add("serve -store=postgres://u:hunter2@h/db\n-log\nx")
@@ -236,7 +236,7 @@ func FuzzFlags(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		args := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ' ' })
 		if len(args) == 0 || !slices.Contains([]string{"hash-token", "version", "help", "-h"}, args[0]) {
-			args = append([]string{"read"}, args...) // which needs an operand, and opens to read
+			args = append([]string{"read"}, args...) // it needs an operand, and opens the store read-only
 		}
 		_ = do(t, "token", args...)
 	})
@@ -312,7 +312,7 @@ func TestCheckpoints(t *testing.T) {
 	}
 }
 
-// TestHashToken makes the line of a token, with which a server accepts it.
+// TestHashToken makes the line of a token, and checks that a server accepts the token.
 func TestHashToken(t *testing.T) {
 	t.Parallel()
 	got := must(t, "s3cret\n", "hash-token", "ann", "acme,other")
@@ -341,7 +341,7 @@ func TestHashToken(t *testing.T) {
 	}
 }
 
-// TestVersion prints what is running.
+// TestVersion checks the output of version.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"version"}, {"-version"}, {"--version"}} {

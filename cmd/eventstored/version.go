@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// buildVersion returns the version of the module that the program was built from, and the
-// commit if that is not a release.
+// buildVersion returns the version of the module that the program was built from, and
+// the commit if it is not a release.
 func buildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

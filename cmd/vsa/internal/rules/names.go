@@ -36,8 +36,7 @@ func irregular() map[string]string {
 	}
 }
 
-// doubled are verbs of several syllables that double their last consonant: ship,
-// shipped.
+// doubled are verbs that double their last consonant in the past tense: ship, shipped.
 func doubled() []string {
 	return []string{
 		"admit", "ban", "commit", "compel", "control", "drop", "equip", "fit", "grab", "map", "occur", "omit", "permit", "pin", "plan", "plug",

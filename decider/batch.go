@@ -2,13 +2,13 @@ package decider
 
 import "fmt"
 
-// BatchError is a batch that was rejected because one of its commands was.
+// BatchError is the error of a batch that was rejected because of one of its commands.
 type BatchError struct {
-	Index int   // of the command, in the batch
-	Err   error // the rejection
+	Index int   // of the command in the batch
+	Err   error // its rejection
 }
 
-// Error says which command was rejected, and why.
+// Error names the rejected command, and says why it was rejected.
 func (e *BatchError) Error() string {
 	return fmt.Sprintf("command %d of the batch: %v", e.Index, e.Err)
 }
@@ -16,10 +16,11 @@ func (e *BatchError) Error() string {
 // Unwrap returns the rejection.
 func (e *BatchError) Unwrap() error { return e.Err }
 
-// Batch returns d for lists of commands, each decided on the state after those
-// before it. The events are those of all of them. If one is rejected, so is the
-// list, with a *[BatchError], and there are no events; if that one is
-// [ErrUnhandled], so is the list. An empty list is accepted, and nothing happens.
+// Batch returns d for lists of commands. Each command is decided on the state after the
+// previous ones, and the events of all commands are returned together. If a command is
+// rejected, the whole list is rejected with a *[BatchError] and without events. If that
+// command is [ErrUnhandled], so is the list. An empty list is accepted, and nothing
+// happens.
 //
 // Initial and Terminal are those of d.
 func Batch[C, S, E any](d Decider[C, S, E]) Decider[[]C, S, E] {

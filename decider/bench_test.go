@@ -52,7 +52,7 @@ func BenchmarkFold(b *testing.B) {
 		b.Helper()
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(evs)), "ns/event")
 	}
-	b.Run("by hand", func(b *testing.B) {
+	b.Run("handwritten", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			s := 0
@@ -106,7 +106,7 @@ func (s *wide) evolve(e entry) {
 	}
 }
 
-// BenchmarkFoldWide folds states of 40 and 96 bytes, by Evolve and in place.
+// BenchmarkFoldWide folds states of 40 and 96 bytes, with Evolve and in place.
 func BenchmarkFoldWide(b *testing.B) {
 	b.Run("40", benchmarkWide(func(s wide, e entry) wide { s.evolve(e); return s }, (*wide).evolve))
 	b.Run("96", benchmarkWide(func(s wider, e entry) wider { s.evolve(e); return s }, func(s *wider, e entry) { s.evolve(e) }))
@@ -125,7 +125,7 @@ func benchmarkWide[S any](evolve func(S, entry) S, inPlace func(*S, entry)) func
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(evs)), "ns/event")
 			})
 		}
-		run("by hand", func() (s S) {
+		run("handwritten", func() (s S) {
 			for _, e := range evs {
 				s = d.Evolve(s, e)
 			}

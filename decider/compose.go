@@ -6,32 +6,32 @@ type Pair[X, Y any] struct {
 	Right Y
 }
 
-// Either is a value of one of two types: Right if IsRight is set, otherwise Left.
-// The other one is zero. The zero Either is the zero X on the left.
+// Either is a value of one of two types: Right if IsRight is set, and Left otherwise. The
+// other field is zero. The zero Either is the zero X on the left.
 type Either[X, Y any] struct {
 	Left    X
 	Right   Y
 	IsRight bool
 }
 
-// Left returns the Either of x. The type argument to write is that of the other
-// side: Left[PaymentCommand](cmd).
+// Left returns x as an Either. Write the type of the other side as the type argument:
+// Left[PaymentCommand](cmd).
 func Left[Y, X any](x X) Either[X, Y] {
 	return Either[X, Y]{Left: x}
 }
 
-// Right returns the Either of y. The type argument to write is that of the other
-// side: Right[CartCommand](cmd).
+// Right returns y as an Either. Write the type of the other side as the type argument:
+// Right[CartCommand](cmd).
 func Right[X, Y any](y Y) Either[X, Y] {
 	return Either[X, Y]{Right: y, IsRight: true}
 }
 
-// Compose returns x and y side by side, for two that share no interface; where
-// they do, [Union] reads better and takes any number. A command or event on the
-// left is that of x alone, one on the right that of y, and neither sees the
-// other's state. Errors, [ErrUnhandled] among them, are those of the side asked.
+// Compose returns x and y side by side. Use it for two deciders that share no interface.
+// If they share one, [Union] reads better and takes any number. Commands and events on
+// the left belong to x, and those on the right to y. Neither sees the other's state.
+// Errors, including [ErrUnhandled], are those of the side that decides.
 //
-// Initial is both. Terminal: when both are.
+// Initial combines both. Terminal is true when both are terminal.
 func Compose[CX, SX, EX, CY, SY, EY any](x Decider[CX, SX, EX], y Decider[CY, SY, EY]) Decider[Either[CX, CY], Pair[SX, SY], Either[EX, EY]] {
 	type (
 		command = Either[CX, CY]

@@ -11,7 +11,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// plain is an Aggregate with no more than it must have, full one with all.
+// plain is an Aggregate with only the required methods, and full one with all methods.
 type (
 	plain struct{}
 	full  struct{ plain }
@@ -66,8 +66,9 @@ type inPlace struct{ plain }
 
 func (inPlace) EvolveInPlace(state *int, event rune) { *state += 100 }
 
-// TestInPlace checks that Fold and Step use EvolveInPlace where there is one, that
-// combinators keep it or fall back to Evolve, and that the state given to Fold stays.
+// TestInPlace checks that Fold and Step use EvolveInPlace if there is one, that
+// combinators keep it or fall back to Evolve, and that the state passed to Fold does not
+// change.
 func TestInPlace(t *testing.T) {
 	t.Parallel()
 	type ints = decider.Decider[string, int, rune]
@@ -76,12 +77,12 @@ func TestInPlace(t *testing.T) {
 		decider ints
 		want    int // after two events
 	}{
-		"itself":       {d, 200},
-		"map command":  {decider.MapCommand(d, id[string]), 200},
-		"map error":    {decider.MapError(d, id[error]), 200},
-		"map event":    {decider.MapEvent(d, func(r rune) (rune, bool) { return r, true }, id[rune]), 2},
-		"focus":        {decider.Focus(d, id[int], func(_, part int) int { return part }), 2},
-		"not asked of": {decider.Of(plain{}), 2},
+		"itself":         {d, 200},
+		"map command":    {decider.MapCommand(d, id[string]), 200},
+		"map error":      {decider.MapError(d, id[error]), 200},
+		"map event":      {decider.MapEvent(d, func(r rune) (rune, bool) { return r, true }, id[rune]), 2},
+		"focus":          {decider.Focus(d, id[int], func(_, part int) int { return part }), 2},
+		"not called for": {decider.Of(plain{}), 2},
 	}
 	for name, tt := range tests {
 		state := 0
@@ -94,8 +95,8 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// TestStepDropsEventsOfARejection checks that a decider that breaks the rule, and
-// rejects with events, does no harm.
+// TestStepDropsEventsOfARejection checks that Step drops the events of a decider that
+// breaks the rule and rejects with events.
 func TestStepDropsEventsOfARejection(t *testing.T) {
 	t.Parallel()
 	d := decider.New(
@@ -111,7 +112,7 @@ func TestStepDropsEventsOfARejection(t *testing.T) {
 	}
 }
 
-// TestFold checks that folding in parts, in a decider and in its view, is folding
+// TestFold checks that folding in parts, in a decider and in its view, equals folding
 // event by event.
 func TestFold(t *testing.T) {
 	t.Parallel()
@@ -147,8 +148,8 @@ func TestFoldDoesNotAllocate(t *testing.T) { //nolint:paralleltest // AllocsPerR
 	}
 }
 
-// TestUnhandledNamesTheCommand checks that only the bare sentinel gets a name: what a
-// decider wraps itself says more already.
+// TestUnhandledNamesTheCommand checks that only the bare sentinel gets a name, because an
+// error that the decider wraps already says more.
 func TestUnhandledNamesTheCommand(t *testing.T) {
 	t.Parallel()
 	type create struct{}
@@ -169,7 +170,7 @@ func TestUnhandledNamesTheCommand(t *testing.T) {
 		}
 	}
 	if err := decider.Unhandled(errFull, create{}); err != errFull { //nolint:errorlint // as it is
-		t.Errorf("Unhandled of a rejection = %v, want it as it is", err)
+		t.Errorf("Unhandled of a rejection = %v, want it unchanged", err)
 	}
 	if err := decider.Unhandled(nil, create{}); err != nil {
 		t.Errorf("Unhandled(nil) = %v", err)

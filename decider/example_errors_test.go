@@ -29,7 +29,7 @@ func ExampleBatchError() {
 	// Output: 1 account: insufficient funds
 }
 
-// A process that always asks for more does not come to an end.
+// A process that always sends another command never ends.
 func ExampleLimitError() {
 	more := decider.Process[Event, int, Command]{
 		Evolve: evolve,
@@ -44,7 +44,7 @@ func ExampleLimitError() {
 	// Output: 5
 }
 
-// A decider has no clock, so it cannot keep the timer of a process.
+// A decider has no clock, so it cannot run the timer of a process.
 func ExampleTimerError() {
 	reminding := decider.Process[Event, int, Command]{
 		Evolve: evolve,
@@ -61,7 +61,7 @@ func ExampleTimerError() {
 	// Output: reminder 1h0m0s
 }
 
-// A pointer is no command of the account, which knows the struct.
+// A pointer is not a command of the account, which handles the struct.
 func ExampleUnhandledError() {
 	cmd := &Deposit{80}
 	_, err := decide(cmd, 0)

@@ -7,7 +7,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// Command is what an account is asked for.
+// Command is a request to an account.
 //
 //sumtype:decl
 type Command interface{ isCommand() }
@@ -17,7 +17,7 @@ type (
 	Payout  struct{ Cents int }
 )
 
-// Event is what has happened to an account.
+// Event is something that happened to an account.
 //
 //sumtype:decl
 type Event interface{ isEvent() }
@@ -57,7 +57,7 @@ func evolve(balance int, event Event) int {
 	return balance
 }
 
-// An account whose state is its balance.
+// The state of this account is its balance.
 func Example() {
 	account := decider.New(decide, evolve)
 
@@ -72,7 +72,7 @@ func Example() {
 	// 70
 }
 
-// Account carries the functions as methods.
+// Account has the functions as methods.
 type Account struct{}
 
 func (Account) Decide(cmd Command, balance int) ([]Event, error) { return decide(cmd, balance) }
@@ -84,9 +84,8 @@ func ExampleOf() {
 	// Output: 5 [{5}] <nil>
 }
 
-// The commands and events of a household are those of its account and of its
-// mailbox. In a real one they are sealed interfaces too, which those of the parts
-// embed.
+// The commands and events of a household are those of its account and of its mailbox. In
+// a real program they are sealed interfaces too, which the interfaces of the parts embed.
 type (
 	HouseholdCommand any
 	HouseholdEvent   any
@@ -179,7 +178,8 @@ func ExampleMerge() {
 // Totals is a state of 48 bytes, which Go returns through memory.
 type Totals struct{ Deposits, Payouts, In, Out, Largest, Balance int }
 
-// add is a function and no variable: otherwise each call of Evolve would allocate.
+// add is a method and not a variable, because otherwise each call of Evolve would
+// allocate.
 func (t *Totals) add(event Event) {
 	switch event := event.(type) {
 	case Deposited:

@@ -2,23 +2,23 @@ package decider
 
 import "maps"
 
-// Keyed is a command or an event of the one that has Key.
+// Keyed is a command or an event for the instance with Key.
 type Keyed[K comparable, V any] struct {
 	Key   K
 	Value V
 }
 
-// Many returns any number of d, told apart by a key, as one decider. The state
-// has an entry for each key that has had an event; a key without one is at the
-// Initial of d. Commands and events concern their key alone. K is the type
-// argument to write: Many[ItemID](item).
+// Many returns a decider for any number of instances of d, each with its own key. The
+// state has an entry for each key that has had an event. A key without an entry is at the
+// Initial of d. Commands and events affect only their key. Write K as the type argument:
+// Many[ItemID](item).
 //
-// Evolve copies the map, so a state that was handed out stays as it is, and costs
-// time in the number of keys: this is for the parts of one aggregate, tens or
-// hundreds, not for all aggregates of a kind, which are streams of their own.
+// Evolve copies the map, so a returned state never changes, and its cost grows with the
+// number of keys. Use Many for the parts of one aggregate, tens or hundreds. Do not use
+// it for all aggregates of a type, which should be streams of their own.
 //
-// Initial is the nil map. Terminal: never, because a new key can always come; a
-// key whose state is terminal stays in the map, or it would begin again.
+// Initial is the nil map. Terminal is never true, because a new key can always come. A
+// key whose state is terminal stays in the map, because otherwise it would begin again.
 func Many[K comparable, C, S, E any](d Decider[C, S, E]) Decider[Keyed[K, C], map[K]S, Keyed[K, E]] {
 	at := func(states map[K]S, key K) S {
 		if state, ok := states[key]; ok {

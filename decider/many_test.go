@@ -21,8 +21,8 @@ func keys(n int) []keyed {
 	return ks
 }
 
-// TestMany checks that each key behaves as the decider alone does, that no key is
-// touched by another, and that no memory is shared.
+// TestMany checks that each key behaves as the decider alone does, that no key affects
+// another, and that no memory is shared.
 func TestMany(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { manyLaw(t, t, decider.Many[string, int, int, int]) })
@@ -68,8 +68,7 @@ func manyLaw(t *rapid.T, tb rapid.TB, manyOf func(d numbers) decider.Decider[key
 	})
 }
 
-// TestManyStartsFresh checks that keys do not share an initial state that holds
-// memory.
+// TestManyStartsFresh checks that keys do not share an initial state that holds memory.
 func TestManyStartsFresh(t *testing.T) {
 	t.Parallel()
 	d := decider.New(
@@ -84,7 +83,7 @@ func TestManyStartsFresh(t *testing.T) {
 	}
 }
 
-// unbatch returns the rejection in a *BatchError, as the member gave it.
+// unbatch returns the rejection in a *BatchError, as the member returned it.
 func unbatch(err error) error {
 	if b, ok := errors.AsType[*decider.BatchError](err); ok {
 		err = b.Err
@@ -128,8 +127,8 @@ func batchLaw(t *rapid.T, tb rapid.TB, batch func(d numbers) decider.Decider[[]i
 	})
 }
 
-// wantRejected fails unless a batch was rejected, without events, as a part of it
-// was that began at the command numbered from.
+// wantRejected fails unless a batch was rejected, without events, because of the
+// rejection of a part that begins at the command with index from.
 func wantRejected(t rapid.TB, events []int, err, part error, from int) {
 	t.Helper()
 	var got, want *decider.BatchError

@@ -1,7 +1,7 @@
 package decider
 
-// MapCommand returns d for commands C2, which f turns into commands of d. State
-// and events are those of d, and so are Initial and Terminal.
+// MapCommand returns d for commands C2, which f converts to commands of d. State, events,
+// Initial and Terminal are those of d.
 func MapCommand[C2, C, S, E any](d Decider[C, S, E], f func(C2) C) Decider[C2, S, E] {
 	return Decider[C2, S, E]{
 		Decide:   func(cmd C2, state S) ([]E, error) { return d.Decide(f(cmd), state) },
@@ -13,10 +13,10 @@ func MapCommand[C2, C, S, E any](d Decider[C, S, E], f func(C2) C) Decider[C2, S
 	}
 }
 
-// MapEvent returns d with events E2: out turns those that d decides into E2, and
-// in turns an E2 back, with false for one that is not d's, which then changes
-// nothing. What d decides must come back as it was: in(out(e)) is e and true, or
-// d loses its own events. Initial and Terminal are those of d.
+// MapEvent returns d with events E2. out converts the events that d decides to E2, and in
+// converts an E2 back. in returns false for an event that is not d's, which then changes
+// nothing. The events of d must survive: in(out(e)) must be e and true, or d loses its
+// own events. Initial and Terminal are those of d.
 func MapEvent[E2, C, S, E any](d Decider[C, S, E], in func(E2) (E, bool), out func(E) E2) Decider[C, S, E2] {
 	return Decider[C, S, E2]{
 		Decide: func(cmd C, state S) ([]E2, error) {
@@ -36,10 +36,10 @@ func MapEvent[E2, C, S, E any](d Decider[C, S, E], in func(E2) (E, bool), out fu
 	}
 }
 
-// MapError returns d with f applied to each error of Decide; f is not called with
-// nil. Where f returns nil the command is accepted and nothing happens. Where f
-// hides [ErrUnhandled] the command is rejected and no longer skipped in a [Union].
-// Initial and Terminal are those of d.
+// MapError returns d with f applied to each error of Decide. f is not called with nil. If
+// f returns nil, the command is accepted and nothing happens. If f hides [ErrUnhandled],
+// the command is rejected and no longer skipped in a [Union]. Initial and Terminal are
+// those of d.
 func MapError[C, S, E any](d Decider[C, S, E], f func(error) error) Decider[C, S, E] {
 	return Decider[C, S, E]{
 		Decide: func(cmd C, state S) ([]E, error) {
@@ -57,13 +57,13 @@ func MapError[C, S, E any](d Decider[C, S, E], f func(error) error) Decider[C, S
 	}
 }
 
-// Focus returns d on a part of a larger state S2: get returns the part, and set
-// returns a copy of the whole with another part. They must be a lens: one gets
-// what was set, setting what one got changes nothing, and of two sets the last
-// one counts. Where S2 holds maps or slices, set copies what it changes.
+// Focus returns d on a part of a larger state S2: get returns the part, and set returns a
+// copy of the whole with another part. They must be a lens: get returns what was set,
+// setting what get returned changes nothing, and the last of two sets wins. If S2 holds
+// maps or slices, set must copy what it changes.
 //
-// Initial is the zero S2 with the Initial of d set into it. Terminal is that of d
-// on the part.
+// Initial is the zero S2 with the Initial of d set into it. Terminal is that of d on the
+// part.
 func Focus[S2, C, S, E any](d Decider[C, S, E], get func(S2) S, set func(S2, S) S2) Decider[C, S2, E] {
 	v := FocusView(d.View(), get, set)
 	focused := Decider[C, S2, E]{
@@ -77,15 +77,15 @@ func Focus[S2, C, S, E any](d Decider[C, S, E], get func(S2) S, set func(S2, S) 
 	return focused
 }
 
-// Adapt returns d widened to the commands C2 and events E2 of a larger whole, of
-// which those of d are some: a command that is no C is [ErrUnhandled], an event
-// that is no E changes nothing. C2 and E2 are interfaces that C and E implement.
-// For E the compiler checks it, by up, which is only ever
+// Adapt returns d widened to the commands C2 and events E2 of a larger whole, which
+// include those of d. A command that is not a C is [ErrUnhandled], and an event that is
+// not an E changes nothing. C2 and E2 are interfaces that C and E implement. For E the
+// compiler checks this through up, which is always
 //
 //	func(e CartEvent) ShopEvent { return e }
 //
-// C2 is the one type argument to write: Adapt[ShopCommand](cart, up). Initial
-// and Terminal are those of d.
+// C2 is the only type argument to write: Adapt[ShopCommand](cart, up). Initial and
+// Terminal are those of d.
 func Adapt[C2, E2, C, S, E any](d Decider[C, S, E], up func(E) E2) Decider[C2, S, E2] {
 	return MapEvent(Decider[C2, S, E]{
 		Decide: func(cmd C2, state S) ([]E, error) {
@@ -102,15 +102,15 @@ func Adapt[C2, E2, C, S, E any](d Decider[C, S, E], up func(E) E2) Decider[C2, S
 	}, Narrow[E, E2], up)
 }
 
-// Narrow returns v as a Sub, and whether it is one; nil is none. It is the in of
-// [MapEvent] and [MapViewEvent] for events of a larger whole:
-// MapViewEvent(v, Narrow[CartEvent, ShopEvent]).
+// Narrow returns v as a Sub, and whether it is one. A nil v is not. Use it as the in of
+// [MapEvent] and [MapViewEvent] for events of a larger whole: MapViewEvent(v,
+// Narrow[CartEvent, ShopEvent]).
 func Narrow[Sub, Super any](v Super) (Sub, bool) {
 	sub, ok := any(v).(Sub)
 	return sub, ok
 }
 
-// mapEvolve returns evolve for the events that in lets through.
+// mapEvolve returns evolve for the events that in accepts.
 func mapEvolve[E2, S, E any](evolve func(S, E) S, in func(E2) (E, bool)) func(S, E2) S {
 	return func(state S, event E2) S {
 		if e, ok := in(event); ok {

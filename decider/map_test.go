@@ -75,13 +75,13 @@ func TestMapError(t *testing.T) {
 
 func mapErrorLaw(t *rapid.T, tb rapid.TB, mapError func(d numbers, f func(error) error) numbers) {
 	tb.Helper()
-	full := func(err error) error { // everything but unhandled is full
+	full := func(err error) error { // every error but unhandled becomes full
 		if errors.Is(err, decider.ErrUnhandled) {
 			return err
 		}
 		return errFull
 	}
-	forgive := func(err error) error { // full is no error
+	forgive := func(err error) error { // full becomes no error
 		if errors.Is(err, errFull) {
 			return nil
 		}
@@ -160,8 +160,7 @@ func focusLaw(t *rapid.T, tb rapid.TB, focus func(d numbers, get func(both) int,
 	})
 }
 
-// msg is the command and the event of a whole, of which msgA, msgB and msgC are
-// parts.
+// msg is the command and the event of a whole, of which msgA, msgB and msgC are parts.
 type msg interface{ isMsg() }
 
 type (
@@ -178,7 +177,7 @@ func upA(m msgA) msg { return m }
 func upB(m msgB) msg { return m }
 func upC(m msgC) msg { return m }
 
-// msgs returns all messages of all parts, n of each with a foreign one, and nil.
+// msgs returns all messages of all parts, n of each plus an unknown one, and nil.
 func msgs(n int) []msg {
 	ms := []msg{nil}
 	for i := range n + 1 {
@@ -223,8 +222,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestErrorBesideEvents checks that where Decide returns an error beside events, which
-// then do not count, no combinator loses the error.
+// TestErrorBesideEvents checks that if Decide returns an error together with events,
+// which then do not count, no combinator loses the error.
 func TestErrorBesideEvents(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("refused")

@@ -10,14 +10,14 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// broken is a rapid.TB that a property fails on, and is left by.
+// broken is a rapid.TB that records the failure of a property and aborts it.
 type broken struct{ rapid.TB }
 
 type found struct{ rapid.TB }
 
 func (broken) Helper() {}
 
-// Fatalf leaves the property.
+// Fatalf aborts the property.
 func (b broken) Fatalf(string, ...any) { panic(found(b)) }
 
 // breaks reports whether law, on a combinator with a planted bug, fails for one of some
@@ -31,7 +31,7 @@ func breaks(law func(t *rapid.T, tb rapid.TB)) bool {
 				case found:
 					broke = true
 				default:
-					panic(r) // rapid's own, such as of a draw that is discarded
+					panic(r) // a panic of rapid itself, such as a draw that is discarded
 				}
 			}()
 			law(t, broken{})
@@ -50,14 +50,14 @@ func with[C, S, E any](d decider.Decider[C, S, E], decide func(C, S) ([]E, error
 	return d
 }
 
-// unionThat returns Union, whose Decide is another one.
+// unionThat returns Union with another Decide.
 func unionThat[S any](decide func(ds []decider.Decider[int, S, int], c int, s S) ([]int, error)) func(func() S, ...decider.Decider[int, S, int]) decider.Decider[int, S, int] {
 	return func(seed func() S, ds ...decider.Decider[int, S, int]) decider.Decider[int, S, int] {
 		return with(decider.Union(seed, ds...), func(c int, s S) ([]int, error) { return decide(ds, c, s) })
 	}
 }
 
-// planted are combinators that are wrong, each for the law that says so.
+// planted returns broken combinators, each with the law that must find the bug.
 func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 	type law = func(t *rapid.T, tb rapid.TB)
 	return map[string]law{
@@ -69,7 +69,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return decider.MapCommand(d, func(c int) int { return f(f(c)) })
 			})
 		},
-		"MapError hides what is not handled": func(t *rapid.T, tb rapid.TB) {
+		"MapError hides unhandled commands": func(t *rapid.T, tb rapid.TB) {
 			mapErrorLaw(t, tb, func(d numbers, f func(error) error) numbers {
 				return decider.MapError(d, func(err error) error {
 					if errors.Is(err, decider.ErrUnhandled) {
@@ -90,7 +90,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				})
 			})
 		},
-		"MapEvent evolves what is foreign": func(t *rapid.T, tb rapid.TB) {
+		"MapEvent evolves foreign events": func(t *rapid.T, tb rapid.TB) {
 			mapEventLaw(t, tb, func(d numbers, in func(int) (int, bool), out func(int) int) numbers {
 				return decider.MapEvent(d, func(e int) (int, bool) {
 					if own, ok := in(e); ok {
@@ -100,7 +100,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				}, out)
 			})
 		},
-		"MapEvent writes over what was decided": func(t *rapid.T, tb rapid.TB) {
+		"MapEvent overwrites decided events": func(t *rapid.T, tb rapid.TB) {
 			mapEventLaw(t, tb, func(d numbers, in func(int) (int, bool), out func(int) int) numbers {
 				return with(decider.MapEvent(d, in, out), func(c, s int) ([]int, error) {
 					es, err := d.Decide(c, s)
@@ -116,21 +116,21 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return decider.Focus(d, get, func(_ both, a int) both { return set(both{}, a) })
 			})
 		},
-		"Focus forgets the beginning": func(t *rapid.T, tb rapid.TB) {
+		"Focus forgets the initial state": func(t *rapid.T, tb rapid.TB) {
 			focusLaw(t, tb, func(d numbers, get func(both) int, set func(both, int) both) halves {
 				f := decider.Focus(d, get, set)
 				f.Initial = nil
 				return f
 			})
 		},
-		"Focus forgets the end": func(t *rapid.T, tb rapid.TB) {
+		"Focus forgets the terminal state": func(t *rapid.T, tb rapid.TB) {
 			focusLaw(t, tb, func(d numbers, get func(both) int, set func(both, int) both) halves {
 				f := decider.Focus(d, get, set)
 				f.Terminal = nil
 				return f
 			})
 		},
-		"Union decides on the state after the member before": func(t *rapid.T, tb rapid.TB) {
+		"Union decides on the state after the previous member": func(t *rapid.T, tb rapid.TB) {
 			unionLaw(t, tb, unionThat(func(ds []halves, c int, s both) (all []int, err error) {
 				handled := false
 				for _, d := range ds {
@@ -149,7 +149,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return all, nil
 			}))
 		},
-		"Union skips who rejects": func(t *rapid.T, tb rapid.TB) {
+		"Union skips members that reject": func(t *rapid.T, tb rapid.TB) {
 			unionLaw(t, tb, unionThat(func(ds []halves, c int, s both) (all []int, err error) {
 				err = decider.ErrUnhandled
 				for _, d := range ds {
@@ -160,7 +160,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return all, err
 			}))
 		},
-		"Union asks only the first that handles": func(t *rapid.T, tb rapid.TB) {
+		"Union asks only the first member that handles": func(t *rapid.T, tb rapid.TB) {
 			unionLaw(t, tb, unionThat(func(ds []halves, c int, s both) ([]int, error) {
 				for _, d := range ds {
 					if es, err := d.Decide(c, s); !errors.Is(err, decider.ErrUnhandled) {
@@ -186,7 +186,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return all, nil
 			}))
 		},
-		"Union ends with the first": func(t *rapid.T, tb rapid.TB) {
+		"Union ends with the first member": func(t *rapid.T, tb rapid.TB) {
 			unionLaw(t, tb, func(seed func() both, ds ...halves) halves {
 				u := decider.Union(seed, ds...)
 				u.Terminal = func(s both) bool {
@@ -211,7 +211,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return decider.Union(nil, ds...).Decide(c, s)
 			}))
 		},
-		"Compose lets the left see what is on the right": func(t *rapid.T, tb rapid.TB) {
+		"Compose lets the left see the right state": func(t *rapid.T, tb rapid.TB) {
 			composeLaw(t, tb, func(a decider.Decider[msgA, int, msgA], b decider.Decider[msgB, int, msgB]) composed {
 				c := decider.Compose(a, b)
 				evolve := c.Evolve
@@ -224,7 +224,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return c
 			})
 		},
-		"Compose ends when one does": func(t *rapid.T, tb rapid.TB) {
+		"Compose ends when one side does": func(t *rapid.T, tb rapid.TB) {
 			composeLaw(t, tb, func(a decider.Decider[msgA, int, msgA], b decider.Decider[msgB, int, msgB]) composed {
 				c := decider.Compose(a, b)
 				c.Terminal = func(s decider.Pair[int, int]) bool { return a.IsTerminal(s.Left) || b.IsTerminal(s.Right) }
@@ -262,7 +262,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				})
 			})
 		},
-		"Batch decides all on the first state": func(t *rapid.T, tb rapid.TB) {
+		"Batch decides all commands on the first state": func(t *rapid.T, tb rapid.TB) {
 			batchLaw(t, tb, batchThat(func(d numbers, cmds []int, s int) (all []int, err error) {
 				for i, c := range cmds {
 					es, err := d.Decide(c, s)
@@ -274,7 +274,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return all, nil
 			}))
 		},
-		"Batch keeps what came before a rejection": func(t *rapid.T, tb rapid.TB) {
+		"Batch keeps the events before a rejection": func(t *rapid.T, tb rapid.TB) {
 			batchLaw(t, tb, batchThat(func(d numbers, cmds []int, s int) (all []int, err error) {
 				for i, c := range cmds {
 					after, es, err := d.Step(c, s)
@@ -286,7 +286,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return all, nil
 			}))
 		},
-		"Batch skips what is rejected": func(t *rapid.T, tb rapid.TB) {
+		"Batch skips rejected commands": func(t *rapid.T, tb rapid.TB) {
 			batchLaw(t, tb, batchThat(func(d numbers, cmds []int, s int) (all []int, err error) {
 				for _, c := range cmds {
 					after, es, _ := d.Step(c, s)
@@ -304,12 +304,12 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				})
 			})
 		},
-		"WithProcess stops one too late": func(t *rapid.T, tb rapid.TB) {
+		"WithProcess stops one follow-up too late": func(t *rapid.T, tb rapid.TB) {
 			withProcessLaw(t, tb, func(d numbers, p process, limit int) decider.Decider[int, pair, int] {
 				return decider.WithProcess(d, p, limit+1)
 			})
 		},
-		"WithProcess keeps what it did before the limit": func(t *rapid.T, tb rapid.TB) {
+		"WithProcess keeps the events before the limit": func(t *rapid.T, tb rapid.TB) {
 			withProcessLaw(t, tb, func(d numbers, p process, limit int) decider.Decider[int, pair, int] {
 				w := decider.WithProcess(d, p, limit)
 				return with(w, func(c int, s pair) ([]int, error) {
@@ -327,7 +327,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 				return decider.WithProcess(d, p, limit)
 			})
 		},
-		"Merge lets the first view do": func(t *rapid.T, tb rapid.TB) {
+		"Merge uses only the first view": func(t *rapid.T, tb rapid.TB) {
 			mergeLaw(t, tb, func(seed func() both, vs ...view) view {
 				return decider.Merge(seed, vs[:min(1, len(vs))]...)
 			})
@@ -343,7 +343,7 @@ func planted() map[string]func(t *rapid.T, tb rapid.TB) {
 	}
 }
 
-// batchThat returns Batch, whose Decide is another one.
+// batchThat returns Batch with another Decide.
 func batchThat(decide func(d numbers, cmds []int, s int) ([]int, error)) func(numbers) decider.Decider[[]int, int, int] {
 	return func(d numbers) decider.Decider[[]int, int, int] {
 		return with(decider.Batch(d), func(cmds []int, s int) ([]int, error) { return decide(d, cmds, s) })

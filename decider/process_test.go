@@ -17,8 +17,8 @@ type (
 	pair     = decider.Pair[int, int]
 )
 
-// reactions draws a random finite process that sends commands and starts timers
-// that are due at once.
+// reactions draws a random finite process that sends commands and starts timers that are
+// due at once.
 func reactions(t *rapid.T) process {
 	d := table[int, int, int](t, "process")
 	var react [states][events + 1]reaction
@@ -39,8 +39,8 @@ func reactions(t *rapid.T) process {
 	}
 }
 
-// follow is what WithProcess promises, in other words: it knows only the log of
-// events, and folds it anew for every decision and reaction.
+// follow is a simple model of WithProcess: it knows only the log of events, and folds it
+// anew for every decision and reaction.
 func follow(d decider.Decider[int, int, int], p process, limit, cmd int, s pair) ([]int, error) {
 	type item struct {
 		value int
@@ -123,7 +123,7 @@ func withProcessLaw(t *rapid.T, tb rapid.TB, withProcess func(d numbers, p proce
 	})
 }
 
-// TestWithProcessSilent checks that a process that does nothing changes nothing.
+// TestWithProcessSilent checks that a process without reactions changes nothing.
 func TestWithProcessSilent(t *testing.T) {
 	t.Parallel()
 	silent := process{
@@ -162,7 +162,7 @@ func on(react map[int]reaction) process {
 	}
 }
 
-// later is a timer called name that brings event.
+// later returns a timer called name that delivers event.
 func later(name string, after time.Duration, event int) []decider.Timer[int] {
 	return []decider.Timer[int]{{Name: name, After: after, Event: event}}
 }
@@ -178,16 +178,17 @@ func TestWithProcessCases(t *testing.T) {
 		then  []int
 		err   func(error) bool
 	}{
-		// Deciding follow-ups on the first state would accept 5, then 4 and 4: 13.
+		// If follow-ups were decided on the first state, it would accept 5, then 4 and 4:
+		// 13.
 		"follow-ups are decided on the state so far": {
 			react: map[int]reaction{5: {Send: []int{4, 4}}},
 			err:   func(err error) bool { return errors.Is(err, errFull) && !errors.Is(err, decider.ErrUnhandled) },
 		},
-		"in the order they were asked for": {
+		"in the order of the reactions": {
 			react: map[int]reaction{5: {Send: []int{1, 2}}, 1: {Send: []int{0}}},
 			then:  []int{5, 1, 2, 0},
 		},
-		"an unhandled follow-up is no unhandled command": {
+		"an unhandled follow-up does not make the command unhandled": {
 			react: map[int]reaction{5: {Send: []int{-1}}},
 			err:   func(err error) bool { return err != nil && !errors.Is(err, decider.ErrUnhandled) },
 		},
@@ -195,7 +196,7 @@ func TestWithProcessCases(t *testing.T) {
 			react: map[int]reaction{5: {Send: []int{0, 0, 0, 0}}},
 			then:  []int{5, 0, 0, 0, 0},
 		},
-		"the limit is passed": {
+		"the limit is exceeded": {
 			react: map[int]reaction{5: {Send: []int{0, 0, 0, 0, 0}}},
 			err:   func(err error) bool { return errors.As(err, &limited) && limited.Limit == 4 },
 		},
@@ -203,7 +204,7 @@ func TestWithProcessCases(t *testing.T) {
 			react: map[int]reaction{5: {Later: later("t", 0, 5)}},
 			err:   func(err error) bool { return errors.As(err, &limited) },
 		},
-		"a due timer's event is recorded, after what was sent": {
+		"a due timer's event is recorded, after the commands": {
 			react: map[int]reaction{5: {Later: later("t", 0, 100), Send: []int{1}}},
 			then:  []int{5, 1, 100},
 		},
@@ -211,7 +212,7 @@ func TestWithProcessCases(t *testing.T) {
 			react: map[int]reaction{5: {Later: later("t", time.Hour, 1)}},
 			err:   func(err error) bool { return errors.As(err, &timer) && timer.Name == "t" && timer.After == time.Hour },
 		},
-		"a timer that was cancelled is none": {
+		"a cancelled timer does not fire": {
 			react: map[int]reaction{5: {Later: later("t", time.Hour, 1), Send: []int{1}}, 1: {Cancel: []string{"t"}}},
 			then:  []int{5, 1},
 		},
@@ -223,7 +224,7 @@ func TestWithProcessCases(t *testing.T) {
 			react: map[int]reaction{5: {Send: []int{0}, Later: later("t", 0, 2)}, 0: {Cancel: []string{"t"}}},
 			then:  []int{5, 0},
 		},
-		"a timer replaces the one of its name": {
+		"a timer replaces the one with its name": {
 			react: map[int]reaction{5: {Later: slices.Concat(later("t", time.Hour, 1), later("t", 0, 2), later("u", 0, 3))}},
 			then:  []int{5, 2, 3},
 		},
@@ -270,8 +271,8 @@ func TestWithProcessPanics(t *testing.T) {
 func TestProcessErrors(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"decider: the process did not come to rest within 4 follow-ups": &decider.LimitError{Limit: 4},
-		`decider: no clock here for timer "t" after 1h0m0s`:             &decider.TimerError{Name: "t", After: time.Hour},
+		"decider: the process did not finish within 4 follow-ups":    &decider.LimitError{Limit: 4},
+		`decider: a decider has no clock for timer "t" after 1h0m0s`: &decider.TimerError{Name: "t", After: time.Hour},
 	} {
 		if got := err.Error(); got != want {
 			t.Errorf("Error() = %q, want %q", got, want)

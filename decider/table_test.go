@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// The size of a random decider. Commands and events are numbered from 0; the one
-// past the last is somebody else's.
+// The size of a random decider. Commands and events are numbered from 0. The number after
+// the last is unknown to the decider.
 const (
 	states   = 4
 	commands = 3
@@ -23,7 +23,7 @@ var (
 	errClosed = errors.New("table: closed")
 )
 
-// all returns the numbers from 0 to n: those of a table, and a foreign one.
+// all returns the numbers from 0 to n: those of a table, and an unknown one.
 func all[T ~int](n int) []T {
 	var ts []T
 	for i := range n + 1 {
@@ -32,22 +32,22 @@ func all[T ~int](n int) []T {
 	return ts
 }
 
-// numbers is a table of numbers, halves and thirds are one on a part of a state.
+// numbers is a table of numbers. halves and thirds are tables on a part of a state.
 type (
 	numbers = decider.Decider[int, int, int]
 	halves  = decider.Decider[int, both, int]
 	thirds  = decider.Decider[int, trio, int]
 )
 
-// cell is what a table decides.
+// cell is a decision of a table.
 type cell[E any] struct {
 	events []E
 	err    error
 }
 
-// table draws a random finite decider: accepts, does nothing, rejects, does not
-// handle, begins anywhere, ends or does not. Its decisions lie side by side in
-// one array, so that whoever appends to one of them overwrites the next.
+// table draws a random finite decider, which accepts, does nothing, rejects, does not
+// handle, begins anywhere, and ends or not. Its decisions lie side by side in one array,
+// so that appending to one of them overwrites the next.
 func table[C, S, E ~int](t *rapid.T, label string) decider.Decider[C, S, E] {
 	draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, label) }
 	var (
@@ -105,7 +105,7 @@ func table[C, S, E ~int](t *rapid.T, label string) decider.Decider[C, S, E] {
 	return d
 }
 
-// show is what a value looks like now, whatever happens to it later.
+// show returns the current text of a value, which does not change with the value.
 func show(v any) string { return fmt.Sprintf("%+v", v) }
 
 // reach calls visit with each state of d that commands and events lead to.
@@ -129,7 +129,7 @@ func reach[C, S, E any](d decider.Decider[C, S, E], cmds []C, evs []E, visit fun
 	}
 }
 
-// iso says how one decider is to be read as another. A nil err is the identity.
+// iso translates one decider into another. A nil err is the identity.
 type iso[C, S, E, C2, S2, E2 any] struct {
 	command func(C) C2
 	state   func(S) S2
@@ -137,8 +137,8 @@ type iso[C, S, E, C2, S2, E2 any] struct {
 	err     func(error) error // from the second to the first
 }
 
-// same fails unless x and y behave alike up to i, in every state that can be
-// reached, for all cmds and evs.
+// same fails unless x and y behave alike under i, in every reachable state, for all cmds
+// and evs.
 func same[C, S, E, C2, S2, E2 any](t rapid.TB, x decider.Decider[C, S, E], y decider.Decider[C2, S2, E2], i iso[C, S, E, C2, S2, E2], cmds []C, evs []E) {
 	t.Helper()
 	if got, want := show(i.state(x.Start())), show(y.Start()); got != want {
@@ -173,14 +173,13 @@ func same[C, S, E, C2, S2, E2 any](t rapid.TB, x decider.Decider[C, S, E], y dec
 
 func id[T any](v T) T { return v }
 
-// asIs is the iso of two deciders of the same types.
+// asIs is the iso of two deciders with the same types.
 func asIs[C, S, E any]() iso[C, S, E, C, S, E] {
 	return iso[C, S, E, C, S, E]{command: id[C], state: id[S], event: id[E]}
 }
 
-// lawful fails unless d is pure, deterministic, shares no memory, rejects without
-// events, stays terminal, and steps and folds as it should, in every state that
-// can be reached.
+// lawful fails unless d is pure and deterministic, shares no memory, rejects without
+// events, stays terminal, and steps and folds correctly, in every reachable state.
 func lawful[C, S, E any](t rapid.TB, d decider.Decider[C, S, E], cmds []C, evs []E) {
 	t.Helper()
 	type past struct {
@@ -227,7 +226,7 @@ func lawful[C, S, E any](t rapid.TB, d decider.Decider[C, S, E], cmds []C, evs [
 	})
 	for _, p := range pasts {
 		if now := p.now(); now != p.before {
-			t.Fatalf("what was %s has become %s", p.before, now)
+			t.Fatalf("%s has become %s", p.before, now)
 		}
 	}
 	if now := show(d.Start()); now != start {

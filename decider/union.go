@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// Union returns the deciders ds as one, over one state S, mostly a struct with a
-// field for each of them, on which each is put with [Focus].
+// Union returns the deciders ds as one, over one state S, usually a struct with a field
+// for each of them, to which [Focus] fits each decider.
 //
-// A command goes to every member, each on the state before the command, and a
-// member that answers [ErrUnhandled] is skipped. The events are those of all
-// members that accept, in the order of ds. If one of them rejects, the whole is
-// rejected with that error, the first in the order of ds, and nobody's events
-// remain. A command that all members skip is ErrUnhandled. An event goes through
-// the Evolve of every member, in the order of ds; members ignore what is not
-// theirs, as [Adapt] makes them. Members that work on disjoint parts of the state
-// cannot disturb each other; where two share a part, they must agree on it.
+// A command goes to every member, each on the state before the command. Members that
+// return [ErrUnhandled] are skipped. The events are those of all members that accept, in
+// the order of ds. If a member rejects, the whole command is rejected with that error,
+// the first in the order of ds, and no events remain. A command that all members skip is
+// ErrUnhandled. An event goes through the Evolve of every member, in the order of ds.
+// Members ignore foreign events, as [Adapt] makes them do. Members that work on disjoint
+// parts of the state cannot disturb each other. If two share a part, they must agree on
+// it.
 //
-// Initial is seed; nil means the zero S. The members' own Initial is not asked,
-// because a member knows the rest of S only as zero: seed says it once, for all,
-// as in
+// Initial is seed, and nil means the zero S. The members' own Initial is not called,
+// because a member knows the rest of S only as zero. seed returns the initial state for
+// all of them, as in
 //
 //	func() Shop { return Shop{Cart: cart.Start(), Payment: payment.Start()} }
 //
-// Terminal: when all members are. A Union of none handles nothing, ignores every
-// event and is always terminal; it is the unit of Union.
+// Terminal is true when all members are terminal. A Union of none handles nothing,
+// ignores every event and is always terminal. It is the identity of Union.
 func Union[C, S, E any](seed func() S, ds ...Decider[C, S, E]) Decider[C, S, E] {
 	ds = slices.Clone(ds)
 	return Decider[C, S, E]{
@@ -53,7 +53,7 @@ func decideAll[C, S, E any](ds []Decider[C, S, E], cmd C, state S) ([]E, error) 
 			return nil, err
 		case len(all) == 0:
 			all = events
-		case len(events) > 0: // a member's slice is not ours to append to
+		case len(events) > 0: // a member's slice must not be appended to
 			all = slices.Concat(all, events)
 		}
 		handled = true
@@ -64,8 +64,8 @@ func decideAll[C, S, E any](ds []Decider[C, S, E], cmd C, state S) ([]E, error) 
 	return all, nil
 }
 
-// allTerminal returns the Terminal of a state in which all ds must be at the end;
-// nil if one of them never is.
+// allTerminal returns the Terminal of a state that is terminal when it is for all ds, or
+// nil if one of them never ends.
 func allTerminal[C, S, E any](ds []Decider[C, S, E]) func(S) bool {
 	if slices.ContainsFunc(ds, func(d Decider[C, S, E]) bool { return d.Terminal == nil }) {
 		return nil

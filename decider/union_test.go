@@ -28,8 +28,8 @@ func onB(b decider.Decider[msgB, int, msgB]) part {
 	return decider.Focus(decider.Adapt[msg](b, upB), getB, setB)
 }
 
-// TestUnionApart checks members that share nothing: they do not disturb each
-// other, their order does not matter, and Compose is the same.
+// TestUnionApart checks members that share nothing: they do not disturb each other, their
+// order does not matter, and Compose is the same.
 func TestUnionApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { composeLaw(t, t, decider.Compose[msgA, int, msgA, msgB, int, msgB]) })
@@ -63,7 +63,7 @@ func composeLaw(t *rapid.T, tb rapid.TB, compose func(a decider.Decider[msgA, in
 			}
 		}
 		if es, err := u.Decide(msgC(0), s); len(es) > 0 || !errors.Is(err, decider.ErrUnhandled) {
-			tb.Fatalf("Decide(a command of nobody) = %v, %v", es, err)
+			tb.Fatalf("Decide(an unknown command) = %v, %v", es, err)
 		}
 	})
 }
@@ -77,9 +77,9 @@ func eithers(n int) []decider.Either[msgA, msgB] {
 	return es
 }
 
-// TestUnionShared checks members that all get the same commands against what
-// Union promises: each decides on the state before, in order; unhandled is
-// skipped; the first rejection rejects all.
+// TestUnionShared checks members that all get the same commands against the contract of
+// Union: each decides on the previous state, in order; unhandled is skipped; the first
+// rejection rejects all.
 func TestUnionShared(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { unionLaw(t, t, decider.Union[int, both, int]) })
@@ -131,8 +131,8 @@ func bothDecide(a, b decider.Decider[int, int, int], c int, s both) ([]int, erro
 	return append(append([]int{}, ea...), eb...), nil
 }
 
-// TestUnionMonoid checks that Union is associative and that the Union of none is
-// its unit, also where members share commands, events and state.
+// TestUnionMonoid checks that Union is associative and that the Union of none is its
+// identity, also if members share commands, events and state.
 func TestUnionMonoid(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { unionMonoidLaw(t, t, decider.Union[int, trio, int]) })
@@ -156,7 +156,7 @@ func unionMonoidLaw(t *rapid.T, tb rapid.TB, union func(seed func() trio, ds ...
 	lawful(tb, unit, cmds, evs)
 }
 
-// TestUnionKeepsItsMembers checks that changing the slice afterwards does nothing.
+// TestUnionKeepsItsMembers checks that changing the slice afterwards has no effect.
 func TestUnionKeepsItsMembers(t *testing.T) {
 	t.Parallel()
 	ds := []decider.Decider[string, int, rune]{decider.Of(plain{})}
@@ -188,8 +188,8 @@ func TestUnionThree(t *testing.T) {
 	})
 }
 
-// TestComposeMonoid checks that Compose is associative, with a unit, and
-// symmetric, up to the isomorphisms of Either and Pair.
+// TestComposeMonoid checks that Compose is associative, with an identity, and symmetric,
+// up to the isomorphisms of Either and Pair.
 func TestComposeMonoid(t *testing.T) {
 	t.Parallel()
 	type (

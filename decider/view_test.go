@@ -10,8 +10,8 @@ import (
 
 type view = decider.View[both, msg]
 
-// views draws views on the two halves of a read model, and its seed. They change
-// the same events, both, so that order would show.
+// views draws views on the two halves of a read model, and its seed. Both change on the
+// same events, so that their order would show.
 func views(t *rapid.T) (a, b decider.View[int, msg], onA, onB view, seed func() both) {
 	a = decider.MapViewEvent(table[int, int, msgA](t, "a").View(), decider.Narrow[msgA, msg])
 	b = decider.Adapt[msg](table[msgA, int, msgA](t, "b"), upA).View()
@@ -19,7 +19,7 @@ func views(t *rapid.T) (a, b decider.View[int, msg], onA, onB view, seed func() 
 	return a, b, onA, onB, func() both { return both{a.Start(), b.Start()} }
 }
 
-// alike fails unless x and y have the same state from the start after all of evs.
+// alike fails unless x and y reach the same state from the start after all of evs.
 func alike[E any](t rapid.TB, x, y decider.View[both, E], evs []E) {
 	t.Helper()
 	for n := range len(evs) + 1 {
@@ -45,7 +45,7 @@ func mergeLaw(t *rapid.T, tb rapid.TB, merge func(seed func() both, vs ...view) 
 	}
 	alike(tb, merge(seed, onB, onA), m, evs)
 
-	onA2 := decider.FocusView(b, getA, setA) // on the part of another: the order counts
+	onA2 := decider.FocusView(b, getA, setA) // on the part of another view: the order matters
 	flat := merge(seed, onA, onA2, onB)
 	alike(tb, merge(seed, merge(nil, onA, onA2), onB), flat, evs)
 	alike(tb, merge(seed, onA, merge(nil, onA2, onB)), flat, evs)
@@ -78,7 +78,7 @@ func TestMapViewEvent(t *testing.T) {
 	})
 }
 
-// TestMergeKeepsItsViews checks that changing the slice afterwards does nothing.
+// TestMergeKeepsItsViews checks that changing the slice afterwards has no effect.
 func TestMergeKeepsItsViews(t *testing.T) {
 	t.Parallel()
 	vs := []decider.View[int, rune]{decider.Of(plain{}).View()}

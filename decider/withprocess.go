@@ -7,49 +7,47 @@ import (
 	"time"
 )
 
-// LimitError is a command whose follow-ups did not come to an end.
+// LimitError is the error of a command that leads to too many follow-ups.
 type LimitError struct {
-	Limit int // how many follow-ups were allowed
+	Limit int // the most follow-ups allowed
 }
 
-// Error says what the limit was.
+// Error names the limit.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("decider: the process did not come to rest within %d follow-ups", e.Limit)
+	return fmt.Sprintf("decider: the process did not finish within %d follow-ups", e.Limit)
 }
 
-// TimerError is a command whose process started a timer that a decider, which has
-// no clock, cannot keep.
+// TimerError is the error of a command whose process started a timer that a decider,
+// which has no clock, cannot run.
 type TimerError struct {
 	Name  string
 	After time.Duration
 }
 
-// Error says which timer.
+// Error names the timer.
 func (e *TimerError) Error() string {
-	return fmt.Sprintf("decider: no clock here for timer %q after %v", e.Name, e.After)
+	return fmt.Sprintf("decider: a decider has no clock for timer %q after %v", e.Name, e.After)
 }
 
-// WithProcess closes d and one instance of p into one decider: p sees each event
-// of d, and what it sends is decided by d, until p has nothing more to send. The
-// events of all that are the events of the one command, so it happens as a whole
-// or not at all.
+// WithProcess combines d and one instance of p into one decider: p sees each event of d,
+// and d decides each command that p sends, until p sends no more. All these events are
+// the events of the one command, so the command happens as a whole or not at all.
 //
-// The events of a decision are evolved first, one after the other in d and p,
-// with the reaction of p to each. Then the follow-ups come in the order in which
-// they were asked for, each decided on the state after everything before it. A
-// timer that is due at once is a follow-up too, and its event one of the whole:
-// it is recorded, and evolved in d and p.
+// The events of a decision are evolved first, one after the other in d and p, with the
+// reaction of p to each. Then the follow-ups come in the order of the reactions, each
+// decided on the state after everything before it. A timer that is due at once is a
+// follow-up too. Its event is recorded, and evolved in d and p.
 //
 // The whole command is rejected, and nothing happens, if
-//   - d rejects a follow-up: errors.Is and errors.As reach the rejection, but a
-//     follow-up that is [ErrUnhandled] does not make the whole unhandled;
+//   - d rejects a follow-up: errors.Is and errors.As reach the rejection, but a follow-up
+//     that is [ErrUnhandled] does not make the whole unhandled;
 //   - more than limit follow-ups are needed: a *[LimitError];
-//   - a timer with After > 0 is left running: a *[TimerError], since a dropped
-//     timer would be a broken promise. A process that can do without sets Later
-//     to nil around its React; others need a runtime with a clock.
+//   - a timer with After > 0 is left running: a *[TimerError], because dropping the timer
+//     would break a promise. If the process can do without timers, wrap its React and set
+//     Later to nil. Otherwise run it with a runtime that has a clock.
 //
-// A process that is over (its Terminal) is asked no more; Key and Pending are
-// never asked. Initial is both. Terminal is that of d alone, for then no command
+// A process that is over (its Terminal) gets no more events. Key and Pending are never
+// called. Initial combines both. Terminal is that of d alone, because then no command
 // decides an event. WithProcess panics if limit < 1.
 func WithProcess[C, S, E, PS any](d Decider[C, S, E], p Process[E, PS, C], limit int) Decider[C, Pair[S, PS], E] {
 	if limit < 1 {
@@ -73,13 +71,13 @@ func WithProcess[C, S, E, PS any](d Decider[C, S, E], p Process[E, PS, C], limit
 	return closed
 }
 
-// cascade is one command with all that follows from it.
+// cascade is one command with everything that follows from it.
 type cascade[C, S, E, PS any] struct {
 	decider Decider[C, S, E]
 	process Process[E, PS, C]
 	state   Pair[S, PS]
 	events  []E
-	queue   []followUp[C, E] // in the order asked for
+	queue   []followUp[C, E] // in the order of the reactions
 	running []Timer[E]       // not due at once
 }
 
@@ -116,15 +114,15 @@ func (r *cascade[C, S, E, PS]) follow(next followUp[C, E]) error {
 	}
 	err := r.decide(next.command)
 	switch {
-	case errors.Is(err, ErrUnhandled): // not ErrUnhandled: a Union would skip what was half done
-		return fmt.Errorf("decider: nobody handles %T, which the process sent", next.command)
+	case errors.Is(err, ErrUnhandled): // not ErrUnhandled, because a Union would skip a half-done command
+		return fmt.Errorf("decider: unhandled %T, which the process sent", next.command)
 	case err != nil:
 		return fmt.Errorf("process sent %T: %w", next.command, err)
 	}
 	return nil
 }
 
-// decide records what follows from cmd on the state so far.
+// decide records the events of cmd on the current state.
 func (r *cascade[C, S, E, PS]) decide(cmd C) error {
 	events, err := r.decider.Decide(cmd, r.state.Left)
 	if err != nil {
@@ -136,7 +134,7 @@ func (r *cascade[C, S, E, PS]) decide(cmd C) error {
 	return nil
 }
 
-// record adds event to the whole and asks the process what to do about it.
+// record adds event to the events of the whole, and lets the process react to it.
 func (r *cascade[C, S, E, PS]) record(event E) {
 	r.events = append(r.events, event)
 	if r.evolve(event) {
@@ -144,7 +142,7 @@ func (r *cascade[C, S, E, PS]) record(event E) {
 	}
 }
 
-// evolve brings both states past event. It reports whether the process saw it.
+// evolve applies event to both states. It reports whether the process saw it.
 func (r *cascade[C, S, E, PS]) evolve(event E) bool {
 	r.state.Left = r.decider.Evolve(r.state.Left, event)
 	if r.process.IsTerminal(r.state.Right) {
@@ -171,7 +169,7 @@ func (r *cascade[C, S, E, PS]) enqueue(reaction Reaction[C, E]) {
 	}
 }
 
-// cancel stops the timer called name, also one that is due but has not fired.
+// cancel stops the timer called name, including one that is due but has not fired.
 func (r *cascade[C, S, E, PS]) cancel(name string) {
 	r.running = slices.DeleteFunc(r.running, func(t Timer[E]) bool { return t.Name == name })
 	r.queue = slices.DeleteFunc(r.queue, func(f followUp[C, E]) bool { return f.timer != nil && f.timer.Name == name })

@@ -8,12 +8,12 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// page returns n events of two kinds, recorded with c, and as they are.
+// page returns n events of two kinds, and their recorded form as encoded by c.
 func page(b *testing.B, c codec.Codec[Event], n int) ([]store.Recorded, []Event) {
 	b.Helper()
 	events := make([]Event, n)
 	for i := range events {
-		cents := int64(i+1) * 1000 // Go allocates nothing for an interface of a number below 256
+		cents := int64(i+1) * 1000 // Go allocates nothing for an interface that holds a number below 256
 		if events[i] = (Paid{cents}); i%3 == 0 {
 			events[i] = Refunded{cents}
 		}
@@ -21,7 +21,7 @@ func page(b *testing.B, c codec.Codec[Event], n int) ([]store.Recorded, []Event)
 	return record(b, c, events...), events
 }
 
-// BenchmarkDecodeJSON has as its floor what one would write by hand.
+// BenchmarkDecodeJSON compares with handwritten decoding.
 func BenchmarkDecodeJSON(b *testing.B) {
 	c := codec.JSON(names())
 	recorded, _ := page(b, c, 100)
@@ -65,7 +65,7 @@ func byHand(r *store.Recorded) (Event, error) {
 	return nil, codec.ErrUnknown
 }
 
-// BenchmarkDecodeValues has as its floor a copy of the events.
+// BenchmarkDecodeValues compares with copying the events.
 func BenchmarkDecodeValues(b *testing.B) {
 	c := codec.Values[Event]()
 	recorded, events := page(b, c, 1000)

@@ -37,12 +37,12 @@ type Shipped struct {
 	Parcel string `json:"parcel"`
 }
 
-// Refunded refuses to be zero.
+// Refunded is invalid if it is zero.
 type Refunded struct {
 	Cents int64 `json:"cents"`
 }
 
-// Unknown is what KeepUnknown makes of an event of somebody else.
+// Unknown is what KeepUnknown makes of an event of another writer.
 type Unknown struct{ Recorded store.Recorded }
 
 func (Placed) isEvent()   {}

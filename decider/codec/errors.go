@@ -7,31 +7,31 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an error of a codec matches by errors.Is.
+// Errors that the errors of a codec match by errors.Is.
 var (
-	// ErrUnregistered: the codec has no name for the type of an event. The
+	// ErrUnregistered means that the codec has no name for the type of an event. The
 	// error is an *UnregisteredError.
 	ErrUnregistered = errors.New("codec: unregistered type")
-	// ErrEncode: an event cannot be encoded, or says that it is not valid. The
-	// error is an *EncodeError.
+	// ErrEncode means that an event cannot be encoded, or is invalid according to its
+	// Validate method. The error is an *EncodeError.
 	ErrEncode = errors.New("codec: encode")
-	// ErrUnknown: the codec has no type for the name of a recorded event. The
+	// ErrUnknown means that the codec has no type for the name of a recorded event. The
 	// error is an *UnknownError.
 	ErrUnknown = errors.New("codec: unknown event type")
-	// ErrDecode: a recorded event cannot be read. The error is a *DecodeError.
+	// ErrDecode means that a recorded event cannot be read. The error is a *DecodeError.
 	ErrDecode = errors.New("codec: decode")
-	// ErrNewerSchema: a recorded event has a schema version above all that the
+	// ErrNewerSchema means that a recorded event has a schema version above all that the
 	// codec knows: a newer program wrote it. It is inside a *DecodeError.
 	ErrNewerSchema = errors.New("codec: newer schema version")
 )
 
-// UnregisteredError is an event that cannot be encoded because its type was not
-// given to the codec.
+// UnregisteredError is the error of an event that cannot be encoded because the codec has
+// no name for its type.
 type UnregisteredError struct {
 	GoType string // such as "account.Opened"; "<nil>" for a nil event
 }
 
-// Error says which type.
+// Error names the type.
 func (e *UnregisteredError) Error() string {
 	return "codec: unregistered type: " + e.GoType + " has no name in the codec"
 }
@@ -39,14 +39,14 @@ func (e *UnregisteredError) Error() string {
 // Is reports whether target is [ErrUnregistered].
 func (e *UnregisteredError) Is(target error) bool { return target == ErrUnregistered }
 
-// EncodeError is an event that cannot be encoded, or whose method Validate
-// refused it.
+// EncodeError is the error of an event that cannot be encoded, or whose Validate method
+// returned an error.
 type EncodeError struct {
 	Type string // the event's name
 	Err  error
 }
 
-// Error says which event, and why.
+// Error names the event and says why it cannot be encoded.
 func (e *EncodeError) Error() string {
 	return fmt.Sprintf("codec: encode %s: %v", e.Type, e.Err)
 }
@@ -57,14 +57,14 @@ func (e *EncodeError) Is(target error) bool { return target == ErrEncode }
 // Unwrap returns why the event cannot be encoded.
 func (e *EncodeError) Unwrap() error { return e.Err }
 
-// UnknownError is a recorded event whose name the codec does not know.
+// UnknownError is the error of a recorded event whose name the codec does not know.
 type UnknownError struct {
 	Stream  store.Stream
 	Version uint64
 	Type    string
 }
 
-// Error says which event.
+// Error names the event.
 func (e *UnknownError) Error() string {
 	return fmt.Sprintf("codec: unknown event type %q: version %d of %s", e.Type, e.Version, e.Stream)
 }
@@ -72,7 +72,7 @@ func (e *UnknownError) Error() string {
 // Is reports whether target is [ErrUnknown].
 func (e *UnknownError) Is(target error) bool { return target == ErrUnknown }
 
-// DecodeError is a recorded event that cannot be read.
+// DecodeError is the error of a recorded event that cannot be read.
 type DecodeError struct {
 	Stream  store.Stream
 	Version uint64
@@ -81,7 +81,7 @@ type DecodeError struct {
 	Err     error
 }
 
-// Error says which event, and why.
+// Error names the event and says why it cannot be read.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("codec: decode version %d of %s, %q in schema version %d: %v",
 		e.Version, e.Stream, e.Type, e.Schema, e.Err)

@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// versionOf returns the version that a decoding error is about.
+// versionOf returns the version in a decoding error.
 func versionOf(t rapid.TB, err error) uint64 {
 	t.Helper()
 	var unknown *codec.UnknownError
@@ -32,7 +32,7 @@ type stray struct{ Event }
 
 type ratio float64
 
-// tags is an event that can be nil; noted holds whatever.
+// tags is an event that can be nil. noted is an event that can hold any value.
 type (
 	tags  map[string]string
 	noted struct {
@@ -64,10 +64,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"a nil pointer":     {codec.JSON(all), (*Shipped)(nil), codec.ErrEncode, "codec: encode OrderShipped: the event is a nil pointer"},
 		"not valid":         {codec.JSON(all), Refunded{}, errZeroRefund, "codec: encode OrderRefunded: a refund of nothing"},
 		"no JSON":           {codec.JSON(all), ratio(math.NaN()), codec.ErrEncode, "codec: encode OrderRated: json: unsupported value: NaN"},
-		"a nil map":         {codec.JSON(all), tags(nil), codec.ErrEncode, "codec: encode OrderTagged: it would be null, which cannot be told from nothing"},
+		"a nil map":         {codec.JSON(all), tags(nil), codec.ErrEncode, "codec: encode OrderTagged: it would be null, which cannot be distinguished from no event"},
 		"lossy text":        {codec.JSON(all), noted{Text: "caf\xe9"}, codec.ErrEncode, "codec: encode OrderNoted: the field Text has text that is not UTF-8, which JSON cannot hold"},
 		"lossy keys":        {codec.JSON(all), tags{"\xe8": "", "\xe9": ""}, codec.ErrEncode, "codec: encode OrderTagged: the value itself has text that is not UTF-8, which JSON cannot hold"},
-		"an int in an any":  {codec.JSON(all), noted{Value: 1}, codec.ErrEncode, "codec: encode OrderNoted: the field Value is an any that holds a int, which would not come back: JSON is read as bool, float64, string, []any and map[string]any"},
+		"an int in an any":  {codec.JSON(all), noted{Value: 1}, codec.ErrEncode, "codec: encode OrderNoted: the field Value is an any that holds a int, which would not survive: JSON is read as bool, float64, string, []any and map[string]any"},
 		"NaN in an any":     {codec.JSON(all), noted{Value: math.NaN()}, codec.ErrEncode, "codec: encode OrderNoted: json: unsupported value: NaN"},
 		"nil as a value":    {codec.Values[Event](), nil, codec.ErrUnregistered, "codec: unregistered type: <nil> has no name in the codec"},
 		"value not valid":   {codec.Values[Event](), Refunded{}, errZeroRefund, "codec: encode codec_test.Refunded: a refund of nothing"},
@@ -111,32 +111,32 @@ func TestDecodeRefuses(t *testing.T) {
 		"empty name":              {tolerant, recorded("", 1, `{}`), codec.ErrUnknown, `codec: unknown event type "": version 1 of Order/o-1`},
 		"empty":                   {tolerant, paid(2, ``), codec.ErrDecode, "unexpected end of JSON input"},
 		"cut off":                 {tolerant, paid(2, `{"cents":`), codec.ErrDecode, "unexpected end of JSON input"},
-		"more behind it":          {tolerant, paid(2, `{"cents":1} {}`), codec.ErrDecode, "after top-level value"},
+		"trailing data":           {tolerant, paid(2, `{"cents":1} {}`), codec.ErrDecode, "after top-level value"},
 		"null":                    {tolerant, paid(2, " null\n"), codec.ErrDecode, "the data is null"},
 		"another type":            {tolerant, paid(2, `{"cents":"1"}`), codec.ErrDecode, "cannot unmarshal string"},
 		"a fraction":              {tolerant, paid(2, `{"cents":1.5}`), codec.ErrDecode, "cannot unmarshal number 1.5"},
-		"a newer schema":          {tolerant, paid(3, `{"cents":1}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 2"},
-		"newer, of old":           {tolerant, recorded("OrderSent", 2, `{}`), codec.ErrNewerSchema, "newer schema version: known are 1 to 1"},
-		"upcast to nil":           {tolerant, paid(1, `{"cents":1}`), codec.ErrDecode, "its upcaster gave <nil>, which is no event"},
-		"upcast to a nil pointer": {tolerant, recorded("OrderPosted", 1, `{}`), codec.ErrDecode, "its upcaster gave <nil>, which is no event"},
-		"a step to nil":           {tolerant, recorded("OrderPosted", 2, `{}`), codec.ErrDecode, "its upcaster from schema version 2 gave nil"},
-		"a nil box":               {codec.Values[Event](), with(func(r *store.Recorded) { r.Value, r.Data = (*Event)(nil), nil }), codec.ErrDecode, "its value is a *codec_test.Event, not one of this codec"},
-		"an old one, cut":         {tolerant, paid(1, `{`), codec.ErrDecode, "unexpected end of JSON input"},
+		"a newer schema":          {tolerant, paid(3, `{"cents":1}`), codec.ErrNewerSchema, "newer schema version: the codec knows 1 to 2"},
+		"newer than an old event": {tolerant, recorded("OrderSent", 2, `{}`), codec.ErrNewerSchema, "newer schema version: the codec knows 1 to 1"},
+		"upcast to nil":           {tolerant, paid(1, `{"cents":1}`), codec.ErrDecode, "its upcaster returned <nil>, which is not an event"},
+		"upcast to a nil pointer": {tolerant, recorded("OrderPosted", 1, `{}`), codec.ErrDecode, "its upcaster returned <nil>, which is not an event"},
+		"a step to nil":           {tolerant, recorded("OrderPosted", 2, `{}`), codec.ErrDecode, "its upcaster from schema version 2 returned nil"},
+		"a nil box":               {codec.Values[Event](), with(func(r *store.Recorded) { r.Value, r.Data = (*Event)(nil), nil }), codec.ErrDecode, "its value is a *codec_test.Event, not a value of this codec"},
+		"an old event, cut off":   {tolerant, paid(1, `{`), codec.ErrDecode, "unexpected end of JSON input"},
 		"protobuf":                {tolerant, with(func(r *store.Recorded) { r.ContentType = "application/protobuf" }), codec.ErrDecode, `its content type is "application/protobuf", not application/json`},
 		"a value":                 {tolerant, with(func(r *store.Recorded) { r.Value, r.Data = 1, nil }), codec.ErrDecode, "it is a value, not data"},
-		"a key twice":             {tolerant, paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" is there twice`},
-		"two spellings":           {tolerant, paid(2, `{"cents":1,"Cents":2}`), codec.ErrDecode, `the key "Cents" is there twice (or in two spellings)`},
-		"an unknown key twice":    {tolerant, paid(2, `{"cents":1,"a":{"b":1,"b":2}}`), codec.ErrDecode, `the key "b" is there twice`},
-		"a key twice, strict":     {tolerant.Strict(), paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" is there twice`},
-		"a key twice, old":        {tolerant, paid(1, `{"cents":1,"CENTS":2}`), codec.ErrDecode, `the key "CENTS" is there twice`},
-		"a key twice, a pointer":  {tolerant, recorded("OrderShipped", 1, `{"parcel":"a","Parcel":"b"}`), codec.ErrDecode, `the key "Parcel" is there twice`},
-		"no UTF-8":                {tolerant, recorded("OrderShipped", 1, "{\"parcel\":\"caf\xe9\"}"), codec.ErrDecode, `the data is not UTF-8`},
+		"a key twice":             {tolerant, paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" occurs twice`},
+		"two spellings":           {tolerant, paid(2, `{"cents":1,"Cents":2}`), codec.ErrDecode, `the key "Cents" occurs twice (or in two spellings)`},
+		"an unknown key twice":    {tolerant, paid(2, `{"cents":1,"a":{"b":1,"b":2}}`), codec.ErrDecode, `the key "b" occurs twice`},
+		"a key twice, strict":     {tolerant.Strict(), paid(2, `{"cents":1,"cents":2}`), codec.ErrDecode, `the key "cents" occurs twice`},
+		"a key twice, old":        {tolerant, paid(1, `{"cents":1,"CENTS":2}`), codec.ErrDecode, `the key "CENTS" occurs twice`},
+		"a key twice, a pointer":  {tolerant, recorded("OrderShipped", 1, `{"parcel":"a","Parcel":"b"}`), codec.ErrDecode, `the key "Parcel" occurs twice`},
+		"not UTF-8":               {tolerant, recorded("OrderShipped", 1, "{\"parcel\":\"caf\xe9\"}"), codec.ErrDecode, `the data is not UTF-8`},
 		"strict, extra key":       {tolerant.Strict(), paid(2, `{"cents":1,"tip":2}`), codec.ErrDecode, `unknown field "tip"`},
 		"strict, more":            {tolerant.Strict(), paid(2, `{"cents":1} 2`), codec.ErrDecode, "there is more after the JSON value"},
 		"strict, garbage":         {tolerant.Strict(), paid(2, `{"cents":1} }`), codec.ErrDecode, "there is more after the JSON value"},
 		"strict, empty":           {tolerant.Strict(), paid(2, ``), codec.ErrDecode, "EOF"},
-		"data for values":         {codec.Values[Event](), paid(1, `{}`), codec.ErrDecode, "its value is a <nil>, not one of this codec"},
-		"foreign value":           {codec.Values[Event](), with(func(r *store.Recorded) { r.Value = Paid{} }), codec.ErrDecode, "its value is a codec_test.Paid, not one of this codec"},
+		"data for values":         {codec.Values[Event](), paid(1, `{}`), codec.ErrDecode, "its value is a <nil>, not a value of this codec"},
+		"foreign value":           {codec.Values[Event](), with(func(r *store.Recorded) { r.Value = Paid{} }), codec.ErrDecode, "its value is a codec_test.Paid, not a value of this codec"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestDecodeErrorText(t *testing.T) {
 	}
 }
 
-// TestTolerant checks what other writers may put around an event.
+// TestTolerant checks the variations that other writers may use around an event.
 func TestTolerant(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names())
@@ -190,7 +190,7 @@ func TestUnknownNames(t *testing.T) {
 		t.Errorf("KeepUnknown: %v, %v", got, err)
 	}
 	if _, err := c.Decode(nil, page); !errors.Is(err, codec.ErrUnknown) {
-		t.Errorf("the codec that the others were made from: %v", err)
+		t.Errorf("the original codec: %v", err)
 	}
 	if got := strings.Join(c.Names(), " "); got != "OrderPaid OrderPlaced OrderRefunded OrderShipped" {
 		t.Errorf("Names() = %s", got)

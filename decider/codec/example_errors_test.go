@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What was recorded and cannot be read says where it is, and why.
+// The error of an event that cannot be read says where the event is and what is wrong.
 func ExampleDecodeError() {
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}})
 	recorded := store.Recorded{
@@ -29,7 +29,7 @@ func ExampleDecodeError() {
 	// true OrderShipped
 }
 
-// An event without a name, and one with a value that JSON does not have.
+// One event has no name, and the other has a value that JSON cannot express.
 func ExampleEncodeError() {
 	_, err := codec.JSON(map[string]Event{"OrderPaid": Paid{}}).Encode(Refunded{})
 	unregistered, _ := errors.AsType[*codec.UnregisteredError](err)

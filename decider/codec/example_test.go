@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Names are explicit, and the compiler checks that each is an event.
+// Names are explicit, and the compiler checks that each one belongs to an event.
 func Example() {
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}, "OrderRefunded": Refunded{}})
 
@@ -30,7 +30,7 @@ func Example() {
 	// codec: unregistered type: *codec_test.Shipped has no name in the codec true
 }
 
-// Amounts were euros once. What is written now is schema version 2.
+// Amounts used to be euros. Events written today have schema version 2.
 func ExampleUp() {
 	type PaidV1 struct{ Euros int64 }
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}},
@@ -47,8 +47,8 @@ func ExampleUp() {
 	// 2 {"cents":1200} <nil>
 }
 
-// An event that did two things is two events today, and one that nobody needs
-// any more is none.
+// An old event that did two things becomes two events, and one that is not needed any
+// more becomes none.
 func ExampleUpMany() {
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}, "OrderRefunded": Refunded{}},
 		codec.UpMany("OrderSettled", 1, func(old struct{ Paid, Refunded int64 }) []Event {
@@ -64,7 +64,7 @@ func ExampleUpMany() {
 	// Output: [{Cents:12} {Cents:2}] <nil>
 }
 
-// Events can be protobuf messages; E is an interface that they implement.
+// Events can be protobuf messages. E is an interface that they implement.
 func ExampleProto() {
 	c := codec.Proto(map[string]proto.Message{"Counted": &wrapperspb.Int64Value{}})
 
@@ -73,7 +73,7 @@ func ExampleProto() {
 	// Output: Counted application/protobuf 0807 <nil>
 }
 
-// A stream that others write to as well.
+// The stream also has events of other writers.
 func ExampleNamed_SkipUnknown() {
 	c := codec.JSON(map[string]Event{"OrderPaid": Paid{}}).SkipUnknown()
 
@@ -85,8 +85,8 @@ func ExampleNamed_SkipUnknown() {
 	// Output: [{Cents:5}] <nil>
 }
 
-// A reader of several aggregates says what an event of each is to it. An event
-// seldom says whose it is: the stream does.
+// A reader of several aggregates says what an event of each means to it. The account is
+// usually not in the event but in the name of the stream.
 func ExampleEvents() {
 	type Money struct {
 		Order string
@@ -113,7 +113,7 @@ func ExampleEvents() {
 	// position 7, 0: {Order:o-1 Cents:5}
 }
 
-// A stream type that was renamed: what was recorded under its former name is read too.
+// A stream type was renamed. Events under its former name are read too.
 func ExamplePart_Formerly() {
 	orders := codec.JSON(map[string]Event{"OrderPaid": Paid{}})
 	source := codec.Events(codec.From("Order", orders, func(_ *store.Recorded, event Event) Event { return event }).
@@ -129,7 +129,7 @@ func ExamplePart_Formerly() {
 	// Output: {Cents:5}
 }
 
-// Tests, and programs whose events never leave them, need no encoding.
+// Tests, and programs whose events never leave the process, need no encoding.
 func ExampleValues() {
 	c := codec.Values[Event]()
 

@@ -2,12 +2,12 @@ package codec
 
 import "github.com/evolvego/evolve/store"
 
-// Fold returns the state after what recorded are, decoded by c, from state on. If one
-// cannot be decoded it returns the state before it, with the error of c. The events
-// are decoded into the memory of scratch, which a caller who folds often keeps; its
-// content means nothing afterwards.
+// Fold returns the state after the recorded events, decoded by c, starting from state. If
+// an event cannot be decoded, it returns the state before that event and the error of c.
+// It decodes the events into the memory of scratch, which callers that fold often can
+// reuse. The content of scratch means nothing afterwards.
 func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.Recorded, scratch *[]E) (S, error) {
-	if _, ok := c.(values[E]); ok { // decoding is no more than a look: do it on the way
+	if _, ok := c.(values[E]); ok { // decoding only reads a pointer: do it in the loop
 		state, n := foldValues(evolve, state, recorded)
 		if n < len(recorded) {
 			return state, noValue(&recorded[n])
@@ -22,10 +22,10 @@ func Fold[S, E any](c Codec[E], evolve func(S, E) S, state S, recorded []store.R
 	return state, err
 }
 
-// foldValues is Fold of what Values has made, and returns the number of events. Replay is
-// this loop: it has nothing that keeps the state out of the registers, and takes four
-// events in a round, because what it knows of the round does not survive evolve in a
-// register. Inlined, it would share them with its caller.
+// foldValues is Fold for events that Values has encoded, and returns the number of
+// events. Replay is this loop. It keeps the state in registers, and handles four events
+// per round, because its other variables do not survive a call of evolve in registers. If
+// it were inlined, it would share the registers with its caller.
 //
 //go:noinline
 func foldValues[S, E any](evolve func(S, E) S, state S, recorded []store.Recorded) (S, int) {
@@ -51,9 +51,9 @@ func foldValues[S, E any](evolve func(S, E) S, state S, recorded []store.Recorde
 	return state, len(recorded)
 }
 
-// FoldInPlace is [Fold] by a function that changes the state in place, as
-// decider.Decider.EvolveInPlace does. If an event cannot be decoded, *state is the
-// one before it.
+// FoldInPlace is [Fold] with a function that changes the state in place, like
+// decider.Decider.EvolveInPlace. If an event cannot be decoded, *state is the state
+// before it.
 func FoldInPlace[S, E any](c Codec[E], evolve func(*S, E), state *S, recorded []store.Recorded, scratch *[]E) error {
 	if _, ok := c.(values[E]); ok {
 		for i := range recorded {

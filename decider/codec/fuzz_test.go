@@ -12,8 +12,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// FuzzJSONDecode checks that whatever stands in a stream gives events or a typed
-// error, and that events read from it can be written and read again.
+// FuzzJSONDecode checks that any data in a stream gives events or a typed error, and that
+// events read from it can be written and read again.
 func FuzzJSONDecode(f *testing.F) {
 	f.Add("OrderPaid", uint32(1), "application/json", []byte(`{"euros":"12.34"}`), false)
 	f.Add("OrderPaid", uint32(3), "", []byte(`{"cents":1234,"tip":1}`), true)
@@ -36,7 +36,7 @@ func FuzzJSONDecode(f *testing.F) {
 		}
 		for _, event := range events {
 			encoded, err := c.Encode(event)
-			if errors.Is(err, errZeroRefund) || errors.Is(err, codec.ErrEncode) { // times beyond the year 9999, for one
+			if errors.Is(err, errZeroRefund) || errors.Is(err, codec.ErrEncode) { // such as times beyond the year 9999
 				continue
 			}
 			again, err2 := c.Decode(nil, []store.Recorded{{Event: encoded}})

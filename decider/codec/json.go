@@ -13,21 +13,21 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// JSON returns a Codec of the events in names, each under its name, with their
-// data as JSON (encoding/json, content type application/json). A sample's value
-// is not used. Data may have keys that the event does not have (see
-// [Named.Strict]); null is never an event, nor is data that is not UTF-8 or has a key
-// twice. That is checked whenever an event is read, in about a tenth of the time that it
-// takes to decode it.
+// JSON returns a Codec of the events in names, each under its name, with their data as
+// JSON (encoding/json, content type application/json). The values of the samples are not
+// used. Data may have keys that the event does not have (see [Named.Strict]). null is
+// never an event, and neither is data that is not UTF-8 or has a repeated key. This is
+// checked whenever an event is read, in about a tenth of the time that it takes to decode
+// it.
 //
-// An event's own UnmarshalJSON must copy what it keeps of the data, as
-// json.Unmarshaler demands: the memory is used again.
+// An event's own UnmarshalJSON must copy the data that it keeps, as json.Unmarshaler
+// requires, because the memory is reused.
 //
-// Integers beyond ±2⁵³ are written and read exactly, but JavaScript readers round
-// them: give such a field the tag `json:",string"`.
+// Integers beyond ±2⁵³ are written and read exactly, but JavaScript readers round them:
+// give such a field the tag `json:",string"`.
 //
-// JSON panics if a sample is nil or has the type of another, a name is empty, JSON
-// loses a part of an event, or the upcasters do not fit together.
+// JSON panics if a sample is nil or has the type of another sample, if a name is empty,
+// if JSON loses a part of an event, or if the upcasters do not fit together.
 func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	return newNamed(format{
 		contentType: "application/json",
@@ -40,7 +40,7 @@ func JSON[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 			return func(event any) ([]byte, error) {
 				data, err := t.Marshal(event)
 				if err == nil && string(data) == "null" {
-					return nil, errors.New("it would be null, which cannot be told from nothing")
+					return nil, errors.New("it would be null, which cannot be distinguished from no event")
 				}
 				return data, err
 			}, t.Opaque(), nil
@@ -58,23 +58,23 @@ func readsJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// maxReader is up to how many bytes of data go through a jsonReader, which keeps as
-// much memory.
+// maxReader is the largest data that goes through a jsonReader, which keeps as much
+// memory.
 const maxReader = 1 << 16
 
-// jsonReader is json.Unmarshal of small data with one decoder for all of it: half of
-// what json.Unmarshal costs is to make one.
+// jsonReader is json.Unmarshal for small data with one decoder for all of it, because
+// making decoders is half the cost of json.Unmarshal.
 type jsonReader struct {
 	source  bytes.Reader
-	decoder *json.Decoder // of source; nil: has yet to be made
+	decoder *json.Decoder // of source; nil: not made yet
 	checker exact.Checker
 }
 
-// unmarshal also refuses what readers of JSON understand in several ways: text that is not
-// UTF-8, and a key that is there twice. That makes decoding an event 1.08 times (one field)
-// to 1.12 times as expensive (five), and a command that reads a hundred small ones up to
-// 1.1 times. Without it, an event would be read as other than what is recorded, and
-// nobody would be told.
+// unmarshal also refuses data that JSON readers understand in different ways: text that
+// is not UTF-8, and a repeated key. That makes decoding an event 1.08 times (one field)
+// to 1.12 times (five fields) as expensive, and a command that reads a hundred small
+// events up to 1.1 times. Without it, an event could be read differently from what was
+// recorded, without an error.
 func (r *jsonReader) unmarshal(data []byte, into any, folds exact.Folds, strict bool) error {
 	if err := r.decode(data, into, strict); err != nil {
 		return err
@@ -102,11 +102,11 @@ func (r *jsonReader) decode(data []byte, into any, strict bool) error {
 	if err == nil && len(rest) == 0 {
 		return nil
 	}
-	r.decoder = nil // it holds the rest, or has failed for good
+	r.decoder = nil // it holds the rest, or has failed permanently
 	if err == nil && len(bytes.TrimLeft(rest, " \t\r\n")) == 0 {
 		return nil
 	}
-	return json.Unmarshal(data, into) // which says what is wrong with all of it
+	return json.Unmarshal(data, into) // which reports what is wrong with all of it
 }
 
 func unmarshalStrict(data []byte, into any) error {

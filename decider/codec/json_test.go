@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// jsonData draws what can stand where an event should be.
+// jsonData draws valid and invalid data for an event.
 func jsonData() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		placed := Placed{Customer: rapid.StringN(0, 5, -1).Draw(t, "customer")}
@@ -47,8 +47,8 @@ func jsonData() *rapid.Generator[string] {
 	})
 }
 
-// TestJSONIsUnmarshal checks that data is read as by json.Unmarshal, and errors say
-// the same, whatever was read before.
+// TestJSONIsUnmarshal checks that data is read as by json.Unmarshal, with the same
+// errors, whatever was read before.
 func TestJSONIsUnmarshal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

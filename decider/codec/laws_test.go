@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// everyCodec returns the codecs that have the same laws.
+// everyCodec returns the codecs for which the same laws hold.
 func everyCodec() map[string]codec.Codec[Event] {
 	return map[string]codec.Codec[Event]{
 		"JSON":           codec.JSON(names()),
@@ -23,8 +23,8 @@ func everyCodec() map[string]codec.Codec[Event] {
 	}
 }
 
-// TestRoundTrip checks that what is encoded is decoded as it was, in order,
-// behind what dst held, whatever the upcasters of older shapes.
+// TestRoundTrip checks that decoding returns the encoded events, in order, after the
+// contents of dst, whatever upcasters of older shapes the codec has.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, c := range everyCodec() {
@@ -45,8 +45,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestStable checks that an event has one encoding, and a name and schema version
-// that belong to its type.
+// TestStable checks that an event has one encoding, and that its name and schema version
+// belong to its type.
 func TestStable(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names(), codec.Drop("OrderPaid", 1), codec.Drop("OrderPaid", 2))
@@ -70,8 +70,8 @@ func TestStable(t *testing.T) {
 	})
 }
 
-// TestNoAlias checks that a decoded event does not change with the memory that it
-// was decoded from.
+// TestNoAlias checks that a decoded event does not change with the memory that it was
+// decoded from.
 func TestNoAlias(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names()).KeepUnknown(func(r store.Recorded) Event { return Unknown{r} })
@@ -92,8 +92,8 @@ func TestNoAlias(t *testing.T) {
 	})
 }
 
-// TestDecodeKeepsWhatCameBefore checks that an error leaves the events before it,
-// and names the one that it is about.
+// TestDecodeKeepsWhatCameBefore checks that Decode returns the events before an error,
+// and that the error names the right event.
 func TestDecodeKeepsWhatCameBefore(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names())
@@ -116,7 +116,7 @@ func TestDecodeKeepsWhatCameBefore(t *testing.T) {
 	})
 }
 
-// TestValuesDecodeAllocatesNothing holds the hot path of streams in memory.
+// TestValuesDecodeAllocatesNothing checks the hot path of streams in memory.
 func TestValuesDecodeAllocatesNothing(t *testing.T) { //nolint:paralleltest // counts allocations of the process
 	c := codec.Values[Event]()
 	page := record(t, c, Paid{1}, Paid{2}, Paid{3})
@@ -126,8 +126,8 @@ func TestValuesDecodeAllocatesNothing(t *testing.T) { //nolint:paralleltest // c
 	}
 }
 
-// TestFold checks that Fold and FoldInPlace are Decode and then Evolve, up to an event that cannot be
-// decoded, and that its scratch memory means nothing.
+// TestFold checks that Fold and FoldInPlace equal Decode followed by Evolve, up to an
+// event that cannot be decoded, and that the contents of the scratch memory mean nothing.
 func TestFold(t *testing.T) {
 	t.Parallel()
 	remember := func(seen []Event, event Event) []Event { return append(slices.Clone(seen), event) }

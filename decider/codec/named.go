@@ -12,30 +12,30 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Named is a Codec of events that have names, made by [JSON] or [Proto].
+// Named is a Codec of events with names. [JSON] or [Proto] makes it.
 type Named[E any] struct {
 	format format
 	strict bool
-	opaque bool                   // an event has parts that marshal themselves
-	skip   bool                   // unknown names
+	opaque bool                   // events have parts that marshal themselves
+	skip   bool                   // leave out unknown names
 	keep   func(store.Recorded) E // nil: unknown names are an error
 	byName map[string]*entry
 	byType map[reflect.Type]*entry
 	shops  *sync.Pool // of *workshop
 }
 
-// entry is what a codec knows of one name.
+// entry is what a codec knows about one name.
 type entry struct {
 	name    string
 	number  int          // from 0 on
-	typ     reflect.Type // of the event; nil: there are only old shapes of it
+	typ     reflect.Type // of the event; nil: only old shapes have this name
 	current uint32       // the schema version of typ
 	marshal marshal
 	folds   exact.Folds // of typ
 	old     steps
 }
 
-// format is how the data of events is written.
+// format says how the data of events is written.
 type format struct {
 	contentType string
 	reads       func(contentType string) bool
@@ -46,12 +46,12 @@ type format struct {
 // marshal encodes an event.
 type marshal func(event any) ([]byte, error)
 
-// unmarshal decodes data into what into points to. It is called for one value after
-// the other.
+// unmarshal decodes data into the value that into points to. Calls on one value do not
+// overlap.
 type unmarshal func(data []byte, into any, folds exact.Folds, strict bool) error
 
-// newNamed returns the codec of names in format f. It panics if a sample is nil or
-// has the type of another, a name is empty, or the upcasters do not fit.
+// newNamed returns the codec of names in format f. It panics if a sample is nil or has
+// the type of another sample, if a name is empty, or if the upcasters do not fit.
 func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[E] {
 	c := &Named[E]{format: f, byName: map[string]*entry{}, byType: map[reflect.Type]*entry{}}
 	for name, old := range collect(reflect.TypeFor[E](), upcasters) {
@@ -64,7 +64,7 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 	for name, sample := range names {
 		typ := reflect.TypeOf(sample)
 		if name == "" || typ == nil {
-			panic(fmt.Sprintf("codec: the name %q of %v: neither may be empty", name, typ))
+			panic(fmt.Sprintf("codec: %[2]v is registered under the name %[1]q: set both a name and a sample", name, typ))
 		}
 		if other, ok := c.byType[typ]; ok {
 			panic(fmt.Sprintf("codec: %v has two names, %q and %q", typ, min(name, other.name), max(name, other.name)))
@@ -93,31 +93,31 @@ func newNamed[E any](f format, names map[string]E, upcasters []Upcaster) *Named[
 	return c
 }
 
-// Vouches reports whether c can read back everything that it writes. It cannot tell if
-// an event has parts, other than times, that marshal themselves: their code may write
-// what it cannot read. A runner then reads events back before it appends them.
+// Vouches reports whether c can read everything that it writes. It returns false if
+// events have parts, other than times, that marshal themselves, because their code may
+// write what it cannot read. A runner then decodes events again before it appends them.
 func (c *Named[E]) Vouches() bool { return !c.opaque }
 
-// Strict returns a copy of c that refuses data with fields that the event does
-// not have, at any depth. Otherwise they are ignored, as other writers and newer
-// programs may add some.
+// Strict returns a copy of c that refuses data with fields that the event does not have,
+// at any depth. By default c ignores them, because other writers and newer programs may
+// add some.
 func (c *Named[E]) Strict() *Named[E] {
 	d := *c
 	d.strict = true
 	return &d
 }
 
-// SkipUnknown returns a copy of c that leaves out recorded events whose names it
-// does not know, for readers of streams that others write to.
+// SkipUnknown returns a copy of c that leaves out recorded events whose names it does not
+// know. Use it to read streams that others write to.
 func (c *Named[E]) SkipUnknown() *Named[E] {
 	d := *c
 	d.skip, d.keep = true, nil
 	return &d
 }
 
-// KeepUnknown returns a copy of c that turns recorded events whose names it does
-// not know into events by keep, which may hold on to what it gets. It panics if
-// keep is nil.
+// KeepUnknown returns a copy of c that uses keep to make an event of each recorded event
+// whose name c does not know. keep may retain its argument. KeepUnknown panics if keep is
+// nil.
 func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
 	if keep == nil {
 		panic("codec: KeepUnknown(nil): use SkipUnknown to leave out unknown events")
@@ -127,14 +127,14 @@ func (c *Named[E]) KeepUnknown(keep func(store.Recorded) E) *Named[E] {
 	return &d
 }
 
-// Names returns the names that are written, sorted.
+// Names returns the names that c writes, sorted.
 func (c *Named[E]) Names() []string {
 	return slices.DeleteFunc(c.allNames(), func(name string) bool { return c.byName[name].typ == nil })
 }
 
-// ReadNames returns the names that are read, sorted: those of Names, and those that
-// only upcasters have. It is nil if c keeps unknown events, because c then reads
-// all names.
+// ReadNames returns the names that c reads, sorted: those of Names, and those that only
+// upcasters have. It returns nil if c keeps unknown events, because c then reads all
+// names.
 func (c *Named[E]) ReadNames() []string {
 	if c.keep != nil {
 		return nil
@@ -197,7 +197,7 @@ func (c *Named[E]) decodeAll(dst []E, recorded []store.Recorded, shop *workshop)
 	return dst, nil
 }
 
-// decodeNext appends to dst what r means today.
+// decodeNext appends to dst the events that r means today.
 func (c *Named[E]) decodeNext(dst []E, r *store.Recorded, shop *workshop) ([]E, error) {
 	recent := &shop.recent[hash(r.Type)]
 	e := *recent
@@ -214,15 +214,15 @@ func (c *Named[E]) decodeNext(dst []E, r *store.Recorded, shop *workshop) ([]E, 
 	return dst, nil
 }
 
-// decode appends to dst what r, an event of e, means today.
+// decode appends to dst the events that r, an event of e, means today.
 func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, shop *workshop) ([]E, error) {
-	schema := max(r.Schema, 1) // 0 is from writers that do not count
+	schema := max(r.Schema, 1) // 0 means that the writer does not count versions
 	switch {
 	case schema <= uint32(len(e.old)): //nolint:gosec // small
 		return c.upcast(dst, e, r, shop, int(schema)-1)
 	case schema != e.current:
 		known := max(e.current, uint32(len(e.old))) //nolint:gosec // small
-		return dst, fmt.Errorf("%w: known are 1 to %d", ErrNewerSchema, known)
+		return dst, fmt.Errorf("%w: the codec knows 1 to %d", ErrNewerSchema, known)
 	}
 	event, err := c.read(e.typ, e.folds, r, shop.unmarshal, &shop.benches[e.number])
 	if err != nil {
@@ -231,7 +231,7 @@ func (c *Named[E]) decode(dst []E, e *entry, r *store.Recorded, shop *workshop) 
 	return append(dst, event.(E)), nil //nolint:errcheck // registered as an E
 }
 
-// upcast appends to dst what r, an event of e in an old shape, means today.
+// upcast appends to dst the events that r, an event of e in an old shape, means today.
 func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, shop *workshop, step int) ([]E, error) {
 	var old any
 	if u := &e.old[step]; u.in != nil {
@@ -248,14 +248,14 @@ func (c *Named[E]) upcast(dst []E, e *entry, r *store.Recorded, shop *workshop, 
 	for _, event := range events {
 		now, ok := event.(E)
 		if !ok || isNil(event) {
-			return dst[:n], fmt.Errorf("its upcaster gave %v, which is no event", event)
+			return dst[:n], fmt.Errorf("its upcaster returned %v, which is not an event", event)
 		}
 		dst = append(dst, now)
 	}
 	return dst, nil
 }
 
-// read decodes the data of r as a typ, which may be a pointer.
+// read decodes the data of r into a value of typ, which may be a pointer type.
 func (c *Named[E]) read(typ reflect.Type, folds exact.Folds, r *store.Recorded, unmarshal unmarshal, bench *workbench) (any, error) {
 	if r.ContentType != c.format.contentType && !c.format.reads(r.ContentType) {
 		return nil, fmt.Errorf("its content type is %q, not %s", r.ContentType, c.format.contentType)
@@ -278,20 +278,21 @@ func (c *Named[E]) read(typ reflect.Type, folds exact.Folds, r *store.Recorded, 
 	return bench.value.Interface(), nil // a copy
 }
 
-// workshop is what a call of Decode works with.
+// workshop is the working memory of a call of Decode.
 type workshop struct {
 	unmarshal unmarshal
 	benches   []workbench // by the number of an entry
-	recent    [16]*entry  // by the hash of the name: to look for it costs more
+	recent    [16]*entry  // by the hash of the name, to save a search
 }
 
-// workbench is where the events of one type are decoded, one after the other.
+// workbench is the memory into which the events of one type are decoded, one after the
+// other.
 type workbench struct {
 	pointer any           // nil at first
-	value   reflect.Value // that it points to; zero between two events
+	value   reflect.Value // the value that it points to; zero between two events
 }
 
-// hash returns a number below 16 that few names have in common.
+// hash returns a number below 16 that rarely collides.
 func hash(name string) int {
 	if name == "" {
 		return 0
@@ -299,7 +300,7 @@ func hash(name string) int {
 	return (len(name) ^ int(name[0]) ^ int(name[len(name)-1])) & 15
 }
 
-// unknown appends to dst what becomes of an event whose name is not known.
+// unknown appends to dst the event that replaces an unknown event, if any.
 func (c *Named[E]) unknown(dst []E, r *store.Recorded) ([]E, error) {
 	switch {
 	case c.skip:

@@ -14,23 +14,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Proto returns a Codec of the events in names, each under its name, with their
-// data in the binary format of protobuf (content type application/protobuf), in
-// the deterministic order. Every sample, and every Old of an [Up], is a message:
-// a pointer to a generated type. E is proto.Message, or an interface of yours that
-// the messages implement.
+// Proto returns a Codec of the events in names, each under its name, with their data in
+// the binary format of protobuf (content type application/protobuf), in the deterministic
+// order. Every sample, and every Old of an [Up], must be a message: a pointer to a
+// generated type. E is proto.Message, or an interface of yours that the messages
+// implement.
 //
-// Fields that a message does not have stay in it unread (see [Named.Strict]).
-// Proto panics as [JSON] does, and if a sample or an Old is not a message.
+// A message keeps fields that it does not know as unknown fields (see [Named.Strict]).
+// Proto panics when [JSON] does, and if a sample or an Old is not a message.
 func Proto[E any](names map[string]E, upcasters ...Upcaster) *Named[E] {
 	for name, sample := range names {
 		if _, ok := any(sample).(proto.Message); !ok {
-			panic(fmt.Sprintf("codec: %q is a %T, which is no protobuf message", name, sample))
+			panic(fmt.Sprintf("codec: %q is a %T, which is not a protobuf message", name, sample))
 		}
 	}
 	for _, u := range upcasters {
 		if u.in != nil && !u.in.Implements(reflect.TypeFor[proto.Message]()) {
-			panic(fmt.Sprintf("codec: %q was a %v, which is no protobuf message", u.name, u.in))
+			panic(fmt.Sprintf("codec: %q was a %v, which is not a protobuf message", u.name, u.in))
 		}
 	}
 	return newNamed(format{

@@ -25,7 +25,7 @@ func messages() map[string]proto.Message {
 	}
 }
 
-// drawMessage draws any message that is registered.
+// drawMessage draws any registered message.
 func drawMessage(t *rapid.T) proto.Message {
 	switch rapid.IntRange(0, 2).Draw(t, "kind") {
 	case 0:
@@ -113,16 +113,16 @@ func TestProtoRefuses(t *testing.T) {
 		event store.Event
 		text  string // empty: accepted
 	}{
-		"cut off":                  {c, store.Event{Type: "Counted", Data: []byte{8}}, "cannot parse invalid wire-format data"},
-		"JSON":                     {c, store.Event{Type: "Counted", ContentType: "application/json", Data: []byte("{}")}, `its content type is "application/json", not application/protobuf`},
-		"unknown field":            {c, store.Event{Type: "Counted", Data: extra}, ""},
-		"unknown field, strict":    {c.Strict(), store.Event{Type: "Counted", Data: extra}, "it has unknown fields: (google.protobuf.Int64Value)"},
-		"deep field":               {c, store.Event{Type: "Noted", Data: deep}, ""},
-		"deep field, strict":       {c.Strict(), store.Event{Type: "Noted", Data: deep}, `it has unknown fields: (google.protobuf.Struct).fields["k"]`},
-		"empty data is a message":  {c.Strict(), store.Event{Type: "Counted"}, ""},
-		"octet stream":             {c, store.Event{Type: "Counted", ContentType: store.OctetStream}, ""},
-		"invalid text":             {c, store.Event{Type: "Named", Data: protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "\xff")}, "invalid UTF-8"},
-		"schema version of others": {c, store.Event{Type: "Counted", Schema: math.MaxUint32}, "newer schema version: known are 1 to 1"},
+		"cut off":                          {c, store.Event{Type: "Counted", Data: []byte{8}}, "cannot parse invalid wire-format data"},
+		"JSON":                             {c, store.Event{Type: "Counted", ContentType: "application/json", Data: []byte("{}")}, `its content type is "application/json", not application/protobuf`},
+		"unknown field":                    {c, store.Event{Type: "Counted", Data: extra}, ""},
+		"unknown field, strict":            {c.Strict(), store.Event{Type: "Counted", Data: extra}, "it has unknown fields: (google.protobuf.Int64Value)"},
+		"deep field":                       {c, store.Event{Type: "Noted", Data: deep}, ""},
+		"deep field, strict":               {c.Strict(), store.Event{Type: "Noted", Data: deep}, `it has unknown fields: (google.protobuf.Struct).fields["k"]`},
+		"empty data is a message":          {c.Strict(), store.Event{Type: "Counted"}, ""},
+		"octet stream":                     {c, store.Event{Type: "Counted", ContentType: store.OctetStream}, ""},
+		"invalid text":                     {c, store.Event{Type: "Named", Data: protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "\xff")}, "invalid UTF-8"},
+		"schema version of another writer": {c, store.Event{Type: "Counted", Schema: math.MaxUint32}, "newer schema version: the codec knows 1 to 1"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -9,32 +9,33 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Decoded is an event of a [Source], with the recorded event it was decoded from.
+// Decoded is an event of a [Source], with the recorded event that it was decoded from.
 type Decoded[E any] struct {
-	// Recorded is the event in the log. Several Decoded have the same Recorded
-	// if an upcaster makes several events of one; some recorded events have none.
+	// Recorded is the event in the log. Several Decoded share a Recorded if an upcaster
+	// makes several events of one. Some recorded events have none.
 	Recorded *store.Recorded
-	// Index counts the events that were decoded from Recorded, from 0 on. So
-	// (Recorded.Position, Index) names an event of today, and orders all of them.
+	// Index numbers the events that were decoded from Recorded, from 0 on. So
+	// (Recorded.Position, Index) identifies a decoded event, and orders all of them.
 	Index int
 	// Event is the event as it is understood today.
 	Event E
 }
 
-// Part says how a reader understands the streams of one type. [From] makes it.
+// Part says how a reader understands the streams of one type. [From] makes one.
 type Part[E any] struct {
-	streamTypes []string // today's, then the former ones
-	names       []string // that it reads, sorted; nil: all
+	streamTypes []string // today's type, then the former ones
+	names       []string // the names that it reads, sorted; nil: all
 	decode      func(dst []Decoded[E], r *store.Recorded) ([]Decoded[E], error)
 }
 
-// From returns a Part of the streams of type streamType, whose events c decodes. An
-// event seldom says whose it is: in gets the recorded event beside the decoded one,
-// and makes what the reader works with. It must be pure, and must not keep r.
+// From returns a Part of the streams of type streamType, whose events c decodes. in
+// converts a decoded event into what the reader works with. It also gets the recorded
+// event, because the id of the aggregate is in the stream, and seldom in the event. It
+// must be pure, and must not keep r.
 //
-// If c is a [Named], the Part has only the events with names that c reads, those
-// that only its upcasters have included ([Named.ReadNames]): other events of these
-// streams are not the reader's. Any other codec decodes all events of the streams.
+// If c is a [Named], the Part has only the events with names that c reads, including
+// those that only its upcasters have ([Named.ReadNames]). Other events of these streams
+// do not belong to the reader. Any other codec decodes all events of the streams.
 //
 // From panics if streamType is empty, if c or in is nil, or if c reads no events.
 func From[E, A any](streamType string, c Codec[A], in func(r *store.Recorded, event A) E) Part[E] {
@@ -64,8 +65,8 @@ func From[E, A any](streamType string, c Codec[A], in func(r *store.Recorded, ev
 	return p
 }
 
-// Formerly returns a copy of p that also reads the streams of former types: names
-// that the type of these streams had before it was renamed. It panics if one is
+// Formerly returns a copy of p that also reads the streams of former types, which are
+// names that the type of these streams had before it was renamed. It panics if one is
 // empty.
 func (p Part[E]) Formerly(streamTypes ...string) Part[E] {
 	if slices.Contains(streamTypes, "") {
@@ -84,11 +85,11 @@ func (p *Part[E]) reads(name string) bool {
 	return ok
 }
 
-// Source says how a reader understands a log: which events it reads, and what they
-// are to it. [Events] makes it. It is safe for concurrent use.
+// Source says how a reader understands a log: which events it reads, and what they mean
+// to it. [Events] makes one. It is safe for concurrent use.
 type Source[E any] struct {
 	parts  []Part[E]
-	byType map[string][]int // the parts of a stream type, by their indices
+	byType map[string][]int // the indices of the parts of a stream type
 }
 
 // Events returns the Source of all parts. It panics if there are none, or if two
@@ -100,7 +101,7 @@ func Events[E any](parts ...Part[E]) Source[E] {
 	s := Source[E]{parts: slices.Clone(parts), byType: map[string][]int{}}
 	for i := range parts {
 		if parts[i].decode == nil {
-			panic("codec: Events: the zero Part reads nothing: From makes parts")
+			panic("codec: Events: the zero Part reads nothing: make parts with From")
 		}
 		for _, streamType := range parts[i].streamTypes {
 			for _, j := range s.byType[streamType] {
@@ -114,7 +115,7 @@ func Events[E any](parts ...Part[E]) Source[E] {
 	return s
 }
 
-// overlap returns a name that is in both lists, of which nil is all names.
+// overlap returns a name that is in both lists. A nil list means all names.
 func overlap(a, b []string) (name string, ok bool) {
 	switch {
 	case a == nil || b == nil:
@@ -130,14 +131,14 @@ func overlap(a, b []string) (name string, ok bool) {
 	return "", false
 }
 
-// And returns a copy of s with more parts. It panics as [Events] does.
+// And returns a copy of s with more parts. It panics when [Events] does.
 func (s Source[E]) And(parts ...Part[E]) Source[E] {
 	return Events(slices.Concat(s.parts, parts)...)
 }
 
-// Filter returns a filter that matches all events of s, and perhaps others: if two
-// parts read different names, it matches the names of one in streams of the other.
-// Decode makes nothing of these.
+// Filter returns a filter that matches all events of s, and perhaps others: if two parts
+// read different names, it matches the names of one part in streams of the other. Decode
+// ignores these events.
 func (s Source[E]) Filter() store.Filter {
 	f := store.Filter{StreamTypes: slices.Sorted(maps.Keys(s.byType))}
 	for i := range s.parts {
@@ -152,8 +153,7 @@ func (s Source[E]) Filter() store.Filter {
 	return f
 }
 
-// Filters returns a filter for each part, which matches exactly the events of that
-// part.
+// Filters returns a filter for each part, which matches exactly the events of that part.
 func (s Source[E]) Filters() []store.Filter {
 	all := make([]store.Filter, len(s.parts))
 	for i := range s.parts {
@@ -162,10 +162,10 @@ func (s Source[E]) Filters() []store.Filter {
 	return all
 }
 
-// Decode appends to dst what r is in s: one event, or several or none if an upcaster
-// says so; none if r is not an event of s. Each of them points to r. If r cannot be
-// decoded, Decode returns dst as it was with the error of the codec: a *DecodeError,
-// which matches [ErrNewerSchema] if a newer program wrote r.
+// Decode appends to dst the events that r means in s: one event, or several or none if an
+// upcaster says so. It appends none if r is not an event of s. Each of them points to r.
+// If r cannot be decoded, Decode returns dst unchanged and the error of the codec: a
+// *DecodeError, which matches [ErrNewerSchema] if a newer program wrote r.
 func (s Source[E]) Decode(dst []Decoded[E], r *store.Recorded) ([]Decoded[E], error) {
 	for _, i := range s.byType[r.Stream.Type] {
 		if p := &s.parts[i]; p.reads(r.Type) {
@@ -175,7 +175,7 @@ func (s Source[E]) Decode(dst []Decoded[E], r *store.Recorded) ([]Decoded[E], er
 	return dst, nil
 }
 
-// decodeOne is c.Decode of one recorded event.
+// decodeOne decodes one recorded event with c.
 func decodeOne[A any](c Codec[A], dst []A, r *store.Recorded) ([]A, error) {
 	if one, ok := c.(interface {
 		decodeOne(dst []A, r *store.Recorded) ([]A, error)

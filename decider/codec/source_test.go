@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// told is an event of an order, or of a parcel, with whose it is.
+// told is an event of an order or of a parcel, with the id of its stream.
 type told struct {
 	Of    string
 	Event any
@@ -24,8 +24,8 @@ func tell[A any](r *store.Recorded, event A) told { return told{r.Stream.ID, eve
 
 type posted struct{ Weight int64 }
 
-// shop is a source of orders, with events of every history, and of parcels, whose
-// event has a name that orders have too.
+// shop is a source of orders, with events of every kind of history, and of parcels, one
+// of whose event names orders have too.
 func shop() codec.Source[told] {
 	parcels := codec.JSON(map[string]posted{"OrderShipped": {}})
 	return codec.Events(
@@ -45,16 +45,16 @@ func TestSourceDecode(t *testing.T) {
 		recorded store.Recorded
 		want     []any
 	}{
-		"one":                     {in("Order", "OrderPaid", 3, `{"cents":5}`), []any{Paid{5}}},
-		"several":                 {in("Order", "OrderSettled", 1, `{"paid":5,"refunded":3}`), []any{Paid{5}, Refunded{3}}},
-		"none":                    {in("Order", "OrderViewed", 1, `?`), nil},
-		"only an upcaster's":      {in("Order", "OrderSent", 1, `{"parcel":"p"}`), []any{&Shipped{"p"}}},
-		"a former type":           {in("Purchase", "OrderPaid", 3, `{"cents":5}`), []any{Paid{5}}},
-		"a name of two parts":     {in("Parcel", "OrderShipped", 1, `{"Weight":7}`), []any{posted{7}}},
-		"the other part's name":   {in("Parcel", "OrderPaid", 3, `?`), nil},
-		"nobody's name":           {in("Order", "OrderAudited", 1, `?`), nil},
-		"nobody's type":           {in("Invoice", "OrderPaid", 3, `?`), nil},
-		"a type in other letters": {in("order", "OrderPaid", 3, `?`), nil},
+		"one":                              {in("Order", "OrderPaid", 3, `{"cents":5}`), []any{Paid{5}}},
+		"several":                          {in("Order", "OrderSettled", 1, `{"paid":5,"refunded":3}`), []any{Paid{5}, Refunded{3}}},
+		"none":                             {in("Order", "OrderViewed", 1, `?`), nil},
+		"a name that only an upcaster has": {in("Order", "OrderSent", 1, `{"parcel":"p"}`), []any{&Shipped{"p"}}},
+		"a former type":                    {in("Purchase", "OrderPaid", 3, `{"cents":5}`), []any{Paid{5}}},
+		"a name of two parts":              {in("Parcel", "OrderShipped", 1, `{"Weight":7}`), []any{posted{7}}},
+		"the other part's name":            {in("Parcel", "OrderPaid", 3, `?`), nil},
+		"an unknown name":                  {in("Order", "OrderAudited", 1, `?`), nil},
+		"an unknown type":                  {in("Invoice", "OrderPaid", 3, `?`), nil},
+		"a type in another case":           {in("order", "OrderPaid", 3, `?`), nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,14 +96,14 @@ func TestSourceDecodeErrors(t *testing.T) {
 	}
 }
 
-// TestSourceIsItsParts checks, over random logs, that a source gives what the codecs
-// of its parts give for their own streams and names, in the order of the log, that
-// every event that gives something passes Filter, and that exactly the events of a
-// part pass its filter.
+// TestSourceIsItsParts checks, over random logs, that a source returns what the codecs of
+// its parts return for their own streams and names, in the order of the log, that Filter
+// matches every event that decodes to something, and that the filter of a part matches
+// exactly the events of that part.
 func TestSourceIsItsParts(t *testing.T) {
 	t.Parallel()
 	orders := upcasting()
-	// The codec of orders without the method ReadNames is one that decodes everything.
+	// The codec of orders without the method ReadNames decodes everything.
 	s := shop().And(codec.From("Raw", codec.Codec[Event](struct{ codec.Codec[Event] }{orders.SkipUnknown()}), tell[Event]))
 	filter, filters := s.Filter(), s.Filters()
 	known := orders.ReadNames()
@@ -169,13 +169,13 @@ func TestReadNames(t *testing.T) {
 	}
 	keeps := c.KeepUnknown(func(r store.Recorded) Event { return Unknown{r} })
 	if got := keeps.ReadNames(); got != nil {
-		t.Errorf("of one that keeps unknown events: %v, want nil", got)
+		t.Errorf("with KeepUnknown: %v, want nil", got)
 	}
 	if got := strings.Join(keeps.Names(), " "); got != strings.Join(c.Names(), " ") {
 		t.Errorf("it writes %s", got)
 	}
 	if got := keeps.SkipUnknown().ReadNames(); len(got) != 7 {
-		t.Errorf("of one that skips them: %v", got)
+		t.Errorf("with SkipUnknown: %v", got)
 	}
 }
 
@@ -216,8 +216,8 @@ func TestSourcePanics(t *testing.T) {
 	}
 }
 
-// TestSourceKeepsNothing checks that what a source decoded does not change with the
-// next event, or with the memory that it was decoded from.
+// TestSourceKeepsNothing checks that decoded events do not change with the next event, or
+// with the memory that they were decoded from.
 func TestSourceKeepsNothing(t *testing.T) {
 	t.Parallel()
 	s := shop()
@@ -244,7 +244,8 @@ func (half) Decode(dst []Event, r []store.Recorded) ([]Event, error) {
 	return append(dst, Paid{1}), &codec.DecodeError{Stream: r[0].Stream, Version: r[0].Version, Err: errZeroRefund}
 }
 
-// TestSourceDropsHalf checks that nothing of a recorded event counts if not all does.
+// TestSourceDropsHalf checks that a recorded event that is only partly decoded gives no
+// events.
 func TestSourceDropsHalf(t *testing.T) {
 	t.Parallel()
 	r := in("Order", "OrderPaid", 1, `{}`)

@@ -16,7 +16,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The shapes that an amount had: euros as text, then euros and cents.
+// Earlier shapes of an amount: euros as text, then euros and cents.
 type (
 	paidV1 struct {
 		Euros string `json:"euros"`
@@ -33,15 +33,14 @@ type (
 
 func paidV1toV2(p paidV1) paidV2 {
 	var v2 paidV2
-	fmt.Sscanf(p.Euros, "%d.%d", &v2.Euros, &v2.Cents) //nolint:errcheck // what cannot be read is nothing
+	fmt.Sscanf(p.Euros, "%d.%d", &v2.Euros, &v2.Cents) //nolint:errcheck // invalid text counts as zero
 	return v2
 }
 
 func paidV2toNow(p paidV2) Event { return Paid{Cents: 100*p.Euros + p.Cents} }
 
-// upcasting is a codec with every kind of history: a chain of three versions, an
-// event that was split, one that was dropped in one version only, and names that
-// nothing has any more.
+// upcasting is a codec with every kind of history: a chain of three versions, a split
+// event, an event dropped in one version only, and names that no event has any more.
 func upcasting() *codec.Named[Event] {
 	return codec.JSON(names(),
 		codec.Up("OrderPaid", 2, paidV2toNow),
@@ -62,7 +61,7 @@ func upcasting() *codec.Named[Event] {
 	)
 }
 
-// TestUpcast checks payloads that were written once: each must be read for ever.
+// TestUpcast checks payloads of earlier versions, which must be readable for ever.
 func TestUpcast(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -92,9 +91,9 @@ func TestUpcast(t *testing.T) {
 	}
 }
 
-// TestUpcastPaths checks, over random streams of all versions, that an old event
-// means what its upcasters make of it step by step, that order is kept, and that
-// what is written is never old.
+// TestUpcastPaths checks, over random streams of all versions, that an old event means
+// what its upcasters make of it step by step, that order is kept, and that old shapes are
+// never written.
 func TestUpcastPaths(t *testing.T) {
 	t.Parallel()
 	c := upcasting()
@@ -135,8 +134,8 @@ func TestUpcastPaths(t *testing.T) {
 	})
 }
 
-// TestUpcastChains checks chains of every two kinds of steps, and that a step is made
-// for each event that the one before it gave, in order.
+// TestUpcastChains checks chains of every two kinds of steps, and that a step handles
+// each event that the step before it returned, in order.
 func TestUpcastChains(t *testing.T) {
 	t.Parallel()
 	type (
@@ -178,7 +177,8 @@ func TestUpcastChains(t *testing.T) {
 	}
 }
 
-// TestDropInAChain checks that a step may lead nowhere: what comes to it is dropped.
+// TestDropInAChain checks that a step may end a chain: the events that reach it are
+// dropped.
 func TestDropInAChain(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names(), codec.Drop("OrderPaid", 1), codec.Up("OrderPaid", 2, paidV1toV2), codec.Up("OrderPaid", 3, paidV2toNow))
@@ -197,19 +197,19 @@ func TestConstructorsPanic(t *testing.T) {
 		build func()
 		text  string
 	}{
-		"nil sample":        {func() { codec.JSON(map[string]Event{"Nothing": nil}) }, `the name "Nothing" of <nil>`},
-		"empty name":        {func() { codec.JSON(map[string]Event{"": Paid{}}) }, `the name "" of codec_test.Paid`},
+		"nil sample":        {func() { codec.JSON(map[string]Event{"Nothing": nil}) }, `<nil> is registered under the name "Nothing"`},
+		"empty name":        {func() { codec.JSON(map[string]Event{"": Paid{}}) }, `codec_test.Paid is registered under the name ""`},
 		"two names":         {func() { codec.JSON(map[string]Event{"A": Paid{}, "B": Paid{}}) }, `codec_test.Paid has two names, "A" and "B"`},
-		"no name to upcast": {func() { codec.JSON(names(), up("", 1)) }, "both must be set"},
-		"schema version 0":  {func() { codec.JSON(names(), up("OrderPaid", 0)) }, "both must be set"},
-		"zero upcaster":     {func() { codec.JSON(names(), codec.Upcaster{}) }, "both must be set"},
+		"no name to upcast": {func() { codec.JSON(names(), up("", 1)) }, "set both a name and a schema version"},
+		"schema version 0":  {func() { codec.JSON(names(), up("OrderPaid", 0)) }, "set both a name and a schema version"},
+		"zero upcaster":     {func() { codec.JSON(names(), codec.Upcaster{}) }, "set both a name and a schema version"},
 		"a gap":             {func() { codec.JSON(names(), up("OrderPaid", 2)) }, `no upcaster of "OrderPaid" from schema version 1`},
 		"a wide gap":        {func() { codec.JSON(names(), codec.Drop("OrderPaid", 1<<32-1)) }, `no upcaster of "OrderPaid" from schema version 1`},
 		"twice":             {func() { codec.JSON(names(), up("OrderPaid", 1), up("OrderPaid", 1)) }, `two upcasters of "OrderPaid" from schema version 1`},
-		"a loose end":       {func() { codec.JSON(names(), codec.Up("OrderPaid", 1, paidV1toV2)) }, `gives codec_test.paidV2, which is neither codec_test.Event nor what the next one takes`},
+		"a loose end":       {func() { codec.JSON(names(), codec.Up("OrderPaid", 1, paidV1toV2)) }, `returns codec_test.paidV2, which is neither codec_test.Event nor what the next one takes`},
 		"a broken chain": {func() {
 			codec.JSON(names(), codec.Up("OrderPaid", 1, paidV1toV2), codec.Up("OrderPaid", 2, func(paidV1) Event { return nil }))
-		}, `from schema version 1 gives codec_test.paidV2`},
+		}, `from schema version 1 returns codec_test.paidV2`},
 		"a nil upcaster":       {func() { codec.JSON(names(), codec.Up[paidV1, Event]("OrderPaid", 1, nil)) }, `the upcaster of "OrderPaid" from schema version 1 is nil`},
 		"a nil UpMany":         {func() { codec.JSON(names(), codec.UpMany[paidV1, Event]("OrderPaid", 1, nil)) }, `the upcaster of "OrderPaid" from schema version 1 is nil`},
 		"a misspelt name":      {func() { codec.JSON(names(), up("OrderPayed", 1)) }, `the upcaster of "OrderPayed" from schema version 1: there is no event of that name. Is it misspelt?`},
@@ -230,11 +230,11 @@ func TestConstructorsPanic(t *testing.T) {
 				Text string `json:"-"`
 			}{}})
 		}, `JSON loses the field Text`},
-		"no message": {func() { codec.Proto(map[string]Event{"Paid": Paid{}}) }, `"Paid" is a codec_test.Paid, which is no protobuf message`},
-		"was no message": {func() {
+		"not a message": {func() { codec.Proto(map[string]Event{"Paid": Paid{}}) }, `"Paid" is a codec_test.Paid, which is not a protobuf message`},
+		"was not a message": {func() {
 			codec.Proto(messages(), codec.Up("Old", 1, func(paidV1) proto.Message { return nil }).Retired())
-		}, `"Old" was a codec_test.paidV1, which is no protobuf message`},
-		"nil for message": {func() { codec.Proto(map[string]proto.Message{"Paid": nil}) }, `"Paid" is a <nil>, which is no protobuf message`},
+		}, `"Old" was a codec_test.paidV1, which is not a protobuf message`},
+		"nil for message": {func() { codec.Proto(map[string]proto.Message{"Paid": nil}) }, `"Paid" is a <nil>, which is not a protobuf message`},
 		"far gap":         {func() { codec.Proto(messages(), codec.Drop("Old", 3).Retired(), codec.Drop("Old", 1).Retired()) }, `no upcaster of "Old" from schema version 2`},
 		"untyped message": {func() {
 			codec.Proto(map[string]proto.Message{"A": &wrapperspb.BoolValue{}, "B": &wrapperspb.BoolValue{}})

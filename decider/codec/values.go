@@ -8,10 +8,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Values returns a Codec that encodes nothing: the event itself is kept, as
-// [store.Event].Value, under the name of its Go type. It is for tests and for
-// stores in the same process. All readers share what an event points to, so an
-// event that has maps, slices or pointers must never be changed.
+// Values returns a Codec that encodes nothing: it keeps the event itself, as
+// [store.Event].Value, under the name of its Go type. Use it for tests and for stores in
+// the same process. All readers share what an event points to, so never change an event
+// that has maps, slices or pointers.
 //
 // A recorded event that Values[E] did not make is a *DecodeError.
 func Values[E any]() Codec[E] {
@@ -30,8 +30,8 @@ func (values[E]) Encode(event E) (store.Event, error) {
 			return store.Event{}, &EncodeError{typ.String(), err}
 		}
 	}
-	// A pointer, because asserting *E when it is read is a comparison of types,
-	// and asserting an interface E is a search.
+	// It stores a pointer, because asserting *E on a read compares two types, and
+	// asserting an interface E is a search.
 	return store.Event{Type: typ.String(), Schema: 1, Value: &event}, nil
 }
 
@@ -69,6 +69,6 @@ func value[E any](r *store.Recorded) (*E, error) {
 func noValue(r *store.Recorded) error {
 	return &DecodeError{
 		Stream: r.Stream, Version: r.Version, Type: r.Type, Schema: r.Schema,
-		Err: fmt.Errorf("its value is a %T, not one of this codec", r.Value),
+		Err: fmt.Errorf("its value is a %T, not a value of this codec", r.Value),
 	}
 }

@@ -32,14 +32,14 @@ type entry struct {
 	doJSON  func(ctx context.Context, data []byte) ([]byte, error)
 }
 
-// NewBus returns a bus without handlers, with middleware around each, the first
-// outermost.
+// NewBus returns a bus without handlers. Every handler gets the middleware in around, the
+// first outermost.
 func NewBus(around ...Middleware) *Bus {
 	return &Bus{around: slices.Clone(around), byName: map[string]*entry{}, byType: map[reflect.Type]*entry{}}
 }
 
-// Handle registers h on b for messages of type M, which are called name. It panics if
-// name is empty, h is nil, or b has a handler of that name or for that type.
+// Handle registers h on b for messages of type M under name. It panics if name is empty,
+// h is nil, or b already has a handler for that name or that type.
 func Handle[M, R any](b *Bus, name string, h Handler[M, R]) {
 	typ := reflect.TypeFor[M]()
 	if name == "" || h == nil {
@@ -65,17 +65,17 @@ func Handle[M, R any](b *Bus, name string, h Handler[M, R]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byName[name] != nil {
-		panic(fmt.Sprintf("cqrs: Handle: there is a handler called %q", name))
+		panic(fmt.Sprintf("cqrs: Handle: there is already a handler called %q", name))
 	}
 	if other := b.byType[typ]; other != nil {
-		panic(fmt.Sprintf("cqrs: Handle: %v has a handler, called %q", typ, other.name))
+		panic(fmt.Sprintf("cqrs: Handle: %v already has a handler, called %q", typ, other.name))
 	}
 	b.byName[name], b.byType[typ] = e, e
 }
 
-// Do handles message with the handler that b has for its type, M, and returns the
-// result. Without such a handler it returns an *[UnknownError]; a handler with a result
-// of another type than R is an error that says so.
+// Do handles message with the handler that b has for its type, M, and returns the result.
+// Without such a handler it returns an *[UnknownError]. If the handler returns another
+// type than R, it returns an error that says so.
 func Do[R, M any](ctx context.Context, b *Bus, message M) (R, error) {
 	var zero R
 	typ := reflect.TypeFor[M]()
@@ -87,18 +87,19 @@ func Do[R, M any](ctx context.Context, b *Bus, message M) (R, error) {
 	}
 	h, ok := e.handler.(Handler[M, R])
 	if !ok {
-		return zero, fmt.Errorf("cqrs: the handler of %v is a %T: its result is no %v", typ, e.handler, reflect.TypeFor[R]())
+		return zero, fmt.Errorf("cqrs: the handler of %v is a %T: its result is not a %v", typ, e.handler, reflect.TypeFor[R]())
 	}
 	return h(ctx, message)
 }
 
-// DoJSON handles the message that data is, as the JSON of the type that b has a handler
-// for under name, and returns its result as JSON. It is what a queue or an HTTP handler
-// calls.
+// DoJSON decodes data, which is JSON, into the type of the handler that b has for name,
+// handles the message, and returns the result as JSON. Call it from a queue consumer or
+// an HTTP handler.
 //
-// A name that b does not have is an *[UnknownError], and data that is not exactly such a
-// message a *[MessageError]: nothing is handled then. Fields that the type does not have
-// are refused, because their sender expects them to count.
+// If b does not have the name, DoJSON returns an *[UnknownError]. If data is not exactly
+// such a message, it returns a *[MessageError]. In both cases it handles nothing. It
+// refuses fields that the type does not have, because their sender expects them to have
+// an effect.
 func (b *Bus) DoJSON(ctx context.Context, name string, data []byte) ([]byte, error) {
 	b.mu.RLock()
 	e := b.byName[name]
@@ -116,7 +117,7 @@ func (b *Bus) Names() []string {
 	return slices.Sorted(maps.Keys(b.byName))
 }
 
-// decode reads data, and nothing that readers of JSON understand in several ways.
+// decode reads data, and refuses data that JSON readers understand in different ways.
 func decode(data []byte, into any, folds exact.Folds) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

@@ -51,7 +51,7 @@ func newBank(around ...cqrs.Middleware) *cqrs.Bus {
 	return bus
 }
 
-// TestBus checks that Do and DoJSON are two ways to the same handlers.
+// TestBus checks that Do and DoJSON reach the same handlers.
 func TestBus(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -93,8 +93,8 @@ func TestBus(t *testing.T) {
 	})
 }
 
-// TestBusRefuses checks that what is no message of a handler does nothing, and that the
-// error says why.
+// TestBusRefuses checks that an invalid message has no effect, and that the error says
+// why.
 func TestBusRefuses(t *testing.T) {
 	t.Parallel()
 	handled := 0
@@ -110,14 +110,14 @@ func TestBusRefuses(t *testing.T) {
 	}{
 		"unknown name":     {"Deposit", `{}`, cqrs.ErrUnknown, http.StatusNotFound, `cqrs: no handler for "Deposit"`},
 		"odd name":         {"a\nb", `{}`, cqrs.ErrUnknown, http.StatusNotFound, `cqrs: no handler for "a\nb"`},
-		"no JSON":          {"deposit", `five`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": invalid character`},
+		"not JSON":         {"deposit", `five`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": invalid character`},
 		"nothing":          {"deposit", ``, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": EOF`},
 		"null":             {"deposit", ` null `, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": it is null`},
 		"another type":     {"deposit", `{"Cents":"5"}`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": json: cannot unmarshal`},
 		"an unknown field": {"deposit", `{"Cent":5}`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": json: unknown field "Cent"`},
 		"a key twice":      {"deposit", `{"Cents":5,"Cents":6}`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": `},
 		"two cases":        {"deposit", `{"Cents":5,"cents":6}`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": `},
-		"no UTF-8":         {"deposit", "{\"Account\":\"caf\xe9\"}", cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": `},
+		"not UTF-8":        {"deposit", "{\"Account\":\"caf\xe9\"}", cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": `},
 		"more":             {"deposit", `{"Cents":5}{"Cents":6}`, cqrs.ErrMessage, http.StatusBadRequest, `cqrs: bad message "deposit": there is more`},
 	} {
 		result, err := bus.DoJSON(t.Context(), tt.message, []byte(tt.data))
@@ -132,7 +132,7 @@ func TestBusRefuses(t *testing.T) {
 	if _, err := cqrs.Do[int](t.Context(), bus, "a text"); !errors.Is(err, cqrs.ErrUnknown) || !strings.Contains(err.Error(), "string") {
 		t.Errorf("Do of an unknown type = %v", err)
 	}
-	if _, err := cqrs.Do[string](t.Context(), bus, balance{"a"}); err == nil || !strings.Contains(err.Error(), "no string") {
+	if _, err := cqrs.Do[string](t.Context(), bus, balance{"a"}); err == nil || !strings.Contains(err.Error(), "not a string") {
 		t.Errorf("Do with another result = %v", err)
 	}
 	if handled != 0 {
@@ -150,10 +150,10 @@ func TestHandlePanics(t *testing.T) {
 	t.Parallel()
 	ok := func(context.Context, string) (int, error) { return 0, nil }
 	for want, register := range map[string]func(b *cqrs.Bus){
-		"needs a name":                        func(b *cqrs.Bus) { cqrs.Handle(b, "", ok) },
-		"must not be nil":                     func(b *cqrs.Bus) { cqrs.Handle[string, int](b, "text", nil) },
-		`there is a handler called "deposit"`: func(b *cqrs.Bus) { cqrs.Handle(b, "deposit", ok) },
-		"cqrs_test.deposit has a handler, called": func(b *cqrs.Bus) {
+		"needs a name":    func(b *cqrs.Bus) { cqrs.Handle(b, "", ok) },
+		"must not be nil": func(b *cqrs.Bus) { cqrs.Handle[string, int](b, "text", nil) },
+		`there is already a handler called "deposit"`: func(b *cqrs.Bus) { cqrs.Handle(b, "deposit", ok) },
+		"cqrs_test.deposit already has a handler, called": func(b *cqrs.Bus) {
 			cqrs.Handle(b, "again", func(context.Context, deposit) (int, error) { return 0, nil })
 		},
 	} {
@@ -172,8 +172,9 @@ func TestHandlePanics(t *testing.T) {
 	}
 }
 
-// TestMiddleware checks the order, the call that each is told of, the context that goes
-// on, and that one which does not go on keeps the message from the handler.
+// TestMiddleware checks the order of middleware, the call that each one gets, the context
+// that it passes on, and that one which does not call next keeps the message from the
+// handler.
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -204,7 +205,7 @@ func TestMiddleware(t *testing.T) {
 		return errors.Join(next(ctx), errNo)
 	}
 	if n, err := h.With("text", after)(t.Context(), "abc"); n != 0 || !errors.Is(err, errNo) {
-		t.Errorf("handled = %d, %v, want no result beside the error", n, err)
+		t.Errorf("handled = %d, %v, want no result with the error", n, err)
 	}
 	bus := cqrs.NewBus(say("bus"))
 	cqrs.Handle(bus, "text", h.With("text", say("own")))
@@ -221,7 +222,7 @@ func TestReadYourWrites(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx, want := context.Background(), uint64(0)
 		for _, position := range rapid.SliceOfN(rapid.Uint64Range(0, 9), 0, 4).Draw(t, "positions") {
-			ctx = cqrs.AtLeast(ctx, position) //nolint:fatcontext // which is what is tested
+			ctx = cqrs.AtLeast(ctx, position) //nolint:fatcontext // this is what is tested
 			want = max(want, position)
 		}
 		if got := cqrs.Position(ctx); got != want {

@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/decider/cqrs"
 )
 
-// What arrives by name may have a wrong name, or be no such message.
+// A message that arrives by name may have an unknown name or invalid data.
 func ExampleUnknownError() {
 	type greet struct{ Name string }
 	bus := cqrs.NewBus()
@@ -26,7 +26,8 @@ func ExampleUnknownError() {
 	// true greet 400
 }
 
-// A query waits for what its client wrote, on whatever can say how far it is.
+// A query waits for what its client wrote. Anything that knows its position can be a
+// Waiter.
 func ExampleWaiter() {
 	var table cqrs.Waiter = cqrs.WaiterFunc(func(_ context.Context, position uint64) error {
 		fmt.Println("waited for", position)

@@ -16,7 +16,7 @@ import (
 )
 
 type (
-	// Add is what arrives by name: the command, and the aggregate that it is for.
+	// Add is the message that arrives by name: the command and the id of its aggregate.
 	Add struct {
 		Counter string
 		N       int
@@ -32,8 +32,8 @@ var counter = decider.New(
 	func(sum int, e Added) int { return sum + e.N },
 )
 
-// Commands and queries that arrive by name, and a query that reads what was written
-// right before it.
+// Commands and queries arrive by name, and a query reads what was written right before
+// it.
 func Example() {
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()

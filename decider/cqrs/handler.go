@@ -2,23 +2,23 @@ package cqrs
 
 import "context"
 
-// Handler handles messages of type M, commands or queries, and returns what they come
-// to; R is struct{} if that is nothing. It is safe for concurrent use.
+// Handler handles messages of type M, commands or queries, and returns their results. R
+// is struct{} if there is no result. It must be safe for concurrent use.
 type Handler[M, R any] func(ctx context.Context, message M) (R, error)
 
-// Call is what a middleware is told of a message that is handled.
+// Call tells a middleware which message is handled.
 type Call struct {
-	Name    string // of its kind, such as "deposit"
+	Name    string // name of its kind, such as "deposit"
 	Message any
 }
 
-// Middleware is around a handler: it calls next, once, with ctx or a context that comes
-// from it, and returns its error, or returns an error in place of calling it. It is
-// safe for concurrent use.
+// Middleware wraps a handler: it calls next once, with ctx or a context derived from it,
+// and returns its error, or returns an error instead of calling it. It must be safe for
+// concurrent use.
 type Middleware func(ctx context.Context, c Call, next func(ctx context.Context) error) error
 
-// With returns h with middleware around it, the first outermost, which is told that its
-// messages are called name.
+// With returns h wrapped in middleware, the first outermost. The middleware sees name as
+// the name of the messages.
 func (h Handler[M, R]) With(name string, around ...Middleware) Handler[M, R] {
 	if len(around) == 0 {
 		return h
@@ -36,7 +36,7 @@ func (h Handler[M, R]) With(name string, around ...Middleware) Handler[M, R] {
 	}
 }
 
-// through calls the first of around, which goes on with the others and then with do.
+// through calls the first of around, which continues with the others and then with do.
 func through(ctx context.Context, around []Middleware, c Call, do func(context.Context) error) error {
 	if len(around) == 0 {
 		return do(ctx)

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// positionKey is where a context has a position.
+// positionKey is the key of a position in a context.
 type positionKey struct{}
 
-// AtLeast returns a context in which queries must read the log at least up to position:
-// that of the last command whose outcome its client has seen. If ctx asks for a later
-// one already, that stays.
+// AtLeast returns a context in which queries must read the log at least up to position,
+// which is that of the last command whose outcome the client has seen. If ctx already
+// requires a later position, that one stays.
 func AtLeast(ctx context.Context, position uint64) context.Context {
 	if position <= Position(ctx) {
 		return ctx
@@ -18,21 +18,22 @@ func AtLeast(ctx context.Context, position uint64) context.Context {
 	return context.WithValue(ctx, positionKey{}, position)
 }
 
-// Position returns the position that [AtLeast] has put into ctx, 0 if there is none.
+// Position returns the position that [AtLeast] has put into ctx, or 0 if there is none.
 func Position(ctx context.Context) uint64 {
 	position, _ := ctx.Value(positionKey{}).(uint64)
 	return position
 }
 
-// Waiter is a read model that can say when it has come to a position, such as a
+// Waiter is a read model that can wait until it has reached a position, such as a
 // projection.Projection.
 type Waiter interface {
-	// WaitFor returns nil when the log up to position is in the read model. Keys are
-	// what the caller will look at; without keys that is all of it.
+	// WaitFor returns nil when the read model contains the log up to position. Keys are
+	// the keys that the caller is about to read. Without keys, the caller reads
+	// everything.
 	WaitFor(ctx context.Context, position uint64, keys ...string) error
 }
 
-// WaiterFunc is a [Waiter] that has no keys, such as the method WaitFor of a
+// WaiterFunc is a [Waiter] without keys, such as the method WaitFor of a
 // projection.Image.
 type WaiterFunc func(ctx context.Context, position uint64) error
 
@@ -41,9 +42,9 @@ func (f WaiterFunc) WaitFor(ctx context.Context, position uint64, _ ...string) e
 	return f(ctx, position)
 }
 
-// ReadYourWrites returns a middleware for queries on w: if their context asks for a
-// position, see [AtLeast], it waits until w is there. It waits until ctx ends, so give
-// queries a deadline.
+// ReadYourWrites returns a middleware for queries on w: if their context requires a
+// position, see [AtLeast], it waits until w has reached it. It waits until ctx ends, so
+// give queries a deadline.
 func ReadYourWrites(w Waiter) Middleware {
 	return func(ctx context.Context, c Call, next func(ctx context.Context) error) error {
 		if position := Position(ctx); position > 0 {

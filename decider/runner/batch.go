@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The most that a batch has, unless it is a single command that gives more.
+// Limits of a batch, unless a single command exceeds them.
 const (
 	maxBatchEvents = 1000
 	maxBatchData   = 1 << 20
@@ -33,14 +33,14 @@ type step[S, E any] struct {
 	encoded []store.Event
 	claims  []store.Claim
 	after   Loaded[S] // for the next job
-	own     Loaded[S] // the same, for the job's caller
-	err     error     // if it is rejected
+	own     Loaded[S] // a copy for the job's caller
+	err     error     // if the command is rejected
 }
 
-// run gives each of jobs its answer. Those for which the batch has no room go back to q.
+// run gives each of jobs its answer. Jobs for which the batch has no room go back to q.
 func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], jobs []*job[S, E]) {
 	defer func() {
-		_ = recover() // the callers meet it again, each on its own goroutine
+		_ = recover() // each caller will see the panic again, on its own goroutine
 		g.handBack(jobs)
 	}()
 	ctx, stop := g.batchContext(ctx, jobs)
@@ -58,10 +58,10 @@ func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], j
 	n.Version, n.Attempt = f.at.Version, f.attempt
 }
 
-// handle loads, decides and appends until each of jobs has its answer, and returns
-// how many events it appended. It begins with what is cached, if anything is, and lets
-// the append tell whether that is the head; but not if others wrote beside the batch
-// before, nor for a job that may be appended only once.
+// handle loads, decides and appends until each of jobs has its answer, and returns how
+// many events it appended. It begins with the cached state, if there is one, and lets the
+// append tell whether that was the head. It reads the stream first if others wrote to it
+// during the previous batch, or for a job that may be appended only once.
 func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S], jobs []*job[S, E]) (events int, err error) {
 	f.most = 0
 	least := jobs[0].most
@@ -89,7 +89,7 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 		case err == nil && !appended.Replayed:
 			g.recorded(ctx, f, &p, appended)
 			return len(p.encoded), nil
-		case err == nil: // each looks for its own events
+		case err == nil: // each caller looks for its own events
 			return len(p.encoded), nil
 		case errors.Is(err, store.ErrConflict):
 			q.contended = true
@@ -116,7 +116,7 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 
 // unchanged answers the jobs of p, none of which decided any events, once it is certain
 // that they were decided on the head of the stream. If they were not, p keeps its steps,
-// and the jobs are to be decided again.
+// and the jobs must be decided again.
 func (g *Group[C, S, E]) unchanged(ctx context.Context, f *flight[S], p *plan[S, E]) error {
 	if !f.fresh && len(p.steps) > 0 {
 		if err := g.r.catchUp(ctx, f); err != nil || f.at.Version != p.at.Version {
@@ -131,8 +131,8 @@ func (g *Group[C, S, E]) unchanged(ctx context.Context, f *flight[S], p *plan[S,
 	return nil
 }
 
-// fill plans jobs until the batch is full, and returns those that it has taken. One
-// that is to be run alone is told so.
+// fill plans jobs until the batch is full, and returns the jobs that it has taken. It
+// tells jobs that must run alone.
 func (g *Group[C, S, E]) fill(p *plan[S, E], f *flight[S], q *queue[S, E], jobs []*job[S, E]) []*job[S, E] {
 	jobs = g.live(jobs)
 	for i, j := range jobs {
@@ -155,7 +155,7 @@ func (g *Group[C, S, E]) fill(p *plan[S, E], f *flight[S], q *queue[S, E], jobs 
 	return jobs
 }
 
-// full adds the size of encoded to p, and reports whether that is too much.
+// full adds the size of encoded to p, and reports whether p is too large.
 func (p *plan[S, E]) full(encoded []store.Event) bool {
 	for i := range encoded {
 		p.size += len(encoded[i].Data)
@@ -163,9 +163,9 @@ func (p *plan[S, E]) full(encoded []store.Event) bool {
 	return len(p.encoded) > 0 && (len(p.encoded)+len(encoded) > maxBatchEvents || p.size > maxBatchData)
 }
 
-// step decides j on the state after p, and runs every function of the user, so that none
-// is left to run after the append. It is not ok if j is to be run alone: if it panics,
-// because its own caller is to meet that, or if its command may have landed before.
+// step decides j on the state after p. It runs every user function, so that none has to
+// run after the append. It returns false if j must run alone: if it panics, because its
+// own caller must see the panic, or if its command may have been recorded before.
 func (g *Group[C, S, E]) step(p *plan[S, E], f *flight[S], j *job[S, E]) (s step[S, E], ok bool) {
 	defer func() { _ = recover() }()
 	s = step[S, E]{job: j, own: g.r.own(p.at)} // the others never see what j does to it
@@ -201,12 +201,12 @@ func (g *Group[C, S, E]) draft(p *plan[S, E], f *flight[S], s *step[S, E], event
 	return nil
 }
 
-// settled answers s, which gave no events.
+// settled answers s, which decided no events.
 func (g *Group[C, S, E]) settled(f *flight[S], s *step[S, E]) {
 	g.reply(s.job, answer[S, E]{out: Outcome[S, E]{Loaded: s.own, Attempts: f.attempt}, err: s.err})
 }
 
-// seal prepares what is to be done once p is recorded.
+// seal prepares the work that follows once p is recorded.
 func (g *Group[C, S, E]) seal(p *plan[S, E], f *flight[S]) {
 	if g.r.snapshots == nil {
 		return
@@ -222,7 +222,7 @@ func (g *Group[C, S, E]) seal(p *plan[S, E], f *flight[S]) {
 	p.save = g.r.savepoint(out)
 }
 
-// recorded answers p, whose events were appended.
+// recorded answers the jobs of p, whose events were appended.
 func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, E], a store.Appended) {
 	f.at, f.fresh, f.seen = p.at, true, p.now
 	g.r.put(f)
@@ -239,8 +239,8 @@ func (g *Group[C, S, E]) recorded(ctx context.Context, f *flight[S], p *plan[S, 
 	g.r.save(ctx, f, &p.save, p.at.Version)
 }
 
-// turnOut lets the job of p whose event id is taken, as err says, be run alone. It
-// reports false if there is none.
+// turnOut makes the job of p whose event ID is taken, according to err, run alone. It
+// returns false if there is none.
 func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	var taken *store.DuplicateError
 	if !errors.As(err, &taken) {
@@ -258,8 +258,8 @@ func (g *Group[C, S, E]) turnOut(p *plan[S, E], err error) bool {
 	return false
 }
 
-// failed answers p, whose append ended with err. If it is not certain whose fault that
-// is, the jobs are not answered, and so are run alone.
+// failed answers the jobs of p, whose append ended with err. If it is not certain which
+// job caused the error, it does not answer them, and so they run alone.
 func (g *Group[C, S, E]) failed(p *plan[S, E], err error) {
 	writers := 0
 	for i := range p.steps {

@@ -17,8 +17,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// floor is the least that a program without a library does: events as interface
-// values in maps of slices, each under a lock.
+// floor is the minimum that a program without a library does: events as interface values
+// in maps of slices, each under a lock.
 type floor struct {
 	shards []floorShard
 }
@@ -61,8 +61,8 @@ func (f *floor) handle(id string, c command) error {
 	return nil
 }
 
-// ledger is the floor of what an event store keeps: events with their ids, which are
-// looked for before they are used, times, types, versions and positions in one log.
+// ledger is the minimum that an event store keeps: events with IDs, which are checked for
+// uniqueness, times, types, versions, and positions in one log.
 type ledger struct {
 	shards []ledgerShard
 	head   atomic.Uint64
@@ -94,7 +94,7 @@ func (l *ledger) handle(id string, c command) error {
 	recorded := s.streams[id]
 	var a account
 	for i := range recorded {
-		a = evolve(a, recorded[i].Value.(event)) //nolint:errcheck,forcetypeassert // nothing else is in it
+		a = evolve(a, recorded[i].Value.(event)) //nolint:errcheck,forcetypeassert // there is nothing else in it
 	}
 	events, err := decide(c, a)
 	if err != nil {
@@ -136,8 +136,8 @@ func filled(b *testing.B, n int) *accounts {
 	return r
 }
 
-// BenchmarkDecideOnly handles commands that give no events, so that the stream
-// keeps its length: load and decide.
+// BenchmarkDecideOnly handles commands that decide no events, so that the stream keeps
+// its length: it measures load and decide.
 func BenchmarkDecideOnly(b *testing.B) {
 	ctx := b.Context()
 	for _, n := range []int{1, 100, 1000, 9000} {
@@ -176,7 +176,7 @@ func BenchmarkDecideOnly(b *testing.B) {
 }
 
 // BenchmarkCommand handles commands that each append an event, on streams that grow from
-// 500 events to 1500, so that the memory they grow into is paid by those who use it.
+// 500 events to 1500, so that the measurement includes the growth of memory.
 func BenchmarkCommand(b *testing.B) {
 	const length, most = 500, 1500
 	run := func(b *testing.B, wrap func(*accounts) *accounts) {
@@ -188,7 +188,7 @@ func BenchmarkCommand(b *testing.B) {
 			if left == 0 {
 				b.StopTimer()
 				r, left = wrap(filled(b, length)), most-length
-				runtime.GC() // what filled left behind is not the command's
+				runtime.GC() // do not measure garbage that filled left
 				b.StartTimer()
 			}
 			if _, err := r.Handle(ctx, "a", deposit{1}); err != nil {
@@ -229,7 +229,7 @@ func BenchmarkCommand(b *testing.B) {
 	})
 }
 
-// BenchmarkLedger is BenchmarkDecideOnly of a ledger.
+// BenchmarkLedger is BenchmarkDecideOnly on a ledger.
 func BenchmarkLedger(b *testing.B) {
 	const n = 1000
 	l := newLedger(1)
@@ -250,7 +250,8 @@ func BenchmarkLedger(b *testing.B) {
 }
 
 // BenchmarkJSON handles commands that each append an event, as JSON, to one of many
-// streams of about 100 events. By hand is the same without a runner and a codec.
+// streams of about 100 events. The handwritten version does the same without a runner and
+// a codec.
 func BenchmarkJSON(b *testing.B) {
 	const streams, length = 500, 100
 	ctx := b.Context()
@@ -289,7 +290,7 @@ func BenchmarkJSON(b *testing.B) {
 			return func(id string) error { _, err := r.Handle(ctx, id, deposit{250}); return err }
 		})
 	})
-	b.Run("by hand", func(b *testing.B) {
+	b.Run("handwritten", func(b *testing.B) {
 		run(b, func(st *memory.Store) func(string) error {
 			return func(id string) error {
 				return handleByHand(ctx, st, store.Stream{Type: "Account", ID: id}, deposit{250})
@@ -349,7 +350,7 @@ func decodeByHand(r *store.Recorded) (event, error) {
 	return nil, codec.ErrUnknown
 }
 
-// BenchmarkParallel handles commands on streams of their own.
+// BenchmarkParallel handles commands on separate streams in parallel.
 func BenchmarkParallel(b *testing.B) {
 	ctx := b.Context()
 	spread := func(b *testing.B, handle func(id string, c command) error) {

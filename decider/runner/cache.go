@@ -8,29 +8,27 @@ import (
 	"time"
 )
 
-// Cache configures the cache of a runner and its copies, which keeps the states that
-// were used last, with their versions. A cached state saves folding the stream again.
-// The runner still asks the store whether the state is current, by reading what came
-// after it, unless the call says [AllowStale] or [AnyCached]. The zero value is the
-// defaults.
+// Cache configures the cache of a runner and its copies. The cache keeps the most
+// recently used states with their versions, which saves folding the stream again. The
+// runner still asks the store whether a state is current, by reading the events after it,
+// unless the call says [AllowStale] or [AnyCached]. The zero value means the defaults.
 type Cache[S any] struct {
-	Size int // how many states to keep at most; 0: 10,000
+	Size int // the most states to keep; 0: 10,000
 
-	// Clone returns a copy of state that shares nothing that can change. It is
-	// called when a state is put into the cache, when it is taken out, and before
-	// events are folded that are not recorded yet.
+	// Clone returns a copy of state that shares nothing mutable with it. It is called
+	// when a state is put into the cache, when it is taken out, and before events are
+	// folded that are not recorded yet.
 	Clone func(state S) S
 
-	// Shared vouches that nobody ever changes a state in place: not Decide, not
-	// Evolve, and none of those who get a state from the runner. Several calls can
-	// then be given the same one. States that are plain values need neither Clone
-	// nor Shared.
+	// Shared promises that states are never changed in place: not by Decide, not by
+	// Evolve, and not by any code that gets a state from the runner. Then several calls
+	// can share a state. States that are plain values need neither Clone nor Shared.
 	Shared bool
 }
 
 // WithCache returns a copy of r that caches states as c says. It panics if c.Size is
-// negative, or if S is no plain value, so that a state could be changed while it is
-// cached, and c neither has a Clone nor says Shared.
+// negative, or if S is not a plain value, so that a cached state could be changed, and c
+// neither has a Clone nor sets Shared.
 func (r *Runner[C, S, E]) WithCache(c Cache[S]) *Runner[C, S, E] {
 	if c.Size < 0 {
 		panic(fmt.Sprintf("runner: WithCache: negative Size %d", c.Size))
@@ -48,12 +46,12 @@ func (r *Runner[C, S, E]) WithCache(c Cache[S]) *Runner[C, S, E] {
 func mustShare[S any](caller string, c Cache[S]) {
 	if at, plain := plainValue(reflect.TypeFor[S](), "state"); !plain && c.Clone == nil && !c.Shared {
 		panic(fmt.Sprintf("runner: %s: %s, which calls would share: "+
-			"give Cache.Clone, or set Cache.Shared if nobody ever changes a %v in place", caller, at, reflect.TypeFor[S]()))
+			"set Cache.Clone, or set Cache.Shared if no code ever changes a %v in place", caller, at, reflect.TypeFor[S]()))
 	}
 }
 
-// plainValue reports whether a copy of a value of type t shares nothing with it
-// that can change, and where not if it does not.
+// plainValue reports whether a copy of a value of type t shares nothing mutable with it.
+// If it does, plainValue returns where.
 func plainValue(t reflect.Type, path string) (where string, ok bool) {
 	if t == reflect.TypeFor[time.Time]() {
 		return "", true // its location never changes
@@ -76,7 +74,7 @@ func plainValue(t reflect.Type, path string) (where string, ok bool) {
 	return fmt.Sprintf("%s is a %s (%v)", path, t.Kind(), t), false
 }
 
-// cache keeps the last used states by stream id, in shards so that calls on
+// cache keeps the most recently used states by stream ID, in shards so that calls on
 // different streams rarely wait for each other.
 type cache[S any] struct {
 	clone  func(S) S // nil: not needed
@@ -106,7 +104,7 @@ type shard[S any] struct {
 	mu      sync.Mutex
 	size    int
 	entries map[string]*entry[S] // guarded by mu
-	newest  entry[S]             // guarded by mu; the anchor of the ring: next was used last, prev goes first
+	newest  entry[S]             // guarded by mu; the anchor of the ring: next is the most recently used, prev is evicted first
 	_       [64]byte             // keeps the locks of two shards off one cache line
 }
 
@@ -115,7 +113,7 @@ type entry[S any] struct {
 	prev, next *entry[S]
 	id         string
 	at         Loaded[S]
-	seen       time.Time // when at was known to be current
+	seen       time.Time // when at was last known to be current
 }
 
 func (c *cache[S]) shard(id string) *shard[S] {
@@ -125,8 +123,8 @@ func (c *cache[S]) shard(id string) *shard[S] {
 	return &c.shards[maphash.String(c.seed, id)%uint64(len(c.shards))]
 }
 
-// get returns the state of stream id, for the caller alone, and when it was known
-// to be current.
+// get returns the state of stream id, as a copy for the caller, and when it was last
+// known to be current.
 func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
 	s := c.shard(id)
 	s.mu.Lock()
@@ -136,14 +134,14 @@ func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
 		at, seen = e.at, e.seen
 	}
 	s.mu.Unlock()
-	if ok && c.clone != nil { // outside the lock: what is cached never changes
+	if ok && c.clone != nil { // outside the lock, because a cached state never changes
 		at.State = c.clone(at.State)
 	}
 	return at, seen, ok
 }
 
-// put keeps at, which nobody else has, as the state of stream id that was current when
-// seen, unless a newer one is kept.
+// put caches at, which the caller gives up, as the state of stream id that was current at
+// seen, unless a newer state is cached.
 func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
 	s := c.shard(id)
 	s.mu.Lock()
@@ -161,7 +159,7 @@ func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
 	s.use(e)
 }
 
-// drop removes the state of stream id if it is that of version.
+// drop removes the state of stream id if it is at version.
 func (c *cache[S]) drop(id string, version uint64) {
 	s := c.shard(id)
 	s.mu.Lock()
@@ -195,8 +193,8 @@ func (s *shard[S]) use(e *entry[S]) {
 	e.prev.next, e.next.prev = e, e
 }
 
-// recent begins f with the cached state, if there is one, and reports whether that
-// is enough.
+// recent starts f with the cached state, if there is one, and reports whether that is
+// enough.
 func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	if r.cache == nil {
 		return false
@@ -209,7 +207,7 @@ func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
 }
 
-// own returns at for one more user, who may do to it whatever Clone makes safe.
+// own returns a copy of at that its user may change, if Clone makes that safe.
 func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
 	if r.cache != nil && r.cache.clone != nil {
 		at.State = r.cache.clone(at.State)
@@ -217,21 +215,21 @@ func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
 	return at
 }
 
-// keep caches what f knows, if it was the stream's head during the call.
+// keep caches the state of f, if it was the stream's head during the call.
 func (r *Runner[C, S, E]) keep(f *flight[S]) {
 	if r.cache != nil && f.fresh {
 		r.cache.put(f.stream.ID, r.own(f.at), f.seen)
 	}
 }
 
-// put is keep for a state that nobody else has. It calls no function of the user.
+// put is keep for a state that nothing else refers to. It calls no user function.
 func (r *Runner[C, S, E]) put(f *flight[S]) {
 	if r.cache != nil && f.fresh {
 		r.cache.put(f.stream.ID, f.at, f.seen)
 	}
 }
 
-// drop removes from the cache what f began with.
+// drop removes the state that f began with from the cache.
 func (r *Runner[C, S, E]) drop(f *flight[S]) {
 	if r.cache != nil {
 		r.cache.drop(f.stream.ID, f.at.Version)

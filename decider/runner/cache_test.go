@@ -51,15 +51,14 @@ func TestCacheKeepsTheLastUsed(t *testing.T) {
 	}
 }
 
-// However it is used, a cache of a size keeps no more states than that, and those
-// that were used last.
+// A cache never keeps more states than its size, and keeps the most recently used ones.
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 5).Draw(t, "size")
 		st := newSpy()
 		r := newAccounts(st).WithCache(runner.Cache[account]{Size: size})
-		var used []string // the last one first
+		var used []string // the most recent first
 		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 7), 1, 40).Draw(t, "ids") {
 			id := strconv.Itoa(n)
 			st.calls()
@@ -129,8 +128,7 @@ func TestCacheKeepsNoFailedLoad(t *testing.T) {
 	}
 }
 
-// A state that is beyond the head of its stream is of another stream: it is
-// forgotten.
+// A state beyond the head of its stream belongs to another stream, and is dropped.
 func TestCacheBeyondTheHead(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -147,8 +145,8 @@ func TestCacheBeyondTheHead(t *testing.T) {
 	}
 }
 
-// Who finds that what it began with is of another stream drops that, and not what
-// somebody else has cached since.
+// If a call finds that the state it began with is of another stream, it drops that state,
+// and not one that another call has cached since.
 func TestCacheDropsOnlyWhatWasWrong(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -158,7 +156,7 @@ func TestCacheDropsOnlyWhatWasWrong(t *testing.T) {
 	st.calls()
 	st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
 		switch n {
-		case 1: // while others go on, the answer is that of a store without the stream
+		case 1: // while others continue, the answer is that of a store without the stream
 			must(t, r, "a", deposit{1})
 			return store.Page{Head: 1, End: true}, nil
 		case 3:
@@ -174,11 +172,11 @@ func TestCacheDropsOnlyWhatWasWrong(t *testing.T) {
 		t.Errorf("cached version = %d, want 3", got.Version)
 	}
 	if _, reads := st.calls(); len(reads) != 0 {
-		t.Errorf("%d reads, want none: what others cached is gone", len(reads))
+		t.Errorf("%d reads, want none: the state that others cached is gone", len(reads))
 	}
 }
 
-// The runner keeps working on copies: each With… leaves the receiver as it was.
+// Each With… method returns a copy and leaves its receiver unchanged.
 func TestWithReturnsCopies(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -245,12 +243,12 @@ func stateless[S any]() *runner.Runner[command, S, event] {
 	return runner.New("A", d, memory.New(), textCodec{})
 }
 
-// withCache gives a runner the cache c, and a group the runner.
+// withCache makes a runner with the cache c, and a group of the runner.
 func withCache[S any](c runner.Cache[S]) {
 	runner.NewGroup(stateless[S]().WithCache(c))
 }
 
-// careless changes its state in place: with Clone even that stays inside one call.
+// careless changes its state in place. With Clone the change stays inside one call.
 func TestCacheClones(t *testing.T) {
 	t.Parallel()
 	d := decider.Decider[string, counts, event]{
@@ -279,7 +277,7 @@ func TestCacheClones(t *testing.T) {
 					t.Fatal(err)
 				}
 				want[c]++
-				clear(out.State.Of) // what is handed out is the caller's
+				clear(out.State.Of) // the caller owns the returned state
 			}
 			at, err := r.Load(context.Background(), id, runner.AnyCached())
 			if err != nil {
@@ -294,7 +292,8 @@ func TestCacheClones(t *testing.T) {
 	})
 }
 
-// Many at once on few streams and a small cache: the states are those of the events.
+// Many calls run at once on few streams and a small cache. The states are those of the
+// events.
 func TestCacheIsSafe(t *testing.T) {
 	t.Parallel()
 	st := newSpy()

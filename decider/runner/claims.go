@@ -12,14 +12,14 @@ import (
 // before to the state after it. It must be pure, and safe for concurrent use.
 type Claiming[S, E any] func(id string, before S, event E, after S) []store.Claim
 
-// WithClaims returns a copy of r that takes and gives back the unique keys that
-// claims returns for each event, together with the event: an account that is
-// opened takes its e-mail address, say, and gives it back when it is closed. If
-// another stream holds a key the command ends with an error that is a
-// *[store.ClaimedError]; nothing is appended, and it is not tried again. If several
-// events of a command claim the same key, the last claim counts.
+// WithClaims returns a copy of r that claims and releases unique keys together with
+// events: claims returns the keys for each event. For example, an account claims its
+// e-mail address when it is opened, and releases it when it is closed. If another stream
+// holds a key, the command ends with an error that is a *[store.ClaimedError]; nothing is
+// appended, and the command is not retried. If several events of a command claim the same
+// key, the last claim counts.
 //
-// WithClaims panics if claims is nil, or if the store is no [store.Claims].
+// WithClaims panics if claims is nil, or if the store does not implement [store.Claims].
 func (r *Runner[C, S, E]) WithClaims(claims Claiming[S, E]) *Runner[C, S, E] {
 	if claims == nil {
 		panic("runner: WithClaims: claims must not be nil")
@@ -33,7 +33,7 @@ func (r *Runner[C, S, E]) WithClaims(claims Claiming[S, E]) *Runner[C, S, E] {
 	return &c
 }
 
-// addClaims adds more to the claims that dst has: the last one on a key counts.
+// addClaims adds more to the claims in dst. The last claim on a key counts.
 func addClaims(dst, more []store.Claim) []store.Claim {
 	for _, c := range more {
 		if i := slices.IndexFunc(dst, func(d store.Claim) bool { return d.Key == c.Key }); i >= 0 {
@@ -45,7 +45,7 @@ func addClaims(dst, more []store.Claim) []store.Claim {
 	return dst
 }
 
-// append is Append of the store, with claims if there are any.
+// append calls Append of the store, with claims if there are any.
 func (r *Runner[C, S, E]) append(
 	ctx context.Context, s store.Stream, base uint64, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {

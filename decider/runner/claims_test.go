@@ -20,8 +20,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// words is a decider whose commands are their events: "+k" takes the key k, "-k"
-// gives it back, and any other word says nothing. The state counts them.
+// words is a decider whose commands are their events: "+k" claims the key k, "-k"
+// releases it, and any other word does neither. The state counts them.
 func words(st store.Store) *runner.Runner[string, int, string] {
 	d := decider.New(
 		func(cmd string, _ int) ([]string, error) { return strings.Fields(cmd), nil },
@@ -38,7 +38,7 @@ func words(st store.Store) *runner.Runner[string, int, string] {
 	})
 }
 
-// TestClaims checks runners and groups against a plain map of who holds what.
+// TestClaims checks runners and groups against a plain map of keys to holders.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -91,8 +91,7 @@ func TestClaims(t *testing.T) {
 	})
 }
 
-// TestClaimsInAGroup checks that a key that is refused fails only the command that
-// asked for it.
+// TestClaimsInAGroup checks that a refused key fails only the command that claims it.
 func TestClaimsInAGroup(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()
@@ -129,7 +128,7 @@ func TestClaimsInAGroup(t *testing.T) {
 	}
 }
 
-// TestClaimIsTakenOnce lets many streams want one key.
+// TestClaimIsTakenOnce lets many streams claim one key.
 func TestClaimIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	r := words(memory.New())
@@ -155,8 +154,8 @@ func TestClaimIsTakenOnce(t *testing.T) {
 	}
 }
 
-// TestClaimsOfAReplay checks that a command that has landed is answered, whoever
-// holds its key by now.
+// TestClaimsOfAReplay checks that a command that was recorded before is answered,
+// whichever stream holds its key by now.
 func TestClaimsOfAReplay(t *testing.T) {
 	t.Parallel()
 	ctx, r := t.Context(), words(memory.New())
@@ -183,7 +182,7 @@ func TestWithClaimsPanics(t *testing.T) {
 	}
 }
 
-// unhurried is a memory store whose appends take time, in which a batch can form.
+// unhurried is a memory store whose appends take time, so that a batch can form.
 type unhurried struct{ *memory.Store }
 
 func (s unhurried) Append(ctx context.Context, stream store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
@@ -191,9 +190,9 @@ func (s unhurried) Append(ctx context.Context, stream store.Stream, expected sto
 	return s.Store.Append(ctx, stream, expected, events)
 }
 
-// TestClaimsThatPanic checks that a claims function that panics on an event costs the
-// command of that event alone: nothing of it is recorded, and the others are served, in
-// the same batch too.
+// TestClaimsThatPanic checks that a claims function that panics on an event fails only
+// the command of that event: nothing of it is recorded, and other commands succeed, also
+// in the same batch.
 func TestClaimsThatPanic(t *testing.T) {
 	t.Parallel()
 	for name, grouped := range map[string]bool{"runner": false, "group": true} {
@@ -220,7 +219,7 @@ func TestClaimsThatPanic(t *testing.T) {
 					wg.Go(func() {
 						if n == 13 {
 							if text := panics(t, func() { _, _ = handle(t.Context(), "a", deposit{n}) }); text != "claims" {
-								t.Errorf("panic %q, want that of the claims", text)
+								t.Errorf("panic %q, want the panic of the claims", text)
 							}
 							return
 						}

@@ -33,7 +33,7 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("Handle = %v after %d reads, want %v after one", err, len(reads), errDown)
 		}
 	})
-	t.Run("are tried again if they are transient", func(t *testing.T) {
+	t.Run("are retried if they are transient", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			st := failing(3)
@@ -51,7 +51,7 @@ func TestReadErrors(t *testing.T) {
 
 func TestContext(t *testing.T) {
 	t.Parallel()
-	cause := errors.New("the user has left")
+	cause := errors.New("the client has left")
 	ended := func(t *testing.T, err error) {
 		t.Helper()
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
@@ -87,14 +87,14 @@ func TestContext(t *testing.T) {
 			_, err := r.Handle(ctx, "a", deposit{100})
 			ended(t, err)
 			if !errors.Is(err, store.ErrConflict) || errors.Is(err, runner.ErrUnknownOutcome) {
-				t.Errorf("Handle = %v, want the last conflict in it, and no doubt", err)
+				t.Errorf("Handle = %v, want it to contain the last conflict, and a known outcome", err)
 			}
 			if took := time.Since(began); took != time.Minute {
 				t.Errorf("took %v, want to end with the context", took)
 			}
 		})
 	})
-	t.Run("that ends during an append leaves a doubt", func(t *testing.T) {
+	t.Run("that ends during an append leaves the outcome unknown", func(t *testing.T) {
 		t.Parallel()
 		for _, lands := range []bool{true, false} {
 			st := newSpy()
@@ -112,7 +112,7 @@ func TestContext(t *testing.T) {
 			if !errors.As(err, &unknown) || unknown.CommandID != "c1" || unknown.Stream != stream("a") {
 				t.Errorf("Handle = %v, want an unknown outcome of c1", err)
 			}
-			// Asking again with the id tells, and does it if it was not done.
+			// Asking again with the same ID tells, and does the work if it was not done.
 			out := must(t, newAccounts(st.Store), "a", open{"ann"}, runner.CommandID("c1"))
 			checkOutcome(t, st.Store, "a", out, 1, lands, opened{"ann"})
 			checkHistory(t, st.Store, opened{"ann"})

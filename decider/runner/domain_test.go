@@ -15,11 +15,11 @@ type (
 	command interface{ isCommand() }
 	open    struct{ Owner string }
 	deposit struct{ Amount int }
-	// withdraw gives as many events as Parts, so that batches are atomic.
+	// withdraw is split into Parts events, so that tests see whether batches are atomic.
 	withdraw struct{ Amount, Parts int }
 	// touch is accepted and changes nothing.
 	touch struct{}
-	// drain withdraws all there is.
+	// drain withdraws the whole balance.
 	drain struct{}
 )
 
@@ -98,7 +98,7 @@ func evolve(a account, e event) account {
 
 var bank = decider.New(decide, evolve)
 
-// textCodec keeps an event as text, so that what is decided twice is the same.
+// textCodec encodes an event as text, so that equal events have equal data.
 type textCodec struct{}
 
 var errUnregistered = errors.New("codec: unregistered")
@@ -118,7 +118,7 @@ func (textCodec) Encode(e event) (store.Event, error) {
 	return store.Event{}, errUnregistered
 }
 
-// unencodable is an amount whose event textCodec refuses.
+// unencodable is an amount whose event textCodec cannot encode.
 const unencodable = -1
 
 func (textCodec) Decode(dst []event, recorded []store.Recorded) ([]event, error) {

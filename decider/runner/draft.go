@@ -8,13 +8,13 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// draft is what events that are not yet appended lead to.
+// draft is the result of events that are not yet appended.
 type draft[S any] struct {
 	at     Loaded[S] // after them
 	claims []store.Claim
 }
 
-// encode appends events, which happened now, to dst as the store gets them.
+// encode appends events, which happen now, to dst in the form that the store gets.
 func (r *Runner[C, S, E]) encode(
 	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E, now time.Time,
 ) ([]store.Event, error) {
@@ -30,9 +30,9 @@ func (r *Runner[C, S, E]) encode(
 	return dst, nil
 }
 
-// apply returns what events, whose encoding is encoded, lead to from at on. They are
-// folded as they will be read: an event that cannot be read, or that Evolve panics on,
-// would make the stream unreadable for good, so it must not be appended.
+// apply returns the state that events, encoded as encoded, lead to from at on. It folds
+// the events as they will be read: an event that cannot be read, or on which Evolve
+// panics, would make the stream unreadable for ever, so it must not be appended.
 func (r *Runner[C, S, E]) apply(
 	scratch *scratch[E], s store.Stream, at Loaded[S], events []E, encoded []store.Event,
 ) (draft[S], error) {
@@ -53,7 +53,7 @@ func (r *Runner[C, S, E]) apply(
 	return next, nil
 }
 
-// readBack returns the events that encoded will be read as, in the memory of scratch.
+// readBack decodes encoded into the memory of scratch.
 func (r *Runner[C, S, E]) readBack(
 	scratch *scratch[E], s store.Stream, base uint64, encoded []store.Event,
 ) ([]E, error) {
@@ -72,7 +72,7 @@ func (r *Runner[C, S, E]) readBack(
 	return events, nil
 }
 
-// vouches reports whether c says that it can read back everything that it writes.
+// vouches reports whether c promises that it can read everything that it writes.
 func vouches[E any](c codec.Codec[E]) bool {
 	v, ok := c.(interface{ Vouches() bool })
 	return ok && v.Vouches()

@@ -8,32 +8,32 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What an error of a runner matches with errors.Is.
+// Errors that the errors of a runner match by errors.Is.
 var (
-	// ErrRejected: Decide returned an error. It is a *RejectedError.
+	// ErrRejected means that Decide returned an error. The error is a *RejectedError.
 	ErrRejected = errors.New("runner: rejected")
-	// ErrExhausted: no attempt is left. It is an *ExhaustedError.
+	// ErrExhausted means that no attempts are left. The error is an *ExhaustedError.
 	ErrExhausted = errors.New("runner: attempts exhausted")
-	// ErrUnknownOutcome: the events may be recorded, now or later. It is an
-	// *UnknownOutcomeError.
+	// ErrUnknownOutcome means that the events may be recorded, now or later. The error is
+	// an *UnknownOutcomeError.
 	ErrUnknownOutcome = errors.New("runner: unknown outcome")
-	// ErrReused: the command id is that of another command. It is a *ReusedError.
-	ErrReused = errors.New("runner: command id is reused")
-	// ErrClosed: the group was closed.
+	// ErrReused means that the command ID belongs to another command. The error is a
+	// *ReusedError.
+	ErrReused = errors.New("runner: command id reused")
+	// ErrClosed means that the group was closed.
 	ErrClosed = errors.New("runner: group closed")
 )
 
-// errPanicked is what the observer is told of a call that ends in a panic.
+// errPanicked is the error in the notice of a call that panicked.
 var errPanicked = errors.New("runner: the call panicked")
 
-// RejectedError is a command that Decide returned an error for. Nothing was
-// written.
+// RejectedError is the error of a command that Decide rejected. Nothing was written.
 type RejectedError struct {
 	Stream store.Stream
-	Err    error // what Decide returned
+	Err    error // the error that Decide returned
 }
 
-// Error is the text of the error that Decide returned.
+// Error returns the text of the error that Decide returned.
 func (e *RejectedError) Error() string { return e.Err.Error() }
 
 // Is reports whether target is ErrRejected.
@@ -42,14 +42,14 @@ func (e *RejectedError) Is(target error) bool { return target == ErrRejected }
 // Unwrap returns the error that Decide returned.
 func (e *RejectedError) Unwrap() error { return e.Err }
 
-// ExhaustedError is a command that was tried as often as it may be. Nothing was
+// ExhaustedError is the error of a command that used up its attempts. Nothing was
 // written, unless it is inside an *UnknownOutcomeError.
 type ExhaustedError struct {
 	Attempts int
 	Err      error // of the last attempt
 }
 
-// Error says how many attempts there were, and what the last one ended with.
+// Error says how many attempts there were, and how the last one ended.
 func (e *ExhaustedError) Error() string {
 	return fmt.Sprintf("runner: gave up after %d attempts: %v", e.Attempts, e.Err)
 }
@@ -60,33 +60,34 @@ func (e *ExhaustedError) Is(target error) bool { return target == ErrExhausted }
 // Unwrap returns the error of the last attempt.
 func (e *ExhaustedError) Unwrap() error { return e.Err }
 
-// ReusedError is a command whose id is that of another command, see [Fingerprint]. It
-// did not happen, and will not under this id.
+// ReusedError is the error of a command whose ID belongs to another command, see
+// [Fingerprint]. The command did not run, and will not run under this ID.
 type ReusedError struct {
 	Stream    store.Stream
 	CommandID string
-	Version   uint64 // of the first event of the command that has the id
+	Version   uint64 // of the first event of the other command
 }
 
-// Error says which id, and where the command that has it is.
+// Error names the ID, and where the other command is recorded.
 func (e *ReusedError) Error() string {
-	return fmt.Sprintf("runner: command id %q is that of another command, at version %d of %s", e.CommandID, e.Version, e.Stream)
+	return fmt.Sprintf("runner: command id %q belongs to another command, recorded at version %d of %s", e.CommandID, e.Version, e.Stream)
 }
 
 // Is reports whether target is ErrReused.
 func (e *ReusedError) Is(target error) bool { return target == ErrReused }
 
-// UnknownOutcomeError is a command whose events may be recorded, now or later: either the
-// answer of the store was lost and the runner could not find out whether they were
-// recorded, or they are recorded and could not be read. Call again with the same command
-// id: that is safe, and tells.
+// UnknownOutcomeError is the error of a command whose events may be recorded, now or
+// later. Either the answer of the store was lost and the runner could not find out
+// whether the events were recorded, or they are recorded and could not be read. Call
+// again with the same command ID to find out. That is safe.
 type UnknownOutcomeError struct {
 	Stream    store.Stream
 	CommandID string // empty if the call had none: then only the stream tells
-	Err       error  // why it is unknown
+	Err       error  // why the outcome is unknown
 }
 
-// Error says which stream may have the events, and why it is unknown.
+// Error names the stream that may contain the events, and says why the outcome is
+// unknown.
 func (e *UnknownOutcomeError) Error() string {
 	return fmt.Sprintf("runner: unknown outcome of an append to %s: %v", e.Stream, e.Err)
 }
@@ -98,7 +99,7 @@ func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknow
 func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
 // ended returns the error of a call whose ctx has ended after the error last, which may
-// be nil. The error of ctx and its cause are both in it.
+// be nil. It contains the error of ctx and its cause.
 func ended(ctx context.Context, last error) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if !errors.Is(cause, err) {
@@ -113,7 +114,7 @@ func ended(ctx context.Context, last error) error {
 	return fmt.Errorf("%w, after: %w", cause, last)
 }
 
-// conflict returns the error of a stream that is not at the version it should be.
+// conflict returns the error of a stream that is not at the expected version.
 func conflict(s store.Stream, expected, actual uint64) error {
 	return &store.ConflictError{Stream: s, Expected: store.Exactly(expected), Actual: actual}
 }

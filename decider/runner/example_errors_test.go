@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// What Decide returns reaches the caller, with the stream that it was about.
+// The error that Decide returned reaches the caller, together with the stream.
 func ExampleRejectedError() {
 	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
 	_, err := accounts.Handle(context.Background(), "acc-1", Pay{Cents: 700})
@@ -21,7 +21,7 @@ func ExampleRejectedError() {
 	// Output: true true Account/acc-1
 }
 
-// An id is for one command. Another command that comes with it does not happen.
+// An ID identifies one command. Another command with the same ID does not run.
 func ExampleReusedError() {
 	ctx := context.Background()
 	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
@@ -35,7 +35,7 @@ func ExampleReusedError() {
 	// true key-1 1
 }
 
-// busy is a store in which another writer is always faster.
+// busy is a store in which another writer always gets there first.
 type busy struct{ store.Store }
 
 func (busy) Append(_ context.Context, s store.Stream, expected store.Expected, _ []store.Event) (store.Appended, error) {
@@ -51,7 +51,7 @@ func ExampleRetry() {
 	// Output: true 3 true
 }
 
-// lossy is a store that loses every answer, and cannot be asked afterwards.
+// lossy is a store that loses every answer, and cannot be queried afterwards.
 type lossy struct{ store.Store }
 
 var errLine = errors.New("the line is dead")
@@ -60,7 +60,7 @@ func (lossy) Append(context.Context, store.Stream, store.Expected, []store.Event
 	return store.Appended{}, errLine
 }
 
-// Nobody knows whether it happened. The same command with the same id settles it.
+// The outcome is unknown. The same command with the same ID settles it.
 func ExampleUnknownOutcomeError() {
 	accounts := runner.New("Account", decider.New(Decide, Evolve), lossy{memory.New()}, Codec).
 		WithRetry(runner.Retry{Attempts: 2, Base: time.Microsecond, Cap: time.Microsecond})
@@ -101,7 +101,7 @@ func ExampleBeginner() {
 	// <nil>
 }
 
-// Claiming says which keys an event takes and gives back.
+// Claiming returns the keys that an event claims and releases.
 func ExampleClaiming() {
 	var claims runner.Claiming[Account, Event] = func(id string, before Account, _ Event, after Account) []store.Claim {
 		return []store.Claim{{Key: "rich:" + id, Release: after.Cents < before.Cents}}
@@ -110,7 +110,7 @@ func ExampleClaiming() {
 	// Output: [{rich:acc-1 true}]
 }
 
-// What panics after the events are recorded is an error for the observer, not a panic.
+// A panic after the events are recorded becomes an error in a notice.
 func ExamplePanicError() {
 	var err error = &runner.PanicError{In: "Observer.Observe", Value: errLine}
 	fmt.Println(errors.Is(err, errLine))

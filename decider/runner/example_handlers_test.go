@@ -15,8 +15,9 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// Queues deliver a message at least once. With its id as the id of the command it
-// happens once: what is delivered again finds its events in the stream.
+// A queue delivers a message at least once. If the ID of the message is the ID of the
+// command, the command takes effect once: a redelivered message finds its events in the
+// stream.
 func ExampleCommandID() {
 	type message struct {
 		ID      string
@@ -31,9 +32,9 @@ func ExampleCommandID() {
 		switch {
 		case err == nil:
 			fmt.Printf("%s: balance %d, version %d, replayed %v\n", m.ID, out.State.Cents, out.Version, out.Replayed)
-		case errors.Is(err, runner.ErrRejected): // the rules say no: tell who sent it
+		case errors.Is(err, runner.ErrRejected): // the rules say no: tell the sender
 			fmt.Printf("%s: %v\n", m.ID, err)
-		default: // deliver it again: also if nobody knows whether it has happened
+		default: // deliver it again, also if the outcome is unknown
 			return false
 		}
 		return true
@@ -55,7 +56,7 @@ func ExampleCommandID() {
 	// true
 }
 
-// server has the methods that protoc-gen-go-grpc asks for.
+// server has the methods of a service that protoc-gen-go-grpc generates.
 type server struct {
 	accounts *runner.Runner[Command, Account, Event]
 }
@@ -68,7 +69,7 @@ func (s server) Pay(ctx context.Context, cents *wrapperspb.Int64Value) (*wrapper
 	return wrapperspb.Int64(int64(out.State.Cents)), nil
 }
 
-// toStatus returns err as clients of gRPC know it.
+// toStatus returns err as a gRPC status.
 func toStatus(err error) error {
 	code := codes.Internal
 	switch {
@@ -76,7 +77,7 @@ func toStatus(err error) error {
 		code = codes.InvalidArgument
 	case errors.Is(err, runner.ErrRejected):
 		code = codes.FailedPrecondition
-	case errors.Is(err, runner.ErrUnknownOutcome): // send it again, with the same command id
+	case errors.Is(err, runner.ErrUnknownOutcome): // the client sends it again, with the same command ID
 		code = codes.Unavailable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
@@ -86,7 +87,7 @@ func toStatus(err error) error {
 	return status.Error(code, err.Error())
 }
 
-// A method of a gRPC service calls the runner, and says what came of it as a status.
+// A method of a gRPC service calls the runner, and returns the outcome as a status.
 func Example_grpc() {
 	s := server{runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)}
 

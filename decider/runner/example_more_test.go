@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// A decision that has a result: how much could be paid.
+// A decision with a result: how much could be paid.
 func ExampleTransact() {
 	ctx := context.Background()
 	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
@@ -34,7 +34,7 @@ func ExampleTransact() {
 	// Output: 500 {0} 2 <nil>
 }
 
-// Many pay into one account at once: they share loads and appends, and each gets
+// Many callers pay into one account at once. They share loads and appends, and each gets
 // its own answer.
 func ExampleNewGroup() {
 	ctx := context.Background()
@@ -55,7 +55,7 @@ func ExampleNewGroup() {
 	// Output: {0} 101 <nil>
 }
 
-// Who has read a version decides on that, and on no other.
+// A caller that has read a version decides on that version only.
 func ExampleExpectVersion() {
 	ctx := context.Background()
 	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
@@ -68,7 +68,7 @@ func ExampleExpectVersion() {
 	// store: conflict: Account/ann exists, at version 1 true
 }
 
-// With a cache only what came after the cached state is read, and snapshots do the
+// With a cache, the runner reads only the events after the cached state. Snapshots do the
 // same across restarts.
 func ExampleRunner_WithCache() {
 	ctx := context.Background()
@@ -86,7 +86,7 @@ func ExampleRunner_WithCache() {
 	// Output: {{500} 250} <nil>
 }
 
-// What a runner does, as log lines.
+// Log prints what a runner does.
 func ExampleLog() {
 	quiet := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "took" {
@@ -103,9 +103,9 @@ func ExampleLog() {
 	// level=INFO msg="command handled" stream=Account/ann command=runner_test.Deposit version=1 events=1 attempt=1
 }
 
-// An account takes its owner's name when it is opened, so that there is one account
-// for each owner. An event that ends an account would give it back: the name is not
-// in the event but in the state before it.
+// An account claims the name of its owner when it is opened, so that each owner has one
+// account. An event that ends the account would release it: that is why Claiming gets the
+// state before the event too.
 func ExampleRunner_WithClaims() {
 	ctx := context.Background()
 	accounts := runner.New("Account", bank, memory.New(), codec.Values[event]()).

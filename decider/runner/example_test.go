@@ -58,7 +58,7 @@ func Evolve(a Account, e Event) Account {
 
 var Codec = codec.JSON(map[string]Event{"Deposited": Deposited{}, "Paid": Paid{}})
 
-// A bank account: two functions, the names of its events, and a store.
+// A bank account consists of two functions, the names of its events, and a store.
 func Example() {
 	ctx := context.Background()
 	accounts := runner.New("Account", decider.New(Decide, Evolve), memory.New(), Codec)
@@ -68,7 +68,7 @@ func Example() {
 	out, err = accounts.Handle(ctx, "ann", Pay{200}, runner.CommandID("invoice 7"))
 	fmt.Println(out.State, out.Version, err)
 
-	// The same command again: it has landed, and does not land twice.
+	// The same command again: it is already recorded, and is not recorded twice.
 	out, err = accounts.Handle(ctx, "ann", Pay{200}, runner.CommandID("invoice 7"))
 	fmt.Println(out.State, out.Version, err, out.Replayed)
 

@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestExpectations checks every expectation against what it says, on a stream that
-// others may move between the decision and the append.
+// TestExpectations checks every expectation on a stream that others may move between the
+// decision and the append.
 func TestExpectations(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -70,25 +70,25 @@ func TestExpectationTexts(t *testing.T) {
 	for want, opt := range map[string]runner.Option{
 		"store: conflict: Account/a is at version 1, not 7":                           runner.ExpectVersion(7),
 		"store: conflict: Account/a exists, at version 1":                             runner.ExpectVersion(0),
-		"runner: conflict: Account/a is at version 1, not at one of 7, 8":             runner.ExpectOneOf(7, 8),
-		"runner: conflict: Account/a is at version 1, and no version is expected":     runner.ExpectOneOf(),
-		"runner: conflict: Account/a is at version 1, which is not to be one of 1":    runner.ExpectNoneOf(1),
-		"runner: conflict: Account/a is at version 1, which is not to be one of 0, 1": runner.ExpectNoneOf(0, 1),
+		"runner: conflict: Account/a is at version 1, want one of 7, 8":               runner.ExpectOneOf(7, 8),
+		"runner: conflict: Account/a is at version 1, but no version is acceptable":   runner.ExpectOneOf(),
+		"runner: conflict: Account/a is at version 1, but must not be at one of 1":    runner.ExpectNoneOf(1),
+		"runner: conflict: Account/a is at version 1, but must not be at one of 0, 1": runner.ExpectNoneOf(0, 1),
 	} {
 		if _, err := r.Handle(t.Context(), "a", deposit{1}, opt); err == nil || err.Error() != want {
 			t.Errorf("Handle = %v, want %q", err, want)
 		}
 	}
 	if _, err := r.Handle(t.Context(), "b", open{"bob"}, runner.ExpectNoneOf(0)); err == nil || err.Error() != "store: conflict: Account/b does not exist" {
-		t.Errorf("Handle = %v, want that it does not exist", err)
+		t.Errorf("Handle = %v, want an error that says it does not exist", err)
 	}
 	if _, err := r.Load(t.Context(), "a", runner.ExpectNoneOf(0)); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("Load with an expectation = %v, want invalid", err)
 	}
 }
 
-// TestFingerprint checks that a command id which comes with another fingerprint is
-// refused, wherever it is found, and that the first one is replayed.
+// TestFingerprint checks that a command ID with another fingerprint is refused, wherever
+// it is found, and that the original command is replayed.
 func TestFingerprint(t *testing.T) {
 	t.Parallel()
 	type handler = func(context.Context, string, command, ...runner.Option) (outcome, error)
@@ -126,7 +126,7 @@ func TestFingerprint(t *testing.T) {
 			}
 			_, recorded := history(t, st.Store, "a")
 			if got := recorded[1].Meta.Headers; len(got) != 2 || got[runner.FingerprintHeader] != "first" || got["k"] != "v" {
-				t.Errorf("headers %v, want the fingerprint beside those of the call", got)
+				t.Errorf("headers %v, want the fingerprint in addition to those of the call", got)
 			}
 			if _, err := h(t.Context(), "a", deposit{1}, runner.Fingerprint("f")); err != nil {
 				t.Errorf("a fingerprint without a command id: %v", err)
@@ -149,7 +149,7 @@ func (s oneByOne) Read(ctx context.Context, name store.Stream, o store.ReadOptio
 func TestReusedErrorText(t *testing.T) {
 	t.Parallel()
 	err := &runner.ReusedError{Stream: stream("a"), CommandID: "c\n1", Version: 7}
-	if got := err.Error(); !strings.HasSuffix(got, `command id "c\n1" is that of another command, at version 7 of Account/a`) {
+	if got := err.Error(); !strings.HasSuffix(got, `command id "c\n1" belongs to another command, recorded at version 7 of Account/a`) {
 		t.Errorf("Error() = %s", got)
 	}
 }

@@ -9,32 +9,32 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// flight is a call under way, and what it knows about its stream so far.
+// flight is a call in progress, and what it knows about its stream.
 type flight[S any] struct {
 	stream  store.Stream
-	command string // its Go type, if anybody will look at it
+	command string // its Go type, if anything will use it
 	o       options
 	key     key
-	attempt int // beginning at 1
+	attempt int // counted from 1
 	most    int // attempts
 
-	at    Loaded[S] // what is known; always changed as a whole
+	at    Loaded[S] // the known state; always replaced as a whole
 	from  uint64    // the version after which reading began
-	began Origin    // what at was then
+	began Origin    // the origin of the first state
 	fresh bool      // at was the head of the stream during the call
-	seen  time.Time // when it was, for the cache
+	seen  time.Time // when that was known, for the cache
 
-	watch  string // the id of the call's first event, if it may be in the stream
+	watch  string // the ID of the call's first event, if it may be in the stream
 	landed uint64 // the version of that event, once it is found
-	found  string // the fingerprint that it has
-	doubt  bool   // its events may be recorded by an append that was not answered
+	found  string // the fingerprint of that event
+	doubt  bool   // an append without an answer may have recorded its events
 
 	start    time.Time // of the call, if there is an observer
 	answered time.Time // when the store answered the last append, if the observer is told of it
 	ended    time.Time // the same, if nothing that takes time came after it; a look at the clock costs as much as the cache
 
 	decided bool   // the command was decided at least once
-	base    uint64 // the version it was last decided on
+	base    uint64 // the version that it was last decided on
 }
 
 func (r *Runner[C, S, E]) newFlight(id string, o options) flight[S] {
@@ -51,14 +51,14 @@ func (r *Runner[C, S, E]) newFlight(id string, o options) flight[S] {
 	return f
 }
 
-// whole reports whether all ids of the stream, up to at, were compared with watch.
+// whole reports whether all IDs of the stream, up to at, were compared with watch.
 func (f *flight[S]) whole() bool { return f.from == 0 && f.fresh }
 
-// own reports whether what has landed is what this call decided.
+// own reports whether the recorded events are the ones that this call decided.
 func (f *flight[S]) own() bool { return f.decided && f.landed == f.base+1 }
 
-// again begins the next attempt after err, once it is time. It returns an error
-// around err if there is none left or ctx ends.
+// again begins the next attempt after err, when its pause is over. It returns an error
+// that wraps err if no attempts are left or ctx ends.
 func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) error {
 	if ctx.Err() != nil {
 		return ended(ctx, err)
@@ -79,9 +79,9 @@ func (r *Runner[C, S, E]) again(ctx context.Context, f *flight[S], err error) er
 	return nil
 }
 
-// commit appends encoded after f.at, with claims, until its outcome is certain or no
-// attempt is left. If the stream has moved on it is a *store.ConflictError, and f.at may
-// have moved too.
+// commit appends encoded after f.at, with claims, until the outcome is certain or no
+// attempts are left. If the stream has moved on, it returns a *store.ConflictError, and
+// f.at may have moved too.
 func (r *Runner[C, S, E]) commit(
 	ctx context.Context, f *flight[S], encoded []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
@@ -94,11 +94,11 @@ func (r *Runner[C, S, E]) commit(
 		moved := errors.Is(err, store.ErrConflict)
 		duplicate := errors.Is(err, store.ErrDuplicate)
 		switch {
-		case err == nil, duplicate, moved: // definite: what was sent before has not landed otherwise
+		case err == nil, duplicate, moved: // definite: nothing sent before was recorded elsewhere
 			f.doubt = duplicate // by an earlier call, if it can be found
 			return appended, err
 		case errors.Is(err, store.ErrClaimed) && !f.doubt:
-			return appended, err // which says all
+			return appended, err // which says everything
 		case store.Definite(err) && !f.doubt:
 			return appended, fmt.Errorf("append to %s: %w", f.stream, err)
 		}
@@ -107,7 +107,7 @@ func (r *Runner[C, S, E]) commit(
 		switch {
 		case f.landed != 0:
 			return store.Appended{Version: f.landed + uint64(len(encoded)) - 1, Replayed: true}, nil
-		case f.at.Version != base: // another one's event is where ours would be
+		case f.at.Version != base: // the event of another writer is in its place
 			f.doubt = false
 			return store.Appended{}, conflict(f.stream, base, f.at.Version)
 		case !store.Definite(err):
@@ -119,14 +119,15 @@ func (r *Runner[C, S, E]) commit(
 	}
 }
 
-// unknown returns err as that of a call whose events may be recorded.
+// unknown returns err as the error of a call whose events may be recorded.
 func (r *Runner[C, S, E]) unknown(f *flight[S], err error) error {
 	return &UnknownOutcomeError{Stream: f.stream, CommandID: f.o.command, Err: err}
 }
 
-// look reads the tail for the call's own event after an append without an answer. With
-// a command id it reads the whole stream, because an earlier call may have appended it.
-// If it cannot be read, nothing is lost: sending the events again will tell.
+// look reads the tail for the call's own event after an append without an answer. With a
+// command ID it reads the whole stream, because an earlier call may have appended the
+// event. If reading fails, nothing is lost, because sending the events again gives the
+// answer.
 func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
 	if ctx.Err() != nil || r.read(ctx, f, 0) != nil {
 		return
@@ -136,7 +137,7 @@ func (r *Runner[C, S, E]) look(ctx context.Context, f *flight[S]) {
 	}
 }
 
-// send is one append of encoded after version base.
+// send makes one append of encoded after version base.
 func (r *Runner[C, S, E]) send(
 	ctx context.Context, f *flight[S], base uint64, encoded []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
@@ -156,7 +157,7 @@ func (r *Runner[C, S, E]) send(
 	return appended, err
 }
 
-// notice returns what the observer is told of f.
+// notice returns a notice about f.
 func (f *flight[S]) notice(kind Kind, version uint64, events int, err error) Notice {
 	return Notice{
 		Kind: kind, Stream: f.stream, Version: version, Events: events, Attempt: f.attempt, Err: err,

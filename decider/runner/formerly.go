@@ -8,17 +8,17 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Formerly returns a copy of r for a stream type that had other names before, the newest
-// first: what is recorded in streams of the former types is read as if it were of today's, and goes on
-// where it is. New streams get the name of today. A stream that was begun under two
-// names has only the events under today's name, so no program may begin streams under a
-// former name any more.
+// Formerly returns a copy of r for a stream type that had other names before. List the
+// newest name first. The runner reads events in streams of the former types as if they
+// were of today's type, and continues those streams where they are. New streams get
+// today's type. If a stream was begun under two names, only the events under today's name
+// are read, so no program may begin streams under a former name any more.
 //
 // It costs a read for each former type when a stream of today's type has no events, and
-// two appends where a stream has a former type.
+// two appends if a stream has a former type.
 //
-// Formerly panics if a stream type is not valid or is today's, or if r has claims: call
-// it before [Runner.WithClaims].
+// Formerly panics if a stream type is invalid or is today's type, or if r has claims:
+// call it before [Runner.WithClaims].
 func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 	for _, streamType := range streamTypes {
 		if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil || streamType == r.streamType {
@@ -40,14 +40,14 @@ func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 	return &c
 }
 
-// former is a store in which streams of some types are found under the type of today.
+// former is a store in which streams of former types are found under today's type.
 type former struct {
 	st    store.Store
 	today string
 	types []string
 }
 
-// Read reads the stream, or the one of its id that has a former type.
+// Read reads the stream, or the stream of a former type with its ID.
 func (f *former) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
 	page, err := f.st.Read(ctx, s, o)
 	if err != nil || page.Head > 0 || s.Type != f.today {
@@ -59,7 +59,7 @@ func (f *former) Read(ctx context.Context, s store.Stream, o store.ReadOptions) 
 			return was, err
 		}
 		if was.Head > 0 {
-			was.Events = slices.Clone(was.Events) // they may be lent
+			was.Events = slices.Clone(was.Events) // the store may reuse them
 			for i := range was.Events {
 				was.Events[i].Stream = s
 			}
@@ -69,13 +69,13 @@ func (f *former) Read(ctx context.Context, s store.Stream, o store.ReadOptions) 
 	return page, nil
 }
 
-// Append appends to the stream, or to the one of its id that has a former type.
+// Append appends to the stream, or to the stream of a former type with its ID.
 func (f *former) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
 	return f.where(ctx, s, func(s store.Stream) (store.Appended, error) { return f.st.Append(ctx, s, expected, events) })
 }
 
-// where calls do with the stream that has the events of s. If that cannot be found, nothing
-// is sent: the error matches store.ErrRefused.
+// where calls do with the stream that holds the events of s. If that stream cannot be
+// found, nothing is sent: the error matches store.ErrRefused.
 func (f *former) where(ctx context.Context, s store.Stream, do func(store.Stream) (store.Appended, error)) (store.Appended, error) {
 	page, err := f.st.Read(ctx, s, store.ReadOptions{Limit: 1, ReadOnly: true})
 	if err != nil {
@@ -107,7 +107,7 @@ type formerClaims struct {
 	claims store.Claims
 }
 
-// AppendClaiming is Append, with claims.
+// AppendClaiming is Append with claims.
 func (f *formerClaims) AppendClaiming(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
@@ -116,7 +116,7 @@ func (f *formerClaims) AppendClaiming(
 	})
 }
 
-// Holder is that of the store, with the stream under its type of today.
+// Holder calls the store's Holder, and returns the stream under today's type.
 func (f *formerClaims) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
 	s, ok, err := f.claims.Holder(ctx, key)
 	if slices.Contains(f.types, s.Type) {

@@ -25,8 +25,8 @@ func adder(streamType string, st store.Store) *runner.Runner[int, int, int] {
 }
 
 // TestFormerly checks, with random commands before and after an aggregate was renamed,
-// that each stream goes on where it is, under its name of today, as if it had always had
-// it, and that a command that landed before is known.
+// that each stream continues where it is, appears under today's name as if it had always
+// had that name, and recognizes a command that was recorded before.
 func TestFormerly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -77,7 +77,7 @@ func TestFormerly(t *testing.T) {
 	})
 }
 
-// TestFormerlyConflicts checks that two writers of a stream with a former name meet.
+// TestFormerlyConflicts checks that two writers of a stream with a former name conflict.
 func TestFormerlyConflicts(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()
@@ -94,11 +94,11 @@ func TestFormerlyConflicts(t *testing.T) {
 		t.Errorf("at version 1: %+v, %v", out, err)
 	}
 	if out, err := r.Handle(ctx, "a", 5, runner.AssumeEmpty()); err != nil || out.Version != 3 || out.State != 7 {
-		t.Errorf("as if it were new: %+v, %v", out, err)
+		t.Errorf("as a new stream: %+v, %v", out, err)
 	}
 }
 
-// TestFormerlyClaims checks that claims are made for the stream as it is called today.
+// TestFormerlyClaims checks that claims are made for the stream under today's name.
 func TestFormerlyClaims(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()
@@ -109,7 +109,7 @@ func TestFormerlyClaims(t *testing.T) {
 	r := adder("Sum", st).Formerly("Counter").WithClaims(claim)
 	for n := range 3 {
 		if _, err := r.Handle(ctx, "a", n); err != nil {
-			t.Errorf("a key that the stream has, or nobody: %v", err)
+			t.Errorf("a key that the stream holds, or that is free: %v", err)
 		}
 	}
 	if _, err := r.Handle(ctx, "b", 1); !errors.Is(err, store.ErrClaimed) {
@@ -126,8 +126,8 @@ func TestFormerlyClaims(t *testing.T) {
 	r.Formerly("Count")
 }
 
-// TestFormerlyUnread checks that a command whose stream cannot be found when it is to be
-// appended is known not to be recorded: nothing was sent.
+// TestFormerlyUnread checks that if the stream of a command cannot be found before the
+// append, the command is known not to be recorded, because nothing was sent.
 func TestFormerlyUnread(t *testing.T) {
 	t.Parallel()
 	for failing := range 4 { // of the reads of both types, to load and to append
@@ -144,10 +144,10 @@ func TestFormerlyUnread(t *testing.T) {
 			}
 			_, err := r.Handle(ctx, "a", 2, runner.CommandID("once"))
 			if !errors.Is(err, faults.ErrInjected) || errors.Is(err, runner.ErrUnknownOutcome) {
-				t.Errorf("%s, read %d fails: Handle = %v, want the error of the read, and no doubt", name, failing+1, err)
+				t.Errorf("%s, read %d fails: Handle = %v, want the error of the read, and a known outcome", name, failing+1, err)
 			}
 			if failing > 1 && (!store.Definite(err) || !strings.Contains(err.Error(), "nothing was sent: read ")) {
-				t.Errorf("%s, read %d fails: Handle = %v, want that nothing was sent", name, failing+1, err)
+				t.Errorf("%s, read %d fails: Handle = %v, want an error that says nothing was sent", name, failing+1, err)
 			}
 			if out, err := r.Handle(ctx, "a", 2, runner.CommandID("once")); err != nil || out.Replayed || out.State != 3 {
 				t.Errorf("%s, after read %d failed: Handle = %+v, %v, want state 3", name, failing+1, out, err)
@@ -169,7 +169,7 @@ func TestFormerlyPanics(t *testing.T) {
 	}
 }
 
-// An aggregate that was renamed: what its streams are called is not rewritten.
+// An aggregate was renamed. Its existing streams keep their names.
 func ExampleRunner_Formerly() {
 	ctx, st := context.Background(), memory.New()
 	out, err := adder("Counter", st).Handle(ctx, "a", 3)
@@ -183,7 +183,7 @@ func ExampleRunner_Formerly() {
 	// 7 2 <nil>
 }
 
-// namedCodec notes the streams of the events that it decodes.
+// namedCodec records the streams of the events that it decodes.
 type namedCodec struct {
 	codec.Codec[int]
 
@@ -197,8 +197,8 @@ func (c namedCodec) Decode(dst []int, recorded []store.Recorded) ([]int, error) 
 	return c.Codec.Decode(dst, recorded)
 }
 
-// TestFormerlyDecode checks that a codec sees events of a former type as those of today's,
-// and that what the store lent stays as it is.
+// TestFormerlyDecode checks that a codec sees events of a former type as events of
+// today's type, and that the events of the store stay unchanged.
 func TestFormerlyDecode(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()

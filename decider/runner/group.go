@@ -9,35 +9,35 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Group is a runner for streams that many write to at once. Concurrent commands on one
-// stream form a batch, with one load and one append: each command is decided on the
-// state after the one before it, and their events are appended together. Between
-// processes the versions of the store decide, as they do for a [Runner].
+// Group is a runner for streams with many concurrent writers. Concurrent commands on one
+// stream form a batch, with one load and one append: each command is decided on the state
+// after the previous one, and their events are appended together. Between processes the
+// versions of the store decide, as they do for a [Runner].
 //
 // A group does not read what it appended itself. It decides on the last state that it
 // knows, and the version of the append tells whether that was the head. So a batch costs
-// one append while nobody else writes to the stream.
+// one append while nothing else writes to the stream.
 //
 // A batch loads, appends and saves snapshots for all its callers, on a context of its
 // own. That context ends when the last of the callers is gone, and has none of their
-// values: a store that looks into it for credentials, a tenant or a trace finds them
+// values. A store that expects credentials, a tenant or a trace in the context finds them
 // only if [Group.WithContext] puts them there.
 //
-// A group keeps a goroutine only while a stream has commands queued. It is safe
-// for concurrent use.
+// A group keeps a goroutine only while a stream has queued commands. It is safe for
+// concurrent use.
 type Group[C, S, E any] struct {
 	r      *Runner[C, S, E]
 	values func(callers []context.Context) context.Context // nil: none
 	done   sync.WaitGroup                                  // of the batches
 	mu     sync.Mutex
 	closed bool                    // guarded by mu
-	queues map[string]*queue[S, E] // guarded by mu; by id, of the streams that have a batch
+	queues map[string]*queue[S, E] // guarded by mu; by ID, of the streams that have a batch
 }
 
-// queue is a stream that has a batch under way.
+// queue is a stream with a batch in progress.
 type queue[S, E any] struct {
 	waiting   []*job[S, E] // guarded by Group.mu; for the next batch
-	contended bool         // others wrote beside the last batch; only the batch under way uses it
+	contended bool         // others wrote to the stream during the last batch; only the current batch uses it
 }
 
 // job is a call in a group.
@@ -47,7 +47,7 @@ type job[S, E any] struct {
 	key    key
 	meta   store.Metadata
 	most   int               // attempts
-	answer chan answer[S, E] // room for the one answer
+	answer chan answer[S, E] // has room for the one answer
 
 	// Guarded by Group.mu.
 	batch *batch // nil while it waits
@@ -55,14 +55,14 @@ type job[S, E any] struct {
 	done  bool   // it has its answer, or its caller is gone
 }
 
-// answer is what a job's caller gets. With alone set there is no outcome: the
-// caller is to run the command by itself, on its own goroutine and context.
+// answer is what a job's caller gets. If alone is set there is no outcome: the caller
+// runs the command by itself, on its own goroutine and context.
 type answer[S, E any] struct {
 	out   Outcome[S, E]
 	err   error
 	alone bool
 	doubt bool // its events may be recorded
-	taken bool // the id of one of its events is
+	taken bool // the ID of one of its events is taken
 }
 
 // batch counts the callers that wait for it.
@@ -71,23 +71,24 @@ type batch struct {
 	cancel context.CancelFunc
 }
 
-// less counts one caller less. Who calls it holds Group.mu.
+// less removes one caller. The caller of less holds Group.mu.
 func (b *batch) less() {
 	if b.live--; b.live == 0 {
 		b.cancel()
 	}
 }
 
-// yields is how often a batch that has ended lets others run before the next begins.
+// yields is how often a batch that has ended lets other goroutines run before the next
+// begins.
 const yields = 2
 
-// groupCache is how many states a group keeps whose runner has no cache.
+// groupCache is how many states a group keeps if its runner has no cache.
 const groupCache = 1000
 
 // NewGroup returns a group over r, with its retry, cache, snapshots and observer. If r
-// has no cache, the group makes one, for a thousand streams. The state that one command
-// leads to is the one that the next is decided on, so NewGroup panics if S is no plain
-// value, which a caller could change in place, and r has no cache with Clone or Shared.
+// has no cache, the group makes one, for a thousand streams. Each command is decided on
+// the state that the previous one led to, so NewGroup panics if S is not a plain value,
+// because a caller could change it in place, and r has no cache with Clone or Shared.
 func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 	if r.cache == nil {
 		mustShare("NewGroup", Cache[S]{})
@@ -96,14 +97,14 @@ func NewGroup[C, S, E any](r *Runner[C, S, E]) *Group[C, S, E] {
 	return &Group[C, S, E]{r: r, queues: make(map[string]*queue[S, E])}
 }
 
-// WithContext returns a group like g, to be used in its place, whose batches have a
-// context with values: it is called with the contexts of the callers of a batch, in the
-// order in which they queued, and the store and the observer get one that has the
-// values of what it returns. Neither the end of that nor the end of a caller's context
-// ends a batch. If it panics, the callers of the batch are handled one by one.
+// WithContext returns a group like g, to be used in its place, that adds values to the
+// contexts of its batches. It calls values with the contexts of the callers of a batch,
+// in the order in which they queued. The store and the observer get a context with the
+// values of the result. Neither the end of the result nor the end of a caller's context
+// ends a batch. If values panics, the callers of the batch are handled one by one.
 //
-// What it returns is used for the commands of all callers, so take from a caller only
-// what is right for all of them. WithContext panics if values is nil.
+// The result is used for the commands of all callers, so take from a caller only what is
+// right for all of them. WithContext panics if values is nil.
 func (g *Group[C, S, E]) WithContext(values func(callers []context.Context) context.Context) *Group[C, S, E] {
 	if values == nil {
 		panic("runner: WithContext: values must not be nil")
@@ -120,7 +121,7 @@ func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) (c
 	}
 	callers := make([]context.Context, len(jobs))
 	for i, j := range jobs {
-		callers[i] = j.ctx //nolint:fatcontext // that of another call
+		callers[i] = j.ctx //nolint:fatcontext // of another call
 	}
 	batch, cancel := context.WithCancel(context.WithoutCancel(g.values(callers)))
 	stop := context.AfterFunc(ctx, cancel)
@@ -130,17 +131,17 @@ func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) (c
 	}
 }
 
-// Handle is [Runner.Handle] with these differences. Each command keeps its own
-// rejection, events, version, command id and context: when its ctx ends, the call
-// returns at once, with an *[UnknownOutcomeError] if its events were on their way,
-// and its neighbours go on. Outcome.Position may be that of a later event that was
-// appended together with the command's. Options that say how to load are not
-// needed and do nothing.
+// Handle is [Runner.Handle] with these differences. Each command keeps its own rejection,
+// events, version, command ID and context: when its ctx ends, the call returns at once,
+// with an *[UnknownOutcomeError] if its events were already being sent, and the other
+// commands continue. Outcome.Position may be that of a later event that was appended
+// together with the command's. Options that say how to load are not needed and do
+// nothing.
 //
-// Some commands are run alone, as by the runner: those that expect a version, those
-// whose event ids are taken, those with a [CommandID] that are rejected or have nothing
-// to do, and those that panic, whose panic reaches their own caller. After Close, Handle
-// returns ErrClosed.
+// Some commands run alone, as by the runner: those that expect a version, those whose
+// event IDs are taken, those with a [CommandID] that are rejected or have nothing to do,
+// and those that panic, whose panic reaches their own caller. After Close, Handle returns
+// ErrClosed.
 func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	f := g.r.newFlight(id, gather(opts))
 	f.command = g.r.named(cmd)
@@ -162,8 +163,8 @@ func (g *Group[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...O
 	})
 }
 
-// Close waits until the commands that are queued have ended. Further calls of Handle
-// return ErrClosed. Close may be called again.
+// Close waits until the queued commands have ended. Further calls of Handle return
+// ErrClosed. Close may be called again.
 func (g *Group[C, S, E]) Close() {
 	g.mu.Lock()
 	g.closed = true
@@ -171,7 +172,7 @@ func (g *Group[C, S, E]) Close() {
 	g.done.Wait()
 }
 
-// join queues j, unless it has its answer, and starts a batch if none is under way.
+// join queues j, unless it has its answer, and starts a batch if none is in progress.
 func (g *Group[C, S, E]) join(id string, j *job[S, E]) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -193,7 +194,7 @@ func (g *Group[C, S, E]) join(id string, j *job[S, E]) error {
 	return nil
 }
 
-// start takes what waits in q and runs it as a batch; without any it forgets q. The
+// start runs the jobs that wait in q as a batch. If there are none, it removes q. The
 // caller holds mu.
 func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -218,9 +219,9 @@ func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
 	})
 }
 
-// next starts the batch after the one that has ended. It lets the callers of that one go
-// on first: those who send another command at once are then in the next batch, and do
-// not wait for one to pass.
+// next starts the next batch after one has ended. It first lets the callers of the ended
+// batch run, so that those who send another command at once are in the next batch instead
+// of waiting for it.
 func (g *Group[C, S, E]) next(id string, q *queue[S, E]) {
 	for range yields {
 		runtime.Gosched()
@@ -230,7 +231,7 @@ func (g *Group[C, S, E]) next(id string, q *queue[S, E]) {
 	g.start(id, q)
 }
 
-// await returns the outcome of j, or what is known of it when ctx ends.
+// await returns the outcome of j, or what is known about it when ctx ends.
 func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) (Outcome[S, E], error) {
 	var a answer[S, E]
 	select {
@@ -251,8 +252,8 @@ func (g *Group[C, S, E]) await(ctx context.Context, f *flight[S], j *job[S, E]) 
 	return g.r.run(ctx, f, j.decide)
 }
 
-// leave takes out j, whose ctx has ended, and returns its answer if it has one by now,
-// and otherwise an error.
+// leave removes j, whose ctx has ended. It returns the answer of j if there is one
+// already, and otherwise an error.
 func (g *Group[C, S, E]) leave(ctx context.Context, f *flight[S], j *job[S, E]) answer[S, E] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -277,7 +278,7 @@ func (g *Group[C, S, E]) reply(j *job[S, E], a answer[S, E]) {
 	}
 }
 
-// end takes j out of its batch, which ends when nobody waits for it any longer. The
+// end removes j from its batch, which ends when nothing waits for it any longer. The
 // caller holds mu.
 func (g *Group[C, S, E]) end(j *job[S, E]) {
 	j.done = true
@@ -286,7 +287,8 @@ func (g *Group[C, S, E]) end(j *job[S, E]) {
 	}
 }
 
-// handBack lets jobs of a batch that still wait, and not for the next one, be run alone.
+// handBack makes the jobs of a batch run alone that still wait, except those that wait
+// for the next batch.
 func (g *Group[C, S, E]) handBack(jobs []*job[S, E]) {
 	for _, j := range jobs {
 		g.mu.Lock()
@@ -298,7 +300,7 @@ func (g *Group[C, S, E]) handBack(jobs []*job[S, E]) {
 	}
 }
 
-// requeue puts jobs back to the front of q.
+// requeue puts jobs back at the front of q.
 func (g *Group[C, S, E]) requeue(q *queue[S, E], jobs []*job[S, E]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -311,15 +313,14 @@ func (g *Group[C, S, E]) requeue(q *queue[S, E], jobs []*job[S, E]) {
 	q.waiting = append(slices.Clone(jobs), q.waiting...)
 }
 
-// live returns those of jobs that still wait for an answer.
+// live returns the jobs that still wait for an answer.
 func (g *Group[C, S, E]) live(jobs []*job[S, E]) []*job[S, E] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(jobs), func(j *job[S, E]) bool { return j.done })
 }
 
-// send says that j's events are on their way, and reports false if its caller is
-// gone.
+// send records that j's events are being sent. It returns false if its caller is gone.
 func (g *Group[C, S, E]) send(j *job[S, E]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -327,7 +328,7 @@ func (g *Group[C, S, E]) send(j *job[S, E]) bool {
 	return j.sent
 }
 
-// unsend says that the events of jobs were not recorded and will not be. Those for
+// unsend records that the events of jobs were not recorded and will not be. Jobs for
 // which attempt was the last one get err.
 func (g *Group[C, S, E]) unsend(jobs []*job[S, E], attempt int, err error) {
 	g.mu.Lock()

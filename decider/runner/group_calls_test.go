@@ -14,8 +14,8 @@ import (
 
 func TestGroupContext(t *testing.T) {
 	t.Parallel()
-	// hold makes the n-th append, and those after it, wait until it is let go or its
-	// ctx ends.
+	// hold makes the n-th append and all later ones wait until release is called or their
+	// context ends.
 	hold := func(st *spy, n int, letGo chan struct{}) {
 		st.calls()
 		st.onAppend = func(ctx context.Context, i int, do func() (store.Appended, error)) (store.Appended, error) {
@@ -36,7 +36,7 @@ func TestGroupContext(t *testing.T) {
 		return st, runner.NewGroup(newAccounts(st))
 	}
 
-	t.Run("of one call ends only that", func(t *testing.T) {
+	t.Run("of one call ends only that call", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			st, g := start(t)
@@ -57,17 +57,18 @@ func TestGroupContext(t *testing.T) {
 			cancel()
 			synctest.Wait()
 			if !errors.Is(first.err, context.Canceled) || !errors.Is(first.err, runner.ErrUnknownOutcome) {
-				t.Errorf("the call on its way = %v, want an unknown outcome", first.err)
+				t.Errorf("the call in flight = %v, want an unknown outcome", first.err)
 			}
 			if !errors.Is(queued.err, context.Canceled) || errors.Is(queued.err, runner.ErrUnknownOutcome) {
-				t.Errorf("the queued call = %v, want the context's error and no doubt", queued.err)
+				t.Errorf("the queued call = %v, want the context's error and a known outcome", queued.err)
 			}
 			close(letGo)
 			wg.Wait()
 			if neighbour.err != nil {
 				t.Errorf("the neighbour = %v", neighbour.err)
 			}
-			// The first one's append was cancelled with it: nobody waited.
+			// The append of the first call was cancelled with it, because no other call
+			// waited for it.
 			checkHistory(t, st.Store, opened{"ann"}, deposited{2})
 		})
 	})

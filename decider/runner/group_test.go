@@ -32,15 +32,15 @@ func slow(st *spy) *spy {
 	return st
 }
 
-// result is what a call of a group came to.
+// result is the result of a call to a group.
 type result struct {
 	out outcome
 	err error
 }
 
-// together handles cmds on account "a" in one batch, behind one that opens the
-// batch before, and returns what each came to. Command i has the id "c<i>" if its
-// options do not say otherwise.
+// together handles cmds on account "a" in one batch, after a batch that opens the
+// account, and returns the result of each. Command i has the ID "c<i>" unless its options
+// set another one.
 func together(t *testing.T, g *group, st *spy, cmds []command, opts ...[]runner.Option) []result {
 	t.Helper()
 	gate := make(chan struct{})
@@ -113,8 +113,8 @@ func TestGroupKeepsCallsApart(t *testing.T) {
 	})
 }
 
-// On a hot stream a group is worth 20 times the commands of retrying; measured 1 ms
-// from the store in virtual time.
+// On a hot stream a group is at least 20 times as fast as retrying, measured in virtual
+// time with a round trip of 1 ms to the store.
 func TestGroupOnAHotStream(t *testing.T) {
 	t.Parallel()
 	const writers, commands = 64, 10
@@ -156,8 +156,9 @@ func TestGroupOnAHotStream(t *testing.T) {
 	}
 }
 
-// A group that is alone on a stream reads it once: what it appended it knows. Each
-// command costs the round trip of its append, and at most that of the batch before.
+// A group that is the only writer of a stream reads it once, because it knows what it
+// appended. Each command costs the round trip of its append, and at most that of the
+// batch before.
 func TestGroupReadsOnce(t *testing.T) {
 	t.Parallel()
 	for _, writers := range []int{1, 32} {
@@ -198,8 +199,8 @@ func TestGroupReadsOnce(t *testing.T) {
 	}
 }
 
-// What a group knows may be old: a rejection, or that there is nothing to do, is looked
-// up, and an append that finds others is decided again.
+// The state that a group knows may be old. A rejection, or a command with nothing to do,
+// is checked against the stream, and an append that conflicts is decided again.
 func TestGroupLooksBeforeItRefuses(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -258,7 +259,7 @@ func TestGroupConflictDecidesAllAgain(t *testing.T) {
 	})
 }
 
-// A command that landed before is answered alone; its neighbours do not notice.
+// A command that was recorded before is answered alone. The other commands do not notice.
 func TestGroupReplays(t *testing.T) {
 	t.Parallel()
 	for name, cached := range map[string]bool{"restarted": false, "cached": true} {
@@ -308,8 +309,8 @@ func TestGroupUnknownOutcome(t *testing.T) {
 		fault    appendFunc
 		replayed bool
 	}{
-		"landed":     {lost(), true},
-		"not landed": {down(3), false},
+		"landed":       {lost(), true},
+		"not recorded": {down(3), false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -338,7 +339,7 @@ func TestGroupUnknownOutcome(t *testing.T) {
 		})
 	}
 
-	t.Run("another process had landed one of them", func(t *testing.T) {
+	t.Run("another process had recorded one of them", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			st := newSpy()
@@ -390,7 +391,7 @@ func TestGroupUnknownOutcome(t *testing.T) {
 	})
 }
 
-// An argument that the store refuses is the matter of the one who gave it.
+// An argument that the store refuses fails only the command that has it.
 func TestGroupInvalidNeighbour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -411,10 +412,7 @@ func TestGroupInvalidNeighbour(t *testing.T) {
 	})
 }
 
-// A panic in Decide is its caller's, and a Decide that ends its goroutine does not
-// end the group.
-// A batch takes no more than a thousand events; what is left is the next one, in
-// order.
+// A batch holds at most a thousand events. The rest is in the next batch, in order.
 func TestGroupFullBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

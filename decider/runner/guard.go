@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// PanicError is a panic of a function that the user gave, where it must not end what
-// the runner is doing: the events are recorded, or may be, or it is only about a
-// snapshot or an observer. Everywhere else a panic reaches the caller as it is, and
-// nothing is recorded.
+// PanicError is a panic of a user function at a point where it must not end the work of
+// the runner: the events are recorded, or may be, or the panic is only about a snapshot
+// or an observer. At all other points a panic reaches the caller unchanged, and nothing
+// is recorded.
 type PanicError struct {
 	In    string // the function, such as "Observer.Observe"
-	Value any    // what it panicked with
-	Stack []byte // of its goroutine at the time
+	Value any    // of the panic
+	Stack []byte // of its goroutine at that time
 }
 
-// Error says which function, and what it panicked with.
+// Error names the function and the value of the panic.
 func (e *PanicError) Error() string { return fmt.Sprintf("runner: panic in %s: %v", e.In, e.Value) }
 
-// Unwrap returns the value of the panic if that is an error, and nil otherwise.
+// Unwrap returns the value of the panic if it is an error, and nil otherwise.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// guarded calls do, and returns its panic, if it panics, as that of the function in.
+// guarded calls do, and returns its panic, if any, as a panic of the function in.
 func guarded(in string, do func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -38,15 +38,15 @@ func guarded(in string, do func()) (err error) {
 	return nil
 }
 
-// begin tells the observer that what kind says begins, if it is to be told, and returns
-// the context to go on with.
+// begin notifies the observer, if it is a Beginner, that work of the given kind begins,
+// and returns the context to continue with.
 func (r *Runner[C, S, E]) begin(ctx context.Context, f *flight[S], kind Kind) context.Context {
 	if r.beginner == nil {
 		return ctx
 	}
 	n, began := f.notice(kind, 0, 0, nil), ctx
 	err := guarded("Beginner.Begin", func() {
-		began = r.beginner.Begin(ctx, n) //nolint:fatcontext // there is one for each call
+		began = r.beginner.Begin(ctx, n) //nolint:fatcontext // one for each call
 	})
 	if err != nil {
 		r.failed(ctx, n, err)
@@ -55,8 +55,9 @@ func (r *Runner[C, S, E]) begin(ctx context.Context, f *flight[S], kind Kind) co
 	return began
 }
 
-// notify tells the observer n, if there is one, and how long it took if it began at
-// began. An observer that panics is told of that; one that panics again, slog's default.
+// notify passes n to the observer, if there is one, with the time since began. If the
+// observer panics, it receives a notice about that. If it panics again, slog's default
+// logger does.
 func (r *Runner[C, S, E]) notify(ctx context.Context, n *Notice, began time.Time) {
 	if r.observer == nil {
 		return
@@ -72,7 +73,7 @@ func (r *Runner[C, S, E]) notify(ctx context.Context, n *Notice, began time.Time
 	}
 }
 
-// failed tells the observer that it panicked, with err, when it was told n.
+// failed notifies the observer that it panicked, with err, while it received n.
 func (r *Runner[C, S, E]) failed(ctx context.Context, n Notice, err error) {
 	failed := Notice{
 		Kind: ObserverFailed, Stream: n.Stream, Command: n.Command, CommandID: n.CommandID, Attempt: n.Attempt,

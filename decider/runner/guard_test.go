@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// touchy is a runner all of whose functions call touch with their name first.
+// touchy is a runner whose user functions all call touch with their name first.
 func touchy(st *memory.Store, touch func(function string)) *accounts {
 	d := decider.Decider[command, account, event]{
 		Decide:  func(c command, a account) ([]event, error) { touch("Decide"); return decide(c, a) },
@@ -74,7 +74,7 @@ func (s touchySnapshots) SaveSnapshot(ctx context.Context, snap store.Snapshot) 
 	return s.Store.SaveSnapshot(ctx, snap)
 }
 
-// told is an observer that panics where it is told to, and keeps the rest.
+// told is an observer that panics on request, and records the other notices.
 type told struct {
 	notices
 
@@ -88,8 +88,8 @@ func (o *told) Observe(ctx context.Context, n runner.Notice) {
 	o.notices.Observe(ctx, n)
 }
 
-// Once the events are with the store, no function of the user's runs that could fail the
-// command: not one, but for the saving of the snapshot.
+// Once the events are sent to the store, no user function runs that could fail the
+// command, except to save the snapshot.
 func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 	t.Parallel()
 	for name, grouped := range map[string]bool{"runner": false, "group": true} {
@@ -120,9 +120,9 @@ func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 				t.Fatalf("%s: Handle = %v, appended %t", name, err, appended.Load())
 			}
 		}
-		g.Close() // which waits for the last snapshot
+		g.Close() // waits for the last snapshot
 		if len(late) > 0 {
-			t.Errorf("%s: after the append ran %v", name, late)
+			t.Errorf("%s: %v ran after the append", name, late)
 		}
 		for _, function := range []string{"Decide", "Evolve", "Encode", "Decode", "claims", "Clone", "When", "Snapshots.Encode", "SaveSnapshot", "Metadata"} {
 			if !seen[function] {
@@ -132,8 +132,8 @@ func TestNothingOfUsersRunsAfterTheAppend(t *testing.T) {
 	}
 }
 
-// A Clone that panics when the state of a batch is to be kept as a snapshot costs the
-// snapshot only, and the observer is told.
+// A Clone that panics when the state of a batch is kept as a snapshot costs only the
+// snapshot, and the observer is notified.
 func TestCloneThatPanicsInABatch(t *testing.T) {
 	t.Parallel()
 	failed := 0
@@ -157,7 +157,7 @@ func TestCloneThatPanicsInABatch(t *testing.T) {
 		}
 	}
 	if failed != 1 {
-		t.Errorf("told of %d snapshots whose Clone panicked, want one", failed)
+		t.Errorf("got %d notices of snapshots whose Clone panicked, want one", failed)
 	}
 }
 
@@ -165,8 +165,8 @@ type observerFunc func(n runner.Notice)
 
 func (f observerFunc) Observe(_ context.Context, n runner.Notice) { f(n) }
 
-// A snapshot that fails, by an error or a panic, fails no command; the observer is told
-// of it, once.
+// A snapshot that fails, by an error or a panic, fails no command. The observer is
+// notified once.
 func TestSnapshotsThatPanicAreTold(t *testing.T) {
 	t.Parallel()
 	for _, function := range []string{"When", "Snapshots.Encode", "SaveSnapshot"} {
@@ -187,16 +187,16 @@ func TestSnapshotsThatPanicAreTold(t *testing.T) {
 				t.Errorf("%s: Handle = %+v, %v, want version 1", function, out, err)
 			}
 			if grouped {
-				g.Close() // which waits for the batch
+				g.Close() // waits for the batch
 			}
 			saved := o.of(runner.SnapshotSaved)
 			if len(saved) != 1 {
-				t.Errorf("%s: told %d times of the snapshot, want once: %+v", function, len(saved), saved)
+				t.Errorf("%s: %d notices of the snapshot, want one: %+v", function, len(saved), saved)
 				continue
 			}
 			if p, ok := errors.AsType[*runner.PanicError](saved[0].Err); !ok || !errors.Is(p, errDown) || len(p.Stack) == 0 ||
 				!strings.HasPrefix(saved[0].Err.Error(), `save snapshot of `) {
-				t.Errorf("%s: told %v, want a *PanicError, and of which stream", function, saved[0].Err)
+				t.Errorf("%s: notified of %v, want a *PanicError that names the stream", function, saved[0].Err)
 			}
 		}
 	}
@@ -210,12 +210,12 @@ func TestSnapshotsThatPanicAreTold(t *testing.T) {
 	}).WithObserver(o)
 	missed := func() string { return fmt.Sprint(o.of(runner.SnapshotMissed)[0].Err) }
 	if at, err := r.Load(t.Context(), "a"); err != nil || at.Version != 1 || len(o.of(runner.SnapshotMissed)) != 1 || !strings.HasPrefix(missed(), "load snapshot of ") {
-		t.Errorf("Load beside a Decode that panics = %+v, %v, told %+v", at, err, o.all)
+		t.Errorf("Load with a Decode that panics = %+v, %v, notices %+v", at, err, o.all)
 	}
 }
 
-// What an observer does, and whenever it does it, is not the caller's matter. It is told
-// of its panic, once for each.
+// A panic of the observer, whenever it happens, does not affect the caller. The observer
+// is notified of each of its panics.
 func TestObserverThatPanicsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for kind := runner.StreamLoaded; kind <= runner.BatchHandled; kind++ {
@@ -244,20 +244,20 @@ func TestObserverThatPanicsChangesNothing(t *testing.T) {
 			}
 			failed := o.of(runner.ObserverFailed)
 			if len(failed) != panicked || panicked == 0 && kind != runner.BatchHandled && kind != runner.SnapshotMissed {
-				t.Errorf("%s: told of %d panics, want each of %d", kind, len(failed), panicked)
+				t.Errorf("%s: %d notices of panics, want %d", kind, len(failed), panicked)
 			}
 			for _, n := range failed {
 				p, ok := errors.AsType[*runner.PanicError](n.Err)
 				if !ok || p.In != "Observer.Observe" || p.Value != "observed "+kind.String() || n.Stream != stream("a") {
-					t.Errorf("%s: told %+v", kind, n)
+					t.Errorf("%s: notices %+v", kind, n)
 				}
 			}
 		}
 	}
 }
 
-// A panic when nothing is recorded reaches the caller as it is; when events may be, it is
-// an unknown outcome.
+// A panic while nothing is recorded reaches the caller unchanged. A panic while events
+// may be recorded is an unknown outcome.
 func TestPanicInDoubt(t *testing.T) {
 	t.Parallel()
 	jitter := runner.Retry{Jitter: func(time.Duration) time.Duration { panic("jitter") }}
@@ -266,7 +266,7 @@ func TestPanicInDoubt(t *testing.T) {
 		st := newSpy()
 		rival(t, st, 3)
 		if text := panics(t, func() { _, _ = newAccounts(st).WithRetry(jitter).Handle(t.Context(), "a", deposit{5}) }); text != "jitter" {
-			t.Errorf("panic %q, want that of Jitter", text)
+			t.Errorf("panic %q, want the panic of Jitter", text)
 		}
 	})
 	for name, grouped := range map[string]bool{"after lost answers": false, "after lost answers in a group": true} {
@@ -285,13 +285,13 @@ func TestPanicInDoubt(t *testing.T) {
 			unknown, ok := errors.AsType[*runner.UnknownOutcomeError](err)
 			p, isPanic := errors.AsType[*runner.PanicError](err)
 			if !ok || unknown.CommandID != "c" || !isPanic || p.Value != "jitter" || out.Version != 0 {
-				t.Errorf("Handle = %+v, %v, want an unknown outcome by a panic", out, err)
+				t.Errorf("Handle = %+v, %v, want an unknown outcome because of a panic", out, err)
 			}
 		})
 	}
 }
 
-// beginner is an observer that is told before, too.
+// beginner is an observer that is also notified when work begins.
 type beginner struct {
 	told
 
@@ -317,8 +317,8 @@ func (b *beginner) Observe(ctx context.Context, n runner.Notice) {
 	b.told.Observe(ctx, n)
 }
 
-// What Begin returns is the context of the store, of the metadata and of all that is
-// observed until the call ends.
+// The store, the metadata and the observer get the context that Begin returns, until the
+// call ends.
 func TestBeginner(t *testing.T) {
 	t.Parallel()
 	st, b := newSpy(), &beginner{}
@@ -339,7 +339,7 @@ func TestBeginner(t *testing.T) {
 	must(t, r, "a", open{"ann"}, runner.CommandID("c"))
 	load(t, r, "a")
 	if _, err := r.Handle(t.Context(), "a", touch{}); err != nil {
-		t.Errorf("Handle beside a Begin that panics: %v", err)
+		t.Errorf("Handle with a Begin that panics: %v", err)
 	}
 	if want := []string{"stream loaded 2", "command handled 1", "stream loaded 3", "stream loaded 5"}; !slices.Equal(spans, want) {
 		t.Errorf("the store was called in %q, want %q", spans, want)
@@ -352,7 +352,7 @@ func TestBeginner(t *testing.T) {
 		t.Errorf("observed in the context %q", got.CommandID)
 	}
 	if failed := b.of(runner.ObserverFailed); len(failed) != 1 {
-		t.Errorf("told %d times of the Begin that panics, want once", len(failed))
+		t.Errorf("%d notices of the Begin that panics, want one", len(failed))
 	}
 	_, recorded := history(t, st.Store, "a")
 	if got := recorded[0].Meta.ActorID; got != "command handled 1" {
@@ -360,8 +360,9 @@ func TestBeginner(t *testing.T) {
 	}
 }
 
-// Doubt ends with a definite answer: a command whose first append got no answer and did not
-// land, which met a conflict then, and is rejected on what others wrote, is rejected.
+// A definite answer ends the uncertainty: the first append of a command got no answer and
+// was not recorded, the next one conflicts, and the command is then rejected. The result
+// is a rejection.
 func TestDoubtEnds(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -383,8 +384,8 @@ func TestDoubtEnds(t *testing.T) {
 	}
 }
 
-// In a Group, Begin is told of the batch, and what it returns is the context of the store
-// and of what is observed of the batch.
+// In a Group, Begin is called for the batch, and the store and the notices of the batch
+// get the context that it returns.
 func TestBeginnerOfBatches(t *testing.T) {
 	t.Parallel()
 	st, b := newSpy(), &beginner{}
@@ -405,15 +406,15 @@ func TestBeginnerOfBatches(t *testing.T) {
 	}
 	begun := slices.DeleteFunc(b.begun, func(n runner.Notice) bool { return n.Kind != runner.BatchHandled })
 	if len(begun) != 1 || begun[0].Stream != stream("a") {
-		t.Errorf("begun with batches %+v, want one of the stream", begun)
+		t.Errorf("Begin got batches %+v, want one of the stream", begun)
 	}
 	handled := b.of(runner.BatchHandled)
 	if len(handled) != 1 || handled[0].Version != 1 || !strings.HasPrefix(handled[0].CommandID, "batch handled ") || span != handled[0].CommandID {
-		t.Errorf("told of batches %+v, and the store was called in %q; want one at version 1, in the same context", handled, span)
+		t.Errorf("notices of batches %+v, and the store was called in %q; want one at version 1, in the same context", handled, span)
 	}
 }
 
-// The metadata of the context is under what the option sets, header by header.
+// The options override the metadata of the context, header by header.
 func TestWithMetadata(t *testing.T) {
 	t.Parallel()
 	st, calls := newSpy(), 0
@@ -435,8 +436,8 @@ func TestWithMetadata(t *testing.T) {
 	}
 }
 
-// A group's batch is done in a context of its own, with the values that WithContext
-// gives it and nobody's end.
+// A group's batch runs in a context of its own, which has the values that WithContext
+// gives it and does not end with a caller's context.
 func TestGroupWithContext(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -463,7 +464,7 @@ func TestGroupWithContext(t *testing.T) {
 	}
 	broken := plain.WithContext(func([]context.Context) context.Context { panic("context") })
 	if _, err := broken.Handle(ctx, "a", deposit{1}); err != nil {
-		t.Errorf("Handle beside a WithContext that panics = %v, want it done alone", err)
+		t.Errorf("Handle with a WithContext that panics = %v, want it to run alone", err)
 	}
 	g.Close()
 	broken.Close()
@@ -475,7 +476,7 @@ func TestGroupWithContext(t *testing.T) {
 	}
 }
 
-// odd is a number whose text its own code cannot read if it is 13.
+// odd is a number whose UnmarshalText fails if it is 13.
 type odd struct{ n int }
 
 func (o odd) MarshalText() ([]byte, error) { return fmt.Append(nil, o.n), nil }
@@ -488,14 +489,14 @@ func (o *odd) UnmarshalText(text []byte) error {
 	return err
 }
 
-// The codecs of package codec try what they write, but cannot try all values of a type
-// with code of its own. A runner reads those back.
+// The codecs of package codec check their events when they are made, but cannot try all
+// values of a type with its own encoding. A runner reads such events back.
 func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 	t.Parallel()
 	type counted struct{ N odd }
 	events := codec.JSON(map[string]counted{"Counted": {}})
 	if events.Vouches() || !codec.JSON(map[string]deposited{"Deposited": {}}).Vouches() {
-		t.Error("Vouches: want no for a type that marshals itself, and yes for one that does not")
+		t.Error("Vouches: want false for a type that marshals itself, and true for one that does not")
 	}
 	d := decider.New(
 		func(n, _ int) ([]counted, error) { return []counted{{odd{n}}}, nil },
@@ -503,7 +504,7 @@ func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 	)
 	r := runner.New("Counter", d, memory.New(), events)
 	if text := panics(t, func() { _, _ = r.Handle(t.Context(), "a", 13) }); text != "thirteen" {
-		t.Errorf("Handle panics with %q, want that of UnmarshalText", text)
+		t.Errorf("Handle panics with %q, want the panic of UnmarshalText", text)
 	}
 	if _, err := r.Handle(t.Context(), "a", 5); err != nil {
 		t.Error(err)
@@ -513,7 +514,7 @@ func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 	}
 }
 
-// The context of a batch that WithContext gives values ends with the batch.
+// The context of a batch that WithContext gives values to ends with the batch.
 func TestBatchContextEnds(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -532,8 +533,8 @@ func TestBatchContextEnds(t *testing.T) {
 	}
 }
 
-// A Transient that panics, of a runner or of a batch, costs the call whose read failed
-// and nothing else.
+// A Transient that panics, in a runner or in a batch, fails only the call whose read
+// failed.
 func TestTransientThatPanics(t *testing.T) {
 	t.Parallel()
 	for name, grouped := range map[string]bool{"runner": false, "group": true} {
@@ -555,7 +556,7 @@ func TestTransientThatPanics(t *testing.T) {
 		}
 		failing.Store(true)
 		if text := panics(t, func() { _, _ = handle(t.Context(), "a", deposit{1}) }); text != "transient" {
-			t.Errorf("%s: panic %q, want that of Transient", name, text)
+			t.Errorf("%s: panic %q, want the panic of Transient", name, text)
 		}
 		failing.Store(false)
 		if out, err := handle(t.Context(), "a", deposit{2}); err != nil || out.Version != 2 || out.State.Balance != 2 {

@@ -23,10 +23,10 @@ func newAccounts(st store.Store) *accounts {
 	return runner.New("Account", bank, st, textCodec{})
 }
 
-// stream is where account id is.
+// stream is the stream of account id.
 func stream(id string) store.Stream { return store.Stream{Type: "Account", ID: id} }
 
-// appendCall and readCall are what a spied store was called with.
+// appendCall and readCall record the arguments of calls to a spied store.
 type appendCall struct {
 	expected store.Expected
 	ids      []string
@@ -38,8 +38,8 @@ type readCall struct {
 	err error
 }
 
-// spy is a store that notes its calls, and lets a test change them: before and
-// after run around the n-th append or read, counted from 1.
+// spy is a store that records its calls, and lets a test intervene: before and after run
+// around the n-th append or read, counted from 1.
 type spy struct {
 	store.Store
 
@@ -99,7 +99,7 @@ func (s *spy) Read(ctx context.Context, name store.Stream, o store.ReadOptions) 
 	return page, err
 }
 
-// calls returns the appends and reads since it was last asked.
+// calls returns the appends and reads since the last call of calls.
 func (s *spy) calls() (appends []appendCall, reads []readCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *spy) calls() (appends []appendCall, reads []readCall) {
 
 var errDown = errors.New("store: connection reset")
 
-// must handles c and fails the test if that does.
+// must handles c and fails the test if that fails.
 func must(t *testing.T, r *accounts, id string, c command, opts ...runner.Option) outcome {
 	t.Helper()
 	out, err := r.Handle(t.Context(), id, c, opts...)
@@ -121,7 +121,7 @@ func must(t *testing.T, r *accounts, id string, c command, opts ...runner.Option
 	return out
 }
 
-// intrude handles c on account "a" of st, for what happens behind a runner's back.
+// intrude handles c on account "a" of st, without the knowledge of the runner under test.
 func intrude(ctx context.Context, t *testing.T, st store.Store, c command) {
 	t.Helper()
 	if _, err := newAccounts(st).Handle(ctx, "a", c); err != nil {
@@ -129,7 +129,7 @@ func intrude(ctx context.Context, t *testing.T, st store.Store, c command) {
 	}
 }
 
-// history returns the events of account id as they are stored.
+// history returns the stored events of account id.
 func history(t *testing.T, st store.Store, id string) (events []event, recorded []store.Recorded) {
 	t.Helper()
 	for e, err := range store.Events(t.Context(), st, stream(id), 0) {
@@ -153,8 +153,8 @@ func checkHistory(t *testing.T, st store.Store, want ...event) {
 	}
 }
 
-// checkOutcome fails the test if out is not as wanted, State and Version being
-// those of the stream.
+// checkOutcome fails the test if out differs from the expected outcome, with the State
+// and Version of the stream.
 func checkOutcome(t *testing.T, st store.Store, id string, out outcome, attempts int, replayed bool, events ...event) {
 	t.Helper()
 	all, recorded := history(t, st, id)

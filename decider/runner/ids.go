@@ -12,35 +12,35 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// idLen is the length of an event id, a UUID as text.
+// idLen is the length of an event ID, a UUID as text.
 const idLen = 36
 
-// key is what the event ids of one call come from: its command id, or without
-// one the time and a random number. It stays the same for all attempts of the call.
+// key is the source of the event IDs of one call: its command ID, or without one the time
+// and a random number. It stays the same for all attempts of the call.
 type key struct {
 	command string
-	first   string // the type that the streams had at first, if it is not that of today
-	hi, lo  uint64 // if command is empty: 0, or milliseconds since 1970 in 48 bits, and random ones
+	first   string // the first type of the streams, if it is not today's
+	hi, lo  uint64 // if command is empty: 0, or 48 bits of milliseconds since 1970 and random bits
 }
 
-// begun returns k with what its ids come from, as of now if it had nothing yet.
+// begun returns k with a source for its IDs, made now if it had none yet.
 func (k key) begun(now time.Time) key {
 	if k.command != "" || k.hi != 0 || k.lo != 0 {
 		return k
 	}
-	k.hi = uint64(now.UnixMilli())<<16 | rand.Uint64()>>48 //nolint:gosec // 74 bits of ChaCha8 are unique in a millisecond; nobody relies on not guessing them
+	k.hi = uint64(now.UnixMilli())<<16 | rand.Uint64()>>48 //nolint:gosec // 74 bits of ChaCha8 are unique within a millisecond, and IDs need not be unguessable
 	k.lo = rand.Uint64()                                   //nolint:gosec // as above
 	return k
 }
 
-// id returns the id of the event at index in what the command appends to s.
+// id returns the ID of the event at index among those that the command appends to s.
 func (k key) id(s store.Stream, index int) string {
 	text := k.text(s, index)
 	return string(text[:])
 }
 
-// ids returns the ids of the command's first n events in s, one after the other
-// in one string, each idLen long.
+// ids returns the IDs of the command's first n events in s, one after the other in one
+// string, each idLen long.
 func (k key) ids(s store.Stream, n int) string {
 	var all strings.Builder
 	all.Grow(n * idLen)
@@ -51,9 +51,9 @@ func (k key) ids(s store.Stream, n int) string {
 	return all.String()
 }
 
-// text returns a UUID of version 8 (RFC 9562 §5.8). With a command id its bits
-// are those of SHA-256 over the stream's type and id and the command id, each
-// after its length, and the index; otherwise those of k, plus the index.
+// text returns a UUID of version 8 (RFC 9562 §5.8). With a command ID its bits are those
+// of SHA-256 over the stream's type and ID and the command ID, each after its length, and
+// the index. Otherwise they are those of k, plus the index.
 func (k key) text(s store.Stream, index int) [idLen]byte {
 	hi, lo := k.hi, k.lo+uint64(index) //nolint:gosec // an index is not negative
 	if k.command != "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// open loads what f begins with.
+// open loads the state that f begins with.
 func (r *Runner[C, S, E]) open(ctx context.Context, f *flight[S]) error {
 	f.at = Loaded[S]{State: r.decider.Start()}
 	switch f.o.source {
@@ -37,8 +37,8 @@ func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
 	return r.reading(ctx, f, func() error { return r.read(ctx, f, 0) })
 }
 
-// reading calls read. If that fails it calls it again, provided that the error is
-// transient, or that the command has landed and only the stream tells what came of it.
+// reading calls read. If read fails, it calls read again if the error is transient, or if
+// the command was recorded, because then only the stream tells its outcome.
 func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func() error) error {
 	for {
 		err := read()
@@ -58,10 +58,10 @@ func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func()
 	}
 }
 
-// read moves f.at over the events after it, up to the head or, if to is not 0, to
-// that version. After an error f.at is at the last page that could be folded. If the
-// stream ends before f.at, what f began with was not of this stream: it is dropped, and
-// the stream is read from its beginning.
+// read moves f.at over the events after it, up to the head or, if to is not 0, to that
+// version. After an error f.at is at the last page that could be folded. If the stream
+// ends before f.at, the state that f began with was not of this stream: it is dropped,
+// and the stream is read from its beginning.
 func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) error {
 	seen := r.now()
 	ctx = r.begin(ctx, f, StreamLoaded)
@@ -118,25 +118,25 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 	return nil
 }
 
-// foldPage returns the state after page, from state on.
+// foldPage returns the state after page, starting from state.
 func (r *Runner[C, S, E]) foldPage(state S, scratch *scratch[E], page []store.Recorded) (S, error) {
 	if r.decider.EvolveInPlace == nil {
 		return codec.Fold(r.codec, r.decider.Evolve, state, page, &scratch.events)
 	}
-	next := new(S) // not of state, which would be on the heap then for everybody
+	next := new(S) // a pointer to state would move it to the heap for every caller
 	*next = state
 	err := codec.FoldInPlace(r.codec, r.decider.EvolveInPlace, next, page, &scratch.events)
 	return *next, err
 }
 
-// forget drops what f began with.
+// forget drops the state that f began with.
 func (r *Runner[C, S, E]) forget(f *flight[S]) {
 	r.drop(f)
 	f.at = Loaded[S]{State: r.decider.Start()}
 	f.from, f.landed, f.fresh, f.began = 0, 0, false, FromBeginning
 }
 
-// search looks for f.watch in all of the stream, from its head backward.
+// search looks for f.watch in the whole stream, from its head backward.
 func (r *Runner[C, S, E]) search(ctx context.Context, f *flight[S]) error {
 	o := store.ReadOptions{Backward: true, ReadOnly: true}
 	for {
@@ -157,8 +157,8 @@ func (r *Runner[C, S, E]) search(ctx context.Context, f *flight[S]) error {
 	}
 }
 
-// recall reads the call's events, which begin at f.landed, and returns them with
-// the position of the last one.
+// recall reads the call's events, which begin at f.landed, and returns them with the
+// position of the last one.
 func (r *Runner[C, S, E]) recall(ctx context.Context, f *flight[S]) (events []E, position uint64, err error) {
 	from, index := f.landed, 0
 	for {

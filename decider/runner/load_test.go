@@ -26,7 +26,7 @@ func TestLoad(t *testing.T) {
 	t.Parallel()
 	r := newAccounts(memory.New())
 	if got := load(t, r, "a"); got != (loaded{}) {
-		t.Errorf("Load of no stream = %+v", got)
+		t.Errorf("Load of an empty stream = %+v", got)
 	}
 	must(t, r, "a", open{"ann"})
 	must(t, r, "a", deposit{1})
@@ -78,7 +78,7 @@ func TestStaleReads(t *testing.T) {
 			t.Errorf("not cached: %+v without a read", got)
 		}
 
-		// What is appended is never stale.
+		// The state after an append is never stale.
 		must(t, other, "a", deposit{1})
 		out := must(t, r, "a", drain{}, runner.AnyCached())
 		checkOutcome(t, st.Store, "a", out, 2, false, withdrawn{2})
@@ -94,7 +94,7 @@ func TestStaleReads(t *testing.T) {
 	})
 }
 
-// The age of a cached state counts from before the read, however long that took.
+// The age of a cached state counts from before the read, however long the read took.
 func TestAgeCountsFromBeforeTheRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestAgeCountsFromBeforeTheRead(t *testing.T) {
 		st.calls()
 		load(t, r, "a", runner.AllowStale(30*time.Second))
 		if _, reads := st.calls(); len(reads) != 1 {
-			t.Errorf("%d reads, want one: what is cached is a minute old", len(reads))
+			t.Errorf("%d reads, want one: the cached state is a minute old", len(reads))
 		}
 	})
 }
@@ -141,7 +141,7 @@ func TestLoadFrom(t *testing.T) {
 		t.Errorf("Load = %+v, want %+v", got, want)
 	}
 	if _, reads := st.calls(); len(reads) != 1 || reads[0].o.From != 2 {
-		t.Errorf("reads = %+v, want one of what came after", reads)
+		t.Errorf("reads = %+v, want one of the events after it", reads)
 	}
 	if got := load(t, r, "a", runner.LoadFrom(loaded{account{"eve", 1e6, 1}, 3})); got.State.Owner != "ann" || got.Version != 2 {
 		t.Errorf("Load from beyond the head = %+v, want it ignored", got)
@@ -177,7 +177,7 @@ func TestAsOf(t *testing.T) {
 			}
 		}
 		if _, err := r.Load(t.Context(), "a", runner.AsOf(3032)); !errors.Is(err, store.ErrInvalid) {
-			t.Errorf("%s: Load as of what is to come = %v, want invalid", kind, err)
+			t.Errorf("%s: Load as of a future version = %v, want invalid", kind, err)
 		}
 	}
 	st.onRead = func(context.Context, int, func() (store.Page, error)) (store.Page, error) {
@@ -188,8 +188,8 @@ func TestAsOf(t *testing.T) {
 	}
 }
 
-// TestLoadInPlace: a stream is folded in place where the decider can, page by page, and an
-// event that cannot be read leaves nothing behind that a later load begins with.
+// TestLoadInPlace checks that a stream is folded in place if the decider can, page by
+// page, and that an event that cannot be read leaves no partial state for a later load.
 func TestLoadInPlace(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -199,7 +199,7 @@ func TestLoadInPlace(t *testing.T) {
 		if panics {
 			panic("in place")
 		}
-		a.Balance++ // so that one sees who folded
+		a.Balance++ // shows which function folded
 	}
 	plain := newAccounts(st)
 	r := runner.New("Account", d, st, textCodec{}).WithCache(runner.Cache[account]{})
@@ -223,7 +223,7 @@ func TestLoadInPlace(t *testing.T) {
 	}
 }
 
-// The later of two options that contradict each other counts.
+// If two options contradict each other, the later one counts.
 func TestLaterOptionCounts(t *testing.T) {
 	t.Parallel()
 	r := newAccounts(memory.New())

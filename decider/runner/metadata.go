@@ -7,17 +7,18 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// WithMetadata returns a copy of r whose events carry what from returns for the
-// context of their call: who asks, what it belongs to, a trace. It is called once a
-// call, whatever is tried again, and must be safe for concurrent use. What the option
-// [Metadata] sets wins, field by field, and header by header. Nil is none.
+// WithMetadata returns a copy of r whose events carry the metadata that from returns for
+// the context of their call: the actor, the correlation, a trace. from is called once per
+// call, however often the call is retried, and must be safe for concurrent use. The
+// option [Metadata] overrides it, field by field and header by header. If from is nil,
+// there is none.
 func (r *Runner[C, S, E]) WithMetadata(from func(context.Context) store.Metadata) *Runner[C, S, E] {
 	c := *r
 	c.metadata = from
 	return &c
 }
 
-// stamp completes what the events of f carry.
+// stamp completes the metadata of the events of f.
 func (r *Runner[C, S, E]) stamp(ctx context.Context, f *flight[S]) {
 	if r.metadata != nil {
 		f.o.meta = merge(r.metadata(ctx), f.o.meta)
@@ -27,7 +28,7 @@ func (r *Runner[C, S, E]) stamp(ctx context.Context, f *flight[S]) {
 	}
 }
 
-// merge returns m with what over sets.
+// merge returns m overridden by the fields that over sets.
 func merge(m, over store.Metadata) store.Metadata {
 	if over.CorrelationID != "" {
 		m.CorrelationID = over.CorrelationID

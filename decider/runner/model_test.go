@@ -19,8 +19,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// storm takes time for every call, and makes appends fail in the ways of a real
-// store: not at all, before, after, or long after they happened.
+// storm delays every call, and makes appends fail in the ways of a real store: without
+// effect, before the effect, after it, or long before it.
 type storm struct {
 	store.Store
 	faults bool
@@ -53,7 +53,7 @@ func (s *storm) Append(ctx context.Context, n store.Stream, x store.Expected, ev
 			time.Sleep(wait)
 			_, _ = s.Store.Append(context.WithoutCancel(ctx), n, x, events)
 		})
-	default: // it happens, and the answer is lost
+	default: // it happens, but the answer is lost
 		_, _ = s.Store.Append(ctx, n, x, events)
 	}
 	return store.Appended{}, errDown
@@ -64,11 +64,11 @@ func (s *storm) Read(ctx context.Context, n store.Stream, o store.ReadOptions) (
 	if s.faults && s.roll(20) == 0 {
 		return store.Page{}, errDown
 	}
-	o.Limit = 5 // many pages
+	o.Limit = 5 // so that there are many pages
 	return s.Store.Read(ctx, n, o)
 }
 
-// called is one call of a client, and what it came to.
+// called is one call of a client, and its result.
 type called struct {
 	cmd command
 	id  string // command id
@@ -79,8 +79,8 @@ type called struct {
 // handler is Handle of a runner or a group.
 type handler = func(context.Context, string, command, ...runner.Option) (outcome, error)
 
-// Whatever runs concurrently, with whatever faults, the stream is one history of
-// decisions, and every caller was told the truth about their part in it.
+// Whatever runs concurrently and whatever fails, the stream is one history of decisions,
+// and every caller got the correct answer about its part in it.
 func TestRunnerIsThePureFold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -122,8 +122,8 @@ func (c *called) run(ctx context.Context, handle handler, most time.Duration) {
 	c.out, c.err = handle(ctx, "a", c.cmd, opts...)
 }
 
-// drawHandlers returns the handlers of some clients: runners of all kinds on one
-// store, each as if in its own process.
+// drawHandlers returns the handlers of some clients: runners of all kinds on one store,
+// each as if in its own process.
 func drawHandlers(t *rapid.T, st store.Store) (handlers []handler, done func()) {
 	snaps := memory.New()
 	var groups []*group
@@ -153,8 +153,8 @@ func drawHandlers(t *rapid.T, st store.Store) (handlers []handler, done func()) 
 	}
 }
 
-// drawCalls returns the commands of each of n clients. Their amounts tell them
-// apart, and a command with an id may be called more than once.
+// drawCalls returns the commands of each of n clients. They differ in their amounts, and
+// a command with an ID may be called more than once.
 func drawCalls(t *rapid.T, n int) [][]called {
 	amount := 0
 	var named []called
@@ -184,7 +184,7 @@ func drawCalls(t *rapid.T, n int) [][]called {
 	return calls
 }
 
-// check compares calls with what is stored.
+// check compares calls with the stored events.
 func check(t *rapid.T, st store.Store, calls []called) {
 	t.Helper()
 	page, err := st.Read(context.Background(), stream("a"), store.ReadOptions{})
@@ -207,7 +207,7 @@ func check(t *rapid.T, st store.Store, calls []called) {
 		states = append(states, evolve(states[len(states)-1], e))
 	}
 
-	// Every event is of one of the commands, decided on the state before it.
+	// Every event belongs to one of the commands, decided on the state before it.
 	left := slices.Clone(calls)
 	for v := 0; v < len(all); {
 		n := 0
@@ -223,7 +223,7 @@ func check(t *rapid.T, st store.Store, calls []called) {
 			}
 		}
 		if n == 0 {
-			t.Fatalf("version %d, %v, is of no command, or of one that has landed before: %v", v+1, all[v], all)
+			t.Fatalf("version %d, %v, belongs to no command, or to one that was recorded before: %v", v+1, all[v], all)
 		}
 		v += n
 	}
@@ -235,14 +235,14 @@ func check(t *rapid.T, st store.Store, calls []called) {
 	}
 }
 
-// check returns what is wrong with what the caller of c was told, if the stream has
-// events all and went through states.
+// check returns what is wrong with the answer that the caller of c got, given all events
+// of the stream and its states.
 func (c *called) check(calls []called, all []event, states []account) string {
 	at := c.find(all)
 	switch {
 	case errors.Is(c.err, runner.ErrRejected):
 		if c.landedBefore(calls) || at >= 0 && c.id == "" {
-			return "rejected, but it has landed"
+			return "rejected, but it is recorded"
 		}
 		for _, s := range states {
 			if _, err := decide(c.cmd, s); errors.Is(c.err, err) {
@@ -254,32 +254,32 @@ func (c *called) check(calls []called, all []event, states []account) string {
 		return ""
 	case c.err != nil:
 		if at >= 0 && c.id == "" {
-			return "it has landed without doubt"
+			return "it is recorded, but the error does not say that the outcome is unknown"
 		}
 		if !errors.Is(c.err, context.DeadlineExceeded) && !errors.Is(c.err, runner.ErrExhausted) && !errors.Is(c.err, errDown) {
 			return "unexpected error"
 		}
 		return ""
 	case c.out.Version >= uint64(len(states)) || c.out.State != states[c.out.Version]:
-		return "the state is not that of the version"
+		return "the state does not belong to the version"
 	case len(c.out.Events) == 0:
 		if c.landedBefore(calls) {
-			return "no events, but it has landed"
+			return "no events, but it is recorded"
 		}
 		if events, err := decide(c.cmd, c.out.State); err != nil || len(events) > 0 {
-			return "it would have given events"
+			return "it should have decided events"
 		}
 		return ""
 	case at < 0:
 		return "lost write"
 	case !c.out.Replayed && at+len(c.out.Events) != int(c.out.Version):
-		return fmt.Sprintf("it has landed at %d", at+1)
+		return fmt.Sprintf("it is recorded at %d", at+1)
 	}
 	return ""
 }
 
-// landedBefore reports whether a call with the same id was told that it has landed,
-// before c was called.
+// landedBefore reports whether a call with the same ID had been told, before c was
+// called, that it was recorded.
 func (c *called) landedBefore(calls []called) bool {
 	return c.id != "" && slices.ContainsFunc(calls, func(o called) bool {
 		return o.id == c.id && len(o.out.Events) > 0 && o.ended < c.began

@@ -9,37 +9,37 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Observer is told what a runner does, right after it did it and before the call
-// goes on. It must be safe for concurrent use, and should be quick. One that panics
-// changes nothing of what a call does or returns: it is told of that, as
-// [ObserverFailed], and if it panics again slog.Default is.
+// Observer is notified of what a runner does, right after it happens and before the call
+// continues. It must be safe for concurrent use, and should be quick. If it panics, the
+// call and its result do not change: the observer is notified of the panic, as
+// [ObserverFailed]. If it panics again, slog.Default logs that.
 type Observer interface {
-	// Observe is told n, on the context of the call, or of a batch of a [Group]
-	// for what is done for several calls at once.
+	// Observe receives a notice, with the context of the call, or of a batch of a [Group]
+	// for work that is done for several calls at once.
 	Observe(ctx context.Context, n Notice)
 }
 
-// Beginner is an [Observer] that is also told when something begins, to put a span into
-// its context, say.
+// Beginner is an [Observer] that is also notified when something begins, for example to
+// put a span into the context.
 type Beginner interface {
-	// Begin is told that a command, the reading of a stream or a batch of a Group
-	// begins: n is of the kind CommandHandled, StreamLoaded or BatchHandled, and
-	// Observe is told a notice of that kind when it ends. Begin returns the context
-	// that the store, [Runner.WithMetadata] and Observe get until then, which must
-	// come from ctx. If Begin panics, that is ctx.
+	// Begin is called before a command is handled, a stream is read or a batch of a Group
+	// is handled: n has the kind CommandHandled, StreamLoaded or BatchHandled. Observe
+	// receives a notice of that kind at the end. Begin returns the context that the
+	// store, [Runner.WithMetadata] and Observe get until then, which must derive from
+	// ctx. If Begin panics, they get ctx.
 	Begin(ctx context.Context, n Notice) context.Context
 }
 
-// Kind says what a Notice is about.
+// Kind is the kind of a Notice.
 type Kind uint8
 
-// What a runner tells its observer. It is told of failures too: see [Notice].Err.
+// The kinds of notices. Failures are reported too: see [Notice].Err.
 const (
 	// StreamLoaded: events of a stream were read and folded.
 	StreamLoaded Kind = iota + 1
 	// EventsAppended: events were sent to the store.
 	EventsAppended
-	// ConflictFound: events were sent to the store, and the stream had moved on.
+	// ConflictFound: events were sent to the store, but the stream had moved on.
 	ConflictFound
 	// CommandRetried: another attempt begins, after a wait.
 	CommandRetried
@@ -51,7 +51,7 @@ const (
 	SnapshotMissed
 	// BatchHandled: a batch of a Group ends; its commands were handled together.
 	BatchHandled
-	// ObserverFailed: the observer panicked when it was told something.
+	// ObserverFailed: the observer panicked while it received a notice.
 	ObserverFailed
 )
 
@@ -80,25 +80,25 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Notice is something that a runner did.
+// Notice describes something that a runner did.
 type Notice struct {
 	Kind      Kind
 	Stream    store.Stream
 	Command   string        // the Go type of the command; empty for Transact, Load and a batch
-	CommandID string        // the one that the call was given; empty if none
-	Version   uint64        // of the stream after it; 0 if unknown
-	Events    int           // that were read, sent, or are the command's; of a batch, those of all its commands
-	Attempt   int           // it belongs to, 1 being the first; when retried, the one that begins
-	Origin    Origin        // of a load: what the call began with
+	CommandID string        // the command ID of the call; empty if it had none
+	Version   uint64        // of the stream afterwards; 0 if unknown
+	Events    int           // that were read, sent, or belong to the command; of a batch, those of all its commands
+	Attempt   int           // counted from 1; when retried, the attempt that begins
+	Origin    Origin        // of a load: the state that the call began with
 	Replayed  bool          // the events were recorded before
-	Took      time.Duration // how long it took; when retried, the wait before the attempt
-	Err       error         // why it did not succeed, or why it is tried again; nil if it did
+	Took      time.Duration // the duration; when retried, the pause before the attempt
+	Err       error         // why it failed, or why it is retried; nil if it succeeded
 }
 
-// Origin says what a call began with, before it read the stream.
+// Origin says which state a call began with before it read the stream.
 type Origin string
 
-// Where the state comes from that a call begins with.
+// Origins of the state that a call begins with.
 const (
 	FromBeginning Origin = ""         // of the stream
 	FromCache     Origin = "cache"    // see [Runner.WithCache]
@@ -106,7 +106,7 @@ const (
 	FromMemento   Origin = "memento"  // see [LoadFrom]
 )
 
-// message returns what happened, in words.
+// message returns a description of what happened.
 func (n *Notice) message() string {
 	switch {
 	case n.Err == nil:
@@ -126,8 +126,8 @@ func (n *Notice) message() string {
 	return n.Kind.String()
 }
 
-// WithObserver returns a copy of r that tells o what it does; nil is nobody. An o
-// that is a [Beginner] is also told before.
+// WithObserver returns a copy of r that notifies o of what it does. Nil means no
+// observer. If o is a [Beginner], it is also notified when work begins.
 func (r *Runner[C, S, E]) WithObserver(o Observer) *Runner[C, S, E] {
 	c := *r
 	c.observer = o
@@ -135,7 +135,7 @@ func (r *Runner[C, S, E]) WithObserver(o Observer) *Runner[C, S, E] {
 	return &c
 }
 
-// now returns the time if anybody will look at it.
+// now returns the time if anything will use it.
 func (r *Runner[C, S, E]) now() time.Time {
 	if r.cache == nil && r.observer == nil {
 		return time.Time{}
@@ -143,8 +143,8 @@ func (r *Runner[C, S, E]) now() time.Time {
 	return r.clock()
 }
 
-// Log returns an observer that logs to l: a warning for what did not succeed, and
-// information for a command that was handled or rejected; the rest is for debugging.
+// Log returns an observer that logs to l: failures as warnings, handled and rejected
+// commands as information, and everything else for debugging.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }
@@ -173,7 +173,7 @@ func (l logger) Observe(ctx context.Context, n Notice) {
 	l.to.LogAttrs(ctx, level, n.message(), attrs...)
 }
 
-// level returns how much n matters.
+// level returns the log level of n.
 func (n *Notice) level() slog.Level {
 	switch {
 	case n.Err == nil && n.Kind != CommandHandled, n.Kind == ConflictFound, n.Kind == CommandRetried:

@@ -17,7 +17,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// notices keeps what it observes.
+// notices records what it observes.
 type notices struct {
 	mu  sync.Mutex
 	all []runner.Notice // guarded by mu
@@ -57,7 +57,7 @@ func TestObserver(t *testing.T) {
 		r = r.WithSnapshots(snapshots{Store: slowSnapshots{memory.New()}, Schema: "1", Every: 1})
 		must(t, r, "a", withdraw{0, 2})
 		if _, err := r.Handle(t.Context(), "a", open{"bob"}); err == nil {
-			t.Error("open an open account succeeded")
+			t.Error("opening an open account succeeded")
 		}
 
 		ms := time.Millisecond

@@ -18,8 +18,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// variants are the runners that know an account in different ways: all must answer a
-// command that has landed before with what it gave.
+// variants are runners that know an account in different ways: all must return the
+// recorded outcome of a command that was recorded before.
 func variants(t *testing.T, st store.Store, snaps store.Snapshots) map[string]*accounts {
 	t.Helper()
 	plain := newAccounts(st)
@@ -34,8 +34,8 @@ func variants(t *testing.T, st store.Store, snaps store.Snapshots) map[string]*a
 	}
 }
 
-// A command id that landed is answered with Replayed, whatever the command would
-// give now, by every kind of runner and with every option.
+// A command ID that was recorded is answered with Replayed, whatever the command would
+// decide now, by every kind of runner and with every option.
 func TestCommandIDReplays(t *testing.T) {
 	t.Parallel()
 	landed := map[string]struct {
@@ -43,11 +43,11 @@ func TestCommandIDReplays(t *testing.T) {
 		events []event
 		first  uint64
 	}{
-		"now rejected":       {open{"ann"}, []event{opened{"ann"}}, 1},
-		"now the same":       {deposit{5}, []event{deposited{5}}, 2},
-		"now another":        {drain{}, []event{withdrawn{5}}, 3},
-		"of several events":  {withdraw{3, 3}, []event{withdrawn{3}, withdrawn{3}, withdrawn{3}}, 5},
-		"now less than then": {withdraw{1, 1}, []event{withdrawn{1}}, 8},
+		"rejected now":        {open{"ann"}, []event{opened{"ann"}}, 1},
+		"the same events now": {deposit{5}, []event{deposited{5}}, 2},
+		"other events now":    {drain{}, []event{withdrawn{5}}, 3},
+		"of several events":   {withdraw{3, 3}, []event{withdrawn{3}, withdrawn{3}, withdrawn{3}}, 5},
+		"fewer events now":    {withdraw{1, 1}, []event{withdrawn{1}}, 8},
 	}
 	options := map[string][]runner.Option{
 		"plain":        nil,
@@ -62,12 +62,12 @@ func TestCommandIDReplays(t *testing.T) {
 		t.Helper()
 		st, snaps := newSpy(), memory.New()
 		r := newAccounts(st).WithSnapshots(runner.Snapshots[account, event]{Store: snaps, Schema: "1", Every: 1})
-		must(t, r, "a", open{"ann"}, runner.CommandID("now rejected"))
-		must(t, r, "a", deposit{5}, runner.CommandID("now the same"))
-		must(t, r, "a", drain{}, runner.CommandID("now another"))
+		must(t, r, "a", open{"ann"}, runner.CommandID("rejected now"))
+		must(t, r, "a", deposit{5}, runner.CommandID("the same events now"))
+		must(t, r, "a", drain{}, runner.CommandID("other events now"))
 		must(t, r, "a", deposit{10})
 		must(t, r, "a", withdraw{3, 3}, runner.CommandID("of several events"))
-		must(t, r, "a", withdraw{1, 1}, runner.CommandID("now less than then"))
+		must(t, r, "a", withdraw{1, 1}, runner.CommandID("fewer events now"))
 		must(t, r, "a", deposit{0})
 		return st, snaps
 	}
@@ -93,7 +93,7 @@ func TestCommandIDReplays(t *testing.T) {
 	}
 }
 
-// What did not land is decided as any other command.
+// A command that was not recorded is decided like any other command.
 func TestCommandIDThatLeftNoTrace(t *testing.T) {
 	t.Parallel()
 	st, snaps := newSpy(), memory.New()
@@ -107,7 +107,7 @@ func TestCommandIDThatLeftNoTrace(t *testing.T) {
 		checkOutcome(t, st.Store, kind, out, 1, false)
 		out = must(t, r, kind, deposit{1}, id)
 		checkOutcome(t, st.Store, kind, out, 1, false, deposited{1})
-		// The same id is another command in another stream.
+		// The same ID in another stream is another command.
 		checkOutcome(t, st.Store, kind+"2", must(t, r, kind+"2", open{"bob"}, id), 1, false, opened{"bob"})
 	}
 	if _, err := newAccounts(st).Handle(t.Context(), "a", open{"ann"}, runner.CommandID("")); !errors.Is(err, store.ErrInvalid) {
@@ -115,7 +115,7 @@ func TestCommandIDThatLeftNoTrace(t *testing.T) {
 	}
 }
 
-// One command id, called by many at once, lands once.
+// One command ID, called many times at once, is recorded once.
 func TestCommandIDCalledAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -136,14 +136,14 @@ func TestCommandIDCalledAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if first != 1 {
-			t.Errorf("%d calls say they were the first, want 1", first)
+			t.Errorf("%d calls were not replayed, want 1", first)
 		}
 		checkHistory(t, st.Store, opened{"ann"}, deposited{1})
 	})
 }
 
-// An id in a stream that is long is found, and costs reads only when it has to be
-// searched.
+// An ID in a long stream is found. It costs extra reads only when the runner has to
+// search for it.
 func TestCommandIDInALongStream(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -164,14 +164,14 @@ func TestCommandIDInALongStream(t *testing.T) {
 	st.calls()
 	must(t, r, "a", deposit{1}, runner.CommandID("other"))
 	if _, reads := st.calls(); len(reads) != 1 {
-		t.Errorf("%d reads for a new command on a cached state, want the tail only", len(reads))
+		t.Errorf("%d reads for a new command on a cached state, want only the tail", len(reads))
 	}
 	out := must(t, r, "a", open{"ann"}, runner.CommandID("first"))
 	checkOutcome(t, st.Store, "a", out, 1, true, opened{"ann"})
 	if _, err := r.Handle(t.Context(), "a", open{"bob"}, runner.CommandID("third")); !errors.Is(err, errOpen) {
 		t.Errorf("Handle = %v, want %v", err, errOpen)
 	}
-	// A rejection is not believed when the stream cannot be searched.
+	// A rejection is not reported when the stream cannot be searched.
 	st.calls()
 	st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
 		if n == 3 {
@@ -184,7 +184,7 @@ func TestCommandIDInALongStream(t *testing.T) {
 	}
 }
 
-// The result of Transact is that of the decision whose events are recorded.
+// Transact returns the result of the decision whose events are recorded.
 func TestTransactReplayed(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -209,7 +209,7 @@ func TestTransactReplayed(t *testing.T) {
 	}
 	for kind, r := range variants(t, st, memory.New()) {
 		if result, out := transact(r); result != 0 || !out.Replayed {
-			t.Errorf("%s: Transact = %d, %+v, want no result of what landed before", kind, result, out)
+			t.Errorf("%s: Transact = %d, %+v, want no result of an earlier call", kind, result, out)
 		}
 	}
 }
@@ -246,15 +246,15 @@ func TestEventIDs(t *testing.T) {
 		must(t, r, "a", deposit{4})
 		must(t, r, "a", withdraw{2, 2})
 		_, recorded := history(t, st, "a")
-		for i := 1; i < 3; i++ { // the third and the fourth are of one time
+		for i := 1; i < 3; i++ { // the third and the fourth have the same time
 			if before, id := recorded[i-1].ID, recorded[i].ID; before >= id || !strings.HasPrefix(id, "019ca94") {
 				t.Errorf("id %q comes after %q", id, before)
 			}
 		}
 	})
 
-	// Different streams, ids and indexes give different ids, wherever one name
-	// ends and the next begins; the version does not matter.
+	// Different streams, IDs and indexes give different event IDs, wherever one name ends
+	// and the next begins. The version does not matter.
 	t.Run("are a function of stream, command and index", func(t *testing.T) {
 		t.Parallel()
 		rapid.Check(t, func(t *rapid.T) {
@@ -287,7 +287,7 @@ func TestEventIDs(t *testing.T) {
 				for i, e := range page.Events[skip:] {
 					key := fmt.Sprintf("%q %d", p, i)
 					if was, ok := ids[e.ID]; ok && was != key {
-						t.Fatalf("id %s is that of %s and of %s", e.ID, was, key)
+						t.Fatalf("id %s belongs to %s and to %s", e.ID, was, key)
 					}
 					ids[e.ID] = key
 				}
@@ -302,7 +302,7 @@ func TestEventIDs(t *testing.T) {
 				}
 				seen[key] = id
 				if !form.MatchString(id) {
-					t.Fatalf("%q is no UUID of version 8", id)
+					t.Fatalf("%q is not a UUID of version 8", id)
 				}
 			}
 		})
@@ -322,14 +322,14 @@ func TestEventIDs(t *testing.T) {
 		for i := range recorded {
 			id := recorded[i].ID
 			if seen[id] || !form.MatchString(id) {
-				t.Errorf("id %q is there twice, or no UUID of version 8", id)
+				t.Errorf("id %q occurs twice, or is not a UUID of version 8", id)
 			}
 			seen[id] = true
 		}
 	})
 }
 
-// What the ids are must never change: they recognise commands of years ago.
+// The IDs must never change, because they identify commands that are years old.
 const (
 	goldenC1       = "df540098-b052-8061-bc9f-cb9077d3336a"
 	goldenC2First  = "3a3e0037-fa4c-82ac-8f96-a9ca8ab8ef97"

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Retry says how often and how soon a command is tried again after a conflict, or after
-// an append whose answer was lost. The zero value is the defaults. The second attempt
+// Retry says how often and how soon a command is retried after a conflict, or after an
+// append whose answer was lost. The zero value means the defaults. The second attempt
 // follows at once, the third after a random wait of at most Base, the fourth of at most
-// twice that, and so on up to Cap ("full jitter", Marc Brooker, "Exponential
-// Backoff And Jitter", AWS Architecture Blog, 2015).
+// twice that, and so on up to Cap ("full jitter", Marc Brooker, "Exponential Backoff And
+// Jitter", AWS Architecture Blog, 2015).
 type Retry struct {
-	Attempts int           // the first one included; 0: 10
+	Attempts int           // including the first; 0: 10
 	Base     time.Duration // the longest wait before the third attempt; 0: 2 ms
 	Cap      time.Duration // the longest wait before any attempt; 0: 250 ms
 
-	// Jitter returns how long to wait, at most ceiling. Nil: a random time.
-	// It must be safe for concurrent use.
+	// Jitter returns how long to wait, at most ceiling. If it is nil, the wait is random.
+	// Jitter must be safe for concurrent use.
 	Jitter func(ceiling time.Duration) time.Duration
 
-	// Transient reports whether a read that failed may be tried again, as one
-	// more attempt. Nil: no; the call returns the error at once. It must be
-	// safe for concurrent use.
+	// Transient reports whether to retry a read that failed, as one more attempt. If it
+	// is nil, the call returns the error at once. Transient must be safe for concurrent
+	// use.
 	Transient func(err error) bool
 }
 
-// orDefaults returns r with its zero fields set. It panics if one is negative.
+// orDefaults returns r with defaults for its zero fields. It panics if one is negative.
 func (r Retry) orDefaults() Retry {
 	if r.Attempts < 0 || r.Base < 0 || r.Cap < 0 {
 		panic(fmt.Sprintf("runner: retry: negative Attempts %d, Base %v or Cap %v", r.Attempts, r.Base, r.Cap))
@@ -67,7 +67,7 @@ func (r Retry) wait(attempt int) time.Duration {
 	return r.Jitter(min(ceiling, r.Cap))
 }
 
-// pause returns after d, or with false when ctx ends.
+// pause returns true after d, or false when ctx ends.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

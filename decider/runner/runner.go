@@ -14,30 +14,30 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Loaded is the state of a stream at a version; 0 is a stream without events.
-// It is what [LoadFrom] takes.
+// Loaded is the state of a stream at a version, where 0 is a stream without events. Pass
+// it to [LoadFrom].
 type Loaded[S any] struct {
 	State   S
 	Version uint64
 }
 
-// Outcome is what a command led to.
+// Outcome is the result of a command.
 type Outcome[S, E any] struct {
-	// Loaded is the state after the command's events; if Replayed is set, it is
-	// the current one. Without events it is what the command was decided on.
+	// Loaded is the state after the command's events. If Replayed is set, it is the
+	// current state. If there are no events, it is the state that the command was decided
+	// on.
 	Loaded[S]
-	// Events are those of the command, in order, whether they were appended
-	// now or earlier.
+	// Events are the events of the command, in order, whether they were appended now or
+	// earlier.
 	Events []E
-	// Position is that of the last of Events in the log; 0 if there are none
-	// or the store has no log.
+	// Position is the position of the last of Events in the log. It is 0 if there are no
+	// events or the store has no log.
 	Position uint64
-	// Attempts counts how often the command was decided, or its events sent to
-	// the store; 1 means that the first attempt went well.
+	// Attempts counts how often the command was decided or its events were sent to the
+	// store. 1 means that the first attempt succeeded.
 	Attempts int
-	// Replayed says that the events were found in the stream: an earlier call
-	// with the same command id appended them, or an attempt of this call whose
-	// answer was lost.
+	// Replayed reports that the events were found in the stream: an earlier call with the
+	// same command ID appended them, or an attempt of this call whose answer was lost.
 	Replayed bool
 }
 
@@ -45,14 +45,14 @@ type Outcome[S, E any] struct {
 // concurrent use. The With… methods return copies, which share its cache.
 type Runner[C, S, E any] struct {
 	streamType string
-	firstType  string // that the streams had at first, if it was another one
+	firstType  string // the first type of the streams, if it was another one
 	decider    decider.Decider[C, S, E]
 	store      store.Store
 	codec      codec.Codec[E]
-	vouched    bool // the codec can read what it writes
+	vouched    bool // the codec can read everything that it writes
 	retry      Retry
 	observer   Observer                             // nil: none
-	beginner   Beginner                             // observer, if it is one; otherwise nil
+	beginner   Beginner                             // observer, if it is a Beginner; otherwise nil
 	metadata   func(context.Context) store.Metadata // nil: none
 	clock      func() time.Time
 	since      func(time.Time) time.Duration // by clock
@@ -60,7 +60,7 @@ type Runner[C, S, E any] struct {
 	snapshots  *snapshots[S, E]              // nil: none
 	scratch    *sync.Pool                    // of *scratch[E]
 	claims     Claiming[S, E]                // nil: none
-	claimer    store.Claims                  // store, if there are claims
+	claimer    store.Claims                  // the store, if there are claims
 }
 
 // scratch is memory that a call borrows.
@@ -68,15 +68,15 @@ type scratch[E any] struct {
 	events  []E           // decoded from a page
 	encoded []store.Event // to append
 
-	recorded []store.Recorded // as encoded will be read
+	recorded []store.Recorded // encoded, as it will be read
 }
 
 // maxScratch is the most events that scratch keeps room for.
 const maxScratch = 4 * store.DefaultLimit
 
 // New returns a runner of d for the streams of type streamType in st, whose events are
-// stored with c. It panics if no stream can have that type, or if Decide, Evolve, st or c
-// is nil.
+// stored with c. It panics if streamType is not a valid stream type, or if Decide,
+// Evolve, st or c is nil.
 func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.Store, c codec.Codec[E]) *Runner[C, S, E] {
 	if err := (store.Stream{Type: streamType, ID: "any"}).Validate(); err != nil {
 		panic(fmt.Sprintf("runner: New: %v", err))
@@ -91,31 +91,31 @@ func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.St
 		codec:      c,
 		vouched:    vouches(c),
 		retry:      Retry{}.orDefaults(),
-		clock:      time.Now,   //nolint:forbidigo // the shell is where the clock comes in
+		clock:      time.Now,   //nolint:forbidigo // a shell has a clock
 		since:      time.Since, // which reads half of what time.Now reads
 		scratch:    &sync.Pool{New: func() any { return new(scratch[E]) }},
 	}
 }
 
-// WithRetry returns a copy of r that tries again as retry says. It panics if a
-// field of retry is negative.
+// WithRetry returns a copy of r that retries as retry says. It panics if a field of retry
+// is negative.
 func (r *Runner[C, S, E]) WithRetry(retry Retry) *Runner[C, S, E] {
 	c := *r
 	c.retry = retry.orDefaults()
 	return &c
 }
 
-// WithClock returns a copy of r that calls now in place of time.Now for the time of
-// events and of their ids, and for the age of what is cached. Now must be safe for
-// concurrent use.
+// WithClock returns a copy of r that calls now instead of time.Now for the time of events
+// and of their IDs, and for the age of cached states. now must be safe for concurrent
+// use.
 func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 	c := *r
 	c.clock, c.since = now, func(began time.Time) time.Duration { return now().Sub(began) }
 	return &c
 }
 
-// Handle decides cmd on the state of stream id and appends the events. It returns
-// a zero Outcome if it returns an error; the package comment lists which.
+// Handle decides cmd on the state of stream id and appends the events. It returns a zero
+// Outcome if it returns an error. The package comment lists the errors.
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	f := r.newFlight(id, gather(opts))
 	f.command = r.named(cmd)
@@ -124,7 +124,7 @@ func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...
 	})
 }
 
-// decide is Decide, whose error says which command nobody handles.
+// decide calls Decide, and names the command in the error if it is unhandled.
 func (r *Runner[C, S, E]) decide(cmd C, state S) ([]E, error) {
 	events, err := r.decider.Decide(cmd, state)
 	if err != nil {
@@ -133,7 +133,7 @@ func (r *Runner[C, S, E]) decide(cmd C, state S) ([]E, error) {
 	return events, nil
 }
 
-// named returns the Go type of cmd, if anybody will look at it.
+// named returns the Go type of cmd, if anything will use it.
 func (r *Runner[C, S, E]) named(cmd C) string {
 	if r.observer == nil {
 		return ""
@@ -145,12 +145,12 @@ func (r *Runner[C, S, E]) named(cmd C) string {
 	if t == nil { // a nil interface
 		return "<nil>"
 	}
-	return t.String() // which is there already
+	return t.String() // without an allocation
 }
 
-// Transact is Handle with decide in place of a command, for decisions that also have a
+// Transact is Handle with decide instead of a command, for decisions that also have a
 // result. The result is that of the attempt whose events were appended. It is the zero R
-// if Transact returns an error, or if the events were there before the call decided
+// if Transact returns an error, or if the events were recorded before the call decided
 // (see [Outcome].Replayed).
 func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
@@ -169,8 +169,8 @@ func Transact[R, C, S, E any](
 	return result, out, nil
 }
 
-// Load returns the state and version of stream id; a stream without events is the
-// initial state at version 0.
+// Load returns the state and version of stream id. For a stream without events it returns
+// the initial state at version 0.
 func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (Loaded[S], error) {
 	o := gather(opts)
 	if o.expect != nil {
@@ -190,7 +190,7 @@ func (r *Runner[C, S, E]) Load(ctx context.Context, id string, opts ...Option) (
 	return f.at, nil
 }
 
-// handle calls run, with what is around every call: metadata and the observer.
+// handle calls run, and does what every call needs: metadata and the observer.
 func (r *Runner[C, S, E]) handle(
 	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (Outcome[S, E], error) {
@@ -221,9 +221,10 @@ func (r *Runner[C, S, E]) handle(
 	return out, err
 }
 
-// answer returns what run does; but when the events may be recorded, neither an error nor a
-// panic hides it. That costs about 4 % of a command whose aggregate is cached, on the store
-// in memory. Without it, a caller would believe that a command has failed which was done.
+// answer returns the result of run. If the events may be recorded, it makes sure that
+// neither an error nor a panic hides that. This costs about 4 % of a command whose
+// aggregate is cached, on the store in memory. Without it, a caller would believe that a
+// command has failed although it was recorded.
 func (r *Runner[C, S, E]) answer(
 	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (out Outcome[S, E], err error) {
@@ -263,8 +264,8 @@ func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) 
 	}
 }
 
-// try decides once, on the state that f has, and appends the events. If moved is set, err
-// is a conflict after which the command is to be decided again.
+// try decides once, on the state in f, and appends the events. If moved is set, err is a
+// conflict after which the command must be decided again.
 func (r *Runner[C, S, E]) try(
 	ctx context.Context, f *flight[S], decide func(S) ([]E, error),
 ) (out Outcome[S, E], moved bool, err error) {
@@ -293,8 +294,8 @@ func (r *Runner[C, S, E]) try(
 	return r.record(ctx, f, events)
 }
 
-// record appends events, which were decided on the state that f has. Every function of
-// the user runs before the append, so that its failure leaves nothing behind.
+// record appends events, which were decided on the state in f. Every user function runs
+// before the append, so that its failure leaves nothing behind.
 func (r *Runner[C, S, E]) record(
 	ctx context.Context, f *flight[S], events []E,
 ) (out Outcome[S, E], moved bool, err error) {
@@ -338,8 +339,8 @@ func (r *Runner[C, S, E]) record(
 	return Outcome[S, E]{}, false, err
 }
 
-// settle returns the outcome of a call that appends nothing: because of err or, if err
-// is nil, because there was nothing to do. If its command has landed before, it returns
+// settle returns the outcome of a call that appends nothing: because of err or, if err is
+// nil, because there was nothing to do. If the command was recorded before, it returns
 // that outcome.
 func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (Outcome[S, E], error) {
 	if f.watch != "" && f.landed == 0 && (!f.whole() || errors.Is(err, store.ErrDuplicate) || errors.Is(err, store.ErrConflict)) {
@@ -355,8 +356,8 @@ func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (
 	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, err
 }
 
-// replayed returns the outcome of a command whose first event is version f.landed.
-// If it cannot be read, the caller must not believe that nothing has happened.
+// replayed returns the outcome of a command whose first event has version f.landed. If
+// that cannot be read, the error must not suggest that nothing has happened.
 func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S, E], error) {
 	f.doubt = true
 	out := Outcome[S, E]{Replayed: true}
@@ -371,7 +372,7 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 		return out, err
 	}
 	if f.found != "" && f.o.mark != "" && f.found != f.o.mark {
-		f.doubt = false // for what the caller means has not happened
+		f.doubt = false // the caller's own command did not happen
 		return out, &ReusedError{Stream: f.stream, CommandID: f.o.command, Version: f.landed}
 	}
 	r.keep(f)
@@ -379,10 +380,10 @@ func (r *Runner[C, S, E]) replayed(ctx context.Context, f *flight[S]) (Outcome[S
 	return out, nil
 }
 
-// borrow returns scratch that nobody else has; giveBack takes it back. If a panic loses
-// one, nothing is missing.
+// borrow returns scratch memory for one user. giveBack returns it to the pool. If a panic
+// loses one, nothing is missing.
 func (r *Runner[C, S, E]) borrow() *scratch[E] {
-	return r.scratch.Get().(*scratch[E]) //nolint:errcheck // nothing else is in the pool
+	return r.scratch.Get().(*scratch[E]) //nolint:errcheck // there is nothing else in the pool
 }
 
 // giveBack ends the use of s, whose encoded grew into encoded.

@@ -87,7 +87,7 @@ func TestRejection(t *testing.T) {
 			var rejected *runner.RejectedError
 			if !errors.Is(err, tt.want) || !errors.Is(err, runner.ErrRejected) || !errors.As(err, &rejected) ||
 				rejected.Stream != stream("a") || !strings.HasPrefix(err.Error(), tt.want.Error()) {
-				t.Errorf("Handle = %v, want a rejection by %v", err, tt.want)
+				t.Errorf("Handle = %v, want a rejection that wraps %v", err, tt.want)
 			}
 			if !reflect.DeepEqual(out, outcome{}) {
 				t.Errorf("outcome = %+v, want none", out)
@@ -99,7 +99,7 @@ func TestRejection(t *testing.T) {
 		})
 	}
 
-	t.Run("that looks like a conflict is not tried again", func(t *testing.T) {
+	t.Run("that looks like a conflict is not retried", func(t *testing.T) {
 		t.Parallel()
 		decided := 0
 		d := decider.New(func(command, account) ([]event, error) {
@@ -125,7 +125,7 @@ func TestNoEvents(t *testing.T) {
 	}
 }
 
-// rival appends a deposit of 1 behind the runner's back, before each of the first n
+// rival appends a deposit of 1 without the runner's knowledge before each of the first n
 // appends.
 func rival(t *testing.T, st *spy, n int) {
 	t.Helper()
@@ -242,7 +242,7 @@ func TestExpectVersion(t *testing.T) {
 			t.Errorf("err = %v, want a conflict of %d with %d", err, version, actual)
 		}
 	}
-	t.Run("goes on at that version", func(t *testing.T) {
+	t.Run("proceeds at that version", func(t *testing.T) {
 		t.Parallel()
 		st := newSpy()
 		r := newAccounts(st)
@@ -276,7 +276,7 @@ func TestExpectVersion(t *testing.T) {
 			t.Errorf("%d appends and %d reads, want one of both", len(appends), len(reads))
 		}
 	})
-	t.Run("looks at the stream before it refuses what is stale", func(t *testing.T) {
+	t.Run("reads the stream before it refuses a stale state", func(t *testing.T) {
 		t.Parallel()
 		st := newSpy()
 		r := newAccounts(st).WithCache(runner.Cache[account]{})
@@ -319,9 +319,6 @@ func TestDecodeErrorIsReturned(t *testing.T) {
 	}
 }
 
-// Two concurrent creations must not both win: the first append of a stream goes out
-// as NoStream, never as Any.
-// A retry must not lose the events: each success is in the stream once.
 func TestTransact(t *testing.T) {
 	t.Parallel()
 	st := newSpy()
@@ -368,5 +365,3 @@ func TestNewPanics(t *testing.T) {
 		})
 	}
 }
-
-// A panic in Decide or Evolve reaches the caller, and the runner still works.

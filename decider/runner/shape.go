@@ -10,16 +10,16 @@ import (
 	"slices"
 )
 
-// shapeOf returns a fingerprint of what values of type t are made of: the names, tags
-// and types of its fields, at any depth. The name of a type is no part of it, except
-// that of an interface.
+// shapeOf returns a fingerprint of the structure of type t: the names, tags and types of
+// its fields, at any depth. It does not depend on the name of a type, unless that is an
+// interface.
 func shapeOf(t reflect.Type) string {
 	h := sha256.New()
 	writeShape(h, t, nil)
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// writeShape writes the shape of t to h. Types on the way to t are in within.
+// writeShape writes the shape of t to h. Within holds the types that enclose t.
 func writeShape(h hash.Hash, t reflect.Type, within []reflect.Type) {
 	if i := slices.Index(within, t); i >= 0 {
 		fmt.Fprintf(h, "up %d;", len(within)-i)

@@ -38,7 +38,7 @@ type (
 	errors1  struct{ Cents error }
 )
 
-// schemaOf returns the schema that snapshots of S are kept under.
+// schemaOf returns the schema under which snapshots of S are stored.
 func schemaOf[S any](t *testing.T, schema string) string {
 	t.Helper()
 	var seen schemas
@@ -53,7 +53,7 @@ func schemaOf[S any](t *testing.T, schema string) string {
 	return seen.asked
 }
 
-// schemas keeps the schema that it was asked for.
+// schemas records the schema that it was asked for.
 type schemas struct {
 	memory.Store
 
@@ -66,20 +66,20 @@ func (s *schemas) LoadSnapshot(_ context.Context, _ store.Stream, schema string)
 }
 
 // TestSnapshotsKnowTheShape checks that another shape of the state is another schema,
-// whatever the schema is called, and that another name of its type is not.
+// whatever the schema is called, and that another type name is not.
 func TestSnapshotsKnowTheShape(t *testing.T) {
 	t.Parallel()
 	if one, two := schemaOf[shape1](t, "1"), schemaOf[shape2](t, "1"); one != two {
-		t.Errorf("types that differ in the name only have the schemas %q and %q", one, two)
+		t.Errorf("types that differ only in name have the schemas %q and %q", one, two)
 	}
 	if one, two := schemaOf[shape1](t, "1"), schemaOf[named](t, "1"); one == two {
 		t.Errorf("int and time.Duration have one schema")
 	}
 	seen := map[string]string{}
 	for name, got := range map[string]string{
-		"as it is": schemaOf[shape1](t, "1"), "another schema": schemaOf[shape1](t, "2"), "a field renamed": schemaOf[renamed](t, "1"),
-		"a field of another type": schemaOf[retyped](t, "1"), "another tag": schemaOf[retagged](t, "1"), "a field more": schemaOf[longer](t, "1"),
-		"fields swapped": schemaOf[swapped](t, "1"), "deep": schemaOf[deep1](t, "1"), "deep, another type": schemaOf[deep2](t, "1"),
+		"unchanged": schemaOf[shape1](t, "1"), "another schema": schemaOf[shape1](t, "2"), "a field renamed": schemaOf[renamed](t, "1"),
+		"a field of another type": schemaOf[retyped](t, "1"), "another tag": schemaOf[retagged](t, "1"), "an added field": schemaOf[longer](t, "1"),
+		"fields swapped": schemaOf[swapped](t, "1"), "deep": schemaOf[deep1](t, "1"), "another type deep inside": schemaOf[deep2](t, "1"),
 		"an array": schemaOf[array2](t, "1"), "a longer array": schemaOf[array3](t, "1"), "embedded": schemaOf[embeds](t, "1"),
 		"not embedded": schemaOf[has](t, "1"), "a tree": schemaOf[tree](t, "1"), "another tree": schemaOf[tree2](t, "1"),
 		"string keys": schemaOf[keyed1](t, "1"), "int keys": schemaOf[keyed2](t, "1"), "any": schemaOf[anything](t, "1"),
@@ -92,7 +92,7 @@ func TestSnapshotsKnowTheShape(t *testing.T) {
 	}
 }
 
-// foreign is a store that answers with a snapshot of another schema than it was asked for.
+// foreign is a store that returns a snapshot of another schema than requested.
 type foreign struct{ *memory.Store }
 
 func (s foreign) LoadSnapshot(context.Context, store.Stream, string) (store.Snapshot, bool, error) {
@@ -113,7 +113,7 @@ func TestSnapshotOfAnotherSchema(t *testing.T) {
 
 func TestSchemaIsAName(t *testing.T) {
 	t.Parallel()
-	for name, schema := range map[string]string{"too long": strings.Repeat("s", 257), "NUL": "a\x00", "no UTF-8": "caf\xe9"} {
+	for name, schema := range map[string]string{"too long": strings.Repeat("s", 257), "NUL": "a\x00", "not UTF-8": "caf\xe9"} {
 		if text := panics(t, func() { withSnapshots(snapshots{Store: memory.New(), Schema: schema}) }); !strings.HasPrefix(text, "runner: WithSnapshots: the schema ") {
 			t.Errorf("%s: panic %q", name, text)
 		}

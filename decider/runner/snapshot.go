@@ -11,34 +11,33 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Snapshots says how states are kept beside the streams, to shorten the next load.
-// A snapshot is a cache: one that is missing, unreadable, of another schema or
-// beyond the stream's head is not used and costs nothing but the events that are
-// read in its place, and one that cannot be saved fails no command.
+// Snapshots says how to store states beside the streams, to shorten later loads. A
+// snapshot is a cache: one that is missing, unreadable, of another schema or beyond the
+// stream's head is not used and costs only the events that are read instead, and one that
+// cannot be saved fails no command.
 type Snapshots[S, E any] struct {
-	// Store keeps them. It must not be nil.
+	// Store stores the snapshots. It must not be nil.
 	Store store.Snapshots
 
-	// Schema names the meaning of Evolve, such as "account-2". It must not be
-	// empty, nor longer than 256 bytes. Change it whenever Evolve makes another
-	// state of the same events: snapshots of another schema are not seen. The
-	// shape of the state, the names, types and tags of its fields, is part of
-	// what snapshots are kept under, so that those of another shape are not seen
-	// either, even if Schema was forgotten.
+	// Schema identifies the meaning of Evolve, such as "account-2". It must not be empty,
+	// nor longer than 256 bytes. Change it whenever Evolve makes another state from the
+	// same events: snapshots with another schema are ignored. Snapshots with another
+	// shape of the state, which means the names, types and tags of its fields, are
+	// ignored too, even if you forget to change Schema.
 	Schema string
 
-	// Every saves a snapshot whenever an append completes that many versions.
-	// It must not be negative; 0 is 100.
+	// Every saves a snapshot whenever an append completes that many versions. It must not
+	// be negative. The default is 100.
 	Every int
 
-	// When, if it is not nil, is asked in place of Every, before each append, of
-	// what its outcome will be: Position is not known yet. That of a batch of a
+	// When, if it is not nil, replaces Every. It is called before each append with the
+	// outcome to expect, whose Position is not known yet. The outcome of a batch of a
 	// [Group] is one outcome with the events of all its commands.
 	When func(Outcome[S, E]) bool
 
-	// Encode and Decode turn a state into bytes and back. Both or none are
-	// nil; nil is JSON, with which a state that would not come back as it was
-	// (text that is not UTF-8, an int in an any) is not saved.
+	// Encode and Decode convert a state to bytes and back. Set both or none. The default
+	// is JSON, which does not save a state that would change (text that is not UTF-8, an
+	// int in an any).
 	Encode func(state S) ([]byte, error)
 	Decode func(data []byte) (S, error)
 }
@@ -46,12 +45,12 @@ type Snapshots[S, E any] struct {
 // snapshots is Snapshots with its defaults set.
 type snapshots[S, E any] struct{ Snapshots[S, E] }
 
-// WithSnapshots returns a copy of r that keeps snapshots as s says. It panics if s
-// breaks a rule, or if there is no Encode and JSON would lose a part of S, such as
-// an unexported field: a state is filled, written, read and compared.
+// WithSnapshots returns a copy of r that stores snapshots as s says. It panics if s
+// breaks a rule, or if there is no Encode and JSON would lose a part of S, such as an
+// unexported field: it fills a state, writes it, reads it and compares the two.
 func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.Store == nil || s.Schema == "" || s.Every < 0 || (s.Encode == nil) != (s.Decode == nil) {
-		panic("runner: WithSnapshots: needs Store and Schema, Every not negative, and Encode and Decode together")
+		panic("runner: WithSnapshots: set Store and Schema, no negative Every, and Encode and Decode both or neither")
 	}
 	if err := store.ValidateSnapshotKey(store.Stream{Type: r.streamType, ID: "any"}, s.Schema); err != nil || len(s.Schema) > 256 {
 		panic(fmt.Sprintf("runner: WithSnapshots: the schema %.300q is not 1 to 256 bytes of UTF-8 without NUL", s.Schema))
@@ -59,7 +58,7 @@ func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	if s.Encode == nil {
 		t, err := exact.Of(reflect.TypeFor[S]())
 		if err != nil {
-			panic(fmt.Sprintf("runner: WithSnapshots: the state is a %v: %v: give Encode and Decode", reflect.TypeFor[S](), err))
+			panic(fmt.Sprintf("runner: WithSnapshots: the state is a %v: %v: set Encode and Decode", reflect.TypeFor[S](), err))
 		}
 		s.Encode, s.Decode = func(state S) ([]byte, error) { return t.Marshal(state) }, decodeJSON[S]
 	}
@@ -72,7 +71,7 @@ func (r *Runner[C, S, E]) WithSnapshots(s Snapshots[S, E]) *Runner[C, S, E] {
 	return &c
 }
 
-// every reports whether an outcome's events complete n versions; 0 is 100.
+// every reports whether an outcome's events complete n versions, where 0 means 100.
 func every[S, E any](n int) func(Outcome[S, E]) bool {
 	step := uint64(n) //nolint:gosec // not negative
 	if step == 0 {
@@ -89,7 +88,7 @@ func decodeJSON[S any](data []byte) (S, error) {
 	return state, err
 }
 
-// restore begins f with the stream's snapshot, if there is one that can be read.
+// restore begins f with the stream's snapshot, if there is a readable one.
 func (r *Runner[C, S, E]) restore(ctx context.Context, f *flight[S]) {
 	if r.snapshots == nil {
 		return
@@ -113,21 +112,21 @@ func (r *Runner[C, S, E]) restore(ctx context.Context, f *flight[S]) {
 	f.at, f.from, f.began = Loaded[S]{State: state, Version: snap.Version}, snap.Version, FromSnapshot
 }
 
-// savepoint is a snapshot that is to be saved once its events are recorded.
+// savepoint is a snapshot to save once its events are recorded.
 type savepoint struct {
 	due  bool
 	data []byte
 	err  error // why there is no data
 }
 
-// savepoint returns the snapshot of what out will be, if it is time for one. A When
-// or an Encode that panics costs the snapshot only.
+// savepoint returns the snapshot of the expected outcome, if one is due. A When or an
+// Encode that panics costs only the snapshot.
 func (r *Runner[C, S, E]) savepoint(out Outcome[S, E]) (p savepoint) {
 	if r.snapshots == nil {
 		return p
 	}
 	if p.err = guarded("Snapshots.When", func() { p.due = r.snapshots.When(out) }); p.err != nil {
-		p.due = true // to tell of it
+		p.due = true // to report it
 		return p
 	}
 	if p.due {
@@ -138,7 +137,7 @@ func (r *Runner[C, S, E]) savepoint(out Outcome[S, E]) (p savepoint) {
 	return p
 }
 
-// save saves p, which is of version.
+// save saves p, whose version is version.
 func (r *Runner[C, S, E]) save(ctx context.Context, f *flight[S], p *savepoint, version uint64) {
 	if !p.due {
 		return

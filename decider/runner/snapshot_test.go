@@ -20,8 +20,8 @@ import (
 
 type snapshots = runner.Snapshots[account, event]
 
-// Snapshot and tail are the full fold, whatever is in the snapshot store: snapshots
-// of any version and schema, garbage, and those of a stream that was longer.
+// Snapshot and tail equal the full fold, whatever is in the snapshot store: snapshots of
+// any version and schema, garbage, and those of a longer stream.
 func TestSnapshotAndTailAreTheFullFold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -78,7 +78,7 @@ func handleAny(ctx context.Context, r *accounts, n, amount int) (outcome, int, e
 	return out, result, err
 }
 
-// spySnapshots notes the versions that are saved, and can fail.
+// spySnapshots records the versions that are saved, and can fail.
 type spySnapshots struct {
 	store.Snapshots
 	saved []uint64
@@ -146,7 +146,7 @@ func TestSnapshotPolicies(t *testing.T) {
 	}
 }
 
-// A snapshot that cannot be loaded or saved is reported to the observer only.
+// A snapshot that cannot be loaded or saved is only reported to the observer.
 func TestSnapshotErrorsFailNoCommand(t *testing.T) {
 	t.Parallel()
 	st, seen := newSpy(), &notices{}
@@ -167,12 +167,12 @@ func TestSnapshotErrorsFailNoCommand(t *testing.T) {
 	})
 	must(t, r, "a", deposit{1})
 	if got := seen.of(runner.SnapshotSaved); len(got) != 2 || !errors.Is(got[1].Err, errDown) {
-		t.Errorf("notices %+v, want that it could not be encoded", got)
+		t.Errorf("notices %+v, want one that it could not be encoded", got)
 	}
 }
 
-// TestSnapshotNotSaved checks that a state that would not come back is not saved, and
-// that the next load has it all the same.
+// TestSnapshotNotSaved checks that a state that would change is not saved, and that the
+// next load returns it all the same.
 func TestSnapshotNotSaved(t *testing.T) {
 	t.Parallel()
 	for name, owner := range map[string]string{"kept": "ann", "not UTF-8": "ann\xe9"} {
@@ -196,13 +196,13 @@ func TestSnapshotCodec(t *testing.T) {
 		Encode: func(a account) ([]byte, error) { return fmt.Appendf(nil, "%s %d %d", a.Owner, a.Balance, a.Moves), nil },
 		Decode: func(data []byte) (a account, err error) {
 			_, err = fmt.Sscan(string(data), &a.Owner, &a.Balance, &a.Moves)
-			a.Balance += 1000 // so that we see it
+			a.Balance += 1000 // visible in the result
 			return a, err
 		},
 	})
 	must(t, r, "a", open{"ann"})
 	if got := load(t, r, "a"); got != (loaded{account{"ann", 1000, 1}, 1}) {
-		t.Errorf("Load = %+v, want what Decode makes", got)
+		t.Errorf("Load = %+v, want the result of Decode", got)
 	}
 }
 
@@ -245,7 +245,7 @@ func TestSnapshotRefusesWhatJSONLoses(t *testing.T) {
 func loses[S any](t *testing.T, want string) {
 	t.Helper()
 	text := panics(t, func() { withSnapshots(runner.Snapshots[S, event]{Store: memory.New(), Schema: "1"}) })
-	if !strings.Contains(text, want) || !strings.Contains(text, "give Encode and Decode") {
+	if !strings.Contains(text, want) || !strings.Contains(text, "set Encode and Decode") {
 		t.Errorf("panic %q, want %q and what to do", text, want)
 	}
 }

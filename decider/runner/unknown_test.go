@@ -13,7 +13,7 @@ import (
 
 type appendFunc = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error)
 
-// lost appends and loses the answer of the first append.
+// lost appends, but loses the answer of the first append.
 func lost() appendFunc {
 	return func(_ context.Context, i int, do func() (store.Appended, error)) (store.Appended, error) {
 		a, err := do()
@@ -36,7 +36,7 @@ func down(n int) appendFunc {
 
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	t.Run("that has landed is found in the tail", func(t *testing.T) {
+	t.Run("that was recorded is found in the tail", func(t *testing.T) {
 		t.Parallel()
 		st := newSpy()
 		r := newAccounts(st)
@@ -51,7 +51,7 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 	})
 
-	t.Run("that has not landed is sent again as it was", func(t *testing.T) {
+	t.Run("that was not recorded is sent again unchanged", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			st := newSpy()
@@ -70,7 +70,7 @@ func TestUnknownOutcome(t *testing.T) {
 		})
 	})
 
-	t.Run("that lands late is recognised", func(t *testing.T) {
+	t.Run("that is recorded late is recognized", func(t *testing.T) {
 		t.Parallel()
 		for name, landsAt := range map[string]int{"before the second append": 2, "before the third": 3} {
 			t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestUnknownOutcome(t *testing.T) {
 						}
 						if n == landsAt {
 							if _, err := late(); err != nil {
-								t.Errorf("late landing: %v", err)
+								t.Errorf("late append: %v", err)
 							}
 						}
 						if n < landsAt {
@@ -102,7 +102,7 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 	})
 
-	t.Run("that lands after the second append is refused", func(t *testing.T) {
+	t.Run("that arrives after the second append is refused", func(t *testing.T) {
 		t.Parallel()
 		st := newSpy()
 		must(t, newAccounts(st), "a", open{"ann"})
@@ -117,12 +117,12 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 		must(t, newAccounts(st), "a", deposit{1})
 		if a, err := late(); err == nil && !a.Replayed {
-			t.Errorf("late landing = %+v, %v: it was recorded twice", a, err)
+			t.Errorf("late append = %+v, %v: it was recorded twice", a, err)
 		}
 		checkHistory(t, st.Store, opened{"ann"}, deposited{1})
 	})
 
-	t.Run("and another one's event: decided again", func(t *testing.T) {
+	t.Run("and an event of another writer: decided again", func(t *testing.T) {
 		t.Parallel()
 		for _, readFails := range []bool{false, true} {
 			st := newSpy()
@@ -169,14 +169,14 @@ func TestUnknownOutcome(t *testing.T) {
 		checkOutcome(t, st.Store, "a", out, 2, true, deposited{1})
 	})
 
-	t.Run("that has landed is read again until it can be", func(t *testing.T) {
+	t.Run("that was recorded is read again until that succeeds", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			for _, most := range []int{2, 10} {
 				st := newSpy()
 				st.onAppend = lost()
 				st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
-					if n > 2 && n < 6 { // the first load and the look at the tail go well
+					if n > 2 && n < 6 { // the first load and the read of the tail succeed
 						return store.Page{}, errDown
 					}
 					return do()
@@ -184,7 +184,7 @@ func TestUnknownOutcome(t *testing.T) {
 				out, err := newAccounts(st).Handle(t.Context(), "a", open{"ann"}, runner.MaxAttempts(most))
 				if most == 2 {
 					if !errors.Is(err, runner.ErrUnknownOutcome) || !errors.Is(err, errDown) {
-						t.Errorf("Handle = %v, want an unknown outcome: it has landed", err)
+						t.Errorf("Handle = %v, want an unknown outcome: it was recorded", err)
 					}
 					continue
 				}
@@ -253,7 +253,7 @@ func TestDefiniteErrorsAreReturnedAtOnce(t *testing.T) {
 	}
 }
 
-// While an outcome is looked up the waits are those of any attempt.
+// While an outcome is looked up, the waits are those of any attempt.
 func TestUnknownOutcomeBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

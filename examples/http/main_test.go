@@ -100,7 +100,7 @@ func TestService(t *testing.T) {
 		{"open what is open", "PUT", "", `{"owner":"Bob"}`, nil, 422, "", "already open"},
 		{"a deposit", "POST", "/deposits", `{"cents":500}`, []string{"Idempotency-Key", "k-1"}, 200, `"2"`, `"cents":500`},
 		{"the same, sent again", "POST", "/deposits", `{"cents":500}`, []string{"Idempotency-Key", "k-1"}, 200, `"2"`, `"cents":500`},
-		{"another, with its key", "POST", "/deposits", `{"cents":700}`, []string{"Idempotency-Key", "k-1"}, 422, "", "is that of another request"},
+		{"another, with its key", "POST", "/deposits", `{"cents":700}`, []string{"Idempotency-Key", "k-1"}, 422, "", "another request used this Idempotency-Key"},
 		{"on what was seen", "POST", "/withdrawals", `{"cents":100}`, []string{"If-Match", `"2"`}, 200, `"3"`, `"cents":400`},
 		{"on what is gone", "POST", "/withdrawals", `{"cents":100}`, []string{"If-Match", `"2"`}, 412, "", `"detail":"it is at version 3"`},
 		{"too much", "POST", "/withdrawals", `{"cents":700}`, nil, 422, "", `insufficient funds: 4.00 available, 7.00 wanted`},

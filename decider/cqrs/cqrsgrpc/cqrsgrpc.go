@@ -1,12 +1,12 @@
 // Package cqrsgrpc carries positions of the log over gRPC, as metadata, so that a client
-// reads what it wrote: what package runnerhttp does with the headers Position and
-// At-Least.
+// reads its own writes. It does what package runnerhttp does with the headers Position
+// and At-Least.
 //
 //	// the server
 //	grpc.NewServer(grpc.ChainUnaryInterceptor(cqrsgrpc.Server))
 //	out, err := accounts.Handle(ctx, id, cmd)
 //	err = cqrsgrpc.SetPosition(ctx, out.Position)     // in the method of a command
-//	err = balances.WaitFor(ctx, cqrs.Position(ctx))   // or cqrs.ReadYourWrites, in that of a query
+//	err = balances.WaitFor(ctx, cqrs.Position(ctx))   // or cqrs.ReadYourWrites, in the method of a query
 //
 //	// the client
 //	conn, err := grpc.NewClient(target, grpc.WithChainUnaryInterceptor(cqrsgrpc.Client))
@@ -27,7 +27,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The keys of the metadata.
+// Keys of the metadata.
 const (
 	positionKey = "position"
 	atLeastKey  = "at-least"
@@ -38,9 +38,9 @@ var (
 	_ grpc.UnaryClientInterceptor = Client
 )
 
-// Server is an interceptor for servers: a call whose metadata asks for a position, under
-// at-least, has it in its context, see [cqrs.Position]. What is no position is
-// INVALID_ARGUMENT.
+// Server is an interceptor for servers. It puts the position in the metadata at-least of
+// a call into its context, see [cqrs.Position]. If the metadata is not a position, the
+// call fails with INVALID_ARGUMENT.
 func Server(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	values := metadata.ValueFromIncomingContext(ctx, atLeastKey)
 	if len(values) == 0 {
@@ -48,13 +48,13 @@ func Server(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.
 	}
 	position, ok := parse(values)
 	if !ok {
-		return nil, status.Errorf(codes.InvalidArgument, "the metadata at-least is %.100q; it must be one number, as position has it", values)
+		return nil, status.Errorf(codes.InvalidArgument, "the metadata at-least is %.100q; it must be one number from the metadata position", values)
 	}
 	return handler(cqrs.AtLeast(ctx, position), req)
 }
 
-// SetPosition tells the client of the call with ctx, in its metadata under position, up
-// to which position it must read to see what the call did. 0 tells nothing.
+// SetPosition tells the client of the call with ctx, in the metadata position, up to
+// which position it must read to see what the call did. Position 0 sets nothing.
 func SetPosition(ctx context.Context, position uint64) error {
 	if position == 0 {
 		return nil
@@ -62,9 +62,9 @@ func SetPosition(ctx context.Context, position uint64) error {
 	return grpc.SetHeader(ctx, metadata.Pairs(positionKey, strconv.FormatUint(position, 10)))
 }
 
-// Client is an interceptor for clients: a call asks for the position that its context
-// has, by [cqrs.AtLeast] or by [Track]; and what the server tells of the position, Track
-// gets to know.
+// Client is an interceptor for clients. It asks for the position in the context of a
+// call, from [cqrs.AtLeast] or from [Track], and reports the position in the answer to
+// Track.
 func Client(
 	ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
@@ -83,21 +83,22 @@ func Client(
 	return err
 }
 
-// Seen is the last position that servers told of. It is safe for concurrent use.
+// Seen is the last position that servers have reported. It is safe for concurrent use.
 type Seen struct {
 	position atomic.Uint64
 }
 
 type seenKey struct{}
 
-// Track returns a context whose calls through [Client] read what earlier ones of them
-// wrote, and the position that they have come to.
+// Track returns a context whose calls through [Client] read what earlier calls with it
+// wrote, and the last position of these calls.
 func Track(ctx context.Context) (context.Context, *Seen) {
 	s := &Seen{}
 	return context.WithValue(ctx, seenKey{}, s), s
 }
 
-// Position returns the position, 0 if no server told of one yet. That of nil is 0.
+// Position returns the position, or 0 if no server has reported one. It returns 0 for
+// nil.
 func (s *Seen) Position() uint64 {
 	if s == nil {
 		return 0
@@ -105,7 +106,7 @@ func (s *Seen) Position() uint64 {
 	return s.position.Load()
 }
 
-// note moves s to position, if that is later.
+// note moves s to position if that is later.
 func (s *Seen) note(position uint64) {
 	for {
 		old := s.position.Load()
@@ -115,7 +116,7 @@ func (s *Seen) note(position uint64) {
 	}
 }
 
-// parse returns the one position in values.
+// parse returns the single position in values.
 func parse(values []string) (uint64, bool) {
 	if len(values) != 1 {
 		return 0, false

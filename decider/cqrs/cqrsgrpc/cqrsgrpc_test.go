@@ -20,8 +20,8 @@ import (
 	"github.com/evolvego/evolve/decider/cqrs/cqrsgrpc"
 )
 
-// service answers each call at the next position of a log, and notes which position the
-// call asked for.
+// service answers each call at the next position of a log, and records the position that
+// the call asked for.
 type service struct {
 	grpc_health_v1.UnimplementedHealthServer
 
@@ -41,7 +41,7 @@ func (s *service) Check(ctx context.Context, r *grpc_health_v1.HealthCheckReques
 	return &grpc_health_v1.HealthCheckResponse{}, cqrsgrpc.SetPosition(ctx, s.head)
 }
 
-// dial returns a client of s, and what ends both.
+// dial returns a client of s, and a function that closes both.
 func dial(s *service) (grpc_health_v1.HealthClient, func()) {
 	lis := bufconn.Listen(1 << 16)
 	server := grpc.NewServer(grpc.ChainUnaryInterceptor(cqrsgrpc.Server))
@@ -57,7 +57,7 @@ func dial(s *service) (grpc_health_v1.HealthClient, func()) {
 }
 
 // TestTrack checks that each call of a tracked context asks for the latest position that
-// those before it were told of, or that the context has.
+// earlier calls reported, or that the context has.
 func TestTrack(t *testing.T) {
 	t.Parallel()
 	s := &service{}
@@ -95,13 +95,13 @@ func TestServerRefuses(t *testing.T) {
 	for _, values := range [][]string{{"seven"}, {""}, {"-1"}, {"9007199254740992"}, {"1", "2"}} {
 		ctx := t.Context()
 		for _, v := range values {
-			ctx = metadata.AppendToOutgoingContext(ctx, "at-least", v) //nolint:fatcontext // a few
+			ctx = metadata.AppendToOutgoingContext(ctx, "at-least", v) //nolint:fatcontext // only a few
 		}
 		if _, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{}); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("at-least %q: %v, want INVALID_ARGUMENT", values, err)
 		}
 	}
 	if len(s.asked) > 0 {
-		t.Errorf("%d calls went on", len(s.asked))
+		t.Errorf("%d calls reached the service", len(s.asked))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/decider/cqrs/cqrsgrpc"
 )
 
-// The calls of a tracked context read what earlier ones of them wrote.
+// The calls of a tracked context read what earlier calls wrote.
 func ExampleTrack() {
 	client, end := dial(&service{})
 	defer end()

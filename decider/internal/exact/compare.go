@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// differ returns the first part of want that is not the same in got, and in what
-// way; "" if there is none. Of a value that marshals itself only the parts that were
-// set and are zero now count: it may write what it likes.
+// differ returns the first part of want that differs in got, and how, or "" if there is
+// none. In a value that marshals itself, only parts that were set and are zero now count,
+// because its form is its own matter.
 func differ(path string, want, got reflect.Value) (where, why string) {
 	if marshals(want.Type()) {
 		return differOpaque(path, want, got)
@@ -33,7 +33,7 @@ func differ(path string, want, got reflect.Value) (where, why string) {
 		return differ(path, want.Elem(), got.Elem())
 	case reflect.Slice, reflect.Array:
 		if want.Len() != got.Len() {
-			return path, fmt.Sprintf("of %d elements %d come back", want.Len(), got.Len())
+			return path, fmt.Sprintf("of %d elements only %d survive", want.Len(), got.Len())
 		}
 		for i := range want.Len() {
 			if where, why = differ(path, want.Index(i), got.Index(i)); why != "" {
@@ -45,7 +45,7 @@ func differ(path string, want, got reflect.Value) (where, why string) {
 		for _, key := range want.MapKeys() {
 			back := got.MapIndex(key)
 			if !back.IsValid() {
-				return path, "a key does not come back"
+				return path, "a key does not survive"
 			}
 			if where, why = differ(path, want.MapIndex(key), back); why != "" {
 				return where, why
@@ -56,47 +56,47 @@ func differ(path string, want, got reflect.Value) (where, why string) {
 		if reflect.DeepEqual(want.Interface(), got.Interface()) {
 			return "", ""
 		}
-		return path, "it comes back as something else"
+		return path, "it changes"
 	}
 	switch {
 	case want.Equal(got):
 		return "", ""
 	case got.IsZero():
-		return path, "it comes back empty (is it tagged to be left out, or hidden by another field?)"
+		return path, "it is empty afterwards (does its tag leave it out, or does another field hide it?)"
 	}
-	return path, "it comes back as something else"
+	return path, "it changes"
 }
 
 func nils(path string, want, got reflect.Value) (where, why string) {
 	if want.IsNil() == got.IsNil() {
 		return "", ""
 	}
-	return path, "it comes back empty (is it tagged to be left out, or hidden by another field?)"
+	return path, "it is empty afterwards (does its tag leave it out, or does another field hide it?)"
 }
 
 func differOpaque(path string, want, got reflect.Value) (where, why string) {
 	if !want.IsZero() && got.IsZero() {
-		return path, "it comes back empty"
+		return path, "it is empty afterwards"
 	}
 	if want.Kind() != reflect.Struct {
 		return "", ""
 	}
 	for i := range want.NumField() {
 		if field := want.Type().Field(i); field.IsExported() && !want.Field(i).IsZero() && got.Field(i).IsZero() {
-			return join(path, field.Name), fmt.Sprintf("it comes back empty (does the MarshalJSON or MarshalText of %v write it?)", want.Type())
+			return join(path, field.Name), fmt.Sprintf("it is empty afterwards (does the MarshalJSON or MarshalText of %v write it?)", want.Type())
 		}
 	}
 	return "", ""
 }
 
-// texts returns an error that says which text in value is not UTF-8.
+// texts returns an error that names a text in value that is not UTF-8.
 func texts(path string, value reflect.Value) error {
 	if !value.IsValid() {
 		return nil
 	}
 	if value.CanInterface() && (value.Kind() != reflect.Pointer || !value.IsNil()) {
 		if value.Type().Implements(reflect.TypeFor[json.Marshaler]()) {
-			return nil // it writes JSON: Text looks at that
+			return nil // it writes JSON, which Text checks
 		}
 		if m, ok := reflect.TypeAssert[encoding.TextMarshaler](value); ok {
 			if text, err := m.MarshalText(); err == nil && !utf8.Valid(text) {
@@ -141,8 +141,8 @@ func notUTF8(path string) error {
 	return fmt.Errorf("%s has text that is not UTF-8, which JSON cannot hold", name(path))
 }
 
-// boxed returns an error that says which any in value holds something that JSON is
-// not read as.
+// boxed returns an error that names an any in value that holds something JSON does not
+// read into an any.
 func boxed(path string, value reflect.Value) error {
 	if !value.IsValid() || marshals(value.Type()) {
 		return nil
@@ -177,8 +177,8 @@ func boxed(path string, value reflect.Value) error {
 	return nil
 }
 
-// plain returns an error if value, which is in an any, is not of a type that JSON is
-// read as.
+// plain returns an error if value, which is in an any, is not of a type that JSON reads
+// into an any.
 func plain(path string, value reflect.Value) error {
 	switch t := value.Type(); {
 	case t == reflect.TypeFor[bool](), t == reflect.TypeFor[float64](), t == reflect.TypeFor[string]():
@@ -186,6 +186,6 @@ func plain(path string, value reflect.Value) error {
 	case (t == reflect.TypeFor[[]any]() || t == reflect.TypeFor[map[string]any]()) && !value.IsNil():
 		return boxed(path, value)
 	}
-	return fmt.Errorf("%s is an any that holds a %v, which would not come back: "+
+	return fmt.Errorf("%s is an any that holds a %v, which would not survive: "+
 		"JSON is read as bool, float64, string, []any and map[string]any", name(path), value.Type())
 }

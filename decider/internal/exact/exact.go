@@ -1,7 +1,6 @@
-// Package exact is JSON (encoding/json) that gives back what it was given, or says
-// that it cannot: once for a type, and once for each value. It is what the events
-// of codec.JSON, the snapshots of a runner and the states of a process have in
-// common.
+// Package exact encodes values as JSON (encoding/json) so that they decode unchanged, or
+// reports that it cannot: once for a type, and once for each value. The events of
+// codec.JSON, the snapshots of a runner and the states of a process use it.
 package exact
 
 import (
@@ -11,20 +10,20 @@ import (
 	"reflect"
 )
 
-// Type is a type whose values JSON can hold. The zero Type is of no use.
+// Type is a type whose values JSON can hold. The zero Type is not usable.
 type Type struct {
 	boxes  bool   // it has fields of type any
-	opaque bool   // it has parts that marshal themselves: their text is not ours
-	lossy  []byte // what is written for text that is not UTF-8; empty: it has no text
+	opaque bool   // it has parts that marshal themselves, whose text is not checked
+	lossy  []byte // what JSON writes for text that is not UTF-8; empty: there is no text
 	folds  Folds
 }
 
-// Of returns the Type of typ. It is an error that names the part of typ that JSON
+// Of returns the Type of typ. It returns an error that names the part of typ that JSON
 // loses, or cannot read back.
 //
-// Of fills a value of typ, with something in every field, writes it, reads it and
-// compares. Parts that marshal themselves are filled through their own reading; what
-// such a part cannot be made from cannot be tried.
+// Of sets every field of a value of typ, writes the value, reads it and compares the two.
+// It sets parts that marshal themselves through their own reading. If such a part cannot
+// be made in this way, it is not checked.
 func Of(typ reflect.Type) (*Type, error) {
 	f := &filler{}
 	value := reflect.New(typ).Elem()
@@ -64,11 +63,10 @@ func Of(typ reflect.Type) (*Type, error) {
 }
 
 // Opaque reports whether a value of t has parts, other than times, that marshal
-// themselves: what their code does with other values than the one that Of tried is not
-// known.
+// themselves. Their code may fail for values other than the one that Of tried.
 func (t *Type) Opaque() bool { return t.opaque }
 
-// name returns what a path of fields is called in a message.
+// name returns the name of a path of fields in a message.
 func name(path string) string {
 	if path == "" {
 		return "the value itself"
@@ -76,9 +74,9 @@ func name(path string) string {
 	return "the field " + path
 }
 
-// Marshal returns value, which must have the type of t, as JSON. What would come
-// back as something else is an error that says where it is: text that is not UTF-8,
-// and what an any holds that is not of the types that JSON is read as.
+// Marshal returns value, which must have the type of t, as JSON. If a part would change,
+// it returns an error that names it: text that is not UTF-8, or a value in an any that
+// has a type which JSON does not read into an any.
 func (t *Type) Marshal(value any) ([]byte, error) {
 	if t.boxes {
 		if err := boxed("", reflect.ValueOf(value)); err != nil {
@@ -89,7 +87,7 @@ func (t *Type) Marshal(value any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(t.lossy) > 0 && bytes.Contains(data, t.lossy) { // or somebody has written just that
+	if len(t.lossy) > 0 && bytes.Contains(data, t.lossy) { // or the text itself contains it
 		if err := texts("", reflect.ValueOf(value)); err != nil {
 			return nil, err
 		}

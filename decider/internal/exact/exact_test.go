@@ -49,7 +49,7 @@ func (l *Level) UnmarshalText(text []byte) error {
 
 func (silent) MarshalText() ([]byte, error) { return []byte("silent"), nil }
 
-// picky takes nothing that anybody could guess.
+// picky accepts only values that cannot be guessed.
 func (p picky) MarshalText() ([]byte, error) {
 	if p.Code != "GB82WEST12345698765432" {
 		return nil, errors.New("no account number")
@@ -76,7 +76,7 @@ var (
 	_ encoding.TextUnmarshaler = (*picky)(nil)
 )
 
-// TestKept checks types that JSON keeps, or that cannot be tried.
+// TestKept checks types that JSON keeps, or that cannot be checked.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{
@@ -133,7 +133,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestLost checks that each type that JSON loses a part of is refused, with the part.
+// TestLost checks that each type that JSON loses a part of is refused, and that the error
+// names the part.
 func TestLost(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -141,22 +142,22 @@ func TestLost(t *testing.T) {
 		text  string
 	}{
 		"unexported":                     {struct{ note string }{}, "JSON loses the field note: it is unexported"},
-		"unexported, deep":               {box[[]map[string]*struct{ note string }]{}, "the field Value.note: it is unexported"},
+		"unexported, nested":             {box[[]map[string]*struct{ note string }]{}, "the field Value.note: it is unexported"},
 		"unexported in an embedded one":  {struct{ base2 }{}, "the field base2.name: it is unexported"},
 		"embedded pointer to unexported": {struct{ *base }{}, "cannot read back the field base: it is an embedded pointer"},
 		"left out by its tag": {struct {
 			Note string `json:"-"`
-		}{}, "JSON loses the field Note: it comes back empty"},
+		}{}, "JSON loses the field Note: it is empty afterwards"},
 		"shadowed": {struct {
 			Base
 			Name string
-		}{}, "JSON loses the field Base.Name: it comes back empty"},
-		"two of one name": {twoOfOneName(), "JSON loses the field A: it comes back empty"},
+		}{}, "JSON loses the field Base.Name: it is empty afterwards"},
+		"two of one name": {twoOfOneName(), "JSON loses the field A: it is empty afterwards"},
 		"two embedded of one name": {struct {
 			Base
 			Other box[int] `json:"Name"`
 		}{}, "JSON loses the field Base.Name"},
-		"names that differ in case": {struct{ ID, Id int }{}, `JSON cannot read back what it writes: the key "Id" is there twice`}, //nolint:revive // the case
+		"names that differ in case": {struct{ ID, Id int }{}, `JSON cannot read back what it writes: the key "Id" occurs twice`}, //nolint:revive // the case
 		"a promoted MarshalJSON": {struct {
 			time.Time
 			Balance int
@@ -165,7 +166,7 @@ func TestLost(t *testing.T) {
 			time.Time
 			balance int
 		}{}, "JSON loses the field balance: the methods that write"},
-		"a promoted one, deep": {box[struct {
+		"a promoted one, nested": {box[struct {
 			Level
 			Balance int
 		}]{}, "JSON loses the field Value.Balance"},
@@ -173,17 +174,17 @@ func TestLost(t *testing.T) {
 			coin
 			Balance int
 		}{}, "JSON loses the value itself"},
-		"an interface":             {struct{ Shape shape }{}, "cannot read back the field Shape: it is a exact_test.shape, an interface"},
-		"an error":                 {struct{ Err error }{}, "cannot read back the field Err"},
-		"interfaces in a map":      {map[string]shape{}, "cannot read back the value itself"},
-		"a channel":                {struct{ C chan int }{}, "JSON cannot write the field C"},
-		"a function":               {struct{ F func() }{}, "JSON cannot write the field F"},
-		"a complex number":         {struct{ Z []complex128 }{}, "JSON cannot write the field Z"},
-		"a key of no text":         {struct{ M map[float64]int }{}, "JSON cannot write the field M: its keys are of type float64"},
-		"a part of somebody's":     {url.URL{}, "JSON loses the field User.username: it is unexported"},
-		"written, never read":      {struct{ S silent }{}, "JSON cannot read back what it writes"},
-		"a MarshalJSON that drops": {partial{}, "JSON loses the field Dropped: it comes back empty (does the MarshalJSON"},
-		"one that drops, deep":     {box[*partial]{}, "JSON loses the field Value.Dropped"},
+		"an interface":                {struct{ Shape shape }{}, "cannot read back the field Shape: it is a exact_test.shape, an interface"},
+		"an error":                    {struct{ Err error }{}, "cannot read back the field Err"},
+		"interfaces in a map":         {map[string]shape{}, "cannot read back the value itself"},
+		"a channel":                   {struct{ C chan int }{}, "JSON cannot write the field C"},
+		"a function":                  {struct{ F func() }{}, "JSON cannot write the field F"},
+		"a complex number":            {struct{ Z []complex128 }{}, "JSON cannot write the field Z"},
+		"a key that is not text":      {struct{ M map[float64]int }{}, "JSON cannot write the field M: its keys are of type float64"},
+		"a part from another package": {url.URL{}, "JSON loses the field User.username: it is unexported"},
+		"written, never read":         {struct{ S silent }{}, "JSON cannot read back what it writes"},
+		"a MarshalJSON that drops":    {partial{}, "JSON loses the field Dropped: it is empty afterwards (does the MarshalJSON"},
+		"a nested one that drops":     {box[*partial]{}, "JSON loses the field Value.Dropped"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +196,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// twoOfOneName returns a struct that go vet would not have.
+// twoOfOneName returns a struct that go vet would reject.
 func twoOfOneName() any {
 	field := func(name string) reflect.StructField {
 		return reflect.StructField{Name: name, Type: reflect.TypeFor[string](), Tag: `json:"x"`}
@@ -203,9 +204,9 @@ func twoOfOneName() any {
 	return reflect.Zero(reflect.StructOf([]reflect.StructField{field("A"), field("B")})).Interface()
 }
 
-type base2 struct{ name string } //nolint:unused // it is for reflection
+type base2 struct{ name string } //nolint:unused // used by reflection
 
-// TestMarshalRefuses checks values that would come back as something else.
+// TestMarshalRefuses checks values that would change.
 func TestMarshalRefuses(t *testing.T) {
 	t.Parallel()
 	const bad = "caf\xe9"
@@ -213,28 +214,28 @@ func TestMarshalRefuses(t *testing.T) {
 		value any
 		text  string
 	}{
-		"text":                     {box[string]{bad}, "the field Value has text that is not UTF-8"},
-		"the value itself":         {bad, "the value itself has text that is not UTF-8"},
-		"a key":                    {box[map[string]int]{map[string]int{bad: 1}}, "the field Value has text"},
-		"deep":                     {box[[]*box[[1]string]]{[]*box[[1]string]{{[1]string{bad}}}}, "the field Value.Value has text"},
-		"in an any":                {box[any]{[]any{map[string]any{"a": bad}}}, "the field Value has text"},
-		"text of its own":          {box[textual]{textual{bad}}, "the field Value has text"},
-		"JSON of its own":          {box[json.RawMessage]{json.RawMessage(`"` + bad + `"`)}, "the data is not UTF-8"},
-		"beside a replacement":     {[2]string{"\ufffd", bad}, "has text"},
-		"an int in an any":         {box[any]{1}, "the field Value is an any that holds a int"},
-		"a struct in an any":       {box[any]{Base{}}, "holds a exact_test.Base"},
-		"a named text in an any":   {box[any]{named("a")}, "holds a exact_test.named"},
-		"a number in an any":       {box[any]{json.Number("1")}, "holds a json.Number"},
-		"deep in an any":           {box[any]{[]any{map[string]any{"a": []any{int64(1)}}}}, "holds a int64"},
-		"a nil slice in an any":    {box[any]{[]any(nil)}, "holds a []interface {}"},
-		"in a map of any":          {map[string]any{"a": float32(1)}, "holds a float32"},
-		"in a slice of pointers":   {[]*box[any]{{uint(1)}}, "the field Value is an any that holds a uint"},
-		"not a number":             {box[float64]{math.NaN()}, "unsupported value: NaN"},
-		"infinite":                 {box[any]{math.Inf(1)}, "unsupported value: +Inf"},
-		"a key twice, by itself":   {box[json.RawMessage]{json.RawMessage(`{"a":1,"a":2}`)}, `the key "a" is there twice`},
-		"two keys of one text":     {map[textual]int{{"a"}: 1, {"A"}: 2}, `the key "a" is there twice`},
-		"a replacement by itself":  {box[textual]{textual{"\ufffd" + bad}}, "the field Value has text"},
-		"an unexported embedded's": {struct{ base }{base{bad}}, "the field base.Name has text"},
+		"text":                            {box[string]{bad}, "the field Value has text that is not UTF-8"},
+		"the value itself":                {bad, "the value itself has text that is not UTF-8"},
+		"a key":                           {box[map[string]int]{map[string]int{bad: 1}}, "the field Value has text"},
+		"deep":                            {box[[]*box[[1]string]]{[]*box[[1]string]{{[1]string{bad}}}}, "the field Value.Value has text"},
+		"in an any":                       {box[any]{[]any{map[string]any{"a": bad}}}, "the field Value has text"},
+		"text of its own":                 {box[textual]{textual{bad}}, "the field Value has text"},
+		"JSON of its own":                 {box[json.RawMessage]{json.RawMessage(`"` + bad + `"`)}, "the data is not UTF-8"},
+		"next to a replacement character": {[2]string{"\ufffd", bad}, "has text"},
+		"an int in an any":                {box[any]{1}, "the field Value is an any that holds a int"},
+		"a struct in an any":              {box[any]{Base{}}, "holds a exact_test.Base"},
+		"a named text in an any":          {box[any]{named("a")}, "holds a exact_test.named"},
+		"a number in an any":              {box[any]{json.Number("1")}, "holds a json.Number"},
+		"nested in an any":                {box[any]{[]any{map[string]any{"a": []any{int64(1)}}}}, "holds a int64"},
+		"a nil slice in an any":           {box[any]{[]any(nil)}, "holds a []interface {}"},
+		"in a map of any":                 {map[string]any{"a": float32(1)}, "holds a float32"},
+		"in a slice of pointers":          {[]*box[any]{{uint(1)}}, "the field Value is an any that holds a uint"},
+		"not a number":                    {box[float64]{math.NaN()}, "unsupported value: NaN"},
+		"infinite":                        {box[any]{math.Inf(1)}, "unsupported value: +Inf"},
+		"a repeated key":                  {box[json.RawMessage]{json.RawMessage(`{"a":1,"a":2}`)}, `the key "a" occurs twice`},
+		"two keys of one text":            {map[textual]int{{"a"}: 1, {"A"}: 2}, `the key "a" occurs twice`},
+		"a replacement character alone":   {box[textual]{textual{"\ufffd" + bad}}, "the field Value has text"},
+		"an unexported embedded's":        {struct{ base }{base{bad}}, "the field base.Name has text"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -264,8 +265,8 @@ func (x *textual) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// TestMarshalKeeps checks, with text that looks as if it had been replaced, that what
-// is written is what encoding/json writes, and is read as it was.
+// TestMarshalKeeps checks, with text that looks like a replacement, that the output is
+// that of encoding/json, and that it decodes unchanged.
 func TestMarshalKeeps(t *testing.T) {
 	t.Parallel()
 	type value struct {

@@ -9,29 +9,29 @@ import (
 	"time"
 )
 
-// filler fills values with something that can be told from nothing, and mostly from
-// what else it fills.
+// filler fills values with data that differs from the zero value, and mostly from its
+// other data.
 type filler struct {
 	n       int64
 	boxes   bool // there was an any
 	texts   bool // there was a text
 	opaque  bool // there was a type that marshals itself, and is not the time
-	untried bool // of one of these no value was found
+	untried bool // no value was found for one of these
 }
 
-// fill sets value, and all that is in it. Types on the way to it are in within. It
-// is an error if the value has a part that JSON cannot hold, whatever it is.
+// fill sets value and all its parts. Within holds the types that enclose it. It returns
+// an error if the value has a part that JSON can never hold.
 func (f *filler) fill(value reflect.Value, path string, within []reflect.Type) error {
 	t := value.Type()
 	if marshals(t) {
 		return f.fillOpaque(value, path, within)
 	}
-	switch t.Kind() { //nolint:exhaustive // the others are fillBasic's
+	switch t.Kind() { //nolint:exhaustive // fillBasic handles the others
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
 		return fmt.Errorf("JSON cannot write %s: it is a %v", name(path), t)
 	case reflect.Interface:
 		if t.NumMethod() > 0 {
-			return fmt.Errorf("JSON cannot read back %s: it is a %v, an interface, and JSON does not say which type to make", name(path), t)
+			return fmt.Errorf("JSON cannot read back %s: it is a %v, an interface, and JSON does not say which type to create", name(path), t)
 		}
 		f.boxes = true
 		value.Set(reflect.ValueOf(f.text()))
@@ -93,7 +93,7 @@ func join(path, field string) string {
 	return path + "." + field
 }
 
-// fillReference sets a pointer, a slice or a map to one that has something.
+// fillReference sets a pointer, a slice or a map to one that is not empty.
 func (f *filler) fillReference(value reflect.Value, path string, within []reflect.Type) error {
 	t := value.Type()
 	elem := reflect.New(t.Elem()).Elem()
@@ -132,7 +132,7 @@ func (f *filler) fillKey(key reflect.Value, path string) error {
 
 func (f *filler) fillBasic(value reflect.Value) {
 	f.n = f.n%100 + 1
-	switch value.Kind() { //nolint:exhaustive // the others are fill's
+	switch value.Kind() { //nolint:exhaustive // fill handles the others
 	case reflect.Bool:
 		value.SetBool(true)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -152,8 +152,8 @@ func (f *filler) text() string {
 	return fmt.Sprintf("a%d", f.n)
 }
 
-// fillOpaque sets a value that marshals itself: field by field if what comes of it
-// can be read, or else to what it reads itself from one of samples.
+// fillOpaque sets a value that marshals itself: field by field if the result can be read,
+// and otherwise by letting it read one of samples.
 func (f *filler) fillOpaque(value reflect.Value, path string, within []reflect.Type) error {
 	t := value.Type()
 	if t == reflect.TypeFor[time.Time]() {
@@ -182,7 +182,7 @@ func (f *filler) fillOpaque(value reflect.Value, path string, within []reflect.T
 func (f *filler) byFields(t reflect.Type, within []reflect.Type) reflect.Value {
 	value := reflect.New(t).Elem()
 	inner := &filler{}
-	switch t.Kind() { //nolint:exhaustive // nothing else can be filled that way
+	switch t.Kind() { //nolint:exhaustive // no other kinds can be filled like this
 	case reflect.Struct:
 		for i := range t.NumField() {
 			if field := value.Field(i); t.Field(i).IsExported() && count(within, t) < 2 {
@@ -198,8 +198,8 @@ func (f *filler) byFields(t reflect.Type, within []reflect.Type) reflect.Value {
 	return value
 }
 
-// promoted returns the name of a field of value that is not written because the
-// methods that write value are those of an embedded field; "" if there is none.
+// promoted returns the name of a field of value that is not written because the methods
+// that write value belong to an embedded field, or "" if there is none.
 func promoted(value reflect.Value) string {
 	t := value.Type()
 	if t.Kind() != reflect.Struct {
@@ -225,7 +225,7 @@ func promoted(value reflect.Value) string {
 	return ""
 }
 
-// samples returns texts that types which marshal themselves are often made from.
+// samples returns texts that types which marshal themselves can often read.
 func samples() []string {
 	return []string{
 		"1", "1.5", "a", "A", "2026-01-02T03:04:05Z", "2026-01-02", "03:04:05", "1h", "127.0.0.1", "10.0.0.0/8",
@@ -234,7 +234,7 @@ func samples() []string {
 	}
 }
 
-// bySample returns a t that reads itself from one of samples, and can be written.
+// bySample returns a t that has read one of samples and can be written.
 func bySample(t reflect.Type) (reflect.Value, bool) {
 	var texts []string
 	for _, sample := range samples() {
@@ -250,7 +250,7 @@ func bySample(t reflect.Type) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// try returns what value writes.
+// try returns the encoding of value.
 func try(value reflect.Value) (data []byte, ok bool) {
 	err := guard(func() (err error) {
 		data, err = json.Marshal(value.Interface())
@@ -259,14 +259,14 @@ func try(value reflect.Value) (data []byte, ok bool) {
 	return data, err == nil
 }
 
-// reads reports whether what value writes can be read.
+// reads reports whether the encoding of value can be read.
 func reads(value reflect.Value) bool {
 	data, ok := try(value)
 	return ok && string(data) != "null" && guard(func() error { return json.Unmarshal(data, reflect.New(value.Type()).Interface()) }) == nil
 }
 
-// guard is do with a panic as an error: a type of somebody else may dislike what it
-// was filled with.
+// guard calls do and returns a panic as an error, because a type from another package may
+// not accept the values it was filled with.
 func guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,18 +13,18 @@ import (
 	"unicode/utf8"
 )
 
-// Folds says in which objects keys that differ only in case are one field, because
-// the decoder takes either for it.
+// Folds says in which objects two keys that differ only in case are one field, because
+// the decoder accepts either.
 type Folds uint8
 
-// What Folds can be.
+// Values of Folds.
 const (
-	NoObject   Folds = iota // keys are what they are, as in a map
-	TopObject               // in the outermost one
-	AllObjects              // in each
+	NoObject   Folds = iota // keys are distinct, as in a map
+	TopObject               // in the outermost object
+	AllObjects              // in every object
 )
 
-// FoldsOf returns the Folds of JSON that is read as a typ.
+// FoldsOf returns the Folds of JSON that is read into a typ.
 func FoldsOf(typ reflect.Type) Folds {
 	for typ.Kind() == reflect.Pointer {
 		typ = typ.Elem()
@@ -38,7 +38,7 @@ func FoldsOf(typ reflect.Type) Folds {
 	return AllObjects
 }
 
-// keyed reports whether a t may have objects that are not structs.
+// keyed reports whether a t may contain objects that are not structs.
 func keyed(t reflect.Type, within []reflect.Type) bool {
 	if count(within, t) > 0 || t == reflect.TypeFor[time.Time]() {
 		return false
@@ -62,12 +62,12 @@ func keyed(t reflect.Type, within []reflect.Type) bool {
 	return false
 }
 
-// Checker looks for what readers of JSON understand in several ways: text that is not
-// UTF-8, which decoders replace, and a key that an object has twice, of which readers take
-// one or the other. The zero Checker is ready. It keeps memory from one call to the next,
-// so it is for one goroutine at a time.
+// Checker finds data that JSON readers understand in different ways: text that is not
+// UTF-8, which decoders replace, and a repeated key, of which readers take one or the
+// other. The zero Checker is ready to use. It reuses memory between calls, so only one
+// goroutine may use it at a time.
 type Checker struct {
-	keys []key // of the objects that are open, the innermost last
+	keys []key // of the objects that are open, innermost last
 }
 
 const (
@@ -75,21 +75,21 @@ const (
 	maxKept     = 256 // keys that a Checker keeps room for
 )
 
-// Check is [Checker.Check] of a new Checker.
+// Check calls [Checker.Check] of a new Checker.
 func Check(data []byte, folds Folds) error {
 	var c Checker
 	return c.Check(data, folds)
 }
 
 // Check returns an error if data, which must be valid JSON, is not UTF-8 or has an object
-// with a key twice. Where folds says so, keys are the same if they differ only in case.
+// with a repeated key. Where folds says so, keys are equal if they differ only in case.
 func (c *Checker) Check(data []byte, folds Folds) error {
 	ascii := isASCII(data)
 	if !ascii && !utf8.Valid(data) {
 		return errors.New("the data is not UTF-8")
 	}
 	if colon := bytes.IndexByte(data, ':'); bytes.IndexByte(data[colon+1:], ':') < 0 {
-		return nil // there is one key at most
+		return nil // there is at most one key
 	}
 	keys, depth, plain := c.keys[:0], 0, bytes.IndexByte(data, '\\') < 0
 	for i := 0; i < len(data); i++ {
@@ -105,7 +105,7 @@ func (c *Checker) Check(data []byte, folds Folds) error {
 			k := quoted(data, i, plain)
 			i = k.end
 			if !isKey(data, k.end+1) {
-				continue // it is a value
+				continue // a value
 			}
 			k.depth = depth
 			fold := folds == AllObjects || folds == TopObject && depth == 1
@@ -126,12 +126,12 @@ func (c *Checker) Check(data []byte, folds Folds) error {
 	return nil
 }
 
-// isASCII reports whether data is nothing but ASCII. For a small event it takes a fifth of
-// the time of utf8.Valid, which ends with a loop over single bytes.
+// isASCII reports whether data is only ASCII. For a small event it takes a fifth of the
+// time of utf8.Valid, which ends with a loop over single bytes.
 func isASCII(data []byte) bool {
 	var all uint64
 	if n := len(data); n >= 8 {
-		all = binary.LittleEndian.Uint64(data[n-8:]) // what the loop leaves over, and more
+		all = binary.LittleEndian.Uint64(data[n-8:]) // the rest after the loop, and more
 	} else {
 		for i := range data {
 			all |= uint64(data[i])
@@ -145,13 +145,13 @@ func isASCII(data []byte) bool {
 
 // key is a key of an object: a text in quotes.
 type key struct {
-	start, end int  // of what is between the quotes
+	start, end int  // of the text between the quotes
 	depth      int  // of the object
 	escaped    bool // it has a backslash
 }
 
-// quoted returns the text between the quote at data[start] and the next that is not
-// escaped, which is at end. Plain says that data has no escapes.
+// quoted returns the text between the quote at data[start] and the next unescaped quote,
+// which is at end. Plain says that data has no escapes.
 func quoted(data []byte, start int, plain bool) key {
 	if n := bytes.IndexByte(data[start+1:], '"'); plain && n >= 0 {
 		return key{start: start + 1, end: start + 1 + n}
@@ -170,8 +170,8 @@ func quoted(data []byte, start int, plain bool) key {
 	return key{start: start + 1, end: min(i, len(data)), escaped: escaped}
 }
 
-// same reports whether k and o, which are in data, are one key. If data is ASCII, there
-// are no two cases of a letter that have different lengths.
+// same reports whether k and o, which are in data, are the same key. If data is ASCII,
+// the upper and lower case of a letter have the same length.
 func (k *key) same(data []byte, o *key, fold, ascii bool) bool {
 	a, b := data[k.start:k.end], data[o.start:o.end]
 	switch {
@@ -183,12 +183,12 @@ func (k *key) same(data []byte, o *key, fold, ascii bool) bool {
 	return bytes.Equal(a, b) || fold && bytes.EqualFold(a, b)
 }
 
-// name returns k, which is in data, as text; folded, it is the same for all that differ
-// only in case.
+// name returns k, which is in data, as text. If fold is set, the text is the same for
+// keys that differ only in case.
 func (k *key) name(data []byte, fold bool) string {
 	name := string(data[k.start:k.end])
 	if k.escaped {
-		_ = json.Unmarshal([]byte(`"`+name+`"`), &name) // if it is no text, it is itself
+		_ = json.Unmarshal([]byte(`"`+name+`"`), &name) // if this fails, use the text itself
 	}
 	if !fold {
 		return name
@@ -203,12 +203,12 @@ func (k *key) name(data []byte, fold bool) string {
 }
 
 func (k *key) twice(data []byte) error {
-	return fmt.Errorf("the key %q is there twice (or in two spellings), so its value is not known", k.name(data, false))
+	return fmt.Errorf("the key %q occurs twice (or in two spellings), so its value is ambiguous", k.name(data, false))
 }
 
-// checkMany is Check for objects that are large.
+// checkMany is Check for large objects.
 func checkMany(data []byte, folds Folds) error {
-	var open []map[string]bool // what is open, from the outermost on
+	var open []map[string]bool // open objects and arrays, outermost first
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '{', '[':
@@ -231,7 +231,7 @@ func checkMany(data []byte, folds Folds) error {
 	return nil
 }
 
-// isKey reports whether a text that ends before data[at] is a key, by what follows it.
+// isKey reports whether a text that ends before data[at] is a key, given what follows it.
 func isKey(data []byte, at int) bool {
 	for ; at < len(data); at++ {
 		switch data[at] {

@@ -11,21 +11,21 @@ import (
 	"net/http"
 )
 
-// maxBody is the most bytes in a body that [Options] reads.
+// maxBody is the largest body in bytes that [Options] reads.
 const maxBody = 4 << 20
 
-// BodyError is a request body that cannot be read, or is too large.
+// BodyError is the error of a request body that is too large or cannot be read.
 type BodyError struct {
 	Err error
 }
 
-// Error says why.
+// Error says what is wrong with the body.
 func (e *BodyError) Error() string { return fmt.Sprintf("runnerhttp: body: %v", e.Err) }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *BodyError) Unwrap() error { return e.Err }
 
-// HTTPStatus is 413 if the body is too large, otherwise 400.
+// HTTPStatus returns 413 if the body is too large, and 400 otherwise.
 func (e *BodyError) HTTPStatus() int {
 	if _, ok := errors.AsType[*http.MaxBytesError](e.Err); ok {
 		return http.StatusRequestEntityTooLarge
@@ -33,8 +33,8 @@ func (e *BodyError) HTTPStatus() int {
 	return http.StatusBadRequest
 }
 
-// fingerprint returns a hash of what r asks for, each part after its length, and lets
-// its body be read once more.
+// fingerprint returns a hash of the parts of r, each after its length, and makes the body
+// readable again.
 func fingerprint(r *http.Request) (string, error) {
 	var body []byte
 	if r.Body != nil && r.Body != http.NoBody {

@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/decider/runner/runnerhttp"
 )
 
-// A header that cannot be understood is named, and answered with 400.
+// A header that is not understood is named, and answered with 400.
 func ExampleHeaderError() {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/accounts/acc-1", http.NoBody)
 	r.Header.Set("At-Least", "soon")

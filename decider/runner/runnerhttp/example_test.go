@@ -33,7 +33,7 @@ func newCounters() *runner.Runner[add, int, added] {
 	return runner.New("Counter", counter, memory.New(), codec.JSON(map[string]added{"Added": 0}))
 }
 
-// A handler of an ordinary mux that runs a command.
+// A handler of an ordinary mux runs a command.
 func Example() {
 	counters := newCounters()
 	mux := http.NewServeMux()

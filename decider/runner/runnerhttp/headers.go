@@ -15,16 +15,16 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ErrHeader is what a *HeaderError matches.
+// ErrHeader is the error that every *HeaderError matches by errors.Is.
 var ErrHeader = errors.New("runnerhttp: bad header")
 
-// HeaderError is a request header that cannot be understood.
+// HeaderError is the error of a request header that is not understood.
 type HeaderError struct {
 	Header string // its name
-	Reason string // why
+	Reason string // what is wrong with it
 }
 
-// Error says which header, and why.
+// Error names the header and says what is wrong with it.
 func (e *HeaderError) Error() string {
 	return "runnerhttp: bad header " + e.Header + ": " + e.Reason
 }
@@ -32,26 +32,26 @@ func (e *HeaderError) Error() string {
 // Is reports whether target is [ErrHeader].
 func (e *HeaderError) Is(target error) bool { return target == ErrHeader }
 
-// Options returns what the headers of r ask of a runner:
+// Options converts the headers of r to options of a runner:
 //
 //   - If-Match (RFC 9110 §13.1.1) lists entity tags as [SetETag] writes them: "7" is
 //     [runner.ExpectVersion](7), and "7", "8" is [runner.ExpectOneOf](7, 8). Tags are
-//     compared strongly, so a weak one or one that is no version never matches. * is
-//     an aggregate that exists.
-//   - If-None-Match (§13.1.2) is the opposite: * is an aggregate that does not exist,
-//     with which a client asks to create, and a list is [runner.ExpectNoneOf].
-//   - Idempotency-Key: "K" (draft-ietf-httpapi-idempotency-key-header), with or
-//     without the quotes, is [runner.CommandID](K): however often the request
-//     is sent, the command happens once. The method, the URL and the body of r are
-//     its [runner.Fingerprint]: another request with the same key is refused.
+//     compared strongly, so a weak tag, or one that is not a version, never matches. *
+//     means that the aggregate must exist.
+//   - If-None-Match (§13.1.2) is the opposite: * means that the aggregate must not exist,
+//     which a client sends to create it, and a list is [runner.ExpectNoneOf].
+//   - Idempotency-Key: "K" (draft-ietf-httpapi-idempotency-key-header), with or without
+//     the quotes, is [runner.CommandID](K): however often the request is sent, the
+//     command takes effect once. The method, the URL and the body of r are its
+//     [runner.Fingerprint]: another request with the same key is refused.
 //
-// The answer to a condition that does not hold is 412, at once. A request without
-// these headers has no options.
+// If a condition does not hold, the answer is 412, at once. A request without these
+// headers has no options.
 //
-// With an Idempotency-Key, Options reads the body and puts a copy in its place, so call
-// it before you read the body. A body that cannot be read, or has more than 4 MiB, is a
-// *BodyError. A header that breaks its grammar, an Idempotency-Key that comes twice, is
-// empty or has more than [store.MaxName] bytes, is a *HeaderError.
+// With an Idempotency-Key, Options reads the body and replaces it by a copy, so call it
+// before you read the body. If the body cannot be read, or has more than 4 MiB, Options
+// returns a *BodyError. If a header has invalid syntax, or an Idempotency-Key is
+// repeated, empty or longer than [store.MaxName] bytes, it returns a *HeaderError.
 func Options(r *http.Request) ([]runner.Option, error) {
 	var opts []runner.Option
 	condition, err := expected(r.Header)
@@ -80,7 +80,7 @@ func SetETag(h http.Header, version uint64) {
 	h.Set("ETag", `"`+strconv.FormatUint(version, 10)+`"`)
 }
 
-// expected returns the condition that h puts on the version, nil if there is none.
+// expected returns the condition that h puts on the version, or nil if there is none.
 func expected(h http.Header) (runner.Option, error) {
 	match, err := parseTags(h, "If-Match", false)
 	if err != nil {
@@ -94,7 +94,7 @@ func expected(h http.Header) (runner.Option, error) {
 	case !match.sent && !none.sent, !match.sent && !none.any && len(none.versions) == 0:
 		return nil, nil
 	case !match.sent && none.any, match.sent && !match.any && none.any:
-		zero := []uint64{0} // of the versions that match, only 0 is none
+		zero := []uint64{0} // of the possible versions, only 0 means that there is no aggregate
 		if match.sent && !slices.Contains(match.versions, 0) {
 			zero = nil
 		}
@@ -109,7 +109,7 @@ func expected(h http.Header) (runner.Option, error) {
 	return runner.ExpectOneOf(lo.Without(match.versions, none.versions...)...), nil
 }
 
-// tags is the value of If-Match or If-None-Match.
+// tags is the parsed value of If-Match or If-None-Match.
 type tags struct {
 	sent     bool
 	any      bool // *
@@ -117,7 +117,7 @@ type tags struct {
 }
 
 // parseTags returns the tags in the header called name, which may be sent in several
-// lines. Weak tags count if the comparison is weak.
+// lines. Weak tags count if weak is set.
 func parseTags(h http.Header, name string, weak bool) (t tags, err error) {
 	lines := h[textproto.CanonicalMIMEHeaderKey(name)]
 	list := strings.Trim(strings.Join(lines, ","), " \t")
@@ -141,8 +141,8 @@ func parseTags(h http.Header, name string, weak bool) (t tags, err error) {
 	}
 }
 
-// cutTag returns the entity tag that text begins with (RFC 9110 §8.8.3), empty if it
-// does not, and the rest.
+// cutTag returns the entity tag at the start of text (RFC 9110 §8.8.3), or "" if there is
+// none, and the rest.
 func cutTag(text string) (tag, rest string) {
 	opaque, ok := strings.CutPrefix(strings.TrimPrefix(text, "W/"), `"`)
 	if !ok {
@@ -155,21 +155,20 @@ func cutTag(text string) (tag, rest string) {
 	return text[:len(text)-len(rest)], rest
 }
 
-// parseVersion returns the version that a tag is, and false for one that SetETag has not
-// written.
+// parseVersion returns the version in tag, or false if SetETag did not write it.
 func parseVersion(tag string) (uint64, bool) {
 	digits := strings.Trim(tag, `"`)
 	version, err := strconv.ParseUint(digits, 10, 64)
 	return version, err == nil && version <= store.MaxVersion && strconv.FormatUint(version, 10) == digits
 }
 
-// unquote returns an idempotency key without the quotes of a structured field
-// string (RFC 8941 §3.3.3).
+// unquote returns an idempotency key without the quotes of a structured field string (RFC
+// 8941 §3.3.3).
 func unquote(key string) (string, error) {
 	if inner, ok := strings.CutPrefix(key, `"`); ok {
 		inner, ok = strings.CutSuffix(inner, `"`)
 		if !ok || strings.ContainsAny(inner, `"\`) {
-			return "", &HeaderError{"Idempotency-Key", fmt.Sprintf("is %q, a broken string", key)}
+			return "", &HeaderError{"Idempotency-Key", fmt.Sprintf("is %q, an invalid string", key)}
 		}
 		key = inner
 	}
@@ -179,7 +178,7 @@ func unquote(key string) (string, error) {
 	return key, nil
 }
 
-// single returns the value of a header that may be sent once.
+// single returns the value of a header that may be sent only once.
 func single(h http.Header, name string) (value string, ok bool, err error) {
 	values := h[textproto.CanonicalMIMEHeaderKey(name)]
 	if len(values) > 1 {

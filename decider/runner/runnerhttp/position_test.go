@@ -12,8 +12,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// TestPosition checks that the position that SetPosition writes is the one that AtLeast
-// reads.
+// TestPosition checks that AtLeast reads the position that SetPosition writes.
 func TestPosition(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -29,7 +28,7 @@ func TestPosition(t *testing.T) {
 		}
 	})
 	for name, headers := range map[string][]string{
-		"empty": {"At-Least", ""}, "no number": {"At-Least", "seven"}, "negative": {"At-Least", "-1"},
+		"empty": {"At-Least", ""}, "not a number": {"At-Least", "seven"}, "negative": {"At-Least", "-1"},
 		"too large": {"At-Least", "9007199254740992"}, "twice": {"At-Least", "1", "At-Least", "1"},
 	} {
 		_, err := runnerhttp.AtLeast(request(headers...))
@@ -45,14 +44,14 @@ func TestMetadata(t *testing.T) {
 		headers []string
 		want    store.Metadata
 	}{
-		"nothing":      {nil, store.Metadata{}},
-		"all":          {[]string{"x-correlation-id", "c", "x-causation-id", "d", "x-actor-id", "a", "x-request-id", "r"}, store.Metadata{CorrelationID: "c", CausationID: "d", ActorID: "a"}},
-		"a request id": {[]string{"X-Request-Id", "r"}, store.Metadata{CorrelationID: "r"}},
-		"a tenant":     {[]string{"X-Tenant-Id", "acme"}, store.Metadata{}},
-		"sent twice":   {[]string{"X-Actor-Id", "a", "X-Actor-Id", "b"}, store.Metadata{}},
-		"too long":     {[]string{"X-Actor-Id", strings.Repeat("a", store.MaxName+1)}, store.Metadata{}},
-		"as long":      {[]string{"X-Actor-Id", strings.Repeat("a", store.MaxName)}, store.Metadata{ActorID: strings.Repeat("a", store.MaxName)}},
-		"no UTF-8":     {[]string{"X-Actor-Id", "caf\xe9"}, store.Metadata{}},
+		"nothing":            {nil, store.Metadata{}},
+		"all":                {[]string{"x-correlation-id", "c", "x-causation-id", "d", "x-actor-id", "a", "x-request-id", "r"}, store.Metadata{CorrelationID: "c", CausationID: "d", ActorID: "a"}},
+		"a request id":       {[]string{"X-Request-Id", "r"}, store.Metadata{CorrelationID: "r"}},
+		"a tenant":           {[]string{"X-Tenant-Id", "acme"}, store.Metadata{}},
+		"sent twice":         {[]string{"X-Actor-Id", "a", "X-Actor-Id", "b"}, store.Metadata{}},
+		"too long":           {[]string{"X-Actor-Id", strings.Repeat("a", store.MaxName+1)}, store.Metadata{}},
+		"as long as allowed": {[]string{"X-Actor-Id", strings.Repeat("a", store.MaxName)}, store.Metadata{ActorID: strings.Repeat("a", store.MaxName)}},
+		"not UTF-8":          {[]string{"X-Actor-Id", "caf\xe9"}, store.Metadata{}},
 	} {
 		if got := runnerhttp.Metadata(request(tt.headers...)); got.CorrelationID != tt.want.CorrelationID ||
 			got.CausationID != tt.want.CausationID || got.ActorID != tt.want.ActorID || got.Headers != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// problem is a problem details object (RFC 9457 §3). Its type is always
-// "about:blank", so its title is that of the status (§4.2.1).
+// problem is a problem details object (RFC 9457 §3). Its type is always "about:blank", so
+// its title is the title of the status (§4.2.1).
 type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -23,23 +23,23 @@ type problem struct {
 	retryAfter int // seconds, for the header; 0: none
 }
 
-// WriteProblem answers request r with what err means, as a problem details object
-// (RFC 9457), and returns the status that it wrote:
+// WriteProblem answers request r with a problem details object (RFC 9457) for err, and
+// returns the status that it wrote:
 //
-//	a rejection                      422, or the status of err's method HTTPStatus() int
-//	a command that nobody handles    400
-//	a bad header, an invalid id      400
-//	a key that another request had   422
-//	a conflict under a condition     412
-//	a conflict on every attempt      409 with Retry-After
-//	a key that another one holds     409, and not which one
-//	an unknown outcome               503 with Retry-After: send it again with the same key
-//	the context ended                503 with Retry-After
-//	anything else                    500
+//	a rejection                         422, or the status of err's method HTTPStatus() int
+//	an unhandled command                400
+//	a bad header, an invalid id         400
+//	a key that another request used     422
+//	a conflict under a condition        412
+//	a conflict on every attempt         409 with Retry-After
+//	a claimed key                       409, without the stream that holds it
+//	an unknown outcome                  503 with Retry-After: send it again with the same key
+//	the context ended                   503 with Retry-After
+//	anything else                       500
 //
-// The detail is err's text, but not of a 500, which is for your log. The method
-// HTTPStatus is looked for in the whole chain of err, rejection or not. err must
-// not be nil.
+// The detail is the text of err, except for a 500, which belongs in your log.
+// WriteProblem looks for the method HTTPStatus in the whole chain of err, rejection or
+// not. err must not be nil.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) (status int) {
 	p := problemOf(r, err)
 	p.Title = http.StatusText(p.Status)
@@ -50,11 +50,11 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) (status int
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) // a client that is gone needs no answer
 	return p.Status
 }
 
-// problemOf returns what err means as the answer to r.
+// problemOf returns the problem that err means as the answer to r.
 func problemOf(r *http.Request, err error) problem {
 	var claimed *store.ClaimedError
 	var own interface {
@@ -69,7 +69,7 @@ func problemOf(r *http.Request, err error) problem {
 	case errors.Is(err, runner.ErrReused):
 		return problem{
 			Status: http.StatusUnprocessableEntity,
-			Detail: "this Idempotency-Key is that of another request: send a new one",
+			Detail: "another request used this Idempotency-Key: send a new one",
 		}
 	case errors.Is(err, runner.ErrRejected):
 		return problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
@@ -86,7 +86,7 @@ func problemOf(r *http.Request, err error) problem {
 	case errors.Is(err, store.ErrConflict) && conditional(r.Header):
 		return problem{Status: http.StatusPreconditionFailed, Detail: conflict(err)}
 	case errors.Is(err, store.ErrConflict):
-		return problem{Status: http.StatusConflict, retryAfter: 1, Detail: "too many others change this: send it again"}
+		return problem{Status: http.StatusConflict, retryAfter: 1, Detail: "too many concurrent changes: send it again"}
 	case errors.As(err, &claimed):
 		return problem{Status: http.StatusConflict, Detail: fmt.Sprintf("%q is taken", claimed.Key)}
 	}
@@ -98,7 +98,7 @@ func conditional(h http.Header) bool {
 	return len(h.Values("If-Match")) > 0 || len(h.Values("If-None-Match")) > 0
 }
 
-// conflict tells the client which version there is.
+// conflict tells the client the current version.
 func conflict(err error) string {
 	c, ok := errors.AsType[*store.ConflictError](err)
 	switch {

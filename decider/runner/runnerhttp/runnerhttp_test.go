@@ -37,23 +37,23 @@ func TestOptionsRefuse(t *testing.T) {
 		headers []string
 		header  string
 	}{
-		"unquoted tag":           {[]string{"If-Match", "7"}, "If-Match"},
-		"half a tag":             {[]string{"If-Match", `"7`}, "If-Match"},
-		"star in a list":         {[]string{"If-Match", `*, "7"`}, "If-Match"},
-		"two stars":              {[]string{"If-Match", "*", "If-Match", "*"}, "If-Match"},
-		"no comma":               {[]string{"If-Match", `"7" "8"`}, "If-Match"},
-		"a semicolon":            {[]string{"If-Match", `"7"; "8"`}, "If-Match"},
-		"lower-case weak tag":    {[]string{"If-Match", `w/"7"`}, "If-Match"},
-		"a space in a tag":       {[]string{"If-Match", `"7 8"`}, "If-Match"},
-		"DEL in a tag":           {[]string{"If-Match", "\"7\x7f\""}, "If-Match"},
-		"half a tag of none":     {[]string{"If-None-Match", `7"`}, "If-None-Match"},
-		"empty key":              {[]string{"Idempotency-Key", ""}, "Idempotency-Key"},
-		"empty quoted key":       {[]string{"Idempotency-Key", `""`}, "Idempotency-Key"},
-		"open key":               {[]string{"Idempotency-Key", `"k`}, "Idempotency-Key"},
-		"key with a quote":       {[]string{"Idempotency-Key", `"a"b"`}, "Idempotency-Key"},
-		"long key":               {[]string{"Idempotency-Key", long}, "Idempotency-Key"},
-		"Idempotency-Key twice":  {[]string{"Idempotency-Key", "a", "Idempotency-Key", "a"}, "Idempotency-Key"},
-		"idempotency-key casing": {[]string{"idempotency-key", ""}, "Idempotency-Key"},
+		"unquoted tag":                {[]string{"If-Match", "7"}, "If-Match"},
+		"half a tag":                  {[]string{"If-Match", `"7`}, "If-Match"},
+		"star in a list":              {[]string{"If-Match", `*, "7"`}, "If-Match"},
+		"two stars":                   {[]string{"If-Match", "*", "If-Match", "*"}, "If-Match"},
+		"no comma":                    {[]string{"If-Match", `"7" "8"`}, "If-Match"},
+		"a semicolon":                 {[]string{"If-Match", `"7"; "8"`}, "If-Match"},
+		"lower-case weak tag":         {[]string{"If-Match", `w/"7"`}, "If-Match"},
+		"a space in a tag":            {[]string{"If-Match", `"7 8"`}, "If-Match"},
+		"DEL in a tag":                {[]string{"If-Match", "\"7\x7f\""}, "If-Match"},
+		"half a tag in If-None-Match": {[]string{"If-None-Match", `7"`}, "If-None-Match"},
+		"empty key":                   {[]string{"Idempotency-Key", ""}, "Idempotency-Key"},
+		"empty quoted key":            {[]string{"Idempotency-Key", `""`}, "Idempotency-Key"},
+		"open key":                    {[]string{"Idempotency-Key", `"k`}, "Idempotency-Key"},
+		"key with a quote":            {[]string{"Idempotency-Key", `"a"b"`}, "Idempotency-Key"},
+		"long key":                    {[]string{"Idempotency-Key", long}, "Idempotency-Key"},
+		"Idempotency-Key twice":       {[]string{"Idempotency-Key", "a", "Idempotency-Key", "a"}, "Idempotency-Key"},
+		"idempotency-key casing":      {[]string{"idempotency-key", ""}, "Idempotency-Key"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -67,8 +67,8 @@ func TestOptionsRefuse(t *testing.T) {
 	}
 }
 
-// TestOptionsConditions checks conditions against what RFC 9110 says of them (§13.1.1,
-// §13.1.2, §13.2.2), at every version.
+// TestOptionsConditions checks conditions against RFC 9110 (§13.1.1, §13.1.2, §13.2.2),
+// at every version.
 func TestOptionsConditions(t *testing.T) {
 	t.Parallel()
 	tag := rapid.SampledFrom([]string{`"0"`, `"1"`, `"2"`, `W/"1"`, `"one"`, `"01"`, `""`, `"a,b"`, `"é"`, `"9007199254740992"`, `"-1"`})
@@ -108,25 +108,25 @@ func TestOptionsConditions(t *testing.T) {
 	})
 }
 
-// TestOptionsConditionsAtOne checks, at version 1, conditions that are easily got wrong.
+// TestOptionsConditionsAtOne checks, at version 1, conditions that are easy to get wrong.
 func TestOptionsConditionsAtOne(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		match, none string // "-": not sent
 		want        bool
 	}{
-		"it exists and does not":         {"*", "*", false},
-		"it exists, but not at that":     {"*", `"1"`, false},
-		"it exists, not at others":       {"*", `"0", "2"`, true},
-		"at one of them, not at that":    {`"1", "2"`, `"1"`, false},
-		"at one of them, not at others":  {`"1", "2"`, `"2"`, true},
-		"another spelling":               {`"01"`, "-", false},
-		"a weak tag":                     {`W/"1"`, "-", false},
-		"a weak tag beside a strong one": {`W/"1", "1"`, "-", true},
-		"not a weak tag":                 {"-", `W/"1"`, false},
-		"nothing listed":                 {"", "-", false},
-		"none of nothing":                {"-", "", true},
-		"a tag with a comma":             {`"1,2"`, "-", false},
+		"it exists and does not":                  {"*", "*", false},
+		"it exists, but not at that version":      {"*", `"1"`, false},
+		"it exists, not at other versions":        {"*", `"0", "2"`, true},
+		"at one of them, but not at that version": {`"1", "2"`, `"1"`, false},
+		"at one of them, not at other versions":   {`"1", "2"`, `"2"`, true},
+		"another spelling":                        {`"01"`, "-", false},
+		"a weak tag":                              {`W/"1"`, "-", false},
+		"a weak tag and a strong one":             {`W/"1", "1"`, "-", true},
+		"not a weak tag":                          {"-", `W/"1"`, false},
+		"nothing listed":                          {"", "-", false},
+		"none of nothing":                         {"-", "", true},
+		"a tag with a comma":                      {`"1,2"`, "-", false},
 	} {
 		counters, r := newCounters(), request()
 		if _, err := counters.Handle(t.Context(), "c-1", add(1)); err != nil {
@@ -159,8 +159,8 @@ func send(t *rapid.T, r *http.Request, name string, tags []string) {
 	r.Header[name] = []string{strings.Join(tags, comma)}
 }
 
-// TestOptionsTag checks that the tag which SetETag writes is the version that
-// Options reads: the command happens at that version, and at no other.
+// TestOptionsTag checks that Options reads the version in the tag that SetETag writes:
+// the command is handled at that version, and at no other.
 func TestOptionsTag(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -204,7 +204,7 @@ func TestOptionsCreate(t *testing.T) {
 	}
 }
 
-// TestOptionsKey checks that a key names the command with its quotes and without.
+// TestOptionsKey checks that a key identifies the command with quotes and without.
 func TestOptionsKey(t *testing.T) {
 	t.Parallel()
 	counters := newCounters()
@@ -223,8 +223,8 @@ func TestOptionsKey(t *testing.T) {
 	}
 }
 
-// TestOptionsReusedKey checks that a key which comes with another request does nothing,
-// that the same request is answered as before, and that its body can still be read.
+// TestOptionsReusedKey checks that another request with the same key does nothing, that
+// the same request gets the same answer, and that its body can still be read.
 func TestOptionsReusedKey(t *testing.T) {
 	t.Parallel()
 	counters := newCounters()
@@ -250,7 +250,7 @@ func TestOptionsReusedKey(t *testing.T) {
 	for name, r := range map[string][3]string{
 		"another body": {"POST", "/up", "6"}, "another path": {"POST", "/down", "5"},
 		"another query": {"POST", "/up?twice", "5"}, "another method": {"PUT", "/up", "5"},
-		"text that moved": {"POST", "/u", "p5"},
+		"text moved between parts": {"POST", "/u", "p5"},
 	} {
 		var reused *runner.ReusedError
 		_, err := handle(r[0], r[1], r[2])
@@ -263,17 +263,17 @@ func TestOptionsReusedKey(t *testing.T) {
 	}
 }
 
-// TestOptionsBody checks what Options does with a body that it cannot take.
+// TestOptionsBody checks how Options treats a body that it cannot accept.
 func TestOptionsBody(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		body   io.Reader
 		status int
 	}{
-		"too large":          {io.LimitReader(zeros{}, 4<<20+1), http.StatusRequestEntityTooLarge},
-		"too large for mux":  {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("four")), 3), http.StatusRequestEntityTooLarge},
-		"as large as may be": {io.LimitReader(zeros{}, 4<<20), 0},
-		"broken":             {io.MultiReader(strings.NewReader("{"), broken{}), http.StatusBadRequest},
+		"too large":           {io.LimitReader(zeros{}, 4<<20+1), http.StatusRequestEntityTooLarge},
+		"too large for mux":   {http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("four")), 3), http.StatusRequestEntityTooLarge},
+		"as large as allowed": {io.LimitReader(zeros{}, 4<<20), 0},
+		"broken":              {io.MultiReader(strings.NewReader("{"), broken{}), http.StatusBadRequest},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", tt.body)
 		if _, err := runnerhttp.Options(r); err != nil {
@@ -318,25 +318,25 @@ func TestWriteProblem(t *testing.T) {
 		detail  string
 		retry   string
 	}{
-		"rejection":          {&runner.RejectedError{Err: errNegative}, nil, 422, "counter: below zero", ""},
-		"own status":         {&runner.RejectedError{Err: fmt.Errorf("tea: %w", teapotError{})}, nil, 418, "tea: short and stout", ""},
-		"unhandled":          {&runner.RejectedError{Err: decider.ErrUnhandled}, nil, 400, "decider: unhandled command", ""},
-		"bad header":         {&runnerhttp.HeaderError{Header: "If-Match", Reason: "is odd"}, nil, 400, "runnerhttp: bad header If-Match: is odd", ""},
-		"invalid id":         {&store.InvalidError{Field: "stream.id", Reason: "is empty"}, nil, 400, "store: invalid argument: stream.id is empty", ""},
-		"If-Match":           {conflict, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
-		"If-None-Match":      {conflict, []string{"If-None-Match", "*"}, 412, "it is at version 9", ""},
-		"nothing to match":   {&store.ConflictError{Expected: store.Exists}, []string{"If-Match", ""}, 412, "it does not exist", ""},
-		"reused key":         {&runner.ReusedError{CommandID: "k"}, nil, 422, "this Idempotency-Key is that of another request: send a new one", ""},
-		"large body":         {&runnerhttp.BodyError{Err: &http.MaxBytesError{Limit: 5}}, nil, 413, "runnerhttp: body: http: request body too large", ""},
-		"broken body":        {&runnerhttp.BodyError{Err: io.ErrUnexpectedEOF}, nil, 400, "runnerhttp: body: unexpected EOF", ""},
-		"exhausted":          {&runner.ExhaustedError{Attempts: 10, Err: conflict}, nil, 409, "too many others change this: send it again", "1"},
-		"unknown outcome":    {&runner.UnknownOutcomeError{Err: io.EOF}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
-		"unknown under ctx":  {&runner.UnknownOutcomeError{Err: context.Canceled}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
-		"deadline":           {context.DeadlineExceeded, nil, 503, "this took too long and did not happen: send it again", "1"},
-		"canceled":           {fmt.Errorf("read: %w", context.Canceled), nil, 503, "this took too long and did not happen: send it again", "1"},
-		"taken key":          {&store.ClaimedError{Key: "email:a@b", Holder: conflict.Stream}, nil, 409, `"email:a@b" is taken`, ""},
-		"fault":              {errors.New("password is hunter2"), nil, 500, "", ""},
-		"conflict under tag": {&runner.ExhaustedError{Attempts: 1, Err: conflict}, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
+		"rejection":             {&runner.RejectedError{Err: errNegative}, nil, 422, "counter: below zero", ""},
+		"own status":            {&runner.RejectedError{Err: fmt.Errorf("tea: %w", teapotError{})}, nil, 418, "tea: short and stout", ""},
+		"unhandled":             {&runner.RejectedError{Err: decider.ErrUnhandled}, nil, 400, "decider: unhandled command", ""},
+		"bad header":            {&runnerhttp.HeaderError{Header: "If-Match", Reason: "is odd"}, nil, 400, "runnerhttp: bad header If-Match: is odd", ""},
+		"invalid id":            {&store.InvalidError{Field: "stream.id", Reason: "is empty"}, nil, 400, "store: invalid argument: stream.id is empty", ""},
+		"If-Match":              {conflict, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
+		"If-None-Match":         {conflict, []string{"If-None-Match", "*"}, 412, "it is at version 9", ""},
+		"no aggregate to match": {&store.ConflictError{Expected: store.Exists}, []string{"If-Match", ""}, 412, "it does not exist", ""},
+		"reused key":            {&runner.ReusedError{CommandID: "k"}, nil, 422, "another request used this Idempotency-Key: send a new one", ""},
+		"large body":            {&runnerhttp.BodyError{Err: &http.MaxBytesError{Limit: 5}}, nil, 413, "runnerhttp: body: http: request body too large", ""},
+		"broken body":           {&runnerhttp.BodyError{Err: io.ErrUnexpectedEOF}, nil, 400, "runnerhttp: body: unexpected EOF", ""},
+		"exhausted":             {&runner.ExhaustedError{Attempts: 10, Err: conflict}, nil, 409, "too many concurrent changes: send it again", "1"},
+		"unknown outcome":       {&runner.UnknownOutcomeError{Err: io.EOF}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
+		"unknown under ctx":     {&runner.UnknownOutcomeError{Err: context.Canceled}, nil, 503, "it is not known whether this happened: send it again with the same Idempotency-Key", "1"},
+		"deadline":              {context.DeadlineExceeded, nil, 503, "this took too long and did not happen: send it again", "1"},
+		"canceled":              {fmt.Errorf("read: %w", context.Canceled), nil, 503, "this took too long and did not happen: send it again", "1"},
+		"taken key":             {&store.ClaimedError{Key: "email:a@b", Holder: conflict.Stream}, nil, 409, `"email:a@b" is taken`, ""},
+		"fault":                 {errors.New("password is hunter2"), nil, 500, "", ""},
+		"conflict under tag":    {&runner.ExhaustedError{Attempts: 1, Err: conflict}, []string{"If-Match", `"7"`}, 412, "it is at version 9", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

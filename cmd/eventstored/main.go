@@ -4,7 +4,7 @@
 //	eventstored                          serve the file events.db on 127.0.0.1:50051
 //	eventstored serve -store URL …       serve another store; -h lists the flags
 //	eventstored check -store URL …       check the settings of serve, and serve nothing
-//	eventstored healthcheck              exit with 0 if a server answers and serves
+//	eventstored healthcheck              exit with 0 if a server is up and serving
 //	eventstored console                  serve a page that shows a store, to this machine only
 //	eventstored hash-token NAME TENANTS  print the line of a -tokens file for a token
 //	eventstored dashboard [program]      print a dashboard for Grafana
@@ -100,7 +100,7 @@ func commands() [][]command {
 		{
 			{"serve", "", "serve a store over eventstore.v1 (the default)", serve},
 			{"check", "", "check the settings of serve, and serve nothing", check},
-			{"healthcheck", "", "exit with 0 if a server answers and serves", healthcheck},
+			{"healthcheck", "", "exit with 0 if a server is up and serving", healthcheck},
 			{"console", "", "serve a page that shows a store, to this machine only", consoleCommand},
 			{"hash-token", "NAME TENANTS", "print the line of a -tokens file for the token on standard input", hashToken},
 			{"dashboard", "[server|program]", "print a dashboard for Grafana: of the server, or of a program with decider/otelevolve", dashboard},

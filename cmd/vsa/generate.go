@@ -82,17 +82,17 @@ func newGenerate(o *options) *cobra.Command {
 	f.StringVarP(&req.Context, "context", "c", "", "the bounded `CONTEXT`")
 	f.StringVarP(&req.Feature, "feature", "f", "", "the `FEATURE`, such as credit-account")
 	f.StringVarP(&req.Kind, "feature-type", "t", scaffold.Command, "the `KIND`: command, query or reactor")
-	f.BoolVarP(&interactive, "interactive", "i", false, "ask for what is not given")
-	f.StringVar(&req.Aggregate, "aggregate", "", "the `AGGREGATE`, if the names do not say it")
-	f.StringArrayVar(&fields, "field", nil, "a field, `NAME:TYPE` or NAME:TYPE,required; may be given many times")
+	f.BoolVarP(&interactive, "interactive", "i", false, "ask for missing values")
+	f.StringVar(&req.Aggregate, "aggregate", "", "the `AGGREGATE`, if it does not follow from the names")
+	f.StringArrayVar(&fields, "field", nil, "a field, `NAME:TYPE` or NAME:TYPE,required; may be repeated")
 	f.StringVar(&req.Event, "event", "", "the `NAME` of the event of a command, if it is not the verb in the past tense")
-	f.StringSliceVar(&req.On, "on", nil, "the `EVENTS` that a query or reactor is about, such as Opened or accounts.Opened")
+	f.StringSliceVar(&req.On, "on", nil, "the `EVENTS` that a query or reactor handles, such as Opened or accounts.Opened")
 	f.StringVar(&req.Send, "send", "", "the `COMMAND` that a reactor sends")
-	f.BoolVar(&req.List, "list", false, "the query is about all streams, not one")
+	f.BoolVar(&req.List, "list", false, "the query covers all streams, not one")
 	f.BoolVar(&req.Publish, "publish", false, "publish the events of --on that the other context does not publish yet")
 	f.StringVar(&req.HTTP, "http", "", "the route, `'METHOD PATH'`, or none")
 	f.BoolVar(&dryRun, "dry-run", false, "print the changes as a diff, and write nothing")
-	f.BoolVar(&req.Force, "force", false, "replace the file of the slice, if git has no changes of it")
+	f.BoolVar(&req.Force, "force", false, "replace the file of the slice, if it has no uncommitted changes")
 	f.StringVar(&format, "format", "text", "the `FORMAT` of the output: text or json")
 	return cmd
 }
@@ -275,7 +275,7 @@ func ask(cmd *cobra.Command, req *scaffold.Request, fields *[]string) error {
 		req.Kind = a.ask("type: command, query or reactor", scaffold.Command)
 	}
 	if !given("aggregate") {
-		req.Aggregate = a.ask("aggregate (empty: as the names say)", "")
+		req.Aggregate = a.ask("aggregate (empty: taken from the names)", "")
 	}
 	if !given("field") && req.Kind != scaffold.Reactor {
 		for {

@@ -37,7 +37,7 @@ func newInit(_ *options) *cobra.Command {
 	f.StringVarP(&root, "root", "r", "contexts", "the `DIR` of the bounded contexts")
 	f.BoolVar(&framework, "with-framework", false, "also write a main.go that serves the contexts over HTTP")
 	f.BoolVar(&dryRun, "dry-run", false, "print the changes as a diff, and write nothing")
-	f.BoolVar(&force, "force", false, "replace files that are there")
+	f.BoolVar(&force, "force", false, "replace existing files")
 	return cmd
 }
 

@@ -105,7 +105,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetVersionTemplate("vsa {{.Version}}\n")
 	root.PersistentFlags().StringVar(&o.config, "config", "", "read `FILE` (default: vsa.yaml here or in the nearest directory above)")
-	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say what is done")
+	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "print progress")
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newInit(o), newGenerate(o), newValidate(o), newList(o), newManifest(o), newDiagram(o), newLock(o), newExplain())

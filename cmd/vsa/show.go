@@ -182,7 +182,7 @@ func newDiagram(o *options) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "diagram",
-		Short: "draw the contexts, or what leads to what, in Mermaid",
+		Short: "draw the contexts, or the flow of messages, in Mermaid",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, c, err := o.describe(true)
@@ -269,7 +269,7 @@ func newLock(o *options) *cobra.Command {
 	var check, force bool
 	cmd := &cobra.Command{
 		Use:   "lock",
-		Short: "keep the shapes of events in events.lock, so that a change is noticed",
+		Short: "record the shapes of events in events.lock, to notice changes",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := o.load()
@@ -303,6 +303,6 @@ func newLock(o *options) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVar(&check, "check", false, "write nothing, and fail if a line is missing")
-	f.BoolVar(&force, "force", false, "forget what the code no longer has: only before anything was recorded")
+	f.BoolVar(&force, "force", false, "drop entries that the code no longer has; only before any event was recorded")
 	return cmd
 }

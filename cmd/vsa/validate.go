@@ -54,11 +54,11 @@ func newValidate(o *options) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.format, "format", "text", "the `FORMAT` of the output: text, json, sarif or github")
-	f.BoolVarP(&v.watch, "watch", "w", false, "go on, and print what changed when files change")
+	f.BoolVarP(&v.watch, "watch", "w", false, "keep running, and print changed findings when files change")
 	f.BoolVar(&v.fix, "fix", false, "apply the fixes that findings have")
 	f.BoolVar(&v.dryRun, "dry-run", false, "with --fix: print the fixes as a diff, and write nothing")
 	f.StringSliceVar(&v.rules, "rule", nil, "check only these `IDS`")
-	f.BoolVar(&v.baseline, "baseline", false, "write all findings of today into vsa.yaml as exceptions")
+	f.BoolVar(&v.baseline, "baseline", false, "write all current findings into vsa.yaml as exceptions")
 	f.BoolVar(&v.strict, "strict", false, "fail on warnings too")
 	f.BoolVar(&v.vet, "vet", true, "also run decidervet through go vet")
 	return cmd
@@ -312,7 +312,7 @@ func writeBaseline(w io.Writer, c *config.Config, result *rules.Result) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("exceptions: # findings of the day when vsa came; lower the budgets as you mend them\n")
+	b.WriteString("exceptions: # findings when vsa was introduced; lower the budgets as you fix them\n")
 	for _, k := range order {
 		where := "slice: " + k.slice
 		if k.file != "" {
@@ -327,6 +327,6 @@ func writeBaseline(w io.Writer, c *config.Config, result *rules.Result) error {
 	if err := scaffold.WriteFile(c.File, slices.Concat(bytes.TrimRight(text, "\n"), []byte("\n"), []byte(b.String()))); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s accepts %d findings of today\n", c.File, len(result.Findings))
+	_, err = fmt.Fprintf(w, "%s accepts %d current findings\n", c.File, len(result.Findings))
 	return err
 }

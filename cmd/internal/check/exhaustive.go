@@ -12,7 +12,7 @@ import (
 // Exhaustive finds commands and events that are not handled.
 var Exhaustive = &analysis.Analyzer{
 	Name:     "exhaustive",
-	Doc:      "find type switches of deciders that miss a command or an event\n\nThat is so if the interface is sealed, a type that implements it has no case, and there\nis no default; in Decide, the default must be an error, and may be the return behind.",
+	Doc:      "find type switches of deciders that miss a command or an event\n\nIt reports a switch over a sealed interface if a type that implements it has no case and\nthere is no default. In Decide, the default must return an error; it may also be the\nreturn after the switch.",
 	Run:      runExhaustive,
 	Requires: []*analysis.Analyzer{Functions, Ignore},
 }

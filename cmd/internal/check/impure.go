@@ -11,7 +11,7 @@ import (
 // Impure finds code that reads or writes anything but its arguments.
 var Impure = &analysis.Analyzer{
 	Name:      "impure",
-	Doc:       "find functions of deciders, views and processes that are not pure\n\nClocks, random numbers and new ids belong into the command.",
+	Doc:       "find functions of deciders, views and processes that are not pure\n\nPut times, random numbers and new ids into the command instead.",
 	Run:       runImpure,
 	Requires:  []*analysis.Analyzer{Functions, Ignore},
 	FactTypes: []analysis.Fact{new(impureFact)},

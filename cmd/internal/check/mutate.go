@@ -11,7 +11,7 @@ import (
 // Mutate finds functions that change their arguments.
 var Mutate = &analysis.Analyzer{
 	Name:     "mutate",
-	Doc:      "find functions of deciders, views and processes that change their arguments\n\nWrites through maps, slices and pointers of the state, the event and the command\nare seen by everybody who holds them: copy first.",
+	Doc:      "find functions of deciders, views and processes that change their arguments\n\nEverybody who holds the state, the event or the command sees a write through its maps,\nslices and pointers: copy first.",
 	Run:      runMutate,
 	Requires: []*analysis.Analyzer{Functions, Ignore},
 }

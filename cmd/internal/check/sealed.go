@@ -18,7 +18,7 @@ import (
 // events.
 var Sealed = &analysis.Analyzer{
 	Name:     "sealed",
-	Doc:      "find events that are not sealed, or that their codec does not have\n\nWhere any package can add an event, no switch over the events can be complete. An event\nthat codec.JSON or codec.Proto does not know is an error only once it happens.",
+	Doc:      "find events that are not sealed, or that their codec does not have\n\nIf any package can add an event, no switch over the events can be complete. An event\nthat codec.JSON or codec.Proto does not have is an error only when it is recorded.",
 	Run:      runSealed,
 	Requires: []*analysis.Analyzer{Functions, Ignore, inspect.Analyzer},
 }

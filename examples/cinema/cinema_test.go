@@ -90,7 +90,7 @@ func TestFirstVersionIsFoundOut(t *testing.T) {
 	if err == nil {
 		t.Fatalf("the first version passes:\n%s", out)
 	}
-	for _, want := range []string{"every seat is free or taken: broken by step 2 of a shortest history found", "1  Schedule{", "2  Reserve{Seats: [Seat{"} {
+	for _, want := range []string{"every seat is free or taken: broken by step 2 of the shortest history found", "1  Schedule{", "2  Reserve{Seats: [Seat{"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the report does not say %q:\n%s", want, out)
 		}

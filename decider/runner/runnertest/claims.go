@@ -7,19 +7,20 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// Claiming is a [System] that takes unique keys together with events, where the store is
-// a store.Claims. A system that takes none need not be Claiming.
+// Claiming is a [System] that claims unique keys together with events, if the store is a
+// store.Claims. A system without claims need not be Claiming.
 type Claiming interface {
-	// Claim makes the system take, and give back, what claims returns for each
-	// event of the aggregate id. It is called before anything else, once at most.
-	// Claims may panic, as any function of a user may.
+	// Claim makes the system claim and release the keys that claims returns for each
+	// event of the aggregate id. It is called at most once, before anything else. Claims
+	// may panic, like any user function.
 	Claim(claims func(id string, e Event) []store.Claim)
 }
 
 // keyOf is the key that the events of the command with tag claim.
 func keyOf(tag string) string { return "tag:" + tag }
 
-// claim makes s claim a key for the tag of each event. It reports whether s can.
+// claim makes s claim a key for the tag of each event. It reports whether s supports
+// claims.
 func (u userFunctions) claim(s System) bool {
 	c, ok := s.(Claiming)
 	if ok {
@@ -33,7 +34,7 @@ func (u userFunctions) claim(s System) bool {
 	return ok
 }
 
-// wantHolder checks who holds the key of tag.
+// wantHolder checks which stream holds the key of tag.
 func (t *trial) wantHolder(tag, id string) {
 	t.Helper()
 	s, ok, err := t.memory.Holder(t.ctx, keyOf(tag))
@@ -42,7 +43,7 @@ func (t *trial) wantHolder(tag, id string) {
 	}
 }
 
-// Each event takes its keys when it is recorded, also after a conflict and by a runner
+// Each event claims its keys when it is recorded, also after a conflict and by a runner
 // that sends it again. A command whose key another stream holds is refused at once, and
 // leaves nothing behind.
 func claimsTaken(t *trial) {
@@ -74,8 +75,8 @@ func claimsTaken(t *trial) {
 	t.wantTags(acc, "given", "given", "rival", "a", "b")
 }
 
-// A command whose claims panic is not recorded and takes no key. Its caller is told, and
-// the others are served.
+// A command whose claims panic is not recorded and claims no key. Its caller sees the
+// panic, and the other callers succeed.
 func claimsPanic(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.probe.latency = time.Millisecond
@@ -92,7 +93,7 @@ func claimsPanic(t *trial) {
 	all := t.crowd(s, do(doDeposit, 7, poison))
 	for _, o := range all {
 		if o.failed() != (o.tag == poison) {
-			t.Errorf("the command %s was told %v", o.tag, o)
+			t.Errorf("the caller of the command %s got %v", o.tag, o)
 		}
 	}
 	t.wantTrue(all)

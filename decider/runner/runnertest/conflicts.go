@@ -12,7 +12,7 @@ import (
 
 func do(what string, n int, tag string) Command { return Command{Do: what, N: n, Tag: tag} }
 
-// rival makes somebody else do commands[i] right before the append i+1.
+// rival makes another writer append commands[i] right before append i+1.
 func (t *trial) rival(commands ...Command) {
 	t.probe.onAppend = func(_ context.Context, n int) error {
 		if n <= len(commands) {
@@ -22,7 +22,7 @@ func (t *trial) rival(commands ...Command) {
 	}
 }
 
-// rivals makes somebody else deposit before every append.
+// rivals makes another writer deposit before every append.
 func (t *trial) rivals() {
 	t.probe.onAppend = func(_ context.Context, n int) error {
 		t.given(acc, do(doDeposit, 1, fmt.Sprint("rival", n)))
@@ -31,7 +31,7 @@ func (t *trial) rivals() {
 }
 
 func createdOnce(t *trial) {
-	t.probe.latency = time.Millisecond // everybody has read before anybody appends
+	t.probe.latency = time.Millisecond // all clients have read before any appends
 	processes := []System{t.system(), t.system()}
 	var errs [4]error
 	for _, what := range []string{doOpen, doCredit} {
@@ -48,7 +48,7 @@ func createdOnce(t *trial) {
 			}
 		}
 		if want := map[string]int{doOpen: 1, doCredit: len(errs)}[what]; winners != want {
-			t.Errorf("%s of a new stream by %d went well for %d, want %d", what, len(errs), winners, want)
+			t.Errorf("%s of a new stream by %d succeeded for %d, want %d", what, len(errs), winners, want)
 		}
 		creations := 0
 		for _, event := range t.stream(what) {
@@ -109,7 +109,7 @@ func tailOnly(t *trial) {
 	}
 	for _, read := range reads {
 		if read.after > 0 && read.lowest > 0 && read.lowest <= known {
-			t.Errorf("after a conflict the stream was read from version %d, and %d were known", read.lowest, known)
+			t.Errorf("after a conflict the stream was read from version %d, though %d versions were known", read.lowest, known)
 		}
 	}
 }
@@ -149,8 +149,8 @@ func attemptsBounded(t *trial) {
 	}
 }
 
-// Calls that wait for one another, or are handled together, still have the number
-// of attempts of their own.
+// Calls that wait for one another, or are handled together, still have their own number
+// of attempts.
 func attemptsOwn(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
 	t.probe.latency = time.Millisecond
@@ -165,7 +165,7 @@ func attemptsOwn(t *trial) {
 		took[i] = time.Since(start)
 	})
 	if took[2] > 10*t.probe.latency {
-		t.Errorf("a call with one attempt, beside one with eight, took %v: ten calls of the store are more than it needs", took[2])
+		t.Errorf("a call with one attempt, next to one with eight, took %v: it should need fewer than ten calls of the store", took[2])
 	}
 }
 
@@ -181,7 +181,7 @@ func backOff(t *trial) {
 		t.Errorf("the second attempt comes %v after the first, want at once", wait)
 	}
 	if wait := appends[9].at.Sub(appends[1].at); wait <= 0 || wait > time.Minute {
-		t.Errorf("the attempts 3 to 10 take %v, want some time that is reasonable", wait)
+		t.Errorf("the attempts 3 to 10 take %v, want a reasonable time", wait)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// until blocks until ctx ends, like a store that does not answer, or until nobody can
-// be waiting any longer.
+// until blocks until ctx ends, like a store that does not answer, or until so much time
+// has passed that no call can still be waiting.
 func until(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
@@ -16,7 +16,7 @@ func until(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// contextEnds lets the context end while the store does not answer: a read, an
+// contextEnds lets the context end while the store does not answer: during a read, an
 // append that does not happen, and one that does.
 func contextEnds(t *trial) {
 	block := func(ctx context.Context, _ int) error { return until(ctx) }
@@ -61,7 +61,7 @@ func contextEnds(t *trial) {
 	})
 }
 
-// endsAt handles a deposit, which must end with target when ctx does.
+// endsAt handles a deposit, which must end with target when ctx ends.
 func (t *trial) endsAt(ctx context.Context, after time.Duration, target error) {
 	t.Helper()
 	start := time.Now()
@@ -103,8 +103,8 @@ func contextEndsPause(t *trial) {
 	t.wantOnce(0)
 }
 
-// A call that is given up while it reads or appends leaves nothing behind that
-// the next call would take for the truth, and does not end the calls beside it.
+// A call that is abandoned while it reads or appends leaves nothing behind that the next
+// call would take as true, and does not end concurrent calls.
 func givenUp(t *trial) {
 	t.given(acc, do(doOpen, 0, "given"))
 	t.probe.latency = time.Second
@@ -118,7 +118,7 @@ func givenUp(t *trial) {
 			}
 			ctx, cancel := context.WithTimeout(t.ctx, patience)
 			defer cancel()
-			c := Call{ID: acc, Command: do(doDeposit, 1, fmt.Sprint("given up ", patience))}
+			c := Call{ID: acc, Command: do(doDeposit, 1, fmt.Sprint("abandoned ", patience))}
 			if out, err := s.Handle(ctx, c); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Handle() = %+v, %v, want the error of the context", out, err)
 			}
@@ -127,6 +127,6 @@ func givenUp(t *trial) {
 		t.wantLoaded(s)
 	}
 	if n := t.count("beside"); n != 2 {
-		t.Errorf("the calls beside are in the stream %d times, want 2", n)
+		t.Errorf("the concurrent calls are in the stream %d times, want 2", n)
 	}
 }

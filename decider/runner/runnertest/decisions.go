@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// wantNoAppend checks that nobody tried to append.
+// wantNoAppend checks that no append was attempted.
 func (t *trial) wantNoAppend(why string) {
 	t.Helper()
 	if _, appends := t.probe.asked(); len(appends) > 0 {
@@ -82,7 +82,7 @@ func readFails(t *trial) {
 }
 
 // If a read fails, the first one or that of a later page, Load returns an error, or reads
-// again. It never takes a part for the whole.
+// again. It never treats a part as the whole.
 func loadFails(t *trial) {
 	const events = 5
 	for fails := 1; fails <= events; fails++ {
@@ -167,8 +167,8 @@ func snapshotBeyond(t *trial) {
 	t.wantTags(acc, "given", "mine")
 }
 
-// Nothing that a caller does to its states changes anything for somebody else, and nothing
-// that anybody does later changes them.
+// Nothing that a caller does to its states changes anything for other callers, and
+// nothing that other callers do later changes its states.
 func callerOwns(t *trial) {
 	s := t.system()
 	var kept []State
@@ -187,7 +187,7 @@ func callerOwns(t *trial) {
 	}
 	for i := range kept {
 		if !kept[i].equal(was[i]) {
-			t.Errorf("a state was handed out as %+v and has become %+v", was[i], kept[i])
+			t.Errorf("a state was returned as %+v and has become %+v", was[i], kept[i])
 		}
 	}
 	for _, state := range kept {
@@ -202,8 +202,8 @@ func callerOwns(t *trial) {
 	t.wantLoaded(t.system())
 }
 
-// Callers who are served together, by one load or in one batch, do not share what they
-// get: nothing that one of them does to it changes anything for the others.
+// Callers that are served together, by one load or in one batch, share nothing: a change
+// by one of them does not affect the others.
 func callersOwn(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.probe.latency = time.Millisecond

@@ -11,29 +11,28 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// ErrRejected is what every rejection of the suite's deciders matches.
+// ErrRejected is the error that every rejection of the suite's deciders matches.
 var ErrRejected = errors.New("runnertest: rejected")
 
-// errUnencodable is what the codec says of an event that it cannot encode.
+// errUnencodable is the error of the codec for an event that it cannot encode.
 var errUnencodable = errors.New("runnertest: this event cannot be encoded")
 
 // Command is a command of the suite's deciders.
 type Command struct {
 	Do  string
 	N   int
-	Tag string // one for each command: its events carry it
+	Tag string // unique for each command; its events carry it
 }
 
 // Event is an event of the suite's deciders.
 type Event struct {
 	What string
 	N    int
-	Left int    // the balance after it, so that an old decision is not a new one
-	Tag  string // that of the command
+	Left int    // the balance after it, so that decisions on different states differ
+	Tag  string // of the command
 }
 
-// State is a state of the suite's deciders. It must be cloned before it can be
-// shared.
+// State is a state of the suite's deciders. It must be cloned before it can be shared.
 type State struct {
 	Open    bool
 	Balance int
@@ -46,8 +45,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// spoil overwrites all that s points to, and the room behind it, as a careless caller
-// might.
+// spoil overwrites everything that s points to, including spare capacity, as a careless
+// caller might.
 func (s State) spoil() {
 	tags := s.Tags[:cap(s.Tags)]
 	for i := range tags {
@@ -60,15 +59,15 @@ func (s State) equal(o State) bool {
 	return s.Open == o.Open && s.Balance == o.Balance && slices.Equal(s.Tags, o.Tags)
 }
 
-// What an account can be told.
+// The commands of an account.
 const (
 	doOpen     = "open"     // rejected if it is open
 	doEnsure   = "ensure"   // opens it unless it is open
-	doCredit   = "credit"   // deposits, and opens it before if need be
+	doCredit   = "credit"   // deposits, and opens the account first if it is not open
 	doDeposit  = "deposit"  // rejected unless it is open
-	doWithdraw = "withdraw" // rejected unless there is enough
-	doSpoil    = "spoil"    // gives a good event and one that cannot be encoded
-	doTable    = "table"    // what a random decider is told
+	doWithdraw = "withdraw" // rejected unless the balance is sufficient
+	doSpoil    = "spoil"    // decides a good event and one that cannot be encoded
+	doTable    = "table"    // a command of a random decider
 
 	opened     = "opened"
 	deposited  = "deposited"
@@ -129,11 +128,11 @@ func evolveAccount(s State, e Event) State {
 	return s
 }
 
-// table is a decider in the form of a table: how many events a command gives in a state,
-// or a rejection if that is below zero, and where an event leads from a state.
+// table is a decider in the form of a table: how many events a command decides in a
+// state, or a rejection if that is below zero, and where an event leads from a state.
 type table struct {
 	decide [][]int // by state and command
-	evolve [][]int // by state and event, which is the number of the command
+	evolve [][]int // by state and event, which is the number of its command
 }
 
 func (d table) decider() decider.Decider[Command, State, Event] {
@@ -172,7 +171,7 @@ func (format) Encode(event Event) (store.Event, error) {
 	return store.Event{Type: event.What, Schema: 1, ContentType: "application/json", Data: data}, err
 }
 
-// Decode appends the events that recorded are to dst.
+// Decode appends the recorded events to dst.
 func (format) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	for i := range recorded {
 		var event Event

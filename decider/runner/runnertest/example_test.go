@@ -12,8 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// A runner passes the suite in one line; the System in front of it says how its
-// calls are made.
+// A runner passes the suite in one line. The System in front of it says how to call it.
 func ExampleRun() {
 	test := func(t *testing.T) {
 		t.Helper()
@@ -38,8 +37,7 @@ func ExampleAccount() {
 	// runnertest: rejected: insufficient funds
 }
 
-// A system says what its user gives it beside the decider: functions that it calls, and
-// the keys that events claim.
+// A system says which user functions it calls, and which keys its events claim.
 func ExampleClaiming() {
 	var s runnertest.System = system{hooks: &hooks{}}
 	_, hooked := s.(runnertest.Hooked)
@@ -48,7 +46,8 @@ func ExampleClaiming() {
 	// Output: true true
 }
 
-// A System makes a Call of the suite with the runner that is checked, and tells its Outcome.
+// A System handles a Call of the suite with the runner under test, and returns its
+// Outcome.
 func ExampleSystem() {
 	open := runnertest.Open(func(d account, st store.Store, c codecOfEvents) runnertest.System {
 		r := runner.New(runnertest.StreamType, d, st, c)

@@ -10,8 +10,8 @@ func Parts() (names []string) {
 	return names
 }
 
-// Failures returns what the part with the name finds wrong with open. It looks at as
-// many schedules, always the same.
+// Failures returns what the part called name finds wrong with open. It tries the given
+// number of schedules, always the same ones.
 func Failures(t *testing.T, name string, open Open, schedules int) []string {
 	t.Helper()
 	for _, p := range parts() {

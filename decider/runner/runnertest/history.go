@@ -22,14 +22,14 @@ func (h *handled) result() string {
 	case h.err != nil:
 		return h.err.Error()
 	case h.out.Replayed:
-		return fmt.Sprintf("had landed, now version %d", h.out.Version)
+		return fmt.Sprintf("was recorded before, now version %d", h.out.Version)
 	}
 	return fmt.Sprintf("%d events, version %d", len(h.out.Events), h.out.Version)
 }
 
 func (h *handled) owns(e Event) bool { return e.Tag == h.Command.Tag }
 
-// wantHistory checks what the calls returned against what the stream says.
+// wantHistory compares what the calls returned with the stream.
 func (s *simulation) wantHistory() {
 	s.Helper()
 	events := s.stream(acc)
@@ -40,7 +40,7 @@ func (s *simulation) wantHistory() {
 		s.wantAttempts(h)
 		landed := slices.ContainsFunc(events, h.owns) && !h.shared
 		if errors.Is(h.err, context.Canceled) && !h.gaveUp {
-			s.Errorf("%s = %v, but it was not given up", h.about(), h.err)
+			s.Errorf("%s = %v, but its context has not ended", h.about(), h.err)
 		}
 		switch {
 		case h.err == nil && (h.out.Replayed || len(h.out.Events) > 0):
@@ -53,24 +53,24 @@ func (s *simulation) wantHistory() {
 		case errors.Is(h.err, ErrRejected):
 			s.wantJustified(h, events, "is rejected", func(_ uint64, _ []Event, err error) bool { return err != nil })
 			if landed {
-				s.Errorf("%s was rejected and is in the stream", h.about())
+				s.Errorf("%s was rejected, but is in the stream", h.about())
 			}
 		case h.Expected != nil && errors.Is(h.err, store.ErrConflict):
 			s.wantJustified(h, events, "conflicts", func(version uint64, _ []Event, _ error) bool {
 				return version != *h.Expected
 			})
 		case !broken && !errors.Is(h.err, store.ErrConflict):
-			s.Errorf("%s = %v although the store works", h.about(), h.err)
+			s.Errorf("%s = %v, although the store works", h.about(), h.err)
 		case !broken && !h.shared && slices.ContainsFunc(events[:h.last], h.owns):
-			s.Errorf("%s = %v, and it is in the stream", h.about(), h.err)
+			s.Errorf("%s = %v, but it is in the stream", h.about(), h.err)
 		}
 	}
 }
 
-// wantAttempts checks what a call has asked of the store: it appends no more often
-// than it may, at a version that is as new as the last conflict, and only once if it
-// expects a version. Because each conflict is another call that went well, a call that
-// may try as often as there are calls gets through.
+// wantAttempts checks the calls of the store that a call made: it appends no more often
+// than allowed, at a version that is not older than its last conflict, and only once if
+// it expects a version. Because each conflict means that another call succeeded, a call
+// with as many attempts as there are calls succeeds.
 func (s *simulation) wantAttempts(h *handled) {
 	s.Helper()
 	appends, told := 0, uint64(0)
@@ -84,22 +84,22 @@ func (s *simulation) wantAttempts(h *handled) {
 			s.Errorf("%s appends at %s after a conflict with version %d", h.about(), op.Expected, told)
 		}
 		if told > 0 && h.Expected != nil {
-			s.Errorf("%s tries again after a conflict", h.about())
+			s.Errorf("%s retries after a conflict", h.about())
 		}
 		if conflict := (*store.ConflictError)(nil); errors.As(op.Err, &conflict) {
 			told = conflict.Actual
 		}
 	}
 	if h.Attempts > 0 && appends > h.Attempts {
-		s.Errorf("%s appends %d times, and may try %d times", h.about(), appends, h.Attempts)
+		s.Errorf("%s appends %d times, but may try %d times", h.about(), appends, h.Attempts)
 	}
 	if h.Expected == nil && h.Attempts >= s.planned() && s.sim.Faulted() == 0 && errors.Is(h.err, store.ErrConflict) {
-		s.Errorf("%s may try %d times, as often as there are calls, and gave up: %v", h.about(), h.Attempts, h.err)
+		s.Errorf("%s may try %d times, as often as there are calls, but gave up: %v", h.about(), h.Attempts, h.err)
 	}
 }
 
 // wantDecisions checks that each run of events of a command is what the command decides
-// on the state before it, and that each command has one run at most.
+// on the state before it, and that each command has at most one run.
 func (s *simulation) wantDecisions(events []Event) {
 	s.Helper()
 	commands, seen := map[string]Command{}, map[string]bool{}
@@ -114,16 +114,16 @@ func (s *simulation) wantDecisions(events []Event) {
 		}
 		want, err := s.decider.Decide(c, s.decider.Fold(s.decider.Start(), events[:from]...))
 		if err != nil || !slices.Equal(events[from:to], want) {
-			s.Errorf("the versions %d to %d are %+v, where %+v decides %+v, %v", from+1, to, events[from:to], c, want, err)
+			s.Errorf("the versions %d to %d are %+v, but %+v decides %+v, %v", from+1, to, events[from:to], c, want, err)
 		}
 		if seen[tag] {
-			s.Errorf("the versions %d to %d are %+v, and %+v was in the stream before", from+1, to, events[from:to], c)
+			s.Errorf("the versions %d to %d are %+v, but %+v was in the stream before", from+1, to, events[from:to], c)
 		}
 		seen[tag] = true
 	}
 }
 
-// end returns where the run of events of one command that begins at from ends.
+// end returns the end of the run of events of one command that begins at from.
 func end(events []Event, from int) int {
 	to := from
 	for to < len(events) && events[to].Tag == events[from].Tag {
@@ -132,32 +132,32 @@ func end(events []Event, from int) int {
 	return to
 }
 
-// wantLanded checks the outcome of a command that says that it is in the stream.
+// wantLanded checks the outcome of a command that is reported as recorded.
 func (s *simulation) wantLanded(h *handled, events []Event) {
 	s.Helper()
 	s.wantFold(acc, h.out.State, h.out.Version, h.about())
 	from := slices.IndexFunc(events, h.owns)
 	if from < 0 {
-		s.Errorf("%s went well, but the stream does not have it", h.about())
+		s.Errorf("%s succeeded, but the stream does not have it", h.about())
 		return
 	}
 	to := end(events, from)
 	before, after := uint64(len(events[:from])), uint64(len(events[:to]))
 	switch {
 	case after > h.out.Version:
-		s.Errorf("%s went well at version %d, but the stream does not have it", h.about(), h.out.Version)
+		s.Errorf("%s succeeded at version %d, but the stream does not have it", h.about(), h.out.Version)
 	case h.out.Replayed && len(h.out.Events) > 0 && !slices.Equal(h.out.Events, events[from:to]):
-		s.Errorf("%s had landed as %+v, but the outcome has %+v", h.about(), events[from:to], h.out.Events)
+		s.Errorf("%s was recorded as %+v, but the outcome has %+v", h.about(), events[from:to], h.out.Events)
 	case h.out.Replayed:
 	case after != h.out.Version || !slices.Equal(h.out.Events, events[from:to]):
 		s.Errorf("%s is the versions %d to %d, %+v, but the outcome says %+v", h.about(), from+1, to, events[from:to], h.out)
 	case h.Expected != nil && *h.Expected != before:
-		s.Errorf("%s landed at version %d", h.about(), from)
+		s.Errorf("%s was recorded at version %d", h.about(), from)
 	}
 }
 
-// wantJustified checks that, while a call was under way, the stream was at a
-// version where the command had not landed and where it is as it was told.
+// wantJustified checks that at some version during a call the command was not recorded
+// and the answer of the call was true.
 func (s *simulation) wantJustified(
 	h *handled, events []Event, what string, is func(version uint64, decided []Event, err error) bool,
 ) {
@@ -168,5 +168,5 @@ func (s *simulation) wantJustified(
 			return
 		}
 	}
-	s.Errorf("%s: %s; but that is so at no version from %d to %d at which it is not in the stream", h.about(), what, h.first, h.last)
+	s.Errorf("%s: %s; but that is true at no version from %d to %d at which the stream lacks it", h.about(), what, h.first, h.last)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// liar is the reference behind a system that tells, or does, one thing wrong.
+// liar is the reference inside a system that reports, or does, one thing wrong.
 type liar struct {
 	runnertest.System
 	*hooks
@@ -23,8 +23,8 @@ type liar struct {
 
 	mu    sync.Mutex
 	calls int     // guarded by mu
-	last  state   // that was handed out; guarded by mu
-	done  []event // of the call before; guarded by mu
+	last  state   // that was returned; guarded by mu
+	done  []event // of the previous call; guarded by mu
 }
 
 var errBusy = errors.New("reference: busy")
@@ -33,9 +33,9 @@ func openLiar(b bug) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
 		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}}
 		switch b {
-		case "sends each append that fails twice":
-			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open says that it is one
-		case "sends each append that goes well twice":
+		case "repeats each append that fails":
+			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open guarantees it
+		case "repeats each append that succeeds":
 			st = twice{st, st.(store.Snapshots), false} //nolint:errcheck // as above
 		}
 		l.System = openReference("", true, true)(d, st, c)
@@ -43,7 +43,7 @@ func openLiar(b bug) runnertest.Open {
 	}
 }
 
-// twice is a store whose appends that fail, or go well, are sent once more.
+// twice is a store that repeats its appends that fail, or those that succeed.
 type twice struct {
 	store.Store
 	store.Snapshots
@@ -63,7 +63,7 @@ func (s twice) Append(ctx context.Context, name store.Stream, expected store.Exp
 	return appended, err
 }
 
-// append appends events to the aggregate whatever there is.
+// append appends events to the aggregate unconditionally.
 func (l *liar) append(ctx context.Context, id string, events ...event) {
 	for _, e := range events {
 		encoded, err := l.codec.Encode(e)
@@ -99,7 +99,7 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	l.mu.Lock()
 	l.calls++
 	fails := l.bug == "fails now and then" && l.calls%2 == 0
-	if l.bug == "changes what it handed out" && len(l.last.Tags) > 0 {
+	if l.bug == "changes what it has returned" && len(l.last.Tags) > 0 {
 		l.last.Tags[0] = "changed"
 	}
 	l.mu.Unlock()
@@ -114,50 +114,50 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	if err != nil {
 		return out, l.fail(ctx, c, err)
 	}
-	if l.bug == "does all again later" {
+	if l.bug == "repeats everything later" {
 		l.append(ctx, c.ID, before...)
 	}
 	return l.lie(out)
 }
 
-// fail returns what a call that fails with err is told, and does what it should not.
+// fail returns the error for a call that fails with err, and does what it should not.
 func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
 	mine := event{What: "deposited", Tag: c.Command.Tag}
 	switch {
-	case l.bug == "takes a rejection for a conflict" && errors.Is(err, runnertest.ErrRejected):
+	case l.bug == "treats a rejection as a conflict" && errors.Is(err, runnertest.ErrRejected):
 		return &store.ConflictError{Stream: streamOf(c.ID)}
-	case l.bug == "appends when it has given up" && errors.Is(err, store.ErrConflict),
+	case l.bug == "appends after it has given up" && errors.Is(err, store.ErrConflict),
 		l.bug == "appends in spite of a failed read" && errors.Is(err, faults.ErrInjected):
 		l.append(ctx, c.ID, mine)
-	case l.bug == "says something else when the context ends" && ctx.Err() != nil:
+	case l.bug == "returns another error when the context ends" && ctx.Err() != nil:
 		return errBusy
-	case l.bug == "appends behind the caller's back" && ctx.Err() != nil:
+	case l.bug == "appends after the call has ended" && ctx.Err() != nil:
 		go l.append(ctx, c.ID, mine, mine)
 	}
 	return err
 }
 
-// lie returns what a call that went well is told.
+// lie returns the answer to a call that succeeds.
 func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 	switch {
-	case l.bug == "returns the version before":
+	case l.bug == "returns the previous version":
 		out.Version -= uint64(min(len(out.Events), 1))
 	case l.bug == "returns the next version without events" && len(out.Events) == 0:
 		out.Version++
-	case l.bug == "returns other events for what had landed" && out.Replayed:
+	case l.bug == "returns other events for a replay" && out.Replayed:
 		out.Events = slices.Clone(out.Events)
 		for i := range out.Events {
 			out.Events[i].N++
 		}
-	case l.bug == "does not say that it had landed":
+	case l.bug == "does not report a replay":
 		out.Replayed = false
-	case l.bug == "says that a new command had landed":
+	case l.bug == "reports a replay for a new command":
 		out.Replayed = true
-	case l.bug == "says nothing of what had landed" && out.Replayed:
+	case l.bug == "hides a replay" && out.Replayed:
 		out.Replayed, out.Events = false, nil
-	case l.bug == "returns a conflict for what it appended" && len(out.Events) > 0:
+	case l.bug == "returns a conflict for events that it appended" && len(out.Events) > 0:
 		return runnertest.Outcome{}, store.ErrConflict
-	case l.bug == "returns an error for what it appended" && len(out.Events) > 0:
+	case l.bug == "returns an error for events that it appended" && len(out.Events) > 0:
 		return runnertest.Outcome{}, errBusy
 	}
 	return out, nil

@@ -13,16 +13,16 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// poison is the tag of a command whose events one function cannot take.
+// poison is the tag of a command whose events one of the functions cannot handle.
 const poison = "poison"
 
-// errPoison is what a codec says of an event that it has written and cannot read.
+// errPoison is the error of a codec for an event that it has written and cannot read.
 var errPoison = errors.New("runnertest: this event cannot be read")
 
-// touched is what a function panics with.
+// touched is the value of a planted panic.
 type touched struct{ function string }
 
-// calls counts the calls of the functions of users, and can let one of them panic.
+// calls counts the calls of user functions, and can make one of them panic.
 type calls struct {
 	mu    sync.Mutex
 	count map[string]int // by function; guarded by mu
@@ -42,7 +42,7 @@ func (c *calls) call(function string) {
 	}
 }
 
-// rest lets no more functions panic, and returns how often each was called.
+// rest makes no more functions panic, and returns how often each was called.
 func (c *calls) rest() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +50,8 @@ func (c *calls) rest() map[string]int {
 	return maps.Clone(c.count)
 }
 
-// userFunctions is what a system is given that users would give: functions that say
-// when they are called, with what event if it is about one.
+// userFunctions are the functions that users pass to a system. They report when they are
+// called, and the event, if there is one.
 type userFunctions struct {
 	codec.Codec[Event]
 
@@ -68,7 +68,7 @@ func (u userFunctions) Encode(event Event) (store.Event, error) {
 	return u.Codec.Encode(event)
 }
 
-// Decode appends the events that recorded are to dst.
+// Decode appends the recorded events to dst.
 func (u userFunctions) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	for i := range recorded {
 		var err error
@@ -90,7 +90,7 @@ func (u userFunctions) touch(function string, e Event) error {
 	return u.event(function, e)
 }
 
-// touchy opens a system whose users' functions are u.
+// touchy opens a system whose user functions are u.
 func (t *trial) touchy(u userFunctions) System {
 	u.Codec = format{}
 	d := t.decider
@@ -124,7 +124,7 @@ func (t *trial) touchy(u userFunctions) System {
 	return s
 }
 
-// told is what the caller of a command was told.
+// told is what the caller of a command got.
 type told struct {
 	tag      string
 	out      Outcome
@@ -139,12 +139,12 @@ func (o *told) String() string {
 	return fmt.Sprintf("%+v, %v", o.out, o.err)
 }
 
-// failed reports whether the caller was told that nothing has come of it.
+// failed reports whether the caller got an error or a panic.
 func (o *told) failed() bool { return o.err != nil || o.panicked != nil }
 
-// tell handles c and returns what its caller was told.
+// tell handles c and returns what its caller got.
 func (t *trial) tell(s System, c Call) (o *told) {
-	ctx, cancel := context.WithTimeout(t.ctx, time.Minute) // so that nobody waits for ever
+	ctx, cancel := context.WithTimeout(t.ctx, time.Minute) // so that nothing waits for ever
 	defer cancel()
 	o = &told{tag: c.Command.Tag}
 	defer func() { o.panicked = recover() }()
@@ -153,8 +153,8 @@ func (t *trial) tell(s System, c Call) (o *told) {
 	return o
 }
 
-// crowd lets several callers deposit at once, and another one when they are done. If first
-// has a tag, it is one of the commands.
+// crowd makes several callers deposit at once, and another one when they are done. If
+// first has a tag, it is one of the commands.
 func (t *trial) crowd(s System, first Command) []*told {
 	commands := []Command{do(doDeposit, 1, "a"), do(doDeposit, 2, "b"), do(doCredit, 3, "c")}
 	if first.Tag != "" {
@@ -168,15 +168,15 @@ func (t *trial) crowd(s System, first Command) []*told {
 	return append(all, t.tell(s, Call{ID: acc, Command: do(doDeposit, 4, "d")}))
 }
 
-// wantTrue checks that what the callers were told is so.
+// wantTrue checks that the callers got true answers.
 func (t *trial) wantTrue(all []*told) {
 	t.Helper()
 	for _, o := range all {
 		switch n := t.count(o.tag); {
 		case n > 0 && o.failed():
-			t.Errorf("the command %s is recorded, but its caller was told %v", o.tag, o)
+			t.Errorf("the command %s is recorded, but its caller got %v", o.tag, o)
 		case n == 0 && !o.failed():
-			t.Errorf("the command %s is not recorded, but its caller was told %v", o.tag, o)
+			t.Errorf("the command %s is not recorded, but its caller got %v", o.tag, o)
 		case n > 1:
 			t.Errorf("the command %s is recorded %d times", o.tag, n)
 		case n == 1:
@@ -185,20 +185,19 @@ func (t *trial) wantTrue(all []*told) {
 	}
 }
 
-// wantServed checks that s, and a new process, serve whoever comes.
+// wantServed checks that s, and a new process, handle further calls.
 func (t *trial) wantServed(s System) {
 	t.Helper()
 	for _, process := range []System{s, t.system()} {
 		if o := t.tell(process, Call{ID: acc, Command: do(doDeposit, 1, "after")}); o.failed() {
-			t.Errorf("a call after the panic was told %v, want no error", o)
+			t.Errorf("a call after the panic got %v, want no error", o)
 		}
 		t.wantLoaded(process)
 	}
 }
 
-// A function of the user that panics once, in any of its calls, costs at most one command.
-// What is recorded is answered as recorded, and the stream and the system are as good as
-// before.
+// A user function that panics once, in any of its calls, fails at most one command. A
+// recorded command is answered as recorded, and the stream and the system work as before.
 func panicsOnce(t *trial) {
 	for _, inPlace := range []bool{false, true} {
 		var count map[string]int
@@ -218,8 +217,7 @@ func panicsOnce(t *trial) {
 	}
 }
 
-// outrun lets another writer append before the first append does, so that there is a
-// conflict.
+// outrun lets another writer append before the first append, so that there is a conflict.
 func (t *trial) outrun(ctx context.Context, n int) error {
 	if n > 1 {
 		return nil
@@ -231,8 +229,8 @@ func (t *trial) outrun(ctx context.Context, n int) error {
 	return err
 }
 
-// touchyCrowd checks what a crowd on a system with the functions of c is told, and
-// returns the system and how often each function was called.
+// touchyCrowd checks what a crowd gets from a system with the functions of c, and returns
+// the system and how often each function was called.
 func (t *trial) touchyCrowd(c *calls, inPlace bool) (System, map[string]int) {
 	t.Helper()
 	t.given(acc, do(doCredit, 5, "given"))
@@ -249,8 +247,9 @@ func (t *trial) touchyCrowd(c *calls, inPlace bool) (System, map[string]int) {
 	return s, c.rest()
 }
 
-// An event that Evolve or the codec cannot take would make its stream unreadable for
-// good. It is not recorded, its caller is told, and the other callers are served.
+// An event that Evolve or the codec cannot handle would make its stream unreadable for
+// ever. It is not recorded, its caller gets an error or a panic, and the other callers
+// succeed.
 func poisonous(t *trial) {
 	fails := func(error) error { return errPoison }
 	panics := func(err error) error { panic(err) }
@@ -276,7 +275,7 @@ func poisonous(t *trial) {
 			all := t.crowd(s, do(doDeposit, 7, poison))
 			for _, o := range all {
 				if o.failed() != (o.tag == poison) {
-					t.Errorf("the command %s was told %v", o.tag, o)
+					t.Errorf("the caller of the command %s got %v", o.tag, o)
 				}
 			}
 			if n := t.count(poison); n > 0 {

@@ -8,23 +8,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// enough is how many calls of the store a clause allows: a system that makes more will
+// enough is how many calls of the store a clause allows. A system that makes more will
 // not end by itself.
 const enough = 150
 
-// probe is a store that notes its calls, and can do something before or after the n-th
-// call, counted from 1. Its fields are set while nothing runs.
+// probe is a store that records its calls, and can act before or after the n-th call,
+// counted from 1. Its fields are set while nothing runs.
 type probe struct {
 	store.Snapshots
 	store.Claims
 
 	tb          reporter
 	inner       store.Store
-	pageSize    int                                               // the most events in a page; 0: as many as the store likes
+	pageSize    int                                               // the most events on a page; 0: the store decides
 	latency     time.Duration                                     // of every call
 	onRead      func(ctx context.Context, n int) error            // before the n-th read; its error is the answer
 	onAppend    func(ctx context.Context, n int) error            // before the n-th append; its error is the answer
-	afterAppend func(ctx context.Context, n int, err error) error // after it; its error is the answer
+	afterAppend func(ctx context.Context, n int, err error) error // after the n-th append; its error is the answer
 
 	mu      sync.Mutex
 	reads   []readCall   // guarded by mu
@@ -38,8 +38,8 @@ var (
 )
 
 type readCall struct {
-	after  int    // appends that were made before
-	lowest uint64 // version that was read; 0: none
+	after  int    // how many appends were made before
+	lowest uint64 // lowest version that was read; 0: none
 }
 
 type appendCall struct {
@@ -47,7 +47,7 @@ type appendCall struct {
 	events int
 }
 
-// reset forgets what was asked and does nothing more.
+// reset forgets the recorded calls and removes the hooks.
 func (p *probe) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +78,7 @@ func (p *probe) AppendClaiming(
 	})
 }
 
-// append notes an append, which do makes.
+// append records an append, which do makes.
 func (p *probe) append(ctx context.Context, events []store.Event, do func() (store.Appended, error)) (store.Appended, error) {
 	p.mu.Lock()
 	p.appends = append(p.appends, appendCall{time.Now(), len(events)})
@@ -120,7 +120,7 @@ func (p *probe) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	return page, err
 }
 
-// before is what comes before the n-th call: its hook and the latency.
+// before does what precedes the n-th call: its hook and the latency.
 func (p *probe) before(ctx context.Context, n int, hook func(ctx context.Context, n int) error) error {
 	if n > enough {
 		p.tb.Errorf("more than %d calls of the store", enough)

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// schedules returns the plans whose every schedule is tried: two clients and what can go
-// wrong between them, or three clients when nothing goes wrong.
+// schedules returns the plans whose every schedule is tried: two clients with faults
+// between them, or three clients without faults.
 func schedules() map[string]plan {
 	opens := func(i int) Call {
 		return Call{ID: acc, Command: do(doCredit, 5, strconv.Itoa(i)), CommandID: strconv.Itoa(i)}
@@ -29,10 +29,10 @@ func schedules() map[string]plan {
 		"two open the account": {
 			Clients: []client{{0, []Call{opens(1)}}, {1, []Call{opens(2)}}}, Faults: 1,
 		},
-		"two take what is enough for one": {
+		"two withdraw what is enough for one": {
 			Given: given, Clients: []client{{0, []Call{takes(1)}}, {1, []Call{takes(2)}}}, Faults: 1,
 		},
-		"two take it in one process": {
+		"two withdraw in one process": {
 			Given: given, Clients: []client{{0, []Call{anonymous(takes(1))}}, {0, []Call{anonymous(takes(2))}}}, Faults: 1,
 		},
 		"two send the same command": {
@@ -47,14 +47,14 @@ func schedules() map[string]plan {
 	}
 }
 
-// search says how far to look.
+// search says how much to try.
 type search struct {
 	checks int    // random schedules of everything
-	seed   uint64 // of the first; zero is another one each time
+	seed   uint64 // of the first one; zero: another one each time
 }
 
-// usual is what Run looks at: 50 schedules of each size, or fewer with -short, or as
-// many as the environment says for rapid.
+// usual is how much Run tries: 50 schedules of each size, fewer with -short, or as many
+// as the environment says for rapid.
 func usual() search {
 	if n, err := strconv.Atoi(os.Getenv("RAPID_CHECKS")); err == nil {
 		return search{checks: n}
@@ -65,8 +65,8 @@ func usual() search {
 	return search{checks: 50}
 }
 
-// most is how many schedules a plan can have. With a system that does something else
-// each time there is no end of them.
+// most is the largest number of schedules of a plan. A system that behaves differently
+// each time would have no end of them.
 const most = 10_000
 
 // explore tries all schedules of p, and returns what is wrong with the first that fails.
@@ -83,8 +83,8 @@ func failure(err error) []string {
 	return []string{err.Error()}
 }
 
-// simulate tries random schedules of random plans, small ones before larger ones, so
-// that a fault is found in a small one.
+// simulate tries random schedules of random plans, small ones first, so that a fault is
+// found in a small one.
 func simulate(t *testing.T, open Open, far search) []string {
 	t.Helper()
 	for size := 1; size <= 3; size++ {
@@ -102,7 +102,7 @@ func simulate(t *testing.T, open Open, far search) []string {
 	return nil
 }
 
-// plans draws plans of at most size clients (but two) with as many calls each.
+// plans draws plans of at most size clients, and at least two, with as many calls each.
 func plans(size int) *rapid.Generator[plan] {
 	return rapid.Custom(func(t *rapid.T) plan {
 		var p plan
@@ -125,7 +125,7 @@ func plans(size int) *rapid.Generator[plan] {
 	})
 }
 
-// drawCall draws a new call, or one of those that were sent before.
+// drawCall draws a new call, or one of the calls that were sent before.
 func drawCall(t *rapid.T, d *table, sent []Call) Call {
 	if len(sent) > 0 && rapid.IntRange(0, 9).Draw(t, "again") == 9 {
 		if c := rapid.SampledFrom(sent).Draw(t, "the same as"); c.CommandID != "" {

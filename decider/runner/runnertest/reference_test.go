@@ -16,11 +16,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// bug is what is wrong with a reference; the zero bug is nothing.
+// bug names the bug of a reference. The zero bug is none.
 type bug string
 
-// reference is the plainest runner that is right, and, with a bug, one of many
-// that are not.
+// reference is the simplest correct runner or, with a bug, one of many broken ones.
 type reference struct {
 	bug       bug
 	decider   account
@@ -60,26 +59,26 @@ func openReference(b bug, caches, snapshots bool) runnertest.Open {
 	}
 }
 
-// call is a command on its way.
+// call is a command in progress.
 type call struct {
 	runnertest.Call
 	key     string
 	at      loaded
 	mine    []event // its events, found in the stream
-	last    []event // what it decided last
+	last    []event // its last decision
 	next    *foreseen
 	attempt int
 }
 
-// Hook makes the functions that users give call f.
+// Hook makes the user functions call f.
 func (r *reference) Hook(f func(function string)) { r.hook = f }
 
-// Claim makes each event claim what claims says.
+// Claim makes each event claim the keys that claims returns.
 func (r *reference) Claim(claims func(id string, e event) []store.Claim) { r.claims = claims }
 
 // claimed returns the claims of events.
 func (r *reference) claimed(c *call, events []event) (claims []store.Claim) {
-	if r.bug == "takes a panic of claims for none" {
+	if r.bug == "treats a panic of claims as no claims" {
 		defer func() { _ = recover() }()
 	}
 	for _, e := range events {
@@ -113,7 +112,7 @@ func (r *reference) guarded(function string) (err error) {
 }
 
 func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnertest.Outcome, err error) {
-	if r.bug == "stays locked when somebody panics" {
+	if r.bug == "stays locked after a panic" {
 		select {
 		case r.gate <- struct{}{}:
 		case <-ctx.Done():
@@ -123,7 +122,7 @@ func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnert
 		<-r.gate
 		return out, err
 	}
-	if r.bug == "takes a panic for done" {
+	if r.bug == "treats a panic as done" {
 		defer func() { _ = recover() }()
 	}
 	return r.handle(ctx, rc)
@@ -131,13 +130,13 @@ func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnert
 
 func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.Outcome, error) {
 	c := &call{Call: rc, key: r.newKey(rc)}
-	if r.bug == "goes on when the context has ended" {
+	if r.bug == "continues after the context has ended" {
 		ctx = context.WithoutCancel(ctx)
 	}
 	if c.Attempts == 0 {
 		c.Attempts = 10
 	}
-	if r.bug == "tries as often as somebody did before" {
+	if r.bug == "counts the attempts of earlier calls" {
 		r.mu.Lock()
 		r.most = max(r.most, c.Attempts)
 		c.Attempts = r.most
@@ -162,13 +161,13 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 			return out, err
 		}
 	}
-	if r.bug == "says nothing when it gives up" {
+	if r.bug == "returns no error when it gives up" {
 		return r.outcome(c, nil), nil
 	}
 	return runnertest.Outcome{}, fmt.Errorf("gave up: %w", err)
 }
 
-// again comes before every attempt but the first.
+// again runs before every attempt except the first.
 func (r *reference) again(ctx context.Context, c *call, last error) error {
 	if r.bug == "new ids for each attempt" {
 		c.key = strconv.FormatUint(rand.Uint64(), 16)
@@ -179,7 +178,7 @@ func (r *reference) again(ctx context.Context, c *call, last error) error {
 		}
 		return errors.Join(err, last)
 	}
-	if r.bug == "reads all again after a conflict" {
+	if r.bug == "reads everything again after a conflict" {
 		c.at = loaded{}
 	}
 	return r.read(ctx, c)
@@ -190,7 +189,7 @@ func (r *reference) pause(ctx context.Context, attempt int) error {
 	if attempt == 2 && r.bug != "waits before the second attempt" || r.bug == "does not wait" {
 		return ctx.Err()
 	}
-	if r.bug == "waits whatever the context says" {
+	if r.bug == "waits although the context has ended" {
 		time.Sleep(d)
 		return ctx.Err()
 	}
@@ -202,7 +201,7 @@ func (r *reference) pause(ctx context.Context, attempt int) error {
 	}
 }
 
-// try decides and appends; if not done, it is to be tried again because of err.
+// try decides and appends. If done is false, the caller retries because of err.
 func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, done bool, err error) {
 	if len(c.mine) > 0 {
 		return r.replayed(c), true, nil
@@ -215,7 +214,7 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 		events, err = c.last, nil
 	}
 	c.last = events
-	if err != nil && r.bug == "rejects what it could not look for" {
+	if err != nil && r.bug == "rejects a command that it could not look up" {
 		return r.lookUp(ctx, c, err)
 	}
 	switch {
@@ -223,7 +222,7 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 		if r.bug == "hides the rejection" {
 			err = errors.New(err.Error())
 		}
-		return out, r.bug != "tries a rejection again", err
+		return out, r.bug != "retries a rejection", err
 	case len(events) == 0 && r.bug != "appends nothing":
 		return r.outcome(c, nil), true, nil
 	}
@@ -231,8 +230,8 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 }
 
 func (r *reference) forgetsExpected(c *call) bool {
-	return r.bug == "does not look at the expected version" ||
-		r.bug == "tries an expected version again" && c.attempt > 1
+	return r.bug == "ignores the expected version" ||
+		r.bug == "retries an expected version" && c.attempt > 1
 }
 
 func (r *reference) append(ctx context.Context, c *call, events []event) (out runnertest.Outcome, done bool, err error) {
@@ -262,11 +261,11 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	case ctx.Err() != nil:
 		return out, true, errors.Join(ctx.Err(), err)
 	case errors.Is(err, store.ErrConflict):
-		if r.bug == "forgets what met a conflict" {
+		if r.bug == "forgets a command that conflicted" {
 			return r.outcome(c, nil), true, nil
 		}
-		return out, c.Expected != nil && r.bug != "tries an expected version again", err
-	case !store.Definite(err) && r.bug == "takes an unknown outcome for done":
+		return out, c.Expected != nil && r.bug != "retries an expected version", err
+	case !store.Definite(err) && r.bug == "treats an unknown outcome as done":
 		out, err = r.appended(ctx, c, batch, events, c.at.Version+uint64(len(events)))
 		return out, true, err
 	case !store.Definite(err):
@@ -279,15 +278,15 @@ func (r *reference) record(ctx context.Context, c *call, batch []store.Event) (s
 	if c.next == nil || len(c.next.claims) == 0 {
 		return r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
 	}
-	claimer := r.store.(store.Claims) //nolint:errcheck // Open says that it is one
+	claimer := r.store.(store.Claims) //nolint:errcheck // Open guarantees it
 	appended, err := claimer.AppendClaiming(ctx, streamOf(c.ID), r.expected(c), batch, c.next.claims)
-	if r.bug == "tries again when a key is taken" && errors.Is(err, store.ErrClaimed) {
+	if r.bug == "retries when a key is taken" && errors.Is(err, store.ErrClaimed) {
 		err = &store.ConflictError{Stream: streamOf(c.ID)}
 	}
 	return appended, err
 }
 
-// lookUp looks for a command that is rejected in all of the stream.
+// lookUp looks for a rejected command in the whole stream.
 func (r *reference) lookUp(ctx context.Context, c *call, rejection error) (out runnertest.Outcome, done bool, err error) {
 	c.at = loaded{}
 	if failed := r.read(ctx, c); failed != nil {
@@ -325,7 +324,7 @@ func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
 	return batch, nil
 }
 
-// foreseen is what comes of an append.
+// foreseen is the expected result of an append.
 type foreseen struct {
 	at, cached loaded
 	out        state
@@ -333,7 +332,7 @@ type foreseen struct {
 	snapshot   []byte // nil: none
 }
 
-// foresee does all that users have a say in before the events are appended.
+// foresee runs all user functions before the events are appended.
 func (r *reference) foresee(c *call, batch []store.Event, events []event) (*foreseen, error) {
 	if r.bug != "does not read back what it writes" {
 		recorded := make([]store.Recorded, len(batch))
@@ -355,7 +354,7 @@ func (r *reference) foresee(c *call, batch []store.Event, events []event) (*fore
 	if r.bug != "clones after the append" {
 		r.clone(next)
 	}
-	if r.bug != "asks for claims after the append" {
+	if r.bug != "calls claims after the append" {
 		next.claims = r.claimed(c, events)
 	}
 	if r.snapshots && r.guarded("Snapshots.Encode") == nil {
@@ -382,7 +381,7 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	if r.bug == "clones after the append" {
 		r.clone(c.next)
 	}
-	if r.bug == "asks for claims after the append" {
+	if r.bug == "calls claims after the append" {
 		r.claimed(c, events)
 	}
 	c.at = c.next.at
@@ -395,7 +394,7 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	r.mu.Unlock()
 	_ = r.guarded("Observe")
 	out := runnertest.Outcome{State: c.next.out, Version: version, Events: events}
-	if r.bug == "returns the state before" {
+	if r.bug == "returns the previous state" {
 		out.State = before
 	}
 	return out, nil
@@ -407,7 +406,7 @@ func (r *reference) outcome(c *call, events []event) runnertest.Outcome {
 }
 
 func (r *reference) copied(s state) state {
-	if r.bug == "hands out what it caches" || r.bug == "lets callers share what they load" {
+	if r.bug == "returns its cached state" || r.bug == "lets callers share what they load" {
 		return s
 	}
 	r.call("Clone")
@@ -422,10 +421,10 @@ func (r *reference) Load(ctx context.Context, id string) (state, uint64, error) 
 	return r.copied(c.at.State), c.at.Version, nil
 }
 
-// load begins with what is cached or saved. A command with an id of its own reads
-// the whole stream, to see whether it has landed.
+// load begins with the cached or saved state. For a command with its own id it reads the
+// whole stream, to see whether the command is recorded.
 func (r *reference) load(ctx context.Context, c *call) error {
-	if c.CommandID != "" && r.bug != "looks for its ids behind the snapshot" && r.bug != "rejects what it could not look for" {
+	if c.CommandID != "" && r.bug != "looks for its ids only after the snapshot" && r.bug != "rejects a command that it could not look up" {
 		return r.read(ctx, c)
 	}
 	r.mu.Lock()
@@ -446,20 +445,20 @@ func (r *reference) load(ctx context.Context, c *call) error {
 			}
 		}
 	}
-	if r.bug == "loads once for all, until the first gives up" || r.bug == "lets callers share what they load" {
+	if r.bug == "loads once for all, on the context of the first" || r.bug == "lets callers share what they load" {
 		return r.loadShared(ctx, c)
 	}
 	return r.read(ctx, c)
 }
 
-// restore begins with a snapshot, if it is one of the stream.
+// restore begins with a snapshot, if it belongs to the stream.
 func (r *reference) restore(ctx context.Context, c *call, snap store.Snapshot) error {
 	var at loaded
 	if json.Unmarshal(snap.Data, &at) != nil {
-		return nil //nolint:nilerr // what cannot be read is not there
+		return nil //nolint:nilerr // an unreadable snapshot is ignored
 	}
 	page, err := r.store.Read(ctx, streamOf(c.ID), store.ReadOptions{From: snap.Version + 1, Limit: 1})
-	if err == nil && (page.Head >= at.Version || r.bug == "believes any snapshot") {
+	if err == nil && (page.Head >= at.Version || r.bug == "trusts any snapshot") {
 		c.at = at
 	}
 	return err
@@ -493,11 +492,11 @@ func (r *reference) loadShared(ctx context.Context, c *call) error {
 	return loading.err
 }
 
-// read folds what comes after c.at and looks for the events of c in it.
+// read folds the events after c.at and looks for the events of c among them.
 func (r *reference) read(ctx context.Context, c *call) error {
 	n := 0
 	for e, err := range store.Events(ctx, r.store, streamOf(c.ID), c.at.Version+1) {
-		if err != nil && (r.bug == "takes a failed read for the end" || r.bug == "takes a failed load for an empty one" && c.key == "load") {
+		if err != nil && (r.bug == "treats a failed read as the end" || r.bug == "treats a failed load as an empty stream" && c.key == "load") {
 			return nil
 		}
 		if n++; n > 3 && r.bug == "reads no more than three events" {
@@ -526,7 +525,8 @@ func (r *reference) blind(c *call) bool {
 		r.bug == "remembers command ids in the process" && !r.landed[c.key] && c.attempt == 0
 }
 
-// save saves a snapshot, if there is one. It is only a cache: that it fails is no matter.
+// save saves a snapshot, if there is one. It is only a cache, so a failure does not
+// matter.
 func (r *reference) save(ctx context.Context, c *call) {
 	if saver, ok := r.store.(store.Snapshots); ok && c.next.snapshot != nil {
 		_ = saver.SaveSnapshot(ctx, store.Snapshot{
@@ -549,7 +549,7 @@ func (r *reference) keepCached(id string, at loaded) {
 
 func (r *reference) newKey(c runnertest.Call) string {
 	switch {
-	case r.bug == "compares command ids without case" && c.CommandID != "":
+	case r.bug == "ignores the case of command ids" && c.CommandID != "":
 		return strings.ToLower(c.CommandID)
 	case r.bug == "cuts command ids" && len(c.CommandID) > 100:
 		return c.CommandID[:100]
@@ -557,7 +557,7 @@ func (r *reference) newKey(c runnertest.Call) string {
 		return strings.TrimSpace(c.CommandID)
 	case c.CommandID != "":
 		return c.CommandID
-	case r.bug == "takes equal commands for one":
+	case r.bug == "treats equal commands as one":
 		return fmt.Sprintf("%+v", c.Command)
 	}
 	return fmt.Sprint(rand.Uint64(), rand.Uint64())
@@ -567,7 +567,7 @@ func (r *reference) id(c *call, index int) string {
 	if r.bug == "leaves the stream out of the event ids" {
 		return fmt.Sprintf("%s/%d", c.key, index)
 	}
-	if r.bug == "runs ids together" {
+	if r.bug == "concatenates ids" {
 		return fmt.Sprintf("%s%s%d", c.ID, c.key, index)
 	}
 	return fmt.Sprintf("%q/%q/%d", c.ID, c.key, index)

@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// wantReplay handles c again, which has landed already, and checks that it is
-// recognised.
+// wantReplay handles c, which is already recorded, again, and checks that it is
+// recognized.
 func (t *trial) wantReplay(s System, c Call, batch []Event) {
 	t.Helper()
 	before := len(t.stream(c.ID))
 	out := t.must(s, c)
 	if !out.Replayed {
-		t.Errorf("a command that had landed was handled again: the outcome %+v does not say so", out)
+		t.Errorf("a recorded command was handled again, but the outcome is not marked as replayed: %+v", out)
 	}
 	if len(out.Events) > 0 && !slices.Equal(out.Events, batch) {
-		t.Errorf("a command that had landed was handled again: the outcome has the events %+v, want %+v", out.Events, batch)
+		t.Errorf("a recorded command was handled again: the outcome has the events %+v, want %+v", out.Events, batch)
 	}
 	if after := len(t.stream(c.ID)); after != before {
-		t.Errorf("a command that had landed was handled again: the stream has %d more events, want none", after-before)
+		t.Errorf("a recorded command was handled again: the stream has %d more events, want none", after-before)
 	}
 }
 
-// lands handles c in a new stream of given commands, and returns it with the
-// process that did and the events.
+// lands handles c in a new stream after given commands. It returns the process that
+// handled c, and the events.
 func (t *trial) lands(c Call, given ...Command) (System, []Event) {
 	t.Helper()
 	t.given(c.ID, given...)
@@ -51,7 +51,7 @@ func commandIDLandsOnce(t *trial) {
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next"), CommandID: "command-2"})
 	t.wantLoaded(s)
 
-	one := uint64(1) // what has landed is not refused because of the version it made
+	one := uint64(1) // a recorded command is not refused because of the version that it made
 	c = Call{ID: "acc-2", Command: do(doDeposit, 5, "mine"), CommandID: "command-1", Expected: &one}
 	s, batch = t.lands(c, do(doOpen, 0, "given"))
 	t.wantReplay(s, c, batch)
@@ -63,14 +63,14 @@ func commandIDNowRejected(t *trial) {
 	s, batch := t.lands(c, do(doCredit, 5, "given"))
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
-	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "other")}) // a snapshot, a cached state: not enough funds in it
+	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "other")}) // a snapshot or a cached state without enough funds
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 5, "new"), CommandID: "command-2"}, ErrRejected)
 }
 
-// The command's batch was longer than what it would decide now, or would be
-// nothing at all.
+// The batch of the command was longer than what it would decide now, or the command would
+// decide nothing.
 func commandIDNowDifferent(t *trial) {
 	c := Call{ID: acc, Command: do(doCredit, 5, "mine"), CommandID: "command-1"}
 	s, batch := t.lands(c)
@@ -96,8 +96,8 @@ func commandIDOfStream(t *trial) {
 	}
 }
 
-// Ids that are nearly equal are different ids, and so are those that give the same text
-// when they are joined to the id of their stream.
+// Ids that are nearly equal are different, and so are ids that give the same text when
+// they are joined to the id of their stream.
 func commandIDToTheByte(t *trial) {
 	long := strings.Repeat("command-", 30)
 	ids := []string{
@@ -110,7 +110,7 @@ func commandIDToTheByte(t *trial) {
 		for n, command := range ids {
 			out := t.must(s, Call{ID: id, Command: do(doCredit, 1, strconv.Itoa(n)), CommandID: command})
 			if out.Replayed || len(out.Events) == 0 {
-				t.Errorf("the command %q of %q was taken for another one: the outcome is %+v", command, id, out)
+				t.Errorf("the command %q of %q was mistaken for another one: the outcome is %+v", command, id, out)
 			}
 		}
 	}

@@ -24,23 +24,23 @@ type (
 	account       = decider.Decider[command, state, event]
 )
 
-// system is a runner of ours as a System.
+// system is one of our runners as a System.
 type system struct {
 	runner *runner.Runner[command, state, event]
 	handle func(context.Context, string, command, ...runner.Option) (runner.Outcome[state, event], error)
 	*hooks
 }
 
-// hooks are what the functions of a runner call first, and what it claims.
+// hooks hold the function that the user functions call first, and the claims.
 type hooks struct {
 	f      func(function string)
 	claims func(id string, e event) []store.Claim
 }
 
-// Hook makes the functions call f.
+// Hook makes the user functions call f.
 func (h *hooks) Hook(f func(function string)) { h.f = f }
 
-// Claim makes the runner claim what claims says.
+// Claim makes the runner claim the keys that claims returns.
 func (h *hooks) Claim(claims func(id string, e event) []store.Claim) { h.claims = claims }
 
 func (h *hooks) call(function string) {
@@ -85,7 +85,7 @@ func cached(r *accounts, _ store.Store, h *hooks) *accounts {
 
 func snapshots(r *accounts, st store.Store, h *hooks) *accounts {
 	return r.WithSnapshots(runner.Snapshots[state, event]{
-		Store: st.(store.Snapshots), Schema: "1", //nolint:errcheck // Open says that it is one
+		Store: st.(store.Snapshots), Schema: "1", //nolint:errcheck // Open guarantees it
 		When: func(runner.Outcome[state, event]) bool {
 			h.call("When")
 			return true
@@ -103,7 +103,7 @@ func snapshots(r *accounts, st store.Store, h *hooks) *accounts {
 
 func both(r *accounts, st store.Store, h *hooks) *accounts { return cached(snapshots(r, st, h), st, h) }
 
-// everything has all functions that a runner can be given.
+// everything returns a runner with all functions that a runner can have.
 func everything(r *accounts, st store.Store, h *hooks) *accounts {
 	return both(r, st, h).
 		WithObserver(observer{h}).
@@ -127,7 +127,7 @@ func everything(r *accounts, st store.Store, h *hooks) *accounts {
 		})
 }
 
-// observer is one that is told before, too.
+// observer is also notified when work begins.
 type observer struct{ *hooks }
 
 func (o observer) Begin(ctx context.Context, _ runner.Notice) context.Context {
@@ -141,7 +141,7 @@ func (o observer) Observe(_ context.Context, n runner.Notice) {
 	}
 }
 
-// claiming makes r claim what h says, if the store can.
+// claiming makes r claim the keys that h returns, if the store can.
 func claiming(r *accounts, st store.Store, h *hooks) *accounts {
 	if _, ok := st.(store.Claims); !ok {
 		return r
@@ -162,7 +162,7 @@ func open(c configure) runnertest.Open {
 	}
 }
 
-// group is a Group of ours as a System.
+// group is one of our Groups as a System.
 type group struct {
 	system
 	close func()
@@ -180,13 +180,13 @@ func openGroup(c configure) runnertest.Open {
 		r := claiming(c(runner.New(runnertest.StreamType, d, st, codec), st, h), st, h)
 		g := runner.NewGroup(r).WithContext(func([]context.Context) context.Context {
 			h.call("Context")
-			return context.Background() // a batch is no client's, and not counted as one's
+			return context.Background() // a batch belongs to no client
 		})
 		return group{system{r, g.Handle, h}, g.Close}
 	}
 }
 
-// transact is a System that decides by Transact.
+// transact is a System that decides through Transact.
 func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System {
 	h := &hooks{}
 	r := claiming(runner.New(runnertest.StreamType, d, st, c), st, h)
@@ -198,14 +198,14 @@ func openTransact(d account, st store.Store, c codecOfEvents) runnertest.System 
 			return 1 + len(events), events, err
 		}, opts...)
 		if err == nil && !out.Replayed && result != 1+len(out.Events) {
-			err = fmt.Errorf("the result is %d, want that of the decision, %d", result, 1+len(out.Events))
+			err = fmt.Errorf("the result is %d, want %d, the result of the decision", result, 1+len(out.Events))
 		}
 		return out, err
 	}
 	return system{r, handle, h}
 }
 
-// mementos is a System whose caller begins with what it got the last time.
+// mementos is a System whose caller begins with the result of its previous call.
 type mementos struct {
 	system
 	mu   sync.Mutex
@@ -251,7 +251,7 @@ func (s smallPages) Read(ctx context.Context, stream store.Stream, o store.ReadO
 
 func openSmallPages(d account, st store.Store, c codecOfEvents) runnertest.System {
 	claims, _ := st.(store.Claims)
-	return open(both)(d, smallPages{st, st.(store.Snapshots), claims}, c) //nolint:errcheck // Open says that it is one
+	return open(both)(d, smallPages{st, st.(store.Snapshots), claims}, c) //nolint:errcheck // Open guarantees it
 }
 
 func TestRunner(t *testing.T) {

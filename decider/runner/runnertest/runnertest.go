@@ -5,23 +5,22 @@ import (
 	"testing/synctest"
 )
 
-// Run checks that what open returns is a runner. Each clause and each property is a
-// subtest of its own; they run in parallel, in virtual time.
+// Run checks that open returns a runner that keeps its promises. Each clause and each
+// property is a subtest of its own. They run in parallel, in virtual time.
 //
-// A clause is a story with faults, conflicts, late answers or panics at exact points.
-// The properties are about schedules: all of those of two clients with one fault, of one
-// client with two faults and of three clients without any, and random ones of more
+// A clause is a story with faults, conflicts, late answers or panics at exact points. The
+// properties are about schedules: all schedules of two clients with one fault, of one
+// client with two faults and of three clients without faults, and random ones of more
 // clients, deciders and faults. They check that
 //
-//   - each command is in the stream at most once, as what it decides on the state
-//     before it,
-//   - every outcome is true, and every rejection was right at some moment of the call,
-//   - nobody appends at a version that is older than the last conflict, tries more
-//     often than it may, or gives up earlier.
+//   - each command is in the stream at most once, as decided on the state before it,
+//   - every outcome is true, and every rejection was correct at some moment of the call,
+//   - no call appends at a version that is older than its last conflict, tries more often
+//     than allowed, or gives up earlier.
 //
 // A failure is shown as a short schedule with its seed: run the test again with
-// -rapid.seed to see the same one first. There are 50 random schedules of each size, 10
-// with -short, or as many as RAPID_CHECKS says.
+// -rapid.seed to see the same schedule first. There are 50 random schedules of each size,
+// 10 with -short, or as many as RAPID_CHECKS says.
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	for _, p := range parts() {

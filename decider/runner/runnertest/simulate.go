@@ -13,16 +13,16 @@ import (
 	"github.com/evolvego/evolve/store/storetest/schedule"
 )
 
-// plan is who does what in a simulation.
+// plan says which client does what in a simulation.
 type plan struct {
 	Table   *table // the decider; nil: the account
 	Given   []Command
 	Clients []client
-	Faults  int // the most there are
+	Faults  int // at most
 }
 
-// client makes calls in a process, one after the other. If it has a command id and does
-// not know the outcome, it makes the call again.
+// client makes calls in a process, one after the other. If a call has a command id and
+// its outcome is unknown, the client repeats it.
 type client struct {
 	Process int
 	Calls   []Call
@@ -31,15 +31,15 @@ type client struct {
 // handled is a call that was made.
 type handled struct {
 	Call
-	first, last uint64 // versions of the stream when it began and when it ended
+	first, last uint64 // versions of the stream at the beginning and the end of the call
 	out         Outcome
 	err         error
-	asked       []history.Op // the calls of the store that were made for it, if they say so
+	asked       []history.Op // the calls of the store on its behalf, if that is known
 	gaveUp      bool         // its context ended
 	shared      bool         // the plan has more calls of the same command
 }
 
-// simulation lets the clients of a plan run on one store, which makes one call at a
+// simulation lets the clients of a plan run on one store, which handles one call at a
 // time.
 type simulation struct {
 	*trial
@@ -51,13 +51,13 @@ type simulation struct {
 	calls []handled // guarded by mu
 }
 
-// simulated is a store whose calls wait for their turn, except those of snapshots.
+// simulated is a store whose calls wait for their turn, except calls about snapshots.
 type simulated struct {
 	store.Store
 	store.Snapshots
 }
 
-// scene returns what is simulated of p, and what is checked when it is over.
+// scene returns the simulation of p, with the checks at its end.
 func (p plan) scene(open Open) func(sim *schedule.Sim) {
 	return func(sim *schedule.Sim) {
 		s := &simulation{trial: newTrial(context.Background(), sim, open), plan: p, sim: sim}
@@ -134,7 +134,7 @@ func (s *simulation) shared(c Call) bool {
 	return n > 1
 }
 
-// planned returns how many calls there are.
+// planned returns the number of calls.
 func (p plan) planned() (n int) {
 	for _, client := range p.Clients {
 		n += len(client.Calls)

@@ -9,55 +9,55 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// StreamType is the type of the streams that a [System] keeps.
+// StreamType is the type of the streams of a [System].
 const StreamType = "Account"
 
-// System is the runner that is checked. It is safe for concurrent use. If it has
-// the method Close() error, that is called when nothing else uses it any longer.
+// System is the runner under test. It must be safe for concurrent use. If it has the
+// method Close() error, the suite calls that when it no longer uses the system.
 //
-// Errors of Decide, of the codec, of the store and of a context must be visible to
-// errors.Is in what is returned.
+// The returned errors must match the errors of Decide, of the codec, of the store and of
+// a context by errors.Is.
 type System interface {
-	// Handle loads the aggregate, decides the command on its state and appends
-	// the events, and tries again where that is right.
+	// Handle loads the aggregate, decides the command on its state and appends the
+	// events, and retries if that is right.
 	Handle(ctx context.Context, call Call) (Outcome, error)
 
 	// Load returns the state of an aggregate and its version.
 	Load(ctx context.Context, id string) (State, uint64, error)
 }
 
-// Hooked is a [System] with functions of its user beside those that [Open] gets: a
-// clone, an observer, an encoding of snapshots. A system without any need not be Hooked.
+// Hooked is a [System] with more user functions than those that [Open] gets: a clone, an
+// observer, an encoding of snapshots. A system without them need not be Hooked.
 type Hooked interface {
-	// Hook makes each of these functions call f with its own name before it does
-	// anything else. F may panic, as any function of a user may.
+	// Hook makes each of these functions call f with its own name before it does anything
+	// else. f may panic, like any user function.
 	Hook(f func(function string))
 }
 
 // Call is one command for a [System].
 type Call struct {
 	ID        string  // of the aggregate; its stream is StreamType and this
-	Command   Command // what to decide
-	CommandID string  // the command lands at most once under this id; empty: it has none
+	Command   Command // the command to decide
+	CommandID string  // the command is recorded at most once under this id; empty: no id
 	Expected  *uint64 // the version that the stream must have (If-Match); nil: any
-	Attempts  int     // how often to try at most; 0: as the runner does by default
+	Attempts  int     // the most attempts; 0: the default of the runner
 }
 
-// Outcome is what came of a command that was not refused.
+// Outcome is the result of a command that was not refused.
 type Outcome struct {
 	State    State
-	Version  uint64 // that State is at
+	Version  uint64 // the version of State
 	Events   []Event
-	Replayed bool // the events were there before
+	Replayed bool // the events were recorded before
 }
 
-// copied returns o with memory of its own.
+// copied returns a deep copy of o.
 func (o Outcome) copied() Outcome {
 	o.State, o.Events = o.State.Clone(), slices.Clone(o.Events)
 	return o
 }
 
-// spoil writes to all that o points to, as a careless caller would.
+// spoil overwrites everything that o points to, as a careless caller would.
 func (o Outcome) spoil() {
 	o.State.spoil()
 	for i := range o.Events {
@@ -65,8 +65,8 @@ func (o Outcome) spoil() {
 	}
 }
 
-// Open returns a runner of d on st, as a new process would: it knows only what is
-// in st, which is also a store.Snapshots and, but for schedules, a store.Claims. It leaves nothing running that its Close
-// does not end, and holds no mutex while it calls the store, because time would stand
-// still (see testing/synctest).
+// Open returns a runner of d on st, as a new process would: it knows only what is in st,
+// which is also a store.Snapshots and, except for schedules, a store.Claims. It leaves
+// nothing running after its Close, and holds no mutex while it calls the store, because
+// virtual time would stop (see testing/synctest).
 type Open func(d decider.Decider[Command, State, Event], st store.Store, c codec.Codec[Event]) System

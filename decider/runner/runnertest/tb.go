@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// reporter takes what a clause finds wrong.
+// reporter receives what a clause finds wrong.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// recorder keeps what is wrong. It is safe for concurrent use.
+// recorder records failures. It is safe for concurrent use.
 type recorder struct {
 	mu       sync.Mutex
 	failures []string // guarded by mu
@@ -21,11 +21,11 @@ type recorder struct {
 
 var _ reporter = (*recorder)(nil)
 
-// record runs body in a goroutine of its own, so that Fatalf can end it, and
-// returns what it found wrong.
+// record runs body in a goroutine of its own, so that Fatalf can end it, and returns the
+// failures.
 func record(body func(tb reporter)) []string {
 	var r recorder
-	done := make(chan struct{}) // in a bubble, Go 1.25.0 may not see that a WaitGroup waits
+	done := make(chan struct{}) // in a bubble, Go 1.25.0 may not notice that a WaitGroup waits
 	go func() {
 		defer close(done)
 		body(&r)
@@ -34,17 +34,17 @@ func record(body func(tb reporter)) []string {
 	return r.failures
 }
 
-// Helper does nothing: a recorder knows no lines.
+// Helper does nothing, because a recorder has no line numbers.
 func (*recorder) Helper() {}
 
-// Errorf records that something is wrong.
+// Errorf records a failure.
 func (r *recorder) Errorf(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
-// Fatalf is Errorf and ends the goroutine.
+// Fatalf records a failure and ends the goroutine.
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.Errorf(format, args...)
 	runtime.Goexit()

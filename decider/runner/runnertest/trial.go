@@ -15,14 +15,13 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// trial is one check of a clause: a memory store, whose calls are watched and can
-// fail, and the systems that were opened on it. Only the systems go through probe
-// and faults.
+// trial is one check of a clause: a memory store, whose calls are observed and can fail,
+// and the systems that were opened on it. Only the systems go through probe and faults.
 type trial struct {
 	reporter
 	ctx     context.Context //nolint:containedctx // lives as long as the trial
 	memory  *memory.Store
-	others  store.Store    // where somebody else appends: memory, if nobody must know
+	others  store.Store    // for appends of other writers: memory, or around it
 	faults  *faults.Faulty // around memory
 	probe   *probe         // around faults
 	decider decider.Decider[Command, State, Event]
@@ -33,8 +32,8 @@ type trial struct {
 	decided int      // how often a system decided; guarded by mu
 }
 
-// try runs check as a trial of open and returns what is wrong. It must be called
-// in a bubble of testing/synctest.
+// try runs check as a trial of open and returns the failures. It must be called in a
+// bubble of testing/synctest.
 func try(open Open, check func(t *trial)) []string {
 	return record(func(tb reporter) {
 		ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
@@ -57,25 +56,25 @@ func (t *trial) run(check func(t *trial)) {
 	check(t)
 }
 
-// point is a reporter that says at what point of a clause something is wrong.
+// point is a reporter that adds the point of the clause to a failure.
 type point struct {
 	reporter
 	name string
 }
 
-// Errorf is reporter.Errorf with the point.
+// Errorf calls reporter.Errorf with the point.
 func (p point) Errorf(format string, args ...any) {
 	p.Helper()
 	p.reporter.Errorf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
-// Fatalf is reporter.Fatalf with the point.
+// Fatalf calls reporter.Fatalf with the point.
 func (p point) Fatalf(format string, args ...any) {
 	p.Helper()
 	p.reporter.Fatalf("%s: "+format, append([]any{p.name}, args...)...)
 }
 
-// at makes a trial of its own of a part of the clause.
+// at runs a part of the clause as a trial of its own.
 func (t *trial) at(name string, check func(t *trial)) {
 	newTrial(t.ctx, point{t.reporter, name}, t.open).run(check)
 }
@@ -109,7 +108,7 @@ func (t *trial) close() {
 	}
 }
 
-// decisions returns how often a system has decided since it was asked last.
+// decisions returns how often a system has decided since the last call.
 func (t *trial) decisions() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,7 +131,7 @@ func (t *trial) together(n int, do func(i int)) {
 	}
 }
 
-// must handles c, which must go well, and checks the state that comes of it.
+// must handles c, which must succeed, and checks the resulting state.
 func (t *trial) must(s System, c Call) Outcome {
 	t.Helper()
 	out, err := s.Handle(t.ctx, c)
@@ -152,8 +151,8 @@ func (t *trial) refused(s System, c Call, target error) {
 	}
 }
 
-// given appends what commands decide, at once and past all probes: the work of
-// somebody else. A command that is rejected is left out.
+// given appends what commands decide, directly to the store: the work of another writer.
+// It leaves out commands that are rejected.
 func (t *trial) given(id string, commands ...Command) {
 	t.Helper()
 	for _, c := range commands {
@@ -171,12 +170,12 @@ func (t *trial) given(id string, commands ...Command) {
 		}
 		at := store.Exactly(uint64(len(before)))
 		if _, err := t.others.Append(t.ctx, streamOf(id), at, batch); err != nil {
-			t.Fatalf("append what somebody else does: %v", err)
+			t.Fatalf("append for another writer: %v", err)
 		}
 	}
 }
 
-// acc is the aggregate that clauses are about.
+// acc is the aggregate that clauses use.
 const acc = "acc-1"
 
 func streamOf(id string) store.Stream {
@@ -208,7 +207,7 @@ func (t *trial) count(tag string) (n int) {
 	return n
 }
 
-// wantTags checks whose events are in the stream of id, in order.
+// wantTags checks which commands' events are in the stream of id, in order.
 func (t *trial) wantTags(id string, want ...string) {
 	t.Helper()
 	var got []string
@@ -220,7 +219,7 @@ func (t *trial) wantTags(id string, want ...string) {
 	}
 }
 
-// wantFold checks that a state is what the stream gives up to version.
+// wantFold checks that a state is the fold of the stream up to version.
 func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	t.Helper()
 	events := t.stream(id)
@@ -229,11 +228,11 @@ func (t *trial) wantFold(id string, state State, version uint64, from string) {
 		return
 	}
 	if want := t.decider.Fold(t.decider.Start(), events[:version]...); !state.equal(want) {
-		t.Errorf("%s returned the state %+v at version %d, where the stream gives %+v", from, state, version, want)
+		t.Errorf("%s returned the state %+v at version %d, but the stream gives %+v", from, state, version, want)
 	}
 }
 
-// load is s.Load of acc, whose panic is an error.
+// load calls s.Load of acc, and returns its panic as an error.
 func (t *trial) load(s System) (state State, version uint64, err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// beforeReadAgain calls do before the first read that comes after an append.
+// beforeReadAgain calls do before the first read after an append.
 func (t *trial) beforeReadAgain(do func()) {
 	done := false
 	t.probe.onRead = func(context.Context, int) error {
@@ -31,8 +31,8 @@ func (t *trial) beforeAppendAgain(do func()) {
 	}
 }
 
-// wantOnce checks that the stream of acc has the n events of the command "mine"
-// once, one after the other.
+// wantOnce checks that the stream of acc has the n events of the command "mine" once, one
+// after the other.
 func (t *trial) wantOnce(n int) {
 	t.Helper()
 	first, last := -1, -1
@@ -57,7 +57,7 @@ func lostAnswer(t *trial) {
 				if given {
 					t.given(acc, do(doOpen, 0, "given"))
 				}
-				t.faults = nil // refuse needs a rival that can be told apart
+				t.faults = nil // refuse needs a distinguishable rival
 				f := faults.Wrap(t.memory, 1, faults.Rate{Rival: func(context.Context, store.Stream) error {
 					t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival"))
 					return nil
@@ -115,20 +115,20 @@ func staysDown(t *trial) {
 	t.wantTags(acc, "given")
 }
 
-// An append that timed out lands at any point of what comes after it.
+// An append that timed out takes effect at any point after it.
 func lateOnce(t *trial) {
 	rival := func(t *trial) { t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival")) }
 	points := map[string]func(t *trial){
-		"lands before it is read again":     func(t *trial) { t.beforeReadAgain(t.faults.Land) },
-		"lands before it is appended again": func(t *trial) { t.beforeAppendAgain(t.faults.Land) },
-		"lands when all is over":            func(*trial) {},
-		"lands behind somebody else":        func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
-		"lands before somebody else":        func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
-		"lands after a new decision": func(t *trial) {
+		"takes effect before the next read":   func(t *trial) { t.beforeReadAgain(t.faults.Land) },
+		"takes effect before the next append": func(t *trial) { t.beforeAppendAgain(t.faults.Land) },
+		"takes effect after the call":         func(*trial) {},
+		"takes effect after another writer":   func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
+		"takes effect before another writer":  func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
+		"takes effect after a new decision": func(t *trial) {
 			t.beforeReadAgain(func() { rival(t) })
 			t.beforeAppendAgain(t.faults.Land)
 		},
-		"lands and is overtaken": func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
+		"takes effect and is overtaken": func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
 	}
 	for name, prepare := range points {
 		t.at(name, func(t *trial) {
@@ -139,7 +139,7 @@ func lateOnce(t *trial) {
 			landed := t.count("mine")
 			t.faults.Land()
 			if landed == 0 {
-				t.Errorf("the command went well, but its events were not in the stream")
+				t.Errorf("the command succeeded, but its events were not in the stream")
 			}
 			t.wantOnce(landed)
 			t.wantLoaded(s)
@@ -147,8 +147,8 @@ func lateOnce(t *trial) {
 	}
 }
 
-// An append timed out, somebody else made the command impossible, and the call said so.
-// After that, the append must not land.
+// An append timed out, another writer made the command impossible, and the call was
+// rejected. After that, the append must not take effect.
 func lateAfterRejection(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.faults.Next(faults.Late)

@@ -52,6 +52,21 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// TestEventsOfManyPages checks that the pages follow each other.
+func TestEventsOfManyPages(t *testing.T) {
+	t.Parallel()
+	const n = 2*store.DefaultLimit + 1
+	version := uint64(0)
+	for event, err := range store.Events(t.Context(), grow(t, n), account, 0) {
+		if version++; err != nil || event.Version != version {
+			t.Fatalf("event %d has version %d, %v", version, event.Version, err)
+		}
+	}
+	if version != n {
+		t.Errorf("saw %d events, want %d", version, n)
+	}
+}
+
 func TestEventsError(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -77,6 +77,23 @@ func TestValidateAppend(t *testing.T) {
 	}
 }
 
+// TestValidateAppendLimits checks that what just fits is accepted.
+func TestValidateAppendLimits(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(e *store.Event){
+		"a value":      func(e *store.Event) { e.Data, e.Value = nil, 1 },
+		"no data":      func(e *store.Event) { e.Data = nil },
+		"much data":    func(e *store.Event) { e.Data = make([]byte, store.MaxData) },
+		"a long id":    func(e *store.Event) { e.ID = strings.Repeat("x", store.MaxName) },
+		"an odd id":    func(e *store.Event) { e.ID = "é\n\x01" },
+		"a long actor": func(e *store.Event) { e.Meta.ActorID = strings.Repeat("x", store.MaxMetadata) },
+	} {
+		if err := store.ValidateAppend(account, store.Any, opened(change)); err != nil {
+			t.Errorf("%s: ValidateAppend = %v, want no error", name, err)
+		}
+	}
+}
+
 // TestValidateAppendTotal checks that a batch that is too large in total is refused
 // even if each event is small enough.
 func TestValidateAppendTotal(t *testing.T) {

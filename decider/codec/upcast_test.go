@@ -190,6 +190,20 @@ func TestDropInAChain(t *testing.T) {
 	}
 }
 
+// TestUpcastOfAnything checks that an upcaster may take an any, which is what JSON is read
+// as where nobody says of which type it was.
+func TestUpcastOfAnything(t *testing.T) {
+	t.Parallel()
+	c := codec.JSON(names(), codec.Up("OrderPaid", 1, func(old any) Event {
+		cents, _ := old.(map[string]any)["amount"].(float64)
+		return Paid{int64(cents)}
+	}))
+	got, err := c.Decode(nil, []store.Recorded{{Event: store.Event{Type: "OrderPaid", Schema: 1, Data: []byte(`{"amount":7}`)}}})
+	if err != nil || len(got) != 1 || got[0] != (Paid{7}) {
+		t.Errorf("Decode = %v, %v, want Paid{7}", got, err)
+	}
+}
+
 func TestConstructorsPanic(t *testing.T) {
 	t.Parallel()
 	up := func(name string, schema uint32) codec.Upcaster { return codec.Up(name, schema, paidV2toNow) }

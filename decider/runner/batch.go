@@ -43,8 +43,7 @@ func (g *Group[C, S, E]) run(ctx context.Context, q *queue[S, E], f flight[S], j
 		_ = recover() // each caller will see the panic again, on its own goroutine
 		g.handBack(jobs)
 	}()
-	ctx, stop := g.batchContext(ctx, jobs)
-	defer stop()
+	ctx = g.batchContext(ctx, jobs)
 	if g.r.observer == nil {
 		_, _ = g.handle(ctx, q, &f, jobs)
 		return

@@ -114,21 +114,18 @@ func (g *Group[C, S, E]) WithContext(values func(callers []context.Context) cont
 	return with
 }
 
-// batchContext returns the context for the work of jobs, which ends with ctx.
-func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) (context.Context, func()) {
+// batchContext returns the context for the work of jobs, which ends when ctx does.
+func (g *Group[C, S, E]) batchContext(ctx context.Context, jobs []*job[S, E]) context.Context {
 	if g.values == nil {
-		return ctx, func() {}
+		return ctx
 	}
 	callers := make([]context.Context, len(jobs))
 	for i, j := range jobs {
 		callers[i] = j.ctx //nolint:fatcontext // of another call
 	}
 	batch, cancel := context.WithCancel(context.WithoutCancel(g.values(callers)))
-	stop := context.AfterFunc(ctx, cancel)
-	return batch, func() {
-		stop()
-		cancel()
-	}
+	context.AfterFunc(ctx, cancel)
+	return batch
 }
 
 // Handle is [Runner.Handle] with these differences. Each command keeps its own rejection,

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/evolvego/evolve/decider"
@@ -158,6 +159,27 @@ func TestCloneThatPanicsInABatch(t *testing.T) {
 	}
 	if failed != 1 {
 		t.Errorf("got %d notices of snapshots whose Clone panicked, want one", failed)
+	}
+}
+
+// Without snapshots, nothing is told of one, whichever call of Clone panics.
+func TestCloneThatPanicsWithoutSnapshots(t *testing.T) {
+	t.Parallel()
+	for at := range 8 {
+		o, calls := &told{}, 0
+		g := runner.NewGroup(newAccounts(memory.New()).WithObserver(o).WithCache(runner.Cache[account]{Clone: func(a account) account {
+			if calls++; calls == at {
+				panic(errDown)
+			}
+			return a
+		}}))
+		if out, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil || out.Version != 1 {
+			t.Errorf("call %d: Handle = %+v, %v, want version 1", at, out, err)
+		}
+		g.Close()
+		if saved := o.of(runner.SnapshotSaved); len(saved) > 0 {
+			t.Errorf("call %d: told of a snapshot: %+v", at, saved)
+		}
 	}
 }
 
@@ -517,20 +539,23 @@ func TestEventsWithCodeOfTheirOwnAreReadBack(t *testing.T) {
 // The context of a batch that WithContext gives values to ends with the batch.
 func TestBatchContextEnds(t *testing.T) {
 	t.Parallel()
-	st := newSpy()
-	var batch context.Context
-	st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
-		batch = ctx //nolint:fatcontext // to see that it ends
-		return do()
-	}
-	g := runner.NewGroup(newAccounts(st)).WithContext(func(callers []context.Context) context.Context { return callers[0] })
-	if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
-		t.Fatal(err)
-	}
-	g.Close()
-	if batch.Err() == nil {
-		t.Error("the context of a batch does not end with it")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		st := newSpy()
+		var batch context.Context
+		st.onAppend = func(ctx context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+			batch = ctx //nolint:fatcontext // to see that it ends
+			return do()
+		}
+		g := runner.NewGroup(newAccounts(st)).WithContext(func(callers []context.Context) context.Context { return callers[0] })
+		if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+			t.Fatal(err)
+		}
+		g.Close()
+		synctest.Wait()
+		if batch.Err() == nil {
+			t.Error("the context of a batch does not end with it")
+		}
+	})
 }
 
 // A Transient that panics, in a runner or in a batch, fails only the call whose read

@@ -180,6 +180,11 @@ func TestAsOf(t *testing.T) {
 			t.Errorf("%s: Load as of a future version = %v, want invalid", kind, err)
 		}
 	}
+	st.calls()
+	load(t, snapped, "a", runner.AsOf(3031))
+	if _, reads := st.calls(); reads[0].o.From < 30 {
+		t.Errorf("Load as of a version behind the snapshot reads from %d on, want from the snapshot", reads[0].o.From)
+	}
 	st.onRead = func(context.Context, int, func() (store.Page, error)) (store.Page, error) {
 		return store.Page{}, errDown
 	}

@@ -51,6 +51,22 @@ func TestUnknownOutcome(t *testing.T) {
 		}
 	})
 
+	t.Run("that has no id is looked for in the tail only", func(t *testing.T) {
+		t.Parallel()
+		st := newSpy()
+		r := newAccounts(st).WithCache(runner.Cache[account]{})
+		must(t, r, "a", open{"ann"})
+		st.calls()
+		st.onAppend = down(1)
+		must(t, r, "a", deposit{9})
+		_, reads := st.calls()
+		for _, read := range reads {
+			if read.o.Backward || read.o.From != 2 {
+				t.Errorf("reads %+v, want only the tail from version 2 on", reads)
+			}
+		}
+	})
+
 	t.Run("that was not recorded is sent again unchanged", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

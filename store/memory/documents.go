@@ -199,9 +199,7 @@ func (m *Store) scanDocuments(kind, from, to string, limit int, over changed) []
 		}
 	}
 	for _, id := range staged {
-		if !add(id, over[kind][id]) {
-			break
-		}
+		add(id, over[kind][id])
 	}
 	return docs
 }

@@ -304,10 +304,7 @@ func copies(events []*store.Recorded) []store.Recorded {
 	for _, e := range events {
 		size += len(e.Data)
 	}
-	var data []byte // data of all events, in one allocation
-	if size > 0 {
-		data = make([]byte, 0, size)
-	}
+	data := make([]byte, 0, size) // of all events, in one allocation
 	page := make([]store.Recorded, len(events))
 	for i, e := range events {
 		page[i] = *e

@@ -23,9 +23,9 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestPagesOfAnyServer reads a log and a stream in pages, both ways and with filters, from
-// every kind of server that may end its pages as it likes, and expects what a plain store
-// answers.
+// TestPagesOfAnyServer reads a log and a stream in pages, in both directions and with
+// filters, from every kind of server, which may end its pages anywhere. It expects the
+// results of a plain store.
 func TestPagesOfAnyServer(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign()}
@@ -116,7 +116,8 @@ func (c *comparison) log(o store.LogOptions, first uint64) {
 	})
 }
 
-// walk reads pages from from on until the end, which together must be want.
+// walk reads pages from position or version from on until the end, which together must
+// equal want.
 func (c *comparison) walk(call string, from uint64, want store.Page, read func(from uint64) (store.Page, error)) {
 	c.Helper()
 	var got []store.Recorded
@@ -147,7 +148,7 @@ func placesOf(events []store.Recorded) [][2]uint64 {
 	return places
 }
 
-// TestRequestsOfAPage counts the requests that a page of the log takes.
+// TestRequestsOfAPage counts the requests for a page of the log.
 func TestRequestsOfAPage(t *testing.T) {
 	t.Parallel()
 	const n = 20
@@ -165,11 +166,11 @@ func TestRequestsOfAPage(t *testing.T) {
 		o        store.LogOptions
 		requests int
 	}{
-		"all":                        {store.LogOptions{}, 3},                         // and that there is no more, and the head
-		"a part":                     {store.LogOptions{Limit: 3}, 2},                 // and the head
-		"the first, backward":        {store.LogOptions{From: 1, Backward: true}, 2},  // and the head
-		"the newest":                 {store.LogOptions{Limit: 1, Backward: true}, 2}, // and whether there is more
-		"the newest, of all of them": {store.LogOptions{Limit: n, Backward: true}, 1}, // it has come to the first
+		"all":                        {store.LogOptions{}, 3},                         // plus one for the end, and one for the head
+		"a part":                     {store.LogOptions{Limit: 3}, 2},                 // plus one for the head
+		"the first, backward":        {store.LogOptions{From: 1, Backward: true}, 2},  // plus one for the head
+		"the newest":                 {store.LogOptions{Limit: 1, Backward: true}, 2}, // plus one to see whether there are more
+		"the newest, of all of them": {store.LogOptions{Limit: n, Backward: true}, 1}, // the page reaches the first event
 		"a page before the newest":   {store.LogOptions{From: n, Limit: 3, Backward: true}, 3},
 	} {
 		before := count()
@@ -179,26 +180,26 @@ func TestRequestsOfAPage(t *testing.T) {
 	}
 	exact := &scripted{foreign: newForeign().with(quirks{Ends: "exact"})}
 	exact.add(t, aStream(), numbers(1, n)...)
-	before := exact.tenant(store.DefaultTenant).count() + 1 // for Open
+	before := exact.tenant(store.DefaultTenant).count() + 1 // one for Open
 	page, err := open(t, listen(t, exact)).ReadAll(t.Context(), store.LogOptions{Limit: n})
 	if requests := exact.tenant(store.DefaultTenant).count() - before; err != nil || !page.End || requests != 1 {
-		t.Errorf("ReadAll of all, from a server that says where the end is = end %t, %v after %d requests; want the end after one", page.End, err, requests)
+		t.Errorf("ReadAll of all, from a server that reports the end =  end %t, %v after %d requests; want the end after one", page.End, err, requests)
 	}
 	stream, err := open(t, listen(t, exact)).Read(t.Context(), aStream(), store.ReadOptions{Limit: n})
 	if requests := exact.tenant(store.DefaultTenant).count() - before - 2; err != nil || !stream.End || requests != 1 { // two for Open and ReadAll
-		t.Errorf("Read of all, from a server that says where the end is = end %t, %v after %d requests; want the end after one", stream.End, err, requests)
+		t.Errorf("Read of all, from a server that reports the end =  end %t, %v after %d requests; want the end after one", stream.End, err, requests)
 	}
 	for name, filter := range filters {
 		before := count()
 		page, err := st.ReadAll(t.Context(), store.LogOptions{Filter: filter, Limit: 1})
-		if err != nil || len(page.Events) != 1 || count()-before != 2 { // a page with all, and the head
+		if err != nil || len(page.Events) != 1 || count()-before != 2 { // a page with everything, and the head
 			t.Errorf("ReadAll with %s = %d events, %v after %d requests; want one after 2", name, len(page.Events), err, count()-before)
 		}
 	}
 }
 
-// TestRequestsOfOurServer counts the requests that a page of a server takes that knows
-// filters, and the events that come: it is one, and they are those that match.
+// TestRequestsOfOurServer counts the requests for a page from a server that knows
+// filters, and the events that it sends: one request, and only matching events.
 func TestRequestsOfOurServer(t *testing.T) {
 	t.Parallel()
 	var requests, sent atomic.Int64
@@ -255,8 +256,8 @@ func TestRequestsOfOurServer(t *testing.T) {
 	}
 }
 
-// stale is a server with a replica that lags behind by an event: it answers those who ask
-// for the newest event alone.
+// stale is a server with a replica that lags behind by one event: it answers requests
+// for the newest event only.
 type stale struct{ *foreign }
 
 func (s stale) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, s) }
@@ -275,8 +276,8 @@ func (s stale) ReadAll(ctx context.Context, req *eventstorev1.ReadAllRequest) (*
 	return s.foreign.ReadAll(ctx, req)
 }
 
-// TestHeadIsNotBeforeItsPage has a server tell a head that is older than the page that it
-// has sent: who waits for the head would go back.
+// TestHeadIsNotBeforeItsPage uses a server that reports a head older than the page that
+// it has sent. A client that waited for that head would go backward.
 func TestHeadIsNotBeforeItsPage(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{Ends: "never"})}
@@ -300,8 +301,8 @@ func TestHeadIsNotBeforeItsPage(t *testing.T) {
 	}
 }
 
-// TestEveryRequestMayFail lets each of the requests that a call takes fail in turn: the
-// call fails with the error of the request, and never with an answer that is not true.
+// TestEveryRequestMayFail lets each request of a call fail in turn. The call must fail
+// with the error of the request, and never return a wrong result.
 func TestEveryRequestMayFail(t *testing.T) {
 	t.Parallel()
 	other := func(n int) []store.Event {
@@ -330,21 +331,21 @@ func TestEveryRequestMayFail(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		call     func(context.Context, *grpc.Store) error
-		requests int // if none fails
+		requests int // requests if none fails
 		wants    error
-		refusal  error // of an append
+		refusal  error // expected error of an append
 	}{
-		"Head":                         {func(ctx context.Context, st *grpc.Store) error { _, err := st.Head(ctx); return err }, 1, nil, nil},
-		"Read":                         {reading(store.ReadOptions{Limit: 2}), 2, nil, nil},
-		"Read backward":                {reading(store.ReadOptions{From: 4, Limit: 2, Backward: true}), 2, nil, nil},
-		"ReadAll":                      {readingAll(store.LogOptions{Limit: 2}), 2, nil, nil},
-		"ReadAll with a filter":        {readingAll(store.LogOptions{Filter: store.Filter{IDPrefix: "x"}}), 3, nil, nil},
-		"ReadAll backward":             {readingAll(store.LogOptions{From: 4, Limit: 2, Backward: true}), 3, nil, nil},
-		"Append":                       {appending(store.Exactly(5), numbers(6, 1)), 1, nil, nil},
-		"Append to any":                {appending(store.Any, numbers(6, 1)), 2, nil, nil},
-		"Append with a conflict":       {appending(store.Exactly(2), numbers(6, 1)), 3, store.ErrConflict, nil},
-		"Append again":                 {appending(store.Exactly(2), numbers(3, 2)), 3, nil, nil},
-		"Append of an id that is here": {appending(store.Exactly(5), other(3)), 2, store.ErrDuplicate, taken},
+		"Head":                           {func(ctx context.Context, st *grpc.Store) error { _, err := st.Head(ctx); return err }, 1, nil, nil},
+		"Read":                           {reading(store.ReadOptions{Limit: 2}), 2, nil, nil},
+		"Read backward":                  {reading(store.ReadOptions{From: 4, Limit: 2, Backward: true}), 2, nil, nil},
+		"ReadAll":                        {readingAll(store.LogOptions{Limit: 2}), 2, nil, nil},
+		"ReadAll with a filter":          {readingAll(store.LogOptions{Filter: store.Filter{IDPrefix: "x"}}), 3, nil, nil},
+		"ReadAll backward":               {readingAll(store.LogOptions{From: 4, Limit: 2, Backward: true}), 3, nil, nil},
+		"Append":                         {appending(store.Exactly(5), numbers(6, 1)), 1, nil, nil},
+		"Append to any":                  {appending(store.Any, numbers(6, 1)), 2, nil, nil},
+		"Append with a conflict":         {appending(store.Exactly(2), numbers(6, 1)), 3, store.ErrConflict, nil},
+		"Append again":                   {appending(store.Exactly(2), numbers(3, 2)), 3, nil, nil},
+		"Append of an id of this stream": {appending(store.Exactly(5), other(3)), 2, store.ErrDuplicate, taken},
 	} {
 		for k := 0; ; k++ {
 			requests := 0
@@ -362,13 +363,13 @@ func TestEveryRequestMayFail(t *testing.T) {
 				})))
 			err := tt.call(t.Context(), st)
 			if k == 0 {
-				if requests--; requests != tt.requests || !errors.Is(err, tt.wants) { // one was that of Open
+				if requests--; requests != tt.requests || !errors.Is(err, tt.wants) { // one was for Open
 					t.Errorf("%s = %v after %d requests, want %v after %d", name, err, requests, tt.wants, tt.requests)
 				}
 				continue
 			}
 			if requests <= k {
-				break // there are no more
+				break // there are no more requests
 			}
 			if status.Code(err) != codes.DataLoss || store.Definite(err) {
 				t.Errorf("%s when request %d fails = %v, want the error of the request, which is not definite", name, k, err)
@@ -377,13 +378,13 @@ func TestEveryRequestMayFail(t *testing.T) {
 	}
 }
 
-// TestConflictAmongTrailers has a conflict come with several details, one of which tells
-// the version: it is found wherever it is, and nothing is read.
+// TestConflictAmongTrailers sends a conflict with several details, one of which has the
+// version. The client must find it wherever it is, and read nothing.
 func TestConflictAmongTrailers(t *testing.T) {
 	t.Parallel()
 	standard, ok := status.FromError(conflictAt(t, 3))
 	if !ok {
-		t.Fatal("that is no status")
+		t.Fatal("this is not a status")
 	}
 	whole, bare, other := standard.Proto(), &anypb.Any{}, &anypb.Any{}
 	if err := errors.Join(bare.MarshalFrom(&eventstorev1.ConcurrencyErrorDetail{ActualLastAggregateNonce: 3}), other.MarshalFrom(&eventstorev1.EventData{})); err != nil {
@@ -402,7 +403,7 @@ func TestConflictAmongTrailers(t *testing.T) {
 		"two details in a status, repeated": {second, other},
 	} {
 		srv := &scripted{foreign: newForeign().with(quirks{})}
-		srv.add(t, aStream(), numbers(1, 9)...) // another version than the one that the details tell
+		srv.add(t, aStream(), numbers(1, 9)...) // a different version than in the details
 		addr := listen(t, srv, gogrpc.UnaryInterceptor(
 			func(ctx context.Context, req any, info *gogrpc.UnaryServerInfo, handle gogrpc.UnaryHandler) (any, error) {
 				if !strings.HasSuffix(info.FullMethod, "/Append") {
@@ -427,8 +428,8 @@ func TestConflictAmongTrailers(t *testing.T) {
 	}
 }
 
-// TestErrorsThatAreNoConflict has a server fail in words that are like those of a conflict:
-// the outcome is unknown.
+// TestErrorsThatAreNoConflict uses a server whose errors resemble a conflict: the
+// outcome is unknown.
 func TestErrorsThatAreNoConflict(t *testing.T) {
 	t.Parallel()
 	for code, message := range map[codes.Code]string{
@@ -442,7 +443,7 @@ func TestErrorsThatAreNoConflict(t *testing.T) {
 		srv.onAppend = func(int64, func() error) error { return status.Error(code, message) }
 		_, err := open(t, listen(t, srv)).Append(t.Context(), aStream(), store.Exactly(1), numbers(7, 1))
 		if status.Code(err) != code || errors.Is(err, store.ErrConflict) || srv.reads.Load() != 0 {
-			t.Errorf("Append with the answer %s %q = %v after %d reads, want that error and no look", code, message, err, srv.reads.Load())
+			t.Errorf("Append with the answer %s %q = %v after %d reads, want that error and no read", code, message, err, srv.reads.Load())
 		}
 	}
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -452,7 +453,7 @@ func TestErrorsThatAreNoConflict(t *testing.T) {
 	}
 }
 
-// twice is a server that sends the last event of a page twice, but not the head.
+// twice is a server that sends the last event of a page twice, except for the head.
 type twice struct{ *foreign }
 
 func (s twice) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, s) }
@@ -473,7 +474,7 @@ func (s twice) ReadAll(ctx context.Context, req *eventstorev1.ReadAllRequest) (*
 	return resp, err
 }
 
-// TestEventTwiceInAPage refuses a page that has an event twice.
+// TestEventTwiceInAPage checks that a page that has an event twice is refused.
 func TestEventTwiceInAPage(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -495,7 +496,7 @@ func openAt(t *testing.T, service registrar) *grpc.Store {
 	return open(t, listen(t, service))
 }
 
-// slowly is a store that looks at one event at a time for a page of its log.
+// slowly is a store that examines one event at a time for a page of its log.
 type slowly struct{ *memory.Store }
 
 func (s slowly) Tenant(string) (store.Store, error) { return s, nil }
@@ -508,8 +509,8 @@ func (s slowly) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	return page, err
 }
 
-// TestPagesWithoutEvents reads a log whose pages may have no event and not be the last one:
-// the next page goes on after what the server has looked at.
+// TestPagesWithoutEvents reads a log whose pages may have no event and not be the last:
+// the next page begins after what the server has examined.
 func TestPagesWithoutEvents(t *testing.T) {
 	t.Parallel()
 	backend := memory.New()
@@ -528,13 +529,13 @@ func TestPagesWithoutEvents(t *testing.T) {
 			o.From, end = page.Next, page.End
 		}
 		if pages != 5 {
-			t.Errorf("ReadAll, backward %t, took %d pages of one event, want 5", backward, pages)
+			t.Errorf("ReadAll, backward: %t, took %d pages of one event, want 5", backward, pages)
 		}
 	}
 }
 
-// TestKeepAliveIsNoPage subscribes to a server that keeps its subscriptions alive: the loop
-// sees pages with events, and that it has caught up.
+// TestKeepAliveIsNoPage subscribes to a server that sends keep-alives: the loop must
+// see only pages with events, and pages that have caught up.
 func TestKeepAliveIsNoPage(t *testing.T) {
 	t.Parallel()
 	srv := newForeign().with(quirks{NoReadAll: true, KeepAlive: true})
@@ -548,7 +549,7 @@ func TestKeepAliveIsNoPage(t *testing.T) {
 	got := 0
 	for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
 		if err != nil || len(page.Events) == 0 && !page.End {
-			t.Fatalf("after %d events Subscribe yielded %+v, %v; want a page that says something", got, page, err)
+			t.Fatalf("after %d events Subscribe yielded %+v, %v; want a page with events or with End set", got, page, err)
 		}
 		if got += len(page.Events); page.End && got == n {
 			return
@@ -556,8 +557,8 @@ func TestKeepAliveIsNoPage(t *testing.T) {
 	}
 }
 
-// TestStoreThatRefusesAnArgument has the store behind a server refuse what the client cannot
-// know: the error names the field.
+// TestStoreThatRefusesAnArgument uses a store behind a server that refuses something
+// that the client cannot know: the error must name the field.
 func TestStoreThatRefusesAnArgument(t *testing.T) {
 	t.Parallel()
 	st := openAt(t, server.New(picky{memory.New()}))

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// maxFloats is how often an append that expects no exact version is repeated at the
-	// version that the stream was at a moment ago.
+	// maxFloats is how often an append that does not expect an exact version is retried at
+	// the current version of the stream.
 	maxFloats = 200
-	// firstFloat and longestFloat bound the wait after another writer got there first.
+	// firstFloat and longestFloat limit the wait after another writer got there first.
 	firstFloat   = time.Millisecond
 	longestFloat = 16 * time.Millisecond
 )
@@ -66,18 +66,18 @@ func validateAppend(stream store.Stream, expected store.Expected, events []store
 	return nil
 }
 
-// sending is an append that is being made.
+// sending is an append in progress.
 type sending struct {
 	*Store
 	stream   store.Stream
 	expected store.Expected
 	events   []store.Event
 	req      *eventstorev1.AppendRequest
-	told     bool // the server was told what is expected, and need not look at the version
-	lost     bool // a request got no answer: it may have been done, or may be yet
+	told     bool // the server knows what is expected, and does not check the version
+	lost     bool // a request got no answer: it may have been done, or may still be done
 }
 
-// appendRequest returns the request for events, all but its versions.
+// appendRequest returns the request for events, without the versions.
 func (s *Store) appendRequest(stream store.Stream, events []store.Event) *eventstorev1.AppendRequest {
 	req := &eventstorev1.AppendRequest{
 		TenantId: s.tenant, AggregateId: stream.ID, AggregateType: stream.Type,
@@ -90,7 +90,8 @@ func (s *Store) appendRequest(stream store.Stream, events []store.Event) *events
 	return req
 }
 
-// float appends at the version that the stream has, where any version is expected.
+// float appends at the current version of the stream, for an append that does not
+// expect an exact version.
 func (a *sending) float(ctx context.Context) (store.Appended, error) {
 	version := a.nowhere()
 	if a.told = a.client.ours.Load(); a.told {
@@ -122,11 +123,12 @@ func (a *sending) float(ctx context.Context) (store.Appended, error) {
 	}
 }
 
-// nowhere returns a version that no stream has. To an append there, the answer is a
-// conflict, if not that the events are recorded already or an id of them is taken.
+// nowhere returns a version that no stream has. An append there returns a conflict,
+// unless the events or an id of them are already recorded.
 func (a *sending) nowhere() uint64 { return store.MaxVersion - uint64(len(a.events)) }
 
-// expectedText returns e, which matches more than one version, as wire.MDExpected says it.
+// expectedText returns the value of wire.MDExpected for e, which must match more than
+// one version.
 func expectedText(e store.Expected) string {
 	if e == store.Exists {
 		return wire.ExpectExists
@@ -134,9 +136,9 @@ func expectedText(e store.Expected) string {
 	return wire.ExpectAny
 }
 
-// at appends at version. While the server is unavailable it does so again, which is
-// safe: at most one append can follow version, and whether it was this one a server of
-// ours tells by the ids, and for another server settle finds out.
+// at appends at version. It retries while the server is unavailable, which is safe,
+// because at most one append can follow version. A server of this package recognizes
+// the append by its ids; for another server, settle finds out.
 func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error) {
 	a.expect(version)
 	for n := 1; ; n++ {
@@ -146,8 +148,8 @@ func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error
 			appended, again, err = a.settle(ctx, version, err)
 		}
 		if a.lost && (errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrInvalid)) {
-			// That of the last request is certain, but not that of an earlier one.
-			err = fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: one request got no answer, and the next one this: %s", a.stream, err.Error())
+			// The outcome of the last request is certain, but not that of an earlier one.
+			err = fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: one request got no answer, and the next one got: %s", a.stream, err.Error())
 		}
 		a.lost = a.lost || err != nil && !store.Definite(err)
 		if !again || n == attempts {
@@ -174,7 +176,7 @@ func (a *sending) send(ctx context.Context, version uint64) (store.Appended, err
 		return store.Appended{}, a.refused(ctx, err, trailer)
 	}
 	if resp.GetLastAggregateNonce() < uint64(len(a.events)) {
-		return store.Appended{}, fmt.Errorf("store/grpc: append to %s: recorded up to version %d, the server says: %w",
+		return store.Appended{}, fmt.Errorf("store/grpc: append to %s: the server reports that it is recorded up to version %d: %w",
 			a.stream, resp.GetLastAggregateNonce(), wire.ErrProtocol)
 	}
 	return store.Appended{
@@ -183,7 +185,7 @@ func (a *sending) send(ctx context.Context, version uint64) (store.Appended, err
 	}, nil
 }
 
-// refused returns the error for what the server has answered.
+// refused turns the server's error into the error for the caller.
 func (a *sending) refused(ctx context.Context, err error, trailer metadata.MD) error {
 	what := "append to " + a.stream.String()
 	if actual, known, conflict := conflictOf(err, trailer); conflict {
@@ -199,7 +201,7 @@ func (a *sending) refused(ctx context.Context, err error, trailer metadata.MD) e
 		if invalid := wire.InvalidFrom(st); invalid != nil {
 			return invalid
 		}
-		return &store.InvalidError{Field: "events", Reason: "are more than the server takes at once: " + st.Message()}
+		return &store.InvalidError{Field: "events", Reason: "are more than the server accepts at once: " + st.Message()}
 	}
 	st, _ := status.FromError(err)
 	switch code := st.Code(); {

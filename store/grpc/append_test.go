@@ -22,14 +22,14 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// busy is a server of ours on which somebody else is always faster: an append, but
-// for one of many, finds that the stream has just gone on.
+// busy is a server of this package on which another writer is always first: an append,
+// except for one of many, finds that the stream has just moved on.
 type busy struct {
 	*server.Server
 	backend *memory.Store
-	rivals  int64 // how many others are faster before it is the client's turn
-	deaf    bool  // it knows only versions, as servers of the protocol do
-	away    bool  // it is not there; not changed during a call
+	rivals  int64 // the number of other writers before it is the client's turn
+	deaf    bool  // it knows only exact versions, as other servers do
+	away    bool  // it is unavailable; does not change during a call
 	appends atomic.Int64
 }
 
@@ -54,13 +54,13 @@ func (s *busy) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*ev
 	return s.Server.Append(ctx, req)
 }
 
-// TestAppendToBusyStream checks that an append that expects no version is made
-// however busy its stream is: in one request to a server that is told so, and with
-// waits that stay short where versions must be tried.
+// TestAppendToBusyStream checks that an append that expects no exact version succeeds
+// however busy its stream is: in one request if the server is told so, and with short
+// waits if versions must be tried.
 func TestAppendToBusyStream(t *testing.T) {
 	t.Parallel()
 	const rivals, longest = 150, 16 * time.Millisecond
-	for name, deaf := range map[string]bool{"a server of ours": false, "one that knows only versions": true} {
+	for name, deaf := range map[string]bool{"a server of this package": false, "a server that knows only exact versions": true} {
 		for _, expected := range []store.Expected{store.Any, store.Exists} {
 			t.Run(name+", "+expected.String(), func(t *testing.T) {
 				t.Parallel()
@@ -92,8 +92,8 @@ func TestAppendToBusyStream(t *testing.T) {
 	}
 }
 
-// TestAppendToStreamThatJustWentOn checks that an append is made again at once after one
-// other was faster: it waits only for those that come often.
+// TestAppendToStreamThatJustWentOn checks that an append retries at once if one other
+// writer was first: it waits only for writers that come often.
 func TestAppendToStreamThatJustWentOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,11 +106,11 @@ func TestAppendToStreamThatJustWentOn(t *testing.T) {
 	})
 }
 
-// TestContextOfABusyAppend checks that an append whose context ends while others are faster,
-// or while the server is away, fails with what the context ended with.
+// TestContextOfABusyAppend checks that an append whose context ends while other writers
+// are first, or while the server is unavailable, returns the error of the context.
 func TestContextOfABusyAppend(t *testing.T) {
 	t.Parallel()
-	for name, away := range map[string]bool{"others are faster": false, "the server is away": true} {
+	for name, away := range map[string]bool{"other writers are first": false, "the server is unavailable": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestContextOfABusyAppend(t *testing.T) {
 						t.Errorf("Append = %+v, %v; want DeadlineExceeded", got, err)
 					}
 					if away && status.Code(err) != codes.Unavailable {
-						t.Errorf("Append = %v, want that it tells of the server too", err)
+						t.Errorf("Append = %v, want it to include the error of the server", err)
 					}
 				}
 			})
@@ -134,8 +134,7 @@ func TestContextOfABusyAppend(t *testing.T) {
 	}
 }
 
-// overMemory returns a store on s over a connection in memory, both of which end
-// with the test.
+// overMemory returns a store on s over a connection in memory. Both end with the test.
 func overMemory(t *testing.T, s interface{ Register(gogrpc.ServiceRegistrar) }) *grpc.Store {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)

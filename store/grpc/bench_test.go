@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// echo answers an append at once: what a call costs at least.
+// echo answers an append at once: the minimum cost of a call.
 type echo struct{ *foreign }
 
 func (e *echo) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, e) }
@@ -23,8 +23,8 @@ func (*echo) Append(_ context.Context, req *eventstorev1.AppendRequest) (*events
 	return &eventstorev1.AppendResponse{LastAggregateNonce: req.GetExpectedAggregateNonce() + uint64(len(req.GetEvents()))}, nil
 }
 
-// BenchmarkClientAppend compares appends of one event of 200 bytes: by the client,
-// by the generated code as it is, and by that to a server that does nothing.
+// BenchmarkClientAppend compares appends of one event of 200 bytes: with the client,
+// with the generated code, and with the generated code to a server that does nothing.
 func BenchmarkClientAppend(b *testing.B) {
 	s := store.Stream{Type: "Account", ID: "acc-1"}
 	event := func(n uint64) []store.Event {
@@ -85,8 +85,8 @@ func dialRaw(b *testing.B, addr string) eventstorev1.EventStoreClient {
 	return eventstorev1.NewEventStoreClient(conn)
 }
 
-// BenchmarkClientRead reads 10,000 events of 200 bytes: as a stream, as the log, by
-// a subscription, and by the generated code as it is.
+// BenchmarkClientRead reads 10,000 events of 200 bytes: as a stream, as the log, with a
+// subscription, and with the generated code.
 func BenchmarkClientRead(b *testing.B) {
 	const n = 10_000
 	s := store.Stream{Type: "Account", ID: "acc-1"}

@@ -23,37 +23,38 @@ var (
 	_ io.Closer     = (*Store)(nil)
 )
 
-// Store is the store of one tenant on a server of eventstore.v1. [Open] returns the store
-// of the tenant that [Tenant] names; [Store.Tenant] returns those of others over the same
-// connection. It is safe for concurrent use. The zero Store is not usable.
+// Store is the store of one tenant on a server of eventstore.v1. [Open] returns the
+// store of the tenant that [Tenant] names; [Store.Tenant] returns the stores of other
+// tenants over the same connection. It is safe for concurrent use. The zero Store is
+// not usable.
 type Store struct {
 	client *client
 	tenant string
 }
 
-// client is what the stores of all tenants share.
+// client holds what the stores of all tenants share.
 type client struct {
 	config
 	target string
 	api    eventstorev1.EventStoreClient
-	ours   atomic.Bool // the server has answered as one of this package does
+	ours   atomic.Bool // the server has answered like one of this package
 
 	life    context.Context //nolint:containedctx // ended by Close
 	end     context.CancelFunc
 	mu      sync.Mutex
 	closed  bool           // guarded by mu
-	running sync.WaitGroup // calls and receivers; added to under mu, when not closed
-	shut    func() error   // Close, once
+	running sync.WaitGroup // calls and receivers; Add is called under mu, and only if not closed
+	shut    func() error   // does the work of Close, once
 }
 
 // Open returns a store on the server at target: a gRPC target such as
 // "events.example.org:443", or "" with [Conn]. It connects with TLS and trusts the
 // system's root certificates, unless an option says otherwise.
 //
-// Open asks the server for the tenant's head, and returns an error if it gets no answer:
-// the server cannot be reached, or it does not accept the certificate, the credentials or
-// the tenant. The error is an *[store.InvalidError] if an option is not possible. Close
-// the store when you are done with it.
+// Open asks the server for the tenant's head, and returns an error if it gets no
+// answer: the server cannot be reached, or it does not accept the certificate, the
+// credentials or the tenant. If an option is invalid, the error is an
+// *[store.InvalidError]. Close the store when you are done with it.
 func Open(ctx context.Context, target string, options ...Option) (*Store, error) {
 	c, err := newConfig(target, options)
 	if err != nil {
@@ -75,9 +76,9 @@ func Open(ctx context.Context, target string, options ...Option) (*Store, error)
 	return s, nil
 }
 
-// Tenant returns the store of tenant id on the same server. The error is an
-// *[store.InvalidError] if id is not valid, and [store.ErrClosed] after Close. Tenant asks
-// the server nothing: the first call tells whether you may use that tenant.
+// Tenant returns the store of tenant id on the same server. It returns an
+// *[store.InvalidError] if id is not valid, and [store.ErrClosed] after Close. Tenant
+// does not contact the server: the first call shows whether you may use that tenant.
 func (s *Store) Tenant(id string) (store.Store, error) {
 	if err := store.ValidateTenant(id); err != nil {
 		return nil, err
@@ -106,8 +107,8 @@ func (c *client) close(closeConn func() error) error {
 	return nil
 }
 
-// begin registers a call or a receiver, which must call c.running.Done when it has ended.
-// It returns why it cannot begin: what ctx ended with, or that the store is closed.
+// begin registers a call or a receiver, which must call c.running.Done when it has
+// ended. It returns an error if ctx has ended or the store is closed.
 func (c *client) begin(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -121,7 +122,7 @@ func (c *client) begin(ctx context.Context) error {
 	return nil
 }
 
-// outgoing returns ctx with the metadata that every request has, and with more.
+// outgoing returns ctx with the metadata of every request, and with more.
 func outgoing(ctx context.Context, more ...string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, append(more, wire.MDClient, "1")...)
 }

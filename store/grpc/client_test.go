@@ -38,11 +38,11 @@ func TestOpenRefusesOptions(t *testing.T) {
 		option grpc.Option
 		field  string
 	}{
-		"no target":                {"", grpc.Plaintext(), "target"},
-		"a target of a connection": {"localhost:1", grpc.Conn(conn), "target"},
-		"no tenant":                {"localhost:1", grpc.Tenant(""), "tenant"},
-		"no timeout":               {"localhost:1", grpc.Timeout(0), "timeout"},
-		"no page":                  {"localhost:1", grpc.PageSize(0), "page size"},
+		"no target":                  {"", grpc.Plaintext(), "target"},
+		"a target with a connection": {"localhost:1", grpc.Conn(conn), "target"},
+		"no tenant":                  {"localhost:1", grpc.Tenant(""), "tenant"},
+		"no timeout":                 {"localhost:1", grpc.Timeout(0), "timeout"},
+		"no page":                    {"localhost:1", grpc.PageSize(0), "page size"},
 	} {
 		_, err := grpc.Open(t.Context(), tt.target, tt.option)
 		var invalid *store.InvalidError
@@ -177,7 +177,7 @@ func TestAppendRefusesWhatCannotBeSent(t *testing.T) {
 	old := numbered(3)
 	old.Time = time.Date(1815, 12, 10, 1, 2, 3, 4_000_000, time.UTC)
 	if _, err := st.Append(t.Context(), s, store.NoStream, []store.Event{old}); err != nil {
-		t.Fatalf("Append after what was refused = %v", err)
+		t.Fatalf("Append after a refused one = %v", err)
 	}
 	page, err := st.Read(t.Context(), s, store.ReadOptions{})
 	if err != nil || !page.Events[0].Time.Equal(old.Time) {
@@ -185,8 +185,8 @@ func TestAppendRefusesWhatCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreTooLarge checks that a page that is larger than the client
-// takes is asked for in parts.
+// TestAnswersThatAreTooLarge checks that the client requests a page in parts if it is
+// larger than the client accepts.
 func TestAnswersThatAreTooLarge(t *testing.T) {
 	t.Parallel()
 	st := open(t, listen(t, newForeign().with(quirks{Ends: "exact"})),
@@ -215,11 +215,11 @@ func TestAnswersThatAreTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := st.Read(t.Context(), s, store.ReadOptions{From: 31}); status.Code(err) != codes.ResourceExhausted {
-		t.Fatalf("Read of an event that is larger than an answer may be = %v, want the code ResourceExhausted", err)
+		t.Fatalf("Read of an event that is larger than the largest answer =  %v, want the code ResourceExhausted", err)
 	}
 }
 
-// TestIDOfAnotherType is about servers that name a stream by its id alone.
+// TestIDOfAnotherType uses servers that identify a stream by its id alone.
 func TestIDOfAnotherType(t *testing.T) {
 	t.Parallel()
 	st := open(t, listen(t, newForeign().with(quirks{Details: "none"})))
@@ -229,16 +229,16 @@ func TestIDOfAnotherType(t *testing.T) {
 	}
 	var invalid *store.InvalidError
 	if page, err := st.Read(t.Context(), order, store.ReadOptions{}); !errors.As(err, &invalid) || invalid.Field != "stream.type" {
-		t.Errorf("Read(%s) when there is %s = %+v, %v; want an *InvalidError about stream.type", order, account, page, err)
+		t.Errorf("Read(%s) when %s exists =  %+v, %v; want an *InvalidError about stream.type", order, account, page, err)
 	}
 	for _, expected := range []store.Expected{store.NoStream, store.Any, store.Exists} {
 		if _, err := st.Append(t.Context(), order, expected, []store.Event{numbered(2)}); !store.Definite(err) {
-			t.Errorf("Append(%s, %s) when there is %s = %v, want it to be refused", order, expected, account, err)
+			t.Errorf("Append(%s, %s) when %s exists = %v, want it to be refused", order, expected, account, err)
 		}
 	}
 }
 
-// liar answers what the protocol does not allow.
+// liar gives answers that the protocol does not allow.
 type liar struct {
 	*foreign
 	events []*eventstorev1.EventData
@@ -247,7 +247,7 @@ type liar struct {
 func (l *liar) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, l) }
 
 func (l *liar) ReadStream(_ context.Context, req *eventstorev1.ReadStreamRequest) (*eventstorev1.ReadStreamResponse, error) {
-	if !req.GetForward() && req.GetMaxCount() == 1 { // the head
+	if !req.GetForward() && req.GetMaxCount() == 1 { // a request for the head
 		return &eventstorev1.ReadStreamResponse{Events: []*eventstorev1.EventData{rawEvent("1", 9)}}, nil
 	}
 	return &eventstorev1.ReadStreamResponse{Events: l.events}, nil
@@ -266,19 +266,19 @@ func rawEvent(id string, nonce uint64) *eventstorev1.EventData {
 	}}
 }
 
-// TestLies checks that what the protocol does not allow is an error: not an answer,
-// and not a loop without end.
+// TestLies checks that answers that violate the protocol lead to an error: not to a
+// result, and not to an endless loop.
 func TestLies(t *testing.T) {
 	t.Parallel()
 	pages := map[string][]*eventstorev1.EventData{
-		"nothing, though the head says otherwise": nil,
-		"a gap":                     {rawEvent("1", 1), rawEvent("1", 3)},
-		"a gap at the start":        {rawEvent("1", 2), rawEvent("1", 3)},
-		"the wrong order":           {rawEvent("1", 1), rawEvent("1", 1)},
-		"another stream":            {rawEvent("1", 1), rawEvent("2", 2)},
-		"no metadata":               {{}},
-		"no nonce":                  {rawEvent("1", 0)},
-		"a nonce that is too large": {rawEvent("1", 1<<60)},
+		"nothing, although there is a head": nil,
+		"a gap":                             {rawEvent("1", 1), rawEvent("1", 3)},
+		"a gap at the start":                {rawEvent("1", 2), rawEvent("1", 3)},
+		"the wrong order":                   {rawEvent("1", 1), rawEvent("1", 1)},
+		"another stream":                    {rawEvent("1", 1), rawEvent("2", 2)},
+		"no metadata":                       {{}},
+		"no nonce":                          {rawEvent("1", 0)},
+		"a nonce that is too large":         {rawEvent("1", 1<<60)},
 	}
 	for name, events := range pages {
 		t.Run(name, func(t *testing.T) {
@@ -288,7 +288,7 @@ func TestLies(t *testing.T) {
 			if err == nil || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Read of %s = %+v, %v; want an error", name, page, err)
 			}
-			if strings.HasPrefix(name, "a gap") || name == "another stream" { // which a log may have
+			if strings.HasPrefix(name, "a gap") || name == "another stream" { // a log may have these
 				return
 			}
 			if page, err := st.ReadAll(t.Context(), store.LogOptions{}); err == nil {
@@ -298,8 +298,8 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// TestConflictsInEveryForm checks that a conflict of our server is understood in
-// every form in which it sends details.
+// TestConflictsInEveryForm checks that the client understands a conflict of our server
+// in every form of its details.
 func TestConflictsInEveryForm(t *testing.T) {
 	t.Parallel()
 	for _, form := range []server.ConflictDetails{0, server.StandardDetails, server.DoubleDetails} {
@@ -316,8 +316,8 @@ func TestConflictsInEveryForm(t *testing.T) {
 	}
 }
 
-// TestConflictTellsTheVersion checks that the version of a stream is taken from the
-// details of a conflict, if they are there in any form, and else read.
+// TestConflictTellsTheVersion checks that the client takes the version of a stream from
+// the details of a conflict, in any form, and reads it otherwise.
 func TestConflictTellsTheVersion(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]int{"standard": 1, "bare": 1, "both": 1, "none": 2, "garbage": 2, "internal": 2} {
@@ -339,8 +339,8 @@ func TestConflictTellsTheVersion(t *testing.T) {
 	}
 }
 
-// TestEventsOutOfOrder is about a server without ReadAll whose subscription brings an
-// event after a later one: to leave it out would lose it.
+// TestEventsOutOfOrder uses a server without ReadAll whose subscription yields an event
+// after a later one. Skipping it would lose it.
 func TestEventsOutOfOrder(t *testing.T) {
 	t.Parallel()
 	srv := newForeign().with(quirks{NoReadAll: true, Feed: "swaps"})
@@ -363,8 +363,8 @@ func TestEventsOutOfOrder(t *testing.T) {
 	t.Fatal("Subscribe ended without an error")
 }
 
-// TestEventsThatComeAgain is about a server without ReadAll whose subscription
-// repeats events, and sends keep-alives between them.
+// TestEventsThatComeAgain uses a server without ReadAll whose subscription repeats
+// events, with keep-alives in between.
 func TestEventsThatComeAgain(t *testing.T) {
 	t.Parallel()
 	st := open(t, listen(t, newForeign().with(quirks{NoReadAll: true, Feed: "repeats", KeepAlive: true})))
@@ -379,8 +379,8 @@ func TestEventsThatComeAgain(t *testing.T) {
 	}
 }
 
-// TestSubscriptionMovesOver checks that a subscription tells of events that its
-// filter leaves out: those that are there, and those that come.
+// TestSubscriptionMovesOver checks that a subscription reports progress over events
+// that its filter skips, both existing and new ones.
 func TestSubscriptionMovesOver(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {

@@ -17,7 +17,7 @@ func TestClientOfOurServer(t *testing.T) {
 	storetest.Run(t, openMemory)
 }
 
-// unwritable is a store that can be told to refuse what is appended, as one without space does.
+// unwritable is a store that can be told to refuse appends, like a store without space.
 type unwritable struct {
 	*memory.Store
 

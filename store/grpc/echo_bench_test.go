@@ -21,10 +21,10 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// BenchmarkAppendOfEcho has many callers append an event of 200 bytes to new streams, in turns by the
-// client, by the generated code, and by that to a server that does nothing (an echo). It reports how many
-// times as long as by the echo an append takes: by the clock, and by the time on a processor, of client
-// and server together.
+// BenchmarkAppendOfEcho runs many callers that append an event of 200 bytes to new
+// streams, in turns with the client, with the generated code, and with the generated
+// code to a server that does nothing (an echo). It reports the time of an append as a
+// multiple of the echo's: in wall time, and in CPU time of client and server together.
 func BenchmarkAppendOfEcho(b *testing.B) {
 	for _, callers := range []int{1, 32, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
@@ -93,7 +93,7 @@ func appendRaw(ctx context.Context, raw eventstorev1.EventStoreClient, id string
 	return err
 }
 
-// appendMany makes 8192 appends by so many callers.
+// appendMany makes 8192 appends with this number of callers.
 func appendMany(b *testing.B, callers int, ids *atomic.Uint64, add func(id string) error) {
 	b.Helper()
 	var calling sync.WaitGroup
@@ -115,7 +115,7 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
-// processorTime returns how long the threads of this process have run.
+// processorTime returns the CPU time of this process.
 func processorTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

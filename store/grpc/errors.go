@@ -17,8 +17,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// callError returns err, which ended a call, as an error of a store: what ctx ended
-// with, an *[store.InvalidError] if the server says so, or else err itself with what was
+// callError turns err, which ended a call, into an error of a store: the error of ctx,
+// an *[store.InvalidError] if the server sent one, or else err itself with what was
 // attempted.
 func callError(ctx context.Context, what string, err error) error {
 	if ended := ctx.Err(); ended != nil {
@@ -26,9 +26,9 @@ func callError(ctx context.Context, what string, err error) error {
 	}
 	st, _ := status.FromError(err)
 	switch st.Code() { //nolint:exhaustive // the others are as they are
-	case codes.DeadlineExceeded: // of the server or of our timeout, before ctx has seen it
+	case codes.DeadlineExceeded: // from the server or from our timeout, before ctx has noticed
 		return fmt.Errorf("store/grpc: %s: %w: %w", what, context.DeadlineExceeded, err)
-	case codes.Canceled: // by the server: ctx has not ended; some say so when the time is up
+	case codes.Canceled: // from the server, because ctx has not ended; some servers send this when the time is up
 		if !strings.Contains(strings.ToLower(st.Message()), "timeout") {
 			break
 		}
@@ -44,18 +44,18 @@ func callError(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("store/grpc: %s: %w", what, err)
 }
 
-// tooLarge reports whether err says that a message is larger than one of the two
-// sides takes, in the words of gRPC in Go or in Rust.
+// tooLarge reports whether err means that a message is larger than one of the two sides
+// accepts, in the words of gRPC in Go or in Rust.
 func tooLarge(err error) bool {
 	st, _ := status.FromError(err)
 	return (st.Code() == codes.ResourceExhausted || st.Code() == codes.OutOfRange) &&
 		(strings.Contains(st.Message(), "larger than max") || strings.Contains(st.Message(), "length too large"))
 }
 
-// conflictOf reports whether err, the answer to an append with this trailer, says
-// that the stream is at another version than expected; known is whether it says at
-// which. Servers say it in several ways, see readDetail; the code is the least of
-// them.
+// conflictOf reports whether err, the answer to an append with this trailer, means that
+// the stream is at another version than expected; known reports whether the answer has
+// that version. Servers express it in several ways, see readDetail; the code is the
+// least important of them.
 func conflictOf(err error, trailer metadata.MD) (actual uint64, known, conflict bool) {
 	for _, value := range trailer.Get(wire.DetailsKey) {
 		if detail := readDetail([]byte(value)); detail != nil {
@@ -69,15 +69,15 @@ func conflictOf(err error, trailer metadata.MD) (actual uint64, known, conflict 
 	return 0, false, conflict
 }
 
-// readDetail returns the detail about a conflict in a value of wire.DetailsKey, nil if
-// it has none. By the standard, the value is a google.rpc.Status that has the
-// details in it; some servers send the detail itself, as a google.protobuf.Any.
+// readDetail returns the detail about a conflict in a value of wire.DetailsKey, or nil
+// if there is none. By the standard, the value is a google.rpc.Status that contains the
+// details; some servers send the detail itself, as a google.protobuf.Any.
 func readDetail(value []byte) *eventstorev1.ConcurrencyErrorDetail {
 	bare := &anypb.Any{}
 	if proto.Unmarshal(value, bare) == nil && bare.GetTypeUrl() != "" {
 		return conflictDetail(bare)
 	}
-	st := status.New(codes.Unknown, "").Proto() // for its type, whose module need not be required here
+	st := status.New(codes.Unknown, "").Proto() // only for its type, whose module this package need not require
 	if proto.Unmarshal(value, st) != nil {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// A store on a server, which is in the same process here.
+// A store on a server, which runs in the same process here.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -21,10 +21,10 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must happen.
 const patience = time.Minute
 
-// added is the only event of a counter, and adds its command.
+// added is the only event of a counter, and also its command.
 type added struct {
 	N int `json:"n"`
 }
@@ -36,8 +36,8 @@ func counter() decider.Decider[int, int, added] {
 	)
 }
 
-// backends are servers that keep their events when nobody can reach them: ours, and
-// one that knows nothing of us.
+// backends returns servers that keep their events while nobody can reach them: ours,
+// and one that knows nothing about this package.
 func backends() map[string]func() registrar {
 	return map[string]func() registrar{
 		"ours":    func() registrar { return server.New(memory.New()) },
@@ -54,8 +54,8 @@ func (f *foreign) with(q quirks) *foreign {
 	return f
 }
 
-// TestCommandsLandOnce sends commands over connections that break at any moment,
-// and each again until there is an answer.
+// TestCommandsLandOnce sends commands over connections that break at any moment, and
+// repeats each until there is an answer.
 func TestCommandsLandOnce(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {
@@ -96,7 +96,7 @@ func TestCommandsLandOnce(t *testing.T) {
 	}
 }
 
-// openAnyway opens a store over a way that may break.
+// openAnyway opens a store over connections that may break.
 func openAnyway(t *testing.T, addr string, options ...grpc.Option) *grpc.Store {
 	t.Helper()
 	options = append([]grpc.Option{grpc.Plaintext()}, options...)
@@ -115,12 +115,12 @@ func openAnyway(t *testing.T, addr string, options ...grpc.Option) *grpc.Store {
 	return st
 }
 
-// numbered returns an event that says n, the same each time.
+// numbered returns an event with the number n, the same each time.
 func numbered(n int) store.Event {
 	return store.Event{ID: "number " + strconv.Itoa(n), Type: "Numbered", Schema: 1, Data: []byte(strconv.Itoa(n)), Time: time.Unix(1, 0)}
 }
 
-// takeNumbers subscribes until there are numbers up to n, which must come in order.
+// takeNumbers subscribes until it has the numbers up to n, which must come in order.
 func takeNumbers(ctx context.Context, log store.Log, n int) error {
 	next := 1
 	for page, err := range log.Subscribe(ctx, store.LogOptions{Limit: 7}) {
@@ -140,8 +140,8 @@ func takeNumbers(ctx context.Context, log store.Log, n int) error {
 	return errors.New("Subscribe ended without an error")
 }
 
-// TestSubscriptionOutlivesItsConnections subscribes over connections that break at
-// any moment while others append.
+// TestSubscriptionOutlivesItsConnections subscribes over connections that break at any
+// moment, while others append.
 func TestSubscriptionOutlivesItsConnections(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {
@@ -169,7 +169,7 @@ func TestSubscriptionOutlivesItsConnections(t *testing.T) {
 	}
 }
 
-// TestSubscriptionOverPoorConnections subscribes over connections that are lost before
+// TestSubscriptionOverPoorConnections subscribes over connections that break before
 // they have carried a page of the usual size.
 func TestSubscriptionOverPoorConnections(t *testing.T) {
 	t.Parallel()
@@ -229,8 +229,8 @@ func (h *house) stop() {
 	}
 }
 
-// TestServerRestartsUnderLoad kills the server and starts it again while one client
-// appends and another subscribes.
+// TestServerRestartsUnderLoad kills and restarts the server while one client appends
+// and another subscribes.
 func TestServerRestartsUnderLoad(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {
@@ -267,8 +267,7 @@ func TestServerRestartsUnderLoad(t *testing.T) {
 	}
 }
 
-// writeNumbers appends the numbers up to n, each until there is an answer, and says
-// so when it is there.
+// writeNumbers appends the numbers up to n. It repeats each until there is an answer.
 func writeNumbers(ctx context.Context, st store.Store, n int, done chan<- struct{}) error {
 	for i := range n {
 		for {
@@ -285,8 +284,8 @@ func writeNumbers(ctx context.Context, st store.Store, n int, done chan<- struct
 	return nil
 }
 
-// TestSubscriptionNoticesAnotherLog replaces the server by one whose log is another
-// one: without the events, with fewer of them, or with others in their place.
+// TestSubscriptionNoticesAnotherLog replaces the server with one that has a different
+// log: without the events, with fewer of them, or with others in their place.
 func TestSubscriptionNoticesAnotherLog(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {

@@ -8,10 +8,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// pollAfter is when a log is read again of which its server tells nothing new.
+// pollAfter is when a log is read again if its server reports nothing new.
 const pollAfter = 5 * time.Second
 
-// follow reads the log, of which the end was read, again whenever the server sends
+// follow reads the log, whose end was reached, again whenever the server sends
 // something.
 func (f *feed) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -23,7 +23,7 @@ func (f *feed) follow(ctx context.Context) error {
 	poll := time.NewTicker(pollAfter)
 	defer poll.Stop()
 	for {
-		// Also at the start: the log may have been replaced before the subscription.
+		// Also at the start, because the log may have been replaced before the subscription.
 		if err := f.readOn(ctx); err != nil || f.stopped {
 			return err
 		}
@@ -38,7 +38,7 @@ func (f *feed) follow(ctx context.Context) error {
 	}
 }
 
-// drain takes what has come already.
+// drain discards what has already arrived.
 func (r *receiver) drain() {
 	for {
 		select {
@@ -70,7 +70,8 @@ func (f *feed) readOn(ctx context.Context) error {
 	}
 }
 
-// tellPart yields p in pages of the loop's size, and reports whether it goes on.
+// tellPart yields p in pages of the loop's size, and reports whether the loop
+// continues.
 func (f *feed) tellPart(p *part) bool {
 	for {
 		from := f.o.From
@@ -86,9 +87,9 @@ func (f *feed) tellPart(p *part) bool {
 	}
 }
 
-// following reads the events that follow the last one. It reads the last one with
-// them, to see that it is there: once a connection, and for another server than ours
-// each time, for the connection may be another one by now.
+// following reads the events that follow the last one. It also reads the last one, to
+// check that it is still there: once per connection, and every time for a server that
+// is not ours, because each request may reach a different server.
 func (f *feed) following(ctx context.Context) (part, error) {
 	ours := f.client.ours.Load()
 	o := store.LogOptions{}
@@ -107,7 +108,7 @@ func (f *feed) following(ctx context.Context) (part, error) {
 		if len(p.events) == 0 {
 			head, err := f.logHead(ctx)
 			if err != nil {
-				return part{}, err // nor is it certain that the server is the same
+				return part{}, err // it is not certain either that the server is the same
 			}
 			return part{}, &store.DivergedError{Checkpoint: f.last, Head: head}
 		}
@@ -127,7 +128,7 @@ func (f *feed) following(ctx context.Context) (part, error) {
 	return p, err
 }
 
-// choose takes events from p, and returns those that match, a page of them at most.
+// choose takes events from p, and returns the matching ones, at most a page of them.
 func (f *feed) choose(p *part) []store.Recorded {
 	var matching []store.Recorded
 	for len(p.events) > 0 && len(matching) < f.o.Limit {

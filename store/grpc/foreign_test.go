@@ -17,24 +17,24 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// quirks are what is allowed to servers of the protocol, or what some do anyway.
+// quirks are things that the protocol allows servers to do, or that some do anyway.
 type quirks struct {
-	Details   string // of a conflict, and its code: see refuse
-	Garbage   string // what is sent as details if they are "garbage"
-	Ends      string // when is_end is set: see ends
+	Details   string // of a conflict, and its code; see refuse
+	Garbage   string // sent as details if they are "garbage"
+	Ends      string // when is_end is set; see ends
 	Overlap   bool   // pages begin one event before from
-	Page      int    // how many events a page has at most
-	First     uint64 // how many positions of the log are not in use before the first event
+	Page      int    // maximum number of events in a page
+	First     uint64 // number of unused positions before the first event of the log
 	NoReadAll bool
 	KeepAlive bool   // empty messages between all others, the first one at once
 	Feed      string // "repeats", "loses", "swaps" or nothing
-	Taken     string // an event id that is taken is "accepted" or "aborted"
-	Unanswers int    // every so many appends are recorded, but the answer is lost
-	Refuses   int    // every so many requests are refused, as by a proxy without a server
+	Taken     string // a duplicate event id is "accepted" or "aborted"
+	Unanswers int    // one of this many appends is recorded, but its answer is lost
+	Refuses   int    // one of this many requests is refused, as by a proxy without a server
 }
 
-// foreign is a server that knows the protocol and nothing of us. Tenants are not
-// alike: each has its own quirks.
+// foreign is a server that knows the protocol and nothing about this package. Each
+// tenant has its own quirks.
 type foreign struct {
 	eventstorev1.UnimplementedEventStoreServer
 	mu      sync.Mutex
@@ -45,7 +45,7 @@ func newForeign() *foreign { return &foreign{tenants: make(map[string]*foreignTe
 
 func (f *foreign) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, f) }
 
-// tenant returns a tenant, which is made with no quirks.
+// tenant returns a tenant, which it creates without quirks.
 func (f *foreign) tenant(id string) *foreignTenant {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,7 +58,7 @@ func (f *foreign) tenant(id string) *foreignTenant {
 }
 
 type foreignTenant struct {
-	quirks quirks // not changed after the first call
+	quirks quirks // do not change after the first call
 
 	mu       sync.Mutex
 	log      []*eventstorev1.EventData
@@ -67,7 +67,7 @@ type foreignTenant struct {
 	news     chan struct{} // closed when log has grown
 }
 
-// stream returns the events of aggregate id. It needs mu.
+// stream returns the events of aggregate id. The caller holds mu.
 func (t *foreignTenant) stream(id string) []*eventstorev1.EventData {
 	var events []*eventstorev1.EventData
 	for _, e := range t.log {
@@ -78,7 +78,7 @@ func (t *foreignTenant) stream(id string) []*eventstorev1.EventData {
 	return events
 }
 
-// turnAway is the error of a request that is not let in. It needs mu.
+// turnAway returns the error of a request that is not admitted. The caller holds mu.
 func (t *foreignTenant) turnAway() error {
 	t.requests++
 	if n := t.quirks.Refuses; n > 0 && t.requests%n == 0 {
@@ -87,7 +87,7 @@ func (t *foreignTenant) turnAway() error {
 	return nil
 }
 
-// count returns how many requests there were.
+// count returns the number of requests so far.
 func (t *foreignTenant) count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -172,7 +172,7 @@ func (t *foreignTenant) refuse(ctx context.Context, req *eventstorev1.AppendRequ
 	return st.Err()
 }
 
-// page returns what a page has of all, which is numbered by number from 1 on.
+// page returns a page of all, whose events are numbered by number from 1 on.
 func (t *foreignTenant) page(
 	all []*eventstorev1.EventData, from uint64, limit uint32, forward bool,
 ) (page []*eventstorev1.EventData, end bool, next uint64) {
@@ -195,16 +195,16 @@ func (t *foreignTenant) page(
 		}
 		page = slices.Clone(all[max(0, last-n):last])
 		slices.Reverse(page)
-		next, end = uint64(last-len(page)+1), last-len(page) <= 0 // the next page begins with this one's last event
+		next, end = uint64(last-len(page)+1), last-len(page) <= 0 // the next page begins with the last event of this one
 	}
 	return page, t.ends(end, len(page), int(limit)), next
 }
 
-// ends returns what a page says that has n events of limit, and is the last one
-// if end is set.
+// ends returns the is_end of a page with n of limit events; end says whether it is the
+// last page.
 func (t *foreignTenant) ends(end bool, n, limit int) bool {
 	switch t.quirks.Ends {
-	case "never": // but for an empty page
+	case "never": // except for an empty page
 		return n == 0
 	case "short":
 		return end && n < limit
@@ -301,7 +301,7 @@ func (t *foreignTenant) feed(
 	return nil
 }
 
-// newTenant makes a tenant with these quirks, and returns its id.
+// newTenant creates a tenant with these quirks, and returns its id.
 func (f *foreign) newTenant(q quirks) string {
 	f.mu.Lock()
 	id := "tenant " + strconv.Itoa(len(f.tenants))

@@ -13,13 +13,12 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// registrar is a server that can be registered: ours or a fake.
+// registrar is a server that can be registered: ours or a fake one.
 type registrar interface {
 	Register(r gogrpc.ServiceRegistrar)
 }
 
-// listen serves service on a port of this machine until the test has ended, and
-// returns its address.
+// listen serves service on a local port until the test ends, and returns its address.
 func listen(tb testing.TB, service registrar, options ...gogrpc.ServerOption) string {
 	tb.Helper()
 	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
@@ -39,7 +38,7 @@ func listen(tb testing.TB, service registrar, options ...gogrpc.ServerOption) st
 	return listener.Addr().String()
 }
 
-// open opens a store on the server at addr until the test has ended.
+// open opens a store on the server at addr, and closes it when the test ends.
 func open(tb testing.TB, addr string, options ...grpc.Option) *grpc.Store {
 	tb.Helper()
 	st, err := grpc.Open(tb.Context(), addr, append([]grpc.Option{grpc.Plaintext()}, options...)...)
@@ -54,13 +53,13 @@ func open(tb testing.TB, addr string, options ...grpc.Option) *grpc.Store {
 	return st
 }
 
-// openMemory opens a store on a new server of ours on the memory backend.
+// openMemory opens a store on a new server of ours with a memory backend.
 func openMemory(t *testing.T) store.Store {
 	t.Helper()
 	return open(t, listen(t, server.New(memory.New())))
 }
 
-// appendOne appends an event to a stream of its own.
+// appendOne appends an event to a new stream.
 func appendOne(tb testing.TB, st store.Store) {
 	tb.Helper()
 	event := store.Event{ID: store.NewID(), Type: "Happened"}

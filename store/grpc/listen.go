@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// quietAfter is when a server is taken to have sent all it has, if it is not
-	// ours.
+	// quietAfter is how long a server must be quiet until the client assumes that it has
+	// sent everything, if it is not ours.
 	quietAfter = 100 * time.Millisecond
-	// silentAfter is when the connection is taken to be dead, at the earliest, if
-	// the server keeps its subscriptions alive: it does so every five seconds.
+	// silentAfter is how long a server that sends keep-alives, every five seconds, must be
+	// silent until the client assumes that the connection is dead.
 	silentAfter = 15 * time.Second
-	// remembered is how many of the last events are known if they come again.
+	// remembered is how many of the last events are recognized if they come again.
 	remembered = 1024
 )
 
@@ -44,14 +44,14 @@ func (f *feed) listen(ctx context.Context) error {
 type listening struct {
 	*feed
 	*receiver
-	checked bool     // the first event was looked at by same
-	alive   bool     // the server has shown that it keeps the subscription alive
+	checked bool     // same has checked the first event
+	alive   bool     // the server has shown that it sends keep-alives
 	recent  []uint64 // positions of the last events
 	events  []store.Recorded
 	end     bool
 }
 
-// page waits for something, takes with it what has come too, and yields it.
+// page waits for a message, takes all others that have also arrived, and yields them.
 func (l *listening) page() error {
 	m, err := l.wait()
 	if err != nil {
@@ -73,7 +73,7 @@ func (l *listening) page() error {
 	return nil
 }
 
-// next returns what has come already.
+// next returns a message that has already arrived.
 func (l *listening) next() (m *eventstorev1.SubscribeResponse, ok bool) {
 	select {
 	case m, ok = <-l.messages:
@@ -82,8 +82,8 @@ func (l *listening) next() (m *eventstorev1.SubscribeResponse, ok bool) {
 	return m, ok
 }
 
-// wait returns the next message, or nil if nothing has come for a while and that
-// shows that all has.
+// wait returns the next message, or nil if nothing has come for long enough to conclude
+// that everything has arrived.
 func (l *listening) wait() (*eventstorev1.SubscribeResponse, error) {
 	after := max(l.client.timeout, silentAfter)
 	quiet := !l.told && !l.client.ours.Load()
@@ -104,7 +104,7 @@ func (l *listening) wait() (*eventstorev1.SubscribeResponse, error) {
 			case quiet:
 				return nil, nil //nolint:nilnil // nothing is the news
 			case l.alive:
-				return nil, fmt.Errorf("store/grpc: subscribe: nothing has come for %s, not even to keep it alive", after)
+				return nil, fmt.Errorf("store/grpc: subscribe: nothing has arrived for %s, not even a keep-alive", after)
 			}
 			timer.Reset(after)
 		}
@@ -143,8 +143,8 @@ func (l *listening) take(m *eventstorev1.SubscribeResponse) error {
 	return nil
 }
 
-// before returns an error if e, which is before what has come, has not come: it was
-// skipped, and would be lost.
+// before returns an error if e, which is before the events that have come, has not come
+// itself: it was skipped, and would be lost.
 func (l *listening) before(e *store.Recorded) error {
 	if _, found := slices.BinarySearch(l.recent, e.Position); found || len(l.recent) == 0 || e.Position < l.recent[0] {
 		return nil // it comes again
@@ -152,8 +152,8 @@ func (l *listening) before(e *store.Recorded) error {
 	return fmt.Errorf("store/grpc: subscribe: position %d comes after %d: %w", e.Position, l.last.Position, wire.ErrProtocol)
 }
 
-// caughtUp takes the marker that says that the log was sent up to head, and to go
-// on at next.
+// caughtUp handles the marker that says that the log was sent up to head, and continues
+// at next.
 func (l *listening) caughtUp(head, next uint64) error {
 	if head < l.last.Position || !l.checked {
 		return &store.DivergedError{Checkpoint: l.last, Head: head}

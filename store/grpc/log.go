@@ -11,8 +11,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// maxScan is how many pages of a server that knows no filters are looked through
-// for one page of ours.
+// maxScan is the maximum number of pages of a server without filters that are examined
+// for one of our pages.
 const maxScan = 8
 
 // Head is [store.Log.Head]. The error matches [errors.ErrUnsupported] if the server has no
@@ -31,10 +31,10 @@ func (s *Store) logHead(ctx context.Context) (uint64, error) {
 	return p.events.last(positionOf), err
 }
 
-// ReadAll is [store.Log.ReadAll]. A page has at most [PageSize] events, and the server may
-// send fewer. If the server knows no filters, all events come over the wire, and one page
-// is made of at most eight pages of the server. The error matches [errors.ErrUnsupported]
-// if the server has no ReadAll.
+// ReadAll is [store.Log.ReadAll]. A page has at most [PageSize] events, and the server
+// may send fewer. If the server does not support filters, all events are transferred,
+// and one page is made from at most eight pages of the server. The error matches
+// [errors.ErrUnsupported] if the server has no ReadAll.
 func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
@@ -113,8 +113,8 @@ func (s *Store) logBackward(ctx context.Context, c *scan) (store.Page, error) {
 	return page, nil
 }
 
-// ended reports whether there is nothing before where c, whose last page was p, has
-// come to. Servers are right only if they say so, not if they do not.
+// ended reports whether there is nothing before the current position of c, whose last
+// page was p. A server can be trusted if it says so, but not if it does not.
 func (s *Store) ended(ctx context.Context, c *scan, p *part) (bool, error) {
 	switch {
 	case !c.whole:
@@ -126,18 +126,18 @@ func (s *Store) ended(ctx context.Context, c *scan, p *part) (bool, error) {
 	return err == nil && len(before.events) == 0, err
 }
 
-// scan is a page of the log that is being made.
+// scan is a page of the log that is being collected.
 type scan struct {
 	o      store.LogOptions
 	limit  int
-	at     uint64 // what is looked at next
-	first  uint64 // the position of the first event that was looked at
-	whole  bool   // all of the server's last page was looked at
+	at     uint64 // the next number to examine
+	first  uint64 // the position of the first examined event
+	whole  bool   // the server's last page was examined completely
 	events []store.Recorded
 }
 
-// scan takes pages of the server from c.at on until c has what it is to have, and
-// returns the last one. If the server is ours, it is the only one.
+// scan takes pages of the server from c.at on until c is complete, and returns the last
+// one. If the server is ours, one page is enough.
 func (s *Store) scan(ctx context.Context, c *scan) (part, error) {
 	ask := c.limit
 	if !s.client.ours.Load() && !isAll(&c.o.Filter) {
@@ -158,8 +158,8 @@ func (s *Store) scan(ctx context.Context, c *scan) (part, error) {
 	}
 }
 
-// take looks at events until c has as many as it is to have, and reports whether it
-// has looked at all of them.
+// take examines events until c is complete, and reports whether it has examined all of
+// them.
 func (c *scan) take(events []store.Recorded) bool {
 	for i := range events {
 		e := &events[i]
@@ -181,7 +181,7 @@ func isAll(f *store.Filter) bool {
 	return len(f.StreamTypes) == 0 && f.IDPrefix == "" && len(f.EventTypes) == 0
 }
 
-// filterMetadata returns f as metadata for a server that is ours.
+// filterMetadata returns f as metadata for a server of this package.
 func filterMetadata(f *store.Filter) []string {
 	var md []string
 	for _, t := range f.StreamTypes {
@@ -196,8 +196,8 @@ func filterMetadata(f *store.Filter) []string {
 	return md
 }
 
-// logPart reads a page of the log from position from on. The filter of o is only
-// for a server that knows it.
+// logPart reads a page of the log from position from on. Only a server of this package
+// uses the filter of o.
 func (s *Store) logPart(ctx context.Context, from uint64, limit int, o store.LogOptions) (part, error) {
 	calling := outgoing(ctx, filterMetadata(&o.Filter)...)
 	var p part

@@ -19,31 +19,32 @@ import (
 
 const (
 	defaultTimeout = 30 * time.Second
-	// maxAnswer is how many bytes an answer has at most. Servers differ in how
-	// long they make a page; one that is longer is asked for again by halves.
+	// maxAnswer is the maximum size of an answer in bytes. Servers differ in how long they
+	// make a page; a page that is too large is requested again in halves.
 	maxAnswer = 64 << 20
-	// pingAfter is when a connection on which nothing comes, though a call waits,
-	// is tried with a ping. Servers that keep subscriptions alive never see one; a
-	// server that takes it amiss says so, and gets fewer.
+	// pingAfter is when a connection on which nothing arrives, although a call is waiting,
+	// is checked with a ping. Servers that send keep-alives never get one; a server that
+	// objects says so, and gets fewer.
 	pingAfter = 30 * time.Second
-	// pingTimeout is when a connection without answers is given up.
+	// pingTimeout is how long the client waits for an answer before it closes a
+	// connection.
 	pingTimeout = 20 * time.Second
 )
 
-// Option is an option of [Open]. If two set the same thing, the later one counts.
+// Option is an option of [Open]. If two options set the same thing, the later one wins.
 type Option interface{ apply(c *config) }
 
 type option func(c *config)
 
 func (o option) apply(c *config) { o(c) }
 
-// config is what the options say.
+// config holds what the options have set.
 type config struct {
 	tenant  string
 	creds   credentials.TransportCredentials
 	dial    []gogrpc.DialOption
 	conn    *gogrpc.ClientConn
-	token   *string // of Bearer
+	token   *string // set by Bearer
 	timeout time.Duration
 	page    int
 }
@@ -51,27 +52,27 @@ type config struct {
 // Tenant opens the store of tenant id. The default is [store.DefaultTenant].
 func Tenant(id string) Option { return option(func(c *config) { c.tenant = id }) }
 
-// TLS connects with this configuration; nil is the default configuration. Its Certificates
-// are presented to a server that asks for one.
+// TLS connects with this configuration; nil means the default configuration. Its
+// Certificates are presented to a server that asks for one.
 func TLS(conf *tls.Config) Option {
 	return option(func(c *config) { c.creds = credentials.NewTLS(conf) })
 }
 
-// Plaintext connects without TLS: everybody on the way can read and change what is sent,
-// credentials included. The target must name a port.
+// Plaintext connects without TLS: anybody on the network path can read and change what
+// is sent, including credentials. The target must have a port.
 func Plaintext() Option {
 	return option(func(c *config) { c.creds = insecure.NewCredentials() })
 }
 
-// PerRPC sends these credentials with every request, such as a token. If they
-// require transport security, Open refuses them together with [Plaintext].
+// PerRPC sends these credentials, such as a token, with every request. If they require
+// transport security, Open refuses them together with [Plaintext].
 func PerRPC(creds credentials.PerRPCCredentials) Option {
 	return DialOptions(gogrpc.WithPerRPCCredentials(creds))
 }
 
 // Bearer sends a token with every request, in the metadata "authorization: Bearer
-// TOKEN" (RFC 6750), which is where a server with BearerTokens looks for it. A token is
-// one line of visible ASCII characters. With [Plaintext], everybody on the way can read
+// TOKEN" (RFC 6750), where a server with BearerTokens looks for it. A token is one line
+// of visible ASCII characters. With [Plaintext], anybody on the network path can read
 // it.
 func Bearer(token string) Option {
 	return option(func(c *config) {
@@ -88,7 +89,7 @@ func (t bearerToken) GetRequestMetadata(context.Context, ...string) (map[string]
 
 func (t bearerToken) RequireTransportSecurity() bool { return false }
 
-// checkToken returns what is wrong with a token, without telling the token.
+// checkToken returns what is wrong with a token, without revealing the token.
 func checkToken(token string) error {
 	switch {
 	case token == "":
@@ -99,28 +100,28 @@ func checkToken(token string) error {
 	return nil
 }
 
-// DialOptions adds options of gRPC for what this package has no option for: interceptors,
-// proxies, stats handlers.
+// DialOptions adds gRPC options for everything that this package has no option for:
+// interceptors, proxies, stats handlers.
 func DialOptions(options ...gogrpc.DialOption) Option {
 	return option(func(c *config) { c.dial = append(c.dial, options...) })
 }
 
-// Conn uses an existing connection, which stays open when the store is closed. The target
-// must be empty, and the options that say how to connect are ignored. The connection
+// Conn uses an existing connection, which stays open when the store is closed. The
+// target must be empty, and the options about connecting are ignored. The connection
 // should accept answers of 64 MiB.
 func Conn(conn *gogrpc.ClientConn) Option { return option(func(c *config) { c.conn = conn }) }
 
-// Timeout is how long a request waits for its answer, unless its context ends earlier.
-// After it, the outcome of an append is unknown. The default is 30 seconds. A subscription
-// that the server keeps alive reconnects when nothing has arrived for that long, but not
-// before 15 seconds have passed.
+// Timeout sets how long a request waits for its answer, unless its context ends
+// earlier. After that, the outcome of an append is unknown. The default is 30 seconds.
+// A subscription whose server sends keep-alives reconnects when nothing has arrived for
+// that long, but not before 15 seconds have passed.
 func Timeout(d time.Duration) Option { return option(func(c *config) { c.timeout = d }) }
 
-// PageSize is the most events that a request asks for. The default is
+// PageSize sets the maximum number of events in one request. The default is
 // [store.DefaultLimit], which is also the most that some servers send.
 func PageSize(n int) Option { return option(func(c *config) { c.page = n }) }
 
-// newConfig returns what options say, for target.
+// newConfig returns the configuration that options describe, for target.
 func newConfig(target string, options []Option) (*config, error) {
 	c := &config{tenant: store.DefaultTenant, creds: credentials.NewTLS(nil), timeout: defaultTimeout, page: store.DefaultLimit}
 	for _, o := range options {
@@ -147,20 +148,20 @@ func newConfig(target string, options []Option) (*config, error) {
 	return c, nil
 }
 
-// plaintext reports whether the connection is to be without TLS.
+// plaintext reports whether the connection is without TLS.
 func (c *config) plaintext() bool { return c.creds.Info().SecurityProtocol == "insecure" }
 
-// lacksPort reports whether target is a host without a port, for which gRPC takes the
+// lacksPort reports whether target is a host without a port, for which gRPC uses the
 // port of HTTPS.
 func lacksPort(target string) bool {
-	if target == "" || strings.Contains(target, "/") { // of another form
+	if target == "" || strings.Contains(target, "/") { // has another form
 		return false
 	}
 	_, port, err := net.SplitHostPort(target)
 	return err != nil || port == ""
 }
 
-// hint returns err, of a connection that could not be made, with what may be the matter.
+// hint returns err, the error of a failed connection, with a guess at the cause.
 func (c *config) hint(err error) error {
 	switch text := err.Error(); {
 	case c.plaintext() && strings.Contains(text, "server preface"):

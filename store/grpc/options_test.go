@@ -21,12 +21,13 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// wireRefused is the detail of a status that says that a store refuses to write.
+// wireRefused returns the detail of a status that says that a store refuses to write.
 func wireRefused() *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{"refused": structpb.NewBoolValue(true)}}
 }
 
-// TestTokenThatIsNone checks that what cannot be sent as a token is refused, and not shown.
+// TestTokenThatIsNone checks that a value that cannot be sent as a token is refused,
+// and not shown.
 func TestTokenThatIsNone(t *testing.T) {
 	t.Parallel()
 	for name, token := range map[string]string{
@@ -36,23 +37,23 @@ func TestTokenThatIsNone(t *testing.T) {
 		_, err := grpc.Open(t.Context(), "127.0.0.1:1", grpc.Plaintext(), grpc.Bearer(token))
 		invalid, ok := errors.AsType[*store.InvalidError](err)
 		if !ok || invalid.Field != "token" || strings.Contains(err.Error(), "hunter") {
-			t.Errorf("Open with a token of %s = %v, want an *InvalidError that does not tell it", name, err)
+			t.Errorf("Open with a token of %s = %v, want an *InvalidError that does not reveal it", name, err)
 		}
 		if name == "two lines" && !strings.Contains(err.Error(), "a token is one line") {
-			t.Errorf("Open with a token of %s = %v, want that a token is one line", name, err)
+			t.Errorf("Open with a token of %s = %v, want an error that a token is one line", name, err)
 		}
 	}
 }
 
-// TestPortThatIsMissing refuses a host without a port, for which gRPC would take that of
-// HTTPS, unless it is to be HTTPS.
+// TestPortThatIsMissing checks that a host without a port is refused, unless it uses
+// TLS, because gRPC would use the port of HTTPS.
 func TestPortThatIsMissing(t *testing.T) {
 	t.Parallel()
 	for _, target := range []string{"127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.1:"} {
 		_, err := grpc.Open(t.Context(), target, grpc.Plaintext())
 		invalid, ok := errors.AsType[*store.InvalidError](err)
 		if !ok || invalid.Field != "target" || !strings.Contains(err.Error(), "port is missing") {
-			t.Errorf("Open(%q) = %v, want that the port is missing", target, err)
+			t.Errorf("Open(%q) = %v, want an error that the port is missing", target, err)
 		}
 	}
 	addr := listen(t, server.New(memory.New()))
@@ -68,7 +69,8 @@ func TestPortThatIsMissing(t *testing.T) {
 	}
 }
 
-// TestTLSOnOneSideOnly connects without TLS to a server with it, and the other way round.
+// TestTLSOnOneSideOnly connects without TLS to a server with TLS, and the other way
+// round.
 func TestTLSOnOneSideOnly(t *testing.T) {
 	t.Parallel()
 	ours := wiretest.NewAuthority(t)
@@ -91,6 +93,6 @@ func TestTLSOnOneSideOnly(t *testing.T) {
 	h.start(newForeign())
 	h.stop()
 	if _, err := grpc.Open(t.Context(), h.addr, grpc.Plaintext()); err == nil || strings.Contains(err.Error(), "is it") {
-		t.Errorf("Open without a server = %v, want no guess about TLS", err)
+		t.Errorf("Open without a server = %v, want no hint about TLS", err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// conflictAt is a conflict whose details say that the stream is at version actual.
+// conflictAt returns a conflict whose details say that the stream is at version actual.
 func conflictAt(t *testing.T, actual uint64) error {
 	t.Helper()
 	st, err := status.New(codes.Aborted, "append precondition failed").WithDetails(&eventstorev1.ConcurrencyErrorDetail{ActualLastAggregateNonce: actual})
@@ -29,7 +29,7 @@ func conflictAt(t *testing.T, actual uint64) error {
 	return st.Err()
 }
 
-// TestRequestsAreSentSixTimes asks a server that is never available.
+// TestRequestsAreSentSixTimes uses a server that is never available.
 func TestRequestsAreSentSixTimes(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -47,7 +47,7 @@ func TestRequestsAreSentSixTimes(t *testing.T) {
 	}
 }
 
-// TestOtherFailuresAreNotSentAgain asks a server that fails in other ways.
+// TestOtherFailuresAreNotSentAgain uses a server that fails in other ways.
 func TestOtherFailuresAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, code := range []codes.Code{codes.Internal, codes.Unknown, codes.ResourceExhausted, codes.NotFound, codes.DataLoss, codes.Unauthenticated} {
@@ -60,8 +60,8 @@ func TestOtherFailuresAreNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestAnswerThatCannotBe has a server say that an append is recorded, at a version that it
-// cannot have.
+// TestAnswerThatCannotBe uses a server that reports an append as recorded at an
+// impossible version.
 func TestAnswerThatCannotBe(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -72,7 +72,8 @@ func TestAnswerThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestConflictOfNothing has a server say that a stream is somewhere, and show nothing of it.
+// TestConflictOfNothing uses a server that reports a version of a stream, but does not
+// show its events.
 func TestConflictOfNothing(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -86,7 +87,8 @@ func TestConflictOfNothing(t *testing.T) {
 	}
 }
 
-// TestConflictByItsText recognizes a conflict by its message, whatever the code is.
+// TestConflictByItsText checks that the client recognizes a conflict by its message,
+// whatever the code is.
 func TestConflictByItsText(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -101,9 +103,9 @@ func TestConflictByItsText(t *testing.T) {
 	}
 }
 
-// TestConflictAtTheVersion has a server abort an append to a stream that is where it is
-// expected: if the events are not there it was a race, and the append is sent again; if
-// their ids are, it is not.
+// TestConflictAtTheVersion uses a server that aborts an append although the stream is
+// at the expected version. If the events are not there, it was a race, and the client
+// retries; if their ids are, it does not.
 func TestConflictAtTheVersion(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -124,11 +126,11 @@ func TestConflictAtTheVersion(t *testing.T) {
 	again[0].Data = []byte("other")
 	_, err := st.Append(t.Context(), aStream(), store.Exactly(5), again)
 	if duplicate, ok := errors.AsType[*store.DuplicateError](err); !ok || duplicate.Version != 2 || srv.appends.Load() != before+1 {
-		t.Errorf("Append of an id that is there with other data = %v after %d requests, want a duplicate of version 2 after one", err, srv.appends.Load()-before)
+		t.Errorf("Append of a recorded id with other data =  %v after %d requests, want a duplicate of version 2 after one", err, srv.appends.Load()-before)
 	}
 }
 
-// TestWhatIsSent looks at the request of an append.
+// TestWhatIsSent checks the request of an append.
 func TestWhatIsSent(t *testing.T) {
 	t.Parallel()
 	sent := make(chan *eventstorev1.AppendRequest, 1)
@@ -159,14 +161,14 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
-// greedy is a server that sends more events than it is asked for.
+// greedy is a server that sends more events than requested.
 type greedy struct{ *foreign }
 
 func (g greedy) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, g) }
 
 func (g greedy) ReadStream(ctx context.Context, req *eventstorev1.ReadStreamRequest) (*eventstorev1.ReadStreamResponse, error) {
 	if req.GetFromAggregateNonce() > store.MaxVersion && req.GetForward() {
-		return nil, status.Error(codes.InvalidArgument, "that is a negative number")
+		return nil, status.Error(codes.InvalidArgument, "this is a negative number")
 	}
 	req.MaxCount = 1000
 	return g.foreign.ReadStream(ctx, req)
@@ -177,8 +179,8 @@ func (g greedy) ReadAll(ctx context.Context, req *eventstorev1.ReadAllRequest) (
 	return g.foreign.ReadAll(ctx, req)
 }
 
-// TestServerThatSendsMore checks that no page is longer than it is to be, and that nothing
-// is lost by that.
+// TestServerThatSendsMore checks that no page is longer than requested, and that no
+// event is lost because of that.
 func TestServerThatSendsMore(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{Ends: "right"})}
@@ -189,7 +191,7 @@ func TestServerThatSendsMore(t *testing.T) {
 	for from := uint64(0); ; {
 		page, err := st.Read(t.Context(), aStream(), store.ReadOptions{From: from, Limit: 2})
 		if err != nil || len(page.Events) > 2 {
-			t.Fatalf("Read from %d = %d events, %v; want 2 at most", from, len(page.Events), err)
+			t.Fatalf("Read from %d = %d events, %v; want at most 2", from, len(page.Events), err)
 		}
 		for i := range page.Events {
 			versions = append(versions, page.Events[i].Version)
@@ -202,7 +204,7 @@ func TestServerThatSendsMore(t *testing.T) {
 		for from := uint64(0); ; {
 			page, err := st.ReadAll(t.Context(), store.LogOptions{From: from, Limit: 2, Filter: filter})
 			if err != nil || len(page.Events) > 2 {
-				t.Fatalf("ReadAll from %d = %d events, %v; want 2 at most", from, len(page.Events), err)
+				t.Fatalf("ReadAll from %d = %d events, %v; want at most 2", from, len(page.Events), err)
 			}
 			for i := range page.Events {
 				positions = append(positions, page.Events[i].Position)
@@ -216,12 +218,12 @@ func TestServerThatSendsMore(t *testing.T) {
 		t.Errorf("read the versions %d, and the positions %d, first those of the others", versions, positions)
 	}
 	if page, err := st.Read(t.Context(), aStream(), store.ReadOptions{From: math.MaxUint64}); err != nil || len(page.Events) != 0 || page.Head != 5 {
-		t.Errorf("Read from beyond all = %+v, %v", page, err)
+		t.Errorf("Read from beyond the end =  %+v, %v", page, err)
 	}
 }
 
-// TestPositionBeyondAll has a server send a position that no client in another language
-// can hold.
+// TestPositionBeyondAll uses a server that sends a position that clients in other
+// languages cannot represent.
 func TestPositionBeyondAll(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}
@@ -233,7 +235,7 @@ func TestPositionBeyondAll(t *testing.T) {
 	}
 }
 
-// TestTenantAfterClose asks a store that was closed for that of a tenant.
+// TestTenantAfterClose calls Tenant on a closed store.
 func TestTenantAfterClose(t *testing.T) {
 	t.Parallel()
 	st := open(t, listen(t, newForeign()))

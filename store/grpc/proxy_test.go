@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// proxy is a way to a server whose connections break after some bytes.
+// proxy forwards connections to a server and breaks them after some bytes.
 type proxy struct {
 	net.Listener
 	target string
@@ -19,8 +19,7 @@ type proxy struct {
 	done   sync.WaitGroup
 }
 
-// startProxy starts a proxy whose connections carry at least as many bytes, and up
-// to five times as many.
+// startProxy starts a proxy whose connections carry between bytes and five times bytes.
 func startProxy(tb testing.TB, target string, bytes int64) *proxy {
 	tb.Helper()
 	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
@@ -47,7 +46,7 @@ func startProxy(tb testing.TB, target string, bytes int64) *proxy {
 	return p
 }
 
-// carry carries limit bytes between client and its target.
+// carry carries limit bytes between client and the target.
 func (p *proxy) carry(ctx context.Context, client net.Conn, limit int64) {
 	srv, err := new(net.Dialer).DialContext(ctx, "tcp", p.target)
 	if err != nil {
@@ -85,12 +84,12 @@ func (p *proxy) carry(ctx context.Context, client net.Conn, limit int64) {
 	both.Wait()
 }
 
-// wantCuts fails if fewer than n connections were cut: then nothing was tested.
+// wantCuts fails if fewer than n connections were cut, because then nothing was tested.
 func (p *proxy) wantCuts(tb testing.TB, n int) {
 	tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cuts < n {
-		tb.Fatalf("%d connections were cut, want %d at least", p.cuts, n)
+		tb.Fatalf("%d connections were cut, want at least %d", p.cuts, n)
 	}
 }

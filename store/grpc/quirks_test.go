@@ -35,7 +35,7 @@ func drawQuirks(t *rapid.T) quirks {
 	}
 }
 
-// twin is a store on a quirky server and a plain store, that get the same calls.
+// twin is a store on a quirky server and a plain store that get the same calls.
 type twin struct {
 	*rapid.T
 	ctx    context.Context //nolint:containedctx // lives as long as the check
@@ -45,8 +45,8 @@ type twin struct {
 	ids    int
 }
 
-// TestClientIsAStoreOnAnyServer checks that whatever the server is like, what the
-// client answers is what a plain store answers.
+// TestClientIsAStoreOnAnyServer checks that the client returns the same results as a
+// plain store, whatever the server is like.
 func TestClientIsAStoreOnAnyServer(t *testing.T) {
 	t.Parallel()
 	srv := newForeign()
@@ -83,7 +83,8 @@ func TestClientIsAStoreOnAnyServer(t *testing.T) {
 	})
 }
 
-// stream draws a stream. The id has one type only: some servers know no more.
+// stream draws a stream. An id has only one type, because some servers do not know
+// types.
 func (w *twin) stream(t *rapid.T) store.Stream {
 	return rapid.SampledFrom([]store.Stream{{Type: "Account", ID: "acc-1"}, {Type: "Account", ID: "acc_2"}, {Type: "Order", ID: "o"}}).Draw(t, "stream")
 }
@@ -117,8 +118,8 @@ func (w *twin) appendTo(t *rapid.T, s store.Stream, expected store.Expected) {
 	}
 }
 
-// appendAgain appends events again, to where they were appended before. Servers that
-// do not know them again must be asked for a version that they had expected.
+// appendAgain repeats an append to the same stream. For a server that does not
+// recognize it, it must expect the same version as before.
 func (w *twin) appendAgain(t *rapid.T, s store.Stream, expected store.Expected, events []store.Event, want store.Appended) {
 	if w.quirks.Taken == "aborted" {
 		taken := slices.Clone(events)
@@ -199,8 +200,8 @@ func (w *twin) noReadAll(t *rapid.T) {
 	}
 }
 
-// walk reads from page to page, which together must be the one page want. If all
-// events are asked for, the last one ends the last page.
+// walk reads page by page; together the pages must equal want. If all events are
+// requested, the last event is in the last page.
 func (w *twin) walk(t *rapid.T, call string, want store.Page, all bool, read func(from uint64) (store.Page, error)) {
 	var got []store.Recorded
 	from := uint64(0)
@@ -210,7 +211,7 @@ func (w *twin) walk(t *rapid.T, call string, want store.Page, all bool, read fun
 			t.Fatalf("%s, page %d = Head %d, %v; want Head %d", call, pages+1, page.Head, err, want.Head)
 		}
 		if all && pages > 0 && len(page.Events) == 0 {
-			t.Fatalf("%s, page %d is empty, and End was not set in the one before", call, pages+1)
+			t.Fatalf("%s, page %d is empty, but End was not set in the previous one", call, pages+1)
 		}
 		got = append(got, page.Events...)
 		if page.End {
@@ -236,7 +237,7 @@ func (w *twin) same(t *rapid.T, call string, got, want []store.Recorded) {
 	}
 }
 
-// subscribe takes what is there, and then what is appended, three times.
+// subscribe takes the existing events, and then new ones, three times.
 func (w *twin) subscribe(t *rapid.T) {
 	head, _ := w.model.Head(w.ctx)
 	o := store.LogOptions{
@@ -256,7 +257,7 @@ func (w *twin) subscribe(t *rapid.T) {
 		case page.Next < next:
 			t.Fatalf("%s: Next is %d after %d", call, page.Next, next)
 		case page.End && page.Head > head:
-			t.Fatalf("%s: Head is %d, want %d at most", call, page.Head, head)
+			t.Fatalf("%s: Head is %d, want at most %d", call, page.Head, head)
 		}
 		got, next = append(got, page.Events...), page.Next
 		if page.End && next > head {

@@ -21,8 +21,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestSubscriptionEndsAtWhatItCannotTake has an event come that a connection of the
-// caller's does not take: it will not the next time either.
+// TestSubscriptionEndsAtWhatItCannotTake sends an event that is too large for the
+// caller's connection: retrying cannot help.
 func TestSubscriptionEndsAtWhatItCannotTake(t *testing.T) {
 	t.Parallel()
 	addr := listen(t, server.New(memory.New(), server.WithLargeEvents()), server.GRPCOptions()...)
@@ -70,8 +70,8 @@ func (g growing) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, e
 	return page, err
 }
 
-// TestHeadOfBackwardPage reads a page that the server puts together from several,
-// while the log grows: who goes on after its head must not miss an event.
+// TestHeadOfBackwardPage reads a page that the server assembles from several, while the
+// log grows. A client that continues after its head must not miss an event.
 func TestHeadOfBackwardPage(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -85,8 +85,8 @@ func TestHeadOfBackwardPage(t *testing.T) {
 	}
 }
 
-// TestSubscriptionAcrossServers subscribes with a filter at a server that knows
-// none, and goes on at one that does.
+// TestSubscriptionAcrossServers subscribes with a filter at a server that does not
+// support filters, and continues at one that does.
 func TestSubscriptionAcrossServers(t *testing.T) {
 	t.Parallel()
 	var ours atomic.Bool
@@ -97,7 +97,7 @@ func TestSubscriptionAcrossServers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	var reached atomic.Bool // the other server, by one who connects
+	var reached atomic.Bool // the other server was reached
 	addr := listen(t, server.New(backend),
 		gogrpc.UnaryInterceptor(func(ctx context.Context, req any, _ *gogrpc.UnaryServerInfo, h gogrpc.UnaryHandler) (any, error) {
 			if !ours.Load() {
@@ -135,8 +135,8 @@ func TestSubscriptionAcrossServers(t *testing.T) {
 	}
 }
 
-// TestDivergedTellsTheHead has the server fail between the read that shows that the
-// log is another one and the one that tells its head.
+// TestDivergedTellsTheHead makes the server fail between the read that shows that the
+// log has diverged and the read of its head.
 func TestDivergedTellsTheHead(t *testing.T) {
 	t.Parallel()
 	var other, asked, failed atomic.Bool
@@ -175,7 +175,7 @@ func TestDivergedTellsTheHead(t *testing.T) {
 			return
 		}
 		if err != nil {
-			t.Fatalf("Subscribe ended with %v, want only that the log, with head 1, is another one", err)
+			t.Fatalf("Subscribe ended with %v, want only that the log, with head 1, has diverged", err)
 		}
 		if page.End && !other.Swap(true) {
 			close(cut)

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// newest is from where a backward page begins at the head, on every server:
-	// some take more for a negative number.
+	// newest is the start of a backward page that begins at the head, on every server:
+	// some take larger numbers for negative ones.
 	newest uint64 = math.MaxInt64
-	// rereads is how often a read is made again that says nothing: an empty page
-	// below a head, because the stream has grown in between.
+	// rereads is how often a read is repeated if it returns an empty page below a head,
+	// because the stream has grown in between.
 	rereads = 5
 )
 
 // Read is [store.Store.Read]. A page has at most [PageSize] events, and the server may
-// send fewer. If the server does not tell stream types apart and the id belongs to a
+// send fewer. If the server does not distinguish stream types and the id belongs to a
 // stream of another type, the error is an *[store.InvalidError] about stream.type.
 func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
@@ -98,7 +98,7 @@ func (s *Store) streamHead(ctx context.Context, stream store.Stream) (uint64, er
 	return part.events[0].Version, nil
 }
 
-// limit returns how many events to ask for where the caller's limit is this.
+// limit returns the number of events to request for the caller's limit.
 func (c *client) limit(limit int) int {
 	if limit == 0 {
 		limit = store.DefaultLimit
@@ -107,21 +107,21 @@ func (c *client) limit(limit int) int {
 }
 
 func (s *Store) noProgress(what string) error {
-	return fmt.Errorf("store/grpc: %s: the page is empty and there are events: %w", what, wire.ErrProtocol)
+	return fmt.Errorf("store/grpc: %s: the page is empty, but there are events: %w", what, wire.ErrProtocol)
 }
 
-// part is what a server has answered to a read, checked.
+// part is the checked answer of a server to a read.
 type part struct {
 	events    events
-	end       bool   // the server says that there was no more
-	next      uint64 // where to go on, by the server: for a filter that it knows
+	end       bool   // the server says that there are no more events
+	next      uint64 // the server's Next, for a filter that it supports
 	head      uint64
-	headKnown bool // the server is ours: head and next are so, and end even if it is false
+	headKnown bool // the server is ours: head, next and end can be trusted
 }
 
 type events []store.Recorded
 
-// last returns the number of the last event, 0 if there is none.
+// last returns the number of the last event, or 0 if there is none.
 func (e events) last(number func(*store.Recorded) uint64) uint64 {
 	if len(e) == 0 {
 		return 0
@@ -147,8 +147,7 @@ func (p *part) setHead(c *client, trailer metadata.MD) {
 	c.ours.Store(true)
 }
 
-// readPart reads a page of stream from version from on, whose versions go on
-// without a gap.
+// readPart reads a page of stream from version from on, whose versions have no gaps.
 func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, limit int, forward bool) (part, error) {
 	what := fmt.Sprintf("read %s", stream)
 	calling := outgoing(ctx, wire.MDAggregateType, stream.Type)
@@ -185,9 +184,9 @@ func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, 
 	return p, nil
 }
 
-// reachable returns from, or if that is so large that some servers take it for a
-// negative number, one that means the same: forward there is nothing, and backward
-// nobody asks for more than newest.
+// reachable returns from. If from is so large that some servers take it for a negative
+// number, it returns an equivalent number: forward there is nothing, and backward
+// nobody needs more than newest.
 func reachable(from uint64, forward bool) uint64 {
 	if forward {
 		return min(from, store.MaxVersion)
@@ -195,7 +194,7 @@ func reachable(from uint64, forward bool) uint64 {
 	return from
 }
 
-// step returns the number after version, in the order of reading.
+// step returns the number after version in reading order.
 func step(version uint64, forward bool) uint64 {
 	if forward {
 		return version + 1
@@ -203,8 +202,8 @@ func step(version uint64, forward bool) uint64 {
 	return version - 1
 }
 
-// halving asks for up to limit events, and for half as many as long as the answer
-// is too large.
+// halving requests up to limit events, and half as many as long as the answer is too
+// large.
 func halving[Resp any](limit int, ask func(limit uint32) (Resp, metadata.MD, error)) (Resp, metadata.MD, error) {
 	for n := uint32(min(limit, math.MaxInt32)); ; n = (n + 1) / 2 { //nolint:gosec // limit is not negative
 		resp, trailer, err := ask(n)
@@ -214,9 +213,9 @@ func halving[Resp any](limit int, ask func(limit uint32) (Resp, metadata.MD, err
 	}
 }
 
-// decode returns what a page asked for from from on has that is new: some servers
-// begin pages before. It is an error if the events are not in order, and what is
-// over limit is left out.
+// decode returns the new events of a page that was requested from from on, because some
+// servers begin pages earlier. It returns an error if the events are out of order, and
+// drops events beyond limit.
 func decode(
 	sent []*eventstorev1.EventData, from uint64, limit int, forward bool, number func(*store.Recorded) uint64,
 ) (events, error) {

@@ -12,15 +12,17 @@ import (
 )
 
 const (
-	// attempts is how often a request is sent at most while no server is there.
+	// attempts is the maximum number of times that a request is sent while no server is
+	// available.
 	attempts = 6
-	// shortest and longest are the bounds of a wait, but for its jitter.
+	// shortest and longest are the limits of a wait, before jitter.
 	shortest = 25 * time.Millisecond
 	longest  = 2 * time.Second
 )
 
-// backOff waits before attempt n+1, some time up to one that begins at shortest and
-// doubles with n up to longest, and returns what ctx ended with if it ends before.
+// backOff waits before attempt n+1, for a random time up to a limit that begins at
+// shortest and doubles with n up to longest. It returns the error of ctx if ctx ends
+// before.
 func backOff(ctx context.Context, n int, shortest, longest time.Duration) error {
 	limit := min(shortest<<min(n, 20), longest)
 	timer := time.NewTimer(1 + rand.N(limit)) //nolint:gosec // not a secret
@@ -33,13 +35,13 @@ func backOff(ctx context.Context, n int, shortest, longest time.Duration) error 
 	}
 }
 
-// unavailable reports whether err says that the request got no answer but may get
-// one if it is sent again: there is no connection, or it broke, or the server goes
-// away. That it did not arrive, it does not say.
+// unavailable reports whether err means that the request got no answer but may get one
+// if it is retried: there is no connection, or it broke, or the server is shutting
+// down. It does not mean that the request did not arrive.
 func unavailable(err error) bool { return status.Code(err) == codes.Unavailable }
 
-// invoke makes a unary call once, under the timeout. The trailer is there if the
-// server has answered, with an error too.
+// invoke makes a unary call once, with the timeout. It returns the trailer if the
+// server has answered, even with an error.
 func invoke[Req, Resp any](
 	ctx context.Context, c *client, call func(context.Context, Req, ...gogrpc.CallOption) (Resp, error), req Req,
 ) (Resp, metadata.MD, error) {
@@ -50,8 +52,8 @@ func invoke[Req, Resp any](
 	return resp, trailer, err
 }
 
-// ask is invoke for a call that changes nothing: it is made again while the server
-// is unavailable.
+// ask is invoke for a call that changes nothing: it retries while the server is
+// unavailable.
 func ask[Req, Resp any](
 	ctx context.Context, c *client, call func(context.Context, Req, ...gogrpc.CallOption) (Resp, error), req Req,
 ) (Resp, metadata.MD, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc"
 )
 
-// TestBackOff checks that a wait before another attempt is within its bounds, whatever they
-// are, and that it ends with its context, not later.
+// TestBackOff checks that a wait before another attempt stays within its limits, and
+// that it ends with its context, not later.
 func TestBackOff(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -41,14 +41,14 @@ func TestBackOff(t *testing.T) {
 			case err == nil && waited > min(left, most):
 				r.Fatalf("backOff took %s when its context had %s left", waited, left)
 			case err != nil && (waited != left || !errors.Is(err, context.DeadlineExceeded)):
-				r.Fatalf("backOff = %v after %s, want what its context ended with after %s", err, waited, left)
+				r.Fatalf("backOff = %v after %s, want the error of its context after %s", err, waited, left)
 			}
 		})
 	})
 }
 
-// TestBackOffGrows checks that waits become longer, up to a bound: of many, the longest is
-// more than half of what it may be.
+// TestBackOffGrows checks that waits become longer, up to a limit: the longest of many
+// waits is more than half of the limit.
 func TestBackOffGrows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,12 +69,13 @@ func TestBackOffGrows(t *testing.T) {
 	})
 }
 
-// TestLooksAtTheNewest has a server say that an id is taken and not where. The client looks
-// at eight pages of the stream's newest events, and at no more: streams may be long.
+// TestLooksAtTheNewest uses a server that reports a duplicate id without its place. The
+// client examines eight pages of the stream's newest events, and no more, because
+// streams may be long.
 func TestLooksAtTheNewest(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		back  int // the id is that of this one of the newest events
+		back  int // the id belongs to this one of the newest events
 		reads int64
 		found uint64
 	}{
@@ -105,8 +106,9 @@ func TestLooksAtTheNewest(t *testing.T) {
 	}
 }
 
-// TestLooksThroughEightPages reads a log for what is not there, from a server that knows no
-// filters: one page of ours is made of eight of the server, not of fewer.
+// TestLooksThroughEightPages searches a log for events that do not exist, on a server
+// that does not support filters: one of our pages consists of eight pages of the
+// server, not fewer.
 func TestLooksThroughEightPages(t *testing.T) {
 	t.Parallel()
 	srv := &scripted{foreign: newForeign().with(quirks{})}

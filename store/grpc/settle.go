@@ -8,9 +8,9 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// settle finds out what became of an append at version that a server has refused
-// with err, or not answered, if the server does not know the events of an append
-// when they come again. It reports whether to send them again.
+// settle finds out the outcome of an append at version that a server has refused with
+// err, or not answered, if the server does not recognize repeated events. It reports
+// whether to retry.
 func (a *sending) settle(ctx context.Context, version uint64, err error) (store.Appended, bool, error) {
 	var conflict *store.ConflictError
 	var duplicate *store.DuplicateError
@@ -18,8 +18,8 @@ func (a *sending) settle(ctx context.Context, version uint64, err error) (store.
 	case errors.As(err, &conflict) && conflict.Actual >= version+uint64(len(a.events)):
 		return a.follows(ctx, version, conflict)
 	case errors.As(err, &conflict) && conflict.Actual == version:
-		// It is where it was expected to be, so it cannot be that. Some servers
-		// say so of an id that is taken, for ever; or others were at it.
+		// The stream is at the expected version, so it cannot be a conflict. Some servers
+		// always return this for a duplicate id; or other writers were involved.
 		appended, err := a.find(ctx, &store.DuplicateError{Stream: a.stream, EventID: a.events[0].ID})
 		return appended, errors.As(err, &duplicate) && duplicate.Version == 0, err
 	case errors.As(err, &duplicate) && duplicate.Version == 0:
@@ -29,8 +29,8 @@ func (a *sending) settle(ctx context.Context, version uint64, err error) (store.
 	return store.Appended{}, unavailable(err), err
 }
 
-// follows looks whether the events that follow version are those of a: then it was
-// an earlier request that the conflict is with.
+// follows checks whether the events after version are those of a: then the conflict is
+// with an earlier request.
 func (a *sending) follows(ctx context.Context, version uint64, conflict error) (store.Appended, bool, error) {
 	var last store.Recorded
 	for left := a.events; len(left) > 0; {
@@ -51,8 +51,8 @@ func (a *sending) follows(ctx context.Context, version uint64, conflict error) (
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, false, nil
 }
 
-// unread returns the error of an append that was refused, after err kept us from reading
-// why. If the id is that of a stream of another type, that is why.
+// unread returns the error of a refused append, if err kept the client from reading
+// why. If the id belongs to a stream of another type, that is the reason.
 func (a *sending) unread(err error) error {
 	if errors.Is(err, store.ErrInvalid) {
 		return err
@@ -60,9 +60,9 @@ func (a *sending) unread(err error) error {
 	return fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: it was refused, and the stream cannot be read: %w", a.stream, err)
 }
 
-// find looks for the ids of a in the newest events of its stream. It returns where
-// the events are, if they are there as they are to be, or duplicate, with where the
-// first id is that is taken, if it is there.
+// find looks for the ids of a in the newest events of its stream. If all the events are
+// there, it returns their place. Otherwise, if the first recorded id is there, it
+// returns duplicate with its place.
 func (a *sending) find(ctx context.Context, duplicate *store.DuplicateError) (store.Appended, error) {
 	recorded, err := a.recorded(ctx)
 	if err != nil {
@@ -86,7 +86,8 @@ func (a *sending) find(ctx context.Context, duplicate *store.DuplicateError) (st
 	return store.Appended{}, duplicate
 }
 
-// recorded returns, by its id, what the newest pages of the stream have of a.
+// recorded returns those events of a that the newest pages of the stream have, by their
+// ids.
 func (a *sending) recorded(ctx context.Context) (map[string]store.Recorded, error) {
 	wanted := make(map[string]bool, len(a.events))
 	for i := range a.events {

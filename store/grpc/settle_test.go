@@ -21,13 +21,13 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// scripted is a foreign server that does something else at some calls.
+// scripted is a foreign server that behaves differently at some calls.
 type scripted struct {
 	*foreign
 
 	appends, reads atomic.Int64
-	// onAppend and onRead are called with the number of the call, from 1 on, and what
-	// the server would do.
+	// onAppend and onRead receive the number of the call, from 1 on, and the server's
+	// usual action.
 	onAppend func(n int64, do func() error) error
 	onRead   func(n int64) error
 }
@@ -56,7 +56,7 @@ func (s *scripted) ReadStream(ctx context.Context, req *eventstorev1.ReadStreamR
 	return s.foreign.ReadStream(ctx, req)
 }
 
-// add appends events beside the client.
+// add appends events without the client.
 func (s *scripted) add(t *testing.T, stream store.Stream, events ...store.Event) {
 	t.Helper()
 	s.addTo(store.DefaultTenant, stream, events...)
@@ -89,8 +89,8 @@ func numbers(from, n int) []store.Event {
 
 var errLost = status.Error(codes.Unavailable, "connection reset by peer")
 
-// TestAnswerThatIsLost has an append recorded and its answer lost, and others write after
-// it, before the client sends it again: it is where it was recorded.
+// TestAnswerThatIsLost records an append and loses its answer, and others append before
+// the client retries: the result is where it was recorded.
 func TestAnswerThatIsLost(t *testing.T) {
 	t.Parallel()
 	for _, details := range []string{"standard", "bare", "none", "internal"} {
@@ -115,8 +115,8 @@ func TestAnswerThatIsLost(t *testing.T) {
 	}
 }
 
-// TestOthersWroteInstead has the answer to an append lost that was not recorded, and
-// others write what looks like it from one side: it is a conflict.
+// TestOthersWroteInstead loses the answer to an append that was not recorded, and
+// others append something that partly looks like it: the result is a conflict.
 func TestOthersWroteInstead(t *testing.T) {
 	t.Parallel()
 	ours := numbers(2, 3)
@@ -153,18 +153,18 @@ func TestOthersWroteInstead(t *testing.T) {
 	}
 }
 
-// TestLookThatFails has an append refused for a reason that only the stream can tell, and
-// the stream cannot be read: nobody knows whether the events are there.
+// TestLookThatFails refuses an append for a reason that only the stream shows, and the
+// stream cannot be read: the outcome is unknown.
 func TestLookThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		details string
-		refuse  error // in place of what the server says
+		refuse  error // instead of the server's own answer
 	}{
-		"a conflict that says where": {"standard", nil},
-		"a conflict that does not":   {"none", nil},
-		"a conflict at the version":  {"", status.Error(codes.Aborted, "duplicate key value violates unique constraint")},
-		"an id that is taken":        {"", status.Error(codes.AlreadyExists, "event_id exists")},
+		"a conflict with the version":    {"standard", nil},
+		"a conflict without the version": {"none", nil},
+		"a conflict at the version":      {"", status.Error(codes.Aborted, "duplicate key value violates unique constraint")},
+		"a duplicate id":                 {"", status.Error(codes.AlreadyExists, "event_id exists")},
 	} {
 		for _, broken := range []error{status.Error(codes.Internal, "out of order"), status.Error(codes.NotFound, "no such table")} {
 			srv := &scripted{foreign: newForeign().with(quirks{Details: tt.details})}
@@ -185,14 +185,14 @@ func TestLookThatFails(t *testing.T) {
 				t.Errorf("%s: Append = %v, want an error that is not definite", name, err)
 			}
 			if status.Code(err) != status.Code(broken) {
-				t.Errorf("%s: Append = %v, want the code %s of the look", name, err, status.Code(broken))
+				t.Errorf("%s: Append = %v, want the code %s of the read", name, err, status.Code(broken))
 			}
 		}
 	}
 }
 
-// TestRefusedAfterALostAnswer has the answer to an append lost, and the next request
-// refused: the first one may have been recorded.
+// TestRefusedAfterALostAnswer loses the answer to an append and refuses the next
+// request: the first one may have been recorded.
 func TestRefusedAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	refused, err := status.New(codes.FailedPrecondition, "not now").WithDetails(wireRefused())
@@ -227,8 +227,8 @@ func TestRefusedAfterALostAnswer(t *testing.T) {
 	}
 }
 
-// TestAppendToIDOfAnotherType appends to a stream whose id a server that does not tell
-// types apart has for another type: whatever it answers, nothing was recorded.
+// TestAppendToIDOfAnotherType appends to a stream whose id has another type on a server
+// that does not distinguish types: whatever the server answers, nothing was recorded.
 func TestAppendToIDOfAnotherType(t *testing.T) {
 	t.Parallel()
 	for _, details := range []string{"standard", "bare", "both", "none", "internal"} {
@@ -239,7 +239,7 @@ func TestAppendToIDOfAnotherType(t *testing.T) {
 			_, err := st.Append(t.Context(), store.Stream{Type: "Other", ID: "n"}, expected, numbers(7, 1))
 			invalid, ok := errors.AsType[*store.InvalidError](err)
 			if conflict, other := errors.AsType[*store.ConflictError](err); other && expected == store.Exactly(1) && conflict.Actual == 3 {
-				continue // it says as much, and the next read says the rest
+				continue // the answer says so, and the next read reports the rest
 			}
 			if !ok || invalid.Field != "stream.type" || strings.Contains(err.Error(), "unknown") {
 				t.Errorf("details %q, expecting %s: Append = %v, want an *InvalidError about stream.type", details, expected, err)
@@ -248,8 +248,8 @@ func TestAppendToIDOfAnotherType(t *testing.T) {
 	}
 }
 
-// TestAnyIsTriedSoOften has others always be faster: an append that expects no version is
-// tried 201 times, and then is a conflict.
+// TestAnyIsTriedSoOften has other writers that are always first: an append that expects
+// no exact version is tried 201 times, and then returns a conflict.
 func TestAnyIsTriedSoOften(t *testing.T) {
 	t.Parallel()
 	for _, expected := range []store.Expected{store.Any, store.Exists} {
@@ -269,7 +269,7 @@ func TestAnyIsTriedSoOften(t *testing.T) {
 	}
 }
 
-// TestExistsOnAMissingStream is one request, to any server.
+// TestExistsOnAMissingStream takes one request, on any server.
 func TestExistsOnAMissingStream(t *testing.T) {
 	t.Parallel()
 	for name, srv := range backends() {
@@ -282,13 +282,13 @@ func TestExistsOnAMissingStream(t *testing.T) {
 	}
 }
 
-// TestPartOfABatchIsThere appends a batch of which a server has some events already, and
-// which it refuses for that without saying which.
+// TestPartOfABatchIsThere appends a batch of which a server already has some events.
+// The server refuses it without saying which.
 func TestPartOfABatchIsThere(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		there   []store.Event
-		version uint64 // of the first event that is taken
+		version uint64 // of the first recorded event
 		all     bool
 	}{
 		"the first":     {numbers(2, 1), 2, false},
@@ -325,8 +325,8 @@ func TestPartOfABatchIsThere(t *testing.T) {
 	}
 }
 
-// TestTimeoutOfTheServer has a server end calls when their time is up, in the words of
-// servers in Rust, before the client's own clock says so.
+// TestTimeoutOfTheServer uses a server that ends calls when their time is up, in the
+// words of servers in Rust, before the client's own clock does.
 func TestTimeoutOfTheServer(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[error]bool{
@@ -342,14 +342,14 @@ func TestTimeoutOfTheServer(t *testing.T) {
 		_, readErr := st.Read(t.Context(), aStream(), store.ReadOptions{})
 		for call, err := range map[string]error{"Append": err, "Read": readErr} {
 			if err == nil || errors.Is(err, context.DeadlineExceeded) != want || store.Definite(err) {
-				t.Errorf("%s with the answer %q = %v; want that it is DeadlineExceeded: %t, and not definite", call, answer, err, want)
+				t.Errorf("%s with the answer %q = %v; want DeadlineExceeded: %t, and not definite", call, answer, err, want)
 			}
 		}
 	}
 }
 
-// TestOurServerSettlesItself checks that the client sends an append again to a server of
-// ours, and looks at nothing.
+// TestOurServerSettlesItself checks that the client retries an append on a server of
+// this package without reading anything.
 func TestOurServerSettlesItself(t *testing.T) {
 	t.Parallel()
 	backend := memory.New()
@@ -358,7 +358,7 @@ func TestOurServerSettlesItself(t *testing.T) {
 		func(ctx context.Context, req any, info *gogrpc.UnaryServerInfo, handle gogrpc.UnaryHandler) (any, error) {
 			md, _ := metadata.FromIncomingContext(ctx)
 			if len(md["evolve-client"]) == 0 {
-				t.Error("a request does not say that it is ours")
+				t.Error("a request does not identify the client as ours")
 			}
 			calls[info.FullMethod]++
 			resp, err := handle(ctx, req)
@@ -386,19 +386,20 @@ func (refusing) Append(context.Context, store.Stream, store.Expected, []store.Ev
 	return store.Appended{}, fmt.Errorf("10.0.0.7 is read-only: %w", store.ErrRefused)
 }
 
-// TestRefusalOfTheStore checks that a client of ours hears that the store behind a server
-// refuses to write, and at once.
+// TestRefusalOfTheStore checks that our client learns at once that the store behind a
+// server refuses to write.
 func TestRefusalOfTheStore(t *testing.T) {
 	t.Parallel()
 	st := open(t, listen(t, server.New(refusing{memory.New()})))
 	_, err := st.Append(t.Context(), aStream(), store.NoStream, numbers(1, 1))
 	if !errors.Is(err, store.ErrRefused) || strings.Contains(err.Error(), "10.0.0.7") {
-		t.Errorf("Append = %v, want ErrRefused that does not tell what the server knows", err)
+		t.Errorf("Append = %v, want ErrRefused without the server's details", err)
 	}
 }
 
 // TestEventThatOthersCannotRead checks that an event that is too large for clients in
-// other languages is refused with its number, and that an option of the server lets it in.
+// other languages is refused with its number, and that an option of the server allows
+// it.
 func TestEventThatOthersCannotRead(t *testing.T) {
 	t.Parallel()
 	large := numbers(1, 2)

@@ -19,12 +19,12 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// lines are connections in memory, all of which can be made to go dead: nothing
-// comes through any more, and nobody is told.
+// lines are connections in memory that can all be made dead: no bytes arrive anymore,
+// and neither side is told.
 type lines struct {
 	*bufconn.Listener
 	mu   sync.Mutex
-	dead chan struct{} // closed when those that there are have gone dead
+	dead chan struct{} // closed when the existing ones are dead
 }
 
 type line struct {
@@ -48,7 +48,7 @@ func (l *lines) dial(ctx context.Context, _ string) (net.Conn, error) {
 	})}, nil
 }
 
-// die makes the lines that there are go dead.
+// die makes the existing lines dead.
 func (l *lines) die() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *line) Write(b []byte) (int, error) {
 
 func (l *line) Close() error { return l.close() }
 
-// bubble is a test in a bubble, with a store on a server of ours over lines.
+// bubble is a test in a bubble, with a store on a server of this package over lines.
 type bubble struct {
 	*testing.T
 	backend *memory.Store
@@ -87,12 +87,12 @@ type bubble struct {
 	lines   *lines
 }
 
-// mutable is a server of ours whose subscriptions can be made silent, as if it was
-// lost behind a proxy that lives.
+// mutable is a server of this package whose subscriptions can be silenced, as if it
+// were lost behind a proxy that is still alive.
 type mutable struct {
 	*server.Server
 	mu    sync.Mutex
-	muted chan struct{} // closed when those that there are have been made silent
+	muted chan struct{} // closed when the existing ones are silenced
 }
 
 func (m *mutable) Register(r gogrpc.ServiceRegistrar) { eventstorev1.RegisterEventStoreServer(r, m) }
@@ -106,7 +106,7 @@ func (m *mutable) Subscribe(
 	return m.Server.Subscribe(req, &mutedStream{stream, muted})
 }
 
-// mute makes the subscriptions that there are silent.
+// mute silences the existing subscriptions.
 func (m *mutable) mute() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *mutedStream) Send(m *eventstorev1.SubscribeResponse) error {
 	}
 }
 
-// SendMsg is Send for what is encoded already.
+// SendMsg is Send for messages that are already encoded.
 func (s *mutedStream) SendMsg(m any) error {
 	select {
 	case <-s.muted:
@@ -169,9 +169,9 @@ func overLines(t *testing.T, do func(t *bubble), options ...grpc.Option) {
 	})
 }
 
-// TestDeadConnection checks that no call hangs on a connection through which
-// nothing comes, and (as every goroutine of a bubble must end) that nothing is
-// left of it.
+// TestDeadConnection checks that no call hangs on a connection on which nothing
+// arrives, and (because every goroutine of a bubble must end) that nothing is left of
+// it.
 func TestDeadConnection(t *testing.T) {
 	t.Parallel()
 	s := store.Stream{Type: "Numbers", ID: "n"}
@@ -220,8 +220,8 @@ func TestDeadConnection(t *testing.T) {
 	}
 }
 
-// TestCloseWaitsForCallsOnADeadConnection checks that Close ends when the timeout
-// of a call that is under way has.
+// TestCloseWaitsForCallsOnADeadConnection checks that Close returns when the timeout of
+// a call in progress has passed.
 func TestCloseWaitsForCallsOnADeadConnection(t *testing.T) {
 	t.Parallel()
 	overLines(t, func(t *bubble) {
@@ -237,14 +237,13 @@ func TestCloseWaitsForCallsOnADeadConnection(t *testing.T) {
 			t.Fatalf("Close = %v after %s, want it after 30s, the default timeout", err, time.Since(start))
 		}
 		if err := <-failed; !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("the call under way ended with %v, want DeadlineExceeded", err)
+			t.Fatalf("the call in progress ended with %v, want DeadlineExceeded", err)
 		}
 	})
 }
 
-// TestSubscriptionLeavesADeadConnection checks that a subscription notices that
-// nothing comes any more, not even to keep it alive, and goes on over another
-// connection.
+// TestSubscriptionLeavesADeadConnection checks that a subscription notices that nothing
+// arrives anymore, not even keep-alives, and continues over another connection.
 func TestSubscriptionLeavesADeadConnection(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -252,7 +251,7 @@ func TestSubscriptionLeavesADeadConnection(t *testing.T) {
 		latest time.Duration
 	}{
 		"the server is lost":     {func(t *bubble) { t.server.mute() }, 21 * time.Second},
-		"the connection is lost": {func(t *bubble) { t.lines.die() }, 2 * time.Minute}, // a ping tells
+		"the connection is lost": {func(t *bubble) { t.lines.die() }, 2 * time.Minute}, // a ping finds out
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -266,7 +265,7 @@ func TestSubscriptionLeavesADeadConnection(t *testing.T) {
 						t.Fatal(err)
 					}
 					if page.End && page.Head == 0 {
-						time.AfterFunc(time.Minute, func() { // until then it is kept alive
+						time.AfterFunc(time.Minute, func() { // until then it gets keep-alives
 							start = time.Now()
 							tt.die(t)
 							if _, err := t.backend.Append(ctx, s, store.NoStream, []store.Event{numbered(1)}); err != nil {
@@ -279,7 +278,7 @@ func TestSubscriptionLeavesADeadConnection(t *testing.T) {
 					}
 				}
 				if took := time.Since(start); took < 15*time.Second || took > tt.latest {
-					t.Fatalf("the event came after %s, want it after some silence, and %s at most", took, tt.latest)
+					t.Fatalf("the event came after %s, want it after some silence, and after at most %s", took, tt.latest)
 				}
 			}, grpc.Timeout(20*time.Second))
 		})

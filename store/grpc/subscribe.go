@@ -16,27 +16,26 @@ import (
 )
 
 const (
-	// received is how many events are kept at most that the loop has not taken.
+	// received is the maximum number of events that wait for the loop.
 	received = 64
-	// firstReconnect is how long a subscription waits at first, at most, before
-	// it connects again.
+	// firstReconnect is the maximum wait before the first reconnect of a subscription.
 	firstReconnect = 50 * time.Millisecond
 )
 
 // Subscribe is [store.Log.Subscribe]. A page has at most [PageSize] events, and events
 // are not held back to fill one.
 //
-// When the connection breaks or the server goes away, the subscription reconnects with
-// back-off, as often as it takes, and resumes after the last event that it has received.
-// If that event is no longer there, it ends with an error that matches
-// [store.ErrLogDiverged]. It ends with an error at once if the server cannot be reached at
-// first, or refuses.
+// If the connection breaks or the server goes away, the subscription reconnects with
+// back-off, as often as necessary, and resumes after the last event that it has
+// received. If that event is no longer there, it ends with an error that matches
+// [store.ErrLogDiverged]. If the server cannot be reached at first, or refuses the
+// subscription, it ends with an error at once.
 //
-// With a server that is not of package server, a message is only a sign that there is
-// something to read, and the pages come from ReadAll, because such subscriptions may lose
-// and repeat events. If the server has no ReadAll either, the events are taken as they
-// come, and a page counts as caught up (its Head is that of its events) when nothing has
-// followed for a while.
+// With a server that is not from package server, a message only means that there is
+// something to read, and the pages come from ReadAll, because such subscriptions may
+// lose and repeat events. If the server has no ReadAll either, the events are taken as
+// they arrive, and a page counts as caught up (its Head is its last position) when
+// nothing has followed for a while.
 func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
 		f := &feed{Store: s, o: o, yield: yield}
@@ -49,21 +48,22 @@ func (s *Store) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 // feed is a subscription.
 type feed struct {
 	*Store
-	o     store.LogOptions // From is where it has come to
+	o     store.LogOptions // From is the current position
 	yield func(store.Page, error) bool
 
-	page     int              // how many events to ask for at once
-	head     uint64           // the highest position that is known of the log
-	last     store.Checkpoint // the last event that was received
-	matched  bool             // it matches the filter: a server that filters has it too
-	told     bool             // the last page has told that it has caught up
+	page     int              // number of events to request at once
+	head     uint64           // the highest known position of the log
+	last     store.Checkpoint // of the last event that was received
+	matched  bool             // the last event matches the filter: a server that filters has it too
+	told     bool             // the last page reported that it has caught up
 	began    bool             // the server was reached
 	verified bool             // the last event was seen again over this connection
-	moved    bool             // something came since it has connected
+	moved    bool             // something arrived since it has connected
 	stopped  bool             // the loop wants no more
 }
 
-// run returns why the subscription has ended, nil if the loop wants no more.
+// run returns the reason why the subscription has ended, or nil if the loop wants no
+// more.
 func (f *feed) run(ctx context.Context) error {
 	if err := f.validate(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (f *feed) run(ctx context.Context) error {
 		if f.moved {
 			f.moved, failures = false, 0
 		} else {
-			f.page = max(1, f.page/2) // a page may be more than gets through before the connection is lost
+			f.page = max(1, f.page/2) // a page may be larger than what gets through before the connection breaks
 		}
 		f.told = false
 		wait, cancel := f.living(ctx)
@@ -109,8 +109,8 @@ func (f *feed) living(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// ended returns err, or why no other one matters: ctx has ended or the store is
-// closed.
+// ended returns the error of ctx if it has ended, ErrClosed if the store is closed, and
+// err otherwise.
 func (f *feed) ended(ctx context.Context, err error) error {
 	switch {
 	case f.stopped:
@@ -123,7 +123,7 @@ func (f *feed) ended(ctx context.Context, err error) error {
 	return err
 }
 
-// resumable reports whether a subscription that has ended with err can go on over
+// resumable reports whether a subscription that has ended with err can continue over
 // another connection.
 func resumable(err error) bool {
 	if errors.Is(err, store.ErrLogDiverged) || errors.Is(err, wire.ErrProtocol) || store.Definite(err) || tooLarge(err) {
@@ -137,7 +137,7 @@ func resumable(err error) bool {
 	return true
 }
 
-// connect is the subscription over one connection.
+// connect runs the subscription over one connection.
 func (f *feed) connect(ctx context.Context) error {
 	ctx, cancel := f.living(ctx)
 	defer cancel()
@@ -160,15 +160,16 @@ func (f *feed) connect(ctx context.Context) error {
 	return f.follow(ctx)
 }
 
-// tell yields a page of events, and reports whether the loop goes on.
+// tell yields a page of events, and reports whether the loop continues.
 func (f *feed) tell(events []store.Recorded, end bool) bool {
 	f.told, f.moved = end, true
 	f.stopped = !f.yield(store.Page{Events: events, Head: f.head, Next: f.o.From, End: end}, nil)
 	return !f.stopped
 }
 
-// resume returns from where to ask for events: the last one that was received is
-// to come again, to show that the log is the same, if the server does not leave it out.
+// resume returns the position from which to request events. It includes the last event
+// that was received, to check that the log is the same, unless the server filters it
+// out.
 func (f *feed) resume() uint64 {
 	if f.last.Position > 0 && (f.matched || !f.client.ours.Load()) {
 		return f.last.Position
@@ -176,8 +177,8 @@ func (f *feed) resume() uint64 {
 	return f.o.From
 }
 
-// same returns an error if e, the first event from resume on, shows that the log
-// is another one, and else whether e was received before.
+// same returns an error if e, the first event from resume on, shows that the log is
+// another one. Otherwise it reports whether e was received before.
 func (f *feed) same(e *store.Recorded) (bool, error) {
 	if f.last.Position == 0 {
 		return false, nil
@@ -192,7 +193,7 @@ func (f *feed) same(e *store.Recorded) (bool, error) {
 	return false, diverged
 }
 
-// seen says that e has come.
+// seen records that e has arrived.
 func (f *feed) seen(e *store.Recorded) {
 	f.last = store.Checkpoint{Position: e.Position, EventID: e.ID}
 	f.matched = f.o.Filter.Matches(e)
@@ -200,14 +201,15 @@ func (f *feed) seen(e *store.Recorded) {
 	f.o.From = max(f.o.From, e.Position+1)
 }
 
-// receiver is the subscription of one connection, from which a goroutine receives.
+// receiver is the subscription of one connection, and a goroutine that receives from
+// it.
 type receiver struct {
 	messages chan *eventstorev1.SubscribeResponse
 	err      error // set before messages is closed
 }
 
-// receive subscribes from position from on, until ctx ends. The prefix is left out
-// where the server might take it for a pattern.
+// receive subscribes from position from on, until ctx ends. It leaves out the prefix if
+// the server might take it for a pattern.
 func (f *feed) receive(ctx context.Context, from uint64, md ...string) (*receiver, error) {
 	req := &eventstorev1.SubscribeRequest{TenantId: f.tenant, FromGlobalNonce: reachable(from, true)}
 	if f.client.ours.Load() {

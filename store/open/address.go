@@ -11,23 +11,23 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// address is a URL, taken apart.
+// address is a parsed URL.
 type address struct {
 	scheme   string
 	rest     string // between the scheme and the settings
 	tenant   string
 	readOnly bool
-	settings []setting // those that nobody has taken yet
+	settings []setting // the settings that have not been taken yet
 }
 
 // setting is a part of the query of a URL.
 type setting struct{ name, value, raw string }
 
-// settingName is what names of settings look like. What does not may be a part of a
-// password with a ? or & in it.
+// settingName matches names of settings. Anything else may be part of a password with a
+// ? or & in it.
 var settingName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
-// parse takes rawURL apart. Its errors tell nothing of what may be secret.
+// parse parses rawURL. Its errors reveal nothing that may be secret.
 func parse(rawURL string) (*address, error) {
 	scheme, rest, found := strings.Cut(rawURL, ":")
 	if _, known := drivers()[scheme]; !found || !known {
@@ -56,7 +56,7 @@ func parse(rawURL string) (*address, error) {
 	return a, nil
 }
 
-// hasUser reports whether a URL of the scheme may have a user and a password.
+// hasUser reports whether a URL with the scheme may have a user and a password.
 func hasUser(scheme string) bool {
 	return scheme == "postgres" || scheme == "postgresql" || scheme == "nats"
 }
@@ -71,12 +71,12 @@ func parseSetting(raw string) (setting, error) {
 	case err1 != nil || err2 != nil:
 		return setting{}, errEscape
 	case !found || !settingName.MatchString(name):
-		return setting{}, errors.New("after ? come settings, NAME=VALUE, with & between them: percent-encode special characters, such as & as %26")
+		return setting{}, errors.New("after ? come settings, NAME=VALUE, separated by &: percent-encode special characters, such as & as %26")
 	}
 	return setting{name, value, raw}, nil
 }
 
-// take returns the value of the setting called name, or otherwise if it is not given, and
+// take returns the value of the setting called name, or otherwise if it is not set, and
 // marks it as known.
 func (a *address) take(name, otherwise string) (string, error) {
 	is := func(s setting) bool { return s.name == name }
@@ -92,7 +92,7 @@ func (a *address) take(name, otherwise string) (string, error) {
 	return value, nil
 }
 
-// takeAll is take for several settings, "" for those that are not given.
+// takeAll is take for several settings, with "" for those that are not set.
 func (a *address) takeAll(names ...string) ([]string, error) {
 	values := make([]string, len(names))
 	for i, name := range names {
@@ -104,7 +104,7 @@ func (a *address) takeAll(names ...string) ([]string, error) {
 	return values, nil
 }
 
-// unknown returns an error if there are settings that nobody has taken.
+// unknown returns an error if there are settings that were not taken.
 func (a *address) unknown() error {
 	if len(a.settings) == 0 {
 		return nil
@@ -117,18 +117,18 @@ func (a *address) unknown() error {
 	return mistakef("unknown setting %s", strings.Join(names, ", "))
 }
 
-// hosts is what comes before the path of a URL: HOST:PORT, several with commas between
-// them, of which each part can be left out.
+// hosts matches what comes before the path of a URL: HOST:PORT, several separated by
+// commas, where each part is optional.
 const (
 	host  = `(?:\[[0-9A-Fa-f:.]+\]|[\w.%~-]*)(?::\d*)?`
 	hosts = host + `(?:,` + host + `)*`
 )
 
-// onHosts is what follows the scheme of a URL of a server, and has nothing in it that
-// could be a part of a user's password.
+// onHosts matches the rest of a URL of a server after its scheme, if nothing in it
+// could be part of a user's password.
 var onHosts = regexp.MustCompile(`^//` + hosts + `(?:/[\w.%~-]*)?$`)
 
-// redacted returns a without what may be secret: who the user is, and the settings.
+// redacted returns a without the parts that may be secret: the user and the settings.
 func (a *address) redacted() string {
 	if a.scheme == "sqlite" && !strings.HasPrefix(a.rest, "//") {
 		return a.scheme + ":" + a.rest
@@ -143,11 +143,12 @@ func (a *address) redacted() string {
 	return a.scheme + ":" + rest
 }
 
-// plainName is a text that nobody takes for one with a secret in it.
+// plainName matches a text that certainly has no secret in it.
 var plainName = regexp.MustCompile(`^[\w./\\-]{1,200}$`)
 
-// Redacted returns the URL of a store as it can be shown: without the user, the password
-// and the settings. Of a text that is not such a URL it is little more than the scheme.
+// Redacted returns the URL of a store in a form that can be shown: without the user,
+// the password and the settings. For a text that is not such a URL, it returns little
+// more than the scheme.
 func Redacted(rawURL string) string {
 	if a, err := parse(rawURL); err == nil {
 		return a.redacted()

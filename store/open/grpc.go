@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc"
 )
 
-// openPlain opens a store on a server without TLS, openTLS on one with it.
+// openPlain opens a store on a server without TLS, openTLS on one with TLS.
 func openPlain(ctx context.Context, a *address) (Backend, error) {
 	return openGRPC(ctx, a, grpc.Plaintext())
 }
@@ -52,7 +52,7 @@ func openGRPC(ctx context.Context, a *address, options ...grpc.Option) (Backend,
 	target, found := strings.CutPrefix(a.rest, "//")
 	target = strings.TrimSuffix(target, "/")
 	if !found || target == "" || strings.ContainsAny(target, "/@") {
-		return nil, mistake("after the scheme comes //HOST:PORT; for a user's token, token-file=FILE names the file that has it")
+		return nil, mistake("after the scheme comes //HOST:PORT; for a user's token, use token-file=FILE")
 	}
 	if _, port, err := net.SplitHostPort(target); err != nil || port == "" {
 		return nil, mistakef("the port is missing: write %s://HOST:PORT", a.scheme)
@@ -75,7 +75,7 @@ func openGRPC(ctx context.Context, a *address, options ...grpc.Option) (Backend,
 	}
 	st, err := grpc.Open(ctx, target, append(options, grpc.Tenant(a.tenant))...)
 	if err != nil {
-		return nil, err // not st, which is a nil that would not look like one
+		return nil, err // not st, which would be a non-nil interface that holds nil
 	}
 	return st, nil
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// ledger is what the log says: the tallies at every position, and what has become of each
+// ledger is what the log says: the tallies at every position, and the outcome of each
 // task.
 type ledger struct {
-	next                  uint64             // position to read
+	next                  uint64             // position to read next
 	history               map[string][]entry // of each bucket, and of all
 	tasks                 map[string]*task
 	events, landed, fired int
@@ -46,7 +46,7 @@ func newLedger() *ledger {
 	return &ledger{next: 1, history: map[string][]entry{}, tasks: map[string]*task{}}
 }
 
-// read takes in what is new in the log. It is an error if anything was done twice.
+// read reads the new events of the log. It returns an error if anything was done twice.
 func (l *ledger) read(ctx context.Context, st store.Log) (wrong error) {
 	for {
 		page, err := st.ReadAll(ctx, store.LogOptions{From: l.next})
@@ -125,7 +125,7 @@ func (l *ledger) at(bucket string, position uint64) tally {
 	return h[n-1].is
 }
 
-// owed returns how many timers have to fire.
+// owed returns the number of timers that have to fire.
 func (l *ledger) owed() (n int) {
 	for _, t := range l.tasks {
 		if t.near && t.fired == 0 {
@@ -135,8 +135,8 @@ func (l *ledger) owed() (n int) {
 	return n
 }
 
-// complete is an error if anything that a task asks for was not done exactly once, or if
-// anything else was done.
+// complete returns an error if anything that a task requires was not done exactly once,
+// or if anything else was done.
 func (l *ledger) complete() (wrong error) {
 	for id, t := range l.tasks {
 		want := map[string]int{"begin": 1}
@@ -155,7 +155,7 @@ func (l *ledger) complete() (wrong error) {
 	return wrong
 }
 
-// model is a read model as it was found.
+// model is a read model in its current state.
 type model struct {
 	name     string
 	position uint64
@@ -163,7 +163,7 @@ type model struct {
 	unhashed bool // it has no hash
 }
 
-// compare is an error if m is not what the log says up to its position.
+// compare returns an error if m differs from the log up to its position.
 func (l *ledger) compare(m model) (wrong error) {
 	buckets := slices.Collect(maps.Keys(m.is))
 	if _, ok := m.is[all]; !ok {
@@ -180,19 +180,19 @@ func (l *ledger) compare(m model) (wrong error) {
 			want.Hash = 0
 		}
 		if m.is[b] != want {
-			wrong = errors.Join(wrong, fmt.Errorf("%s at position %d has %+v of %q, and the log up to there has %+v",
+			wrong = errors.Join(wrong, fmt.Errorf("%s at position %d has %+v for %q, but the log up to there has %+v",
 				m.name, m.position, m.is[b], b, want))
 		}
 	}
 	return wrong
 }
 
-// parseImage returns the image that a program has told of.
+// parseImage parses an image that a program has printed.
 func parseImage(line string) (model, error) {
 	var n [4]uint64
 	words := strings.Fields(line)
 	if len(words) != 1+len(n) {
-		return model{}, fmt.Errorf("the program says %q", line)
+		return model{}, fmt.Errorf("the program prints %q", line)
 	}
 	for i := range n {
 		var err error
@@ -225,8 +225,8 @@ func readModels(ctx context.Context, st open.Backend) ([]model, error) {
 	return []model{table, documents}, err
 }
 
-// still returns what read finds while the checkpoint of a build stays where it is: the
-// server may still be committing for a program that was killed.
+// still returns the result of read if the checkpoint of a build does not change
+// meanwhile, because the server may still be committing for a program that was killed.
 func still(ctx context.Context, st store.Checkpoints, build string, read func() (map[string]tally, error)) (model, error) {
 	for {
 		at, err := st.LoadCheckpoint(ctx, build)

@@ -21,8 +21,8 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// killedEnv is set to the URL of the store on which the child runs the program that is
-// killed, plantEnv to the bug that is planted in it.
+// killedEnv is the URL of the store on which the child runs the program that is killed,
+// plantEnv the planted bug.
 const (
 	killedEnv = "EVOLVE_KILLED"
 	plantEnv  = "EVOLVE_KILLED_PLANT"
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The streams of the program: what happens to tasks, what was done for them, and what the
+// The streams of the program: the events of tasks, the work done for them, and what the
 // process records for itself.
 const (
 	taskStream, workStream, processName = "Task", "Work", "Chores"
@@ -55,12 +55,12 @@ const (
 // taskEvent is an event of a task, or of the process itself.
 type taskEvent struct {
 	Task   string
-	Bucket string        // which row, or document, counts it
+	Bucket string        // the row, or document, that counts it
 	Kind   string        // begun, stopped or due
 	After  time.Duration // begun: when the timer is due
 }
 
-// workEvent is what a command has led to.
+// workEvent is the result of a command.
 type workEvent struct {
 	Task string
 	What string // begin, stop or end
@@ -79,7 +79,7 @@ type counted struct {
 	Position uint64
 }
 
-// everything is the events of tasks and of work, as the read models count them.
+// everything returns the events of tasks and of work, as the read models count them.
 func everything() codec.Source[counted] {
 	return codec.Events(
 		codec.From(taskStream, taskCodec(), func(r *store.Recorded, e taskEvent) counted { return counted{e.Bucket, r.Position} }),
@@ -87,7 +87,7 @@ func everything() codec.Source[counted] {
 	)
 }
 
-// tally is the state of the views: how many events there are, and which, in what order.
+// tally is the state of the views: the number of events, and which, in what order.
 type tally struct {
 	Events, Sum, Hash uint64
 }
@@ -98,8 +98,8 @@ func (t tally) add(e counted) tally {
 
 func counting() decider.View[tally, counted] { return decider.View[tally, counted]{Evolve: tally.add} }
 
-// chores is the process: a task that begins is worked on, and ends when its timer fires,
-// if it is not stopped before.
+// chores is the process: a task that begins is worked on, and ends when its timer
+// fires, unless it is stopped before.
 func chores() decider.Process[taskEvent, string, workEvent] {
 	return decider.Process[taskEvent, string, workEvent]{
 		Key:    func(e taskEvent) (string, bool) { return e.Task, e.Task != "" },
@@ -119,8 +119,8 @@ func chores() decider.Process[taskEvent, string, workEvent] {
 	}
 }
 
-// work does what it is told as often as it is told: only the ids of commands keep it from
-// doing anything twice.
+// work does everything that it is told, even twice: only the ids of commands prevent
+// repetition.
 func work(st store.Store) *runner.Runner[workEvent, int, workEvent] {
 	return runner.New(workStream, decider.New(
 		func(cmd workEvent, _ int) ([]workEvent, error) { return []workEvent{cmd}, nil },
@@ -152,8 +152,9 @@ func onPostgres(st *postgres.Store) place[*postgres.Tx] {
 	}}
 }
 
-// inTable, inDocuments, inMemory and choring are what the program runs. None has a lease: a
-// program that begins when another one was killed does not wait, and two run side by side.
+// inTable, inDocuments, inMemory and choring are what the program runs. None has a
+// lease: a program that begins after another one was killed does not wait, and two can
+// run at the same time.
 func inTable[T projection.Tx](p place[T]) *projection.Projection[T, counted] {
 	return projection.New(p.st, p.target, "table", everything(), func(ctx context.Context, tx T, e projection.Event[counted]) error {
 		return p.exec(ctx, tx, `INSERT INTO tally (bucket, events, sum) VALUES ($1, 1, $2)
@@ -177,7 +178,7 @@ func choring[T projection.Tx](p place[T]) *process.Runtime[T, taskEvent, string,
 	return process.New(p.st, p.target, processName, chores(), codec.Events(tasks())).WithTimers(taskCodec()).WithoutLease()
 }
 
-// sending takes commands to the work on st.
+// sending sends commands to the work on st.
 func sending(st store.Store) process.Send[workEvent] {
 	return process.To(work(st), func(e workEvent) (string, workEvent) { return e.Task, e })
 }
@@ -217,8 +218,8 @@ func runPlanted[T projection.Tx](ctx context.Context, p place[T], plant string) 
 	return runProgram(ctx, p, send)
 }
 
-// runProgram runs three projections and a process beside writers, and says now and then
-// what the one in memory has. It returns why one of them has ended.
+// runProgram runs three projections and a process together with writers, and prints now
+// and then what the one in memory has. It returns the reason why one of them has ended.
 func runProgram[T projection.Tx](ctx context.Context, p place[T], send process.Send[workEvent]) error {
 	ended := make(chan error)
 	run := func(do func(ctx context.Context) error) { go func() { ended <- do(ctx) }() }
@@ -243,11 +244,10 @@ func runProgram[T projection.Tx](ctx context.Context, p place[T], send process.S
 	}
 }
 
-// writeTasks begins tasks, of which one in four has a timer that is far away, and is
-// stopped.
+// writeTasks begins tasks. One in four has a timer far in the future, and is stopped.
 func writeTasks(ctx context.Context, st store.Store, bucket string) error {
 	for n := 0; ; n++ {
-		time.Sleep(rand.N(20 * time.Millisecond)) // there are others who work
+		time.Sleep(rand.N(20 * time.Millisecond)) // leaves time for the others
 		task := store.NewID()
 		begun := taskEvent{Task: task, Bucket: bucket, Kind: "begun", After: rand.N(longestNear)}
 		if n%4 == 0 {
@@ -289,10 +289,10 @@ func (a anew) Append(ctx context.Context, s store.Stream, expected store.Expecte
 	return got, err
 }
 
-var passed atomic.Int64 // places where a crash shows the bug that is planted
+var passed atomic.Int64 // places where a crash shows the planted bug
 
-// dieAt kills this program when it is called for the nth time. A program with a bug dies
-// where the bug shows, so that it is found however slow the machine is.
+// dieAt kills this program at the nth call. A program with a bug dies where the bug
+// shows, so that it is found however slow the machine is.
 func dieAt(n int64) {
 	if passed.Add(1) != n {
 		return
@@ -303,7 +303,7 @@ func dieAt(n int64) {
 	select {}
 }
 
-// lateTx keeps the checkpoint for after the commit.
+// lateTx saves the checkpoint after the commit.
 type lateTx[T projection.Tx] struct {
 	tx       T
 	name     string
@@ -329,7 +329,7 @@ func (l *lateTx[T]) ScanDocuments(kind, from, to string, limit int) ([]store.Doc
 	return l.tx.ScanDocuments(kind, from, to, limit)
 }
 
-// lateTarget saves the checkpoint in a transaction of its own, one at a time.
+// lateTarget saves the checkpoint in a separate transaction, one at a time.
 type lateTarget[T projection.Tx] struct {
 	target projection.Target[T]
 	turn   *sync.Mutex

@@ -23,12 +23,12 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// killsEnv is how often TestKilled kills the program on each store, killsShort how often
-// it does without it.
+// killsEnv is the number of times that TestKilled kills the program on each store,
+// killsShort the number without it.
 const (
 	killsEnv   = "EVOLVE_KILLS"
 	killsShort = 5
-	// killsOnce is how often at most it does on the same database.
+	// killsOnce is the maximum number of kills on the same database.
 	killsOnce = 50
 )
 
@@ -39,7 +39,7 @@ func kills() int {
 	return killsShort
 }
 
-// stores are where the program is killed.
+// stores returns the stores on which the program is killed.
 func stores() map[string]func(t *testing.T) string {
 	return map[string]func(t *testing.T) string{
 		"SQLite":     func(t *testing.T) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "tasks.db") },
@@ -47,10 +47,11 @@ func stores() map[string]func(t *testing.T) string {
 	}
 }
 
-// TestKilled kills a program at random moments, under load: three projections, into a
-// table, into documents and into memory, and a process with timers. After each kill the
-// read models are what the log up to their checkpoint says, and nothing was done twice. In
-// the end each command has landed, and each timer has fired, exactly once.
+// TestKilled kills a program at random moments under load: three projections, into a
+// table, into documents and into memory, and a process with timers. After each kill,
+// the read models must match the log up to their checkpoint, and nothing may have been
+// done twice. In the end, each command must have landed and each timer must have fired
+// exactly once.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	for name, database := range stores() {
@@ -74,20 +75,20 @@ func TestKilled(t *testing.T) {
 				looked += h.looked
 			}
 			if sum.landed == 0 || sum.fired == 0 || looked == 0 {
-				t.Errorf("the program has done nothing: %d commands, %d timers, %d looks at the image", sum.landed, sum.fired, looked)
+				t.Errorf("the program has done nothing: %d commands, %d timers, %d checks of the image", sum.landed, sum.fired, looked)
 			}
-			t.Logf("%d kills: %d events, %d commands, %d timers, %d looks at the image", killed, sum.events, sum.landed, sum.fired, looked)
+			t.Logf("%d kills: %d events, %d commands, %d timers, %d checks of the image", killed, sum.events, sum.landed, sum.fired, looked)
 		})
 	}
 }
 
-// TestKilledFinds plants bugs in the program that only a crash brings to light. Each is
-// found, and told as what it is.
+// TestKilledFinds plants bugs that only a crash shows. Each must be found, and reported
+// correctly.
 func TestKilledFinds(t *testing.T) {
 	t.Parallel()
 	const most = 40 // deaths until it is found; a few are enough
 	for bug, told := range map[string]string{
-		lateCheckpoint: "the log up to there has",
+		lateCheckpoint: "but the log up to there has",
 		freshCommands:  "has landed",
 		freshTimers:    "has fired",
 	} {
@@ -101,7 +102,7 @@ func TestKilledFinds(t *testing.T) {
 					continue
 				}
 				if !strings.Contains(err.Error(), told) {
-					t.Errorf("found after %d kills: %v; want something that %q", killed, err, told)
+					t.Errorf("found after %d kills: %v; want an error with %q", killed, err, told)
 				}
 				t.Logf("found after %d kills: %v", killed, err)
 				return
@@ -121,13 +122,13 @@ type hunt struct {
 
 func newHunt(url string) *hunt { return &hunt{url: url, log: newLedger()} }
 
-// life lets the program live for a while, every third time beside another one, kills it,
-// and looks at what it has left. It returns how many it has killed.
+// life lets the program live for a while, every third time together with another one,
+// kills it, and checks what it has left. It returns the number of killed programs.
 func (h *hunt) life(t *testing.T, plant string) (killed int, err error) {
 	t.Helper()
 	h.lives++
 	programs := []*victim{start(t, h.url, plant)}
-	if h.lives%3 == 0 || plant == freshTimers { // one alone handles the event of a timer before it fires another
+	if h.lives%3 == 0 || plant == freshTimers { // a single program handles the event of a timer before it fires another
 		programs = append(programs, start(t, h.url, plant))
 	}
 	for _, v := range programs {
@@ -146,7 +147,7 @@ func (h *hunt) life(t *testing.T, plant string) (killed int, err error) {
 	return len(programs), h.look(t.Context(), images)
 }
 
-// look compares what there is with the log.
+// look compares everything with the log.
 func (h *hunt) look(ctx context.Context, images []string) error {
 	st, err := open.Store(ctx, h.url)
 	if err != nil {
@@ -174,8 +175,8 @@ func (h *hunt) look(ctx context.Context, images []string) error {
 	return err
 }
 
-// drain lets the program come to its end, without anybody who begins tasks: until every
-// timer that is due has fired, and all is handled. Then everything has happened once.
+// drain lets the program finish, without new tasks: until every timer that is due has
+// fired, and everything is handled. Then everything has happened once.
 func (h *hunt) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -244,7 +245,7 @@ func nextEvent(ctx context.Context, st store.Log, position uint64) error {
 type victim struct {
 	cmd   *exec.Cmd
 	lines chan string
-	first string // line, if it was read before the others
+	first string // the first line, if it was read separately
 }
 
 // start starts the program on the store at url.
@@ -264,7 +265,7 @@ func start(t *testing.T, url, plant string) *victim {
 		defer close(v.lines)
 		for r := bufio.NewReader(out); ; {
 			line, err := r.ReadString('\n')
-			if err != nil { // a line that is cut off says nothing
+			if err != nil { // an incomplete line says nothing
 				return
 			}
 			v.lines <- strings.TrimSpace(line)
@@ -273,7 +274,7 @@ func start(t *testing.T, url, plant string) *victim {
 	return v
 }
 
-// killSoon kills v at a random moment: while it starts, or when it works.
+// killSoon kills v at a random moment: while it starts, or while it works.
 func (v *victim) killSoon() {
 	if rand.N(4) > 0 {
 		v.first = <-v.lines
@@ -281,11 +282,11 @@ func (v *victim) killSoon() {
 	time.AfterFunc(rand.N(300*time.Millisecond), func() { _ = v.cmd.Process.Kill() })
 }
 
-// end returns what v has said of its image, once it is killed.
+// end returns what v has printed about its image, once it is killed.
 func (v *victim) end() (images []string, err error) {
 	take := func(line string) {
 		if !strings.HasPrefix(line, "image ") {
-			err = errors.Join(err, fmt.Errorf("the program says %q", line))
+			err = errors.Join(err, fmt.Errorf("the program prints %q", line))
 		}
 		images = append(images, line)
 	}

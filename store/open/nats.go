@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/jetstream"
 )
 
-// errNATSForm is what a URL of NATS looks like.
+// errNATSForm describes the form of a URL of NATS.
 const errNATSForm = mistake("it is nats://USER:PASSWORD@HOST:PORT,HOST:PORT/LOG: percent-encode special characters, such as / as %2F and @ as %40")
 
 func openNATS(ctx context.Context, a *address) (Backend, error) {
@@ -32,13 +32,13 @@ func openNATS(ctx context.Context, a *address) (Backend, error) {
 	}
 	st, err := jetstream.Open(ctx, servers, options...)
 	if err != nil {
-		return nil, err // not st, which is a nil that would not look like one
+		return nil, err // not st, which would be a non-nil interface that holds nil
 	}
 	return st, nil
 }
 
-// natsServers returns the servers of a, each with the user, as the client of NATS wants
-// them, and the name of the log.
+// natsServers returns the servers of a, each with the user, in the form of the NATS
+// client, and the name of the log.
 func natsServers(a *address) (servers, log string, err error) {
 	place := withoutUser(a.rest)
 	if !onHosts.MatchString(place) {
@@ -67,7 +67,7 @@ func natsServers(a *address) (servers, log string, err error) {
 	return strings.Join(all, ","), log, nil
 }
 
-// natsOptions returns what the settings of ours say.
+// natsOptions returns the options for our settings.
 func natsOptions(a *address) ([]jetstream.Option, error) {
 	values, err := a.takeAll("replicas", "ids-for", "creds", "ca")
 	if err != nil {
@@ -80,14 +80,14 @@ func natsOptions(a *address) ([]jetstream.Option, error) {
 	if replicas := values[0]; replicas != "" {
 		n, err := strconv.Atoi(replicas)
 		if err != nil || n <= 0 {
-			return nil, mistakef("replicas is 1, 3 or 5, not %q", replicas)
+			return nil, mistakef("replicas must be 1, 3 or 5, not %q", replicas)
 		}
 		options = append(options, jetstream.WithReplicas(n))
 	}
 	if idsFor := values[1]; idsFor != "" {
 		d, err := time.ParseDuration(idsFor)
 		if err != nil || d <= 0 {
-			return nil, mistakef("ids-for is a duration such as 720h, not %q", idsFor)
+			return nil, mistakef("ids-for must be a duration such as 720h, not %q", idsFor)
 		}
 		options = append(options, jetstream.WithIDsFor(d))
 	}
@@ -107,7 +107,7 @@ func natsOptions(a *address) ([]jetstream.Option, error) {
 	return options, nil
 }
 
-// takeBool is take for a setting that is true or false, which it is if it is not given.
+// takeBool is take for a setting that is true or false. The default is false.
 func (a *address) takeBool(name string) (bool, error) {
 	value, err := a.take(name, "false")
 	if err != nil {
@@ -115,7 +115,7 @@ func (a *address) takeBool(name string) (bool, error) {
 	}
 	yes, err := strconv.ParseBool(value)
 	if err != nil {
-		return false, mistakef("%s is true or false, not %q", name, value)
+		return false, mistakef("%s must be true or false, not %q", name, value)
 	}
 	return yes, nil
 }

@@ -2,26 +2,26 @@
 // choose the store. It imports every driver: a program that knows its store opens it with
 // the store's own package.
 //
-//	memory:                              in memory, gone with the program
+//	memory:                              in memory, ends with the program
 //	sqlite:bank.db                       one file, see package sqlite
-//	sqlite:bank.db?sync=normal           without an fsync for each commit
+//	sqlite:bank.db?sync=normal           no fsync for each commit
 //	postgres://user@host:5432/database   see package postgres
 //	nats://user@a:4222,b:4222,c:4222     NATS JetStream, see package jetstream
 //	grpc://127.0.0.1:50051?tenant=acme   a server of eventstore.v1, see package grpc
 //	grpcs://events.example.org:443       the same over TLS; ca=FILE names the CAs to trust,
 //	                                     cert=FILE and key=FILE the certificate to show
 //
-// For a server of eventstore.v1 that asks for a token, token-file=FILE names the file that
-// has it. A URL of PostgreSQL takes schema=NAME, poll=1s for a pooler that lends
-// connections for single transactions, log-per-tenant=true, and the parameters of libpq.
+// For a server of eventstore.v1 that requires a token, token-file=FILE names the file with
+// the token. A URL of PostgreSQL accepts schema=NAME, poll=1s for a pooler that assigns a
+// connection for each transaction, log-per-tenant=true, and the parameters of libpq.
 //
-// A URL of NATS may name the log: nats://host:4222/orders. It takes replicas=1 for a server
-// that is alone, leader-reads=true, ids-for=720h, tls=true, ca=FILE for the CAs to trust, and
+// A URL of NATS may name the log: nats://host:4222/orders. It accepts replicas=1 for a
+// single server, leader-reads=true, ids-for=720h, tls=true, ca=FILE for the CAs to trust, and
 // creds=FILE for the credentials of the user.
 //
-// Each URL takes tenant=ID; the default is [store.DefaultTenant].
+// Each URL accepts tenant=ID; the default is [store.DefaultTenant].
 //
-// Special characters are percent-encoded, as libpq has it: %20 is a space, and + is a plus.
+// Special characters are percent-encoded, as in libpq: %20 is a space, and + is a plus sign.
 package open
 
 import (
@@ -43,13 +43,13 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// ErrURL is matched by the error of a URL that names no store: its scheme is unknown, a
-// part is missing, or a setting is unknown or not possible.
+// ErrURL is matched by the error for a URL that does not name a store: its scheme is
+// unknown, a part is missing, or a setting is unknown or invalid.
 var ErrURL = errors.New("open: not the URL of a store")
 
-// Backend is what every store that can be opened has. The store of a tenant that
-// [store.Tenants] returns is one too, and Close of any of them closes all. Find more
-// capabilities by type assertion.
+// Backend is what every store that can be opened has. The stores of tenants that
+// [store.Tenants] returns also implement it, and Close of any of them closes all. Find
+// more capabilities by type assertion.
 type Backend interface {
 	store.Store
 	store.Log
@@ -66,15 +66,15 @@ var (
 )
 
 // Store opens the store at rawURL, and creates it if it does not exist: the file of
-// SQLite, the tables of PostgreSQL, the streams of NATS. The store must be closed. A URL that names no store is
-// an error that matches ErrURL; other errors are the store's. No error tells a secret of
-// the URL.
+// SQLite, the tables of PostgreSQL, the streams of NATS. You must close the store. For
+// a URL that does not name a store, the error matches ErrURL; other errors come from
+// the store. No error reveals a secret of the URL.
 func Store(ctx context.Context, rawURL string) (Backend, error) {
 	return openStore(ctx, rawURL, false)
 }
 
-// ReadOnly is [Store] for a program that only reads: it creates and changes nothing. A
-// file or schema that does not exist is an error.
+// ReadOnly is [Store] for a program that only reads: it creates and changes nothing. It
+// returns an error if the file or schema does not exist.
 func ReadOnly(ctx context.Context, rawURL string) (Backend, error) {
 	return openStore(ctx, rawURL, true)
 }
@@ -99,11 +99,12 @@ func (m mistake) Error() string { return string(m) }
 
 func mistakef(format string, args ...any) error { return mistake(fmt.Sprintf(format, args...)) }
 
-// failed returns err, why the store at a cannot be opened, as the caller gets it.
+// failed returns the caller's error for err, the reason why the store at a cannot be
+// opened.
 func (a *address) failed(err error) error {
 	shown := a.redacted()
 	if _, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
-		text := err.Error() // with the whole URL in quotes, and then the reason
+		text := err.Error() // has the whole URL in quotes, and then the reason
 		return fmt.Errorf("%w: %s: %s", ErrURL, shown, text[strings.LastIndex(text, "`")+1:])
 	}
 	if _, ok := errors.AsType[mistake](err); ok || errors.Is(err, store.ErrInvalid) {
@@ -125,7 +126,7 @@ func ofTenant(backend Backend, tenant string) (Backend, error) {
 	return of, nil
 }
 
-// drivers returns what opens the stores of each scheme.
+// drivers returns the functions that open the stores of each scheme.
 func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	return map[string]func(context.Context, *address) (Backend, error){
 		"memory":     openMemory,
@@ -138,7 +139,7 @@ func drivers() map[string]func(context.Context, *address) (Backend, error) {
 	}
 }
 
-// schemes returns those of drivers, for a message.
+// schemes returns the schemes of drivers, for a message.
 func schemes() string {
 	return strings.Join(slices.Sorted(maps.Keys(drivers())), ":, ") + ":"
 }

@@ -65,7 +65,7 @@ func TestMemory(t *testing.T) {
 	}
 	appendOne(t, st)
 	if again := openURL(t, "memory:"); head(t, again) != 0 {
-		t.Error("two stores in memory are one")
+		t.Error("two stores in memory are the same")
 	}
 }
 
@@ -118,7 +118,7 @@ func TestNoStore(t *testing.T) {
 		"sqlite:%zz":                        "invalid URL escape",
 		"sqlite:a.db?sync=never":            `full or normal, not "never"`,
 		"sqlite:a.db?sink=full":             "unknown setting sink",
-		"sqlite://a.db":                     "write sqlite:FILE",
+		"sqlite://a.db":                     "use sqlite:FILE",
 		"memory:?tenant=a&tenant=b":         "tenant is given twice",
 		"memory:?tenant":                    "come settings, NAME=VALUE",
 		"grpc://127.0.0.1":                  "the port is missing",
@@ -144,7 +144,7 @@ func TestNoStore(t *testing.T) {
 			t.Errorf("Store(%q) = %v, %v; want ErrURL with %q", url, st, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("Store(%q) tells the password: %v", url, err)
+			t.Errorf("Store(%q) reveals the password: %v", url, err)
 		}
 	}
 }
@@ -213,15 +213,15 @@ func TestPostgres(t *testing.T) {
 	if got := head(t, openURL(t, with(""))); got != 0 {
 		t.Errorf("Head in the usual schema = %d, want 0", got)
 	}
-	for settings, want := range map[string]string{"poll=often": "poll is a duration", "poll=-1s": "poll is a duration", "log-per-tenant=maybe": "true or false"} {
+	for settings, want := range map[string]string{"poll=often": "poll must be a duration", "poll=-1s": "poll must be a duration", "log-per-tenant=maybe": "true or false"} {
 		if st, err := open.Store(t.Context(), with(settings)); st != nil || !errors.Is(err, open.ErrURL) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Store(%s) = %v, %v; want ErrURL with %q", settings, st, err, want)
 		}
 	}
 }
 
-// TestServedStores checks that what is behind a server, and reached through our
-// client, is as much of a store as before.
+// TestServedStores checks that a store behind a server, used through our client, still
+// passes the suite.
 func TestServedStores(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
@@ -255,13 +255,13 @@ func TestFilesThatAreMissing(t *testing.T) {
 		"grpcs://127.0.0.1:1?cert=" + missing + "&key=" + missing,
 	} {
 		if st, err := open.Store(t.Context(), url); st != nil || !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("Store(%q) = %v, %v; want that a file does not exist", url, st, err)
+			t.Errorf("Store(%q) = %v, %v; want an error that a file does not exist", url, st, err)
 		}
 	}
 }
 
-// TestReadOnly checks that opening a store to read it creates nothing, and that what is
-// there can be read.
+// TestReadOnly checks that opening a store for reading creates nothing, and that
+// existing data can be read.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -271,7 +271,7 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("ReadOnly of a file that does not exist = %v, %v; want fs.ErrNotExist", st, err)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
-		t.Errorf("it has made %v, %v", files, err)
+		t.Errorf("it has created %v, %v", files, err)
 	}
 	appendOne(t, openURL(t, url))
 	read, err := open.ReadOnly(t.Context(), url)
@@ -301,8 +301,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestPostgresSettingsAsTheyAre checks that settings reach PostgreSQL as the URL has them,
-// by the rules of libpq: %20 is a space, and + is a plus.
+// TestPostgresSettingsAsTheyAre checks that settings reach PostgreSQL unchanged, by the
+// rules of libpq: %20 is a space, and + is a plus.
 func TestPostgresSettingsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(postgrestest.URL(t))
@@ -326,6 +326,6 @@ func TestPostgresSettingsAsTheyAre(t *testing.T) {
 		t.Errorf("%d connections are called a+b+c, %v", n, err)
 	}
 	if st, err := open.Store(t.Context(), with("options=-c%20work_mem%3D8MX")); st != nil || err == nil || !strings.Contains(err.Error(), "work_mem") {
-		t.Errorf("Store with a work_mem that is none = %v, %v; want an error that names it", st, err)
+		t.Errorf("Store with an invalid work_mem =  %v, %v; want an error that names it", st, err)
 	}
 }

@@ -20,25 +20,25 @@ func openPostgres(ctx context.Context, a *address) (Backend, error) {
 		return nil, err
 	}
 	url := a.scheme + ":" + a.rest
-	if len(a.settings) > 0 { // as they were: pgx decodes them
+	if len(a.settings) > 0 { // unchanged: pgx decodes them
 		raw := make([]string, len(a.settings))
 		for i, s := range a.settings {
 			raw[i] = s.raw
 		}
 		url += "?" + strings.Join(raw, "&")
 	}
-	if _, err := pgconn.ParseConfig(url); err != nil { // to tell a mistake in the URL from others
+	if _, err := pgconn.ParseConfig(url); err != nil { // distinguishes a mistake in the URL from other errors
 		return nil, err
 	}
 	st, err := postgres.Open(ctx, url, options...)
 	if err != nil {
-		return nil, err // not st, which is a nil that would not look like one
+		return nil, err // not st, which would be a non-nil interface that holds nil
 	}
 	return st, nil
 }
 
 // withoutUser returns what follows the scheme without the user and the password, which
-// end, as libpq has it, at the first @ if that is not behind a slash.
+// end, as in libpq, at the first @ that is not after a slash.
 func withoutUser(rest string) string {
 	slashless, ok := strings.CutPrefix(rest, "//")
 	if !ok {
@@ -50,7 +50,7 @@ func withoutUser(rest string) string {
 	return rest
 }
 
-// postgresOptions returns what the settings of ours say.
+// postgresOptions returns the options for our settings.
 func postgresOptions(a *address) ([]postgres.Option, error) {
 	values, err := a.takeAll("schema", "poll", "log-per-tenant")
 	if err != nil {
@@ -66,14 +66,14 @@ func postgresOptions(a *address) ([]postgres.Option, error) {
 	if poll := values[1]; poll != "" {
 		every, err := time.ParseDuration(poll)
 		if err != nil || every <= 0 {
-			return nil, mistakef("poll is a duration such as 500ms, not %q", poll)
+			return nil, mistakef("poll must be a duration such as 500ms, not %q", poll)
 		}
 		options = append(options, postgres.WithPollOnly(every))
 	}
 	if perTenant := values[2]; perTenant != "" {
 		yes, err := strconv.ParseBool(perTenant)
 		if err != nil {
-			return nil, mistakef("log-per-tenant is true or false, not %q", perTenant)
+			return nil, mistakef("log-per-tenant must be true or false, not %q", perTenant)
 		}
 		if yes {
 			options = append(options, postgres.WithLogPerTenant())

@@ -21,7 +21,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// remote returns a log that is behind gRPC, on connections in memory.
+// remote returns a log behind gRPC, on connections in memory.
 func remote(t *testing.T) *grpc.Store {
 	t.Helper()
 	lis := bufconn.Listen(1 << 20)

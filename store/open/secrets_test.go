@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/open"
 )
 
-// secretForms are the forms in which a URL has a secret, or has it by mistake. Each %s is
+// secretForms are the forms in which a URL has a secret, also by mistake. Each %s is
 // the secret.
 func secretForms() []string {
 	return []string{
@@ -33,12 +33,12 @@ func secretForms() []string {
 	}
 }
 
-// TestSecretsAreNotTold checks that no error of a URL that cannot be opened has its secret,
-// whatever the form of the URL.
+// TestSecretsAreNotTold checks that no error about a URL that cannot be opened contains
+// its secret, whatever the form of the URL.
 func TestSecretsAreNotTold(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // for what would connect
+	cancel() // for URLs that would connect
 	for _, form := range secretForms() {
 		for _, secret := range []string{"hunter2", "hun@ter2", "hun/ter2", "hun?ter2", "hun&ter2", "hun#ter2", "hun:ter2", "hun ter2", "hun%zzter2", "hun'ter2", "hun`: ter2", "%68unter2"} {
 			if strings.Contains(secret, "@") && (form == "postgres://u:%s" || form == "postgres://u:%s/db" || form == "nats://u:%s") {
@@ -49,7 +49,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 			for name, try := range map[string]func(context.Context, string) (open.Backend, error){"Store": open.Store, "ReadOnly": open.ReadOnly} {
 				st, err := try(ctx, rawURL)
 				if st != nil {
-					t.Errorf("%s(%q) has opened something", name, rawURL)
+					t.Errorf("%s(%q) has opened a store", name, rawURL)
 					_ = st.Close()
 					continue
 				}
@@ -62,12 +62,12 @@ func TestSecretsAreNotTold(t *testing.T) {
 	}
 }
 
-// wantNoSecret fails if err, or an error in it, tells a part of the secret.
+// wantNoSecret fails if err, or an error in it, contains a part of the secret.
 func wantNoSecret(tb testing.TB, what string, err error) {
 	tb.Helper()
 	for _, e := range tree(err) {
 		if text := e.Error(); strings.Contains(text, "ter2") || strings.Contains(text, "hun") {
-			tb.Errorf("%s tells the secret: %s", what, text)
+			tb.Errorf("%s reveals the secret: %s", what, text)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func tree(err error) []error {
 	return all
 }
 
-// TestRedacted checks that what is shown of a URL says which store it is.
+// TestRedacted checks that the redacted form of a URL still says which store it is.
 func TestRedacted(t *testing.T) {
 	t.Parallel()
 	for rawURL, want := range map[string]string{
@@ -117,7 +117,7 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// TestNoURLPanics opens what is nearly a URL.
+// TestNoURLPanics opens texts that are nearly URLs.
 func TestNoURLPanics(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -140,7 +140,8 @@ func TestNoURLPanics(t *testing.T) {
 	})
 }
 
-// FuzzStore opens anything. Nothing is created: files are only opened to be read.
+// FuzzStore opens arbitrary text. It creates nothing, because files are only opened for
+// reading.
 func FuzzStore(f *testing.F) {
 	for _, form := range secretForms() {
 		f.Add(strings.ReplaceAll(form, "%s", "hunter2"))
@@ -158,7 +159,7 @@ func FuzzStore(f *testing.F) {
 			_ = st.Close()
 		}
 		shown := open.Redacted(rawURL)
-		// What the reader takes for a password is not shown, however the URL is written.
+		// What the parser takes for a password is not shown, however the URL is written.
 		if u, err := url.Parse(rawURL); err == nil && u.User != nil && (strings.HasPrefix(u.Scheme, "postgres") || u.Scheme == "nats") {
 			if password, ok := u.User.Password(); ok && len(password) > 4 && strings.Contains(shown, password) {
 				t.Errorf("Redacted(%q) = %q", rawURL, shown)

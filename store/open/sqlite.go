@@ -15,7 +15,7 @@ func openSQLite(_ context.Context, a *address) (Backend, error) {
 	}
 	if host, ok := strings.CutPrefix(path, "//"); ok {
 		if !strings.HasPrefix(host, "/") {
-			return nil, mistake("a file is not on a host: write sqlite:FILE, without //")
+			return nil, mistake("a file is not on a host: use sqlite:FILE, without //")
 		}
 		path = host
 	}
@@ -32,7 +32,7 @@ func openSQLite(_ context.Context, a *address) (Backend, error) {
 	case "normal":
 		options = append(options, sqlite.WithNormalSync())
 	default:
-		return nil, mistakef("sync is full or normal, not %q", sync)
+		return nil, mistakef("sync must be full or normal, not %q", sync)
 	}
 	if err := a.unknown(); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func openSQLite(_ context.Context, a *address) (Backend, error) {
 	}
 	st, err := openFile(path, options...)
 	if err != nil {
-		return nil, err // not st, which is a nil that would not look like one
+		return nil, err // not st, which would be a non-nil interface that holds nil
 	}
 	return st, nil
 }

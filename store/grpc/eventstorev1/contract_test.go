@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// contract is what clients and servers in other languages rely on. It is never
-// changed, only added to.
+// contract is what clients and servers in other languages rely on. Only add to it;
+// never change it.
 const contract = `
 syntax proto3 package eventstore.v1
 service EventStore

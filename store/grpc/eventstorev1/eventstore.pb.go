@@ -28,7 +28,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// EventMetadata is everything about an event but its payload.
+// EventMetadata is everything about an event except its payload.
 type EventMetadata struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique in the tenant, chosen by the client: a UUID or a ULID.
@@ -42,13 +42,13 @@ type EventMetadata struct {
 	EventVersion uint32 `protobuf:"varint,6,opt,name=event_version,json=eventVersion,proto3" json:"event_version,omitempty"`
 	// The media type of the payload.
 	ContentType string `protobuf:"bytes,7,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	// Where the payload's schema is described.
+	// The location of a description of the payload's schema.
 	ContentSchema string `protobuf:"bytes,8,opt,name=content_schema,json=contentSchema,proto3" json:"content_schema,omitempty"`
-	// What the events of one request have in common.
+	// Shared by all events that one request caused.
 	CorrelationId string `protobuf:"bytes,9,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// The command or event that caused this one.
 	CausationId string `protobuf:"bytes,10,opt,name=causation_id,json=causationId,proto3" json:"causation_id,omitempty"`
-	// Who did it.
+	// Who caused the event.
 	ActorId  string `protobuf:"bytes,11,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
 	TenantId string `protobuf:"bytes,12,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// When it happened, by the client's clock, in milliseconds since 1970 UTC.
@@ -412,7 +412,7 @@ type ReadStreamRequest struct {
 	// The nonce of the page's first event.
 	FromAggregateNonce uint64 `protobuf:"varint,3,opt,name=from_aggregate_nonce,json=fromAggregateNonce,proto3" json:"from_aggregate_nonce,omitempty"`
 	MaxCount           uint32 `protobuf:"varint,4,opt,name=max_count,json=maxCount,proto3" json:"max_count,omitempty"`
-	// From older to newer. Not set, the page goes from newer to older.
+	// From older to newer. If not set, the page goes from newer to older.
 	Forward       bool `protobuf:"varint,5,opt,name=forward,proto3" json:"forward,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -546,7 +546,7 @@ func (x *ReadStreamResponse) GetNextFromAggregateNonce() uint64 {
 type SubscribeRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	TenantId string                 `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
-	// Only aggregates whose id begins with this, to the letter.
+	// Only aggregates whose id begins with this prefix, byte for byte.
 	AggregateIdPrefix string `protobuf:"bytes,2,opt,name=aggregate_id_prefix,json=aggregateIdPrefix,proto3" json:"aggregate_id_prefix,omitempty"`
 	// The first global nonce to send; 0 is the beginning.
 	FromGlobalNonce uint64 `protobuf:"varint,3,opt,name=from_global_nonce,json=fromGlobalNonce,proto3" json:"from_global_nonce,omitempty"`
@@ -656,7 +656,7 @@ type ReadAllRequest struct {
 	// The global nonce of the page's first event.
 	FromGlobalNonce uint64 `protobuf:"varint,2,opt,name=from_global_nonce,json=fromGlobalNonce,proto3" json:"from_global_nonce,omitempty"`
 	MaxCount        uint32 `protobuf:"varint,3,opt,name=max_count,json=maxCount,proto3" json:"max_count,omitempty"`
-	// From older to newer. Not set, the page goes from newer to older.
+	// From older to newer. If not set, the page goes from newer to older.
 	Forward       bool `protobuf:"varint,4,opt,name=forward,proto3" json:"forward,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -780,8 +780,8 @@ func (x *ReadAllResponse) GetNextFromGlobalNonce() uint64 {
 	return 0
 }
 
-// ConcurrencyErrorDetail says at which version a stream is, when an append expected another
-// one. It is a detail of the status ABORTED.
+// ConcurrencyErrorDetail contains the version of a stream for which an append expected
+// another one. It is a detail of the status ABORTED.
 type ConcurrencyErrorDetail struct {
 	state                    protoimpl.MessageState `protogen:"open.v1"`
 	TenantId                 string                 `protobuf:"bytes,1,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`

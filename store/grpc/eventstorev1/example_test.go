@@ -9,8 +9,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// What a client makes of an append that was refused: the detail of the status says
-// which version the stream has.
+// A client reads the version of the stream from the details of a refused append.
 func ExampleConcurrencyErrorDetail() {
 	refused, err := status.New(codes.Aborted, "append precondition failed").WithDetails(
 		&eventstorev1.ConcurrencyErrorDetail{AggregateId: "acc-1", ActualLastAggregateNonce: 3})

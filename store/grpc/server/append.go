@@ -39,7 +39,7 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 		}
 		c.Events, c.Replayed = len(a.events), appended.Replayed
 		if appended.Replayed && v.known {
-			_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDReplayed, "1")) // without a connection it cannot
+			_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDReplayed, "1")) // impossible without a connection
 		}
 		return nil
 	})
@@ -51,8 +51,8 @@ func (s *Server) Append(ctx context.Context, req *eventstorev1.AppendRequest) (*
 	}, nil
 }
 
-// checkAppend makes the checks that need nothing but the request, in the order of
-// the protocol.
+// checkAppend makes the checks that need only the request, in the order of the
+// protocol.
 func checkAppend(req *eventstorev1.AppendRequest) error {
 	switch {
 	case req.GetAggregateId() == "":
@@ -95,8 +95,8 @@ func checkMeta(req *eventstorev1.AppendRequest, m *eventstorev1.EventMetadata) e
 	return nil
 }
 
-// differs reports whether an event contradicts its request. An event that says nothing does
-// not.
+// differs reports whether a field of an event contradicts its request. An empty field
+// does not.
 func differs(event, request string) bool { return event != "" && event != request }
 
 func refused(message string) error { return status.Error(codes.InvalidArgument, message) }
@@ -105,7 +105,7 @@ func refusedf(format string, args ...any) error {
 	return answerf(codes.InvalidArgument, format, args...)
 }
 
-// answerf is status.Errorf with texts of the client as [wire.Clip] shows them.
+// answerf is status.Errorf, with the client's texts in the form of [wire.Clip].
 func answerf(code codes.Code, format string, args ...any) error {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
@@ -115,18 +115,18 @@ func answerf(code codes.Code, format string, args ...any) error {
 	return status.Errorf(code, format, args...)
 }
 
-// appending is an append that is valid.
+// appending is a valid append.
 type appending struct {
 	view
 	stream   store.Stream
 	expected uint64
-	floating store.Expected // in place of expected, if it is not 0
-	key      string         // of idempotency, or empty
+	floating store.Expected // instead of expected, if it is not 0
+	key      string         // the idempotency key, or empty
 	nonces   []uint64
 	events   []store.Event
 }
 
-// newAppending takes over the memory of req.
+// newAppending takes ownership of the memory of req.
 func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 	a := &appending{
 		view:     v,
@@ -143,14 +143,15 @@ func newAppending(v view, req *eventstorev1.AppendRequest) *appending {
 			e.Type = wire.NoType
 			e.Meta.Headers = with(e.Meta.Headers, wire.HeaderNoType, "")
 		}
-		if e := &a.events[i]; e.Time.IsZero() && !v.known { // for a client of ours it is the time of recording
+		if e := &a.events[i]; e.Time.IsZero() && !v.known { // for our client, it is the time of recording
 			e.Meta.Headers = with(e.Meta.Headers, wire.HeaderNoTime, "")
 		}
 	}
 	return a
 }
 
-// floating returns what our client expects that is more than one version, or 0.
+// floating returns what our client expects if that is more than one version, and 0
+// otherwise.
 func floating(ctx context.Context, v view) store.Expected {
 	if !v.known {
 		return 0
@@ -166,8 +167,9 @@ func floating(ctx context.Context, v view) store.Expected {
 	return 0
 }
 
-// validate checks what every store checks, that every store can keep the times, which are
-// in the years 1 to 9999, and that every client can read the events.
+// validate makes the checks that every store makes. It also checks that every store can
+// keep the times, which must be in the years 1 to 9999, and that every client can read
+// the events.
 func (s *Server) validate(a *appending) error {
 	if err := store.ValidateAppend(a.stream, store.NoStream, a.events); err != nil {
 		return err
@@ -186,12 +188,12 @@ func (s *Server) validate(a *appending) error {
 const (
 	// maxMessage is the largest message that a client receives by default.
 	maxMessage = 4 << 20
-	// aroundEvent is more than what an answer says beside the event that it has.
+	// aroundEvent is more than the size of an answer without its event.
 	aroundEvent = 64
 )
 
-// validateSize checks that every client can receive event i of a, in a message with
-// nothing else.
+// validateSize checks that every client can receive event i of a in a message of its
+// own.
 func (s *Server) validateSize(a *appending, i int) error {
 	e := &a.events[i]
 	if s.large || len(e.Data)+store.MaxMetadata+10*store.MaxName < maxMessage-aroundEvent {
@@ -204,7 +206,7 @@ func (s *Server) validateSize(a *appending, i int) error {
 	}
 	return wire.InvalidStatus(codes.ResourceExhausted, &store.InvalidError{
 		Field: fmt.Sprintf("events[%d].data", i),
-		Reason: fmt.Sprintf("makes a message of %d bytes, larger than max (%d): clients in other languages could not read the event, nor what follows it",
+		Reason: fmt.Sprintf("makes a message of %d bytes, larger than max (%d): clients in other languages could not read the event or anything after it",
 			size, maxMessage),
 	}).Err()
 }
@@ -218,7 +220,7 @@ func with(headers map[string]string, key, value string) map[string]string {
 	return headers
 }
 
-// append makes the rest of the checks, and the append.
+// append makes the remaining checks, and the append.
 func (s *Server) append(ctx context.Context, a *appending) (store.Appended, error) {
 	if !a.known {
 		found, unlock, err := s.finder.forAppend(ctx, a.view, a.stream, a.expected == 0)
@@ -231,7 +233,7 @@ func (s *Server) append(ctx context.Context, a *appending) (store.Appended, erro
 		}
 	}
 	switch {
-	case a.key != "": // which is for a version
+	case a.key != "": // keys are for appends at an exact version
 		return s.appendKeyed(ctx, a)
 	case a.floating != 0:
 		return s.appendAt(ctx, a, a.floating)
@@ -239,7 +241,8 @@ func (s *Server) append(ctx context.Context, a *appending) (store.Appended, erro
 	return s.appendOnce(ctx, a)
 }
 
-// collision returns why a cannot be appended, whose id is taken by stream found.
+// collision returns the reason why a, whose id belongs to the stream found, cannot be
+// appended.
 func (s *Server) collision(ctx context.Context, a *appending, found store.Stream) error {
 	head, err := last(ctx, a.store, found)
 	if err != nil {
@@ -252,7 +255,7 @@ func (s *Server) collision(ctx context.Context, a *appending, found store.Stream
 		a.stream.Type, found.Type, found.ID)
 }
 
-// last returns the last event of stream, the zero Recorded if there is none.
+// last returns the last event of stream, or the zero Recorded if there is none.
 func last(ctx context.Context, st store.Store, stream store.Stream) (store.Recorded, error) {
 	page, err := st.Read(ctx, stream, store.ReadOptions{Backward: true, Limit: 1, ReadOnly: true})
 	if err != nil || len(page.Events) == 0 {
@@ -261,7 +264,7 @@ func last(ctx context.Context, st store.Store, stream store.Stream) (store.Recor
 	return page.Events[0], nil
 }
 
-// appendOnce appends a, at its version, whatever its key is.
+// appendOnce appends a at its version, whatever its key is.
 func (s *Server) appendOnce(ctx context.Context, a *appending) (store.Appended, error) {
 	for i, nonce := range a.nonces {
 		if want := a.expected + uint64(i) + 1; nonce != want {
@@ -282,8 +285,8 @@ func (s *Server) appendAt(ctx context.Context, a *appending, expected store.Expe
 	return appended, err
 }
 
-// misnumbered returns why a cannot be appended, whose event i should have another
-// nonce: the stream is not where it was expected, or else that.
+// misnumbered returns the reason why a, whose event i has the wrong nonce, cannot be
+// appended: the stream is not where it was expected or, if it is, the nonce is wrong.
 func (s *Server) misnumbered(ctx context.Context, a *appending, i int, nonce, want uint64) error {
 	head, err := last(ctx, a.store, a.stream)
 	if err != nil {
@@ -295,14 +298,14 @@ func (s *Server) misnumbered(ctx context.Context, a *appending, i int, nonce, wa
 	return refusedf("event %d aggregate_nonce %d must equal expected %d", i, nonce, want)
 }
 
-// conflictAt returns the status of a, whose stream was at version actual.
+// conflictAt returns the status for a, whose stream was at version actual.
 func (s *Server) conflictAt(ctx context.Context, a *appending, actual uint64) error {
 	if actual == 0 {
 		return s.conflict(ctx, a.tenant, a.stream.ID, 0, 0)
 	}
 	page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: actual, Limit: 1, ReadOnly: true})
 	if err != nil || len(page.Events) == 0 {
-		return s.conflict(ctx, a.tenant, a.stream.ID, actual, 0) // more is not known, but it is a conflict
+		return s.conflict(ctx, a.tenant, a.stream.ID, actual, 0) // nothing more is known, but it is a conflict
 	}
 	return s.conflict(ctx, a.tenant, a.stream.ID, actual, page.Events[0].Position)
 }

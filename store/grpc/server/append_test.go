@@ -79,7 +79,7 @@ func TestAppendChecks(t *testing.T) {
 			func(r *pb.AppendRequest) { r.Events[0].Meta.AggregateId = strings.Repeat("日", 1<<20) },
 			codes.InvalidArgument, "event aggregate_id '" + strings.Repeat("日", 170) + "…' must match request aggregate_id 'acc-1'",
 		},
-		"a header that is too long to be sent back": {
+		"a header that is too long to send back": {
 			func(r *pb.AppendRequest) {
 				r.Events[0].Meta.Headers = map[string]string{strings.Repeat("h", 60<<10): "\x00"}
 			},
@@ -154,8 +154,9 @@ func TestConflictDetails(t *testing.T) {
 	}
 }
 
-// TestEventThatOthersCannotRead appends events just as large as a client receives that
-// was not told otherwise, and larger: what is accepted it reads, by every call.
+// TestEventThatOthersCannotRead appends events exactly as large as a client with
+// default settings receives, and larger ones. Every call can read the events that were
+// accepted.
 func TestEventThatOthersCannotRead(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))
@@ -194,8 +195,8 @@ func TestEventThatOthersCannotRead(t *testing.T) {
 	}
 }
 
-// TestTimestampZero checks that an event without a timestamp has none when it is read;
-// for our client, which has no other way to say so, it gets that of recording.
+// TestTimestampZero checks that an event without a timestamp is read without one. Our
+// client, which has no other way to say so, gets the time of recording.
 func TestTimestampZero(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -228,8 +229,8 @@ func TestTimestampZero(t *testing.T) {
 	}
 }
 
-// TestTextsInMessages checks how what a client sends stands in the message of a status:
-// as it is, but for what would break a line of a log.
+// TestTextsInMessages checks how a client's texts appear in the message of a status:
+// unchanged, except for characters that would break a line of a log.
 func TestTextsInMessages(t *testing.T) {
 	t.Parallel()
 	s := server.New(newMemory(t))

@@ -13,21 +13,21 @@ type Identity struct {
 	Name      string   // for logs; never a secret
 	Tenants   []string // the tenants it may use
 	AnyTenant bool     // it may use every tenant
-	Right     string   // what it may do in a console: RightRead, RightData or RightAct; the server ignores it
+	Right     string   // what the client may do in a console: RightRead, RightData or RightAct; the server ignores it
 }
 
-// What a client may do in a console that shows the store. None is RightData.
+// Rights of a client in a console that shows the store. An empty right means RightData.
 const (
-	RightRead = "read" // it may see events without their payloads
-	RightData = "data" // it may see everything
-	RightAct  = "act"  // and retry, release, skip and abandon
+	RightRead = "read" // may see events without their payloads
+	RightData = "data" // may see everything
+	RightAct  = "act"  // may also retry, release, skip and abandon
 )
 
 // Authenticator identifies clients. It must be safe for concurrent use.
 type Authenticator interface {
-	// Authenticate returns the identity behind the credentials of the RPC with this
-	// context: its metadata and its peer. An error that is a gRPC status is sent to
-	// the client; any other error is logged, and the client gets UNAUTHENTICATED.
+	// Authenticate returns the identity for the credentials of the RPC with this context:
+	// its metadata and its peer. An error that is a gRPC status is sent to the client; any
+	// other error is logged, and the client gets UNAUTHENTICATED.
 	Authenticate(ctx context.Context) (Identity, error)
 }
 

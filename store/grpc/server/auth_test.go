@@ -66,12 +66,12 @@ func TestReadTokens(t *testing.T) {
 	}
 	for _, call := range seen.ended {
 		if want := call.Code == codes.OK || call.Code == codes.PermissionDenied; (call.Identity != "") != want {
-			t.Errorf("%+v says the wrong identity", call)
+			t.Errorf("%+v has the wrong identity", call)
 		}
 	}
 }
 
-// TestReadTokensRights reads what clients may do in a console.
+// TestReadTokensRights reads the rights of clients in a console.
 func TestReadTokensRights(t *testing.T) {
 	t.Parallel()
 	var list strings.Builder
@@ -85,7 +85,7 @@ func TestReadTokensRights(t *testing.T) {
 	for _, right := range []string{"", server.RightRead, server.RightData, server.RightAct} {
 		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer token "+right))
 		if got, err := tokens.Authenticate(ctx); err != nil || got.Right != right {
-			t.Errorf("the right %q is read as %+v, %v", right, got, err)
+			t.Errorf("the right %q is parsed as %+v, %v", right, got, err)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestReadTokensRefuses(t *testing.T) {
 		"alice t x" + sum[1:]:              "line 1: SHA256",
 		"alice t,,u " + sum:                "is not a list of tenants",
 		"alice t,* " + sum:                 "is not a list of tenants",
-		"a t " + sum + "\nb u " + sum:      "line 2: the token is in the list already",
+		"a t " + sum + "\nb u " + sum:      "line 2: the token is already in the list",
 		"a b t " + sum:                     "line 1: SHA256",
 		"a t " + sum + " act now":          "has 5 fields",
 		"a t " + sum + " write":            `RIGHT is "write"`,
@@ -112,8 +112,8 @@ func TestReadTokensRefuses(t *testing.T) {
 	}
 }
 
-// TestTokensAnyText reads any text as a list of tokens, and checks that only the tokens in
-// it let a client in.
+// TestTokensAnyText reads arbitrary text as a list of tokens, and checks that only the
+// tokens in it are accepted.
 func TestTokensAnyText(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -124,7 +124,7 @@ func TestTokensAnyText(t *testing.T) {
 		}
 		ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs("authorization", rapid.String().Draw(t, "header")))
 		if identity, err := tokens.Authenticate(ctx); err == nil {
-			t.Fatalf("%q lets %+v in", list, identity)
+			t.Fatalf("%q admits %+v", list, identity)
 		}
 	})
 }
@@ -134,13 +134,13 @@ func TestBearerTokens(t *testing.T) {
 	s := serveRaw(t, newMemory(t), server.WithAuthenticator(server.BearerTokens(
 		func(_ context.Context, token string) (server.Identity, error) {
 			if token == "busy" {
-				return server.Identity{}, status.Error(codes.Unavailable, "nobody is there to ask")
+				return server.Identity{}, status.Error(codes.Unavailable, "the verifier is unavailable")
 			}
 			return server.Identity{}, errors.New("password=hunter2")
 		})))
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer busy")
 	_, err := s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t"})
-	wantStatus(t, err, codes.Unavailable, "nobody is there to ask")
+	wantStatus(t, err, codes.Unavailable, "the verifier is unavailable")
 	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer x")
 	_, err = s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t"})
 	wantStatus(t, err, codes.Unauthenticated, noCredentials)
@@ -181,8 +181,8 @@ func TestClientCertificates(t *testing.T) {
 	}{
 		"one of hers": {[]tls.Certificate{ours.Issue(t, alice)}, "u", codes.OK, ""},
 		"not hers":    {[]tls.Certificate{ours.Issue(t, alice)}, "other", codes.PermissionDenied, notAllowed},
-		"not hers, with a certificate of bob's beside": {[]tls.Certificate{both}, "other", codes.PermissionDenied, notAllowed},
-		"hers, with a certificate of bob's beside":     {[]tls.Certificate{both}, "t", codes.OK, ""},
+		"not hers, with bob's certificate in the chain": {[]tls.Certificate{both}, "other", codes.PermissionDenied, notAllowed},
+		"hers, with bob's certificate in the chain":     {[]tls.Certificate{both}, "t", codes.OK, ""},
 		"no certificate":   {nil, "t", codes.Unauthenticated, noCredentials},
 		"no organization":  {[]tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "t"})}, "other", codes.PermissionDenied, notAllowed},
 		"signed by others": {[]tls.Certificate{theirs.Issue(t, alice)}, "t", codes.Unavailable, "-"},
@@ -199,12 +199,12 @@ func TestClientCertificates(t *testing.T) {
 		wantStatus(t, err, tt.code, tt.message)
 	}
 	if _, err := server.ClientCertificates(nil).Authenticate(t.Context()); err == nil {
-		t.Error("somebody without a connection was let in")
+		t.Error("a client without a connection was admitted")
 	}
 }
 
-// TestCertificateThatNobodyVerified has the TLS of the server ask for certificates, and
-// not look who signed them: they say nothing about the client.
+// TestCertificateThatNobodyVerified configures TLS to ask for certificates without
+// verifying who signed them: they identify nobody.
 func TestCertificateThatNobodyVerified(t *testing.T) {
 	t.Parallel()
 	ours, theirs := wiretest.NewAuthority(t), wiretest.NewAuthority(t)

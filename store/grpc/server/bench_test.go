@@ -17,8 +17,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// floor is the least that a server of the protocol does: it answers an append, and
-// sends what it was made with.
+// floor does the minimum of a server of the protocol: it answers an append, and sends
+// prepared messages.
 type floor struct {
 	pb.UnimplementedEventStoreServer
 
@@ -63,9 +63,9 @@ func benchAppend(id string) *pb.AppendRequest {
 	return req
 }
 
-// BenchmarkServerAppend is an append to a new stream, against an RPC that takes the
-// same message and does nothing: by a client that names streams by type and id
-// ("typed"), by one that does not ("bare"), and with an idempotency key.
+// BenchmarkServerAppend appends to a new stream, compared with an RPC that takes the
+// same message and does nothing: as a client that identifies streams by type and id
+// ("typed"), as one that does not ("bare"), and with an idempotency key.
 func BenchmarkServerAppend(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		for _, kind := range []string{"echo", "typed", "bare", "keyed"} {
@@ -108,7 +108,7 @@ func BenchmarkServerAppend(b *testing.B) {
 }
 
 // longStream returns a backend with one stream of n events of 200 bytes in tenant "t",
-// and its events as they are on the wire.
+// and its events in wire form.
 func longStream(b *testing.B, n int) (*memory.Store, *pb.ReadAllResponse) {
 	b.Helper()
 	backend, page := memory.New(), &pb.ReadAllResponse{}
@@ -134,8 +134,8 @@ func longStream(b *testing.B, n int) (*memory.Store, *pb.ReadAllResponse) {
 	return backend, page
 }
 
-// BenchmarkServerRead reads 10,000 events: in pages of ReadStream, or by
-// Subscribe, against a server that sends messages that it has.
+// BenchmarkServerRead reads 10,000 events, in pages of ReadStream or with Subscribe,
+// compared with a server that sends prepared messages.
 func BenchmarkServerRead(b *testing.B) {
 	const n = 10_000
 	backend, page := longStream(b, n)
@@ -178,7 +178,7 @@ func BenchmarkServerRead(b *testing.B) {
 	}
 }
 
-// BenchmarkServerFanOut is one append, of 10 kB, and all subscribers having it.
+// BenchmarkServerFanOut measures one append of 10 kB until all subscribers have it.
 func BenchmarkServerFanOut(b *testing.B) {
 	for _, subscribers := range []int{1, 100} {
 		b.Run(fmt.Sprintf("subscribers=%d", subscribers), func(b *testing.B) {

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// cache keeps the values that were used last. It is safe for concurrent use.
+// cache keeps the most recently used values. It is safe for concurrent use.
 type cache[K comparable, V any] struct {
 	size  int
 	mu    sync.Mutex
-	order *list.List          // guarded by mu; of entry[K, V], the last used one in front
+	order *list.List          // guarded by mu; of entry[K, V], most recently used first
 	items map[K]*list.Element // guarded by mu
 }
 
@@ -23,8 +23,8 @@ func newCache[K comparable, V any](size int) *cache[K, V] {
 	return &cache[K, V]{size: size, order: list.New(), items: make(map[K]*list.Element)}
 }
 
-// get returns the value of key, and that of create if it has none. Without create
-// it is the zero V and false then.
+// get returns the value of key. If there is none, it adds the result of create; without
+// create, it returns the zero V and false.
 func (c *cache[K, V]) get(key K, create func() V) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,12 +45,12 @@ func (c *cache[K, V]) get(key K, create func() V) (value V, ok bool) {
 	return value, true
 }
 
-// gate is a lock that can be waited for until a context ends.
+// gate is a lock that you can wait for until a context ends.
 type gate chan struct{}
 
 func newGate() gate { return make(gate, 1) }
 
-// lock waits for the lock; it returns what ctx has ended with if that is sooner.
+// lock waits for the lock; it returns the error of ctx if ctx ends before.
 func (g gate) lock(ctx context.Context) error {
 	select {
 	case g <- struct{}{}:

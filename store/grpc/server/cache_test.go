@@ -9,14 +9,14 @@ import (
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// TestCache compares a cache with a list of the keys that were used last: it has their
-// values, and no others.
+// TestCache compares a cache with a list of the most recently used keys: it must have
+// their values, and no others.
 func TestCache(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 4).Draw(t, "size")
 		get := server.NewCache[int, int](size)
-		var used, values []int // the last used one at the end
+		var used, values []int // most recently used last
 		made := 0
 		for range rapid.IntRange(0, 40).Draw(t, "calls") {
 			key := rapid.IntRange(0, 6).Draw(t, "key")
@@ -30,12 +30,12 @@ func TestCache(t *testing.T) {
 			switch {
 			case at >= 0:
 				if !ok || got != values[at] || made != before {
-					t.Fatalf("get(%d) = %d, %t, want %d, which is kept", key, got, ok, values[at])
+					t.Fatalf("get(%d) = %d, %t, want the cached %d", key, got, ok, values[at])
 				}
 				used, values = slices.Delete(used, at, at+1), slices.Delete(values, at, at+1)
 			case create == nil:
 				if ok || got != 0 {
-					t.Fatalf("get(%d) = %d, %t, and it was %d used keys ago", key, got, ok, size)
+					t.Fatalf("get(%d) = %d, %t, although %d other keys were used since", key, got, ok, size)
 				}
 				continue
 			case !ok || got != made || made != before+1:

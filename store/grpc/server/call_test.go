@@ -26,8 +26,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
-// TestConflictForms looks at the raw details of a conflict, as clients of different
-// kinds get them.
+// TestConflictForms checks the raw details of a conflict, as different kinds of clients
+// get them.
 func TestConflictForms(t *testing.T) {
 	t.Parallel()
 	python := gogrpc.WithUserAgent("grpc-python/1.62.0")
@@ -37,11 +37,11 @@ func TestConflictForms(t *testing.T) {
 		agent   gogrpc.DialOption
 		want    int
 	}{
-		"python":                 {nil, python, 2},
-		"another":                {nil, other, 1},
-		"forced to be standard":  {[]server.Option{server.WithConflictDetails(server.StandardDetails)}, python, 1},
-		"forced to be doubled":   {[]server.Option{server.WithConflictDetails(server.DoubleDetails)}, other, 2},
-		"no agent that is known": {nil, gogrpc.WithUserAgent("my-grpc-python/1"), 1},
+		"python":                {nil, python, 2},
+		"another":               {nil, other, 1},
+		"forced to be standard": {[]server.Option{server.WithConflictDetails(server.StandardDetails)}, python, 1},
+		"forced to be doubled":  {[]server.Option{server.WithConflictDetails(server.DoubleDetails)}, other, 2},
+		"an unknown user agent": {nil, gogrpc.WithUserAgent("my-grpc-python/1"), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +83,8 @@ func wantDetail(t *testing.T, got *anypb.Any, want *pb.ConcurrencyErrorDetail) {
 	}
 }
 
-// strangeStore is a store whose reads of stream "panic" panic, and of "fail" fail.
+// strangeStore is a store whose reads of stream "panic" panic, and whose reads of
+// "fail" fail.
 type strangeStore struct {
 	store.Store
 	store.Log
@@ -101,8 +102,8 @@ func (s strangeStore) Read(ctx context.Context, stream store.Stream, o store.Rea
 	return s.Store.Read(ctx, stream, o)
 }
 
-// TestUnexpected has a store that panics and one that fails: the client sees
-// neither why, nor a server that is gone, and the log says it.
+// TestUnexpected uses a store that panics and one that fails. The client must not see
+// the reason, the server must survive, and the log must have the reason.
 func TestUnexpected(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -138,7 +139,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// calls is an observer that keeps what it is told.
+// calls is an observer that records what it receives.
 type calls struct {
 	mu           sync.Mutex
 	begun, ended []server.Call // guarded by mu
@@ -217,9 +218,9 @@ func (c *clumsy) End(ctx context.Context, call server.Call) {
 	}
 }
 
-// TestObserverThatPanics checks that a call is not handled if its observer panics before
-// it, and that what was recorded is answered as recorded if it panics afterwards; the
-// server goes on in either case.
+// TestObserverThatPanics checks that a call is not handled if its observer panics
+// before it, and that a recorded append is answered as recorded if the observer panics
+// afterwards. The server survives in either case.
 func TestObserverThatPanics(t *testing.T) {
 	t.Parallel()
 	t.Run("before", func(t *testing.T) {
@@ -245,18 +246,19 @@ func TestObserverThatPanics(t *testing.T) {
 			}
 		}
 		if n := strings.Count(out.String(), "hunter2"); n != 3 {
-			t.Errorf("the log tells of %d panics, want 3:\n%s", n, out.String())
+			t.Errorf("the log has %d panics, want 3:\n%s", n, out.String())
 		}
 	})
 }
 
-// mine is a handler of a log that panics.
+// mine is a log handler that panics.
 type mine struct{ slog.Handler }
 
 func (mine) Enabled(context.Context, slog.Level) bool  { return true }
 func (mine) Handle(context.Context, slog.Record) error { panic("no space left on device") }
 
-// TestLoggerThatPanics checks that a logger does not end the server, nor change an answer.
+// TestLoggerThatPanics checks that a logger that panics neither ends the server nor
+// changes an answer.
 func TestLoggerThatPanics(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -321,7 +323,7 @@ func TestLargeMessages(t *testing.T) {
 	}
 	small := pb.NewEventStoreClient(s.dial(t))
 	if _, err := small.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "acc-1", Forward: true}); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("ReadStream by a client as it is = %v, want RESOURCE_EXHAUSTED", err)
+		t.Errorf("ReadStream by a client with default settings = %v, want RESOURCE_EXHAUSTED", err)
 	}
 	tooLarge := rawAppend("acc-2", 0, 1)
 	tooLarge.Events[0].Payload = make([]byte, 17<<20)
@@ -340,7 +342,7 @@ func TestLargeMessages(t *testing.T) {
 }
 
 // TestEverythingEnds serves, subscribes and appends, stops the server while
-// subscriptions and appends are under way, and finds no goroutine that is left.
+// subscriptions and appends are in progress, and checks that no goroutine is left.
 func TestEverythingEnds(t *testing.T) {
 	t.Parallel()
 	label := store.NewID()

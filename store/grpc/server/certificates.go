@@ -11,11 +11,11 @@ import (
 
 var errNoCertificate = errors.New("store/grpc/server: no verified client certificate")
 
-// ClientCertificates identifies a client by its certificate. The TLS configuration of the
-// gRPC server must verify it (tls.VerifyClientCertIfGiven or
-// tls.RequireAndVerifyClientCert): a certificate that was not verified identifies nobody.
-// If identify is nil, the subject's O= values are the tenants the client may use, and its
-// CN= is the name.
+// ClientCertificates identifies a client by its certificate. The TLS configuration of
+// the gRPC server must verify it (tls.VerifyClientCertIfGiven or
+// tls.RequireAndVerifyClientCert): a certificate that was not verified identifies
+// nobody. If identify is nil, the subject's O= values are the tenants that the client
+// may use, and its CN= is the name.
 func ClientCertificates(identify func(cert *x509.Certificate) (Identity, error)) Authenticator {
 	if identify == nil {
 		identify = func(cert *x509.Certificate) (Identity, error) {

@@ -44,7 +44,7 @@ func ExampleServer() {
 	appended, err := client.Append(ctx, open)
 	fmt.Println("nonce", appended.GetLastAggregateNonce(), err)
 
-	open.Events[0].Meta.EventId = store.NewID() // another event, not the same again
+	open.Events[0].Meta.EventId = store.NewID() // another event, not a repetition
 	_, err = client.Append(ctx, open)
 	fmt.Println(status.Code(err), status.Convert(err).Message())
 
@@ -71,12 +71,12 @@ func (counter) End(_ context.Context, c server.Call) {
 	fmt.Println(c.Method, c.Tenant, c.Identity, c.Code)
 }
 
-// options are the settings of a server that prints its calls.
+// options returns options for a server that prints its calls.
 func options(a server.Authenticator, d server.ConflictDetails) []server.Option {
 	return []server.Option{server.WithAuthenticator(a), server.WithObserver(counter{}), server.WithConflictDetails(d)}
 }
 
-// Clients show tokens, each for its tenants.
+// Clients present tokens, each valid for its tenants.
 func ExampleAuthenticator() {
 	tokens := server.BearerTokens(func(_ context.Context, token string) (server.Identity, error) {
 		if token != "secret" {

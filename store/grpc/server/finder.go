@@ -9,34 +9,34 @@ import (
 )
 
 const (
-	cachedStreams = 1 << 16 // ids whose streams are known
-	cachedTenants = 1 << 10 // tenants whose types are known
+	cachedStreams = 1 << 16 // ids with known streams
+	cachedTenants = 1 << 10 // tenants with known types
 	createGates   = 1 << 8
 	scanPage      = 1000
 )
 
-// finder finds the stream that an id names for a client that knows only the
-// protocol: of those with this id, the one whose first event has the lowest
-// position. As nothing can come before it in the log, that never changes.
+// finder finds the stream that an id means for a client that knows only the protocol:
+// among the streams with this id, the one whose first event has the lowest position.
+// Nothing can come before that in the log, so it never changes.
 //
-// A store finds streams only by type and id. The types are few, so the finder
-// keeps those of each tenant, which it learns from the log, and looks for the id
-// in every one. It has read the log as far as it must to be sure: up to the first
-// event that it found, or to the end.
+// A store finds streams only by type and id. There are few types, so the finder keeps
+// those of each tenant, which it learns from the log, and tries the id with each of
+// them. It reads the log as far as it must to be sure: up to the first event that it
+// has found, or to the end.
 type finder struct {
 	seed    maphash.Seed
 	streams *cache[tenantID, store.Stream]
 	types   *cache[string, *types]
-	creates [createGates]gate // a client that knows only the protocol creates one stream of an id at a time
+	creates [createGates]gate // clients that know only the protocol create streams with one id one at a time
 }
 
 type tenantID struct{ tenant, id string }
 
-// types are the stream types of a tenant.
+// types holds the stream types of a tenant.
 type types struct {
 	gate
 	known []string // guarded by gate
-	next  uint64   // guarded by gate; the log before this position was read
+	next  uint64   // guarded by gate; the log has been read up to this position
 }
 
 func newFinder() *finder {
@@ -51,9 +51,9 @@ func newFinder() *finder {
 	return f
 }
 
-// forAppend returns the stream that has the id of s, s if there is none. Until
-// unlock is called no other call with create set gets the same id, unless there
-// is a stream that has it.
+// forAppend returns the existing stream with the id of s, or s if there is none. Until
+// unlock is called, no other call with create set returns for the same id, unless the
+// stream exists.
 func (f *finder) forAppend(ctx context.Context, v view, s store.Stream, create bool) (found store.Stream, unlock func(), err error) {
 	unlock = func() {}
 	found, ok := f.streams.get(tenantID{v.tenant, s.ID}, nil)
@@ -78,7 +78,7 @@ func (f *finder) forAppend(ctx context.Context, v view, s store.Stream, create b
 	return found, unlock, nil
 }
 
-// find returns the stream that id names, false if there is none.
+// find returns the stream that id means, and false if there is none.
 func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, bool, error) {
 	if found, ok := f.streams.get(tenantID{v.tenant, id}, nil); ok {
 		return found, true, nil
@@ -100,8 +100,8 @@ func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, boo
 	if first, err = oldest(ctx, v, id, learned[len(known):], first); err != nil || first.Version == 0 {
 		return store.Stream{}, false, err
 	}
-	// A stream that came after it was looked for may be older than first; from now
-	// on none can come that is.
+	// A stream that was created after the search may be older than first; no more can come
+	// from now on.
 	if learned, err = t.learn(ctx, v.log, first.Position); err != nil {
 		return store.Stream{}, false, err
 	}
@@ -112,8 +112,8 @@ func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, boo
 	return first.Stream, true, nil
 }
 
-// oldest returns the first event of the stream with this id and one of types
-// where it has the lowest position, or first if that is lower.
+// oldest returns the first event of the streams with this id and one of types,
+// whichever has the lowest position, or first if that is lower.
 func oldest(ctx context.Context, v view, id string, types []string, first store.Recorded) (store.Recorded, error) {
 	for _, name := range types {
 		page, err := v.store.Read(ctx, store.Stream{Type: name, ID: id}, store.ReadOptions{Limit: 1, ReadOnly: true})
@@ -127,7 +127,8 @@ func oldest(ctx context.Context, v view, id string, types []string, first store.
 	return first, nil
 }
 
-// learn reads the log up to position, 0 is its end, and returns all types there.
+// learn reads the log up to position, or to the end if position is 0, and returns all
+// types.
 func (t *types) learn(ctx context.Context, log store.Log, position uint64) ([]string, error) {
 	if err := t.lock(ctx); err != nil {
 		return nil, err

@@ -19,8 +19,8 @@ import (
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// python does what the existing client in Python does: one page of 1,000 for every
-// load, whatever it says of the end, and all that it writes in the payload.
+// python does what the existing Python client does: one page of 1,000 for every load,
+// whatever is_end says, and everything it writes in the payload.
 type python struct{ client pb.EventStoreClient }
 
 func (p python) load(ctx context.Context, id string) ([]*pb.EventData, error) {
@@ -30,8 +30,8 @@ func (p python) load(ctx context.Context, id string) ([]*pb.EventData, error) {
 	return page.GetEvents(), err
 }
 
-// save appends a deposit after version, as its command handler does; it repeats
-// while the status is ABORTED.
+// save appends a deposit after version, as its command handler does; it retries while
+// the status is ABORTED.
 func (p python) save(ctx context.Context, stream string, cents int) error {
 	name, id, _ := strings.Cut(stream, "-")
 	for {
@@ -86,7 +86,7 @@ func TestPythonClient(t *testing.T) {
 		t.Errorf("the newest event is %v, %v", newest, err)
 	}
 
-	// The same stream for a program in Go that has the backend, and what that appends.
+	// The same stream for a Go program on the backend, and an append by that program.
 	tenant, err := backend.Tenant("t")
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestPythonClient(t *testing.T) {
 	direct(t, backend, "t", account, 1)
 	direct(t, backend, "t", store.Stream{Type: "Order", ID: "o-1"}, 2)
 	if err := p.save(t.Context(), "Order-o-1", 1); err != nil {
-		t.Errorf("append to a stream that was created beside the server = %v", err)
+		t.Errorf("append to a stream that was created without the server = %v", err)
 	}
 	for id, want := range map[string]int{"acc-1": 41, "o-1": 3} {
 		if events, err := p.load(t.Context(), id); err != nil || len(events) != want {
@@ -108,12 +108,12 @@ func TestPythonClient(t *testing.T) {
 	}
 }
 
-// TestTypeScriptClient reads as the existing client in TypeScript: pages of 200
-// until isEnd, no number above 2^53-1, and conflicts by a word of the message.
+// TestTypeScriptClient reads like the existing TypeScript client: pages of 200 until
+// isEnd, no number above 2^53-1, and conflicts recognized by a word of the message.
 func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))
-	const n = 1000 // a multiple of the page
+	const n = 1000 // a multiple of the page size
 	s.mustAppend(t, rawAppend("acc-1", 0, n))
 	var read []uint64
 	for from, end, pages := uint64(1), false, 0; !end; pages++ {
@@ -136,6 +136,6 @@ func TestTypeScriptClient(t *testing.T) {
 	}
 	_, err := s.Append(t.Context(), rawAppend("acc-1", 0, 1))
 	if !strings.Contains(fmt.Sprint(err), "precondition") {
-		t.Errorf("conflict = %v, which has not the word", err)
+		t.Errorf("conflict = %v, which lacks the word", err)
 	}
 }

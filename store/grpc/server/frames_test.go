@@ -17,10 +17,10 @@ import (
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// preface is how a connection of HTTP/2 begins: RFC 9113, section 3.4.
+// preface is how an HTTP/2 connection begins: RFC 9113, section 3.4.
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// drawFrames draws frames of any type, whose lengths are true or not.
+// drawFrames draws frames of any type, whose lengths may be wrong.
 func drawFrames(t *rapid.T) []byte {
 	frames := []byte{0, 0, 0, 4, 0, 0, 0, 0, 0} // settings
 	for range rapid.IntRange(0, 5).Draw(t, "frames") {
@@ -37,7 +37,7 @@ func drawFrames(t *rapid.T) []byte {
 	return frames
 }
 
-// tapped is a connection that keeps what is written to it.
+// tapped is a connection that records what is written to it.
 type tapped struct {
 	net.Conn
 
@@ -73,15 +73,15 @@ func (s served) session(t *testing.T) []byte {
 	return bytes.Clone(tap.written.Bytes())
 }
 
-// send sends b on a connection of its own, and reads until the server has nothing more
-// to say to it or ends it.
+// send sends b on a new connection, and reads until the server ends the connection or
+// has nothing more to send.
 func (s served) send(t *rapid.T, b []byte) {
 	conn, err := net.Dial("tcp", s.address) //nolint:noctx // it has a deadline
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, _ = conn.Write(b) // which the server may end
+	_, _ = conn.Write(b) // the server may close the connection
 	if c, ok := conn.(*net.TCPConn); ok {
 		_ = c.CloseWrite()
 	}
@@ -98,7 +98,7 @@ func isTimeout(err error) bool {
 	return ok && netErr.Timeout()
 }
 
-// TestMalformedFrames checks that whatever comes on a connection, it harms nobody else,
+// TestMalformedFrames checks that arbitrary bytes on a connection harm no other client,
 // and nothing that is recorded.
 func TestMalformedFrames(t *testing.T) {
 	t.Parallel()
@@ -139,6 +139,6 @@ func TestMalformedFrames(t *testing.T) {
 	})
 	s.mustAppend(t, rawAppend("acc-2", version, 1))
 	if resp, err := subscribed.Recv(); err != nil || resp.GetEvent().GetMeta().GetAggregateNonce() != version+1 {
-		t.Errorf("the subscription goes on with %v, %v; want version %d", resp, err, version+1)
+		t.Errorf("the subscription continues with %v, %v; want version %d", resp, err, version+1)
 	}
 }

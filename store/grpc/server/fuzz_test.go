@@ -16,7 +16,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// expectedCodes are what a client can be told, whatever it sends: never INTERNAL
+// expectedCodes are the codes that a client can get, whatever it sends: never INTERNAL
 // or UNKNOWN.
 func expectedCodes() []codes.Code {
 	return []codes.Code{
@@ -24,8 +24,8 @@ func expectedCodes() []codes.Code {
 	}
 }
 
-// FuzzRequests sends any bytes that are a request. The server never panics, never
-// says INTERNAL, and what it has recorded it can read.
+// FuzzRequests sends arbitrary bytes that are a request. The server must never panic
+// and never return INTERNAL, and must be able to read what it has recorded.
 func FuzzRequests(f *testing.F) {
 	for _, req := range []proto.Message{
 		rawAppend("acc-1", 0, 2), keyed("k", "acc-1", 3, 1),
@@ -52,7 +52,7 @@ func handleBytes(t rapid.TB, kind byte, known bool, b []byte) {
 		new(pb.AppendRequest), new(pb.ReadStreamRequest), new(pb.ReadAllRequest), new(pb.SubscribeRequest),
 	}[kind%4]
 	if proto.Unmarshal(b, req) != nil {
-		return // nothing that reaches the server
+		return // it does not reach the server
 	}
 	md := metadata.MD{}
 	if _, ok := req.(*pb.SubscribeRequest); known || ok {
@@ -74,14 +74,14 @@ func handleBytes(t rapid.TB, kind byte, known bool, b []byte) {
 	}
 }
 
-// isSubscribe reports whether req is a subscription that was ended when it had
-// caught up.
+// isSubscribe reports whether req is a subscription that was ended after it had caught
+// up.
 func isSubscribe(req proto.Message, code codes.Code) bool {
 	_, ok := req.(*pb.SubscribeRequest)
 	return ok && code == codes.Canceled
 }
 
-// wantRecorded fails unless the events of req can be read, kept as they were sent.
+// wantRecorded fails unless the events of req can be read as they were sent.
 func wantRecorded(ctx context.Context, t rapid.TB, srv *server.Server, req *pb.AppendRequest) {
 	t.Helper()
 	page, err := srv.ReadAll(ctx, &pb.ReadAllRequest{TenantId: req.GetTenantId(), FromGlobalNonce: 1<<63 - 1, MaxCount: 1})
@@ -105,7 +105,7 @@ func wantRecorded(ctx context.Context, t rapid.TB, srv *server.Server, req *pb.A
 	}
 }
 
-// TestKeepsAsSent appends events with every field set to anything, and reads them.
+// TestKeepsAsSent appends events with arbitrary values in every field, and reads them.
 func TestKeepsAsSent(t *testing.T) {
 	t.Parallel()
 	text := rapid.OneOf(rapid.Just(""), rapid.StringN(0, 20, 200), rapid.SampledFrom([]string{"untyped", "%", "日本"}))
@@ -141,7 +141,7 @@ func TestKeepsAsSent(t *testing.T) {
 	})
 }
 
-// TestAnyBytes is FuzzRequests for bytes that are made of valid requests.
+// TestAnyBytes is FuzzRequests with bytes that are made from valid requests.
 func TestAnyBytes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

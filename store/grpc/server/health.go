@@ -11,16 +11,17 @@ import (
 )
 
 const (
-	// probeEvery is how often Monitor looks at the backend, and how long it waits for
-	// an answer.
+	// probeEvery is how often Monitor checks the backend, and how long it waits for an
+	// answer.
 	probeEvery = time.Second
-	// probeFailures is how many looks in a row must fail.
+	// probeFailures is how many checks in a row must fail.
 	probeFailures = 2
 )
 
 // Health returns the health of the service, under its name eventstore.v1.EventStore and
-// for the whole server: serving, unless the server drains or [Server.Monitor] finds that
-// the backend does not answer. Register it beside the service for load balancers.
+// for the whole server: serving, unless the server drains or [Server.Monitor] finds
+// that the backend does not answer. Register it together with the service for load
+// balancers.
 func (s *Server) Health() *health.Server { return s.health }
 
 func (s *Server) setServing(serving bool) {
@@ -32,10 +33,10 @@ func (s *Server) setServing(serving bool) {
 	s.health.SetServingStatus(eventstorev1.EventStore_ServiceDesc.ServiceName, of)
 }
 
-// Monitor asks the backend for its head every second until ctx ends. When it has had
-// no answer twice in a row, the health is not serving, and calls that fail are
-// UNAVAILABLE; with the next answer the server is serving again. [Server.Serve] does
-// this itself. A server that was registered on a gRPC server of yours needs it.
+// Monitor asks the backend for its head every second until ctx ends. If two checks in a
+// row get no answer, the health is not serving, and calls that fail return UNAVAILABLE;
+// with the next answer the server is serving again. [Server.Serve] does this itself. If
+// you register the server on your own gRPC server, call Monitor.
 func (s *Server) Monitor(ctx context.Context) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()

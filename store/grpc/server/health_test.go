@@ -24,7 +24,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// failing is a store whose calls fail with what err returns, if that is not nil.
+// failing is a store whose calls fail with the result of err, if that is not nil.
 type failing struct {
 	*memory.Store
 
@@ -54,33 +54,33 @@ func (f failing) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, e
 	return f.Store.ReadAll(ctx, o)
 }
 
-// sqlError is an error with a state, as drivers of SQL servers have.
+// sqlError is an error with an SQLSTATE, as drivers of SQL servers return.
 type sqlError string
 
 func (e sqlError) Error() string    { return "ERROR: (SQLSTATE " + string(e) + ")" }
 func (e sqlError) SQLState() string { return string(e) }
 
-// TestStoreThatIsAway checks which failures of a store a client may take for one that
-// will pass, and that it is told no more.
+// TestStoreThatIsAway checks which failures of a store appear as temporary to a client,
+// and that it learns nothing more about them.
 func TestStoreThatIsAway(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		err  error
 		code codes.Code
 	}{
-		"refused connection":   {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, codes.Unavailable},
-		"timeout of a dial":    {context.DeadlineExceeded, codes.Unavailable},
-		"end of a connection":  {io.ErrUnexpectedEOF, codes.Unavailable},
-		"closed connection":    {net.ErrClosed, codes.Unavailable},
-		"shutting down":        {sqlError("57P01"), codes.Unavailable},
-		"starting up":          {sqlError("57P03"), codes.Unavailable},
-		"too many connections": {sqlError("53300"), codes.Unavailable},
-		"connection failure":   {sqlError("08006"), codes.Unavailable},
-		"a server behind":      {status.Error(codes.Unavailable, "upstream 10.0.0.7 is gone"), codes.Unavailable},
-		"closed store":         {store.ErrClosed, codes.Unavailable},
-		"syntax error":         {sqlError("42601"), codes.Internal},
-		"corrupt data":         {errors.New("row 7 is torn"), codes.Internal},
-		"a status of others":   {status.Error(codes.NotFound, "upstream 10.0.0.7 has no such thing"), codes.Internal},
+		"refused connection":           {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, codes.Unavailable},
+		"timeout of a dial":            {context.DeadlineExceeded, codes.Unavailable},
+		"end of a connection":          {io.ErrUnexpectedEOF, codes.Unavailable},
+		"closed connection":            {net.ErrClosed, codes.Unavailable},
+		"shutting down":                {sqlError("57P01"), codes.Unavailable},
+		"starting up":                  {sqlError("57P03"), codes.Unavailable},
+		"too many connections":         {sqlError("53300"), codes.Unavailable},
+		"connection failure":           {sqlError("08006"), codes.Unavailable},
+		"a server behind":              {status.Error(codes.Unavailable, "upstream 10.0.0.7 is gone"), codes.Unavailable},
+		"closed store":                 {store.ErrClosed, codes.Unavailable},
+		"syntax error":                 {sqlError("42601"), codes.Internal},
+		"corrupt data":                 {errors.New("row 7 is torn"), codes.Internal},
+		"a status from another server": {status.Error(codes.NotFound, "upstream 10.0.0.7 has no such thing"), codes.Internal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +98,8 @@ func TestStoreThatIsAway(t *testing.T) {
 	}
 }
 
-// TestRefusedByTheStore checks that a client hears for certain that nothing was written.
+// TestRefusedByTheStore checks that a client learns for certain that nothing was
+// written.
 func TestRefusedByTheStore(t *testing.T) {
 	t.Parallel()
 	srv := server.New(failing{newMemory(t), func() error { return fmt.Errorf("%w: the disk of 10.0.0.7 is full", store.ErrRefused) }})
@@ -107,7 +108,7 @@ func TestRefusedByTheStore(t *testing.T) {
 	wantStatus(t, err, codes.FailedPrecondition, "the store refuses to write now")
 }
 
-// TestMonitor takes the store of a server away for a while.
+// TestMonitor makes the store of a server unavailable for a while.
 func TestMonitor(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]func() error{
@@ -119,7 +120,7 @@ func TestMonitor(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				there := func() error { return nil }
-				var current atomic.Pointer[func() error] // nil: it hangs
+				var current atomic.Pointer[func() error] // nil if it hangs
 				set := func(call func() error) {
 					if current.Store(nil); call != nil {
 						current.Store(&call)
@@ -163,7 +164,7 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// hanging is a store whose head does not come while it hangs.
+// hanging is a store whose head does not arrive while it hangs.
 type hanging struct {
 	failing
 
@@ -178,7 +179,8 @@ func (h hanging) Head(ctx context.Context) (uint64, error) {
 	return h.failing.Head(ctx)
 }
 
-// TestMonitorForgivesOnce has a single look at the store fail: the server goes on.
+// TestMonitorForgivesOnce makes single checks of the store fail: the server keeps
+// serving.
 func TestMonitorForgivesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -196,16 +198,16 @@ func TestMonitorForgivesOnce(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			got, err := srv.Health().Check(ctx, &healthv1.HealthCheckRequest{})
 			if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-				t.Fatalf("health = %v, %v, after %d looks of which every other failed", got.GetStatus(), err, looks.Load())
+				t.Fatalf("health = %v, %v, after %d checks, every other of which failed", got.GetStatus(), err, looks.Load())
 			}
 		}
 		if n := looks.Load(); n < 5 {
-			t.Errorf("%d looks in 10 s, want one a second", n)
+			t.Errorf("%d checks in 10 s, want one per second", n)
 		}
 	})
 }
 
-// TestServeMonitors checks that Serve looks after its store by itself.
+// TestServeMonitors checks that Serve monitors its store by itself.
 func TestServeMonitors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -48,7 +48,7 @@ func serveRaw(tb testing.TB, backend store.Store, options ...server.Option) serv
 	return out
 }
 
-// dial returns a connection of its own to the server.
+// dial returns a new connection to the server.
 func (s served) dial(tb testing.TB, options ...gogrpc.DialOption) *gogrpc.ClientConn {
 	tb.Helper()
 	options = append([]gogrpc.DialOption{gogrpc.WithTransportCredentials(insecure.NewCredentials())}, options...)
@@ -75,7 +75,7 @@ func rawEvents(first uint64, n int) []*pb.EventData {
 	return events
 }
 
-// rawAppend is an append of n new events to account id of tenant "t".
+// rawAppend returns an append of n new events to account id of tenant "t".
 func rawAppend(id string, expected uint64, n int) *pb.AppendRequest {
 	return &pb.AppendRequest{
 		TenantId: "t", AggregateId: id, AggregateType: "Account",

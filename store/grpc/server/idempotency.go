@@ -17,18 +17,17 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// The key of an append is recorded with it, as a header of its first event, so
-// that the two are one write on every store: "COUNT FINGERPRINT KEY". Whether a
-// key is known is read from the stream, from its first event to its last, once;
-// then the keys of the stream are kept, and an append reads only what others have
-// appended since. An append expects one version of the stream. So if the keys are
-// known up to that version and it succeeds, nothing can have come between the look
-// and the append, not even from another server.
+// The key of an append is recorded with it, as a header of its first event, so that the
+// two are one write on every store: "COUNT FINGERPRINT KEY". The server reads the whole
+// stream once to learn its keys; then it caches the keys of the stream, and an append
+// reads only what others have appended since. An append with a key expects one exact
+// version of the stream. So if the keys are known up to that version and the append
+// succeeds, nothing can have come in between, not even from another server.
 
-// cachedKeys is how many streams' keys are kept.
+// cachedKeys is the number of streams whose keys are cached.
 const cachedKeys = 1 << 12
 
-// keys is the idempotency keys of the streams that keys were used with last.
+// keys holds the idempotency keys of the streams most recently used with a key.
 type keys struct {
 	streams *cache[tenantStream, *streamKeys]
 }
@@ -42,7 +41,7 @@ func newKeys() *keys {
 	return &keys{newCache[tenantStream, *streamKeys](cachedKeys)}
 }
 
-// streamKeys is the keys in a stream.
+// streamKeys holds the keys of a stream.
 type streamKeys struct {
 	gate
 	read uint64             // guarded by gate; all keys up to this version are known
@@ -57,8 +56,8 @@ type keyUsed struct {
 	batch digest // its fingerprint
 }
 
-// appendKeyed appends a, if its key is not known. If it is, the batch is recorded
-// already, or it is another one.
+// appendKeyed appends a if its key is not known. If it is, the batch is already
+// recorded, or it is a different one.
 func (s *Server) appendKeyed(ctx context.Context, a *appending) (store.Appended, error) {
 	if len(a.key) > store.MaxName || strings.IndexByte(a.key, 0) >= 0 {
 		return store.Appended{}, refusedf("idempotency_key has more than %d bytes or a NUL byte", store.MaxName)
@@ -79,7 +78,7 @@ func (s *Server) appendKeyed(ctx context.Context, a *appending) (store.Appended,
 	if used, ok := k.used[sha256.Sum256([]byte(a.key))]; ok {
 		return used.answer(ctx, a, batch)
 	}
-	if k.read < a.expected { // it may get there while we append, with the key in between
+	if k.read < a.expected { // the stream may get there while we append, with the key in between
 		return store.Appended{}, s.conflictAt(ctx, a, k.read)
 	}
 	first := &a.events[0]
@@ -91,7 +90,7 @@ func (s *Server) appendKeyed(ctx context.Context, a *appending) (store.Appended,
 		k.used[sha256.Sum256([]byte(a.key))] = keyUsed{appended.Version, batch}
 		return appended, nil
 	}
-	// The stream has moved: perhaps with the key, by another server.
+	// The stream has moved on, perhaps with the key, through another server.
 	if err := k.catchUp(ctx, a); err != nil {
 		return store.Appended{}, err
 	}
@@ -101,7 +100,7 @@ func (s *Server) appendKeyed(ctx context.Context, a *appending) (store.Appended,
 	return appended, err
 }
 
-// catchUp reads the keys of a's stream that are not known.
+// catchUp reads the keys of a's stream that are not known yet.
 func (k *streamKeys) catchUp(ctx context.Context, a *appending) error {
 	for {
 		page, err := a.store.Read(ctx, a.stream, store.ReadOptions{From: k.read + 1, ReadOnly: true})
@@ -121,19 +120,19 @@ func (k *streamKeys) catchUp(ctx context.Context, a *appending) error {
 	}
 }
 
-// add adds the key that value says, of a batch whose first event has this version.
+// add adds the key in value, of a batch whose first event has this version.
 func (k *streamKeys) add(version uint64, value string) {
 	count, rest, _ := strings.Cut(value, " ")
 	batch, key, _ := strings.Cut(rest, " ")
 	n, err := strconv.ParseUint(count, 10, 32)
 	used := keyUsed{last: version + n - 1}
 	if m, err2 := hex.Decode(used.batch[:], []byte(batch)); err != nil || err2 != nil || n == 0 || m != len(used.batch) {
-		return // not ours
+		return // not our header
 	}
 	k.used[sha256.Sum256([]byte(key))] = used
 }
 
-// answer returns the answer to a, whose key was used.
+// answer returns the answer to a, whose key was used before.
 func (u keyUsed) answer(ctx context.Context, a *appending, batch digest) (store.Appended, error) {
 	if u.batch != batch {
 		return store.Appended{}, answerf(codes.AlreadyExists, "idempotency key '%s' already used with different payload", a.key)
@@ -145,9 +144,9 @@ func (u keyUsed) answer(ctx context.Context, a *appending, batch digest) (store.
 	return store.Appended{Version: u.last, Position: page.Events[0].Position, Replayed: true}, nil
 }
 
-// fingerprint is what two appends of one batch have in common: all that the client says
-// about the events, except for where the request came from. It is kept for as long as the
-// events are.
+// fingerprint returns the same value for two appends of one batch. It covers everything
+// that the client says about the events, except for where the request came from. It is
+// stored for as long as the events.
 func fingerprint(a *appending) (sum digest) {
 	h := sha256.New()
 	hashText(h, a.stream.Type)
@@ -172,8 +171,8 @@ func fingerprint(a *appending) (sum digest) {
 	return sum
 }
 
-// ofTransport reports whether key is that of a header that says how a request was made,
-// and not what it asks for: a retry of it, under a new span, has another value.
+// ofTransport reports whether key is a header that describes how a request was made,
+// and not what it asks for: a retry, in a new span, has another value.
 func ofTransport(key string) bool {
 	key = strings.ToLower(key)
 	switch key {

@@ -29,7 +29,7 @@ func keyed(key, id string, expected uint64, n int) *pb.AppendRequest {
 	return req
 }
 
-// ofDefault makes req one of the default tenant.
+// ofDefault moves req to the default tenant.
 func ofDefault(req *pb.AppendRequest) *pb.AppendRequest {
 	req.TenantId = store.DefaultTenant
 	return req
@@ -62,8 +62,8 @@ func TestIdempotencyKey(t *testing.T) {
 		return req
 	}
 	want := s.mustAppend(t, proto.CloneOf(first))
-	s.mustAppend(t, rawAppend("acc-1", 2, 1)) // the stream goes on
-	restarted := serveRaw(t, st)              // and knows nothing but the stream
+	s.mustAppend(t, rawAppend("acc-1", 2, 1)) // the stream moves on
+	restarted := serveRaw(t, st)              // knows nothing but the stream
 
 	same := map[string]*pb.AppendRequest{
 		"the same":                     again(func(r *pb.AppendRequest) {}),
@@ -100,7 +100,7 @@ func TestIdempotencyKey(t *testing.T) {
 			}
 			wantStatus(t, err, codes.AlreadyExists, keyTaken)
 		}
-		srv.mustAppend(t, keyed("k", "acc-2"+name, 0, 1)) // the key is another one elsewhere
+		srv.mustAppend(t, keyed("k", "acc-2"+name, 0, 1)) // the key is a different one elsewhere
 	}
 	s.mustAppend(t, keyed("k2", "acc-1", 3, 1))
 	elsewhere := keyed("k", "acc-1", 0, 1)
@@ -132,8 +132,8 @@ func TestIdempotencyKeyIsNotSeen(t *testing.T) {
 	}
 }
 
-// TestKeyOfARetryUnderAnotherSpan sends a batch again with the headers of another
-// request: it is the same batch. Any other header makes it another one.
+// TestKeyOfARetryUnderAnotherSpan repeats a batch with the tracing headers of another
+// request: it is the same batch. Any other header makes it a different one.
 func TestKeyOfARetryUnderAnotherSpan(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))
@@ -167,8 +167,8 @@ func TestKeyOfARetryUnderAnotherSpan(t *testing.T) {
 	}
 }
 
-// TestKeysKeepTextsApart sends batches whose texts are the same one after the other, and
-// differ in where one ends and the next begins.
+// TestKeysKeepTextsApart sends batches whose texts are equal when joined, and differ in
+// where one ends and the next begins.
 func TestKeysKeepTextsApart(t *testing.T) {
 	t.Parallel()
 	meta := func(change func(m *pb.EventMetadata)) *pb.AppendRequest {
@@ -220,8 +220,9 @@ func TestKeysKeepTextsApart(t *testing.T) {
 	}
 }
 
-// TestOneKeyedAppendAtATime checks that nobody looks for a key, or appends with one, to a
-// stream to which another is doing so; who waits waits no longer than he likes.
+// TestOneKeyedAppendAtATime checks that appends with a key to one stream, including the
+// search for the key, run one at a time, and that a waiting caller stops waiting when
+// its context ends.
 func TestOneKeyedAppendAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -279,8 +280,8 @@ func TestRefusedAppendUsesNoKey(t *testing.T) {
 	wantStatus(t, err, codes.AlreadyExists, keyTaken)
 }
 
-// TestKeyThatComesInBetween has another server append with the key, and with it
-// reach the version that is expected, at the last moment.
+// TestKeyThatComesInBetween makes another server append with the key at the last
+// moment, which brings the stream to the expected version.
 func TestKeyThatComesInBetween(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -301,8 +302,9 @@ func TestKeyThatComesInBetween(t *testing.T) {
 	}
 }
 
-// TestConcurrentKeys lets many clients send the same append, or another one, with one key
-// to two servers of one backend. The same gets one answer; of others one lands.
+// TestConcurrentKeys lets many clients send the same append, or different ones, with
+// one key to two servers of one backend. Equal appends get one answer; of different
+// ones, one succeeds.
 func TestConcurrentKeys(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -338,8 +340,8 @@ func TestConcurrentKeys(t *testing.T) {
 	}
 }
 
-// TestKeysModel compares keys with a map of them, over two servers that start anew
-// at any time, with appends in between that have none.
+// TestKeysModel compares keys with a map, over two servers that restart at any time,
+// with appends without keys in between.
 func TestKeysModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

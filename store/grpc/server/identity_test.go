@@ -22,7 +22,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// direct appends n events to the backend of tenant, beside the server.
+// direct appends n events to the backend of tenant, bypassing the server.
 func direct(tb rapid.TB, backend store.Tenants, tenant string, s store.Stream, n int) {
 	tb.Helper()
 	st, err := backend.Tenant(tenant)
@@ -75,7 +75,7 @@ func TestIDNamesOldestStream(t *testing.T) {
 	}
 
 	add := func(ctx context.Context, expected uint64) error {
-		_, err := srv.Append(ctx, rawAppend("x", expected, 1)) // of an Account
+		_, err := srv.Append(ctx, rawAppend("x", expected, 1)) // to an Account
 		return err
 	}
 	wantStatus(t, add(t.Context(), 0), codes.Aborted, "append precondition failed")
@@ -83,7 +83,7 @@ func TestIDNamesOldestStream(t *testing.T) {
 	wantStatus(t, add(t.Context(), 2), codes.InvalidArgument,
 		"aggregate_type 'Account' does not match 'Order', the type of aggregate_id 'x'")
 	if err := add(ours, 1); err != nil {
-		t.Errorf("Append to Account/x by a client that names streams by both = %v", err)
+		t.Errorf("Append to Account/x by a client that identifies streams by both =  %v", err)
 	}
 	_, err := srv.Append(t.Context(), rawAppend("x", 0, 1))
 	if d, ok := status.Convert(err).Details()[0].(*pb.ConcurrencyErrorDetail); !ok ||
@@ -92,9 +92,10 @@ func TestIDNamesOldestStream(t *testing.T) {
 	}
 }
 
-// TestIDModel writes to streams of few ids and types in two tenants, over the wire
-// and beside it, and compares which stream an id names with the list of streams as
-// they began, for a server that has seen all and for one that has just begun.
+// TestIDModel writes to streams with few ids and types in two tenants, through the
+// server and around it. It compares the stream that an id means with the list of
+// streams in the order of their creation, for a server that has seen everything and for
+// a new one.
 func TestIDModel(t *testing.T) {
 	t.Parallel()
 	type aggregate struct{ tenant, id string }
@@ -102,7 +103,7 @@ func TestIDModel(t *testing.T) {
 		backend := memory.New()
 		defer backend.Close()
 		old, ctx := server.New(backend), context.Background()
-		owner := map[aggregate]string{} // the type of the first stream of an id
+		owner := map[aggregate]string{} // the type of the first stream with an id
 		heads := map[aggregate]map[string]uint64{}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
 			a := aggregate{
@@ -146,8 +147,8 @@ func TestIDModel(t *testing.T) {
 	})
 }
 
-// TestCreateOfTwoTypes has two clients create one id with two types, the second
-// one while the store still records the first.
+// TestCreateOfTwoTypes makes two clients create one id with two types, the second while
+// the store is still recording the first.
 func TestCreateOfTwoTypes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,8 +178,8 @@ func TestCreateOfTwoTypes(t *testing.T) {
 	})
 }
 
-// TestRacingCreates has 1600 appends create 400 streams of two types: each stream
-// is created once, and each other append is told what it came too late for.
+// TestRacingCreates makes 1600 appends create 400 streams of two types: each stream is
+// created once, and every other append is told the stream that was first.
 func TestRacingCreates(t *testing.T) {
 	t.Parallel()
 	const streams, each = 400, 4
@@ -224,8 +225,8 @@ func TestRacingCreates(t *testing.T) {
 	}
 }
 
-// creating creates two streams of an id after the first read of it by a finder: the
-// older one of a type that was looked at already.
+// creating creates two streams with one id after the finder's first read of it: the
+// older one with a type that was already tried.
 type creating struct {
 	*memory.Store
 
@@ -247,8 +248,8 @@ func (c creating) Read(ctx context.Context, s store.Stream, o store.ReadOptions)
 	return page, err
 }
 
-// TestIDNamesOldestStreamOfThoseThatCome has two streams of an id come into being
-// while it is looked for.
+// TestIDNamesOldestStreamOfThoseThatCome creates two streams with one id while the
+// server looks for it.
 func TestIDNamesOldestStreamOfThoseThatCome(t *testing.T) {
 	t.Parallel()
 	backend := creating{memory.New(), t, new(atomic.Bool)}
@@ -256,7 +257,7 @@ func TestIDNamesOldestStreamOfThoseThatCome(t *testing.T) {
 	if _, err := backend.Append(t.Context(), store.Stream{Type: "Known", ID: "y"}, store.NoStream, []store.Event{{ID: store.NewID(), Type: "Made"}}); err != nil {
 		t.Fatal(err)
 	}
-	readTypes(t.Context(), t, srv, "t", "y") // it knows the type now
+	readTypes(t.Context(), t, srv, "t", "y") // the server knows the type now
 	for range 2 {
 		if types := readTypes(t.Context(), t, srv, "t", "x"); len(types) != 1 || types[0] != "Known" {
 			t.Errorf("id x is of the types %q, want the one whose stream is the oldest", types)

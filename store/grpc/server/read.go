@@ -18,10 +18,10 @@ import (
 
 const (
 	defaultStreamPage = 1000    // events in a page of ReadStream with max_count 0
-	defaultLogPage    = 100     // and in one of ReadAll
+	defaultLogPage    = 100     // for ReadAll
 	maxLogPage        = 1000    // events in a page of ReadAll
-	maxPageBytes      = 7 << 19 // 3.5 MiB: what is in the messages of a page, unless it has only one event
-	firstRead         = 64      // events to ask the store for before their size is known
+	maxPageBytes      = 7 << 19 // 3.5 MiB: the maximum size of the messages in a page, unless it has only one event
+	firstRead         = 64      // number of events to ask the store for before their size is known
 )
 
 // ReadStream is the RPC of that name.
@@ -40,7 +40,7 @@ func (s *Server) ReadStream(
 		}
 		from := req.GetFromAggregateNonce()
 		if req.GetForward() {
-			from = max(from, 1) // the same, and what a client is told to go on with
+			from = max(from, 1) // the same, and the value that the client continues with
 		}
 		p = newPage(v, from, !req.GetForward(), req.GetMaxCount(), defaultStreamPage, math.MaxInt32)
 		if ok {
@@ -50,7 +50,7 @@ func (s *Server) ReadStream(
 		}
 		if err == nil && p.cut && isPython(ctx) {
 			return answerf(codes.ResourceExhausted, "the events of aggregate_id '%s' from %d on are larger than a page of %d bytes: "+
-				"only %d of them fit into it, and clients of grpc-python take a page for the whole stream: ask for at most that many (max_count)",
+				"only %d of them fit, and clients based on grpc-python take a page for the whole stream: ask for at most that many (max_count)",
 				req.GetAggregateId(), from, maxPageBytes, len(p.events))
 		}
 		return p.end(ctx, c, err)
@@ -61,10 +61,10 @@ func (s *Server) ReadStream(
 	return &eventstorev1.ReadStreamResponse{Events: p.events, IsEnd: p.done, NextFromAggregateNonce: p.next}, nil
 }
 
-// streamToRead returns the stream that id names for the client, false if there is
+// streamToRead returns the stream that id means for the client, and false if there is
 // none.
 func (s *Server) streamToRead(ctx context.Context, v view, id string) (store.Stream, bool, error) {
-	stream := store.Stream{Type: "-", ID: id} // of which only the id is to be valid
+	stream := store.Stream{Type: "-", ID: id} // only the id is validated
 	if types := metadata.ValueFromIncomingContext(ctx, wire.MDAggregateType); v.known && len(types) == 1 {
 		stream.Type = types[0]
 		return stream, true, stream.Validate()
@@ -109,11 +109,11 @@ func filterOf(ctx context.Context, v view) store.Filter {
 	return f
 }
 
-// pageOut is a page that is put together from pages of a store.
+// pageOut is a page that is assembled from pages of a store.
 type pageOut struct {
 	view     view
 	backward bool
-	ofLog    bool // of positions, not versions
+	ofLog    bool // numbers are positions, not versions
 	from     uint64
 	max      int
 	events   []*eventstorev1.EventData
@@ -122,11 +122,11 @@ type pageOut struct {
 	head     uint64
 	next     uint64
 	done     bool
-	cut      bool // for the bytes, with fewer events than were asked for
+	cut      bool // cut because of its size, with fewer events than requested
 }
 
-// newPage returns an empty page from position or version from on. It will have as
-// many events as are asked for, or the default, but no more than most.
+// newPage returns an empty page from position or version from on. It will have as many
+// events as requested, or the default, but at most most.
 func newPage(v view, from uint64, backward bool, asked uint32, byDefault, most int) *pageOut {
 	p := &pageOut{view: v, backward: backward, from: from, max: min(int(asked), most), done: true}
 	if asked == 0 {
@@ -138,10 +138,10 @@ func newPage(v view, from uint64, backward bool, asked uint32, byDefault, most i
 	return p
 }
 
-// fill reads pages with read until there is enough, and sets next.
+// fill reads pages with read until there are enough events, and sets next.
 func (p *pageOut) fill(read func(from uint64, limit int) (store.Page, error)) error {
 	if p.backward && p.from == 0 {
-		return nil // before everything; for a store it would be the head
+		return nil // before everything; a store would begin at the head
 	}
 	from := min(p.from, store.MaxVersion+1)
 	for {
@@ -149,7 +149,7 @@ func (p *pageOut) fill(read func(from uint64, limit int) (store.Page, error)) er
 		if err != nil {
 			return err
 		}
-		if !p.backward || p.head == 0 { // backward, what came in between is after the page
+		if !p.backward || p.head == 0 { // backward, new events are not in the page
 			p.head = page.Head
 		}
 		added, err := p.add(page.Events)
@@ -166,7 +166,7 @@ func (p *pageOut) fill(read func(from uint64, limit int) (store.Page, error)) er
 	}
 }
 
-// setNext sets next, after this many of the events of page were added.
+// setNext sets next after this many of the events of page were added.
 func (p *pageOut) setNext(page store.Page, added int) {
 	switch {
 	case p.view.known && added == len(page.Events):
@@ -187,8 +187,8 @@ func (p *pageOut) setNext(page store.Page, added int) {
 	}
 }
 
-// wanted returns how many events to ask the store for next: as many as there is
-// room for, if the next ones are as large as those before.
+// wanted returns how many events to ask the store for next: as many as fit if they are
+// as large as the previous ones.
 func (p *pageOut) wanted() int {
 	room := p.max - len(p.events)
 	if len(p.events) == 0 {
@@ -197,7 +197,7 @@ func (p *pageOut) wanted() int {
 	return min(room, 1+(maxPageBytes-p.size)*len(p.events)/p.size)
 }
 
-// add adds those of events that there is room for, and returns how many.
+// add adds as many of events as fit, and returns how many.
 func (p *pageOut) add(events []store.Recorded) (int, error) {
 	for i := range events {
 		if events[i].Value != nil {
@@ -215,14 +215,14 @@ func (p *pageOut) add(events []store.Recorded) (int, error) {
 	return len(events), nil
 }
 
-// end sets what c has done, and tells the client of the head, unless err.
+// end sets the results of c, and sends the head to the client, unless err is set.
 func (p *pageOut) end(ctx context.Context, c *Call, err error) error {
 	if err != nil {
 		return err
 	}
 	c.Events, c.Bytes = len(p.events), p.payload
 	if p.view.known {
-		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDHead, strconv.FormatUint(p.head, 10))) // without a connection it cannot
+		_ = gogrpc.SetTrailer(ctx, metadata.Pairs(wire.MDHead, strconv.FormatUint(p.head, 10))) // impossible without a connection
 	}
 	return nil
 }

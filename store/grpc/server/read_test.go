@@ -43,25 +43,25 @@ func TestReadStream(t *testing.T) {
 		end  bool
 		next uint64
 	}{
-		"forward":                {&req{FromAggregateNonce: 1, MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
-		"forward from 0":         {&req{MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
-		"exactly all":            {&req{FromAggregateNonce: 1, MaxCount: 5, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
-		"a page":                 {&req{FromAggregateNonce: 2, MaxCount: 2, Forward: true}, []uint64{2, 3}, false, 4},
-		"the last page":          {&req{FromAggregateNonce: 4, MaxCount: 2, Forward: true}, []uint64{4, 5}, true, 6},
-		"from beyond":            {&req{FromAggregateNonce: 6, MaxCount: 10, Forward: true}, nil, true, 6},
-		"from far beyond":        {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 10, Forward: true}, nil, true, math.MaxUint64},
-		"max 0":                  {&req{FromAggregateNonce: 1, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
-		"backward":               {&req{FromAggregateNonce: 5, MaxCount: 2}, []uint64{5, 4}, false, 3},
-		"backward to the end":    {&req{FromAggregateNonce: 2, MaxCount: 5}, []uint64{2, 1}, true, 0},
-		"backward, exactly all":  {&req{FromAggregateNonce: 5, MaxCount: 5}, []uint64{5, 4, 3, 2, 1}, true, 0},
-		"backward from 2^63-1":   {&req{FromAggregateNonce: math.MaxInt64, MaxCount: 1}, []uint64{5}, false, 4},
-		"backward from 2^64-1":   {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 1}, []uint64{5}, false, 4},
-		"backward from 0":        {&req{MaxCount: 1}, nil, true, 0},
-		"missing":                {&req{AggregateId: "missing", FromAggregateNonce: 7, MaxCount: 2, Forward: true}, nil, true, 7},
-		"missing, from 0":        {&req{AggregateId: "missing", Forward: true}, nil, true, 1},
-		"missing, backward":      {&req{AggregateId: "missing", FromAggregateNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
-		"another tenant's":       {&req{TenantId: "u", FromAggregateNonce: 1, Forward: true}, nil, true, 1},
-		"a larger max than ever": {&req{MaxCount: math.MaxUint32, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"forward":               {&req{FromAggregateNonce: 1, MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"forward from 0":        {&req{MaxCount: 10, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"exactly all":           {&req{FromAggregateNonce: 1, MaxCount: 5, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"a page":                {&req{FromAggregateNonce: 2, MaxCount: 2, Forward: true}, []uint64{2, 3}, false, 4},
+		"the last page":         {&req{FromAggregateNonce: 4, MaxCount: 2, Forward: true}, []uint64{4, 5}, true, 6},
+		"from beyond":           {&req{FromAggregateNonce: 6, MaxCount: 10, Forward: true}, nil, true, 6},
+		"from far beyond":       {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 10, Forward: true}, nil, true, math.MaxUint64},
+		"max 0":                 {&req{FromAggregateNonce: 1, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
+		"backward":              {&req{FromAggregateNonce: 5, MaxCount: 2}, []uint64{5, 4}, false, 3},
+		"backward to the end":   {&req{FromAggregateNonce: 2, MaxCount: 5}, []uint64{2, 1}, true, 0},
+		"backward, exactly all": {&req{FromAggregateNonce: 5, MaxCount: 5}, []uint64{5, 4, 3, 2, 1}, true, 0},
+		"backward from 2^63-1":  {&req{FromAggregateNonce: math.MaxInt64, MaxCount: 1}, []uint64{5}, false, 4},
+		"backward from 2^64-1":  {&req{FromAggregateNonce: math.MaxUint64, MaxCount: 1}, []uint64{5}, false, 4},
+		"backward from 0":       {&req{MaxCount: 1}, nil, true, 0},
+		"missing":               {&req{AggregateId: "missing", FromAggregateNonce: 7, MaxCount: 2, Forward: true}, nil, true, 7},
+		"missing, from 0":       {&req{AggregateId: "missing", Forward: true}, nil, true, 1},
+		"missing, backward":     {&req{AggregateId: "missing", FromAggregateNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
+		"another tenant's":      {&req{TenantId: "u", FromAggregateNonce: 1, Forward: true}, nil, true, 1},
+		"the largest max":       {&req{MaxCount: math.MaxUint32, Forward: true}, []uint64{1, 2, 3, 4, 5}, true, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,18 +113,18 @@ func TestReadAll(t *testing.T) {
 		end  bool
 		next uint64
 	}{
-		"max 0":                 {&req{Forward: true}, span(1, 100), false, 101},
-		"max above 1000":        {&req{Forward: true, MaxCount: 5000}, span(1, 1000), false, 1001},
-		"the rest":              {&req{Forward: true, MaxCount: 5000, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
-		"exactly the rest":      {&req{Forward: true, MaxCount: 200, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
-		"beyond":                {&req{Forward: true, FromGlobalNonce: 1201}, nil, true, 1201},
-		"the newest":            {&req{FromGlobalNonce: math.MaxInt64, MaxCount: 1}, span(1200, 1200), false, 1199},
-		"backward":              {&req{FromGlobalNonce: 10, MaxCount: 3}, span(10, 8), false, 7},
-		"backward to the end":   {&req{FromGlobalNonce: 3, MaxCount: 100}, span(3, 1), true, 0},
-		"backward from 0":       {&req{}, nil, true, 0},
-		"of another tenant":     {&req{TenantId: "few", Forward: true}, span(1, 3), true, 4},
-		"of a tenant that is 0": {&req{TenantId: "none", Forward: true}, nil, true, 0},
-		"newest of nothing":     {&req{TenantId: "none", FromGlobalNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
+		"max 0":                  {&req{Forward: true}, span(1, 100), false, 101},
+		"max above 1000":         {&req{Forward: true, MaxCount: 5000}, span(1, 1000), false, 1001},
+		"the rest":               {&req{Forward: true, MaxCount: 5000, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
+		"exactly the rest":       {&req{Forward: true, MaxCount: 200, FromGlobalNonce: 1001}, span(1001, 1200), true, 1201},
+		"beyond":                 {&req{Forward: true, FromGlobalNonce: 1201}, nil, true, 1201},
+		"the newest":             {&req{FromGlobalNonce: math.MaxInt64, MaxCount: 1}, span(1200, 1200), false, 1199},
+		"backward":               {&req{FromGlobalNonce: 10, MaxCount: 3}, span(10, 8), false, 7},
+		"backward to the end":    {&req{FromGlobalNonce: 3, MaxCount: 100}, span(3, 1), true, 0},
+		"backward from 0":        {&req{}, nil, true, 0},
+		"of another tenant":      {&req{TenantId: "few", Forward: true}, span(1, 3), true, 4},
+		"of tenant zero":         {&req{TenantId: "none", Forward: true}, nil, true, 0},
+		"newest of an empty log": {&req{TenantId: "none", FromGlobalNonce: math.MaxInt64, MaxCount: 1}, nil, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +192,7 @@ func TestPagesAreBoundedByBytes(t *testing.T) {
 }
 
 // TestPageThatPythonTakesForAll reads a stream that does not fit into one page, as
-// clients of grpc-python do, who do not look whether there is more.
+// clients based on grpc-python do, which do not check whether there is more.
 func TestPageThatPythonTakesForAll(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))

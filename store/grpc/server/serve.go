@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// maxRequest is the largest request: as large as a batch that every store
-	// takes, and what is around it, may be in one message.
+	// maxRequest is the maximum size of a request: enough for a batch of the size that
+	// every store accepts, with its overhead, in one message.
 	maxRequest = 64 << 20
-	// drainTime is how long calls have to end when a server is to end.
+	// drainTime is how long calls in progress have to end when a server stops.
 	drainTime = 10 * time.Second
 )
 
-// GRPCOptions returns options for a gRPC server that is to serve the protocol:
-// requests of up to 64 MiB, clients that may ping every 10 seconds, and pings for
-// those that are silent, so that broken connections end.
+// GRPCOptions returns options for a gRPC server that serves the protocol: requests of
+// up to 64 MiB, clients that may ping every 10 seconds, and pings for silent clients,
+// so that broken connections end.
 func GRPCOptions() []gogrpc.ServerOption {
 	return []gogrpc.ServerOption{
 		gogrpc.MaxRecvMsgSize(maxRequest),
@@ -33,9 +33,9 @@ func GRPCOptions() []gogrpc.ServerOption {
 	}
 }
 
-// Drain prepares for the end: the health is not serving, every subscription ends with
-// UNAVAILABLE, and so does each new one. Other calls go on; the GracefulStop of a gRPC
-// server waits for them. Drain can be called again.
+// Drain prepares for shutdown: the health is not serving, every subscription ends with
+// UNAVAILABLE, and so does each new one. Other calls continue; the GracefulStop of a
+// gRPC server waits for them. You can call Drain more than once.
 func (s *Server) Drain() {
 	s.drain.Do(func() {
 		s.health.Shutdown()
@@ -45,8 +45,8 @@ func (s *Server) Drain() {
 
 // Serve serves the protocol, its health and reflection on lis until ctx ends. Then it
 // drains, gives the calls in progress 10 seconds to end, and returns nil when all have
-// ended. options come after those of [GRPCOptions]. While it serves it looks after the
-// backend, see [Server.Monitor].
+// ended. The options follow those of [GRPCOptions]. While it serves, it monitors the
+// backend; see [Server.Monitor].
 func (s *Server) Serve(ctx context.Context, lis net.Listener, options ...gogrpc.ServerOption) error {
 	g := gogrpc.NewServer(append(GRPCOptions(), options...)...)
 	s.Register(g)

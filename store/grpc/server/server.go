@@ -22,8 +22,8 @@ import (
 
 var _ eventstorev1.EventStoreServer = (*Server)(nil)
 
-// Server serves a backend to clients of the eventstore.v1 protocol. Register it on a gRPC
-// server of yours ([Server.Register]), or let it serve alone ([Server.Serve]). It is safe
+// Server serves a backend to clients of the eventstore.v1 protocol. Register it on your
+// own gRPC server ([Server.Register]), or let it run one ([Server.Serve]). It is safe
 // for concurrent use.
 type Server struct {
 	eventstorev1.UnimplementedEventStoreServer
@@ -40,27 +40,27 @@ type Server struct {
 	keys      *keys
 	tails     tails
 	large     bool        // events may be larger than other clients can read
-	away      atomic.Bool // the backend did not answer Monitor
+	away      atomic.Bool // Monitor got no answer from the backend
 
 	drain    sync.Once
 	draining chan struct{} // closed by drain
 }
 
-// Option is a setting of [New].
+// Option is an option of [New].
 type Option interface{ apply(s *Server) }
 
 type option func(s *Server)
 
 func (o option) apply(s *Server) { o(s) }
 
-// WithAuthenticator sets who may call, and for which tenants. Without it every client may
-// use every tenant.
+// WithAuthenticator sets who may call, and for which tenants. Without it, every client
+// may use every tenant.
 func WithAuthenticator(a Authenticator) Option {
 	return option(func(s *Server) { s.auth = a })
 }
 
-// WithLogger sets where the server logs: unexpected failures at the level error, every call
-// at the level debug. Without it the server is silent.
+// WithLogger sets where the server logs: unexpected failures at the level error, every
+// call at the level debug. Without it, the server is silent.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *Server) { s.logger = l })
 }
@@ -76,7 +76,7 @@ func WithObserver(o Observer) Option {
 func New(backend store.Store, options ...Option) *Server {
 	log, ok := backend.(store.Log)
 	if !ok {
-		panic(fmt.Sprintf("store/grpc/server: a server needs a store with a log, %T has none", backend))
+		panic(fmt.Sprintf("store/grpc/server: a server needs a store with a log, but %T has none", backend))
 	}
 	s := &Server{
 		backend:  backend,
@@ -95,10 +95,10 @@ func New(backend store.Store, options ...Option) *Server {
 	return s
 }
 
-// WithLargeEvents accepts events up to the limit of the store, 16 MiB. Without it an
+// WithLargeEvents accepts events up to the limit of the store, 16 MiB. Without it, an
 // event must fit into a message of 4 MiB, which is the most that clients in other
-// languages receive unless they are told otherwise: they cannot read a larger event,
-// and a subscription of theirs stops at it for good.
+// languages receive by default: they cannot read a larger event, and their
+// subscriptions stop at it for good.
 func WithLargeEvents() Option {
 	return option(func(s *Server) { s.large = true })
 }
@@ -114,8 +114,8 @@ type Call struct {
 	Tenant   string        // as the client named it, allowed or not
 	Identity string        // of the client, if there is an Authenticator
 	Events   int           // recorded or sent
-	Bytes    int           // of their payloads
-	Replayed bool          // an append whose events were recorded before
+	Bytes    int           // in their payloads
+	Replayed bool          // for an append whose events were recorded before
 	Duration time.Duration // set when it has ended
 	Code     codes.Code    // set when it has ended
 }
@@ -126,8 +126,8 @@ type Observer interface {
 	// Begin is called before an RPC is handled; Method and Tenant are set. If it
 	// panics, the RPC is not handled, and its status is INTERNAL.
 	Begin(ctx context.Context, c Call)
-	// End is called after an RPC was handled, if Begin returned. What has happened
-	// stays the answer if it panics; the panic is logged.
+	// End is called after an RPC was handled, if Begin returned. If End panics, the answer
+	// stays the same, and the panic is logged.
 	End(ctx context.Context, c Call)
 }
 
@@ -139,8 +139,8 @@ type view struct {
 	known  bool // the client knows our metadata
 }
 
-// serve handles the RPC c, whose request names a tenant. Nothing that panics in it ends
-// another call.
+// serve handles the RPC c, whose request names a tenant. A panic in it does not affect
+// other calls.
 func (s *Server) serve(ctx context.Context, c *Call, message string, handle func(v view) error) (err error) {
 	start, began := s.now(), s.observer == nil
 	defer func() {
@@ -163,12 +163,12 @@ func (s *Server) serve(ctx context.Context, c *Call, message string, handle func
 	return s.toStatus(ctx, c, handle(v))
 }
 
-// ended tells the observer and the logger about c. The answer is given by now, so a
-// panic of theirs changes nothing.
+// ended informs the observer and the logger about c. The answer is already fixed, so a
+// panic in them changes nothing.
 func (s *Server) ended(ctx context.Context, c *Call, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.log(ctx, "telling about a call failed", c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			s.log(ctx, "reporting a call failed", c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 		}
 	}()
 	if s.logger.Enabled(ctx, slog.LevelDebug) {
@@ -181,13 +181,13 @@ func (s *Server) ended(ctx context.Context, c *Call, err error) {
 	}
 }
 
-// log logs an error of c. A logger that panics is not heard.
+// log logs an error of c. It ignores a panic of the logger.
 func (s *Server) log(ctx context.Context, message string, c *Call, err error) {
 	defer func() { _ = recover() }()
 	s.logger.LogAttrs(ctx, slog.LevelError, message, slog.String("method", c.Method), slog.String("tenant", c.Tenant), slog.Any("error", err))
 }
 
-// admit returns the store of the tenant that c is for, if its client may see it.
+// admit returns the store of the tenant of c, if its client may use it.
 func (s *Server) admit(ctx context.Context, c *Call, message string) (view, error) {
 	if c.Tenant == "" {
 		return view{}, status.Error(codes.Unauthenticated, "tenant_id is required on "+message)

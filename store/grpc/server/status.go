@@ -19,27 +19,27 @@ import (
 	"github.com/evolvego/evolve/store/grpc/internal/wire"
 )
 
-// ConflictDetails is how the details of a conflict are sent, which say at what version the
-// stream is. The zero value chooses by the client's user agent.
+// ConflictDetails is the form of the details of a conflict, which contain the version
+// of the stream. The zero value chooses by the client's user agent.
 type ConflictDetails int
 
 const (
-	// StandardDetails sends a google.rpc.Status in grpc-status-details-bin, as gRPC
-	// does. By default every client but grpc-python gets it.
+	// StandardDetails sends a google.rpc.Status in grpc-status-details-bin, as gRPC does.
+	// This is the default for every client except grpc-python.
 	StandardDetails ConflictDetails = iota + 1
-	// DoubleDetails sends two values of grpc-status-details-bin: a google.rpc.Status,
-	// and then the google.protobuf.Any in it. By default grpc-python gets it, because
-	// clients in Python read the latter.
+	// DoubleDetails sends two values of grpc-status-details-bin: a google.rpc.Status, and
+	// then the google.protobuf.Any that it contains. This is the default for grpc-python,
+	// because clients in Python read the latter.
 	DoubleDetails
 )
 
-// WithConflictDetails sets how the details of conflicts are sent to all clients.
+// WithConflictDetails sets the form of the details of conflicts for all clients.
 func WithConflictDetails(d ConflictDetails) Option {
 	return option(func(s *Server) { s.conflicts = d })
 }
 
-// conflict returns the status of an append to aggregate id that found it at
-// version, whose position this is.
+// conflict returns the status for an append to aggregate id that found the stream at
+// version, with this position.
 func (s *Server) conflict(ctx context.Context, tenant, id string, version, position uint64) error {
 	st := status.New(codes.Aborted, "append precondition failed")
 	detail, err := anypb.New(&eventstorev1.ConcurrencyErrorDetail{
@@ -66,14 +66,14 @@ func isPython(ctx context.Context) bool {
 	return len(agent) > 0 && strings.HasPrefix(agent[0], "grpc-python")
 }
 
-// toStatus returns err as it is sent: nil and a status of ours as they are, what a store
-// returns as the status that stands for it, and of anything else only what a client
-// needs to know.
+// toStatus converts err for the client: nil and our own statuses unchanged, the errors
+// of stores as the statuses for them, and for anything else only what a client needs to
+// know.
 func (s *Server) toStatus(ctx context.Context, c *Call, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours { // a wrapped one is of a backend
+	if _, ours := err.(interface{ GRPCStatus() *status.Status }); ours { // a wrapped status comes from a backend
 		return err
 	}
 	if invalid, ok := errors.AsType[*store.InvalidError](err); ok {
@@ -103,8 +103,8 @@ type sqlError interface {
 	SQLState() string
 }
 
-// isAway reports whether err, of a backend, says that the backend cannot be reached, as
-// far as this can be seen without knowing its driver.
+// isAway reports whether err, from a backend, means that the backend cannot be reached,
+// as far as this can be seen without knowing its driver.
 func isAway(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
@@ -117,7 +117,7 @@ func isAway(err error) bool {
 		status.Code(err) == codes.Unavailable
 }
 
-// unexpected logs err, and returns what a client may know of it.
+// unexpected logs err, and returns what a client may know about it.
 func (s *Server) unexpected(ctx context.Context, c *Call, err error) error {
 	s.log(ctx, "call failed", c, err)
 	return status.Error(codes.Internal, "internal error")

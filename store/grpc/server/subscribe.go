@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// A subscription that is idle gets messages that only show that it is alive: the first
-// one after firstKeepAlive, for clients that wait for it after the replay, and another
+// An idle subscription gets messages that only show that it is alive: the first one
+// after firstKeepAlive, for clients that wait for it after the replay, and another one
 // after each keepAlive.
 const (
 	firstKeepAlive = time.Second
@@ -29,7 +29,7 @@ func (s *Server) Subscribe(
 	ctx := stream.Context()
 	c := &Call{Method: "Subscribe", Tenant: req.GetTenantId()}
 	return s.serve(ctx, c, "SubscribeRequest", func(v view) error {
-		if err := stream.SendHeader(metadata.MD{}); err != nil { // there are those who wait for it
+		if err := stream.SendHeader(metadata.MD{}); err != nil { // some clients wait for the header
 			return err
 		}
 		head, err := v.log.Head(ctx)
@@ -53,14 +53,14 @@ type subscription struct {
 	view   view
 	filter store.Filter
 	next   uint64 // the position of the next event
-	target uint64 // the highest head of the log that it has seen: it has not caught up before that
-	marked uint64 // the position that the client was told to be the end
-	limit  int    // of the next page
+	target uint64 // the highest head of the log so far: it has not caught up before it reaches this
+	marked uint64 // the position that the client was told is the end
+	limit  int    // number of events of the next page
 	idle   *time.Timer
 	kept   bool // the first keep-alive was sent
 }
 
-// subscribe sends what there is and what comes, until ctx ends.
+// subscribe sends existing and new events until ctx ends.
 func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
 	t := s.tails.join(sub.view, sub.target) //nolint:contextcheck // it outlives the call, if others share it
 	defer s.tails.leave(sub.view, t)
@@ -70,7 +70,7 @@ func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
 		select {
 		case <-s.draining:
 			return status.Error(codes.Unavailable, "the server shuts down: subscribe again from the next event")
-		case <-sub.idle.C: // nothing matches for a long time
+		case <-sub.idle.C: // nothing has matched for a long time
 			if err := sub.keepAlive(); err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ func (s *Server) broke(ctx context.Context, sub *subscription, err error) error 
 	return status.Error(codes.Unavailable, "the subscription broke: subscribe again from the next event")
 }
 
-// handle sends what is in g, or what the log has if g does not go back so far.
+// handle sends what is in g, or reads the log if g does not go back far enough.
 func (sub *subscription) handle(ctx context.Context, g glimpse) error {
 	if g.behind {
 		return sub.replay(ctx)
@@ -169,7 +169,7 @@ func (sub *subscription) keepAlive() error {
 	return sub.sendMessage(&eventstorev1.SubscribeResponse{})
 }
 
-// wait waits until there is more than g, and shows that the subscription is alive.
+// wait waits until there is more than g, and sends keep-alives in the meantime.
 func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
 	for {
 		select {
@@ -187,7 +187,7 @@ func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
 	}
 }
 
-// errValue: an event cannot be sent.
+// errValue returns the error for an event that cannot be sent.
 func errValue(id string) error {
 	return answerf(codes.FailedPrecondition, "event '%s' is kept as a value and has no bytes to send", id)
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// subscribe begins a subscription of tenant "t" that ends with the test, or with
-// the function that is returned.
+// subscribe begins a subscription of tenant "t". It ends with the test, or when the
+// returned function is called.
 func (s served) subscribe(tb testing.TB, req *pb.SubscribeRequest) (
 	gogrpc.ServerStreamingClient[pb.SubscribeResponse], context.CancelFunc,
 ) {
@@ -58,7 +58,7 @@ func take(tb testing.TB, stream gogrpc.ServerStreamingClient[pb.SubscribeRespons
 func recv(stream gogrpc.ServerStreamingClient[pb.SubscribeResponse]) (*pb.EventMetadata, error) {
 	for {
 		resp, err := stream.Recv()
-		if err != nil || resp.GetEvent() != nil { // else it is kept alive, on a slow machine
+		if err != nil || resp.GetEvent() != nil { // otherwise it is a keep-alive, on a slow machine
 			return resp.GetEvent().GetMeta(), err
 		}
 	}
@@ -79,7 +79,7 @@ func TestSubscribe(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prefix string
 		from   uint64
-		want   []string // of those events
+		want   []string // the ids of those events
 	}{
 		"all":           {"", 0, all},
 		"from 1":        {"", 1, all},
@@ -98,7 +98,7 @@ func TestSubscribe(t *testing.T) {
 			s.mustAppend(t, proto.CloneOf(second))
 			stream, _ := s.subscribe(t, &pb.SubscribeRequest{TenantId: "t", AggregateIdPrefix: tt.prefix, FromGlobalNonce: tt.from})
 			got := take(t, stream, len(tt.want))
-			other := rawAppend("acc-3", 0, 1) // somebody else's
+			other := rawAppend("acc-3", 0, 1) // another tenant's
 			other.TenantId = "u"
 			live, mark := rawAppend("bcc-1", 0, 1), rawAppend(tt.prefix+"mark", 0, 1)
 			want := slices.Concat(tt.want, idsOf(mark.GetEvents()))
@@ -116,8 +116,8 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestSubscribeSeam has many subscribers begin anywhere while events are appended
-// by many, and some of them read slowly. Each gets every event, in order.
+// TestSubscribeSeam makes many subscribers begin anywhere while many writers append,
+// and some subscribers read slowly. Each must get every event, in order.
 func TestSubscribeSeam(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, newMemory(t))
@@ -155,8 +155,8 @@ func TestSubscribeSeam(t *testing.T) {
 	reads.Wait()
 }
 
-// TestSubscribeSlow has a subscriber that reads nothing while much more is
-// appended than any buffer holds: then it gets all.
+// TestSubscribeSlow has a subscriber that reads nothing until much more was appended
+// than any buffer holds. Then it must get everything.
 func TestSubscribeSlow(t *testing.T) {
 	t.Parallel()
 	st := newMemory(t)
@@ -271,7 +271,7 @@ func (f *fakeStream) Send(m *pb.SubscribeResponse) error {
 	}
 }
 
-// within returns what is sent before d has passed, nil if nothing is.
+// within returns what is sent before d has passed, or nil.
 func (f *fakeStream) within(d time.Duration) *pb.SubscribeResponse {
 	select {
 	case m := <-f.sent:
@@ -281,8 +281,8 @@ func (f *fakeStream) within(d time.Duration) *pb.SubscribeResponse {
 	}
 }
 
-// eventWithin returns the first event or marker that is sent before d has passed, nil if
-// none is.
+// eventWithin returns the first event or marker that is sent before d has passed, or
+// nil.
 func (f *fakeStream) eventWithin(d time.Duration) *pb.SubscribeResponse {
 	for end := time.Now().Add(d); ; {
 		m := f.within(time.Until(end))
@@ -349,7 +349,7 @@ func TestKeepAlive(t *testing.T) {
 		wantEmpty()
 		wantQuiet(5 * time.Second)
 		wantEmpty()
-		f = fakeSubscription(t, server.New(st), nil, 0) // another one, which gets an event first
+		f = fakeSubscription(t, server.New(st), nil, 0) // another subscription, which gets an event first
 		wantQuiet(time.Second)
 		wantEvent()
 		wantQuiet(time.Second)
@@ -388,8 +388,8 @@ func TestCaughtUp(t *testing.T) {
 	})
 }
 
-// lateLog is a store whose subscriptions learn of what is appended only when they
-// are released, and whose reading of the log takes a second for each event.
+// lateLog is a store whose subscriptions see new events only when they are released,
+// and whose reads of the log take a second per event.
 type lateLog struct {
 	*memory.Store
 
@@ -414,7 +414,7 @@ func (l lateLog) Tenant(string) (store.Store, error) { return l, nil }
 
 func (l lateLog) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
 	if o.From > store.MaxVersion+1 {
-		return store.Page{}, fmt.Errorf("from %d, which no database can look for", o.From)
+		return store.Page{}, fmt.Errorf("from %d, which no database can search for", o.From)
 	}
 	filter := o.Filter
 	o.Limit, o.Filter = 1, store.Filter{}
@@ -424,9 +424,9 @@ func (l lateLog) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, e
 	return page, err
 }
 
-// TestCaughtUpMeansIt has a subscription that shares the tail of the log with
-// another one, which lags: it has caught up when all that was recorded before it
-// began has been sent.
+// TestCaughtUpMeansIt has a subscription that shares the tail of the log with another
+// one, which lags. It has caught up when everything recorded before it began has been
+// sent.
 func TestCaughtUpMeansIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -452,8 +452,9 @@ func TestCaughtUpMeansIt(t *testing.T) {
 	})
 }
 
-// TestCaughtUpWithWhatWasRead has a subscription read the log and see a head that the
-// tail has not seen yet: it has caught up when all up to there has been sent.
+// TestCaughtUpWithWhatWasRead has a subscription that reads the log and sees a head
+// that the tail has not seen yet. It has caught up when everything up to there has been
+// sent.
 func TestCaughtUpWithWhatWasRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -481,7 +482,7 @@ func TestCaughtUpWithWhatWasRead(t *testing.T) {
 	})
 }
 
-// TestKeepAliveWhileNothingMatches has a subscription read a long log for one
+// TestKeepAliveWhileNothingMatches has a subscription that reads a long log for one
 // event.
 func TestKeepAliveWhileNothingMatches(t *testing.T) {
 	t.Parallel()
@@ -502,7 +503,7 @@ func TestKeepAliveWhileNothingMatches(t *testing.T) {
 	})
 }
 
-// TestPositionsBeyondAll asks for what no store has, nor can look for.
+// TestPositionsBeyondAll requests positions that no store has, or can search for.
 func TestPositionsBeyondAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -512,7 +513,7 @@ func TestPositionsBeyondAll(t *testing.T) {
 				TenantId: store.DefaultTenant, FromGlobalNonce: 1<<64 - 1, Forward: forward,
 			})
 			if err != nil {
-				t.Errorf("ReadAll from 2^64-1, forward %t = %v", forward, err)
+				t.Errorf("ReadAll from 2^64-1, forward: %t, = %v", forward, err)
 			}
 		}
 	})

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	tailEvents = 1024    // events that a tail keeps at most
-	tailBytes  = 8 << 20 // and bytes of their payloads
-	batchBytes = 1 << 20 // bytes that a subscriber takes at once, unless it is one event
-	batchSize  = 256     // and events
+	tailEvents = 1024    // maximum number of events in a tail
+	tailBytes  = 8 << 20 // maximum number of bytes in their payloads
+	batchBytes = 1 << 20 // maximum number of bytes that a subscriber takes at once, unless it is one event
+	batchSize  = 256     // and of events
 )
 
-// tails is the tails of the tenants that have subscribers.
+// tails holds the tails of the tenants that have subscribers.
 type tails struct {
 	mu    sync.Mutex
 	tails map[string]*tail // guarded by mu
 }
 
-// tail is the end of a tenant's log, read once for all who subscribe to it. Those
-// who are farther behind than it goes back read the log themselves; so a tail is
-// bounded, whoever is slow.
+// tail is the end of a tenant's log, read once for all its subscribers. Subscribers
+// that are farther behind than it goes back read the log themselves, so a tail stays
+// limited, however slow they are.
 type tail struct {
 	users  int           // guarded by tails.mu
 	cancel func()        // ends the reading
@@ -34,13 +34,13 @@ type tail struct {
 
 	mu      sync.RWMutex
 	start   uint64        // guarded by mu; all events from this position on are in events
-	next    uint64        // guarded by mu; up to before this one
-	head    uint64        // guarded by mu; of the log, when it was read last
-	end     bool          // guarded by mu; there was nothing more then
+	next    uint64        // guarded by mu; the position after events
+	head    uint64        // guarded by mu; of the log, at the last read
+	end     bool          // guarded by mu; there were no more events then
 	events  []*fed        // guarded by mu
 	bytes   int           // guarded by mu; in the payloads of events
 	changed chan struct{} // guarded by mu; closed at the next change
-	err     error         // guarded by mu; why the reading has ended
+	err     error         // guarded by mu; why reading has ended
 }
 
 // fed is an event, and the message that all subscribers get.
@@ -55,8 +55,8 @@ func newFed(tenant string, event store.Recorded) *fed {
 	return f
 }
 
-// join returns the tail of v's tenant, whose log ends at head or later. The caller
-// must leave it.
+// join returns the tail of v's tenant, whose log ends at head or later. The caller must
+// leave it.
 func (ts *tails) join(v view, head uint64) *tail {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -77,7 +77,7 @@ func (ts *tails) join(v view, head uint64) *tail {
 	return t
 }
 
-// leave ends t if nobody else is left.
+// leave ends t if nobody else uses it.
 func (ts *tails) leave(v view, t *tail) {
 	ts.mu.Lock()
 	t.users--
@@ -92,7 +92,7 @@ func (ts *tails) leave(v view, t *tail) {
 	}
 }
 
-// broken lets nobody else join t. Its users stay until they leave.
+// broken keeps others from joining t. Its users stay until they leave.
 func (ts *tails) broken(v view, t *tail) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -135,7 +135,7 @@ func (t *tail) read(ctx context.Context, v view) (err error) {
 	return fmt.Errorf("the subscription to the log ended without an error: %w", store.ErrClosed)
 }
 
-// add adds the events of page, and forgets the oldest ones beyond the limits.
+// add adds the events of page, and drops the oldest ones beyond the limits.
 func (t *tail) add(events []*fed, page store.Page) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,19 +155,19 @@ func (t *tail) add(events []*fed, page store.Page) {
 	t.changed = make(chan struct{})
 }
 
-// glimpse is what a tail had at one moment, for one who is at some position.
+// glimpse is the content of a tail at one moment, as seen from a position.
 type glimpse struct {
-	behind  bool            // the tail does not go back so far; the rest is not set
-	events  []*fed          // from there on, not all of them perhaps
+	behind  bool            // the tail does not go back far enough; the other fields are not set
+	events  []*fed          // from the position on, perhaps not all
 	next    uint64          // the position after events
 	head    uint64          // of the log
-	drained bool            // the tail had nothing after events
-	end     bool            // and the log neither
+	drained bool            // the tail has nothing after events
+	end     bool            // and neither has the log
 	changed <-chan struct{} // closed when there is more
-	err     error           // there will be nothing more
+	err     error           // there will be no more events
 }
 
-// from returns what there is from position next on.
+// from returns the content from position next on.
 func (t *tail) from(next uint64) glimpse {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -19,12 +19,11 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// canary is in everything that tenant "theirs" has, and in nothing that others
-// send.
+// canary is in everything that tenant "theirs" has, and in nothing that others send.
 const canary = "CANARY"
 
-// theirs returns a backend in which tenant "theirs" has streams, one of them with
-// an idempotency key, and tenant "mine" has the same ids.
+// theirs returns a backend in which tenant "theirs" has streams, one of them with an
+// idempotency key, and tenant "mine" has the same ids.
 func theirs(tb rapid.TB) *memory.Store {
 	tb.Helper()
 	backend := memory.New()
@@ -51,14 +50,14 @@ func theirs(tb rapid.TB) *memory.Store {
 	return backend
 }
 
-// onlyMine authenticates everybody as somebody who may for the tenant "mine".
+// onlyMine authenticates everybody as a client that may use the tenant "mine".
 type onlyMine struct{}
 
 func (onlyMine) Authenticate(context.Context) (server.Identity, error) {
 	return server.Identity{Name: "me", Tenants: []string{"mine"}}, nil
 }
 
-// collector is a subscription that takes all that is sent, and ends when it has
+// collector is a subscription that takes everything that is sent, and ends when it has
 // caught up.
 type collector struct {
 	fakeStream
@@ -75,7 +74,7 @@ func (c *collector) Send(m *pb.SubscribeResponse) error {
 	return nil
 }
 
-// answers calls server with req, and returns all that it answers.
+// answers calls server with req, and returns all answers.
 func answers(ctx context.Context, srv *server.Server, req proto.Message) ([]proto.Message, error) {
 	switch req := req.(type) {
 	case *pb.AppendRequest:
@@ -97,8 +96,8 @@ func answers(ctx context.Context, srv *server.Server, req proto.Message) ([]prot
 	panic("unreachable: unknown request")
 }
 
-// drawRequest draws any request, with tenants, ids and nonces that exist more often
-// than not. Subscriptions are those of a client that is told when it has caught up.
+// drawRequest draws any request, mostly with existing tenants, ids and nonces.
+// Subscriptions are those of a client that is told when it has caught up.
 func drawRequest(t *rapid.T) (proto.Message, metadata.MD) {
 	tenant := rapid.SampledFrom([]string{"mine", "mine", "mine", "theirs", "", "mine\x00theirs", "../theirs", "MINE", "theirs "})
 	id := rapid.SampledFrom([]string{"a", "b", "shared", "", "theirs", "theirs/a", "%", "a\x00", "mine"})
@@ -141,9 +140,9 @@ func drawRequest(t *rapid.T) (proto.Message, metadata.MD) {
 	}, md
 }
 
-// TestTenantsAreApart sends requests of every shape as somebody who may for one
-// tenant. Nothing that comes back has a byte of another's, nothing of theirs
-// changes, and whether there is something of theirs makes no difference.
+// TestTenantsAreApart sends requests of every shape as a client that may use one
+// tenant. No answer may contain a byte of another tenant, nothing of the other tenant
+// may change, and the answers must not depend on whether the other tenant has data.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -164,19 +163,19 @@ func TestTenantsAreApart(t *testing.T) {
 			got, err := answers(ctx, srv, proto.Clone(req))
 			want, wantErr := answers(ctx, without, proto.Clone(req))
 			if a, b := show(got, err), show(want, wantErr); a != b {
-				t.Fatalf("%v is answered with\n%s\nand if there is no other tenant with\n%s", req, a, b)
+				t.Fatalf("%v is answered with\n%s\nand without another tenant with\n%s", req, a, b)
 			}
 			if !bytes.Contains(sent, []byte(canary)) && strings.Contains(show(got, err), canary) {
 				t.Fatalf("%v is answered with %s", req, show(got, err))
 			}
 		}
 		if after := dump(t, backend, "theirs"); !slices.Equal(before, after) {
-			t.Fatalf("the other tenant had %v, and now %v", before, after)
+			t.Fatalf("the other tenant had %v, and now has %v", before, after)
 		}
 	})
 }
 
-// show returns an answer as text, without what differs from time to time.
+// show returns an answer as text, without parts that differ from time to time.
 func show(messages []proto.Message, err error) string {
 	var b strings.Builder
 	for _, m := range messages {
@@ -245,7 +244,7 @@ func copyTenant(t *rapid.T, from, to store.Tenants, tenant string) {
 
 func TestOneTenant(t *testing.T) {
 	t.Parallel()
-	type oneStore struct { // that is no store.Tenants
+	type oneStore struct { // this is not a store.Tenants
 		store.Store
 		store.Log
 	}

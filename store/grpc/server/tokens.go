@@ -20,7 +20,7 @@ var (
 )
 
 // BearerTokens identifies a client by the token in the metadata "authorization: Bearer
-// TOKEN" (RFC 6750). verify returns whose token it is, with errors as in
+// TOKEN" (RFC 6750). verify returns the owner of the token, with errors as in
 // [Authenticator.Authenticate]. Tokens are secrets: use TLS.
 func BearerTokens(verify func(ctx context.Context, token string) (Identity, error)) Authenticator {
 	return bearer(verify)
@@ -41,15 +41,15 @@ func (b bearer) Authenticate(ctx context.Context) (Identity, error) {
 	return b(ctx, token)
 }
 
-// ReadTokens returns an authenticator of the bearer tokens in a list. Each line is
+// ReadTokens returns an authenticator for the bearer tokens in a list. Each line is
 //
 //	NAME TENANTS SHA256 [RIGHT]
 //
-// TENANTS is a list separated by commas, or "*" for all. SHA256 is the hash of the token in
-// hexadecimal digits, as printed by `printf %s "$TOKEN" | sha256sum` or `eventstored
-// hash-token`. RIGHT is what the client may do in a console: read, data or act; it says nothing
-// about RPCs. Empty lines and lines that begin with "#" are skipped. An error names the
-// line.
+// TENANTS is a list separated by commas, or "*" for all. SHA256 is the hash of the
+// token in hexadecimal digits, as printed by `printf %s "$TOKEN" | sha256sum` or
+// `eventstored hash-token`. RIGHT is what the client may do in a console: read, data or
+// act; it has no effect on RPCs. Empty lines and lines that begin with "#" are skipped.
+// An error names the line.
 func ReadTokens(list io.Reader) (Authenticator, error) {
 	known := make(map[digest]Identity)
 	lines := bufio.NewScanner(list)
@@ -63,7 +63,7 @@ func ReadTokens(list io.Reader) (Authenticator, error) {
 			return nil, fmt.Errorf("store/grpc/server: tokens, line %d: %w", n, err)
 		}
 		if _, ok := known[token]; ok {
-			return nil, fmt.Errorf("store/grpc/server: tokens, line %d: the token is in the list already", n)
+			return nil, fmt.Errorf("store/grpc/server: tokens, line %d: the token is already in the list", n)
 		}
 		known[token] = identity
 	}
@@ -82,7 +82,7 @@ func ReadTokens(list io.Reader) (Authenticator, error) {
 func parseToken(line string) (token digest, identity Identity, err error) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 && len(fields) != 4 {
-		return token, identity, fmt.Errorf("has %d fields, want NAME TENANTS SHA256 and perhaps a RIGHT", len(fields))
+		return token, identity, fmt.Errorf("has %d fields, want NAME TENANTS SHA256 and optionally RIGHT", len(fields))
 	}
 	sum, err := hex.DecodeString(fields[2])
 	if err != nil || len(sum) != len(token) {

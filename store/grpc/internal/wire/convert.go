@@ -11,20 +11,20 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// What the protocol has a field for and [store.Event] has not is kept as a header
-// under one of these keys. Every other key that begins with "eventstore.v1/" is
-// the server's own, and is refused from the wire.
+// Fields of the protocol that [store.Event] does not have are stored as headers under
+// these keys. Every other key that begins with "eventstore.v1/" is reserved for the
+// server, and refused from clients.
 const (
-	// HeaderContentSchema is where the content schema of an event is kept.
+	// HeaderContentSchema is the header with the content schema of an event.
 	HeaderContentSchema = reserved + "content_schema"
-	// HeaderPayloadSHA256 is where the payload's SHA-256 is kept, as the client
-	// sent it, in lower-case hexadecimal digits.
+	// HeaderPayloadSHA256 is the header with the payload's SHA-256, as the client sent it,
+	// in lower-case hexadecimal digits.
 	HeaderPayloadSHA256 = reserved + "payload_sha256"
 
 	reserved          = "eventstore.v1/"
-	HeaderNoType      = reserved + "no_event_type"   // the event has no type: it is kept as one of NoType
-	HeaderNoTime      = reserved + "no_timestamp"    // its timestamp is 0: it is kept with the time of recording
-	HeaderIdempotency = reserved + "idempotency_key" // the server's own, see there
+	HeaderNoType      = reserved + "no_event_type"   // the event has no type: it is stored with the type NoType
+	HeaderNoTime      = reserved + "no_timestamp"    // its timestamp is 0: it is stored with the time of recording
+	HeaderIdempotency = reserved + "idempotency_key" // reserved for the server; see there
 	NoType            = "untyped"
 )
 
@@ -44,8 +44,8 @@ func FromRecorded(tenant string, r *store.Recorded) *eventstorev1.EventData {
 	return &p.data
 }
 
-// FromEvent returns e as it is sent to be appended to s as version nonce; its
-// tenant is empty. It shares memory with e.
+// FromEvent returns e as it is sent to be appended to s as version nonce, with an empty
+// tenant. It shares memory with e.
 func FromEvent(s store.Stream, nonce uint64, e *store.Event) *eventstorev1.EventData {
 	m := &eventstorev1.EventMetadata{}
 	fillMeta(m, s, nonce, e)
@@ -67,7 +67,7 @@ func fillMeta(m *eventstorev1.EventMetadata, s store.Stream, nonce uint64, e *st
 	fillHeaders(m, e.Meta.Headers)
 }
 
-// fillHeaders sets the headers of m, and the fields that are kept in headers.
+// fillHeaders sets the headers of m, and the fields that are stored in headers.
 func fillHeaders(m *eventstorev1.EventMetadata, headers map[string]string) {
 	if !hasReserved(headers) {
 		m.Headers = headers
@@ -89,8 +89,8 @@ func fillHeaders(m *eventstorev1.EventMetadata, headers map[string]string) {
 	}
 }
 
-// ToRecorded returns the event that a server has sent. It shares the memory of p,
-// which must not be used any more.
+// ToRecorded returns the event that a server has sent. It shares the memory of p, which
+// must not be used afterwards.
 func ToRecorded(p *eventstorev1.EventData) (store.Recorded, error) {
 	m := p.GetMeta()
 	switch {
@@ -128,7 +128,7 @@ func ToEvent(p *eventstorev1.EventData) store.Event {
 	}
 }
 
-// protoHeaders returns the headers of m and those that keep fields of it.
+// protoHeaders returns the headers of m, including those for its extra fields.
 func protoHeaders(m *eventstorev1.EventMetadata) map[string]string {
 	headers := m.GetHeaders()
 	if m.GetContentSchema() == "" && len(m.GetPayloadSha256()) == 0 {
@@ -146,7 +146,7 @@ func protoHeaders(m *eventstorev1.EventMetadata) map[string]string {
 	return headers
 }
 
-// IsReserved reports whether a header with this key is the server's own.
+// IsReserved reports whether a header with this key is reserved for the server.
 func IsReserved(key string) bool { return strings.HasPrefix(key, reserved) }
 
 func hasReserved(headers map[string]string) bool {
@@ -158,8 +158,8 @@ func hasReserved(headers map[string]string) bool {
 	return false
 }
 
-// ToMillis returns t in milliseconds since 1970, 0 for the zero time. A time
-// before 1970 is the two's complement.
+// ToMillis returns t in milliseconds since 1970, or 0 for the zero time. A time before
+// 1970 is the two's complement.
 func ToMillis(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0

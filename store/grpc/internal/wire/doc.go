@@ -1,4 +1,4 @@
-// Package wire holds what the client and the server of eventstore.v1 both know:
-// events as messages, errors as statuses, and the metadata with which the two tell
-// each other what the protocol has no field for.
+// Package wire holds what the client and the server of eventstore.v1 share: events as
+// messages, errors as statuses, and the metadata with which the two exchange what the
+// protocol has no field for.
 package wire

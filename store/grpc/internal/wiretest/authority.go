@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Authority issues certificates. The zero Authority issues ones that sign themselves.
+// Authority issues certificates. The zero Authority issues self-signed ones.
 type Authority struct {
 	Cert *x509.Certificate
 	key  *ecdsa.PrivateKey

@@ -137,6 +137,18 @@ func TestNewID(t *testing.T) {
 	})
 }
 
+func TestFormatID(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		hi, lo := rapid.Uint64().Draw(t, "hi"), rapid.Uint64().Draw(t, "lo")
+		digits := fmt.Sprintf("%016x%016x", hi, lo)
+		want := digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+		if text := store.FormatID(hi, lo); string(text[:]) != want {
+			t.Fatalf("FormatID(%#x, %#x) = %s, want %s", hi, lo, text, want)
+		}
+	})
+}
+
 // TestNewIDs checks that the ids of a batch look like those of NewID, and do not
 // repeat.
 func TestNewIDs(t *testing.T) {

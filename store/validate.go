@@ -162,11 +162,13 @@ func ValidateAppend(s Stream, expected Expected, events []Event) error {
 		return &InvalidError{"events", fmt.Sprintf("has %d events, more than %d", len(events), MaxBatch)}
 	}
 	size := 0
+	before := &Event{}
 	for i := range events {
-		if err := validateEvent(&events[i]); err != nil {
+		if err := validateEvent(&events[i], before); err != nil {
 			err.Field = fmt.Sprintf("events[%d].%s", i, err.Field)
 			return err
 		}
+		before = &events[i]
 		size += len(events[i].Data)
 	}
 	if size > MaxBatchData {
@@ -175,15 +177,20 @@ func ValidateAppend(s Stream, expected Expected, events []Event) error {
 	return validateIDs(events)
 }
 
-func validateEvent(e *Event) *InvalidError {
+// validateEvent does not look again at what e has in common with the valid event before it.
+func validateEvent(e, before *Event) *InvalidError {
 	if err := checkName("id", e.ID); err != nil {
 		return err
 	}
-	if err := checkName("type", e.Type); err != nil {
-		return err
+	if e.Type == "" || e.Type != before.Type {
+		if err := checkName("type", e.Type); err != nil {
+			return err
+		}
 	}
-	if err := checkText("content type", e.ContentType, MaxName); err != nil {
-		return err
+	if e.ContentType != before.ContentType {
+		if err := checkText("content type", e.ContentType, MaxName); err != nil {
+			return err
+		}
 	}
 	if len(e.Data) > MaxData {
 		return &InvalidError{"data", fmt.Sprintf("has %d bytes, more than %d", len(e.Data), MaxData)}
@@ -231,9 +238,11 @@ func validateMetadata(m *Metadata) *InvalidError {
 // validateIDs returns an error if an event id occurs twice in the batch.
 func validateIDs(events []Event) error {
 	if len(events) <= smallBatch {
+		var ends [smallBatch]uint32
 		for i := range events {
-			for first := range events[:i] {
-				if events[first].ID == events[i].ID {
+			ends[i] = end(events[i].ID)
+			for first, other := range ends[:i] {
+				if other == ends[i] && events[first].ID == events[i].ID {
 					return sameID(first, i)
 				}
 			}
@@ -252,6 +261,15 @@ func validateIDs(events []Event) error {
 
 // smallBatch is the size up to which comparing all pairs of ids is faster than a map.
 const smallBatch = 16
+
+// end returns the last bytes of id, in which ids differ most, and its length.
+func end(id string) uint32 {
+	n := len(id)
+	if n < 3 {
+		return 0
+	}
+	return uint32(id[n-1]) | uint32(id[n-2])<<8 | uint32(id[n-3])<<16 | uint32(n)<<24 //nolint:gosec // of the length, only a part
+}
 
 func sameID(first, second int) error {
 	return &InvalidError{fmt.Sprintf("events[%d].id", second), fmt.Sprintf("is the same as that of events[%d]", first)}
@@ -281,14 +299,29 @@ func checkName(field, name string) *InvalidError {
 
 func checkText(field, text string, limit int) *InvalidError {
 	switch {
-	case text == "":
-		return nil
 	case len(text) > limit:
 		return &InvalidError{field, fmt.Sprintf("has %d bytes, more than %d", len(text), limit)}
+	case plain(text):
+		return nil
 	case strings.IndexByte(text, 0) >= 0:
 		return &InvalidError{field, "has a NUL byte"}
 	case !utf8.ValidString(text):
 		return &InvalidError{field, "is not valid UTF-8"}
 	}
 	return nil
+}
+
+// plain reports whether text has only bytes of ASCII, and no NUL. Nearly all names do.
+func plain(text string) bool {
+	const highs = 0x8080808080808080
+	var found uint64 // a high bit for each byte that is not plain
+	for ; len(text) >= 8; text = text[8:] {
+		x := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+		found |= (x - 0x0101010101010101) | x
+	}
+	for i := range len(text) {
+		found |= (uint64(text[i]) - 1) | uint64(text[i])
+	}
+	return found&highs == 0
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -140,6 +141,47 @@ func TestValidateAppendAccepts(t *testing.T) {
 		}
 		if err := store.ValidateTenant(s.ID); err != nil {
 			t.Fatalf("ValidateTenant(%q) = %v", s.ID, err)
+		}
+	})
+}
+
+// TestValidateText checks names of ASCII with a few other bytes at any place, against what
+// the rule says.
+func TestValidateText(t *testing.T) {
+	t.Parallel()
+	odd := rapid.SampledFrom([]byte{0, 1, 0x7f, 0x80, 0xc3, 0xa4, 0xff})
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SliceOfN(rapid.ByteRange(1, 0x7f), 1, 40).Draw(t, "name")
+		for range rapid.IntRange(0, 3).Draw(t, "odd bytes") {
+			name[rapid.IntRange(0, len(name)-1).Draw(t, "at")] = odd.Draw(t, "byte")
+		}
+		text := string(name)
+		want := utf8.ValidString(text) && !strings.Contains(text, "\x00")
+		if err := store.ValidateTenant(text); (err == nil) != want {
+			t.Fatalf("ValidateTenant(%q) = %v, want it valid: %t", text, err, want)
+		}
+		second := store.Event{ID: "e-2", Type: text}
+		if err := store.ValidateAppend(account, store.Any, append(opened(nil), second)); (err == nil) != want {
+			t.Fatalf("ValidateAppend with an event of type %q = %v, want it valid: %t", text, err, want)
+		}
+	})
+}
+
+// TestValidateIDsThatEndAlike finds an id that is there twice, among ids that end alike.
+func TestValidateIDsThatEndAlike(t *testing.T) {
+	t.Parallel()
+	id := rapid.StringOfN(rapid.RuneFrom([]rune("ab")), 1, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		ids := rapid.SliceOfN(id, 1, 20).Draw(t, "ids")
+		seen, twice := map[string]bool{}, false
+		events := make([]store.Event, len(ids))
+		for i, id := range ids {
+			events[i] = store.Event{ID: id, Type: "T"}
+			twice = twice || seen[id]
+			seen[id] = true
+		}
+		if err := store.ValidateAppend(account, store.Any, events); (err != nil) != twice {
+			t.Fatalf("ValidateAppend of the ids %q = %v, want an error: %t", ids, err, twice)
 		}
 	})
 }

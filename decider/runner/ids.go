@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -13,7 +12,7 @@ import (
 )
 
 // idLen is the length of an event ID, a UUID as text.
-const idLen = 36
+const idLen = store.IDLen
 
 // key is the source of the event IDs of one call: its command ID, or without one the time
 // and a random number. It stays the same for all attempts of the call.
@@ -61,10 +60,7 @@ func (k key) text(s store.Stream, index int) [idLen]byte {
 	}
 	hi = hi&^0xf000 | 0x8000         // version 8
 	lo = lo&^(3<<62) | uint64(2)<<62 // variant of the RFC
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:8], hi)
-	binary.BigEndian.PutUint64(raw[8:], lo)
-	return format(raw)
+	return store.FormatID(hi, lo)
 }
 
 // hash returns the first 16 bytes of the hash of the command's event at index.
@@ -78,16 +74,4 @@ func (k key) hash(s store.Stream, index int) (hi, lo uint64) {
 	b = binary.BigEndian.AppendUint64(b, uint64(index)) //nolint:gosec // an index is not negative
 	sum := sha256.Sum256(b)
 	return binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:16])
-}
-
-// format returns raw in the form 8-4-4-4-12.
-func format(raw [16]byte) [idLen]byte {
-	var text [idLen]byte
-	hex.Encode(text[0:8], raw[0:4])
-	hex.Encode(text[9:13], raw[4:6])
-	hex.Encode(text[14:18], raw[6:8])
-	hex.Encode(text[19:23], raw[8:10])
-	hex.Encode(text[24:36], raw[10:16])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	return text
 }

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -197,7 +198,7 @@ func spoil(random *rand.Rand, h *history.History) {
 		by := int64(random.IntN(1200) - 600)
 		a.Call, a.Return = a.Call+by, a.Return+by
 	case 1:
-		if (a.Expected == 0) == (b.Expected == 0) && a.Read == b.Read {
+		if (a.Expected == 0) == (b.Expected == 0) && reflect.DeepEqual(a.Read, b.Read) {
 			a.Page, b.Page = b.Page, a.Page
 		}
 	case 2:

@@ -36,8 +36,8 @@ type Store interface {
 	Append(ctx context.Context, s Stream, expected Expected, events []Event) (Appended, error)
 
 	// Read returns a page of stream s. For a stream without events it returns an empty
-	// page, not an error. The caller owns the page, unless o.ReadOnly is set. Read returns
-	// an *InvalidError if s or o is not valid.
+	// page, not an error. The caller owns the page, but with o.ReadOnly not what its
+	// events point to. Read returns an *InvalidError if s or o is not valid.
 	Read(ctx context.Context, s Stream, o ReadOptions) (Page, error)
 }
 
@@ -176,9 +176,14 @@ type ReadOptions struct {
 	Limit int
 	// Backward reads from newer to older.
 	Backward bool
-	// ReadOnly promises that nobody will ever change the page or what it points to. A
-	// store in memory can then return a view of its own memory instead of a copy.
+	// ReadOnly promises that nobody will ever change what the events of the page point
+	// to. A store in memory can then return its own data instead of a copy.
 	ReadOnly bool
+	// Buffer is memory for the events of the page. A caller who reads many pages, and no
+	// longer needs the last one, saves allocations with it. The store may overwrite the
+	// whole capacity of Buffer and return a part of it as Page.Events, but does not use
+	// it after Read returns. With nil the store allocates.
+	Buffer []Recorded
 }
 
 // LogOptions says what part of the log to read. The zero value reads the first

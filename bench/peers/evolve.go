@@ -184,14 +184,13 @@ func (d *evolveDriver[E]) replay(ctx context.Context, stream stream) (account, e
 
 func (d *evolveDriver[E]) appender(ctx context.Context, stream stream) (func(k int) error, error) {
 	s, version := port.Stream{Type: streamType, ID: stream.name}, uint64(0)
-	add := func(events ...E) error {
-		encoded, ids := make([]port.Event, len(events)), port.NewIDs(len(events))
-		for i, e := range events {
-			var err error
-			if encoded[i], err = d.domain.codec.Encode(e); err != nil {
-				return err
-			}
-			encoded[i].ID = ids[i]
+	var encoded []port.Event // the store keeps no reference to it
+	add := func(events ...E) (err error) {
+		if encoded, err = codec.EncodeAll(d.domain.codec, encoded[:0], events); err != nil {
+			return err
+		}
+		for i, id := range port.NewIDs(len(events)) {
+			encoded[i].ID = id
 		}
 		if _, err := d.store.Append(ctx, s, port.Exactly(version), encoded); err != nil {
 			return err
@@ -199,10 +198,11 @@ func (d *evolveDriver[E]) appender(ctx context.Context, stream stream) (func(k i
 		version += uint64(len(events))
 		return nil
 	}
+	var events []E
 	return func(k int) error {
-		events := make([]E, k)
-		for i := range events {
-			events[i] = d.domain.deposited(1)
+		events = events[:0]
+		for range k {
+			events = append(events, d.domain.deposited(1))
 		}
 		return add(events...)
 	}, add(d.domain.opened())

@@ -72,3 +72,49 @@ func FoldInPlace[S, E any](c Codec[E], evolve func(*S, E), state *S, recorded []
 	*scratch = events
 	return err
 }
+
+// KeepsValues reports whether c is [Values], for whose events there is [FoldValues].
+func KeepsValues[E any](c Codec[E]) bool {
+	_, ok := c.(values[E])
+	return ok
+}
+
+// FoldValues is [Fold] of what [Values] has made, given as store.ValueReader lends it. It
+// returns the number of events that it folded: it stops at one that Values[E] did not make.
+//
+//go:noinline
+func FoldValues[S, E any](evolve func(S, E) S, state S, kept []any) (S, int) {
+	rest := kept
+	for len(rest) >= 4 { // as in foldValues
+		e0, _ := rest[0].(*E)
+		e1, _ := rest[1].(*E)
+		e2, _ := rest[2].(*E)
+		e3, _ := rest[3].(*E)
+		if e0 == nil || e1 == nil || e2 == nil || e3 == nil {
+			break
+		}
+		state = evolve(evolve(evolve(evolve(state, *e0), *e1), *e2), *e3)
+		rest = rest[4:]
+	}
+	for i := range rest {
+		event, _ := rest[i].(*E)
+		if event == nil {
+			return state, len(kept) - len(rest) + i
+		}
+		state = evolve(state, *event)
+	}
+	return state, len(kept)
+}
+
+// FoldValuesInPlace is [FoldValues] by a function that changes the state in place, as
+// decider.Decider.EvolveInPlace does.
+func FoldValuesInPlace[S, E any](evolve func(*S, E), state *S, kept []any) int {
+	for i := range kept {
+		event, _ := kept[i].(*E)
+		if event == nil {
+			return i
+		}
+		evolve(state, *event)
+	}
+	return len(kept)
+}

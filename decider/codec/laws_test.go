@@ -157,3 +157,68 @@ func TestFold(t *testing.T) {
 		})
 	}
 }
+
+// TestFoldValues checks that FoldValues and FoldValuesInPlace are Fold of the values alone, up
+// to one that Values did not make.
+func TestFoldValues(t *testing.T) {
+	t.Parallel()
+	c := codec.Values[Event]()
+	remember := func(seen []Event, event Event) []Event { return append(slices.Clone(seen), event) }
+	rapid.Check(t, func(t *rapid.T) {
+		page := record(t, c, rapid.SliceOfN(events(), 0, 12).Draw(t, "events")...)
+		kept := make([]any, len(page))
+		for i := range page {
+			kept[i] = page[i].Value
+		}
+		if len(page) > 0 && rapid.Bool().Draw(t, "broken") {
+			at := rapid.IntRange(0, len(page)-1).Draw(t, "where")
+			kept[at] = rapid.SampledFrom([]any{nil, Paid{1}, (*Event)(nil), "text"}).Draw(t, "other")
+			page[at].Value = kept[at]
+		}
+		var scratch []Event
+		want, _ := codec.Fold(c, remember, nil, page, &scratch)
+		if got, n := codec.FoldValues(remember, nil, kept); n != len(want) || !reflect.DeepEqual(got, want) {
+			t.Fatalf("FoldValues = %+v, %d, want %+v", got, n, want)
+		}
+		var got []Event
+		n := codec.FoldValuesInPlace(func(seen *[]Event, event Event) { *seen = append(*seen, event) }, &got, kept)
+		if n != len(want) || !reflect.DeepEqual(got, want) {
+			t.Fatalf("FoldValuesInPlace = %+v, %d, want %+v", got, n, want)
+		}
+	})
+}
+
+// TestEncodeAll checks that it is Encode of one event after the other, and that it keeps
+// nothing of the slice.
+func TestEncodeAll(t *testing.T) {
+	t.Parallel()
+	for name, c := range everyCodec() {
+		if keeps := codec.KeepsValues(c); keeps != (name == "values") {
+			t.Errorf("KeepsValues(%s) = %t", name, keeps)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				all := rapid.SliceOfN(events(), 0, 8).Draw(t, "events")
+				if len(all) > 0 && rapid.Bool().Draw(t, "broken") {
+					all[rapid.IntRange(0, len(all)-1).Draw(t, "where")] = Refunded{}
+				}
+				dst := []store.Event{{ID: "before"}}
+				want := slices.Clone(dst)
+				var wantErr error
+				for i := range all {
+					var event store.Event
+					if event, wantErr = c.Encode(all[i]); wantErr != nil {
+						break
+					}
+					want = append(want, event)
+				}
+				got, err := codec.EncodeAll(c, dst, all)
+				clear(all)
+				if fmt.Sprint(err) != fmt.Sprint(wantErr) || !reflect.DeepEqual(got, want) {
+					t.Fatalf("EncodeAll = %+v, %v, want %+v, %v", got, err, want, wantErr)
+				}
+			})
+		})
+	}
+}

@@ -20,19 +20,34 @@ func Values[E any]() Codec[E] {
 
 type values[E any] struct{}
 
-func (values[E]) Encode(event E) (store.Event, error) {
-	typ := reflect.TypeOf(any(event))
+func (c values[E]) Encode(event E) (store.Event, error) { return c.encode(&event) }
+
+// encode keeps the pointer, because asserting *E when it is read is a comparison of types,
+// and asserting an interface E is a search.
+func (values[E]) encode(event *E) (store.Event, error) {
+	typ := reflect.TypeOf(any(*event))
 	if typ == nil {
 		return store.Event{}, &UnregisteredError{fmt.Sprint(typ)}
 	}
-	if v, ok := any(event).(interface{ Validate() error }); ok {
+	if v, ok := any(*event).(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
 			return store.Event{}, &EncodeError{typ.String(), err}
 		}
 	}
-	// It stores a pointer, because asserting *E on a read compares two types, and
-	// asserting an interface E is a search.
-	return store.Event{Type: typ.String(), Schema: 1, Value: &event}, nil
+	return store.Event{Type: typ.String(), Schema: 1, Value: event}, nil
+}
+
+// encodeAll is Encode of all events, whose values share their memory.
+func (c values[E]) encodeAll(dst []store.Event, events []E) ([]store.Event, error) {
+	kept := slices.Clone(events)
+	for i := range kept {
+		event, err := c.encode(&kept[i])
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, event)
+	}
+	return dst, nil
 }
 
 func (values[E]) Decode(dst []E, recorded []store.Recorded) ([]E, error) {

@@ -18,14 +18,15 @@ type draft[S any] struct {
 func (r *Runner[C, S, E]) encode(
 	dst []store.Event, s store.Stream, k key, m store.Metadata, events []E, now time.Time,
 ) ([]store.Event, error) {
+	n := len(dst)
+	dst, err := codec.EncodeAll(r.codec, dst, events)
+	if err != nil {
+		return dst, fmt.Errorf("encode event %d of %d for %s: %w", len(dst)-n+1, len(events), s, err)
+	}
 	ids := k.ids(s, len(events))
 	for i := range events {
-		event, err := r.codec.Encode(events[i])
-		if err != nil {
-			return dst, fmt.Errorf("encode event %d of %d for %s: %w", i+1, len(events), s, err)
-		}
+		event := &dst[n+i]
 		event.ID, event.Meta, event.Time = ids[i*idLen:(i+1)*idLen], m, now
-		dst = append(dst, event)
 	}
 	return dst, nil
 }

@@ -33,7 +33,7 @@ func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 		c.firstType = streamTypes[len(streamTypes)-1]
 	}
 	f := &former{st: r.store, today: r.streamType, types: slices.Clone(streamTypes)}
-	c.store = f
+	c.store, c.values = f, nil
 	if claims, ok := r.store.(store.Claims); ok {
 		c.store = &formerClaims{former: f, claims: claims}
 	}

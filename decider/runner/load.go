@@ -68,8 +68,11 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 	start, more := f.at.Version, true
 	scratch := r.borrow()
 	var err error
+	if r.values != nil && to == 0 && (f.watch == "" || f.landed != 0) {
+		more, err = r.readValues(ctx, f)
+	}
 	for more && err == nil {
-		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true}
+		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true, Buffer: scratch.recorded}
 		if to > 0 {
 			o.Limit = int(min(to-f.at.Version, store.DefaultLimit))
 		}
@@ -81,6 +84,9 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 			r.forget(f)
 			start = 0
 			continue
+		}
+		if cap(page.Events) > cap(scratch.recorded) {
+			scratch.recorded = page.Events
 		}
 		err = r.fold(f, scratch, page.Events)
 		more = !page.End && len(page.Events) > 0 && (to == 0 || f.at.Version < to)
@@ -95,6 +101,38 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 		r.notify(ctx, &n, seen)
 	}
 	return err
+}
+
+// readValues is read up to the head, as far as the store lends values that can be folded. It
+// reports whether there is more to read. What it cannot fold is for read to explain.
+func (r *Runner[C, S, E]) readValues(ctx context.Context, f *flight[S]) (more bool, err error) {
+	v, err := r.values.ReadValues(ctx, f.stream, f.at.Version+1)
+	if err != nil || v.Head <= f.at.Version {
+		return v.Head < f.at.Version, err
+	}
+	state, n := r.foldValues(f.at.State, v)
+	f.at = Loaded[S]{State: state, Version: f.at.Version + n}
+	return f.at.Version < v.Head, nil
+}
+
+// foldValues returns the state after v, from state on, and the number of events.
+func (r *Runner[C, S, E]) foldValues(state S, v store.Values) (S, uint64) {
+	total, whole := uint64(0), true
+	if r.decider.EvolveInPlace == nil {
+		for part := v.Next(); whole && part != nil; part = v.Next() {
+			var n int
+			state, n = codec.FoldValues(r.decider.Evolve, state, part)
+			total, whole = total+uint64(n), n == len(part) //nolint:gosec // not negative
+		}
+		return state, total
+	}
+	next := new(S) // as in foldPage
+	*next = state
+	for part := v.Next(); whole && part != nil; part = v.Next() {
+		n := codec.FoldValuesInPlace(r.decider.EvolveInPlace, next, part)
+		total, whole = total+uint64(n), n == len(part) //nolint:gosec // not negative
+	}
+	return *next, total
 }
 
 // fold moves f.at over page, which begins right after it.

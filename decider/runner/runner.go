@@ -49,7 +49,8 @@ type Runner[C, S, E any] struct {
 	decider    decider.Decider[C, S, E]
 	store      store.Store
 	codec      codec.Codec[E]
-	vouched    bool // the codec can read everything that it writes
+	vouched    bool              // the codec can read everything that it writes
+	values     store.ValueReader // store, if it lends what the codec keeps; otherwise nil
 	retry      Retry
 	observer   Observer                             // nil: none
 	beginner   Beginner                             // observer, if it is a Beginner; otherwise nil
@@ -68,7 +69,7 @@ type scratch[E any] struct {
 	events  []E           // decoded from a page
 	encoded []store.Event // to append
 
-	recorded []store.Recorded // encoded, as it will be read
+	recorded []store.Recorded // a page, or encoded, as it will be read
 }
 
 // maxScratch is the most events that scratch keeps room for.
@@ -84,12 +85,17 @@ func New[C, S, E any](streamType string, d decider.Decider[C, S, E], st store.St
 	if d.Decide == nil || d.Evolve == nil || st == nil || c == nil {
 		panic("runner: New: Decide, Evolve, the store and the codec must not be nil")
 	}
+	values, _ := st.(store.ValueReader)
+	if !codec.KeepsValues(c) {
+		values = nil
+	}
 	return &Runner[C, S, E]{
 		streamType: streamType,
 		decider:    d,
 		store:      st,
 		codec:      c,
 		vouched:    vouches(c),
+		values:     values,
 		retry:      Retry{}.orDefaults(),
 		clock:      time.Now,   //nolint:forbidigo // a shell has a clock
 		since:      time.Since, // which reads half of what time.Now reads
@@ -390,7 +396,7 @@ func (r *Runner[C, S, E]) borrow() *scratch[E] {
 func (r *Runner[C, S, E]) giveBack(s *scratch[E], encoded []store.Event) {
 	clear(encoded)
 	s.encoded = encoded[:0]
-	if cap(s.encoded) <= maxScratch && cap(s.events) <= maxScratch {
+	if cap(s.encoded) <= maxScratch && cap(s.events) <= maxScratch && cap(s.recorded) <= maxScratch {
 		r.scratch.Put(s)
 	}
 }

@@ -5,9 +5,9 @@
 // [store.Claims], [store.Leases] and [store.Finder], and transactions with
 // [Store.Update].
 //
-// It keeps values ([store.Event.Value]) without encoding them. A read with ReadOnly
-// returns a view of the store's memory, which costs the same for any number of events
-// and allocates nothing.
+// It keeps values ([store.Event.Value]) without encoding them. As a [store.ValueReader] it
+// returns a view of the values of a stream, which costs about the same for any number of
+// events and allocates nothing. A read with ReadOnly returns views of the data of events.
 //
 // The store never removes events. When you are done with a [Store], you can drop it
 // without calling [Store.Close], which only ends its subscriptions.

@@ -46,14 +46,15 @@ func (m *Store) FindEvent(ctx context.Context, id string) (store.Recorded, bool,
 	if err := m.ready(ctx); err != nil {
 		return store.Recorded{}, false, err
 	}
-	hash := m.ids.hash(id)
-	locked := m.ids.lock([]uint64{hash}, &m.log)
-	r := locked.table.shards[locked.table.shard(hash)].find(hash, id, &m.log)
-	locked.unlock()
-	if r == nil {
+	hash := m.streams.hashID(id)
+	m.log.mu.Lock()
+	v := m.log.view()
+	e, ok := m.log.ids.find(hash, id, v)
+	m.log.mu.Unlock()
+	if !ok {
 		return store.Recorded{}, false, nil
 	}
-	return copies([]*store.Recorded{r})[0], true, nil
+	return copies([]ref{e})[0], true, nil
 }
 
 // eachStream calls do for each stream that has events, in no particular order, and
@@ -71,7 +72,7 @@ func (m *Store) eachStream(do func(name store.Stream, st *stream)) {
 		for _, st := range shard.streams {
 			for ; st != nil; st = st.next {
 				if st.version > 0 {
-					do(st.first[0].Stream, st)
+					do(st.name, st)
 				}
 			}
 		}
@@ -89,7 +90,7 @@ type firstStreams struct {
 
 func (f *firstStreams) add(name store.Stream, st *stream) {
 	view := st.view()
-	last := view.at(view.version)
+	last := view.at(view.version).recorded()
 	f.found = append(f.found, store.StreamInfo{
 		Stream: name, Version: last.Version, Position: last.Position, EventType: last.Type, RecordedAt: last.RecordedAt,
 	})

@@ -25,52 +25,40 @@ const (
 // log holds all events of a tenant in the order of their positions, which have no gaps.
 // Events up to head never change and are read without a lock.
 type log struct {
-	mu     sync.Mutex                          // held to append
-	head   atomic.Uint64                       // stored under mu
-	blocks atomic.Pointer[[][]*store.Recorded] // stored under mu, before head
-	wake   atomic.Pointer[chan struct{}]       // nil if no caller waits
+	mu     sync.Mutex                    // for appending; after that of a shard of streams
+	head   atomic.Uint64                 // stored under mu
+	blocks atomic.Pointer[[][]ref]       // stored under mu, before head
+	ids    ids                           // guarded by mu
+	wake   atomic.Pointer[chan struct{}] // nil if nobody waits
 }
 
-// publish appends the events of st after version first to the log, and returns the
-// position of the last one.
-func (l *log) publish(st *stream, first uint64) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	v, events := l.view(), st.view()
-	for version := first + 1; version <= events.version; version++ {
-		l.put(&v, events.at(version))
-	}
-	l.head.Store(v.head)
-	return v.head
-}
-
-// put appends r to v. Readers do not see it before head is stored. The caller holds mu.
-func (l *log) put(v *view, r *store.Recorded) {
+// put puts e at the end of v. Nobody sees it before head is stored. The caller holds
+// mu.
+func (l *log) put(v *view, e ref) {
 	block, index := v.head/blockSize, v.head%blockSize
 	switch {
 	case v.head == 0:
-		v.blocks = [][]*store.Recorded{make([]*store.Recorded, firstBlock)}
+		v.blocks = [][]ref{make([]ref, firstBlock)}
 		l.keep(v.blocks)
 	case block == uint64(len(v.blocks)):
-		v.blocks = append(v.blocks, make([]*store.Recorded, blockSize))
+		v.blocks = append(v.blocks, make([]ref, blockSize))
 		l.keep(v.blocks)
-	case index == uint64(len(v.blocks[block])): // in the first block: readers keep the old one
-		longer := make([]*store.Recorded, 4*index)
+	case index == uint64(len(v.blocks[block])): // of the first block: those who read have the old one
+		longer := make([]ref, 4*index)
 		copy(longer, v.blocks[0])
-		v.blocks = [][]*store.Recorded{longer}
+		v.blocks = [][]ref{longer}
 		l.keep(v.blocks)
 	}
+	v.blocks[block][index] = e
 	v.head++
-	r.Position = v.head
-	v.blocks[block][index] = r
 }
 
-func (l *log) keep(blocks [][]*store.Recorded) { l.blocks.Store(&blocks) }
+func (l *log) keep(blocks [][]ref) { l.blocks.Store(&blocks) }
 
 // view is a consistent view of the log at one moment.
 type view struct {
 	head   uint64
-	blocks [][]*store.Recorded
+	blocks [][]ref
 }
 
 func (l *log) view() view {
@@ -81,14 +69,12 @@ func (l *log) view() view {
 	return view{head, *l.blocks.Load()}
 }
 
-func (v view) at(position uint64) *store.Recorded {
+// at returns the event at position, which must be there.
+func (v view) at(position uint64) ref {
 	return v.blocks[(position-1)/blockSize][(position-1)%blockSize]
 }
 
-// at returns the event at position, which must be there.
-func (l *log) at(position uint64) *store.Recorded { return l.view().at(position) }
-
-// notify wakes all waiting callers. It costs one load if there are none.
+// notify wakes all who wait. It costs one load if nobody does.
 func (l *log) notify() {
 	if l.wake.Load() == nil {
 		return
@@ -135,28 +121,30 @@ func (m *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 }
 
 func (v view) read(o store.LogOptions) store.Page {
-	var short [16]*store.Recorded // pages of subscriptions that have caught up are this short
+	var short [16]ref // live pages are
 	events := short[:0]
 	limit := pageLimit(o.Limit)
 	next := max(o.From, 1)
+	var r store.Recorded
 	for end := min(v.head+1, next+maxScan); next < end && uint64(len(events)) < limit; next++ {
-		if r := v.at(next); o.Filter.Matches(r) {
-			events = append(events, r)
+		if e := v.at(next); e.matches(&o.Filter, &r) {
+			events = append(events, e)
 		}
 	}
 	return store.Page{Events: copies(events), Head: v.head, Next: next, End: next > v.head}
 }
 
 func (v view) readBackward(o store.LogOptions) store.Page {
-	var events []*store.Recorded
+	var events []ref
 	limit := pageLimit(o.Limit)
 	next := o.From
 	if next == 0 || next > v.head {
 		next = v.head
 	}
+	var r store.Recorded
 	for scanned := 0; next > 0 && scanned < maxScan && uint64(len(events)) < limit; next-- {
-		if r := v.at(next); o.Filter.Matches(r) {
-			events = append(events, r)
+		if e := v.at(next); e.matches(&o.Filter, &r) {
+			events = append(events, e)
 		}
 		scanned++
 	}

@@ -153,8 +153,11 @@ func TestCopies(t *testing.T) {
 	}
 	reads := map[string]func() store.Page{
 		"Read":          func() store.Page { return mustRead(t, m, s, store.ReadOptions{}) },
-		"Read backward": func() store.Page { return mustRead(t, m, s, store.ReadOptions{Backward: true, ReadOnly: true}) },
-		"ReadAll":       func() store.Page { return mustReadAll(t, m, store.LogOptions{}) },
+		"Read backward": func() store.Page { return mustRead(t, m, s, store.ReadOptions{Backward: true}) },
+		"Read into a buffer": func() store.Page {
+			return mustRead(t, m, s, store.ReadOptions{Buffer: make([]store.Recorded, 9)})
+		},
+		"ReadAll": func() store.Page { return mustReadAll(t, m, store.LogOptions{}) },
 		"ReadAll backward": func() store.Page {
 			return mustReadAll(t, m, store.LogOptions{Backward: true})
 		},
@@ -224,26 +227,40 @@ func TestLentPages(t *testing.T) {
 	readers.Wait()
 }
 
-// TestLentPagesCostNothing checks that pages that are views allocate nothing, which
-// keeps the replay of long streams fast.
-func TestLentPagesCostNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all of the process
+// TestReadingCostsNothing is what the replay of long streams stands on.
+func TestReadingCostsNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all of the process
 	m, s, ctx := memory.New(), account("a"), t.Context()
-	mustAppend(t, m, s, some("e", 1000)...)
-	pages := 0
-	allocs := testing.AllocsPerRun(10, func() {
-		pages = 0
-		for o := (store.ReadOptions{ReadOnly: true}); ; pages++ {
+	events := some("e", 1000)
+	for i := range events {
+		events[i].Data, events[i].Value = nil, i
+	}
+	mustAppend(t, m, s, events...)
+	read, buffer := 0, make([]store.Recorded, 256)
+	if allocs := testing.AllocsPerRun(10, func() {
+		read = 0
+		for o := (store.ReadOptions{ReadOnly: true, Buffer: buffer}); ; {
 			page, err := m.Read(ctx, s, o)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if page.End {
+			if read += len(page.Events); page.End {
 				return
 			}
 			o.From = page.Next
 		}
-	})
-	if allocs != 0 || pages > 4 {
-		t.Errorf("reading 1000 events = %v allocations, %d pages before the last", allocs, pages)
+	}); allocs != 0 || read != 1000 {
+		t.Errorf("reading %d of 1000 events into a buffer = %v allocations", read, allocs)
+	}
+	if allocs := testing.AllocsPerRun(10, func() {
+		read = 0
+		values, err := m.ReadValues(ctx, s, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := values.Next(); part != nil; part = values.Next() {
+			read += len(part)
+		}
+	}); allocs != 0 || read != 1000 {
+		t.Errorf("reading %d of 1000 values = %v allocations", read, allocs)
 	}
 }

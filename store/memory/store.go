@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,12 +9,16 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// maxPage is the maximum number of events in a page, so that no call copies without
-// limit.
-const maxPage = 1024
+// maxPage is how many events a page holds at most, so that no call copies
+// without end, and maxLent is that for a page with ReadOnly, so that it fits a cache.
+const (
+	maxPage = 1024
+	maxLent = 256
+)
 
 var (
 	_ store.Store       = (*Store)(nil)
+	_ store.ValueReader = (*Store)(nil)
 	_ store.Log         = (*Store)(nil)
 	_ store.Tenants     = (*Store)(nil)
 	_ store.Snapshots   = (*Store)(nil)
@@ -30,7 +33,6 @@ var (
 type Store struct {
 	backend     *backend
 	streams     *streams
-	ids         *ids
 	log         log
 	snapshots   kept[snapshotKey, store.Snapshot]
 	checkpoints kept[string, store.Checkpoint]
@@ -80,7 +82,7 @@ func (b *backend) tenant(id string) *Store {
 	defer b.mu.Unlock()
 	m, ok := b.tenants[id]
 	if !ok {
-		m = &Store{backend: b, streams: newStreams(), ids: newIDs(), turn: make(chan struct{}, 1)}
+		m = &Store{backend: b, streams: newStreams(), turn: make(chan struct{}, 1)}
 		b.tenants[id] = m
 	}
 	return m
@@ -126,10 +128,7 @@ func (m *Store) append(
 	if err := m.ready(ctx); err != nil {
 		return store.Appended{}, err
 	}
-	b := batch{
-		stream: s, expected: expected, events: events, claims: claims,
-		data: joinData(events), at: m.backend.now().UTC(),
-	}
+	b := batch{stream: s, expected: expected, events: events, claims: claims, at: newTimes(m.backend.now().UTC())}
 	appended, err := m.record(ctx, &b)
 	if err == nil && !appended.Replayed {
 		m.log.notify()
@@ -144,30 +143,28 @@ type batch struct {
 	expected store.Expected
 	events   []store.Event
 	claims   []store.Claim
-	data     []byte // a copy of the Data of all events, joined
-	at       time.Time
+	at       times
 }
 
-// record appends b, or finds that it is already recorded. It takes locks in this order:
-// the shard of the stream, the shards of the ids in ascending order, the claims, the
-// log. It holds all of them until the end, so nobody sees a part of the append, and a
-// reader that has seen an event in the log also finds it in its stream. While a
-// transaction appends, record waits until it or ctx ends.
+// record appends b, or finds it recorded. Locks are taken in one order: the shard of the
+// stream, the log, the claims. All are held until the end, so nobody sees less than the
+// whole append, and a reader who saw an event in the log finds it in its stream. While a
+// transaction appends, record waits for its end, or that of ctx.
 func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	var few [16]uint64
-	hashes := m.ids.hashes(few[:0], b.events)
+	hashes := m.hashes(few[:0], b.events)
 	name := m.streams.hash(b.stream)
 	shard, err := m.enter(ctx, name)
 	if err != nil {
 		return store.Appended{}, err
 	}
 	defer shard.mu.Unlock()
-	locked := m.ids.lock(hashes, &m.log)
-	defer locked.unlock()
-
 	st := shard.find(name, b.stream)
-	if taken := locked.taken(hashes, b.events, &m.log); taken != nil {
-		return m.replay(b, st, taken)
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	v := m.log.view()
+	if taken, ok := m.log.ids.taken(hashes, b.events, v); ok {
+		return m.replay(b, st, taken.recorded())
 	}
 	if actual := st.head(); !b.expected.Matches(actual) {
 		return store.Appended{}, &store.ConflictError{Stream: b.stream, Expected: b.expected, Actual: actual}
@@ -183,11 +180,12 @@ func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	if st == nil {
 		st = shard.add(name, b.stream)
 	}
-	first := st.version
-	st.fill(b)
-	position := m.log.publish(st, first)
-	locked.add(hashes, position)
-	return store.Appended{Version: st.version, Position: position}, nil
+	for i := range b.events {
+		m.log.put(&v, st.put(shard, &b.events[i], &b.at, v.head+1))
+		m.log.ids.add(hashes[i], v.head, v, m)
+	}
+	m.log.head.Store(v.head)
+	return store.Appended{Version: st.version, Position: v.head}, nil
 }
 
 // enter locks the shard of the streams with this hash, for an append to one of them.
@@ -227,38 +225,55 @@ func (m *Store) replay(b *batch, st *stream, taken *store.Recorded) (store.Appen
 	last, view := taken, st.view()
 	for i := range b.events {
 		version := taken.Version + uint64(i)
-		if version > view.version || !view.at(version).Same(&b.events[i]) {
+		if version > view.version {
 			return store.Appended{}, duplicate
 		}
-		last = view.at(version)
+		if last = view.at(version).recorded(); !last.Same(&b.events[i]) {
+			return store.Appended{}, duplicate
+		}
 	}
 	return store.Appended{Version: last.Version, Position: last.Position, Replayed: true}, nil
 }
 
-// Read is [store.Store.Read]. A forward read with ReadOnly allocates and copies
-// nothing: the page is a view of the store's memory. No page has more than 1,024
-// events.
+// Read is [store.Store.Read]. No page has more than 1,024 events, or 256 with ReadOnly. With
+// ReadOnly and a Buffer that has room, it allocates nothing.
 func (m *Store) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
 	}
-	if err := m.ready(ctx); err != nil {
+	st, err := m.view(ctx, s)
+	if err != nil {
 		return store.Page{}, err
+	}
+	if o.Backward {
+		return st.readBackward(&o), nil
+	}
+	return st.read(max(o.From, 1), &o), nil
+}
+
+// ReadValues is [store.ValueReader.ReadValues]. It allocates nothing and copies nothing: the
+// values are where the store keeps them, as far as there is one event with a value in each
+// part of the stream.
+func (m *Store) ReadValues(ctx context.Context, s store.Stream, from uint64) (store.Values, error) {
+	st, err := m.view(ctx, s)
+	if err != nil {
+		return store.Values{}, err
+	}
+	return st.values(max(from, 1)), nil
+}
+
+// view returns s as it is now.
+func (m *Store) view(ctx context.Context, s store.Stream) (streamView, error) {
+	if err := m.ready(ctx); err != nil {
+		return streamView{}, err
 	}
 	st, ok := m.streams.view(s)
 	if !ok {
-		if err := s.Validate(); err != nil { // a name that is found is valid
-			return store.Page{}, err
+		if err := s.Validate(); err != nil { // a stream that exists is valid
+			return streamView{}, err
 		}
 	}
-	limit := pageLimit(o.Limit)
-	switch {
-	case o.Backward:
-		return st.readBackward(o.From, limit), nil
-	case o.ReadOnly:
-		return st.lend(max(o.From, 1), limit), nil
-	}
-	return st.read(max(o.From, 1), limit), nil
+	return st, nil
 }
 
 // pageLimit returns the maximum number of events of a page with this Limit.
@@ -279,42 +294,4 @@ func (m *Store) ready(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	return nil
-}
-
-// joinData returns the Data of all events in one buffer, or nil if there is none.
-func joinData(events []store.Event) []byte {
-	size := 0
-	for i := range events {
-		size += len(events[i].Data)
-	}
-	if size == 0 {
-		return nil
-	}
-	data := make([]byte, 0, size)
-	for i := range events {
-		data = append(data, events[i].Data...)
-	}
-	return data
-}
-
-// copies returns copies of events that share nothing with the originals except their
-// Value.
-func copies(events []*store.Recorded) []store.Recorded {
-	size := 0
-	for _, e := range events {
-		size += len(e.Data)
-	}
-	data := make([]byte, 0, size) // of all events, in one allocation
-	page := make([]store.Recorded, len(events))
-	for i, e := range events {
-		page[i] = *e
-		if n := len(data); len(e.Data) > 0 {
-			data = append(data, e.Data...)
-			page[i].Data = data[n:len(data):len(data)]
-		}
-		if e.Meta.Headers != nil {
-			page[i].Meta.Headers = maps.Clone(e.Meta.Headers)
-		}
-	}
-	return page
 }

@@ -2,16 +2,16 @@ package memory
 
 import (
 	"hash/maphash"
-	"maps"
 	"math/bits"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 )
 
-// shards is the number of locks over which a tenant with more than a few streams or ids
-// spreads them. A set of id shards is a uint64.
+// shards is over how many locks the streams of a tenant are spread once it has more than
+// a few of them.
 const shards = 64
 
 // fewStreams is the number of streams that a tenant keeps behind one lock. Many tenants
@@ -35,9 +35,11 @@ type streamTable struct {
 type streamShard struct {
 	mu      sync.Mutex
 	streams map[uint64]*stream // guarded by mu, as are the streams
-	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil if there is none
-	moved   bool               // guarded by mu; the streams are in another table now
-	_       [32]byte           // fills a cache line
+	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil: none does
+	recent  [4]*common         // guarded by mu; what streams had in common that were appended to
+	oldest  int                // guarded by mu; of recent, the one to replace
+	moved   bool               // guarded by mu; the streams are in another table
+	_       [56]byte           // no cache line is of two shards
 }
 
 func newStreams() *streams {
@@ -49,6 +51,9 @@ func newStreams() *streams {
 // hash returns the hash of the id alone, because streams of different types seldom
 // share an id.
 func (x *streams) hash(name store.Stream) uint64 { return maphash.String(x.seed, name.ID) }
+
+// hashID is the hash of an event id.
+func (x *streams) hashID(id string) uint64 { return maphash.String(x.seed, id) }
 
 func (t *streamTable) of(hash uint64) *streamShard { return &t.shards[hash&t.mask] }
 
@@ -128,7 +133,7 @@ func (x *streams) view(name store.Stream) (streamView, bool) {
 // find returns the stream called name, or nil if there is none. The caller holds mu.
 func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 	st := x.streams[hash]
-	for st != nil && st.first[0].Stream != name {
+	for st != nil && st.name != name {
 		st = st.next
 	}
 	return st
@@ -136,8 +141,7 @@ func (x *streamShard) find(hash uint64, name store.Stream) *stream {
 
 // add adds a new stream to the shard. The caller holds mu and appends to it.
 func (x *streamShard) add(hash uint64, name store.Stream) *stream {
-	st := &stream{next: x.streams[hash]}
-	st.first[0].Stream = name
+	st := &stream{next: x.streams[hash], name: name}
 	x.put(hash, st)
 	return st
 }
@@ -149,61 +153,73 @@ func (x *streamShard) put(hash uint64, st *stream) {
 	x.streams[hash] = st
 }
 
-// stream holds the events of one stream. An event never changes once version includes
-// it. A single event is stored in the stream itself, because many streams have no more;
-// its Stream field is the stream's name.
+// stream is the events of one stream. They never change once version covers them. The first
+// one is in the stream itself, because many streams have no more.
 type stream struct {
-	next    *stream // another stream whose id has the same hash
+	next    *stream // whose id has the same hash
+	name    store.Stream
 	version uint64
-	chunks  [][]store.Recorded // filled up to version; nil if there is only first
-	first   [1]store.Recorded
+	last    *common // of the last event
+	block   *block  // for the data of the next events
+	used    int     // bytes of block
+	more    *more   // nil: there is one event at most
+	first   chunk
+	row     [1]row
+	value   [1]any
 }
 
-// streamView is the state of a stream at one moment. It can be read without a lock.
+// more is what a stream has after its first event.
+type more struct {
+	chunks []*chunk
+	values [][]any // of the chunks, up to the first one without
+}
+
+// streamView is a stream as it was at one moment, which can be read without a lock. The
+// zero streamView is a stream without events.
 type streamView struct {
 	version uint64
-	chunks  [][]store.Recorded
-	first   []store.Recorded
+	first   *chunk
+	more    more
 }
 
 // view returns the current state of st. The caller holds the shard's lock.
 func (st *stream) view() streamView {
-	return streamView{st.version, st.chunks, st.first[:]}
+	v := streamView{version: st.version, first: &st.first}
+	if st.more != nil {
+		v.more = *st.more
+	}
+	return v
 }
 
-// A page that is a view ends at the end of a chunk, so chunks should be long. But most
-// streams are short, and memory is most of the cost of an append. So the first chunk is
-// short, each of the next ones makes the stream four times as long, up to 1024 events,
-// and each later chunk holds as many events as a default page. Chunks are never moved.
+// Most streams are short, and memory is most of the price of an append. So the first chunk
+// has one event, and each of the next makes the stream twice as long, except the second;
+// but none has more than chunkSize. Chunks are never moved.
 const (
-	shortChunks = 5
-	shortEvents = 1 << (2 * shortChunks) // events in all short chunks
-	chunkSize   = store.DefaultLimit
+	longChunk = 9
+	chunkSize = 1 << longChunk
 )
 
 // locate returns the chunk that holds the event after version, and its index in that
 // chunk.
 func locate(version uint64) (chunk, index uint64) {
-	if version >= shortEvents {
-		version -= shortEvents
-		return shortChunks + version/chunkSize, version % chunkSize
+	switch {
+	case version >= chunkSize:
+		return longChunk + version/chunkSize - 1, version % chunkSize
+	case version >= 4:
+		chunk = uint64(bits.Len64(version) - 1) //nolint:gosec // not negative
+		return chunk, version - 1<<chunk
+	case version > 0:
+		return 1, version - 1
 	}
-	if version < 4 {
-		return 0, version
-	}
-	chunk = uint64(bits.Len64(version)-1) / 2 //nolint:gosec // 0 to 63
-	return chunk, version - 1<<(2*chunk)
+	return 0, 0
 }
 
-// sizeOf returns the number of events that fit into chunk.
+// sizeOf returns how many events chunk, which is not the first, has room for.
 func sizeOf(chunk uint64) uint64 {
-	switch {
-	case chunk >= shortChunks:
-		return chunkSize
-	case chunk == 0:
-		return 4
+	if chunk == 1 {
+		return 3
 	}
-	return 3 << (2 * chunk)
+	return 1 << min(chunk, longChunk)
 }
 
 // head returns the version of the stream, or 0 if it has no events.
@@ -214,109 +230,170 @@ func (st *stream) head() uint64 {
 	return st.version
 }
 
-// chunk returns chunk n.
-func (v *streamView) chunk(n uint64) []store.Recorded {
-	if v.chunks == nil {
-		return v.first
-	}
-	return v.chunks[n]
-}
-
 // at returns the event with version, which must be there.
-func (v *streamView) at(version uint64) *store.Recorded {
-	chunk, index := locate(version - 1)
-	return &v.chunk(chunk)[index]
+func (v *streamView) at(version uint64) ref {
+	n, index := locate(version - 1)
+	if n == 0 {
+		return ref{v.first, 0}
+	}
+	return ref{v.more.chunks[n-1], index}
 }
 
-// fill appends the events of b. The caller holds the shard's lock, and assigns the
-// positions before it unlocks.
-func (st *stream) fill(b *batch) {
-	data := b.data
-	for i := range b.events {
-		r := st.grow()
-		r.Event = b.events[i]
-		r.Stream, r.Version, r.RecordedAt = st.first[0].Stream, st.version, b.at
-		n := len(r.Data)
-		r.Data, data = data[:n:n], data[n:]
-		complete(&r.Event, b)
-	}
+// times are those of an append, for rows.
+type times struct {
+	recorded    time.Time
+	nanoseconds int64
 }
 
-// grow appends an event and returns it for the caller to fill in.
-func (st *stream) grow() *store.Recorded {
-	chunk, index := locate(st.version)
-	st.version++
-	if st.version == 1 {
-		return &st.first[0]
+func newTimes(recorded time.Time) times { return times{recorded, nanoseconds(recorded)} }
+
+// put adds e, which is valid, at position. The caller holds the lock of x, the shard of st,
+// and that of the log.
+func (st *stream) put(x *streamShard, e *store.Event, at *times, position uint64) ref {
+	to := st.grow(e)
+	shared := st.commonOf(x, e)
+	row := to.row()
+	row.id, row.position, row.time, row.recorded = e.ID, position, at.nanoseconds, at.nanoseconds
+	if !e.Time.IsZero() {
+		row.time = nanoseconds(e.Time)
 	}
-	if chunk == uint64(len(st.chunks)) {
-		st.chunks = append(st.chunks, make([]store.Recorded, sizeOf(chunk)))
+	if len(e.Data) > 0 {
+		st.keep(row, e.Data, len(to.chunk.rows)-int(to.index)) //nolint:gosec // at most chunkSize
 	}
-	if st.version == 2 {
-		st.chunks[0][0] = st.first[0]
+	alone := row.time == rarely || row.recorded == rarely
+	if e.Value != nil {
+		if to.chunk.values != nil {
+			to.chunk.values[to.index] = e.Value
+		} else {
+			alone = true
+		}
 	}
-	return &st.chunks[chunk][index]
+	if alone {
+		shared = withRare(shared, to, e, at)
+	}
+	row.common = shared
+	return to
 }
 
-// complete fills in the fields of e that are left to the store, and copies its headers.
-func complete(e *store.Event, b *batch) {
-	if len(e.Data) == 0 {
-		e.Data = nil
-	}
-	if e.ContentType == "" {
-		e.ContentType = store.OctetStream
-	}
+// withRare returns c with what is rare in e, which is put there.
+func withRare(c *common, there ref, e *store.Event, at *times) *common {
+	own := *c
+	own.rare = &rare{time: e.Time.UTC(), recorded: at.recorded}
 	if e.Time.IsZero() {
-		e.Time = b.at
-	} else {
-		e.Time = e.Time.UTC()
+		own.rare.time = at.recorded
 	}
-	if len(e.Meta.Headers) > 0 {
-		e.Meta.Headers = maps.Clone(e.Meta.Headers)
-	} else {
-		e.Meta.Headers = nil
+	if there.chunk.values == nil {
+		own.rare.value = e.Value
 	}
+	return &own
 }
 
-// lend returns a page that begins at version from and ends, at the latest, at the end
-// of its chunk. The page is a view, not a copy.
-func (v *streamView) lend(from, limit uint64) store.Page {
-	if from > v.version {
-		return v.forward(nil, from)
+// grow makes room for e at the end of the stream.
+func (st *stream) grow(e *store.Event) ref {
+	n, index := locate(st.version)
+	st.version++
+	if n == 0 {
+		st.first = chunk{of: st, rows: st.row[:], values: st.value[:]}
+		return ref{&st.first, 0}
 	}
-	chunk, index := locate(from - 1)
-	events := v.chunk(chunk)
-	end := min(index+min(limit, v.version-from+1), uint64(len(events)))
-	return v.forward(events[index:end:end], from+end-index)
+	if st.more == nil {
+		st.more = new(more)
+	}
+	m := st.more
+	if n > uint64(len(m.chunks)) {
+		c := &chunk{of: st, base: st.version - 1, rows: make([]row, sizeOf(n))}
+		if e.Value != nil {
+			c.values = make([]any, len(c.rows))
+			if len(m.values) == len(m.chunks) {
+				m.values = append(m.values, c.values)
+			}
+		}
+		m.chunks = append(m.chunks, c)
+	}
+	return ref{m.chunks[n-1], index}
 }
 
-// read returns a copy of the page that begins at version from.
-func (v *streamView) read(from, limit uint64) store.Page {
-	if from > v.version {
-		return v.forward(nil, from)
+// How much data a block has room for.
+const (
+	maxBlock  = 1 << 14 // unless one event has more
+	fewBlocks = 64      // events, of the size of the first
+)
+
+// keep puts a copy of data into row, the first of those that the chunk has room for.
+func (st *stream) keep(row *row, data []byte, room int) {
+	if st.block == nil || len(st.block.bytes)-st.used < len(data) {
+		size := max(len(data), min(min(room, fewBlocks)*len(data), maxBlock))
+		st.block, st.used = &block{make([]byte, size)}, 0
 	}
-	events := make([]*store.Recorded, min(limit, v.version-from+1))
+	copy(st.block.bytes[st.used:], data)
+	row.block, row.start, row.size = st.block, uint32(st.used), uint32(len(data)) //nolint:gosec // at most store.MaxData
+	st.used += len(data)
+}
+
+// read returns the page from version from on. Unless o.ReadOnly, it is a copy.
+func (v *streamView) read(from uint64, o *store.ReadOptions) store.Page {
+	if from > v.version {
+		return store.Page{Head: v.version, Next: from, End: true}
+	}
+	n := min(pageLimit(o.Limit), v.version-from+1)
+	if o.ReadOnly {
+		n = min(n, maxLent)
+	}
+	events := room(o.Buffer, n)
 	for i := range events {
-		events[i] = v.at(from + uint64(i))
+		v.at(from + uint64(i)).lend(&events[i])
 	}
-	return v.forward(copies(events), from+uint64(len(events)))
-}
-
-// forward returns the page with events, which end just before version next.
-func (v *streamView) forward(events []store.Recorded, next uint64) store.Page {
+	if !o.ReadOnly {
+		own(events)
+	}
+	next := from + n
 	return store.Page{Events: events, Head: v.version, Next: next, End: next > v.version}
 }
 
-// readBackward returns a copy of the page that goes backward from version from; 0 means
-// the last version.
-func (v *streamView) readBackward(from, limit uint64) store.Page {
+// readBackward returns the page from version from down; 0 is the last. Unless o.ReadOnly,
+// it is a copy.
+func (v *streamView) readBackward(o *store.ReadOptions) store.Page {
+	from := o.From
 	if from == 0 || from > v.version {
 		from = v.version
 	}
-	events := make([]*store.Recorded, min(limit, from))
-	for i := range events {
-		events[i] = v.at(from - uint64(i))
+	n := min(pageLimit(o.Limit), from)
+	if o.ReadOnly {
+		n = min(n, maxLent)
 	}
-	next := from - uint64(len(events))
-	return store.Page{Events: copies(events), Head: v.version, Next: next, End: next == 0}
+	events := room(o.Buffer, n)
+	for i := range events {
+		v.at(from - uint64(i)).lend(&events[i])
+	}
+	if !o.ReadOnly {
+		own(events)
+	}
+	next := from - n
+	return store.Page{Events: events, Head: v.version, Next: next, End: next == 0}
+}
+
+// room returns room for n events: buffer, if it has that.
+func room(buffer []store.Recorded, n uint64) []store.Recorded {
+	if uint64(cap(buffer)) >= n {
+		return buffer[:n:n]
+	}
+	return make([]store.Recorded, n)
+}
+
+// values returns the values from version from on, as many as are in a row.
+func (v *streamView) values(from uint64) store.Values {
+	n, index := locate(from - 1)
+	last := uint64(1) // that is with the values
+	if k := uint64(len(v.more.values)); k > 0 {
+		c := v.more.chunks[k-1]
+		last = c.base + uint64(len(c.rows))
+	}
+	if last = min(last, v.version); from > last {
+		return store.Values{Head: v.version}
+	}
+	count := last - from + 1
+	if n == 0 {
+		return store.LendValues(v.version, count, v.first.values, v.more.values)
+	}
+	return store.LendValues(v.version, count, v.more.values[n-1][index:], v.more.values[n:])
 }

@@ -134,12 +134,10 @@ func (t *Tx) commit() {
 func (m *Store) commitEvents(t *Tx) {
 	table := m.streams.lock()
 	defer table.unlock()
-	locked := m.ids.lockAll()
-	defer locked.unlock()
-	m.claims.mu.Lock()
-	defer m.claims.mu.Unlock()
 	m.log.mu.Lock()
 	defer m.log.mu.Unlock()
+	m.claims.mu.Lock()
+	defer m.claims.mu.Unlock()
 
 	v := m.log.view()
 	for _, r := range t.events {
@@ -149,10 +147,9 @@ func (m *Store) commitEvents(t *Tx) {
 		if st == nil {
 			st = shard.add(name, r.Stream)
 		}
-		slot := st.grow()
-		*slot = *r
-		m.log.put(&v, slot)
-		locked.add([]uint64{m.ids.hash(r.ID)}, slot.Position)
+		at := newTimes(r.RecordedAt)
+		m.log.put(&v, st.put(shard, &r.Event, &at, v.head+1))
+		m.log.ids.add(m.streams.hashID(r.ID), v.head, v, m)
 	}
 	for key, holder := range t.claims {
 		m.claims.set(key, holder)
@@ -192,7 +189,7 @@ func (t *Tx) AppendClaiming(
 	if err := t.claim(s, claims); err != nil {
 		return store.Appended{}, err
 	}
-	return t.stage(&batch{stream: s, events: events, data: joinData(events), at: t.store.backend.now().UTC()}, version), nil
+	return t.stage(s, events, version), nil
 }
 
 // Read is [store.ReadTx.Read]. No page is longer than 1,024 events.
@@ -207,7 +204,7 @@ func (t *Tx) Read(s store.Stream, o store.ReadOptions) (store.Page, error) {
 		return store.Page{}, err
 	}
 	head := t.version(s)
-	var events []*store.Recorded
+	var events []store.Recorded
 	next, step := max(o.From, 1), 1
 	if o.Backward {
 		step = -1
@@ -216,30 +213,52 @@ func (t *Tx) Read(s store.Stream, o store.ReadOptions) (store.Page, error) {
 		}
 	}
 	for ; next > 0 && next <= head && uint64(len(events)) < pageLimit(o.Limit); next += uint64(step) {
-		events = append(events, t.at(s, next))
+		events = append(events, *t.at(s, next))
 	}
-	return store.Page{Events: copies(events), Head: head, Next: next, End: next == 0 || next > head}, nil
+	own(events)
+	return store.Page{Events: events, Head: head, Next: next, End: next == 0 || next > head}, nil
 }
 
-// stage keeps copies of the events of b, which follow version.
-func (t *Tx) stage(b *batch, version uint64) store.Appended {
+// stage keeps copies of events, which follow version of s.
+func (t *Tx) stage(s store.Stream, events []store.Event, version uint64) store.Appended {
 	if t.ids == nil {
 		t.ids, t.streams = make(map[string]*store.Recorded), make(map[store.Stream][]*store.Recorded)
 	}
+	now := t.store.backend.now().UTC()
 	position := t.store.log.head.Load() + uint64(len(t.events))
-	data := b.data
-	for i := range b.events {
+	staged := make([]store.Recorded, len(events))
+	for i := range staged {
+		staged[i] = store.Recorded{Event: events[i], Stream: s, RecordedAt: now}
+	}
+	own(staged)
+	for i := range staged {
 		version++
 		position++
-		r := &store.Recorded{Event: b.events[i], Stream: b.stream, Version: version, Position: position, RecordedAt: b.at}
-		n := len(r.Data)
-		r.Data, data = data[:n:n], data[n:]
-		complete(&r.Event, b)
+		r := &staged[i]
+		r.Version, r.Position = version, position
+		complete(r)
 		t.events = append(t.events, r)
-		t.streams[b.stream] = append(t.streams[b.stream], r)
+		t.streams[s] = append(t.streams[s], r)
 		t.ids[r.ID] = r
 	}
 	return store.Appended{Version: version, Position: position}
+}
+
+// complete fills in what r leaves to the store.
+func complete(r *store.Recorded) {
+	if len(r.Data) == 0 {
+		r.Data = nil
+	}
+	if r.ContentType == "" {
+		r.ContentType = store.OctetStream
+	}
+	if r.Time.IsZero() {
+		r.Time = r.RecordedAt
+	}
+	r.Time = r.Time.UTC()
+	if len(r.Meta.Headers) == 0 {
+		r.Meta.Headers = nil
+	}
 }
 
 // version returns the version of s in the transaction.
@@ -254,7 +273,7 @@ func (t *Tx) at(s store.Stream, version uint64) *store.Recorded {
 	staged := t.streams[s]
 	switch {
 	case version <= st.version:
-		return st.at(version)
+		return st.at(version).recorded()
 	case version-st.version <= uint64(len(staged)):
 		return staged[version-st.version-1]
 	}
@@ -263,17 +282,17 @@ func (t *Tx) at(s store.Stream, version uint64) *store.Recorded {
 
 // taken returns the recorded event that has the first already recorded id of events.
 func (t *Tx) taken(events []store.Event) *store.Recorded {
-	x := t.store.ids
+	l := &t.store.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.view()
 	for i := range events {
-		if r := t.ids[events[i].ID]; r != nil {
+		id := events[i].ID
+		if r := t.ids[id]; r != nil {
 			return r
 		}
-		hashes := []uint64{x.hash(events[i].ID)}
-		locked := x.lock(hashes, &t.store.log)
-		r := locked.taken(hashes, events[i:i+1], &t.store.log)
-		locked.unlock()
-		if r != nil {
-			return r
+		if e, ok := l.ids.find(t.store.streams.hashID(id), id, v); ok {
+			return e.recorded()
 		}
 	}
 	return nil

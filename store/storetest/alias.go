@@ -16,6 +16,8 @@ func aliasClauses() []clause {
 		{"Append changes none of its arguments", inputsAreNotChanged},
 		{"the caller can change a page", pagesAreNotKept},
 		{"a page with ReadOnly has the same events", readOnlyIsTheSame},
+		{"a page in a Buffer has the same events", bufferIsTheSame},
+		{"the caller can change a page in a Buffer", bufferIsNotKept},
 	}
 }
 
@@ -127,6 +129,56 @@ func readOnlyIsTheSame(t *check) {
 		t.append(t.store, s, store.Any, newEvents(7)...)
 		if diff := differAll(got, want); diff != "" {
 			t.Fatalf("pages of %s, read before an append and compared after it: %s", judge.ReadCall(s, o), diff)
+		}
+	}
+}
+
+// usedBuffer returns room for n events, in which there are others.
+func usedBuffer(n int) []store.Recorded {
+	buffer := make([]store.Recorded, n)
+	for i, e := range newEvents(n) {
+		e.Value, e.Meta.ActorID = "of the page before", "of the page before"
+		buffer[i] = store.Recorded{Event: e, Stream: newStream("before"), Version: 1 << 40, Position: 1 << 40, RecordedAt: e.Time}
+	}
+	return buffer
+}
+
+// bufferIsTheSame reads page by page into one buffer, which has room for a part of a page,
+// or for more than that.
+func bufferIsTheSame(t *check) {
+	s, events := t.filled(t.store, "buffer", 5)
+	plain := newEvents(2)
+	plain[0].Data, plain[0].Meta, plain[0].Schema = nil, store.Metadata{}, 0
+	events = append(events, plain...)
+	t.append(t.store, s, store.Any, plain...)
+	for _, o := range []store.ReadOptions{{}, {Limit: 2}, {Backward: true}, {From: 3}, {From: 99}, {From: 2, Limit: 1, Backward: true}} {
+		want := t.readPages(s, o, uint64(len(events)))
+		for _, room := range []int{1, 3, 9} {
+			for _, used := range []int{0, room} {
+				for _, readOnly := range []bool{false, true} {
+					o.ReadOnly, o.Buffer = readOnly, usedBuffer(room)[:used]
+					got := t.readPages(s, o, uint64(len(events)))
+					if diff := differAll(got, want); diff != "" {
+						t.Fatalf("%s and the pages after it, ReadOnly: %t, with a Buffer of %d events and room for %d, against the same without: %s",
+							judge.ReadCall(s, o), readOnly, used, room, diff)
+					}
+				}
+			}
+		}
+	}
+}
+
+func bufferIsNotKept(t *check) {
+	s, events := t.filled(t.store, "buffer changed", 5)
+	for _, o := range []store.ReadOptions{{}, {Limit: 2}, {Backward: true}, {From: 3}} {
+		o.Buffer = usedBuffer(7)
+		for range 2 {
+			page := t.read(t.store, s, o)
+			spoilPage(&page)
+			clear(o.Buffer)
+			if diff := differStream(t.all(t.store, s), s, events); diff != "" {
+				t.Fatalf("the page of %s in a Buffer was changed, and now the store is: %s", judge.ReadCall(s, o), diff)
+			}
 		}
 	}
 }

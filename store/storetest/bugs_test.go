@@ -103,6 +103,15 @@ func storeBugs() map[string][]string {
 		"Aliases/Append changes none of its arguments":                 {"arguments filled in", "writes behind data"},
 		"Aliases/the caller can change a page":                         {"aliased out"},
 		"Aliases/a page with ReadOnly has the same events":             {"read only ignores from"},
+		"Aliases/a page in a Buffer has the same events":               {"a buffer keeps its events", "a buffer is not overwritten"},
+		"Aliases/the caller can change a page in a Buffer":             {"aliased out in a buffer", "aliased out"},
+
+		"Values/values are those of the events, from every version on": {
+			"values from the first", "values of events with data left out", "the last value is left out",
+		},
+		"Values/a missing stream has no values":                         {"a head of values that are missing"},
+		"Values/values stay while the stream grows":                     {"lent values are overwritten"},
+		"Values/values of an invalid stream, and with an ended context": {"values of an invalid stream", "values after the context"},
 
 		"Read/pages of every size cover everything, forward":  {"end late", "end lies", "Next is the last position", "Next is the head", "head of the page"},
 		"Read/pages of every size cover everything, backward": {"backward off by one", "backward from zero is nothing"},

@@ -47,6 +47,7 @@ type plain struct {
 	docs        map[docKey]store.Document
 	turn        *turn                 // held by a transaction, and shared by other writers
 	cache       map[uint64]store.Page // for a bug
+	lentValues  []any                 // for a bug
 }
 
 func newPlain(bug string) *plain {

@@ -161,11 +161,79 @@ func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	}
 	lo := store.LogOptions{From: o.From, Limit: o.Limit, Backward: o.Backward}
 	page := p.page(all, lo, func(r *store.Recorded) uint64 { return r.Version }, func(*store.Recorded) bool { return true })
+	switch {
+	case p.is("a buffer keeps its events"):
+		page.Events = append(o.Buffer, page.Events...)
+	case p.is("a buffer is not overwritten") && cap(o.Buffer) >= len(page.Events):
+		buffer := o.Buffer[:len(page.Events)]
+		for i, r := range page.Events {
+			actor := buffer[i].Meta.ActorID
+			if buffer[i] = r; r.Meta.ActorID == "" {
+				buffer[i].Meta.ActorID = actor
+			}
+		}
+		page.Events = buffer
+	case p.is("aliased out in a buffer") && cap(o.Buffer) > 0:
+		for i, v := range page.Events {
+			page.Events[i].Data = all[v.Version-1].Data
+		}
+	}
 	if p.is("a torn page") {
 		p.pause()
 		page.Head = p.version(p.key(s))
 	}
 	return page, nil
+}
+
+// ReadValues returns values in parts of 1, 2, 3 and more events.
+func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (store.Values, error) {
+	if err := s.Validate(); err != nil && !p.is("values of an invalid stream") {
+		return store.Values{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ready(ctx); err != nil && !p.is("values after the context") {
+		return store.Values{}, err
+	}
+	all := p.streams[p.key(s)]
+	head := uint64(len(all))
+	if p.is("a head of values that are missing") {
+		head = max(head, 1)
+	}
+	from = max(from, 1)
+	if p.is("values from the first") {
+		from = 1
+	}
+	var parts [][]any
+	n := uint64(0)
+	for from+n <= uint64(len(all)) {
+		part := make([]any, min(uint64(len(parts))+1, uint64(len(all))+1-from-n))
+		for i := range part {
+			part[i] = all[from+n+uint64(i)-1].Value
+		}
+		if p.is("values of events with data left out") && slices.Contains(part, nil) {
+			part = slices.DeleteFunc(part, func(v any) bool { return v == nil })
+			if len(part) == 0 {
+				break
+			}
+		}
+		n += uint64(len(part))
+		parts = append(parts, part)
+	}
+	switch {
+	case p.is("lent values are overwritten") && len(parts) > 0:
+		lent := p.lentValues[:0] // of the read before, which the caller may still have
+		for _, r := range all[from-1:] {
+			lent = append(lent, r.Value)
+		}
+		p.lentValues, parts = lent, [][]any{lent}
+	case p.is("the last value is left out") && n > 0:
+		n--
+	}
+	if n == 0 {
+		return store.Values{Head: head}, nil
+	}
+	return store.LendValues(head, n, parts[0], parts[1:]), nil
 }
 
 func (p *plain) Head(ctx context.Context) (uint64, error) {

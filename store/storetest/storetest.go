@@ -16,9 +16,9 @@ import (
 // it must be the store of [store.DefaultTenant]. Open releases resources with
 // t.Cleanup. Run finds the optional capabilities of the store by type assertion:
 // [store.Log], [store.Tenants], [store.Snapshots], [store.Checkpoints], [store.Claims],
-// [store.Leases], [store.Documents], [store.Finder] and [io.Closer], and the method
-// Update that [store.Tx] describes. If the store lacks a capability, Run skips its
-// clauses and says so.
+// [store.Leases], [store.Documents], [store.Finder], [store.ValueReader] and
+// [io.Closer], and the method Update that [store.Tx] describes. If the store lacks a
+// capability, Run skips its clauses and says so.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	runSuites(t, suites(), open(t), func(t *testing.T) func() store.Store {
@@ -85,6 +85,7 @@ func suites() []suite {
 		{name: "Update", needs: hasUpdate, lacking: "store with an Update whose transactions are a store.Tx", clauses: updateClauses()},
 		{name: "Documents", needs: hasDocuments, lacking: "store.Documents with an Update", clauses: documentClauses()},
 		{name: "Finder", needs: hasFinder, lacking: "store.Finder", clauses: finderClauses()},
+		{name: "Values", needs: readsValues, lacking: "store.ValueReader", clauses: valueClauses()},
 		{name: "Model", clauses: modelClauses()},
 		{name: "Close", needs: canClose, lacking: "io.Closer", clauses: closeClauses()},
 	}

@@ -126,7 +126,9 @@ func (r *Recorder) Append(ctx context.Context, s store.Stream, e store.Expected,
 
 // Read is store.Store.Read, recorded.
 func (r *Recorder) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
-	i := r.begin(&Op{Client: ClientOf(ctx), Stream: s, Read: o})
+	op := Op{Client: ClientOf(ctx), Stream: s, Read: o}
+	op.Read.Buffer = nil
+	i := r.begin(&op)
 	page, err := r.inner.Read(ctx, s, o)
 	kept := page
 	kept.Events = make([]store.Recorded, len(page.Events))

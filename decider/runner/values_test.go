@@ -1,0 +1,66 @@
+package runner_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// TestLentValues checks that a runner on a store that lends values does what it does on one
+// that does not, whatever else is in the stream.
+func TestLentValues(t *testing.T) {
+	t.Parallel()
+	values := codec.Values[event]()
+	inPlace := bank
+	inPlace.EvolveInPlace = func(a *account, e event) { *a = evolve(*a, e) }
+	rapid.Check(t, func(t *rapid.T) {
+		m := memory.New()
+		var lend, other []*accounts
+		for _, d := range []*accounts{runner.New("Account", bank, m, values), runner.New("Account", inPlace, m, values)} {
+			lend = append(lend, d, d.WithCache(runner.Cache[account]{}))
+		}
+		for _, d := range []*accounts{runner.New("Account", bank, plainStore{m}, values), runner.New("Account", inPlace, plainStore{m}, values)} {
+			other = append(other, d, d.WithCache(runner.Cache[account]{}))
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "appends") {
+			batch := make([]store.Event, rapid.IntRange(1, 20).Draw(t, "events"))
+			for i := range batch {
+				batch[i], _ = values.Encode(deposited{i})
+				batch[i].ID = store.NewID()
+			}
+			if rapid.IntRange(0, 5).Draw(t, "of another") == 0 {
+				foreign := &batch[rapid.IntRange(0, len(batch)-1).Draw(t, "where")]
+				foreign.Value = rapid.SampledFrom([]any{nil, "text", opened{"ann"}}).Draw(t, "value")
+			}
+			if _, err := m.Append(t.Context(), stream("a"), store.Any, batch); err != nil {
+				t.Fatal(err)
+			}
+			id := runner.CommandID(fmt.Sprint("c", rapid.IntRange(0, 2).Draw(t, "command")))
+			for i := range lend {
+				got, err := lend[i].Load(t.Context(), "a")
+				want, wantErr := other[i].Load(t.Context(), "a")
+				if got != want || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+					t.Fatalf("runner %d: Load = %+v, %v, want %+v, %v", i, got, err, want, wantErr)
+				}
+				out, err := lend[i].Handle(t.Context(), "a", open{"ann"}, id)
+				same, wantErr := other[i].Handle(t.Context(), "a", open{"ann"}, id)
+				if fmt.Sprint(err) != fmt.Sprint(wantErr) && !errors.Is(wantErr, errOpen) {
+					t.Fatalf("runner %d: Handle = %v, want %v", i, err, wantErr)
+				}
+				if err == nil && (!same.Replayed || out.Loaded != same.Loaded) {
+					t.Fatalf("runner %d: Handle = %+v, and again on the other store %+v", i, out, same)
+				}
+			}
+		}
+	})
+}
+
+// plainStore is a store without its capabilities.
+type plainStore struct{ store.Store }

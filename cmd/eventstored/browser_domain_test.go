@@ -157,7 +157,7 @@ func bankConsole(t *testing.T) console.Config {
 		cause = e.ID
 	}
 	return console.Config{
-		Store: st, Recent: recent, Types: []console.Type{accountsOf()}, TraceURL: "https://traces.example/{trace}",
+		Store: st, Recent: recent, Types: []console.Type{accountsOf()}, TraceURL: "https://traces.example/{trace}", Audit: "audit",
 		ReadSide: func(context.Context, string) ([]console.Projection, []console.Process, error) {
 			return []console.Projection{someBalances{"balances@3", 0}, someBalances{"statements@1", 2}}, []console.Process{someCourier{}}, nil
 		},

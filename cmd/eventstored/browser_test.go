@@ -241,6 +241,7 @@ func TestConsoleInBrowser(t *testing.T) {
 	})
 	t.Run("time travel", func(t *testing.T) { t.Parallel(); newTab(t).travels(at) })
 	t.Run("ask", func(t *testing.T) { t.Parallel(); newTab(t).asks(at) })
+	t.Run("act", func(t *testing.T) { t.Parallel(); newTab(t).acts(at) })
 	t.Run("texts of strangers", func(t *testing.T) { t.Parallel(); newTab(t).strangers() })
 	t.Run("a tail across a restart", func(t *testing.T) { t.Parallel(); newTab(t).restarts() })
 }
@@ -324,6 +325,25 @@ func (b *tab) asks(at string) {
 	b.wait("document.body.innerText.includes('at most 10.00 at once')")
 	b.keep("replayed-1440-light")
 	b.quiet("questions")
+}
+
+// acts tries what is parked again, and finds the record of it.
+func (b *tab) acts(at string) {
+	b.looks(1440, "light")
+	b.open(at + "parked?name=statements@1")
+	fill := func(field, text string) chromedp.Action[chromedp.Void] {
+		return chromedp.Evaluate[chromedp.Void](fmt.Sprintf("document.querySelector('.bulk [name=%s]').value = %q; undefined", field, text))
+	}
+	b.do(fill("confirm", "statements"), fill("reason", "the currency is known now"), chromedp.Click(chromedp.CSS(".bulk button")))
+	b.wait("document.body.innerText.includes('Type the name, statements@1, to confirm')")
+	b.said = nil // the browser says that this was refused
+	b.open(at + "parked?name=statements@1")
+	b.do(fill("confirm", "statements@1"), fill("reason", "the currency is known now"), chromedp.Click(chromedp.CSS(".bulk button")))
+	b.wait("document.body.innerText.includes('Done: tried 2 keys again')")
+	b.open(at + "stream?tenant=audit&type=Console&id=actions")
+	b.wait("document.body.innerText.includes('ActionTaken') && document.body.innerText.includes('the currency is known now')")
+	b.keep("audit-1440-light")
+	b.quiet("acting")
 }
 
 // strangers checks pages whose texts are attacks.

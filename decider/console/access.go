@@ -196,7 +196,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		c.sessions.failed(address)
 		c.logger.WarnContext(r.Context(), "console: refused a login", "address", address, "error", err)
-		page.Problem = "This token is not known."
+		page.Problem = "Unknown token."
 		if !errors.Is(err, ErrUnauthenticated) {
 			page.Problem = "The token could not be checked."
 		}

@@ -82,7 +82,7 @@ func (q *request) action() (a action, err error) {
 // it does is recorded first, if Config.Audit is set.
 func (c *Console) act(q *request) error {
 	if !q.access.Act {
-		return &pageError{http.StatusForbidden, "Not for you", "You may look, but not act."}
+		return &pageError{http.StatusForbidden, "Not allowed", "You may look, but not act."}
 	}
 	a, err := q.action()
 	if err != nil {

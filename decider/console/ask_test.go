@@ -114,7 +114,7 @@ func TestWhyNot(t *testing.T) {
 	if got := strings.Join(why.Others, "; "); got != "state Owner; state Limits" { // Open leads to another rejection
 		t.Errorf("what does not matter: %s", got)
 	}
-	s.want(s.post("try", branch("3", "Withdraw", `{"Cents": 50}`)), 200, "Why not", "<ins>≥ 50</ins>", "These do not matter: state Owner, state Limits.")
+	s.want(s.post("try", branch("3", "Withdraw", `{"Cents": 50}`)), 200, "Why not", "<ins>≥ 50</ins>", "These fields do not matter: state Owner, state Limits.")
 }
 
 // What would turn a rejection turns it, and one less does not.

@@ -172,7 +172,7 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, r, nil, errNotFound) })
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.fail(w, r, nil, &pageError{http.StatusForbidden, "Not from here", "Another site asked for this."})
+		c.fail(w, r, nil, &pageError{http.StatusForbidden, "Not from here", "The request came from another site."})
 	}))
 	return protection.Handler(mux)
 }

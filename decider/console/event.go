@@ -146,7 +146,7 @@ func (c *Console) traceOf(e *store.Recorded) string {
 // data sends the payload of an event as a file.
 func (c *Console) data(q *request) error {
 	if q.source.hide {
-		return &pageError{http.StatusForbidden, "Not for you", "You may not see payloads."}
+		return &pageError{http.StatusForbidden, "Not allowed", "You may not see payloads."}
 	}
 	e, err := q.eventOf()
 	if err != nil {

@@ -68,8 +68,8 @@ func ExampleConfig() {
 	}
 	c := console.New(config)
 	defer c.Close()
-	fmt.Println(show(c, "/", "Who are you"))
-	// Output: Who are you
+	fmt.Println(show(c, "/", "Not logged in"))
+	// Output: Not logged in
 }
 
 // A candidate is other rules for the same events: the console replays what is recorded with

@@ -42,7 +42,7 @@ func (c *Console) export(q *request) error {
 		}
 		write = func(e *store.Recorded) error { return out.Write(cells(e)) }
 	default:
-		return badRequest("format is %q, and must be jsonl or csv.", format)
+		return badRequest("format must be jsonl or csv, not %q.", format)
 	}
 	if err := q.each(ctx, l, s, write); err != nil {
 		c.logger.WarnContext(ctx, "console: an export ended early", "error", err)

@@ -58,7 +58,7 @@ func number(r *http.Request, name string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return 0, badRequest("%s is %q, and must be a number.", name, text)
+		return 0, badRequest("%s must be a number, not %q.", name, text)
 	}
 	return n, nil
 }
@@ -207,7 +207,7 @@ func parseTime(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, badRequest("%q is no time. Write 2026-11-20, 2026-11-20 14:00, or 2026-11-20T14:00:00Z.", text)
+	return time.Time{}, badRequest("%q is not a time. Write 2026-11-20, 2026-11-20 14:00, or 2026-11-20T14:00:00Z.", text)
 }
 
 // before returns the position of the last event that was recorded at or before a time, by

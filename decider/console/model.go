@@ -269,7 +269,7 @@ func (c *Console) ask(ctx context.Context, do func(context.Context) error) error
 	select {
 	case c.asks <- struct{}{}:
 	default:
-		return &pageError{http.StatusServiceUnavailable, "Busy", "Several questions are being answered. Try again in a moment."}
+		return &pageError{http.StatusServiceUnavailable, "Busy", "Too many questions are running. Try again in a moment."}
 	}
 	return within(ctx, c.asks, do)
 }
@@ -303,4 +303,4 @@ func within(ctx context.Context, place <-chan struct{}, do func(context.Context)
 	return err
 }
 
-var errSlow = &pageError{http.StatusGatewayTimeout, "Too slow", "It took longer than ten seconds, and was given up."}
+var errSlow = &pageError{http.StatusGatewayTimeout, "Too slow", "It took longer than ten seconds, so the console stopped waiting."}

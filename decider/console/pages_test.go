@@ -58,7 +58,7 @@ func TestLog(t *testing.T) {
 		}
 	}
 	s.want(s.get("?from=x"), 400, "must be a number")
-	s.want(s.get("?at=yesterday"), 400, "is no time")
+	s.want(s.get("?at=yesterday"), 400, "is not a time")
 	s.want(open(t, console.Config{Store: memory.New()}).get(""), 200, "The log is empty")
 }
 
@@ -147,8 +147,8 @@ func TestStreams(t *testing.T) {
 func TestStreamWithoutModel(t *testing.T) {
 	t.Parallel()
 	s := open(t, console.Config{Store: bank(t)})
-	s.want(s.get("stream?type=Note&id=n/1"), 200, "Differs", "from the Noted at version 1", `<span class="k">n</span> <del>1</del>`, "<ins>2</ins>")
-	s.want(s.get("stream?type=Note&id=n/1&v=1"), 200, `class="later"`, "No event of this type comes before it")
+	s.want(s.get("stream?type=Note&id=n/1"), 200, "Difference", "from the Noted at version 1", `<span class="k">n</span> <del>1</del>`, "<ins>2</ins>")
+	s.want(s.get("stream?type=Note&id=n/1&v=1"), 200, `class="later"`, "This page has no earlier event of this type")
 	s.want(s.get("stream?type=Note&id=none"), 404)
 	s.want(s.get("stream?type=Note"), 400)
 }
@@ -196,8 +196,8 @@ func TestStreamThatCannotBeFolded(t *testing.T) {
 	add(t, st, ann, Broken{}, Deposited{5})
 	appendTo(t, st, store.Stream{Type: "Account", ID: "odd"}, store.Event{ID: "odd", Type: "Missing", Data: []byte(`{}`)})
 	s := open(t, console.Config{Store: st, Types: []console.Type{account()}})
-	s.want(s.get("stream?type=Account&id=ann&v=5"), 200, "The state stops short of this version", "Evolve of version 4 panicked: evolve is broken", `<span class="v number">20</span>`)
-	s.want(s.get("stream?type=Account&id=odd"), 200, "stops short", "Missing")
+	s.want(s.get("stream?type=Account&id=ann&v=5"), 200, "The state of this version cannot be computed", "Evolve of version 4 panicked: evolve is broken", `<span class="v number">20</span>`)
+	s.want(s.get("stream?type=Account&id=odd"), 200, "cannot be computed", "Missing")
 	s.want(s.post("try", url.Values{"type": {"Account"}, "id": {"ann"}, "v": {"5"}, "name": {"Deposit"}, "json": {"{}"}}), 200, "cannot be computed")
 }
 
@@ -211,7 +211,7 @@ func TestEvent(t *testing.T) {
 	s.want(s.get("event?id=note-2"), 200, "hello", `href="flow?correlation=req-1"`, `href="event?id=note-1"`, "bob", "22 bytes")
 	s.want(s.get("event?position=4"), 200, "note-1")
 	s.want(s.get("event?id=raw"), 200, "61 00 62 ff", "https://traces.example/4bf92f3577b34da6a3ce929d0e0e4736", "traceparent")
-	s.want(s.get("event?id=big"), 200, "日日日", "This is the beginning of 300,000 bytes")
+	s.want(s.get("event?id=big"), 200, "日日日", "Only the beginning of 300,000 bytes is shown")
 	s.want(s.get("event?id=none"), 404)
 	s.want(s.get("event?position=99"), 404)
 	s.want(s.get("event"), 404)
@@ -242,7 +242,7 @@ func TestFlow(t *testing.T) {
 	s.want(s.get("flow?id=note-2"), 200, "2 events in 1 stream", "flowchart TD", "e4 --&gt; e5")
 	s.want(s.get("flow?correlation=req-1"), 200, "2 events in 1 stream")
 	s.want(s.get("flow?id=none"), 404)
-	s.want(s.get("flow?correlation=none"), 200, "No event of this correlation")
+	s.want(s.get("flow?correlation=none"), 200, "None of the newest events has this correlation")
 }
 
 func TestExport(t *testing.T) {

@@ -292,7 +292,7 @@ func TestLogin(t *testing.T) {
 		t.Fatalf("a stranger gets %d, %q", got.code, got.header.Get("Location"))
 	}
 	s.want(s.get("", "Accept", "application/json"), 401)
-	s.want(s.post("login", url.Values{"token": {"bad"}}), 401, "This token is not known")
+	s.want(s.post("login", url.Values{"token": {"bad"}}), 401, "Unknown token")
 	s.want(s.post("login", url.Values{"token": {"down"}}), 401, "could not be checked")
 	in := s.post("login", url.Values{"token": {" good "}, "to": {"stream?type=Account&id=ann"}})
 	cookie, err := http.ParseSetCookie(in.header.Get("Set-Cookie"))

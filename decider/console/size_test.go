@@ -16,7 +16,7 @@ import (
 // TestSizes holds how much a browser has to load.
 func TestSizes(t *testing.T) {
 	t.Parallel()
-	for name, most := range map[string]int64{"console.js": 12 << 10, "console.css": 12 << 10} {
+	for name, most := range map[string]int64{"console.js": 12 << 10, "console.css": 8 << 10} {
 		if info, err := os.Stat("assets/" + name); err != nil || info.Size() > most {
 			t.Errorf("%s has %d bytes, more than %d, %v", name, info.Size(), most, err)
 		}

@@ -34,10 +34,10 @@ type pageError struct {
 
 func (e *pageError) Error() string { return "console: " + e.title + ": " + e.text }
 
-var errNotFound = &pageError{http.StatusNotFound, "Not found", "There is no such page, or it is not for you."}
+var errNotFound = &pageError{http.StatusNotFound, "Not found", "There is no such page, or you may not see it."}
 
 func badRequest(format string, args ...any) error {
-	return &pageError{http.StatusBadRequest, "That cannot be", fmt.Sprintf(format, args...)}
+	return &pageError{http.StatusBadRequest, "Not valid", fmt.Sprintf(format, args...)}
 }
 
 // view is what all pages have.
@@ -159,14 +159,14 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, q *request, err e
 	case errors.As(err, &told):
 	case errors.Is(err, ErrUnauthenticated):
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		told = &pageError{http.StatusUnauthorized, "Who are you?", "The credentials are missing or not valid."}
+		told = &pageError{http.StatusUnauthorized, "Not logged in", "The credentials are missing or not valid."}
 	case errors.Is(err, store.ErrInvalid):
-		told = &pageError{http.StatusBadRequest, "That cannot be", err.Error()}
+		told = &pageError{http.StatusBadRequest, "Not valid", err.Error()}
 	case errors.Is(err, context.Canceled):
-		told = &pageError{http.StatusServiceUnavailable, "Ended", "The console is closed, or nobody waited for the answer."}
+		told = &pageError{http.StatusServiceUnavailable, "Ended", "The console was closed, or the request was cancelled."}
 	default:
 		c.logger.ErrorContext(r.Context(), "console: a request failed", "path", r.URL.Path, "error", err)
-		told = &pageError{http.StatusBadGateway, "The store does not answer", "What it said is in the log of this program."}
+		told = &pageError{http.StatusBadGateway, "The store failed", "The error is in the log of this program."}
 	}
 	page := failure{view{Title: told.title}, told.text}
 	if q != nil && q.source != nil {

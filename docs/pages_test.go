@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,10 +60,13 @@ func blocks(page, language string) []string {
 }
 
 // flat returns code without its indentation, so that a page can show the inside of a
-// function at the margin. The module of a reader stands for that of the tutorial, and what
-// is said to linters is left out.
+// function at the margin. The module of a reader stands for that of the tutorial, so
+// imports are sorted again. Comments for linters are left out.
 func flat(code string) string {
 	code = strings.ReplaceAll(code, "example.com/orders/", "github.com/evolvego/evolve/examples/tutorial/")
+	code = regexp.MustCompile(`(?m)(^\t"github.com/.*\n)+`).ReplaceAllStringFunc(code, func(imports string) string {
+		return strings.Join(slices.Sorted(strings.Lines(imports)), "")
+	})
 	return regexp.MustCompile(`(?m)^\t+| //nolint:.*$`).ReplaceAllString(code, "")
 }
 

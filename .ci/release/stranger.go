@@ -275,6 +275,9 @@ func compare(name, adds string, update bool) error {
 
 var program = regexp.MustCompile("(?ms)^```go\n(package main\n.*?)^```$")
 
+// inAFile matches the lines of the README that open a file.
+var inAFile = regexp.MustCompile(`(?m)^    st, err := sqlite\.Open\((?s:.*?)^    defer st\.Close\(\)\n`)
+
 // readme builds and runs the program of the README, with its events in memory and in a
 // file.
 func (s *visitor) readme(tree string) error {
@@ -290,8 +293,13 @@ func (s *visitor) readme(tree string) error {
 	if !strings.Contains(inMemory, "memory.New()") {
 		return errors.New("the program of README.md keeps no events in memory")
 	}
-	inFile := strings.NewReplacer("store/memory", "store/sqlite", "memory.New()", "inFile()").Replace(inMemory) +
-		"\nfunc inFile() *sqlite.Store {\n\tst, err := sqlite.Open(\"bank.db\")\n\tif err != nil {\n\t\tpanic(err)\n\t}\n\treturn st\n}\n"
+	opening := inAFile.Find(text)
+	if opening == nil {
+		return errors.New("README.md does not show how to open a file")
+	}
+	inFile := strings.NewReplacer(
+		"store/memory", "store/sqlite", "memory.New()", "st", `"fmt"`, "\"fmt\"\n\t\"log\"", "func main() {\n", "func main() {\n"+string(opening),
+	).Replace(inMemory)
 	var printed []string
 	for _, run := range []struct {
 		code string

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/decider/runner"
@@ -31,13 +35,14 @@ func (s *service) routes() http.Handler {
 // handle returns a handler that reads a command from the body and runs it.
 func handle[B any](s *service, of func(body B) order.Command) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var body B
 		opts, err := runnerhttp.Options(r)
-		if err == nil {
-			err = json.NewDecoder(r.Body).Decode(&body)
-		}
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			runnerhttp.WriteProblem(w, r, err)
+			return
+		}
+		var body B
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil && !errors.Is(err, io.EOF) { // a body may be empty
+			runnerhttp.WriteProblem(w, r, &runnerhttp.BodyError{Err: err})
 			return
 		}
 		out, err := s.orders.Handle(r.Context(), r.PathValue("id"), of(body), opts...)
@@ -60,15 +65,17 @@ type openOrder struct {
 
 // list answers with the open orders. A client that sends At-Least reads what it wrote.
 func (s *service) list(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
 	position, err := runnerhttp.AtLeast(r)
 	if err == nil && position > 0 {
-		err = s.open.WaitFor(r.Context(), position)
+		err = s.open.WaitFor(ctx, position)
 	}
 	if err != nil {
 		runnerhttp.WriteProblem(w, r, err)
 		return
 	}
-	rows, err := s.db.QueryContext(r.Context(), `SELECT id, customer, due FROM open_order ORDER BY id`)
+	rows, err := s.db.QueryContext(ctx, `SELECT id, customer, due FROM open_order ORDER BY id`)
 	if err != nil {
 		runnerhttp.WriteProblem(w, r, err)
 		return

@@ -509,11 +509,13 @@ func TestPositionsBeyondAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := server.New(lateLog{memory.New(), nil})
 		for _, forward := range []bool{true, false} {
-			_, err := srv.ReadAll(t.Context(), &pb.ReadAllRequest{
-				TenantId: store.DefaultTenant, FromGlobalNonce: 1<<64 - 1, Forward: forward,
-			})
-			if err != nil {
-				t.Errorf("ReadAll from 2^64-1, forward: %t, = %v", forward, err)
+			for _, known := range []metadata.MD{nil, metadata.Pairs("evolve-client", "1")} {
+				resp, err := srv.ReadAll(metadata.NewIncomingContext(t.Context(), known), &pb.ReadAllRequest{
+					TenantId: store.DefaultTenant, FromGlobalNonce: 1<<64 - 1, Forward: forward,
+				})
+				if err != nil || forward && resp.GetNextFromGlobalNonce() != 1<<64-1 {
+					t.Errorf("ReadAll from 2^64-1, forward %t, metadata %v = next %d, %v; want no less", forward, known, resp.GetNextFromGlobalNonce(), err)
+				}
 			}
 		}
 	})

@@ -1,0 +1,305 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/evolvego/evolve/store"
+	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// watched is a store with one tenant, which tells of its calls before it makes them.
+type watched struct {
+	*memory.Store
+
+	before func(call string, s store.Stream) error
+}
+
+func (w watched) Tenant(string) (store.Store, error) { return w, nil }
+
+func (w watched) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	if err := w.before("Append", s); err != nil {
+		return store.Appended{}, err
+	}
+	return w.Store.Append(ctx, s, expected, events)
+}
+
+func (w watched) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if err := w.before("Read", s); err != nil {
+		return store.Page{}, err
+	}
+	return w.Store.Read(ctx, s, o)
+}
+
+func (w watched) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if err := w.before("ReadAll", store.Stream{}); err != nil {
+		return store.Page{}, err
+	}
+	return w.Store.ReadAll(ctx, o)
+}
+
+func (w watched) Head(ctx context.Context) (uint64, error) {
+	if err := w.before("Head", store.Stream{}); err != nil {
+		return 0, err
+	}
+	return w.Store.Head(ctx)
+}
+
+// TestEveryCallOfTheStoreMayFail lets each of the calls that a request makes of the store
+// fail in turn: the request fails too, and says that the server is to blame. A conflict may
+// stay one, with less said of it.
+func TestEveryCallOfTheStoreMayFail(t *testing.T) {
+	t.Parallel()
+	keyed := rawAppend("a", 3, 2)
+	keyed.IdempotencyKey = "key"
+	misnumbered := rawAppend("a", 3, 2)
+	misnumbered.Events[1].Meta.AggregateNonce = 9
+	other := rawAppend("a", 3, 1)
+	other.AggregateType = "Order"
+	appending := func(req *pb.AppendRequest) func(context.Context, *server.Server) error {
+		return func(ctx context.Context, srv *server.Server) error {
+			_, err := srv.Append(ctx, proto.CloneOf(req))
+			return err
+		}
+	}
+	for name, tt := range map[string]struct {
+		call func(context.Context, *server.Server) error
+		want codes.Code // if nothing fails
+	}{
+		"an append":                 {appending(rawAppend("a", 3, 2)), codes.OK},
+		"the first append":          {appending(rawAppend("b", 0, 2)), codes.OK},
+		"an append with a key":      {appending(keyed), codes.OK},
+		"a conflict":                {appending(rawAppend("a", 2, 2)), codes.Aborted},
+		"an append with a gap":      {appending(misnumbered), codes.InvalidArgument},
+		"an append of another type": {appending(other), codes.InvalidArgument},
+		"a read of a stream": {func(ctx context.Context, srv *server.Server) error {
+			_, err := srv.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: "t", AggregateId: "a", Forward: true})
+			return err
+		}, codes.OK},
+		"a read of the log": {func(ctx context.Context, srv *server.Server) error {
+			_, err := srv.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t", Forward: true})
+			return err
+		}, codes.OK},
+	} {
+		for k := int64(0); ; k++ {
+			backend := memory.New()
+			for _, id := range []string{"x", "a"} {
+				stream := store.Stream{Type: "Account", ID: id}
+				events := []store.Event{{ID: id + "1", Type: "E"}, {ID: id + "2", Type: "E"}, {ID: id + "3", Type: "E"}}
+				if _, err := backend.Append(t.Context(), stream, store.NoStream, events); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var calls atomic.Int64
+			err := tt.call(t.Context(), server.New(watched{backend, func(string, store.Stream) error {
+				if calls.Add(1) == k {
+					return errors.New("disk")
+				}
+				return nil
+			}}))
+			code := status.Code(err)
+			if k == 0 {
+				if code != tt.want {
+					t.Errorf("%s = %v, want the code %s", name, err, tt.want)
+				}
+				continue
+			}
+			if calls.Load() < k {
+				break // there are no more
+			}
+			if code != codes.Internal && (code != codes.Aborted || tt.want != codes.Aborted) {
+				t.Errorf("%s when call %d of the store fails = %v, want the code Internal", name, k, err)
+			}
+		}
+	}
+}
+
+// TestConflictOfAStreamThatIsGone has a store tell of a conflict and then show no stream: it
+// stays a conflict, at the version that the store has told.
+func TestConflictOfAStreamThatIsGone(t *testing.T) {
+	t.Parallel()
+	backend := newMemory(t)
+	srv := server.New(watched{backend, func(call string, s store.Stream) error {
+		if call == "Append" {
+			return &store.ConflictError{Stream: s, Expected: store.NoStream, Actual: 5}
+		}
+		return nil
+	}})
+	_, err := srv.Append(t.Context(), rawAppend("a", 0, 1))
+	if status.Code(err) != codes.Aborted {
+		t.Fatalf("Append = %v, want the code Aborted", err)
+	}
+	for _, detail := range status.Convert(err).Details() {
+		if d, ok := detail.(*pb.ConcurrencyErrorDetail); ok && d.GetActualLastAggregateNonce() == 5 {
+			return
+		}
+	}
+	t.Errorf("the details are %v, want that the stream is at version 5", status.Convert(err).Details())
+}
+
+// TestOlderStreamOfATypeThatIsNew has two streams of one id come while the server looks for
+// it, the older one of a type that it has not seen: the id names the older one.
+func TestOlderStreamOfATypeThatIsNew(t *testing.T) {
+	t.Parallel()
+	backend := newMemory(t)
+	add := func(typ, id string) {
+		if _, err := backend.Append(t.Context(), store.Stream{Type: typ, ID: id}, store.NoStream, []store.Event{{ID: typ + id, Type: "E"}}); err != nil {
+			t.Error(err)
+		}
+	}
+	add("Known", "other")
+	var came atomic.Bool
+	srv := server.New(watched{backend, func(call string, s store.Stream) error {
+		if call == "Read" && s.ID == "x" && s.Type == "Known" && !came.Swap(true) {
+			add("New", "x")
+			add("Known", "x")
+		}
+		return nil
+	}})
+	for range 2 {
+		resp, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: "x", Forward: true})
+		if err != nil || len(resp.GetEvents()) != 1 || resp.GetEvents()[0].GetMeta().GetAggregateType() != "New" {
+			t.Errorf("ReadStream = %v, %v; want the stream that came first", resp, err)
+		}
+	}
+}
+
+// followed is a store that tells how often its log is followed, and read in pages.
+type followed struct {
+	watched
+
+	follows *atomic.Int64
+}
+
+func (f followed) Tenant(string) (store.Store, error) { return f, nil }
+
+func (f followed) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	f.follows.Add(1)
+	return f.Store.Subscribe(ctx, o)
+}
+
+// TestTailIsShared checks that those who subscribe to a tenant share one reading of its
+// log, which goes on when the first of them leaves, and ends with the last.
+func TestTailIsShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var follows atomic.Int64
+		st := followed{watched{memory.New(), func(string, store.Stream) error { return nil }}, &follows}
+		srv := server.New(st)
+		begin := func() (f *fakeStream, end func()) {
+			ctx, cancel := context.WithCancel(metadata.NewIncomingContext(t.Context(), nil))
+			f, done := &fakeStream{ctx: ctx, sent: make(chan *pb.SubscribeResponse)}, make(chan error, 1)
+			go func() { done <- srv.Subscribe(&pb.SubscribeRequest{TenantId: store.DefaultTenant}, f) }()
+			return f, func() {
+				cancel()
+				if err := <-done; status.Code(err) != codes.Canceled {
+					t.Errorf("Subscribe = %v, want CANCELED", err)
+				}
+			}
+		}
+		_, leave := begin()
+		second, end := begin()
+		synctest.Wait()
+		leave()
+		appendOne(t, st)
+		if m := second.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 || follows.Load() != 1 {
+			t.Errorf("after the first has left %v was sent, by %d readers of the log; want the event, by one", m, follows.Load())
+		}
+		end()
+		third, end := begin()
+		if m := third.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 {
+			t.Errorf("%v was sent to a later one, want the event", m)
+		}
+		if synctest.Wait(); follows.Load() != 2 {
+			t.Errorf("the log had %d readers, want a new one after all had left", follows.Load())
+		}
+		end()
+	})
+}
+
+// TestTailIsBounded has a subscriber stand still while another one takes what comes: what
+// the server keeps for the slow one has an end, and then it reads the log itself.
+func TestTailIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		events, bytes int
+		reads         bool
+	}{
+		"few events":      {1000, 10, false},
+		"many events":     {1100, 10, true},
+		"few bytes":       {15, 512 << 10, false},
+		"many bytes":      {17, 512 << 10, true},
+		"one large event": {1, 9 << 20, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var reads atomic.Int64
+				st := watched{memory.New(), func(call string, _ store.Stream) error {
+					if call == "ReadAll" {
+						reads.Add(1)
+					}
+					return nil
+				}}
+				srv := server.New(st, server.WithLargeEvents())
+				slow, fast := fakeSubscription(t, srv, nil, 0), fakeSubscription(t, srv, nil, 0)
+				synctest.Wait()
+				appendOne(t, st)
+				synctest.Wait() // slow has one in its hands
+				data := make([]byte, tt.bytes)
+				for range tt.events {
+					event := store.Event{ID: store.NewID(), Type: "Large", Data: data}
+					if _, err := st.Append(t.Context(), store.Stream{Type: "A", ID: "1"}, store.Any, []store.Event{event}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				take := func(f *fakeStream) {
+					for n := range tt.events + 1 {
+						if m := f.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != uint64(n+1) {
+							t.Fatalf("%v was sent, want the event at position %d", m.GetEvent().GetMeta(), n+1)
+						}
+					}
+				}
+				take(fast)
+				reads.Store(0)
+				take(slow)
+				if (reads.Load() > 0) != tt.reads {
+					t.Errorf("the slow one took %d pages of the log, want some: %t", reads.Load(), tt.reads)
+				}
+			})
+		})
+	}
+}
+
+// panicking is a store whose subscriptions panic.
+type panicking struct{ watched }
+
+func (p panicking) Tenant(string) (store.Store, error) { return p, nil }
+
+func (p panicking) Subscribe(context.Context, store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(func(store.Page, error) bool) { panic("no space left on device") }
+}
+
+// TestSubscriptionOfAStoreThatPanics ends with a status, and with it nothing else.
+func TestSubscriptionOfAStoreThatPanics(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, panicking{watched{newMemory(t), func(string, store.Stream) error { return nil }}})
+	stream, _ := s.subscribe(t, &pb.SubscribeRequest{TenantId: "t"})
+	if _, err := recv(stream); status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "device") {
+		t.Errorf("Recv = %v, want the code Unavailable, and nothing of the store's", err)
+	}
+	s.mustAppend(t, rawAppend("acc-1", 0, 1))
+}

@@ -18,7 +18,7 @@ import (
 // sees reports whether a may see a tenant.
 func (a Access) sees(tenant string) bool { return a.AnyTenant || slices.Contains(a.Tenants, tenant) }
 
-// first returns the tenant that a sees if it asks for none.
+// first returns the tenant that a sees if the request names none.
 func (a Access) first() string {
 	if a.sees(store.DefaultTenant) || len(a.Tenants) == 0 {
 		return store.DefaultTenant
@@ -26,7 +26,7 @@ func (a Access) first() string {
 	return a.Tenants[0]
 }
 
-// accessOf returns what the client of r may do.
+// accessOf returns the access of the client of r.
 func (c *Console) accessOf(r *http.Request) (Access, error) {
 	if access, ok := c.sessions.of(r); ok {
 		return access, nil
@@ -42,12 +42,12 @@ func (c *Console) accessOf(r *http.Request) (Access, error) {
 	}
 	return Access{}, &pageError{
 		http.StatusForbidden, "Only on this machine",
-		"This console answers clients on this machine that ask for localhost. Set Config.Access to let others in.",
+		"This console only answers clients on this machine that request localhost. Set Config.Access to admit others.",
 	}
 }
 
-// local reports whether r is from this machine, and not through a proxy or another name:
-// that name may be a stranger's, and its page would read the answer.
+// local reports whether r is from this machine, without a proxy and without another host
+// name. Another name may belong to an attacker, whose page could read the answer.
 func local(r *http.Request) bool {
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		if r.Header.Get(name) != "" {
@@ -68,7 +68,7 @@ func local(r *http.Request) bool {
 const (
 	sessionFor  = 8 * time.Hour
 	maxSessions = 1000
-	maxFailures = 5 // of an address, in a minute
+	maxFailures = 5 // per address and minute
 )
 
 // sessions are the clients that have logged in. The zero value is ready to use.
@@ -83,8 +83,8 @@ type session struct {
 	until  time.Time
 }
 
-// cookieName returns the name of the cookie. A name with __Host- cannot be set by other
-// hosts, and needs TLS.
+// cookieName returns the name of the cookie. Other hosts cannot set a cookie whose name
+// begins with __Host-, but such a name needs TLS.
 func cookieName(r *http.Request) string {
 	if r.TLS != nil {
 		return "__Host-console"
@@ -103,7 +103,7 @@ func (s *sessions) of(r *http.Request) (Access, bool) {
 	return is.access, ok && now().Before(is.until)
 }
 
-// begin remembers a client, and returns its cookie.
+// begin records a client, and returns its cookie.
 func (s *sessions) begin(access Access) string {
 	secret := rand.Text() + rand.Text() // 256 bits
 	s.mu.Lock()
@@ -127,7 +127,7 @@ func (s *sessions) end(secret string) {
 	delete(s.known, sha256.Sum256([]byte(secret)))
 }
 
-// mayTry reports whether an address has not failed too often.
+// mayTry reports whether an address may try again after its failures.
 func (s *sessions) mayTry(address string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,14 +149,15 @@ func (s *sessions) lately(address string) []time.Time {
 	return slices.DeleteFunc(s.failures[address], func(t time.Time) bool { return t.Before(since) })
 }
 
-func now() time.Time { return time.Now() } //nolint:forbidigo // of sessions and jobs, that are about people
+func now() time.Time { return time.Now() } //nolint:forbidigo // for sessions and jobs, which concern people
 
-// loginTo returns where r wanted to go, as a query.
+// loginTo returns the target of r as a query.
 func loginTo(r *http.Request) string {
 	return url.QueryEscape(strings.TrimPrefix(r.URL.Path, "/") + "?" + r.URL.RawQuery)
 }
 
-// backTo returns where to go after a login: a page of the console, whatever to is.
+// backTo returns where to go after a login: to, if it is a page of the console, or the
+// first page.
 func backTo(to string) string {
 	page, query, _ := strings.Cut(to, "?")
 	if strings.ContainsAny(page, "/\\:") {
@@ -179,7 +180,7 @@ type loginView struct {
 	To, Problem string
 }
 
-// login lets a client in that has a token.
+// login admits a client that has a token.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	address, _, _ := net.SplitHostPort(r.RemoteAddr)
 	page := loginView{view: view{Title: "Log in"}, To: r.PostFormValue("to")}

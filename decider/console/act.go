@@ -17,10 +17,10 @@ import (
 
 const (
 	maxBulk     = 1000             // keys or instances of one action
-	auditWithin = 10 * time.Second // for the entry that an action failed, if nobody waits any more
+	auditWithin = 10 * time.Second // for the entry that an action failed, even if the client is gone
 )
 
-// Action is the data of an entry that [Config].Audit asks for, as JSON.
+// Action is the data of an entry for [Config].Audit, as JSON.
 type Action struct {
 	Who      string `json:"who"`
 	Tenant   string `json:"tenant"`
@@ -28,16 +28,16 @@ type Action struct {
 	Name     string `json:"name"`               // the projection or the process
 	Of       string `json:"of,omitempty"`       // the key or the instance; empty: several
 	Position uint64 `json:"position,omitempty"` // of the input that is skipped
-	Most     int    `json:"most,omitempty"`     // of a bulk action: how many at most
+	Most     int    `json:"most,omitempty"`     // of a bulk action: the limit
 	Reason   string `json:"reason,omitempty"`
 	Error    string `json:"error,omitempty"` // why it failed
 }
 
-// action is an Action that a form asks for.
+// action is an Action that a form requests.
 type action struct {
 	Action
 
-	expect  uint64 // how many the page showed
+	expect  uint64 // the number that the page showed
 	confirm string
 }
 
@@ -67,10 +67,10 @@ func (q *request) action() (a action, err error) {
 			return a, err
 		}
 		if a.Of, a.Most = "", int(min(most, maxBulk+1)); a.Most < 1 || a.Most > maxBulk { //nolint:gosec // it is small
-			return a, badRequest("Write how many to try again: 1 to %d at once.", maxBulk)
+			return a, badRequest("Enter how many to retry: 1 to %d at once.", maxBulk)
 		}
 		if a.confirm != a.Name {
-			return a, badRequest("This tries several again. Type the name, %s, to confirm.", clean(a.Name))
+			return a, badRequest("This retries several. Type the name, %s, to confirm.", clean(a.Name))
 		}
 	default:
 		return a, badRequest("There is no action %q.", a.What)
@@ -78,11 +78,11 @@ func (q *request) action() (a action, err error) {
 	return a, nil
 }
 
-// act does what a form says, if its client may, and if what the form showed is still so. What
-// it does is recorded first, if Config.Audit is set.
+// act does what a form requests, if its client may act and if the form is still up to
+// date. It records the action first, if Config.Audit is set.
 func (c *Console) act(q *request) error {
 	if !q.access.Act {
-		return &pageError{http.StatusForbidden, "Not allowed", "You may look, but not act."}
+		return &pageError{http.StatusForbidden, "Not allowed", "You may look, but you may not act."}
 	}
 	a, err := q.action()
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Console) act(q *request) error {
 	}
 	entry, err := c.audit(ctx, "ActionTaken", a.Action, "")
 	if err != nil {
-		c.logger.ErrorContext(ctx, "console: an action was not recorded, so it was not done", "who", a.Who, "what", a.What, "name", a.Name, "error", err)
+		c.logger.ErrorContext(ctx, "console: an action could not be recorded, so it was not done", "who", a.Who, "what", a.What, "name", a.Name, "error", err)
 		return &pageError{http.StatusBadGateway, "Not done", "The action could not be recorded, so it was not done. The log of this program says why."}
 	}
 	done, err := do()
@@ -111,7 +111,7 @@ func (c *Console) act(q *request) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditWithin)
 		defer cancel()
 		if _, err := c.audit(ctx, "ActionFailed", a.Action, entry); err != nil {
-			c.logger.ErrorContext(ctx, "console: it was not recorded that an action failed", "entry", entry, "error", err)
+			c.logger.ErrorContext(ctx, "console: the failure of an action could not be recorded", "entry", entry, "error", err)
 		}
 		return &pageError{http.StatusConflict, "It did not succeed", clean(err.Error())}
 	}
@@ -122,7 +122,7 @@ func (c *Console) act(q *request) error {
 // auditLog is the stream of the entries.
 func auditLog() store.Stream { return store.Stream{Type: "Console", ID: "actions"} }
 
-// auditStore returns the store for the entries, nil if there are none.
+// auditStore returns the store for the entries, or nil if there are none.
 func (c *Config) auditStore() (store.Store, error) {
 	switch c.Audit {
 	case "":
@@ -137,7 +137,7 @@ func (c *Config) auditStore() (store.Store, error) {
 	return tenants.Tenant(c.Audit)
 }
 
-// audit records an entry, and returns its id. Cause is the id of the entry before it.
+// audit records an entry, and returns its id. Cause is the id of the previous entry.
 func (c *Console) audit(ctx context.Context, eventType string, a Action, cause string) (id string, err error) {
 	if c.audits == nil {
 		return "", nil
@@ -154,12 +154,12 @@ func (c *Console) audit(ctx context.Context, eventType string, a Action, cause s
 	return id, err
 }
 
-// stale is the answer to a form that shows what is no longer so.
+// stale is the answer to a form that is out of date.
 func stale(shown uint64, is int) error {
-	return &pageError{http.StatusConflict, "It has changed", "The page showed " + strconv.FormatUint(shown, 10) + ", and now there are " + strconv.Itoa(is) + ". Look again."}
+	return &pageError{http.StatusConflict, "It has changed", "The page showed " + strconv.FormatUint(shown, 10) + ", and now there are " + strconv.Itoa(is) + ". Reload the page."}
 }
 
-// onProjection returns what a does.
+// onProjection returns the function that performs a.
 func (q *request) onProjection(ctx context.Context, a action) (do func() (string, error), err error) {
 	p, err := q.projection(ctx, a.Name)
 	if err != nil {
@@ -181,7 +181,7 @@ func (q *request) onProjection(ctx context.Context, a action) (do func() (string
 	}, nil
 }
 
-// onProcess returns what a does.
+// onProcess returns the function that performs a.
 func (q *request) onProcess(ctx context.Context, a action) (do func() (string, error), err error) {
 	p, err := q.process(ctx, a.Name)
 	if err != nil {
@@ -208,8 +208,8 @@ func (q *request) onProcess(ctx context.Context, a action) (do func() (string, e
 	}, nil
 }
 
-// each calls do for the first a.Most of n things, oldest first. One that fails does not stop the
-// others, because it would stop them each time.
+// each calls do for the first a.Most of n things, oldest first. A failure does not stop
+// the others, because it would stop them each time.
 func (a *action) each(ctx context.Context, n int, thing string, do func(i int) error) (done string, err error) {
 	n = min(n, a.Most)
 	failed, first := 0, error(nil)

@@ -19,8 +19,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// many is a projection with parked keys, the last one first, of which the third fails again.
-// It is also a process with waiting instances.
+// many is a projection with parked keys, the last one first, of which the third fails
+// again. It is also a process with waiting instances.
 type many struct {
 	n    int
 	done *done
@@ -92,8 +92,8 @@ func bulk(what, name, most, expect, confirm string) url.Values {
 	return url.Values{"what": {what}, "name": {name}, "most": {most}, "expect": {expect}, "confirm": {confirm}, "reason": {"fixed"}}
 }
 
-// TestBulk tries several keys and instances again: oldest first, no more than asked for, only
-// what the page showed, and only if the name is typed.
+// TestBulk retries several keys and instances: oldest first, no more than requested, only
+// those that the page showed, and only if the name is typed.
 func TestBulk(t *testing.T) {
 	t.Parallel()
 	config, did := acting(bank(t), 5)
@@ -124,12 +124,12 @@ func TestBulk(t *testing.T) {
 	}
 	one, _ := acting(bank(t), 1)
 	if got := open(t, one).get("parked?name=p@1"); strings.Contains(got.body, "several") {
-		t.Error("one key is offered as several")
+		t.Error("a single key is offered as several")
 	}
 }
 
-// TestAudit checks that each action leaves an entry, that one which fails leaves another, and
-// that what is refused leaves none.
+// TestAudit checks that each action leaves an entry, that a failed action leaves another
+// one, and that a refused action leaves none.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -176,11 +176,11 @@ func TestAudit(t *testing.T) {
 	s = open(t, config)
 	s.want(s.post("act", retry("key 1", "5")), 502, "it was not done")
 	if all := did.take(); len(all) > 0 {
-		t.Errorf("%v was done, and could not be recorded", all)
+		t.Errorf("%v was done, but could not be recorded", all)
 	}
 }
 
-// refusing is a store whose tenants take no events.
+// refusing is a store whose tenants refuse events.
 type refusing struct{ *memory.Store }
 
 func (r refusing) Tenant(id string) (store.Store, error) {
@@ -194,7 +194,7 @@ func (full) Append(context.Context, store.Stream, store.Expected, []store.Event)
 	return store.Appended{}, errors.New("the disk is full")
 }
 
-// TestAuditNeedsItsTenant checks that a console is not made whose entries have no place.
+// TestAuditNeedsItsTenant checks that New panics if there is no place for the entries.
 func TestAuditNeedsItsTenant(t *testing.T) {
 	t.Parallel()
 	for _, config := range []console.Config{
@@ -215,8 +215,8 @@ func TestAuditNeedsItsTenant(t *testing.T) {
 	}
 }
 
-// TestWithoutFinder checks that a store which cannot find events by their ids is no reason to
-// say that there are none.
+// TestWithoutFinder checks that a store which cannot find events by their ids is not
+// reported as having none.
 func TestWithoutFinder(t *testing.T) {
 	t.Parallel()
 	st := bank(t)

@@ -22,7 +22,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// branch is the form of commands on ann's account, each a name and its fields.
+// branch is the form of commands on ann's account, each with a name and its fields.
 func branch(version string, commands ...string) url.Values {
 	form := url.Values{"type": {"Account"}, "id": {"ann"}, "v": {version}}
 	for i := 0; i < len(commands); i += 2 {
@@ -32,7 +32,7 @@ func branch(version string, commands ...string) url.Values {
 	return form
 }
 
-// tried is what a branch answers as JSON.
+// tried is the JSON of a branch.
 type tried struct {
 	Trial struct {
 		Problem, Scenario string
@@ -74,7 +74,7 @@ func TestTry(t *testing.T) {
 		t.Errorf("the scenario is\n%s\nwant\n%s", got.Scenario, want)
 	}
 	if got := s.try("2", "Withdraw", `{"Cents": 10}`).Trial; got.Differs {
-		t.Errorf("a branch that does what happened differs: %+v", got)
+		t.Errorf("a branch equal to what happened differs: %+v", got)
 	}
 	if got := s.try("0", "Deposit", `{"Cents": 10}`).Trial; got.Steps[0].Rejected != errNotOpen.Error() {
 		t.Errorf("a deposit before the account is open is %+v", got.Steps)
@@ -93,7 +93,7 @@ func TestTry(t *testing.T) {
 	s.want(s.post("try", url.Values{"type": {"Note"}, "id": {"n/1"}}), 404)
 	s.want(s.post("try", url.Values{"type": {"Account"}, "id": {"ann"}, "name": {"a"}}), 400)
 	if page, err := st.Read(t.Context(), ann, store.ReadOptions{}); err != nil || page.Head != 3 {
-		t.Errorf("after what was tried, the stream is at version %d, %v", page.Head, err)
+		t.Errorf("after trying, the stream is at version %d, %v", page.Head, err)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestWhyNot(t *testing.T) {
 		flips = append(flips, f.Of+" "+f.Path+" "+f.Is+" "+f.Needs)
 	}
 	if got := strings.Join(flips, "; "); got != "state Balance 20 ≥ 50; command Cents 50 ≤ 20" {
-		t.Errorf("what would turn it: %s", got)
+		t.Errorf("what would make it accepted: %s", got)
 	}
 	if got := strings.Join(why.Others, "; "); got != "state Owner; state Limits" { // Open leads to another rejection
 		t.Errorf("what does not matter: %s", got)
@@ -117,7 +117,8 @@ func TestWhyNot(t *testing.T) {
 	s.want(s.post("try", branch("3", "Withdraw", `{"Cents": 50}`)), 200, "Why not", "<ins>≥ 50</ins>", "These fields do not matter: state Owner, state Limits.")
 }
 
-// What would turn a rejection turns it, and one less does not.
+// TestWhyNotIsRight checks that the reported value is accepted, and that the value before
+// it is not.
 func TestWhyNotIsRight(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -131,7 +132,7 @@ func TestWhyNotIsRight(t *testing.T) {
 	})
 }
 
-// hidden has what reflection cannot set so easily.
+// hidden has fields that reflection cannot set easily.
 type hidden struct {
 	taken map[string]bool
 	seats []int
@@ -166,8 +167,8 @@ func TestWhyNotSeesHiddenFields(t *testing.T) {
 	}
 }
 
-// TestSlowDecision checks that a decision that never comes is given up, and that it leaves room
-// for others until too many hang.
+// TestSlowDecision checks that the console gives up on a decision that never returns, and
+// that others can run until too many hang.
 func TestSlowDecision(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -188,7 +189,7 @@ func TestSlowDecision(t *testing.T) {
 			began := time.Now()
 			s.want(s.post("try", branch("1", "Hang", "{}")), http.StatusGatewayTimeout, "Too slow")
 			if took := time.Since(began); took != 10*time.Second {
-				t.Errorf("a decision that never comes was given up after %v", took)
+				t.Errorf("a decision that never returns was given up after %v", took)
 			}
 		}
 		s.want(s.post("try", branch("1", "Deposit", "{}")), http.StatusServiceUnavailable, "Busy")
@@ -198,7 +199,7 @@ func TestSlowDecision(t *testing.T) {
 	})
 }
 
-// replay runs a replay to its end, and returns what it found.
+// replay runs a replay to its end, and returns its result.
 func (s *site) replay(form url.Values) string {
 	s.tb.Helper()
 	begun := s.post("replay", form)

@@ -13,66 +13,68 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Config says what a console shows, and to whom. Store must be set. The zero value of
-// everything else is a default.
+// Config says what a console shows, and to whom. Store must be set. All other fields have
+// defaults.
 type Config struct {
-	// Store is what is shown. It must be a [store.Log]. If it is a [store.Tenants], the
-	// console shows every tenant that the client may see. Without [store.Finder] it lists
-	// recent streams only.
+	// Store is the store to show. It must be a [store.Log]. If it is a [store.Tenants],
+	// the console shows every tenant that the client may see. Without [store.Finder] it
+	// lists only recent streams.
 	Store store.Store
-	// Types is what the program knows of its streams: see [Aggregate].
+	// Types describes the types of streams: see [Aggregate].
 	Types []Type
-	// Recent is what runners of the program did; nil: there is no such page.
+	// Recent holds the latest commands of runners. If it is nil, there is no such page.
 	Recent *Recent
-	// ReadSide returns the projections and processes of a tenant; nil: there are none.
+	// ReadSide returns the projections and processes of a tenant. If it is nil, there are
+	// none.
 	ReadSide func(ctx context.Context, tenant string) ([]Projection, []Process, error)
-	// Access says who a request is from, and what they may do. An error that matches
+	// Access returns the identity and the rights behind a request. An error that matches
 	// ErrUnauthenticated leads to the login form if there is one. It must be safe for
-	// concurrent use. Nil: clients on this machine that ask for localhost, and not through
-	// a proxy, may read everything; nobody else may do anything.
+	// concurrent use. If it is nil, clients on this machine that request localhost,
+	// without a proxy, may read everything, and other clients may do nothing.
 	Access func(r *http.Request) (Access, error)
-	// Login returns whose token it is, for the login form; nil: there is none. Who has
-	// logged in has a cookie that is valid for eight hours, while this process lives.
+	// Login returns the access for a token, for the login form. If it is nil, there is no
+	// form. A client that has logged in gets a cookie that is valid for eight hours,
+	// while this process lives.
 	Login func(ctx context.Context, token string) (Access, error)
-	// Redact changes an event before anything of it is shown, decoded or exported. It must
-	// be safe for concurrent use, and must not change what Data points to. Nil: nothing is
-	// changed.
+	// Redact changes an event before anything of it is shown, decoded or exported. It
+	// must be safe for concurrent use, and must not change what Data points to. If it is
+	// nil, nothing is changed.
 	Redact func(event *store.Recorded)
-	// TraceURL is where a trace is shown: "{trace}" in it is replaced by the id from the
-	// header traceparent of an event. Empty: there are no such links.
+	// TraceURL is the address of a trace. "{trace}" in it is replaced by the id from the
+	// header traceparent of an event. If it is empty, there are no such links.
 	TraceURL string
-	// Audit is the tenant that gets an event in its stream Console/actions for each action:
-	// ActionTaken before it is done, so that what cannot be recorded is not done, and
-	// ActionFailed if it then fails. Their data is an [Action]. Other readers of the tenant
-	// meet these events too, so give them a tenant of their own where you can. Empty: only
-	// the log of the program is told.
+	// Audit is the tenant that gets an event in its stream Console/actions for each
+	// action: ActionTaken before the action, so that an action that cannot be recorded is
+	// not done, and ActionFailed if it then fails. Their data is an [Action]. Other
+	// readers of the tenant get these events too, so use a separate tenant if you can. If
+	// Audit is empty, actions are only logged.
 	Audit string
-	// Logger is told who did what, and what went wrong. Nil: nobody is.
+	// Logger logs who did what, and what went wrong. If it is nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// Access is what a client may do. The zero Access may see nothing.
+// Access says what a client may do. The zero Access allows nothing.
 type Access struct {
-	Name      string   // for the log; never a secret
+	Name      string   // for the log; must not be secret
 	Tenants   []string // that the client may see
 	AnyTenant bool     // the client may see every tenant
 	Data      bool     // the client may see payloads and states
-	Act       bool     // the client may act: retry what is parked, and release, skip and abandon instances
+	Act       bool     // the client may act: retry parked keys, and release, skip and abandon instances
 }
 
-// ErrUnauthenticated is what [Config.Access] and [Config.Login] return for a client that they
-// do not know.
+// ErrUnauthenticated is the error that [Config.Access] and [Config.Login] return for an
+// unknown client.
 var ErrUnauthenticated = errors.New("console: the credentials are missing or not valid")
 
 // Limits.
 const (
 	maxForm    = 4 << 20          // bytes of a form
 	pageSize   = 50               // rows of a page
-	maxScan    = 16_384           // positions that a request looks at
+	maxScan    = 16_384           // positions that a request may read
 	maxJobs    = 4                // replays, and questions to user code, at once
 	maxFolds   = 8                // states that are computed at once
-	askWithin  = 10 * time.Second // for user code to answer
-	maxPreview = 16 << 10         // bytes of a payload that a page shows
+	askWithin  = 10 * time.Second // for an answer of user code
+	maxPreview = 16 << 10         // bytes of a payload on a page
 	maxTree    = 1 << 20          // bytes of a payload that is shown as a tree
 )
 
@@ -96,11 +98,11 @@ type Console struct {
 	active   atomic.Int64   // of those
 }
 
-// New returns a Console. It panics if the store is not a [store.Log], if two types have the
-// same name, or if the store has no tenant that is called Audit.
+// New returns a Console. It panics if the store is not a [store.Log], if two types have
+// the same name, or if the store has no tenant called Audit.
 func New(config Config) *Console {
 	if _, ok := config.Store.(store.Log); !ok {
-		panic(fmt.Sprintf("console: New: a %T is no store.Log", config.Store))
+		panic(fmt.Sprintf("console: New: a %T is not a store.Log", config.Store))
 	}
 	c := &Console{config: config, logger: config.Logger, types: make(map[string]Type)}
 	if c.logger == nil {
@@ -126,7 +128,7 @@ func New(config Config) *Console {
 }
 
 // Close ends tails and replays, and returns when they have ended. Later requests are
-// answered as before, without them. It always returns nil, and you can call it again.
+// answered without them. It always returns nil, and you can call it again.
 func (c *Console) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -151,8 +153,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.handler.ServeHTTP(w, r)
 }
 
-// routes returns the handler of all pages. A page is one segment below the mount, so that
-// relative links work under any prefix.
+// routes returns the handler of all pages. A page is one segment below the mount point,
+// so that relative links work under any prefix.
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
 	for name, page := range map[string]func(*request) error{
@@ -206,7 +208,7 @@ func (c *Console) serve(page func(*request) error) http.HandlerFunc {
 	}
 }
 
-// open finds out who asks and what for.
+// open finds out who sent the request and what for.
 func (q *request) open() error {
 	var err error
 	if q.access, err = q.c.accessOf(q.r); err != nil {
@@ -229,7 +231,7 @@ func (q *request) open() error {
 	}
 	log, ok := st.(store.Log)
 	if !ok {
-		return fmt.Errorf("the store of tenant %q is no log", q.tenant)
+		return fmt.Errorf("the store of tenant %q is not a log", q.tenant)
 	}
 	finder, _ := st.(store.Finder)
 	q.source = &source{store: st, log: log, finder: finder, redact: q.c.config.Redact, hide: !q.access.Data}
@@ -242,10 +244,10 @@ type source struct {
 	log    store.Log
 	finder store.Finder // nil: there is none
 	redact func(*store.Recorded)
-	hide   bool // payloads are not for this client
+	hide   bool // the client may not see payloads
 }
 
-// shown changes events to what the client may see.
+// shown reduces events to what the client may see.
 func (s *source) shown(events []store.Recorded) {
 	for i := range events {
 		if s.redact != nil {
@@ -269,7 +271,7 @@ func (s *source) readAll(ctx context.Context, o store.LogOptions) (store.Page, e
 	return page, err
 }
 
-// at returns the event at a position, and false if there is none.
+// at returns the event at a position, or false if there is none.
 func (s *source) at(ctx context.Context, position uint64) (store.Recorded, bool, error) {
 	page, err := s.readAll(ctx, store.LogOptions{From: position, Limit: 1})
 	if err != nil || position == 0 || len(page.Events) == 0 || page.Events[0].Position != position {
@@ -278,7 +280,7 @@ func (s *source) at(ctx context.Context, position uint64) (store.Recorded, bool,
 	return page.Events[0], true, nil
 }
 
-// find returns the event with an id. Without a finder it looks at the newest events only.
+// find returns the event with an id. Without a finder it searches only the newest events.
 func (s *source) find(ctx context.Context, id string) (store.Recorded, bool, error) {
 	if store.ValidateEventID(id) != nil {
 		return store.Recorded{}, false, nil //nolint:nilerr // no event has such an id
@@ -304,7 +306,7 @@ func (s *source) find(ctx context.Context, id string) (store.Recorded, bool, err
 }
 
 // scan calls each for events of the log, until it returns false, the log ends or maxScan
-// positions were looked at. It returns where to go on, 0 if there is nothing more.
+// positions were read. It returns where to continue, or 0 if there is nothing more.
 func (s *source) scan(ctx context.Context, o store.LogOptions, each func(*store.Recorded) bool) (next uint64, err error) {
 	looked := uint64(0)
 	for {
@@ -335,7 +337,7 @@ func (s *source) scan(ctx context.Context, o store.LogOptions, each func(*store.
 	}
 }
 
-// after returns the position where a scan goes on after e.
+// after returns the position where a scan continues after e.
 func after(e *store.Recorded, backward bool) uint64 {
 	if backward {
 		return e.Position - 1
@@ -343,7 +345,7 @@ func after(e *store.Recorded, backward bool) uint64 {
 	return e.Position + 1
 }
 
-// goOn runs do beside the request, until the console is closed at the latest.
+// goOn runs do in a goroutine, at the latest until the console is closed.
 func (c *Console) goOn(do func()) {
 	c.active.Add(1)
 	run := func() {

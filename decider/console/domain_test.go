@@ -18,7 +18,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// Command is a wish about an account.
+// Command is a request to an account.
 //
 //sumtype:decl
 type Command interface{ isCommand() }
@@ -114,7 +114,7 @@ func commands() *codec.Named[Command] {
 	return codec.JSON(map[string]Command{"Open": Open{}, "Deposit": Deposit{}, "Withdraw": Withdraw{}, "Hang": Hang{}, "Break": Break{}})
 }
 
-// caused tells the command from its event.
+// caused returns the command that led to an event.
 func caused(batch []store.Recorded) (Command, bool) {
 	all, err := events().Decode(nil, batch)
 	if err != nil || len(all) != 1 {
@@ -132,8 +132,8 @@ func caused(batch []store.Recorded) (Command, bool) {
 	return nil, false
 }
 
-// account is the model of the accounts, with a candidate that lets nobody withdraw more than
-// 100 at once, and doubles deposits of 7.
+// account is the model of the accounts, with a candidate that rejects withdrawals of more
+// than 100, and doubles deposits of 7.
 func account() console.Type {
 	stricter := decider.New(func(cmd Command, s State) ([]Event, error) {
 		switch c := cmd.(type) {
@@ -193,7 +193,7 @@ func appendTo(tb testing.TB, st store.Store, s store.Stream, all ...store.Event)
 
 var ann = store.Stream{Type: "Account", ID: "ann"}
 
-// bank is a store with an account of three events, and a stream that nobody has a model of.
+// bank is a store with an account of three events, and a stream without a model.
 func bank(tb testing.TB) *memory.Store {
 	tb.Helper()
 	st := memory.New()
@@ -223,7 +223,7 @@ func open(tb testing.TB, config console.Config) *site {
 	return &site{tb: tb, console: c}
 }
 
-// answer is what a client gets.
+// answer is the response that a client gets.
 type answer struct {
 	code   int
 	header http.Header
@@ -273,7 +273,7 @@ func (s *site) want(got answer, code int, texts ...string) {
 	}
 	for _, text := range texts {
 		if !strings.Contains(got.body, text) {
-			s.tb.Errorf("the page has no %q:\n%s", text, got.body)
+			s.tb.Errorf("the page does not contain %q:\n%s", text, got.body)
 		}
 	}
 }

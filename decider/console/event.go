@@ -15,14 +15,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// payload is the data of an event, as much as a page shows of it.
+// payload is the part of an event's data that a page shows.
 type payload struct {
 	Size   int        `json:"size"`
 	Tree   *show.Node `json:"tree,omitempty"`   // if it is JSON, or a value
-	Text   string     `json:"text,omitempty"`   // if it is text, and no tree
+	Text   string     `json:"text,omitempty"`   // if it is text, but not a tree
 	Hex    string     `json:"hex,omitempty"`    // of other bytes
 	Cut    bool       `json:"cut,omitempty"`    // there is more
-	Hidden bool       `json:"hidden,omitempty"` // it is not for this client
+	Hidden bool       `json:"hidden,omitempty"` // the client may not see it
 }
 
 func (q *request) payload(e *store.Recorded) *payload {
@@ -70,10 +70,10 @@ type eventView struct {
 	Previous uint64            `json:"-"` // positions, 0: none
 	Next     uint64            `json:"-"`
 	Cause    bool              `json:"-"` // the causation is the id of an event
-	Sought   bool              `json:"-"` // whether it is, is known
+	Sought   bool              `json:"-"` // whether it is, has been checked
 }
 
-// eventOf returns the event that the arguments name, by id, by position, or by stream and
+// eventOf returns the event that the arguments name by id, by position, or by stream and
 // version.
 func (q *request) eventOf() (*store.Recorded, error) {
 	ctx := q.r.Context()
@@ -101,7 +101,7 @@ func (q *request) eventOf() (*store.Recorded, error) {
 	return &e, err
 }
 
-// missing is the answer when no event has an id or a position.
+// missing is the answer when no event has the id or position.
 func (q *request) missing() error {
 	if q.source.finder != nil || q.r.FormValue("id") == "" {
 		return errNotFound
@@ -112,7 +112,7 @@ func (q *request) missing() error {
 	}
 }
 
-// eventPage shows all of an event.
+// eventPage shows a complete event.
 func (c *Console) eventPage(q *request) error {
 	e, err := q.eventOf()
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *Console) eventPage(q *request) error {
 	return q.answer("event", v)
 }
 
-// traceOf returns the address of the trace of an event, empty if there is none.
+// traceOf returns the address of the trace of an event, or "" if there is none.
 func (c *Console) traceOf(e *store.Recorded) string {
 	parts := strings.Split(e.Meta.Headers["traceparent"], "-")
 	if c.config.TraceURL == "" || len(parts) != 4 || len(parts[1]) != 32 {
@@ -158,13 +158,13 @@ func (c *Console) data(q *request) error {
 	return nil
 }
 
-// attachment says that what follows is a file, and nothing to show.
+// attachment marks the response as a file to save.
 func (q *request) attachment(contentType, name string) {
 	q.w.Header().Set("Content-Type", contentType)
 	q.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 }
 
-// each calls do for the events of a stream, or of the log, that an export has.
+// each calls do for the events of a stream, or of the log, that an export contains.
 func (q *request) each(ctx context.Context, l logQuery, s store.Stream, do func(*store.Recorded) error) error {
 	if s != (store.Stream{}) {
 		for o := (store.ReadOptions{}); ; {

@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// show returns what a page says about something, as a browser on this machine sees it.
+// show returns the part of a page about something, as a browser on this machine sees it.
 func show(h http.Handler, path, about string) string {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
 	r.RemoteAddr, r.Host = "127.0.0.1:1234", "localhost"
@@ -24,7 +24,7 @@ func show(h http.Handler, path, about string) string {
 	return regexp.MustCompile(about).FindString(w.Body.String())
 }
 
-// A program mounts a console in a mux of its own, and lends it the decider of its accounts.
+// A program mounts a console in its own mux, and passes it the decider of its accounts.
 func Example() {
 	st := memory.New()
 	recent := console.NewRecent(1000)
@@ -55,12 +55,12 @@ func Example() {
 	// rejected 1
 }
 
-// Redact what the console must not show, and say who may see it.
+// Redact hides what the console must not show, and Access says who may see it.
 func ExampleConfig() {
 	config := console.Config{
 		Store: memory.New(),
 		Access: func(r *http.Request) (console.Access, error) {
-			if name, _, ok := r.BasicAuth(); ok { // check it as the rest of your program does
+			if name, _, ok := r.BasicAuth(); ok { // check it as in the rest of your program
 				return console.Access{Name: name, AnyTenant: true, Data: true}, nil
 			}
 			return console.Access{}, console.ErrUnauthenticated
@@ -72,8 +72,8 @@ func ExampleConfig() {
 	// Output: Not logged in
 }
 
-// A candidate is other rules for the same events: the console replays what is recorded with
-// it.
+// A candidate holds other rules for the same events. The console replays the recorded
+// events with it.
 func ExampleAggregate() {
 	next := decider.New(decide, evolve)
 	t := console.Aggregate(console.Model[Command, State, Event]{
@@ -87,7 +87,7 @@ func ExampleAggregate() {
 	// Output: <option value="next">
 }
 
-// Runners tell a Recent what they do, and the console shows it.
+// A Recent observes runners, and the console shows their latest commands.
 func ExampleRecent() {
 	st, recent := memory.New(), console.NewRecent(100)
 	accounts := runner.New("Account", decider.New(decide, evolve), st, events()).WithObserver(recent)
@@ -98,7 +98,8 @@ func ExampleRecent() {
 	// Output: account: not open rejected 1
 }
 
-// Projections and processes of a program are shown with how far they are, and what waits.
+// The console shows the projections and processes of a program, how far they are, and
+// what waits.
 func ExampleProjection() {
 	var (
 		_ console.Projection = (*projection.Projection[*memory.Tx, Event])(nil)

@@ -46,7 +46,7 @@ func (c *Console) export(q *request) error {
 	}
 	if err := q.each(ctx, l, s, write); err != nil {
 		c.logger.WarnContext(ctx, "console: an export ended early", "error", err)
-		panic(http.ErrAbortHandler) // so that the client notices that the file is not whole
+		panic(http.ErrAbortHandler) // so that the client notices that the file is incomplete
 	}
 	return nil
 }

@@ -6,11 +6,12 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// WhyNot returns what would turn the rejection of cmd, and how often the decision was asked.
+// WhyNot returns the changes that would make cmd accepted, and how often it ran the
+// decision.
 func WhyNot[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) (flips []string, asked int) {
 	_, rejection, err := decide(d, cmd, state)
 	if err != nil || rejection == nil {
-		return []string{"it is no rejection"}, 0
+		return []string{"it is not a rejection"}, 0
 	}
 	why := whyNot(context.Background(), d, cmd, state, rejection)
 	for _, f := range why.Flips {
@@ -25,10 +26,10 @@ func Clean(text string) string { return clean(text) }
 // BackTo is backTo.
 func BackTo(to string) string { return backTo(to) }
 
-// Tails returns how many tails and replays run.
+// Tails returns how many tails and replays are running.
 func (c *Console) Tails() int64 { return c.active.Load() }
 
-// Within is within, with a place of its own.
+// Within is within, with a slot of its own.
 func Within(ctx context.Context, do func(context.Context) error) error {
 	place := make(chan struct{}, 1)
 	place <- struct{}{}

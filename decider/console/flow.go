@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	maxAncestors = 64  // causes that a flow goes back
+	maxAncestors = 64  // causes that a flow follows back
 	maxFlow      = 500 // events of a flow
 )
 
-// flowNode is an event of a flow, with those that it caused.
+// flowNode is an event of a flow, with the events that it caused.
 type flowNode struct {
 	Row   row         `json:"event"`
-	After duration    `json:"after_seconds"`  // the first event of the flow
-	Here  bool        `json:"here,omitempty"` // it was asked for
+	After duration    `json:"after_seconds"`  // since the first event of the flow
+	Here  bool        `json:"here,omitempty"` // the requested event
 	Kids  []*flowNode `json:"caused,omitempty"`
 }
 
@@ -31,14 +31,14 @@ type flowView struct {
 	Roots       []*flowNode `json:"flow"`
 	N           int         `json:"events"`
 	Streams     int         `json:"streams"`
-	Cause       string      `json:"cause,omitempty"`       // what the first event names as its cause: a command
+	Cause       string      `json:"cause,omitempty"`       // the cause that the first event names: a command
 	Cut         bool        `json:"cut,omitempty"`         // there may be more
 	Newest      bool        `json:"newest_only,omitempty"` // the store cannot find older events by their ids
 	Mermaid     string      `json:"-"`
 }
 
-// flowPage shows what an event came from, and what came of it: the events that name its
-// correlation, or one another as their causes.
+// flowPage shows the causes and consequences of an event: the events that name its
+// correlation, or name one another as their causes.
 func (c *Console) flowPage(q *request) error {
 	ctx := q.r.Context()
 	v := flowView{view: q.view("./", "Flow"), ID: q.r.FormValue("id"), Correlation: q.r.FormValue("correlation")}
@@ -97,7 +97,7 @@ func (q *request) flow(ctx context.Context, v *flowView) (events []store.Recorde
 	return events, err
 }
 
-// grow makes trees of events: each is below the one that it names as its cause.
+// grow builds trees of events: each event is below the one that it names as its cause.
 func (v *flowView) grow(events []store.Recorded) {
 	nodes := make(map[string]*flowNode, len(events))
 	streams := make(map[store.Stream]bool)
@@ -121,7 +121,7 @@ func (v *flowView) grow(events []store.Recorded) {
 	v.N, v.Streams, v.Mermaid = len(events), len(streams), mermaid.String()
 }
 
-// plain is text that means nothing to Mermaid.
+// plain returns text without characters that Mermaid interprets.
 func plain(text string) string {
 	return strings.NewReplacer(`"`, "#quot;", "<", "#lt;", ">", "#gt;", "`", "#96;").Replace(line(text))
 }

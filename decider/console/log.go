@@ -12,15 +12,15 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// logQuery is the arguments of the log: which events, and where to begin.
+// logQuery holds the arguments of the log page: which events, and where to begin.
 type logQuery struct {
 	Type  string `json:"type,omitempty"`  // types of streams, with commas
-	ID    string `json:"id,omitempty"`    // the beginning of their ids
+	ID    string `json:"id,omitempty"`    // a prefix of their ids
 	Event string `json:"event,omitempty"` // types of events, with commas
 	Text  string `json:"q,omitempty"`     // anywhere in the event
-	At    string `json:"at,omitempty"`    // a time: the events up to it
-	From  uint64 `json:"from,omitempty"`  // a position; 0: the newest
-	Newer bool   `json:"newer,omitempty"` // from there towards newer ones
+	At    string `json:"at,omitempty"`    // a time: the events up to then
+	From  uint64 `json:"from,omitempty"`  // a position; 0: the newest events
+	Newer bool   `json:"newer,omitempty"` // from there towards newer events
 }
 
 type logView struct {
@@ -29,9 +29,9 @@ type logView struct {
 	Query     logQuery `json:"query"`
 	Rows      []row    `json:"events"`
 	Head      uint64   `json:"head"`
-	Older     uint64   `json:"older,omitempty"` // position to go on at, 0: there are no older ones
+	Older     uint64   `json:"older,omitempty"` // position to continue at, 0: there are no older events
 	Next      uint64   `json:"newer,omitempty"`
-	Looked    uint64   `json:"looked_to,omitempty"` // the search has come so far, and has not ended
+	Looked    uint64   `json:"looked_to,omitempty"` // how far the search has come, if it has not ended
 	Filtered  bool     `json:"-"`
 	Live      bool     `json:"-"`
 	Types     []string `json:"-"`
@@ -50,7 +50,7 @@ func (q *request) logQuery() (logQuery, error) {
 	return l, err
 }
 
-// number returns an argument that is a number, 0 if it is missing.
+// number returns a numeric argument, or 0 if it is missing.
 func number(r *http.Request, name string) (uint64, error) {
 	text := strings.ReplaceAll(r.FormValue(name), ",", "")
 	if text == "" {
@@ -67,7 +67,7 @@ func (l logQuery) filter() store.Filter {
 	return store.Filter{StreamTypes: list(l.Type), IDPrefix: l.ID, EventTypes: list(l.Event)}
 }
 
-// list returns the names in text, which are separated by commas.
+// list returns the comma-separated names in text.
 func list(text string) []string {
 	var names []string
 	for name := range strings.SplitSeq(text, ",") {
@@ -78,7 +78,7 @@ func list(text string) []string {
 	return names
 }
 
-// matches reports whether the text is anywhere in e.
+// matches reports whether e contains the text.
 func (l logQuery) matches(e *store.Recorded) bool {
 	if l.Text == "" {
 		return true
@@ -96,7 +96,7 @@ func (l logQuery) matches(e *store.Recorded) bool {
 	return false
 }
 
-// Args returns the arguments that choose events, for a link.
+// Args returns the arguments that select events, for a link.
 func (l logQuery) Args() []any {
 	return []any{"type", l.Type, "id", l.ID, "event", l.Event, "q", l.Text}
 }
@@ -126,7 +126,7 @@ func (q *request) log(ctx context.Context, l logQuery) (*logView, error) {
 		if l.From, err = q.source.before(ctx, at, head); err != nil {
 			return v, err
 		}
-		if l.From == 0 { // it is before the first event
+		if l.From == 0 { // before the first event
 			return v, nil
 		}
 	}
@@ -151,7 +151,7 @@ func (q *request) log(ctx context.Context, l logQuery) (*logView, error) {
 	return v, nil
 }
 
-// place says where the pages before and after rows begin.
+// place sets where the previous and next pages begin.
 func (v *logView) place(l logQuery, rows []row, next uint64) {
 	v.Older, v.Newest = next, l.From == 0 && !l.Newer
 	if l.From > 0 {
@@ -189,7 +189,7 @@ func (c *Console) logPage(q *request) error {
 	return q.answer("log", v)
 }
 
-// types returns the types of streams, as many as a list can show.
+// types returns the types of streams, up to the length of a list.
 func (q *request) types() ([]string, error) {
 	if q.source.finder == nil {
 		return nil, nil
@@ -198,7 +198,7 @@ func (q *request) types() ([]string, error) {
 	return types[:min(len(types), 200)], err
 }
 
-// parseTime reads a time as people write it; without a zone it is UTC.
+// parseTime reads a time as people write it. Without a zone it is UTC.
 func parseTime(text string) (time.Time, error) {
 	for _, layout := range []string{
 		time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
@@ -211,9 +211,9 @@ func parseTime(text string) (time.Time, error) {
 }
 
 // before returns the position of the last event that was recorded at or before a time, by
-// bisection, and 0 if there is none.
+// bisection, or 0 if there is none.
 func (s *source) before(ctx context.Context, at time.Time, head uint64) (uint64, error) {
-	low, high := uint64(0), head // the event at or before low is not after at, that after high is
+	low, high := uint64(0), head // the event at low is not after at; the event at high is
 	for low < high {
 		middle := low + (high-low+1)/2
 		page, err := s.log.ReadAll(ctx, store.LogOptions{From: middle, Backward: true, Limit: 1})
@@ -234,7 +234,7 @@ func (s *source) before(ctx context.Context, at time.Time, head uint64) (uint64,
 	return low, nil
 }
 
-// search leads to what people look for.
+// search redirects to the page that the text means.
 func (c *Console) search(q *request) error {
 	ctx, v := q.r.Context(), q.view("", "Search")
 	text := strings.TrimSpace(q.r.FormValue("find"))

@@ -15,33 +15,32 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Model is what a program knows of the streams of a type. Type, Decider and Codec must be
-// set.
+// Model describes the streams of a type. Type, Decider and Codec must be set.
 type Model[C, S, E any] struct {
 	// Type is the type of the streams, such as "Account".
 	Type string
-	// Decider is asked for states, and for decisions. It is asked again and again, so it
-	// must be pure. If it panics, or takes longer than ten seconds, the page says so.
+	// Decider computes states and decisions. It is called many times, so it must be pure.
+	// If it panics, or takes longer than ten seconds, the page says so.
 	Decider decider.Decider[C, S, E]
 	// Codec reads the events.
 	Codec codec.Codec[E]
-	// Commands reads commands that people write: their names, and their fields as JSON.
-	// Nil: no commands can be tried.
+	// Commands reads commands that people enter: their names, and their fields as JSON.
+	// If it is nil, no commands can be tried.
 	Commands *codec.Named[C]
-	// Caused returns the command that led to the events of batch, and false if it is not
-	// known, as for props.Replay: a batch is events of a stream, one after the other, with
-	// one causation id; where there is none, each event is a batch. Nil: Candidates cannot
-	// be asked.
+	// Caused returns the command that led to the events of batch, or false if it is not
+	// known, as for props.Replay: a batch is a run of events of a stream with the same
+	// causation id. Events without one are batches of their own. If it is nil, Candidates
+	// cannot be replayed.
 	Caused func(batch []store.Recorded) (C, bool)
-	// Candidates are other rules, by their names: what would they have decided?
+	// Candidates are other rules, by name, to find out what they would have decided.
 	Candidates map[string]decider.Decider[C, S, E]
 }
 
-// Type is what a console knows of the streams of a type. [Aggregate] makes one.
+// Type describes the streams of one type. [Aggregate] makes one.
 type Type struct{ model model }
 
-// Aggregate returns the Type of m. It panics if Type is empty, or if the decider has no
-// Decide or Evolve, or if there is no codec.
+// Aggregate returns the Type of m. It panics if Type is empty, or if Decide, Evolve or
+// the codec is missing.
 func Aggregate[C, S, E any](m Model[C, S, E]) Type {
 	if m.Type == "" || m.Decider.Decide == nil || m.Decider.Evolve == nil || m.Codec == nil {
 		panic("console: Aggregate: Type, Decide, Evolve and Codec must be set")
@@ -49,13 +48,13 @@ func Aggregate[C, S, E any](m Model[C, S, E]) Type {
 	return Type{aggregate[C, S, E]{m}}
 }
 
-// model is a Model of whatever types.
+// model is a Model without its type parameters.
 type model interface {
 	name() string
 	commands() []sample
 	candidates() []string
-	// at returns what a stream was at a version. An error is of the store; that a state
-	// cannot be computed is the moment's problem.
+	// at returns what a stream was at a version. An error comes from the store. If a
+	// state cannot be computed, the moment says why.
 	at(ctx context.Context, src *source, s store.Stream, version uint64) (moment, error)
 	try(ctx context.Context, src *source, s store.Stream, version uint64, wishes []wish) (trial, error)
 	replay(ctx context.Context, src *source, j *job) error
@@ -67,11 +66,11 @@ type sample struct {
 	JSON string `json:"json"`
 }
 
-// moment is what a stream was at a version, and right before it.
+// moment is the state of a stream at a version, and right before it.
 type moment struct {
 	before, state show.Node
 	over          bool   // terminal
-	problem       string // why the state is not that of the version
+	problem       string // why the state does not belong to the version
 }
 
 type aggregate[C, S, E any] struct{ m Model[C, S, E] }
@@ -102,7 +101,7 @@ func (a aggregate[C, S, E]) commands() []sample {
 	return all
 }
 
-// command returns the command that somebody wrote.
+// command returns the command that was entered.
 func (a aggregate[C, S, E]) command(w wish) (cmd C, err error) {
 	defer recovered("reading the command", &err)
 	cmds, err := a.m.Commands.Strict().Decode(nil, []store.Recorded{{
@@ -117,7 +116,7 @@ func (a aggregate[C, S, E]) command(w wish) (cmd C, err error) {
 	return cmds[0], nil
 }
 
-// recovered makes an error of a panic of user code.
+// recovered converts a panic of user code to an error.
 func recovered(doing string, err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%s panicked: %v", doing, r)
@@ -149,13 +148,13 @@ func (f *folding[C, S, E]) add(e *store.Recorded) (err error) {
 	return f.page([]store.Recorded{*e})
 }
 
-// addAll folds events. If one cannot be folded, the state is the one before it.
+// addAll folds events. If an event cannot be folded, the state is the one before it.
 func (f *folding[C, S, E]) addAll(events []store.Recorded) error {
 	was := f.state
 	if f.tried(events) == nil {
 		return nil
 	}
-	f.state = was // one by one, they tell which it is
+	f.state = was // one by one, to find out which it is
 	for i := range events {
 		if err := f.add(&events[i]); err != nil {
 			return err
@@ -182,7 +181,7 @@ func (f *folding[C, S, E]) page(events []store.Recorded) (err error) {
 // errFolded ends a walk over a stream.
 var errFolded = errors.New("folded")
 
-// pages calls each for pages of a stream up to a version.
+// pages calls each for the pages of a stream up to a version.
 func pages(ctx context.Context, src *source, s store.Stream, version uint64, each func([]store.Recorded) error) error {
 	for o := (store.ReadOptions{ReadOnly: src.redact == nil && !src.hide}); ; {
 		if left := version - max(o.From, 1) + 1; left < store.DefaultLimit {
@@ -232,7 +231,7 @@ func (a aggregate[C, S, E]) upTo(
 		})
 	}
 	if failed != nil {
-		return f, failed.Error(), nil //nolint:nilerr // it is told as the problem
+		return f, failed.Error(), nil //nolint:nilerr // it is reported as the problem
 	}
 	return f, "", err
 }
@@ -254,7 +253,7 @@ func (a aggregate[C, S, E]) at(ctx context.Context, src *source, s store.Stream,
 	return m, nil
 }
 
-// fold runs do, which computes a state, when not too many do so already.
+// fold runs do, which computes a state, when a slot is free.
 func (c *Console) fold(ctx context.Context, do func(context.Context) error) error {
 	select {
 	case c.folds <- struct{}{}:
@@ -264,7 +263,7 @@ func (c *Console) fold(ctx context.Context, do func(context.Context) error) erro
 	return within(ctx, c.folds, do)
 }
 
-// ask runs do, which asks user code for decisions, unless too many do so already.
+// ask runs do, which calls user code for decisions, unless too many calls are running.
 func (c *Console) ask(ctx context.Context, do func(context.Context) error) error {
 	select {
 	case c.asks <- struct{}{}:
@@ -274,7 +273,8 @@ func (c *Console) ask(ctx context.Context, do func(context.Context) error) error
 	return within(ctx, c.asks, do)
 }
 
-// within runs do, and no longer than askWithin: what has not returned then keeps its place.
+// within runs do for at most askWithin. If do has not returned by then, it keeps its
+// slot.
 func within(ctx context.Context, place <-chan struct{}, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	done := make(chan error, 1)
@@ -292,7 +292,7 @@ func within(ctx context.Context, place <-chan struct{}, do func(context.Context)
 	case err = <-done:
 	case <-ctx.Done():
 		select {
-		case err = <-done: // which is what has ended ctx
+		case err = <-done: // which may have ended ctx itself
 		default:
 			err = ctx.Err()
 		}

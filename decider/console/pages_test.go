@@ -62,7 +62,8 @@ func TestLog(t *testing.T) {
 	s.want(open(t, console.Config{Store: memory.New()}).get(""), 200, "The log is empty")
 }
 
-// TestLogPages goes through a log, older and back to newer, and sees each event once.
+// TestLogPages pages through a log, older and back to newer, and checks that each event
+// appears once.
 func TestLogPages(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -179,13 +180,13 @@ func TestStreamTravels(t *testing.T) {
 	s.want(s.get("stream?type=Account&id=ann"), 200, "at version 3", "Try a command here", "Replay with other rules", `max="3" value="3"`)
 }
 
-// TestAnswered checks that what user code has answered is never taken for the end of the request,
-// also if it is done before anybody waits for it.
+// TestAnswered checks that an answer of user code is never mistaken for the end of the
+// request, also if the answer is there before anything waits for it.
 func TestAnswered(t *testing.T) {
 	t.Parallel()
 	for range 20_000 {
 		if err := console.Within(t.Context(), func(context.Context) error { runtime.Gosched(); return nil }); err != nil {
-			t.Fatalf("what was answered is %v", err)
+			t.Fatalf("the answer is %v", err)
 		}
 	}
 }
@@ -231,7 +232,7 @@ func TestSearch(t *testing.T) {
 		"corr:req-1": "flow?correlation=req-1", "": "./", "whatever": "./?q=whatever", "\xff": "./?q=%FF",
 	} {
 		if got := s.get("search?find=" + url.QueryEscape(text)); got.code != http.StatusSeeOther || strings.TrimPrefix(got.header.Get("Location"), "/") != strings.TrimPrefix(want, "./") && got.header.Get("Location") != want {
-			t.Errorf("search for %q leads to %q, want %q", text, got.header.Get("Location"), want)
+			t.Errorf("search for %q redirects to %q, want %q", text, got.header.Get("Location"), want)
 		}
 	}
 }

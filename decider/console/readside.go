@@ -10,29 +10,29 @@ import (
 	"github.com/evolvego/evolve/decider/projection"
 )
 
-// Projection is what a console shows of a projection, and does. *[projection.Projection] is
-// one. It must be safe for concurrent use.
+// Projection is the part of a projection that a console shows and acts on.
+// *[projection.Projection] implements it. It must be safe for concurrent use.
 type Projection interface {
-	// Progress returns how far it is.
+	// Progress returns the progress.
 	Progress() projection.Progress
-	// Parked lists the keys that are parked.
+	// Parked lists the parked keys.
 	Parked(ctx context.Context) ([]projection.Parked, error)
-	// Unpark tries the parked events of a key again.
+	// Unpark retries the parked events of a key.
 	Unpark(ctx context.Context, key string) error
 }
 
-// Process is what a console shows of a process, and does. *[process.Runtime] is one. It must
-// be safe for concurrent use.
+// Process is the part of a process that a console shows and acts on. *[process.Runtime]
+// implements it. It must be safe for concurrent use.
 type Process interface {
-	// Progress returns how far it is.
+	// Progress returns the progress.
 	Progress() process.Progress
-	// Instances returns the instances that keep says.
+	// Instances returns the instances for which keep returns true.
 	Instances(ctx context.Context, keep func(process.Instance) bool) ([]process.Instance, error)
-	// Release lets an instance that waits be tried again.
+	// Release retries an instance that waits.
 	Release(ctx context.Context, instance string) error
-	// Skip lets an instance go on behind the input at position.
+	// Skip makes an instance continue after the input at position.
 	Skip(ctx context.Context, instance string, position uint64) error
-	// Abandon ends an instance for ever.
+	// Abandon ends an instance permanently.
 	Abandon(ctx context.Context, instance string) error
 }
 
@@ -135,7 +135,7 @@ type parkedView struct {
 	Done string              `json:"-"`
 }
 
-// projection returns the one with a name.
+// projection returns the projection with a name.
 func (q *request) projection(ctx context.Context, name string) (Projection, error) {
 	all, _, err := q.readSide(ctx)
 	if err != nil {
@@ -147,7 +147,7 @@ func (q *request) projection(ctx context.Context, name string) (Projection, erro
 	return nil, errNotFound
 }
 
-// process returns the one with a name.
+// process returns the process with a name.
 func (q *request) process(ctx context.Context, name string) (Process, error) {
 	_, all, err := q.readSide(ctx)
 	if err != nil {
@@ -159,7 +159,7 @@ func (q *request) process(ctx context.Context, name string) (Process, error) {
 	return nil, errNotFound
 }
 
-// parkedPage lists what is parked in a projection.
+// parkedPage lists the parked keys of a projection.
 func (c *Console) parkedPage(q *request) error {
 	name := q.r.FormValue("name")
 	p, err := q.projection(q.r.Context(), name)
@@ -201,7 +201,7 @@ type waitingView struct {
 	Done    string       `json:"-"`
 }
 
-// waitingPage lists the instances of a process that are not over; those that wait come first.
+// waitingPage lists the instances of a process that are not over, those that wait first.
 func (c *Console) waitingPage(q *request) error {
 	name := q.r.FormValue("name")
 	p, err := q.process(q.r.Context(), name)

@@ -13,9 +13,10 @@ import (
 
 var _ runner.Observer = (*Recent)(nil)
 
-// Recent keeps what runners did last, in the memory of this process. Rejections and conflicts
-// leave nothing in the log, so this is where you see them. Give it to runners as their
-// observer, and to [Config.Recent]. [NewRecent] makes one. It is safe for concurrent use.
+// Recent keeps the latest commands of runners, in the memory of this process. Rejections
+// and conflicts leave nothing in the log, so this is where you see them. Use it as the
+// observer of your runners and as [Config.Recent]. [NewRecent] makes one. It is safe for
+// concurrent use.
 type Recent struct {
 	mu      sync.Mutex
 	notices []*recent // guarded by mu; a ring
@@ -51,7 +52,7 @@ func (r *Recent) Observe(_ context.Context, n runner.Notice) {
 	r.next = (r.next + 1) % len(r.notices)
 }
 
-// newest returns what is kept, newest first.
+// newest returns the commands, newest first.
 func (r *Recent) newest() []*recent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +88,8 @@ type outcome struct {
 	N    int    `json:"n"`
 }
 
-// recentPage shows what runners did. They are of the default tenant, as far as anybody knows.
+// recentPage shows the latest commands of runners. It assumes that they belong to the
+// default tenant.
 func (c *Console) recentPage(q *request) error {
 	if c.config.Recent == nil || q.tenant != store.DefaultTenant {
 		return errNotFound
@@ -99,7 +101,7 @@ func (c *Console) recentPage(q *request) error {
 		if counts[r.Outcome]++; v.Only != "" && v.Only != r.Outcome || len(v.Rows) >= 4*pageSize {
 			continue
 		}
-		if !q.access.Data { // a rejection may tell what the state is
+		if !q.access.Data { // a rejection may reveal the state
 			r.Why = ""
 		}
 		if t, ok := c.types[r.Stream.Type]; ok && q.access.Data && len(t.model.commands()) > 0 {

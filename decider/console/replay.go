@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	maxKept     = 20  // jobs that are remembered
-	maxExamples = 200 // differences of each kind that a job keeps
+	maxKept     = 20  // jobs to keep
+	maxExamples = 200 // differences of each kind to keep
 )
 
-// jobs are replays that run, or have run. The zero value is ready to use.
+// jobs holds replays that are running or have ended. The zero value is ready to use.
 type jobs struct {
 	mu   sync.Mutex
 	last int          // guarded by mu
 	all  map[int]*job // guarded by mu
 }
 
-// job is a replay: what a candidate would have decided on what is recorded.
+// job is a replay: what a candidate would have decided on the recorded events.
 type job struct {
 	id        int
 	tenant    string
@@ -39,7 +39,7 @@ type job struct {
 	result replayed // guarded by mu
 }
 
-// replayed is what a replay has found so far.
+// replayed is the result of a replay so far.
 type replayed struct {
 	Streams  int       `json:"streams"`
 	Events   int       `json:"events"`
@@ -49,21 +49,21 @@ type replayed struct {
 	Rejected int       `json:"rejected"` // now rejected
 	Unknown  int       `json:"unknown"`  // the command is not known
 	Failed   int       `json:"failed"`   // streams that could not be folded to the end
-	States   int       `json:"states"`   // streams whose last state is another one
+	States   int       `json:"states"`   // streams whose last state differs
 	Examples []example `json:"examples"`
 	Done     bool      `json:"done"`
 	Problem  string    `json:"problem,omitempty"`
 	Took     duration  `json:"took_seconds"`
 }
 
-// duration is one in seconds, in JSON.
+// duration is a duration that is JSON in seconds.
 type duration time.Duration
 
 func (d duration) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(d).Seconds(), 'f', 3, 64), nil
 }
 
-// String is for people.
+// String formats d for people.
 func (d duration) String() string { return took(time.Duration(d)) }
 
 // example is a difference that a replay has found.
@@ -97,7 +97,7 @@ func (j *job) example(x example) {
 	})
 }
 
-// snapshot returns what j has found so far.
+// snapshot returns the result of j so far.
 func (j *job) snapshot() replayed {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -109,12 +109,12 @@ func (j *job) snapshot() replayed {
 	return r
 }
 
-// begin runs do as a job, unless too many run already.
+// begin runs do as a job, unless too many are running already.
 func (c *Console) begin(j *job, do func(context.Context) error) error {
 	select {
 	case c.asks <- struct{}{}:
 	default:
-		return &pageError{http.StatusServiceUnavailable, "Busy", "Several replays run already. Wait until one has ended."}
+		return &pageError{http.StatusServiceUnavailable, "Busy", "Too many replays are running. Wait until one has ended."}
 	}
 	c.jobs.add(j)
 	c.goOn(func() {
@@ -182,7 +182,7 @@ func (c *Console) replayPage(q *request) error {
 	return q.answer("replay", replayView{q.view("streams", "Replay "+clean(name)), name, t.model.candidates()})
 }
 
-// startReplay begins a replay, and leads to its page.
+// startReplay begins a replay, and redirects to its page.
 func (c *Console) startReplay(q *request) error {
 	t, err := q.replayable()
 	if err != nil {
@@ -231,8 +231,8 @@ func (c *Console) jobPage(q *request) error {
 	return q.answer("job", v)
 }
 
-// replay asks a candidate about each command that is recorded, on the state that the
-// candidate makes of the events before it.
+// replay runs each recorded command with a candidate, on the state that the candidate
+// makes of the events before it.
 func (a aggregate[C, S, E]) replay(ctx context.Context, src *source, j *job) error {
 	return eachStream(ctx, src, a.m.Type, func(s store.Stream) error {
 		r := replaying[C, S, E]{aggregate: a, job: j, stream: s}
@@ -240,8 +240,8 @@ func (a aggregate[C, S, E]) replay(ctx context.Context, src *source, j *job) err
 	})
 }
 
-// eachStream calls do for each stream of a type. A store that cannot list its streams is read
-// from end to end.
+// eachStream calls do for each stream of a type. If the store cannot list its streams, it
+// reads the whole log.
 func eachStream(ctx context.Context, src *source, typ string, do func(store.Stream) error) error {
 	if src.finder == nil {
 		seen := make(map[store.Stream]bool)
@@ -287,7 +287,7 @@ type replaying[C, S, E any] struct {
 
 	job      *job
 	stream   store.Stream
-	is, then *folding[C, S, E] // by the rules of today, and by those of the candidate
+	is, then *folding[C, S, E] // by today's rules, and by those of the candidate
 	batch    []store.Recorded
 }
 
@@ -326,7 +326,7 @@ func (r *replaying[C, S, E]) run(ctx context.Context, src *source) error {
 	return nil
 }
 
-// flush asks the candidate about the command of the batch, and folds the batch.
+// flush runs the command of the batch with the candidate, and folds the batch.
 func (r *replaying[C, S, E]) flush() error {
 	if len(r.batch) == 0 {
 		return nil

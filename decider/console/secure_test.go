@@ -22,7 +22,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// pages are all pages that show something of ann's account or the note, as a client gets them.
+// pages returns all pages that show something of ann's account or the note.
 func pages() []string {
 	return []string{
 		"", "?q=e", "streams", "stream?type=Account&id=ann", "stream?type=Account&id=ann&v=1", "stream?type=Note&id=n/1", "event?id=note-1", "data?id=note-1",
@@ -41,7 +41,7 @@ func TestNobodyByDefault(t *testing.T) {
 		"loopback by number":     {func(r *http.Request) { r.Host = "127.0.0.1:1" }, 200},
 		"loopback of version 6":  {func(r *http.Request) { r.RemoteAddr, r.Host = "[::1]:1", "[::1]:2" }, 200},
 		"another machine":        {func(r *http.Request) { r.RemoteAddr = "192.0.2.1:1" }, 403},
-		"a name of a stranger":   {func(r *http.Request) { r.Host = "evil.example" }, 403},
+		"another host name":      {func(r *http.Request) { r.Host = "evil.example" }, 403},
 		"a name like localhost":  {func(r *http.Request) { r.Host = "localhost.evil.example:80" }, 403},
 		"through a proxy":        {func(r *http.Request) { r.Header.Set("X-Forwarded-For", "192.0.2.1") }, 403},
 		"through another one":    {func(r *http.Request) { r.Header.Set("Forwarded", "for=192.0.2.1") }, 403},
@@ -93,7 +93,8 @@ func TestCrossOrigin(t *testing.T) {
 	s.want(s.post("try", form, "Sec-Fetch-Site", "same-origin"), 200)
 }
 
-// TestTenants checks that a tenant that is not the client's does not exist.
+// TestTenants checks that a client cannot tell whether a tenant exists that it may not
+// see.
 func TestTenants(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -122,8 +123,8 @@ func TestTenants(t *testing.T) {
 
 const marker = "s3cret-marker"
 
-// TestHiddenAndRedacted looks for a payload on every page, of a client that may not see it, and
-// after it was redacted.
+// TestHiddenAndRedacted looks for a payload on every page, with a client that may not see
+// it, and after it was redacted.
 func TestHiddenAndRedacted(t *testing.T) {
 	t.Parallel()
 	st := memory.New()
@@ -157,10 +158,10 @@ func TestHiddenAndRedacted(t *testing.T) {
 		}
 	}
 	if seen < 15 {
-		t.Errorf("only %d pages show the marker to those who may see it", seen)
+		t.Errorf("only %d pages show the marker to clients that may see it", seen)
 	}
 	if got := blind.get("?q=" + marker); strings.Contains(got.body, "note-1") || strings.Contains(got.body, "n/1") {
-		t.Error("a search finds what is in a payload that the client may not see")
+		t.Error("a search finds text in a payload that the client may not see")
 	}
 	for _, s := range []*site{redacted, blind} {
 		if text := s.tail("tail?from=1", 1); strings.Contains(text, marker) {
@@ -172,7 +173,7 @@ func TestHiddenAndRedacted(t *testing.T) {
 	}
 }
 
-// hostile are texts of strangers.
+// hostile returns untrusted texts.
 func hostile() []string {
 	return []string{
 		`<script>window.pwned=1</script>`, `"><img src=x onerror=window.pwned=1>`, `' onmouseover='window.pwned=1`, `javascript:window.pwned=1`, `</textarea><script>window.pwned=1</script>`,
@@ -181,7 +182,7 @@ func hostile() []string {
 	}
 }
 
-// TestHostile fills everything that strangers write with hostile texts, and looks at every page.
+// TestHostile fills every untrusted field with hostile texts, and checks every page.
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	for i, text := range hostile() {
@@ -220,7 +221,7 @@ func checkHostile(t *testing.T, text string) {
 	wantHarmless(t, "try", site.post("try", branch("1", name, text)))
 	wantHarmless(t, "try", site.post("try", branch("1", "Open", text)))
 	if frame := site.tail("tail?from=1", 1); strings.ContainsFunc(frame, unseen) {
-		t.Errorf("the tail has what is not seen: %q", frame)
+		t.Errorf("the tail contains an invisible character: %q", frame)
 	}
 }
 
@@ -242,12 +243,12 @@ func wantHarmless(t *testing.T, path string, got answer) {
 	}
 	if to := got.header.Get("Location"); to != "" {
 		if u, err := url.Parse(to); err != nil || u.Host != "" || u.Scheme != "" || strings.HasPrefix(to, "//") {
-			t.Errorf("GET %s leads to %q", path, to)
+			t.Errorf("GET %s redirects to %q", path, to)
 		}
 	}
 	hidden := regexp.MustCompile(`(?s) value="[^"]*"|>[^<]*</textarea>`).ReplaceAllString(got.body, "") // what a form sends back is what it got
 	if i := strings.IndexFunc(hidden, unseen); i >= 0 {
-		t.Errorf("GET %s has what is not seen: %q", path, hidden[max(0, i-40):min(len(hidden), i+40)])
+		t.Errorf("GET %s contains an invisible character: %q", path, hidden[max(0, i-40):min(len(hidden), i+40)])
 	}
 }
 
@@ -289,7 +290,7 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	s := login(t)
 	if got := s.get("stream?type=Account&id=ann"); got.code != http.StatusSeeOther || got.header.Get("Location") != "login?to=stream%3Ftype%3DAccount%26id%3Dann" {
-		t.Fatalf("a stranger gets %d, %q", got.code, got.header.Get("Location"))
+		t.Fatalf("an unknown client gets %d, %q", got.code, got.header.Get("Location"))
 	}
 	s.want(s.get("", "Accept", "application/json"), 401)
 	s.want(s.post("login", url.Values{"token": {"bad"}}), 401, "Unknown token")
@@ -300,7 +301,7 @@ func TestLogin(t *testing.T) {
 		t.Fatalf("the login gets %d, %q, %v", in.code, in.header, err)
 	}
 	if to := in.header.Get("Location"); to != "./stream?type=Account&id=ann" {
-		t.Errorf("the login leads to %q", to)
+		t.Errorf("the login redirects to %q", to)
 	}
 	s.want(s.get("", "Cookie", "console="+cookie.Value), 200, "You are ann", "Log out")
 	s.want(s.get("", "Cookie", "console="+cookie.Value[1:]), http.StatusSeeOther)
@@ -312,8 +313,8 @@ func TestLogin(t *testing.T) {
 	s.want(s.post("login", url.Values{"token": {"good"}}), http.StatusTooManyRequests, "Too many attempts")
 }
 
-// TestMounted checks that what leads from one page to another stays below the prefix that the
-// console is mounted under.
+// TestMounted checks that the links of every page stay below the prefix that the console
+// is mounted under.
 func TestMounted(t *testing.T) {
 	t.Parallel()
 	s := login(t)
@@ -324,7 +325,7 @@ func TestMounted(t *testing.T) {
 		"search": anybody.get("search?find=Account/ann"), "replay": anybody.post("replay", url.Values{"type": {"Account"}, "candidate": {"stricter"}}),
 	} {
 		if to := got.header.Get("Location"); got.code != http.StatusSeeOther || to == "" || strings.HasPrefix(to, "/") || strings.Contains(to, "..") {
-			t.Errorf("%s: status %d leads to %q", path, got.code, to)
+			t.Errorf("%s: status %d redirects to %q", path, got.code, to)
 		}
 	}
 }
@@ -338,7 +339,7 @@ func TestBackTo(t *testing.T) {
 	}
 }
 
-// tail reads so many frames of a tail.
+// tail reads the given number of frames of a tail.
 func (s *site) tail(path string, frames int, headers ...string) string {
 	s.tb.Helper()
 	server := httptest.NewServer(s.console)
@@ -417,7 +418,7 @@ func TestCloseEndsTails(t *testing.T) {
 	<-done
 }
 
-// stuck is a read side where something waits.
+// stuck is a read side in which something waits.
 func stuck(context.Context, string) ([]console.Projection, []console.Process, error) {
 	return []console.Projection{parked{"p@1", "cause"}}, []console.Process{waiting{"w@1", "cause"}}, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestSizes holds how much a browser has to load.
+// TestSizes limits how much a browser has to load.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for name, most := range map[string]int64{"console.js": 12 << 10, "console.css": 8 << 10} {

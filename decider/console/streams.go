@@ -82,18 +82,18 @@ type streamView struct {
 
 	Stream   store.Stream  `json:"stream"`
 	Head     uint64        `json:"head"`
-	V        uint64        `json:"version"` // that is looked at; 0: before the first event
+	V        uint64        `json:"version"` // the version to show; 0: before the first event
 	Rows     []row         `json:"events"`
 	Older    uint64        `json:"older,omitempty"`
 	Newer    uint64        `json:"newer,omitempty"`
-	Modelled bool          `json:"modelled"` // there are states
+	Modelled bool          `json:"modelled"` // there is a model, and so there are states
 	Commands bool          `json:"-"`
 	Replays  bool          `json:"-"`
 	Event    *row          `json:"event,omitempty"`
 	Data     *payload      `json:"data,omitempty"` // of the event at V
 	State    *show.Node    `json:"state,omitempty"`
 	Changes  []show.Change `json:"changes"`
-	Against  uint64        `json:"against"` // the version that Changes are from
+	Against  uint64        `json:"against"` // the version to compare with
 	Problem  string        `json:"problem,omitempty"`
 	Over     bool          `json:"over,omitempty"` // the state is terminal
 }
@@ -107,8 +107,8 @@ func (c *Console) streamPage(q *request) error {
 	return q.answer("stream", v)
 }
 
-// streamOf returns the stream of the arguments, and the version that they ask for, false if
-// they ask for none.
+// streamOf returns the stream and the version in the arguments. Asked is false if there
+// is no version.
 func (q *request) streamOf() (s store.Stream, version uint64, asked bool, err error) {
 	s = store.Stream{Type: q.r.FormValue("type"), ID: q.r.FormValue("id")}
 	if err := s.Validate(); err != nil {
@@ -131,7 +131,7 @@ func (q *request) stream() (*streamView, error) {
 	}
 	v := &streamView{view: q.view("streams", clean(s.Type+"/"+s.ID)), Stream: s, V: version}
 	if from == 0 && asked {
-		from = version + 8 // so that it is seen at once, with what came next
+		from = version + 8 // so that it is visible at once, with the events after it
 		if version < pageSize/2 {
 			from = pageSize
 		}
@@ -154,7 +154,7 @@ func (q *request) stream() (*streamView, error) {
 	return v, q.moment(ctx, v, page.Events)
 }
 
-// moment sets what the stream was at v.V.
+// moment sets the state of the stream at v.V.
 func (q *request) moment(ctx context.Context, v *streamView, shown []store.Recorded) error {
 	if v.V > 0 {
 		e, err := q.event(ctx, v.Stream, v.V, shown)
@@ -184,7 +184,7 @@ func (q *request) moment(ctx context.Context, v *streamView, shown []store.Recor
 	return nil
 }
 
-// event returns an event of a stream, which may be among those that are shown.
+// event returns an event of a stream, which may be among those shown.
 func (q *request) event(ctx context.Context, s store.Stream, version uint64, shown []store.Recorded) (*store.Recorded, error) {
 	if i := slices.IndexFunc(shown, func(e store.Recorded) bool { return e.Version == version }); i >= 0 {
 		return &shown[i], nil
@@ -199,8 +199,8 @@ func (q *request) event(ctx context.Context, s store.Stream, version uint64, sho
 	return &page.Events[0], nil
 }
 
-// dataChanges sets what differs between the data of the event at v.V and the event of the
-// same type before it, of those that are shown.
+// dataChanges sets the differences between the data of the event at v.V and the previous
+// event of its type among those shown.
 func (q *request) dataChanges(_ context.Context, v *streamView, shown []store.Recorded) error {
 	v.Against = 0
 	if v.Data == nil || v.Data.Tree == nil {

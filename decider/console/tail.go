@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	frameEvery = 100 * time.Millisecond // a tail sends no more often
-	frameRows  = 200                    // nor more rows at once
-	pingEvery  = 15 * time.Second       // if nothing happens, so that nobody between cuts the connection
-	writeIn    = 30 * time.Second       // a browser that takes longer is cut off, and comes back
+	frameEvery = 100 * time.Millisecond // the shortest time between two frames
+	frameRows  = 200                    // the most rows in a frame
+	pingEvery  = 15 * time.Second       // if nothing happens, so that no proxy closes the connection
+	writeIn    = 30 * time.Second       // a slower browser is cut off, and reconnects
 )
 
-// frame is what a tail sends at once.
+// frame is a group of events that a tail sends at once.
 type frame struct {
 	Rows []tailRow `json:"rows"`
-	More int       `json:"more,omitempty"` // that came as well, and are not sent: too many
-	last uint64    // position up to which the log is in this frame and those before
+	More int       `json:"more,omitempty"` // events that are not sent, because there are too many
+	last uint64    // position up to which this and earlier frames cover the log
 }
 
 // tailRow is a row whose texts are ready to be shown.
@@ -38,8 +38,8 @@ type tailRow struct {
 	ToEvent  string `json:"to_event"`
 }
 
-// tail sends the events that come, as server-sent events. The id of each is a position, after
-// which a browser that reconnects goes on.
+// tail sends new events as server-sent events. The id of each frame is a position, after
+// which a browser that reconnects continues.
 func (c *Console) tail(q *request) error {
 	l, err := q.logQuery()
 	if err != nil {
@@ -102,15 +102,15 @@ func (q *request) sendFrames(ctx context.Context, frames <-chan frame) error {
 	return nil
 }
 
-// frames collects what comes, and hands it on. What comes while nobody takes it is counted,
-// and the newest of it is kept.
+// frames collects events and passes them on. Events that arrive while nothing takes them
+// are counted, and the newest are kept.
 func (q *request) frames(ctx context.Context, l logQuery, out chan<- frame) {
 	v := q.view("./", "")
 	var next frame
 	sent := time.Time{}
 	for page, err := range q.source.log.Subscribe(ctx, store.LogOptions{From: l.From, Filter: l.filter()}) {
 		if err != nil {
-			return // the client comes again
+			return // the client will reconnect
 		}
 		q.source.shown(page.Events)
 		for i := range page.Events {

@@ -13,10 +13,10 @@ import (
 const (
 	maxWishes   = 50  // commands of a branch
 	maxGiven    = 200 // events of a scenario
-	maxOutcomes = 500 // events of a command that a page shows
+	maxOutcomes = 500 // events of a command on a page
 )
 
-// wish is a command as somebody writes it.
+// wish is a command as it was entered.
 type wish struct {
 	Name string `json:"name"`
 	JSON string `json:"json"`
@@ -29,10 +29,10 @@ type trial struct {
 	Problem  string     `json:"problem,omitempty"` // why nothing could be tried
 	Really   []tryEvent `json:"really,omitempty"`  // what happened after that version
 	Scenario string     `json:"scenario,omitempty"`
-	Differs  bool       `json:"differs"` // the branch led to other events than what happened
+	Differs  bool       `json:"differs"` // the branch differs from what happened
 }
 
-// tryStep is what a command would do.
+// tryStep is the outcome of a command.
 type tryStep struct {
 	Wish     wish          `json:"command"`
 	Text     string        `json:"text,omitempty"`
@@ -105,7 +105,7 @@ func (a aggregate[C, S, E]) compare(ctx context.Context, src *source, s store.St
 	}
 	really, failed := a.m.Codec.Decode(nil, page.Events)
 	if failed != nil || len(really) == 0 {
-		return nil //nolint:nilerr // then there is nothing to compare with
+		return nil //nolint:nilerr // there is nothing to compare with
 	}
 	really = really[:min(len(really), max(1, len(happened)))]
 	t.Really, _ = eventsOf(really)
@@ -113,7 +113,7 @@ func (a aggregate[C, S, E]) compare(ctx context.Context, src *source, s store.St
 	return nil
 }
 
-// step decides a command on the state of f, and folds what is decided.
+// step decides a command on the state of f, and folds its events.
 func (a aggregate[C, S, E]) step(ctx context.Context, f *folding[C, S, E], w wish) (step tryStep, cmd C, events []E) {
 	step = tryStep{Wish: w}
 	before := show.Tree(f.state)
@@ -141,7 +141,7 @@ func (a aggregate[C, S, E]) step(ctx context.Context, f *folding[C, S, E], w wis
 	return step, cmd, events
 }
 
-// evolve folds events that were decided, and returns why it cannot.
+// evolve folds decided events, or returns why it cannot.
 func (f *folding[C, S, E]) evolve(events []E) (problem string) {
 	var err error
 	func() {
@@ -156,7 +156,7 @@ func (f *folding[C, S, E]) evolve(events []E) (problem string) {
 	return ""
 }
 
-// encodes returns why events could not be recorded, empty if they could.
+// encodes returns why events could not be recorded, or "" if they could.
 func (a aggregate[C, S, E]) encodes(events []E) string {
 	var err error
 	func() {
@@ -173,7 +173,7 @@ func (a aggregate[C, S, E]) encodes(events []E) string {
 	return ""
 }
 
-// decide asks a decider. An err is a panic.
+// decide calls the decider. Its err is a panic.
 func decide[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) (events []E, rejection, err error) {
 	defer recovered("Decide", &err)
 	events, rejection = d.Decide(cmd, state)
@@ -215,7 +215,7 @@ type tryView struct {
 	V        uint64       `json:"version"`
 	Head     uint64       `json:"head"`
 	Samples  []sample     `json:"commands"`
-	Wishes   []wish       `json:"-"` // of the steps, to go on from
+	Wishes   []wish       `json:"-"` // of the steps, to continue from
 	Next     wish         `json:"-"` // that the form begins with
 	Trial    trial        `json:"trial"`
 	Branches bool         `json:"-"`
@@ -261,7 +261,7 @@ func (c *Console) tryPage(q *request) error {
 		return err
 	}
 	if n := len(v.Trial.Steps); n > 0 && v.Trial.Steps[n-1].Problem != "" {
-		v.Wishes = wishes[:n-1] // it is written again
+		v.Wishes = wishes[:n-1] // it is shown in the form again
 	}
 	v.Branches = len(v.Wishes) > 0
 	return q.answer("try", v)

@@ -26,7 +26,7 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// pageError is an error that is told to the client.
+// pageError is an error that the client sees.
 type pageError struct {
 	code        int
 	title, text string
@@ -40,7 +40,7 @@ func badRequest(format string, args ...any) error {
 	return &pageError{http.StatusBadRequest, "Not valid", fmt.Sprintf(format, args...)}
 }
 
-// view is what all pages have.
+// view is the common part of all pages.
 type view struct {
 	Title  string    `json:"-"`
 	Tenant string    `json:"tenant,omitempty"`
@@ -48,7 +48,7 @@ type view struct {
 	Who    string    `json:"-"`
 	Pages  []navLink `json:"-"`
 	Others []string  `json:"-"` // tenants to choose from
-	Hidden bool      `json:"-"` // payloads are not for this client
+	Hidden bool      `json:"-"` // the client may not see payloads
 	May    bool      `json:"-"` // the client may act
 	Leave  bool      `json:"-"` // the client may log out
 }
@@ -130,7 +130,7 @@ func wantsJSON(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "application/json")
 }
 
-// answer writes a page as HTML, or as JSON if that is wanted.
+// answer writes a page as HTML, or as JSON if the client accepts that.
 func (q *request) answer(name string, page any) error {
 	q.w.Header().Set("Vary", "Accept")
 	if !wantsJSON(q.r) {
@@ -152,7 +152,7 @@ type failure struct {
 	Text string `json:"error"`
 }
 
-// fail tells a client that it gets no page. What it may not know is logged.
+// fail sends an error page. It logs details that the client may not know.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, q *request, err error) {
 	var told *pageError
 	switch {
@@ -181,14 +181,14 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, q *request, err e
 	c.render(w, told.code, "failure", page)
 }
 
-// redirect leads to another page. [http.Redirect] would make its address absolute, and does not
-// know the prefix that the console is mounted under.
+// redirect redirects to another page. [http.Redirect] would make its address absolute,
+// and does not know the prefix that the console is mounted under.
 func redirect(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// asset returns the handler of a file that is served to everybody.
+// asset returns the handler of a public file.
 func asset(name, contentType string) http.HandlerFunc {
 	body, err := assets.ReadFile("assets/" + name)
 	if err != nil {
@@ -201,16 +201,16 @@ func asset(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// assetURL returns the address of a file, which is another one when it has changed.
+// assetURL returns the address of a file, which changes when the file does.
 func assetURL(name string) (string, error) {
 	body, err := assets.ReadFile("assets/" + name)
 	sum := sha256.Sum256(body)
 	return name + "?" + hex.EncodeToString(sum[:4]), err
 }
 
-// clean returns text with everything escaped that is not seen, or that changes how the text
-// around it is read: control characters but tabs and line ends, and those that turn around the
-// direction of text.
+// clean returns text in which everything is escaped that is invisible, or that changes
+// how the surrounding text is read: control characters except tabs and line ends, and
+// characters that change the direction of text.
 func clean(text string) string {
 	if !strings.ContainsFunc(text, unseen) && utf8.ValidString(text) {
 		return text
@@ -241,12 +241,12 @@ func unseen(r rune) bool {
 	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r)
 }
 
-// line is clean on one line.
+// line is clean for one line.
 func line(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(clean(text))
 }
 
-// when is a time for people, in UTC.
+// when formats a time for people, in UTC.
 func when(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -254,10 +254,10 @@ func when(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
-// stamp is a time for machines.
+// stamp formats a time for machines.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// took is a duration for people.
+// took formats a duration for people.
 func took(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:
@@ -268,7 +268,7 @@ func took(d time.Duration) string {
 	return d.Round(10 * time.Microsecond).String()
 }
 
-// count is a number with its thousands apart.
+// count formats a number with a separator for thousands.
 func count(n any) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -277,7 +277,7 @@ func count(n any) string {
 	return text
 }
 
-// plural is a number of things, such as "1 event" or "2 events".
+// plural formats a number of things, such as "1 event" or "2 events".
 func plural(n any, one string) string {
 	if text := count(n); text != "1" {
 		return text + " " + one + "s"
@@ -285,7 +285,7 @@ func plural(n any, one string) string {
 	return "1 " + one
 }
 
-// kind returns the class of a value, by what it is.
+// kind returns the CSS class of a value of this kind.
 func kind(of string) string {
 	if slices.Contains([]string{"text", "number", "bool", "nil", "more"}, of) {
 		return of
@@ -293,7 +293,7 @@ func kind(of string) string {
 	return "other"
 }
 
-// next is one more, and before one less.
+// next returns n plus one, and before returns n minus one.
 func next(n any) (uint64, error) {
 	switch n := n.(type) {
 	case int:
@@ -301,7 +301,7 @@ func next(n any) (uint64, error) {
 	case uint64:
 		return n + 1, nil
 	}
-	return 0, fmt.Errorf("%T is no number", n)
+	return 0, fmt.Errorf("%T is not a number", n)
 }
 
 func before(n any) (any, error) {
@@ -311,10 +311,10 @@ func before(n any) (any, error) {
 	case uint64:
 		return n - min(n, 1), nil
 	}
-	return 0, fmt.Errorf("%T is no number", n)
+	return 0, fmt.Errorf("%T is not a number", n)
 }
 
-// pairs makes a map of names and values, for templates that take several.
+// pairs makes a map of names and values, for templates that need several arguments.
 func pairs(args ...any) map[string]any {
 	m := make(map[string]any, len(args)/2)
 	for i := 0; i+1 < len(args); i += 2 {

@@ -12,17 +12,18 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// maxAsked is how often a decision is asked again to find out why it is a rejection.
+// maxAsked limits how often a decision is repeated to find out why it is a rejection.
 const maxAsked = 4000
 
-// why is what would have turned a rejection into an acceptance: a change of a single field.
+// why lists changes that would turn a rejection into an acceptance, each a change of a
+// single field.
 type why struct {
 	Flips  []flip   `json:"flips"`
-	Others []string `json:"others"` // fields of which no value that was tried matters
+	Others []string `json:"others"` // fields for which no tried value matters
 	Asked  int      `json:"asked"`
 }
 
-// flip is a change of one field after which the command is accepted.
+// flip is a change of one field with which the command is accepted.
 type flip struct {
 	Of    string `json:"of"` // "state" or "command"
 	Path  string `json:"path"`
@@ -30,9 +31,9 @@ type flip struct {
 	Needs string `json:"needs"` // such as "≥ 50", or "true"
 }
 
-// whyNot asks the decision again, with one field of state or command moved at a time:
-// numbers by bisection, and others to values that are near, empty, or seen elsewhere in the
-// two.
+// whyNot repeats the decision with one field of state or command changed at a time:
+// numbers by bisection, and others to values that are near, empty, or occur elsewhere in
+// the two.
 func whyNot[C, S, E any](ctx context.Context, d decider.Decider[C, S, E], cmd C, state S, rejection error) *why {
 	in := &inquiry{ctx: ctx, why: &why{}, rejection: rejection.Error()}
 	in.collect(reflect.ValueOf(&cmd).Elem(), 0)
@@ -46,7 +47,7 @@ func whyNot[C, S, E any](ctx context.Context, d decider.Decider[C, S, E], cmd C,
 	return in.why
 }
 
-// answer returns why cmd is rejected. A panic is an answer too.
+// answer returns why cmd is rejected. A panic counts as an answer.
 func answer[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) error {
 	_, rejection, err := decide(d, cmd, state)
 	if err != nil {
@@ -55,22 +56,22 @@ func answer[C, S, E any](d decider.Decider[C, S, E], cmd C, state S) error {
 	return rejection
 }
 
-// inquiry asks a decision again and again.
+// inquiry repeats a decision many times.
 type inquiry struct {
 	ctx       context.Context //nolint:containedctx // of one call of whyNot
 	why       *why
 	rejection string
-	ints      []int64 // seen in state and command
+	ints      []int64 // found in state and command
 	texts     []string
 
-	root reflect.Value // the part that is changed
+	root reflect.Value // the part to change
 	ask  func(changed reflect.Value) error
 	path []int
 	of   string
 	told bool // a value of this field led to another rejection, or to none
 }
 
-// collect remembers numbers and texts, which rules may compare with others.
+// collect records numbers and texts, because rules may compare them with other fields.
 func (in *inquiry) collect(v reflect.Value, depth int) {
 	if depth > 6 || len(in.ints)+len(in.texts) > 40 {
 		return
@@ -102,7 +103,7 @@ func (in *inquiry) collect(v reflect.Value, depth int) {
 	}
 }
 
-// part moves each field of root, of which ask gets changed copies.
+// part changes each field of root. ask gets changed copies of root.
 func (in *inquiry) part(of string, root reflect.Value, ask func(reflect.Value) error) {
 	in.of, in.root, in.ask = of, root, ask
 	v := root
@@ -135,7 +136,7 @@ func (in *inquiry) fields(v reflect.Value, prefix string) {
 	}
 }
 
-// leaf moves one field. A field that reflection cannot change is left out.
+// leaf changes one field. It leaves out fields that reflection cannot change.
 func (in *inquiry) leaf(v reflect.Value, name string) {
 	var err error
 	defer recovered("changing a field", &err)
@@ -184,8 +185,8 @@ func (in *inquiry) strings(v reflect.Value) (all []reflect.Value) {
 	return all
 }
 
-// collections returns lists and maps to try for a field: none, one element or entry less, and
-// one more.
+// collections returns lists and maps to try for a field: empty, one element or entry
+// fewer, and one more.
 func (in *inquiry) collections(v reflect.Value) (all []reflect.Value) {
 	if !v.IsNil() {
 		all = append(all, reflect.Zero(v.Type()))
@@ -223,7 +224,8 @@ func copyMap(v reflect.Value) reflect.Value {
 	return m
 }
 
-// values tries values for a field, and returns the first with which the command is accepted.
+// values tries values for a field, and returns the first with which the command is
+// accepted.
 func (in *inquiry) values(v reflect.Value, all []reflect.Value) string {
 	for _, to := range all {
 		if in.accepted(func(f reflect.Value) bool { f.Set(to); return true }) {
@@ -237,13 +239,13 @@ func (in *inquiry) values(v reflect.Value, all []reflect.Value) string {
 	return ""
 }
 
-// number moves a number: away from what it is in both directions, in steps that double, and
-// then back to the nearest one with which the command is accepted; and to numbers that were
-// seen elsewhere.
+// number changes a number: away from its value in both directions, in steps that double,
+// and then back to the nearest number with which the command is accepted. It also tries
+// numbers that occur elsewhere.
 func (in *inquiry) number(is int64, set func(reflect.Value, int64) bool) string {
 	at := func(n int64) bool { return in.accepted(func(f reflect.Value) bool { return set(f, n) }) }
 	for _, sign := range []int64{1, -1} {
-		low, high := int64(0), int64(0) // distances: the one does not flip, the other does
+		low, high := int64(0), int64(0) // distances: low does not flip the decision, high does
 		for d := int64(1); d < 1<<46; d *= 2 {
 			if at(is + sign*d) {
 				high = d
@@ -279,7 +281,7 @@ func (in *inquiry) number(is int64, set func(reflect.Value, int64) bool) string 
 }
 
 // accepted reports whether the command is accepted with the field changed by set, which
-// returns false if the field cannot be that.
+// returns false if the field cannot have that value.
 func (in *inquiry) accepted(set func(field reflect.Value) bool) bool {
 	if in.why.Asked >= maxAsked || in.ctx.Err() != nil {
 		return false
@@ -296,8 +298,8 @@ func (in *inquiry) accepted(set func(field reflect.Value) bool) bool {
 	return err == nil
 }
 
-// change calls set with a field of v, whose memory nobody else has. What is between them is
-// copied.
+// change calls set with a field of v, in memory that nothing else refers to. It copies
+// what lies between.
 func change(v reflect.Value, path []int, set func(reflect.Value)) (err error) {
 	defer recovered("changing a field", &err)
 	switch {

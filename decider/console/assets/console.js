@@ -1,5 +1,5 @@
-// What pages of the console have beside links and forms: rows that come, a slider, keys.
-// Text of strangers only ever becomes textContent.
+// What JavaScript adds to the links and forms of the console: live rows, a slider, keyboard shortcuts.
+// Untrusted text is only ever assigned to textContent.
 'use strict';
 const $ = (selector, from = document) => from.querySelector(selector);
 const root = document.documentElement;
@@ -7,7 +7,7 @@ root.classList.add('on');
 const still = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
 const keep = (key, value) => { try { localStorage.setItem(key, value); } catch { /* a private window */ } };
 
-// Rows that come.
+// Live rows.
 function tail(table) {
 	const url = new URL(table.dataset.tail, location.href);
 	const body = table.tBodies[0], state = $('#live'), more = $('#more'), button = $('#pause');
@@ -40,7 +40,7 @@ function tail(table) {
 		const top = scrollY > 200 ? root.scrollHeight : 0;
 		body.prepend(...rows);
 		while (body.rows.length > 200) body.lastElementChild.remove();
-		if (top) scrollBy(0, root.scrollHeight - top); // what is read stays where it is
+		if (top) scrollBy(0, root.scrollHeight - top); // keep the scroll position of the reader
 		const empty = $('.empty');
 		if (empty) empty.remove();
 	};
@@ -71,7 +71,7 @@ function tail(table) {
 	return pause;
 }
 
-// Time travel without a page load, where the browser can sanitize what it is sent.
+// Time travel without a page load, if the browser can sanitize HTML.
 let pending;
 async function travel(href, push = true) {
 	const main = $('#main');
@@ -125,7 +125,7 @@ document.addEventListener('click', (e) => {
 ready();
 const pause = $('#events') && tail($('#events'));
 
-// Keys, which never work in fields, and can be switched off.
+// Keyboard shortcuts, which never work in fields, and can be switched off.
 const dialog = $('#keys'), off = $('#nokeys');
 off.checked = still('console-keys') === 'off';
 off.onchange = () => keep('console-keys', off.checked ? 'off' : 'on');

@@ -23,12 +23,12 @@ import (
 
 var account = store.Stream{Type: "Account", ID: "acc-1"}
 
-// event is the last event of a stream, and what was before it: the state of a
-// store of one stream, as porcupine needs it.
+// event is the last event of a stream, with a link to the one before it. It is the
+// state of a one-stream store, for porcupine.
 type event struct {
 	id      string
 	version uint64
-	sum     uint64 // of all ids up to here
+	sum     uint64 // all ids up to here
 	before  *event
 }
 
@@ -53,7 +53,7 @@ func (e *event) then(ids []string) *event {
 	return e
 }
 
-// find returns the newest event that is what is looked for, nil if there is none.
+// find returns the newest event for which is returns true, or nil.
 func (e *event) find(is func(e *event) bool) *event {
 	for e != nil && !is(e) {
 		e = e.before
@@ -61,7 +61,7 @@ func (e *event) find(is func(e *event) bool) *event {
 	return e
 }
 
-// at returns the event of a version.
+// at returns the event with this version.
 func (e *event) at(version uint64) *event {
 	return e.find(func(e *event) bool { return e.version == version })
 }
@@ -74,15 +74,15 @@ func (e *event) equal(o *event) bool {
 type call struct {
 	*history.Op
 	unknown bool
-	again   bool // its events were sent before or after
+	again   bool // its events were also sent in another call
 }
 
-// model is a store of one stream, as plain as its contract.
+// model is a store of one stream, as simple as its contract.
 var model = porcupine.Model{
 	Init:  func() any { return (*event)(nil) },
-	Equal: func(a, b any) bool { return a.(*event).equal(b.(*event)) }, //nolint:errcheck // they are what step returns
+	Equal: func(a, b any) bool { return a.(*event).equal(b.(*event)) }, //nolint:errcheck // step returns this type
 	Step: func(state, input, _ any) (bool, any) {
-		return step(state.(*event), input.(*call)) //nolint:errcheck // they are what operations makes
+		return step(state.(*event), input.(*call)) //nolint:errcheck // operations makes this type
 	},
 }
 
@@ -110,7 +110,7 @@ func step(last *event, c *call) (bool, any) {
 	return true, last.then(c.IDs)
 }
 
-// has reports whether events, newest first, are in the stream.
+// has reports whether the stream, whose newest event is last, has these events.
 func has(last *event, events []store.Recorded) bool {
 	for i := range events {
 		if last = last.at(events[i].Version); last == nil || last.id != events[i].ID {
@@ -120,8 +120,8 @@ func has(last *event, events []store.Recorded) bool {
 	return true
 }
 
-// operations returns h for porcupine, with a read of everything in the end. What
-// is unknown returns never: if it did not happen, it happens after that.
+// operations returns h for porcupine, with a read of everything at the end. A call with
+// an unknown outcome never returns, because it may take effect at any later time.
 func operations(h history.History) []porcupine.Operation {
 	end, final := int64(0), (*event)(nil).then(h.Final)
 	for i := range h.Ops {
@@ -151,9 +151,8 @@ func operations(h history.History) []porcupine.Operation {
 	return append(ops, porcupine.Operation{Input: &call{Op: &last}, Call: last.Call, Return: last.Return})
 }
 
-// newHistory returns what clients ask of a store that fails now and then, one after
-// the other, and then gives each call some time before and after it: so it is
-// legal.
+// newHistory returns a legal history. It makes the calls of clients one after the
+// other, on a store that sometimes fails, and then widens the time span of each call.
 func newHistory(tb testing.TB, random *rand.Rand, calls int) history.History {
 	tb.Helper()
 	st := memory.New()
@@ -189,7 +188,7 @@ func newHistory(tb testing.TB, random *rand.Rand, calls int) history.History {
 	return h
 }
 
-// spoil changes when something happened, or what somebody was told.
+// spoil changes the time or the result of a call.
 func spoil(random *rand.Rand, h *history.History) {
 	i, j := random.IntN(len(h.Ops)), random.IntN(len(h.Ops))
 	a, b := &h.Ops[i], &h.Ops[j]
@@ -203,7 +202,7 @@ func spoil(random *rand.Rand, h *history.History) {
 		}
 	case 2:
 		a.Err, b.Err = b.Err, a.Err
-		if a.Expected == 0 || b.Expected == 0 { // a read knows no refusal, and an append has a page of its own
+		if a.Expected == 0 || b.Expected == 0 { // a read is never refused, and an append has no page
 			a.Err, b.Err = b.Err, a.Err
 		}
 	case 3:
@@ -221,9 +220,8 @@ func spoil(random *rand.Rand, h *history.History) {
 	}
 }
 
-// TestCheckStream checks that CheckStream and porcupine say the same of random
-// histories.
-func TestCheckStream(t *testing.T) {
+// TestCheck checks that history.Check and porcupine agree on random histories.
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	legal, broken := 0, 0
 	for seed := range uint64(6000) {
@@ -237,7 +235,7 @@ func TestCheckStream(t *testing.T) {
 			for i := range h.Ops {
 				t.Logf("%d-%d %q %s", h.Ops[i].Call, h.Ops[i].Return, h.Ops[i].IDs, &h.Ops[i])
 			}
-			t.Fatalf("seed %d: CheckStream = %v, and porcupine says %t; in the end %q", seed, err, want, h.Final)
+			t.Fatalf("seed %d: history.Check = %v, and porcupine says %t; in the end %q", seed, err, want, h.Final)
 		}
 		if want {
 			legal++
@@ -250,7 +248,7 @@ func TestCheckStream(t *testing.T) {
 	}
 }
 
-func BenchmarkCheckStream(b *testing.B) {
+func BenchmarkCheck(b *testing.B) {
 	for _, calls := range []int{50, 500} {
 		h := newHistory(b, rand.New(rand.NewPCG(uint64(calls), 0)), calls)
 		ops := operations(h)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// run runs a command in dir and returns what it wrote, and whether it succeeded.
+// run runs a command in dir. It returns the output, and whether the command succeeded.
 func run(t *testing.T, dir string, env []string, name string, args ...string) (string, bool) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
@@ -20,7 +20,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) (s
 	return string(out), err == nil
 }
 
-// tool builds decidervet and returns it with the directory of the repository.
+// tool builds decidervet. It returns its path and the directory of the repository.
 func tool(t *testing.T) (path, root string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "decidervet")
@@ -34,7 +34,7 @@ func tool(t *testing.T) (path, root string) {
 	return path, filepath.Dir(work)
 }
 
-// module writes a module that uses the packages of the repository, and returns its
+// module writes a module that uses the packages of the repository. It returns its
 // directory and the environment in which it builds.
 func module(t *testing.T, root, code string) (dir string, env []string) {
 	t.Helper()
@@ -52,7 +52,7 @@ func module(t *testing.T, root, code string) (dir string, env []string) {
 	return dir, []string{"GOWORK=" + filepath.Join(dir, "go.work")}
 }
 
-// code is a decider with mistakes, all of which have fixes but for one.
+// code is a decider with mistakes, all but one of which have fixes.
 const code = `package counter
 
 import (
@@ -111,7 +111,7 @@ func Codec() codec.Codec[Event] {
 }
 `
 
-// test has a decider with a mistake, which is not told of.
+// test has a decider with a mistake, which must not be reported.
 const test = `package counter
 
 import (
@@ -158,18 +158,19 @@ func TestMistakes(t *testing.T) {
 	}
 	for name, c := range commands {
 		if out, ok := run(t, dir, env, c[0], c[1:]...); ok || !slices.Equal(found(out), want) {
-			t.Errorf("%s: it succeeds: %v, and finds\n%s\nwant %q", name, ok, out, want)
+			t.Errorf("%s: succeeded: %v, findings:\n%s\nwant %q", name, ok, out, want)
 		}
 	}
 	if out, ok := run(t, dir, env, path, "-impure=false", "-fix", "./..."); !ok {
 		t.Errorf("-fix: %s", out)
 	}
 	if out, ok := run(t, dir, env, "go", "vet", "-vettool="+path, "./..."); ok || !slices.Equal(found(out), []string{clock}) {
-		t.Errorf("after -fix: it succeeds: %v, and finds\n%s\nwant %q", ok, out, clock)
+		t.Errorf("after -fix: succeeded: %v, findings:\n%s\nwant %q", ok, out, clock)
 	}
 }
 
-// TestMadeInTest checks that functions are found of which only a test makes a decider.
+// TestMadeInTest checks that functions are found if only a test makes a decider of
+// them.
 func TestMadeInTest(t *testing.T) {
 	t.Parallel()
 	path, root := tool(t)
@@ -182,6 +183,6 @@ func TestMadeInTest(t *testing.T) {
 		"the codec does not have all of Event: Undone",
 	}
 	if out, ok := run(t, dir, env, "go", "vet", "-vettool="+path, "./..."); ok || !slices.Equal(found(out), want) {
-		t.Errorf("it succeeds: %v, and finds\n%s\nwant %q", ok, out, want)
+		t.Errorf("succeeded: %v, findings:\n%s\nwant %q", ok, out, want)
 	}
 }

@@ -42,7 +42,7 @@ func (a *admin) serve(ctx context.Context, lis net.Listener, ended <-chan struct
 		defer close(done)
 		if a.cert != "" && !isLoopback(address) {
 			s.TLSConfig = a.keeper.serverTLS("h2", "http/1.1")
-			_ = s.ServeTLS(lis, "", "") // it ends by Close
+			_ = s.ServeTLS(lis, "", "") // Close ends it
 			return
 		}
 		_ = s.Serve(lis)
@@ -106,7 +106,7 @@ func (a *admin) authenticated(all bool, h http.Handler) http.Handler {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			say(w, http.StatusUnauthorized, "the credentials are missing or not valid")
 		case all && !identity.AnyTenant:
-			say(w, http.StatusForbidden, "this is for clients that may use every tenant")
+			say(w, http.StatusForbidden, "only clients that may use every tenant have access")
 		default:
 			h.ServeHTTP(w, r)
 		}

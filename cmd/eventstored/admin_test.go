@@ -77,7 +77,7 @@ func TestAdmin(t *testing.T) {
 	want("/livez", 200, "ok")
 	want("/readyz", 503, "draining")
 	if _, body := ask("/healthz"); !json.Valid([]byte(body)) {
-		t.Errorf("GET /healthz = %s, which is no JSON", body)
+		t.Errorf("GET /healthz = %s, which is not JSON", body)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// outside returns an address of this machine that is not a loopback one.
+// outside returns an address of this machine that is not a loopback address.
 func outside(t *testing.T) string {
 	t.Helper()
 	addresses, err := net.InterfaceAddrs()
@@ -132,7 +132,7 @@ func TestAdminBeyondLoopback(t *testing.T) {
 	t.Parallel()
 	host := outside(t)
 	if host == "" {
-		t.Skip("this machine has no address but loopback ones")
+		t.Skip("this machine has only loopback addresses")
 	}
 	dir := t.TempDir()
 	ca := newAuthority(t, dir)

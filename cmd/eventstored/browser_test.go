@@ -111,14 +111,14 @@ func (b *tab) eval(expression string) string {
 	return got
 }
 
-// wait returns when an expression is true.
+// wait waits until an expression is true.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	for range 600 {
 		if b.eval("(() => { try { return "+expression+" } catch { return false } })()") == "true" { // a page may still be loading
 			return
 		}
-		time.Sleep(50 * time.Millisecond) // the browser is another program
+		time.Sleep(50 * time.Millisecond) // the browser is another process
 	}
 	b.t.Fatalf("it never is that %s:\n%s", expression, b.eval("document.body.innerText"))
 }
@@ -149,7 +149,7 @@ func (b *tab) quiet(about string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, text := range b.said {
-		b.t.Errorf("%s: the browser says %s", about, text)
+		b.t.Errorf("%s: the browser reports %s", about, text)
 	}
 	b.said = nil
 }
@@ -173,7 +173,7 @@ func (b *tab) keep(name string) {
 	}
 }
 
-// barriers returns what axe-core finds.
+// barriers returns the findings of axe-core.
 func (b *tab) barriers(axe string) string {
 	b.t.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void](axe + "; undefined"))
@@ -187,7 +187,7 @@ func (b *tab) barriers(axe string) string {
 	return found
 }
 
-// screens are the pages of the console of a bank.
+// screens returns the pages of the console of a bank.
 func screens() map[string]string {
 	return map[string]string{
 		"log": "", "filtered": "?type=Account&event=Withdrawn&q=3", "streams": "streams?type=Account", "stream": "stream?type=Account&id=acc-1&v=9", "data": "stream?type=Transfer&id=t-9&v=1",
@@ -227,7 +227,7 @@ func TestConsoleInBrowser(t *testing.T) {
 		for name, path := range screens() {
 			b.open(at + path)
 			if b.eval("document.querySelector('h1').innerText.length > 0 && ![...document.querySelectorAll('.js')].some((e) => e.checkVisibility())") != "true" {
-				t.Errorf("%s shows what only works with JavaScript", name)
+				t.Errorf("%s shows controls that only work with JavaScript", name)
 			}
 		}
 		b.said = nil // the page that does not exist
@@ -242,7 +242,7 @@ func TestConsoleInBrowser(t *testing.T) {
 	t.Run("time travel", func(t *testing.T) { t.Parallel(); newTab(t).travels(at) })
 	t.Run("ask", func(t *testing.T) { t.Parallel(); newTab(t).asks(at) })
 	t.Run("act", func(t *testing.T) { t.Parallel(); newTab(t).acts(at) })
-	t.Run("texts of strangers", func(t *testing.T) { t.Parallel(); newTab(t).strangers() })
+	t.Run("hostile texts", func(t *testing.T) { t.Parallel(); newTab(t).strangers() })
 	t.Run("a tail across a restart", func(t *testing.T) { t.Parallel(); newTab(t).restarts() })
 }
 
@@ -294,7 +294,7 @@ func (b *tab) travels(at string) {
 	b.do(chromedp.Evaluate[chromedp.Void]("const s = document.querySelector('#slider'); s.value = 3; s.dispatchEvent(new Event('input')); undefined"))
 	b.wait("document.querySelector('#h-state').innerText.includes('version 3') && document.querySelector('#v').value === '3'")
 	if b.eval("window.same") != "true" {
-		b.t.Error("time travel loads the page anew")
+		b.t.Error("time travel reloads the page")
 	}
 	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
 	b.wait("document.querySelector('.timeline a[aria-current]').closest('li') === document.querySelectorAll('.timeline li')[1]")
@@ -364,7 +364,7 @@ func (b *tab) strangers() {
 	look := func(address string) {
 		b.open(address)
 		if got := b.eval("window.pwned"); got != "undefined" {
-			b.t.Errorf("%s: a stranger's script ran", address)
+			b.t.Errorf("%s: an injected script ran", address)
 		}
 		b.quiet(address)
 	}
@@ -388,12 +388,12 @@ func (b *tab) strangers() {
 	}
 	b.wait("document.querySelectorAll('tbody tr').length === 10")
 	if b.eval("window.pwned") != "undefined" {
-		b.t.Error("a stranger's script ran in a row that came")
+		b.t.Error("an injected script ran in a new row")
 	}
-	b.quiet("rows that came")
+	b.quiet("new rows")
 }
 
-// restarts watches the log while its server is stopped and started again.
+// restarts follows the log while its server is stopped and restarted.
 func (b *tab) restarts() {
 	st := memory.New()
 	n := 0

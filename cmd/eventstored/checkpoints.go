@@ -16,9 +16,9 @@ func checkpoints(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("checkpoints")
 	of.add(f)
-	reset := f.Bool("reset", false, "set the checkpoint of NAME back to the beginning: the consumer handles every event again")
-	before := f.Uint64("before", 0, "set the checkpoint of NAME back, to before this `position`: the consumer handles that event next")
-	yes := f.Bool("yes", false, "do it, instead of saying what would be done")
+	reset := f.Bool("reset", false, "move the checkpoint of NAME back to the beginning: the consumer handles every event again")
+	before := f.Uint64("before", 0, "move the checkpoint of NAME back to before this `position`: the consumer handles that event next")
+	yes := f.Bool("yes", false, "make the change, instead of printing what would change")
 	asJSON := f.Bool("json", false, "print JSON objects, one per line")
 	operands, err := parseFlags(e, f, args, 0, 1)
 	if err != nil {
@@ -29,9 +29,9 @@ func checkpoints(ctx context.Context, args []string, e env) error {
 	case *reset && *before > 0:
 		return fmt.Errorf("%w: checkpoints: -reset and -before exclude each other", errUsage)
 	case back && len(operands) == 0:
-		return fmt.Errorf("%w: checkpoints: which one? give its NAME", errUsage)
+		return fmt.Errorf("%w: checkpoints: NAME is missing", errUsage)
 	case *yes && !back:
-		return fmt.Errorf("%w: checkpoints: -yes is for -reset and -before", errUsage)
+		return fmt.Errorf("%w: checkpoints: -yes needs -reset or -before", errUsage)
 	}
 	if back && *yes {
 		return of.writing(ctx, func(st open.Backend) error { return setBack(ctx, st, operands[0], *before, true, e) })
@@ -48,7 +48,7 @@ func checkpoints(ctx context.Context, args []string, e env) error {
 func checkpointsOf(st open.Backend) (store.Checkpoints, error) {
 	c, ok := st.(store.Checkpoints)
 	if !ok {
-		return nil, fmt.Errorf("a %T keeps no checkpoints: use the store behind the server, or that of the read model", st)
+		return nil, fmt.Errorf("a %T has no checkpoints: use the store behind the server, or the store of the read model", st)
 	}
 	return c, nil
 }
@@ -58,7 +58,7 @@ type checkpointLine struct {
 	Name     string `json:"name"`
 	Position uint64 `json:"position"`
 	EventID  string `json:"event_id,omitempty"`
-	Lag      uint64 `json:"lag"` // positions from there to the head of the log in the same store
+	Lag      uint64 `json:"lag"` // from there to the head of the log in the same store
 }
 
 func listCheckpoints(ctx context.Context, st open.Backend, names []string, asJSON bool, e env) error {
@@ -135,17 +135,17 @@ func setBack(ctx context.Context, st open.Backend, name string, before uint64, d
 		return err
 	}
 	if from == (store.Checkpoint{}) {
-		return fmt.Errorf("checkpoint %q is at the beginning, or there is none of this name", name)
+		return fmt.Errorf("checkpoint %q is at the beginning, or does not exist", name)
 	}
 	if before > from.Position {
-		return fmt.Errorf("checkpoint %q is at position %d: it can only be set back, not to before %d", name, from.Position, before)
+		return fmt.Errorf("checkpoint %q is at position %d: it can only move back, not to before %d", name, from.Position, before)
 	}
 	to, err := lastBefore(ctx, st, before)
 	if err != nil {
 		return err
 	}
 	if !do {
-		fmt.Fprintf(e.stdout, "would set %q back from position %d to %d: stop the consumer, and repeat with -yes\n", name, from.Position, to.Position)
+		fmt.Fprintf(e.stdout, "would move %q back from position %d to %d: stop the consumer, and repeat with -yes\n", name, from.Position, to.Position)
 		return nil
 	}
 	// A checkpoint only moves forward, except back to the beginning.
@@ -157,7 +157,7 @@ func setBack(ctx context.Context, st open.Backend, name string, before uint64, d
 			return fmt.Errorf("%q is at the beginning now: %w", name, err)
 		}
 	}
-	fmt.Fprintf(e.stdout, "set %q back from position %d to %d\n", name, from.Position, to.Position)
+	fmt.Fprintf(e.stdout, "moved %q back from position %d to %d\n", name, from.Position, to.Position)
 	return nil
 }
 

@@ -26,13 +26,13 @@ func consoleCommand(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("console")
 	f.StringVar(&of.url, "store", defaultStore, "the `URL` of the store: sqlite:FILE, postgres://… or grpc://HOST:PORT")
-	tenant := f.String("tenant", "", "the `ID` of the tenant that the printed address shows")
+	tenant := f.String("tenant", "", "the `ID` of the tenant in the printed address")
 	listen := f.String("listen", "127.0.0.1:8089", "serve on this `address`, which must be a loopback one")
 	if _, err := parseFlags(e, f, args, 0, 0); err != nil {
 		return err
 	}
 	if !isLoopback(*listen) {
-		return fmt.Errorf("%w: -listen %q is no loopback address: for others, use serve -admin with -tokens or -client-ca", errUsage, *listen)
+		return fmt.Errorf("%w: -listen %q is not a loopback address: to serve other machines, use serve -admin with -tokens or -client-ca", errUsage, *listen)
 	}
 	return of.reading(ctx, func(st open.Backend) error {
 		var network net.ListenConfig
@@ -161,7 +161,7 @@ func (k *kept) Parked(ctx context.Context) ([]projection.Parked, error) {
 
 // Unpark is [console.Projection.Unpark]. It needs the handlers of the program.
 func (k *kept) Unpark(context.Context, string) error {
-	return fmt.Errorf("only a program with the handlers of %s can try its events again: call Unpark there, or mount its console", k.is.Build)
+	return fmt.Errorf("only a program with the handlers of %s can retry its events: call Unpark there, or mount its console", k.is.Build)
 }
 
 // keptProcess is a process, as far as its records in a store tell.

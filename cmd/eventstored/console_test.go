@@ -50,7 +50,7 @@ func consoleOf(t *testing.T, st open.Backend, address string, tokens ...string) 
 	return a.handler(address, page)
 }
 
-// asking is a request from another machine, or from this one.
+// asking returns a request from another machine, or from this one.
 func asking(t *testing.T, h http.Handler, from, method, path, token string, form url.Values) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form.Encode()))
@@ -152,7 +152,7 @@ func TestConsoleCommand(t *testing.T) {
 		t.Errorf("it ends with %v", err)
 	}
 	var out bytes.Buffer
-	for args, want := range map[string]string{"-listen=0.0.0.0:1": "is no loopback address", "-store=sqlite:" + t.TempDir() + "/none.db": "none.db"} {
+	for args, want := range map[string]string{"-listen=0.0.0.0:1": "is not a loopback address", "-store=sqlite:" + t.TempDir() + "/none.db": "none.db"} {
 		err := run(t.Context(), []string{"console", args}, env{strings.NewReader(""), &out, io.Discard, func(string) string { return "" }})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("console %s = %v, want %q", args, err, want)
@@ -185,6 +185,6 @@ func inConsole(t *testing.T, file string) {
 	}
 	form := url.Values{"what": {"retry"}, "name": {"jobs@2"}, "of": {"Job/bad"}, "expect": {"2"}}
 	if got := asking(t, h, "192.0.2.1", http.MethodPost, "/console/act", "actor", form); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "only a program with the handlers") {
-		t.Errorf("to try again has status %d:\n%s", got.Code, got.Body)
+		t.Errorf("a retry has status %d:\n%s", got.Code, got.Body)
 	}
 }

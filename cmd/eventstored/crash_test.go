@@ -88,12 +88,12 @@ func TestKilledUnderLoad(t *testing.T) {
 	ids := map[string]bool{}
 	for i, e := range events {
 		if e.Position != uint64(i+1) || ids[e.ID] {
-			t.Fatalf("event %d that was seen is at position %d, id %s", i+1, e.Position, e.ID)
+			t.Fatalf("event %d of the follower is at position %d, id %s", i+1, e.Position, e.ID)
 		}
 		ids[e.ID] = true
 	}
 	if len(events) != total+1 {
-		t.Errorf("%d events were seen, %d are there", len(events), total+1)
+		t.Errorf("the follower has %d events, the log has %d", len(events), total+1)
 	}
 }
 
@@ -135,7 +135,7 @@ func work(ctx context.Context, t *testing.T, r *runner.Runner[added, int, added]
 		}
 		select {
 		case acknowledged <- struct{}{}:
-		default: // nobody waits for it
+		default: // nobody is waiting for it
 		}
 	}
 	return n

@@ -25,7 +25,7 @@ type keeper struct {
 
 // secrets is the content of the files.
 type secrets struct {
-	tls  *tls.Config // nil: without TLS
+	tls  *tls.Config // nil without TLS
 	auth either      // empty: every client is trusted
 }
 

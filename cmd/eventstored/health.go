@@ -15,7 +15,7 @@ import (
 	"github.com/evolvego/evolve/store/grpc/eventstorev1"
 )
 
-// healthcheck asks a server whether it serves.
+// healthcheck asks a server whether it is serving.
 func healthcheck(ctx context.Context, args []string, e env) error {
 	f := flags("healthcheck")
 	address := f.String("address", reachable(orDefault(e.getenv("BIND_ADDR"), defaultListen)), "the `address` of the server")

@@ -23,7 +23,7 @@ func parseStream(text string) (store.Stream, error) {
 	streamType, id, _ := strings.Cut(text, "/")
 	s := store.Stream{Type: streamType, ID: id}
 	if err := s.Validate(); err != nil {
-		return s, fmt.Errorf("%w: a stream is named TYPE/ID, not %s: %w", errUsage, shown(text), err)
+		return s, fmt.Errorf("%w: a stream name is TYPE/ID, not %s: %w", errUsage, shown(text), err)
 	}
 	return s, nil
 }

@@ -19,7 +19,7 @@
 //	eventstored export > FILE            print all events, oldest first
 //	eventstored import < FILE            append what export printed
 //
-//	eventstored checkpoints              list the checkpoints of consumers, or set one back
+//	eventstored checkpoints              list the checkpoints of consumers, or move one back
 //	eventstored projections              list projections and parked keys, or retire one
 //	eventstored processes                list processes and waiting instances, or release one
 //
@@ -62,7 +62,7 @@ import (
 // errUsage is a mistake on the command line or in a setting.
 var errUsage = errors.New("usage")
 
-// defaultStore is the store if none is given.
+// defaultStore is the default store.
 const defaultStore = "sqlite:events.db"
 
 // env is the environment of a command: its streams, variables and signals.
@@ -118,7 +118,7 @@ func commands() [][]command {
 			{"import", "", "append what export printed", importEvents},
 		},
 		{
-			{"checkpoints", "[NAME]", "list the checkpoints of consumers, or set one back", checkpoints},
+			{"checkpoints", "[NAME]", "list the checkpoints of consumers, or move one back", checkpoints},
 			{"projections", "[NAME@VERSION]", "list projections, or the parked keys of one, or retire one", projections},
 			{"processes", "[NAME@VERSION]", "list processes, or the waiting instances of one, or release or abandon one of these", processes},
 		},
@@ -190,9 +190,9 @@ func printUsage(w io.Writer, f *flag.FlagSet) {
 	f.PrintDefaults()
 }
 
-// parseFlags parses args and returns the operands, of which there must be at least and
-// at most these numbers. Operands may come before flags. With -h it prints the usage,
-// and returns [flag.ErrHelp].
+// parseFlags parses args and returns the operands, whose number must be between least
+// and most. They may come before flags. With -h it prints the usage, and returns
+// [flag.ErrHelp].
 func parseFlags(e env, f *flag.FlagSet, args []string, least, most int) ([]string, error) {
 	var got []string
 	rest := args
@@ -252,7 +252,7 @@ func withoutURLs(text string, args []string) string {
 	return text
 }
 
-// source is the flags that say where the events are.
+// source holds the flags that select the store.
 type source struct{ url, tenant string }
 
 func (s *source) add(f *flag.FlagSet) {

@@ -44,25 +44,25 @@ func newMetrics(backend store.Log) *metrics {
 			Buckets: []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 		}, method),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "eventstored_events_total", Help: "Events that were recorded, by Append, or sent.",
+			Name: "eventstored_events_total", Help: "Events recorded by Append, or sent.",
 		}, method),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "eventstored_payload_bytes_total", Help: "Bytes in the payloads of those events.",
+			Name: "eventstored_payload_bytes_total", Help: "Bytes in the payloads of these events.",
 		}, method),
 		appends: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "eventstored_append_events", Help: "Events in an append.",
+			Name: "eventstored_append_events", Help: "Events per append.",
 			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000},
 		}),
 		replayed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "eventstored_replayed_total", Help: "Appends whose events were recorded before.",
+			Name: "eventstored_replayed_total", Help: "Appends whose events were already recorded.",
 		}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "eventstored_build_info", Help: "Always 1; the labels say what is running.",
+		Name: "eventstored_build_info", Help: "Always 1; the labels describe the running program.",
 		ConstLabels: prometheus.Labels{"version": buildVersion(), "go": runtime.Version()},
 	}, func() float64 { return 1 })
 	up := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "eventstored_backend_up", Help: "1 if the store answers within a second, else 0.",
+		Name: "eventstored_backend_up", Help: "1 if the store answers within a second, otherwise 0.",
 	}, func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
 		defer cancel()

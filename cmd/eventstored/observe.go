@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// observe has the dashboards and the alerts.
+// observed holds the dashboards and the alerts.
 //
 //go:embed observe
 var observed embed.FS
@@ -23,7 +23,7 @@ func dashboard(_ context.Context, args []string, e env) error {
 		name = operands[0]
 	}
 	if name != "server" && name != "program" {
-		return fmt.Errorf("%w: there is no dashboard %s: it can be server or program", errUsage, shown(name))
+		return fmt.Errorf("%w: there is no dashboard %s: use server or program", errUsage, shown(name))
 	}
 	return printObserved(e, name+".json")
 }

@@ -211,13 +211,13 @@ func TestDashboards(t *testing.T) {
 		ids := map[int]bool{}
 		for _, p := range board.Panels {
 			if ids[p.ID] || p.Title == "" || p.Description == "" || p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
-				t.Errorf("%s: the panel %q has no title, no description, no source, no target, or the id of another", name, p.Title)
+				t.Errorf("%s: the panel %q has no title, no description, no source, no target, or a duplicate id", name, p.Title)
 			}
 			ids[p.ID] = true
 			for _, target := range p.Targets {
 				known.check(t, name+"/"+p.Title, target.Expr)
 				if !strings.Contains(target.Expr, `job=~"$job"`) {
-					t.Errorf("%s/%s is of every job: %s", name, p.Title, target.Expr)
+					t.Errorf("%s/%s does not select a job: %s", name, p.Title, target.Expr)
 				}
 			}
 		}
@@ -283,7 +283,7 @@ func TestRules(t *testing.T) {
 	}
 	for _, name := range explained {
 		if !slices.ContainsFunc(alertName.FindAllStringSubmatch(text, -1), func(m []string) bool { return m[1] == name }) {
-			t.Errorf("docs/operate.md explains the alert %s, which there is not", name)
+			t.Errorf("docs/operate.md explains the alert %s, which does not exist", name)
 		}
 	}
 	for _, m := range metric.FindAllStringSubmatch(string(page), -1) {

@@ -10,7 +10,7 @@ import (
 // progress shows on a terminal how many events a task has handled, once the task has
 // run for more than a second.
 type progress struct {
-	to           io.Writer // nil: not a terminal
+	to           io.Writer // nil if it is not a terminal
 	done         int
 	began, shown time.Time
 }
@@ -26,7 +26,7 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
-// add counts n more.
+// add counts n more events.
 func (p *progress) add(n int) {
 	p.done += n
 	now := time.Now()

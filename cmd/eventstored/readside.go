@@ -33,12 +33,12 @@ type target interface {
 func targetOf(st open.Backend) (target, error) {
 	t, ok := st.(target)
 	if !ok {
-		return nil, fmt.Errorf("a %T keeps no read models: use the store behind the server, or that of the read model", st)
+		return nil, fmt.Errorf("a %T has no read models: use the store behind the server, or the store of the read model", st)
 	}
 	return t, nil
 }
 
-// documentsOf calls each with the documents of kind.
+// documentsOf calls each for every document of kind.
 func documentsOf(ctx context.Context, t store.Documents, kind string, each func(store.Document) error) error {
 	for from := ""; ; {
 		docs, err := t.ScanDocuments(ctx, kind, from, "", store.DefaultLimit)
@@ -80,15 +80,15 @@ func printRows[R any](w io.Writer, asJSON bool, header string, rows []R, line fu
 // buildRow is a version of a projection or a process.
 type buildRow struct {
 	Build       string `json:"build"`
-	State       string `json:"state,omitempty"` // of a projection: building, ready, active or retired
+	State       string `json:"state,omitempty"` // for a projection: building, ready, active or retired
 	Position    uint64 `json:"position"`
-	Lag         uint64 `json:"lag"` // positions from there to the head of the log in the same store
+	Lag         uint64 `json:"lag"` // from there to the head of the log in the same store
 	Parked      int    `json:"parked,omitempty"`
 	Waiting     int    `json:"waiting,omitempty"`
 	Quarantined int    `json:"quarantined,omitempty"`
 }
 
-// stuckRow is a key that is parked, or an instance that waits.
+// stuckRow is a parked key, or a waiting instance.
 type stuckRow struct {
 	ID          string    `json:"id"`
 	Position    uint64    `json:"position"` // of the event that failed
@@ -119,8 +119,8 @@ func projections(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("projections")
 	of.add(f)
-	retire := f.Bool("retire", false, "end NAME@VERSION for ever: remove its checkpoint, its parked events and its documents; tables of your own stay")
-	yes := f.Bool("yes", false, "do it, instead of saying what would be done")
+	retire := f.Bool("retire", false, "end NAME@VERSION forever: remove its checkpoint, its parked events and its documents; your own tables stay")
+	yes := f.Bool("yes", false, "make the change, instead of printing what would change")
 	asJSON := f.Bool("json", false, "print JSON objects, one per line")
 	operands, err := parseFlags(e, f, args, 0, 1)
 	if err != nil {
@@ -128,9 +128,9 @@ func projections(ctx context.Context, args []string, e env) error {
 	}
 	switch {
 	case *retire && len(operands) == 0:
-		return fmt.Errorf("%w: projections: which one? give its NAME@VERSION", errUsage)
+		return fmt.Errorf("%w: projections: NAME@VERSION is missing", errUsage)
 	case *yes && !*retire:
-		return fmt.Errorf("%w: projections: -yes is for -retire", errUsage)
+		return fmt.Errorf("%w: projections: -yes needs -retire", errUsage)
 	case *retire && *yes:
 		return of.writing(ctx, func(st open.Backend) error {
 			err := onTarget(ctx, st, operands[0], desk{projection: func(p retirer) error { return p.Retire(ctx) }})
@@ -221,9 +221,9 @@ func processes(ctx context.Context, args []string, e env) error {
 	var of source
 	f := flags("processes")
 	of.add(f)
-	release := f.String("release", "", "try the waiting `INSTANCE` of NAME@VERSION again, from the input that failed")
-	abandon := f.String("abandon", "", "end the `INSTANCE` of NAME@VERSION for ever: its timers stop, and what waits is dropped")
-	yes := f.Bool("yes", false, "do it, instead of saying what would be done")
+	release := f.String("release", "", "retry the waiting `INSTANCE` of NAME@VERSION, from the input that failed")
+	abandon := f.String("abandon", "", "end the `INSTANCE` of NAME@VERSION forever: stop its timers, and drop its waiting inputs")
+	yes := f.Bool("yes", false, "make the change, instead of printing what would change")
 	asJSON := f.Bool("json", false, "print JSON objects, one per line")
 	operands, err := parseFlags(e, f, args, 0, 1)
 	if err != nil {
@@ -237,9 +237,9 @@ func processes(ctx context.Context, args []string, e env) error {
 	case *release != "" && *abandon != "":
 		return fmt.Errorf("%w: processes: -release and -abandon exclude each other", errUsage)
 	case instance != "" && len(operands) == 0:
-		return fmt.Errorf("%w: processes: of which one? give its NAME@VERSION", errUsage)
+		return fmt.Errorf("%w: processes: NAME@VERSION is missing", errUsage)
 	case *yes && instance == "":
-		return fmt.Errorf("%w: processes: -yes is for -release and -abandon", errUsage)
+		return fmt.Errorf("%w: processes: -yes needs -release or -abandon", errUsage)
 	case *yes:
 		return of.writing(ctx, func(st open.Backend) error {
 			err := onTarget(ctx, st, operands[0], desk{process: func(p amender) error {
@@ -378,7 +378,7 @@ func onTarget(ctx context.Context, st open.Backend, build string, d desk) error 
 		return at[*postgres.Tx](ctx, st, st, build, d)
 	}
 	_, err := targetOf(st)
-	return errors.Join(err, fmt.Errorf("a %T keeps no read models", st))
+	return errors.Join(err, fmt.Errorf("a %T has no read models", st))
 }
 
 // nothing is the type of the events and commands of a stand-in.

@@ -145,12 +145,12 @@ func TestReadSideTools(t *testing.T) {
 		{[]string{"projections", "jobs@2", "-retire", "-yes"}, "active"},
 		{[]string{"projections", "jobs@3", "-retire", "-yes"}, "there is no jobs@3"},
 		{[]string{"projections", "jobs", "-retire", "-yes"}, "is not NAME@VERSION"},
-		{[]string{"projections", "-retire"}, "which one?"},
-		{[]string{"projections", "-yes"}, "-yes is for -retire"},
+		{[]string{"projections", "-retire"}, "is missing"},
+		{[]string{"projections", "-yes"}, "-yes needs -retire"},
 		{[]string{"processes", "courier@1", "-release", "good", "-yes"}, "wait"},
 		{[]string{"processes", "courier@1", "-release", "nobody", "-yes"}, "instance"},
 		{[]string{"processes", "courier@2", "-release", "bad", "-yes"}, "there is no courier@2"},
-		{[]string{"processes", "-release", "bad"}, "of which one?"},
+		{[]string{"processes", "-release", "bad"}, "NAME@VERSION is missing"},
 		{[]string{"processes", "courier@1", "-release", "bad", "-abandon", "bad"}, "exclude each other"},
 	} {
 		if got := do(t, "", append(tt.args, "-store", url)...); got.err == nil || !strings.Contains(got.err.Error(), tt.want) {

@@ -26,7 +26,7 @@ func (p *running) logged(t *testing.T, text string, times int) {
 	for strings.Count(p.text(), text) < times {
 		select {
 		case <-p.done:
-			t.Fatalf("it has ended before it logged %q:\n%s", text, p.text())
+			t.Fatalf("it ended before it logged %q:\n%s", text, p.text())
 		case <-time.After(5 * time.Millisecond):
 		case <-t.Context().Done():
 			t.Fatal(t.Context().Err())
@@ -34,7 +34,7 @@ func (p *running) logged(t *testing.T, text string, times int) {
 	}
 }
 
-// serial returns the serial number of the certificate that the server at address shows.
+// serial returns the serial number of the certificate of the server at address.
 func serial(t *testing.T, address string) string {
 	t.Helper()
 	conn, err := new(tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}).DialContext(t.Context(), "tcp", address)
@@ -94,7 +94,7 @@ func TestHangup(t *testing.T) {
 	hangup()
 	p.logged(t, "tokens and certificates stay as they were", 1)
 	if err := add(t.Context(), st, "a-2"); err != nil {
-		t.Errorf("with the old token, after a file that is none: %v", err)
+		t.Errorf("with the old token, after reading an invalid file: %v", err)
 	}
 	<-seen
 	before := serial(t, p.address)
@@ -109,7 +109,7 @@ func TestHangup(t *testing.T) {
 		t.Errorf("with the new token: %v", err)
 	}
 	if id := <-seen; id != "a-3" {
-		t.Errorf("the subscription from before saw %s", id)
+		t.Errorf("the earlier subscription yielded %s", id)
 	}
 	if st, err := open.Store(t.Context(), url("old")); err == nil {
 		_ = st.Close()
@@ -141,7 +141,7 @@ func TestFilesThatChange(t *testing.T) {
 		first := k.current.Load()
 		time.Sleep(time.Minute)
 		if k.current.Load() != first {
-			t.Error("the files were read again though none has changed")
+			t.Error("the files were read again although none has changed")
 		}
 		write(t, dir, "tokens", line("new")+line("other"))
 		time.Sleep(11 * time.Second)
@@ -154,12 +154,12 @@ func TestFilesThatChange(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if k.current.Load() != second {
-			t.Error("a file that is gone changes who may call")
+			t.Error("a missing file changes who may call")
 		}
 		cancel()
 		<-ended
 		if n := strings.Count(log.String(), "stay as they were"); n != 1 {
-			t.Errorf("that a file is gone was logged %d times:\n%s", n, log.String())
+			t.Errorf("a missing file was logged %d times:\n%s", n, log.String())
 		}
 	})
 }

@@ -48,7 +48,7 @@ func TestLinesOfProps(t *testing.T) {
 			}
 			want := page.Events[i]
 			if len(want.Data) == 0 {
-				want.Data = r.Data // nothing, in one way or the other
+				want.Data = r.Data // no data, in either representation
 			}
 			if r.Time.Equal(want.Time) && r.RecordedAt.Equal(want.RecordedAt) {
 				r.Time, r.RecordedAt = want.Time, want.RecordedAt

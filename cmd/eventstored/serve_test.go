@@ -145,7 +145,7 @@ func TestServeAFile(t *testing.T) {
 	anyPort := []string{"BIND_ADDR=127.0.0.1:0"}
 	p := start(t, dir, anyPort)
 	if !strings.Contains(p.text(), "every client may use every tenant") {
-		t.Errorf("it does not say that it trusts everybody:\n%s", p.text())
+		t.Errorf("it does not warn that it trusts everybody:\n%s", p.text())
 	}
 	if err := add(t.Context(), tenantOf(t, "grpc://"+p.address), "a"); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestServeAFile(t *testing.T) {
 	}
 	p.stop(t)
 	if got := do(t, "", "healthcheck", "-address", p.address, "-timeout", "1s"); got.err == nil {
-		t.Error("a server that is gone is healthy")
+		t.Error("a server that has ended is healthy")
 	}
 }
 
@@ -256,7 +256,7 @@ func TestTenantsAreEnforced(t *testing.T) {
 	token, cert := "&token-file="+in("token"), "&cert="+in("ann.pem")+"&key="+in("ann.key")
 	for name, tt := range map[string]struct {
 		url  string
-		want string // in the error
+		want string // part of the expected error
 	}{
 		"a token for its tenant":           {base + token + "&tenant=acme", ""},
 		"a token for its other tenant":     {base + token + "&tenant=other", ""},
@@ -354,9 +354,9 @@ func TestSettings(t *testing.T) {
 		{map[string]string{"BACKEND": "postgres"}, nil, "BACKEND is postgres, but DATABASE_URL is not set"},
 		{map[string]string{"BACKEND": "sqlite", "DATABASE_URL": "postgres://u:secret@h/db"}, nil, "BACKEND is sqlite, but DATABASE_URL does not begin with sqlite:"},
 		{map[string]string{"BACKEND": "postgres", "DATABASE_URL": "sqlite:x.db"}, nil, "DATABASE_URL does not begin with postgres: or postgresql:"},
-		{map[string]string{"BACKEND": "oracle"}, nil, `BACKEND is "oracle": it can be`},
-		{map[string]string{"BACKEND": "postgres://u:secret@h/db"}, nil, "BACKEND is postgres://h/db: it can be"},
-		{map[string]string{"BIND_ADDR": "0.0.0.0:0", "TRUST_TENANTS": "perhaps"}, nil, `TRUST_TENANTS is "perhaps": it can be true or false`},
+		{map[string]string{"BACKEND": "oracle"}, nil, `BACKEND is "oracle": use`},
+		{map[string]string{"BACKEND": "postgres://u:secret@h/db"}, nil, "BACKEND is postgres://h/db: use"},
+		{map[string]string{"BIND_ADDR": "0.0.0.0:0", "TRUST_TENANTS": "perhaps"}, nil, `TRUST_TENANTS is "perhaps": use true or false`},
 		{map[string]string{"BIND_ADDR": "0.0.0.0:0", "TRUST_TENANTS": "false"}, nil, "BIND_ADDR 0.0.0.0:0 can be reached from other machines"},
 		{map[string]string{"BIND_ADDR": "0.0.0.0:0", "TRUST_TENANTS": "true"}, []string{"-trust-tenants=false"}, "BIND_ADDR 0.0.0.0:0 can be reached from other machines"},
 		{nil, []string{"-admin", "0.0.0.0:9090"}, "-admin 0.0.0.0:9090 can be reached from other machines"},
@@ -388,7 +388,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%v eventstored %q = %v; want %q", tt.env, tt.args, err, tt.want)
 		}
 		if err != nil && strings.Contains(err.Error()+stdout.String()+stderr.String(), "secret") {
-			t.Errorf("%v eventstored %q tells the password: %v\n%s%s", tt.env, tt.args, err, stdout.String(), stderr.String())
+			t.Errorf("%v eventstored %q reveals the password: %v\n%s%s", tt.env, tt.args, err, stdout.String(), stderr.String())
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.StringVar(&s.cert, "tls-cert", "", "serve TLS with the certificate chain in `FILE` (PEM)")
 	f.StringVar(&s.key, "tls-key", "", "the private key of -tls-cert, in `FILE` (PEM)")
 	f.StringVar(&s.clientCA, "client-ca", "", "accept client certificates signed by a CA in `FILE`; the subject's O= values are the tenants the client may use")
-	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256 [RIGHT]; * means every tenant; a RIGHT is for the console: read, data or act (see hash-token)")
+	f.StringVar(&s.tokens, "tokens", "", "accept the bearer tokens in `FILE`, one line each: NAME TENANT[,TENANT…] SHA256 [RIGHT]; * means every tenant; RIGHT is the right in the console: read, data or act (see hash-token)")
 	f.BoolVar(&s.trustTenants, "trust-tenants", false, "accept every client for every tenant, even on an address that other machines can reach (env TRUST_TENANTS=true)")
 	f.BoolVar(&s.largeEvents, "large-events", false, "accept events that clients in other languages cannot receive: over 4 MiB, up to 16 MiB")
 	f.StringVar(&s.admin, "admin", "", "serve the console, /metrics, /livez, /readyz and /healthz over HTTP on this `address`")
@@ -57,7 +57,7 @@ func serveSettings(command string, args []string, e env) (settings, error) {
 	if trust := e.getenv("TRUST_TENANTS"); trust != "" && !isSet(f, "trust-tenants") {
 		var err error
 		if s.trustTenants, err = strconv.ParseBool(trust); err != nil {
-			return s, fmt.Errorf("%w: TRUST_TENANTS is %q: it can be true or false", errUsage, trust)
+			return s, fmt.Errorf("%w: TRUST_TENANTS is %q: use true or false", errUsage, trust)
 		}
 	}
 	if s.url == "" {
@@ -81,7 +81,7 @@ func orDefault(value, otherwise string) string {
 	return value
 }
 
-// isSet reports whether the flag called name was given.
+// isSet reports whether the flag called name was set.
 func isSet(f *flag.FlagSet, name string) (set bool) {
 	f.Visit(func(given *flag.Flag) { set = set || given.Name == name })
 	return set
@@ -94,7 +94,7 @@ func storeFromEnv(backend, database string) (string, error) {
 	case backend == "memory":
 		return "memory:", nil
 	case backend != "" && schemes == nil:
-		return "", fmt.Errorf("%w: BACKEND is %s: it can be memory, sqlite or postgres", errUsage, shown(backend))
+		return "", fmt.Errorf("%w: BACKEND is %s: use memory, sqlite or postgres", errUsage, shown(backend))
 	case backend == "postgres" && database == "":
 		return "", fmt.Errorf("%w: BACKEND is postgres, but DATABASE_URL is not set", errUsage)
 	case backend != "" && database != "" && !slices.ContainsFunc(schemes, func(s string) bool { return strings.HasPrefix(database, s) }):

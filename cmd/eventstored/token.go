@@ -33,7 +33,7 @@ func hashToken(_ context.Context, args []string, e env) error {
 	}
 	for _, operand := range operands {
 		if len(strings.Fields(operand)) != 1 || strings.ContainsFunc(operand, unicode.IsSpace) {
-			return fmt.Errorf("%w: hash-token: %q cannot be in a line of fields with spaces between them", errUsage, operand)
+			return fmt.Errorf("%w: hash-token: %q cannot be a field in a line of fields separated by spaces", errUsage, operand)
 		}
 	}
 	line := fmt.Sprintf("%s %s %x\n", operands[0], operands[1], sha256.Sum256([]byte(token)))

@@ -98,7 +98,7 @@ func tail(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// lastEvents returns the last n events up to position head, the oldest first.
+// lastEvents returns the last n events up to position head, oldest first.
 func lastEvents(ctx context.Context, st store.Log, head uint64, n int) ([]store.Recorded, error) {
 	var events []store.Recorded
 	o := store.LogOptions{From: head, Backward: true}
@@ -118,7 +118,7 @@ func lastEvents(ctx context.Context, st store.Log, head uint64, n int) ([]store.
 	return events, nil
 }
 
-// appendEvents appends the events of standard input to a stream, all or none.
+// appendEvents appends the events on standard input to a stream, all or none.
 func appendEvents(ctx context.Context, args []string, e env) error {
 	var to source
 	f := flags("append")
@@ -320,7 +320,7 @@ func stats(ctx context.Context, args []string, e env) error {
 	})
 }
 
-// counts is what stats prints.
+// counts is the output of stats.
 type counts struct {
 	events, bytes int
 	head          uint64

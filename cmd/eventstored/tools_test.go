@@ -110,7 +110,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{[]string{"reed"}, "", `unknown command "reed"`},
 		{[]string{"read"}, "", "the arguments of read are \"TYPE/ID\", not []"},
-		{[]string{"read", "Account", "-store", url}, "", `a stream is named TYPE/ID, not "Account"`},
+		{[]string{"read", "Account", "-store", url}, "", `a stream name is TYPE/ID, not "Account"`},
 		{[]string{"read", "Account/a", "-limit", "-1"}, "", "-limit -1 is negative"},
 		{[]string{"read", "Account/a", "-from", "x"}, "", "invalid value"},
 		{[]string{"find", "a\xff", "-store", url}, "", "id is not valid UTF-8"},
@@ -121,7 +121,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"stats", "-store", "disk:x"}, "", "not the URL of a store"},
 		{[]string{"stats", "-store", url, "-tenant", "a\x00"}, "", "tenant"},
 		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"}` + "\n{", "line 2: EOF"},
-		{[]string{"append", "Account/a", "-store", url}, `{"type":"A","colour":"red"}`, `line 1: json: unknown field "colour"`},
+		{[]string{"append", "Account/a", "-store", url}, `{"type":"A","colour":"red"}`, `unknown field "colour"`},
 		{[]string{"append", "Account/a", "-store", url}, `{"type":"A"} {"type":"B"}`, "line 1: has more text after the JSON object"},
 		{[]string{"append", "Account/a", "-store", url}, `{"type":"A","data":1,"data_base64":"AA=="}`, "both data and data_base64"},
 		{[]string{"append", "Account/a", "-store", url}, ``, "events"},

@@ -36,7 +36,7 @@ type traces struct{ provider *sdktrace.TracerProvider }
 func tracesWanted(getenv func(string) string) (bool, error) {
 	off, err := strconv.ParseBool(orDefault(getenv("OTEL_SDK_DISABLED"), "false"))
 	if err != nil {
-		return false, fmt.Errorf("%w: OTEL_SDK_DISABLED is %q: it can be true or false", errUsage, getenv("OTEL_SDK_DISABLED"))
+		return false, fmt.Errorf("%w: OTEL_SDK_DISABLED is %q: use true or false", errUsage, getenv("OTEL_SDK_DISABLED"))
 	}
 	endpoint := orDefault(getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
 	exporter := orDefault(getenv("OTEL_TRACES_EXPORTER"), "otlp")
@@ -44,11 +44,11 @@ func tracesWanted(getenv func(string) string) (bool, error) {
 		return false, nil
 	}
 	if exporter != "otlp" {
-		return false, fmt.Errorf("%w: OTEL_TRACES_EXPORTER is %q: it can be otlp or none", errUsage, exporter)
+		return false, fmt.Errorf("%w: OTEL_TRACES_EXPORTER is %q: use otlp or none", errUsage, exporter)
 	}
 	protocol := orDefault(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
 	if protocol != "" && protocol != "grpc" {
-		return false, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_PROTOCOL is %q: it can be grpc, on port 4317 of a collector as a rule", errUsage, protocol)
+		return false, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_PROTOCOL is %q: use grpc, which a collector usually serves on port 4317", errUsage, protocol)
 	}
 	return true, nil
 }

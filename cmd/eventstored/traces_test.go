@@ -105,7 +105,7 @@ func TestTraces(t *testing.T) {
 	for _, s := range c.spans {
 		named[s.GetName()] = s
 		if text := s.String(); strings.Contains(text, "s3cret") || strings.Contains(text, "ann@example") {
-			t.Errorf("a span tells what is stored: %s", text)
+			t.Errorf("a span reveals stored data: %s", text)
 		}
 		if strings.Contains(s.GetName(), "Subscribe") || strings.Contains(strings.ToLower(s.GetName()), "health") {
 			t.Errorf("there is a span %q", s.GetName())
@@ -141,7 +141,7 @@ func TestTracesWanted(t *testing.T) {
 		"no exporter":      {env: map[string]string{endpoint: "http://c:4317", "OTEL_TRACES_EXPORTER": "none"}},
 		"another exporter": {env: map[string]string{endpoint: "http://c:4317", "OTEL_TRACES_EXPORTER": "zipkin"}, err: "OTEL_TRACES_EXPORTER is"},
 		"gRPC":             {env: map[string]string{endpoint: "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, want: true},
-		"HTTP":             {env: map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, err: "it can be grpc"},
+		"HTTP":             {env: map[string]string{endpoint: "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, err: "use grpc"},
 		"neither":          {env: map[string]string{"OTEL_SDK_DISABLED": "perhaps"}, err: "OTEL_SDK_DISABLED is"},
 	} {
 		t.Run(name, func(t *testing.T) {

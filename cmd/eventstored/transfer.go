@@ -49,7 +49,7 @@ func importEvents(ctx context.Context, args []string, e env) error {
 		if err == nil {
 			err = b.flush(ctx)
 		}
-		fmt.Fprintf(e.stderr, "imported %d events, %d were there before\n", b.appended, b.replayed)
+		fmt.Fprintf(e.stderr, "imported %d events, %d were already there\n", b.appended, b.replayed)
 		return err
 	})
 }

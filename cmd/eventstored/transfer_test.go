@@ -39,10 +39,10 @@ func TestReadersMakeNoFile(t *testing.T) {
 				t.Errorf("check = %+v", got)
 			}
 		} else if !os.IsNotExist(unwrapAll(got.err)) || got.stdout != "" {
-			t.Errorf("eventstored %q = %+v, want that the file does not exist", args, got)
+			t.Errorf("eventstored %q = %+v, want an error that the file does not exist", args, got)
 		}
 		if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
-			t.Errorf("eventstored %q has made %v, %v", args, files, err)
+			t.Errorf("eventstored %q has created %v, %v", args, files, err)
 		}
 	}
 }
@@ -128,14 +128,14 @@ func TestImportIsStrict(t *testing.T) {
 }
 
 // TestImportSaysWhichLines checks that the error of an append names the lines of its
-// events, not the last line read.
+// events, not the last line that was read.
 func TestImportSaysWhichLines(t *testing.T) {
 	t.Parallel()
 	lines := make([]string, 9)
 	for i := range lines {
 		lines[i] = fmt.Sprintf(`{"stream_type":"A","stream_id":"%d","version":%d,"id":"e%d","type":"E"}`, i/4, i%4+1, i)
 	}
-	lines[4] = strings.Replace(lines[4], `"id":"e4"`, `"id":"e1"`, 1) // which is taken in another stream
+	lines[4] = strings.Replace(lines[4], `"id":"e4"`, `"id":"e1"`, 1) // this id is already recorded in another stream
 	got := do(t, strings.Join(lines, "\n"), "import", "-store", newFile(t))
 	if got.err == nil || !strings.HasPrefix(got.err.Error(), "line 5: ") {
 		t.Errorf("a taken id: %v, want line 5", got.err)
@@ -223,7 +223,7 @@ func FuzzImport(f *testing.F) {
 			err = b.flush(t.Context())
 		}
 		if err != nil && !strings.HasPrefix(err.Error(), "line") {
-			t.Errorf("%v, which does not say the line", err)
+			t.Errorf("%v, which does not name the line", err)
 		}
 	})
 }
@@ -242,7 +242,7 @@ func FuzzFlags(f *testing.F) {
 	})
 }
 
-// TestCheckpoints lists checkpoints and sets one back.
+// TestCheckpoints lists checkpoints and moves one back.
 func TestCheckpoints(t *testing.T) {
 	t.Parallel()
 	url := newFile(t)
@@ -285,18 +285,18 @@ func TestCheckpoints(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-reset"}, "which one?"},
+		{[]string{"-reset"}, "is missing"},
 		{[]string{"other", "-reset", "-before", "1"}, "exclude each other"},
-		{[]string{"other", "-yes"}, "-yes is for"},
-		{[]string{"missing", "-reset", "-yes"}, "is at the beginning, or there is none"},
-		{[]string{"other", "-before", "4", "-yes"}, "can only be set back"},
+		{[]string{"other", "-yes"}, "-yes needs"},
+		{[]string{"missing", "-reset", "-yes"}, "is at the beginning, or does not exist"},
+		{[]string{"other", "-before", "4", "-yes"}, "can only move back"},
 	} {
 		if got := do(t, "", append([]string{"checkpoints", "-store", url}, tt.args...)...); got.err == nil || !strings.Contains(got.err.Error(), tt.want) {
 			t.Errorf("checkpoints %q = %v, want %q", tt.args, got.err, tt.want)
 		}
 	}
 	before := list()
-	if got := must(t, "", "checkpoints", "-store", url, "projection/balance@1", "-before", "3"); !strings.Contains(got[0], "would set") || list() != before {
+	if got := must(t, "", "checkpoints", "-store", url, "projection/balance@1", "-before", "3"); !strings.Contains(got[0], "would move") || list() != before {
 		t.Errorf("without -yes: %s\n%s", got, list())
 	}
 	must(t, "", "checkpoints", "-store", url, "projection/balance@1", "-before", "3", "-yes")

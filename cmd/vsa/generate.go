@@ -174,7 +174,7 @@ func apply(cmd *cobra.Command, plan *scaffold.Plan, p *model.Project, dryRun boo
 	return nil
 }
 
-// printDiff prints a unified diff that patch -p1 takes.
+// printDiff prints a unified diff that patch -p1 accepts.
 func printDiff(w io.Writer, changes []scaffold.Change) error {
 	for _, c := range changes {
 		before := "a/" + c.Path

@@ -46,7 +46,7 @@ func TestInterrupted(t *testing.T) {
 		}
 		crashed := interrupted(t, before, changes, len(changes)/2)
 		if _, _, stderr := vsa(t, crashed, "", strings.Fields(command)...); !strings.Contains(stderr, "that an interrupted run had left") {
-			t.Errorf("vsa %s says %q after a crash", command, stderr)
+			t.Errorf("vsa %s prints %q after a crash", command, stderr)
 		}
 		same(t, crashed, after)
 	}

@@ -1,13 +1,14 @@
-// Command vsa scaffolds, validates and draws services made of vertical slices on evolve.
+// Command vsa scaffolds, validates and draws services made of vertical slices on
+// evolve.
 //
 //	vsa init --with-framework
 //	vsa generate accounts open-account --field owner:string,required
 //	vsa validate
 //
-// A slice is all of one feature: its command, how it is decided, its event and what that
-// changes; or a view and its query; or a process. What vsa says about a project it reads
-// from types, so it also understands aggregates that it has not written. vsa help lists
-// the commands, and vsa explain the rules.
+// A slice is everything that belongs to one feature: a command, its decision, its event
+// and what the event changes; or a view and its query; or a process. Vsa reads a
+// project from its types, so it also understands aggregates that it has not written.
+// vsa help lists the commands, and vsa explain the rules.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/model"
 )
 
-// errFound says that there are findings, or that vsa refused. The exit status is 1.
+// errFound means that there are findings, or that vsa refused. The exit status is 1.
 var errFound = errors.New("findings")
 
 // usageError is a mistake in the arguments. The exit status is 2.
@@ -86,7 +87,7 @@ func isCobraUsage(err error) bool {
 	return strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "accepts ") || strings.HasPrefix(err.Error(), "required flag")
 }
 
-// options are the flags of every command.
+// options holds the flags that every command has.
 type options struct {
 	config  string
 	verbose bool

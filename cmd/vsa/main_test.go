@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestScript runs the transcripts: what a person types, and what vsa answers.
+// TestScript runs the transcripts: what a person types, and what vsa prints.
 func TestScript(t *testing.T) { //nolint:paralleltest // testscript.Run makes its subtests parallel
 	root := vsatest.Root(t)
 	goenv := func(name string) string {
@@ -148,7 +148,7 @@ func TestSteps(t *testing.T) {
 			}
 			must(t, dir, strings.Fields(args)...)
 			if again := must(t, dir, strings.Fields(args)...); !strings.HasPrefix(again, "nothing to do\n") && !strings.Contains(args, "init") {
-				t.Errorf("%s: the second time, vsa %s says\n%s", step, args, again)
+				t.Errorf("%s: the second time, vsa %s prints\n%s", step, args, again)
 			}
 		}
 		gocmd(t, dir, "build", "./...")
@@ -170,7 +170,7 @@ func lint(t *testing.T, dir string) {
 	t.Helper()
 	installed, err := filepath.Glob(filepath.Join(vsatest.Root(t), ".bin", "golangci-lint-v*"))
 	if err != nil || len(installed) == 0 {
-		t.Logf("golangci-lint is not in .bin: make setup; what vsa writes is not linted (%v)", err)
+		t.Logf("golangci-lint is not in .bin: run make setup; the output of vsa is not linted (%v)", err)
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), installed[len(installed)-1], "run", "--no-config", "--allow-parallel-runners", "./...")
@@ -216,7 +216,7 @@ func compare(t *testing.T, dir, example string) {
 	}
 	for name, text := range want {
 		if squeeze(got[name]) != squeeze(text) {
-			t.Errorf("examples/slices/%s is not what vsa and the steps by hand give: go test ./cmd/vsa -run TestSteps -update", name)
+			t.Errorf("examples/slices/%s differs from the result of vsa and the manual steps: run go test ./cmd/vsa -run TestSteps -update", name)
 		}
 	}
 	if len(got) != len(want) {
@@ -284,14 +284,14 @@ func (f features) check(t *testing.T) {
 	}
 	for _, args := range f.Commands {
 		if out := must(t, dir, args...); !strings.HasPrefix(out, "nothing to do\n") {
-			t.Fatalf("the second time, vsa %s says\n%s", strings.Join(args, " "), out)
+			t.Fatalf("the second time, vsa %s prints\n%s", strings.Join(args, " "), out)
 		}
 	}
 	must(t, dir, "validate", "--vet=false")
 	gocmd(t, dir, "vet", "./...")
 }
 
-// TestRefusedPlan checks that a plan which would not compile writes nothing.
+// TestRefusedPlan checks that a plan that would not compile writes nothing.
 func TestRefusedPlan(t *testing.T) {
 	t.Parallel()
 	dir := vsatest.Module(t, "example.com/bank")

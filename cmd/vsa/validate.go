@@ -24,7 +24,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/scaffold"
 )
 
-// validation is the flags of validate.
+// validation holds the flags of validate.
 type validation struct {
 	format                                    string
 	watch, fix, dryRun, baseline, strict, vet bool
@@ -149,7 +149,7 @@ func vet(ctx context.Context, c *config.Config, p *model.Project) ([]rules.Findi
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("go vet: %w\n%s", err, stderr.String())
 	}
-	// go vet -json writes an object for each package, with comments, to one of the two
+	// go vet -json writes an object for each package, with comments, to stdout or stderr
 	return parseVet(c, p, regexp.MustCompile(`(?m)^#.*$`).ReplaceAll(slices.Concat(out.Bytes(), stderr.Bytes()), nil))
 }
 
@@ -169,7 +169,7 @@ func parseVet(c *config.Config, p *model.Project, text []byte) ([]rules.Finding,
 			return found, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read what go vet says: %w", err)
+			return nil, fmt.Errorf("read the output of go vet: %w", err)
 		}
 		for pkg, byCheck := range of {
 			for name, raw := range byCheck {

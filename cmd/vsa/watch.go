@@ -106,7 +106,7 @@ func watched(name string) bool {
 func watchDirs(w *fsnotify.Watcher, dir string) error {
 	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // it is gone again
+		case errors.Is(err, fs.ErrNotExist): // it has been removed again
 			return nil
 		case err != nil:
 			return err

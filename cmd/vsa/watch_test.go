@@ -33,13 +33,13 @@ func TestBursts(t *testing.T) {
 		change("b.go", 100*time.Millisecond)
 		change("c.go", 100*time.Millisecond) // 200 ms: one burst so far
 		change("notes.txt", time.Second)
-		change(".#a.go", time.Second) // of an editor
+		change(".#a.go", time.Second) // a file of an editor
 		change("vsa.yaml", time.Second)
 		time.Sleep(time.Second)
 		cancel()
 		<-done
 		if want := []time.Duration{350 * time.Millisecond, 3350 * time.Millisecond}; !slices.Equal(looks, want) {
-			t.Errorf("looked after %v, want %v", looks, want)
+			t.Errorf("ran after %v, want %v", looks, want)
 		}
 	})
 }
@@ -63,7 +63,7 @@ func TestWatchDirs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := watchDirs(w, filepath.Join(dir, "gone")); err != nil {
-		t.Errorf("a directory that is gone: %v", err)
+		t.Errorf("a removed directory: %v", err)
 	}
 	var got []string
 	for _, name := range w.WatchList() {

@@ -1,3 +1,3 @@
-// Package check has the analyzers of decidervet. The Doc of each says what it finds and
-// what it does not.
+// Package check contains the analyzers of decidervet. The Doc of each analyzer says
+// what it finds and what it does not.
 package check

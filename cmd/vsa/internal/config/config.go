@@ -1,4 +1,4 @@
-// Package config reads vsa.yaml. Every key has an effect, and a key without one is an
+// Package config reads vsa.yaml. Every key has an effect, and an unknown key is an
 // error with its line.
 package config
 
@@ -72,7 +72,7 @@ type Exception struct {
 	File   string `yaml:"file"`
 	Budget int    `yaml:"budget"`
 	Issue  string `yaml:"issue"`
-	Line   int    `yaml:"-"` // of the file
+	Line   int    `yaml:"-"` // in the file
 }
 
 // Generate configures generate.

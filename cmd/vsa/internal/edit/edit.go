@@ -54,7 +54,7 @@ func (s *Source) Element(list []ast.Expr, opener, closer token.Pos, element stri
 	end := s.at(closer)
 	line := s.lineStart(end.Offset)
 	switch {
-	case len(list) == 0 && s.at(opener).Line == end.Line: // {} on one line
+	case len(list) == 0 && s.at(opener).Line == end.Line: // on one line
 		return Insert{s.Name, end.Offset, "\n" + element + ",\n"}
 	case len(list) == 0 || s.at(list[len(list)-1].End()).Line < end.Line && s.blank(line, end.Offset):
 		indent := string(s.Text[line:end.Offset]) + "\t"
@@ -84,7 +84,7 @@ func (s *Source) Statement(body *ast.BlockStmt, stmt string) Insert {
 		}
 	}
 	line := s.lineStart(at)
-	if !s.blank(line, at) { // func f() { return }
+	if !s.blank(line, at) { // as in func f() { return }
 		return Insert{s.Name, at, "\n\t" + stmt + "\n"}
 	}
 	return Insert{s.Name, line, "\t" + stmt + "\n"}

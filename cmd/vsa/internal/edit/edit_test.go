@@ -16,8 +16,8 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/edit"
 )
 
-// check makes changes to testdata/name.before.txt and compares the result with
-// testdata/name.after.txt, which a person wrote.
+// check changes testdata/name.before.txt and compares the result with
+// testdata/name.after.txt, which was written by hand.
 func check(t *testing.T, name string, change func(*edit.Source) []edit.Insert) {
 	t.Helper()
 	before, err := os.ReadFile("testdata/" + name + ".before.txt")
@@ -214,7 +214,8 @@ func TestCorpus(t *testing.T) {
 }
 
 // missing returns the first token of before that is not in after, in order. Comments
-// count as tokens. Semicolons and commas do not, because they depend on line ends.
+// count as tokens; semicolons and commas do not, because line ends add and require
+// them.
 func missing(before, after []byte) string {
 	rest := tokens(after)
 	for _, token := range tokens(before) {

@@ -1,5 +1,5 @@
 // Package manifest describes a project for other tools: its contexts, slices, commands,
-// events, views and processes. It follows schema 2.3.0 of the vsa manifest.
+// events, views and processes, in schema 2.3.0 of the vsa manifest.
 package manifest
 
 import (
@@ -156,7 +156,7 @@ type (
 		SendsCommands    []string `json:"sends_commands" yaml:"sends_commands"`
 		Context          string   `json:"context" yaml:"context"`
 	}
-	// Upcaster reads an old schema version of an event.
+	// Upcaster converts an old schema version of an event.
 	Upcaster struct {
 		Name        string `json:"name" yaml:"name"`
 		FilePath    string `json:"file_path" yaml:"file_path"`
@@ -170,7 +170,7 @@ type (
 		Slices  []string `json:"slices" yaml:"slices"`
 		At      string   `json:"at" yaml:"at"`
 	}
-	// Relationships are maps between the names above.
+	// Relationships maps the names above to each other.
 	Relationships struct {
 		CommandToAggregate    map[string]string   `json:"command_to_aggregate" yaml:"command_to_aggregate"`
 		AggregateToEvents     map[string][]string `json:"aggregate_to_events" yaml:"aggregate_to_events"`

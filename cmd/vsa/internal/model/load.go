@@ -255,7 +255,7 @@ func (l *loader) as(name, forTest string) unit {
 	return unit{name, forTest}
 }
 
-// reach reports whether the package from imports to, directly or not.
+// reach reports whether the package from imports to, directly or indirectly.
 func (l *loader) reach(from, to string) bool {
 	key := unit{from, to}
 	if yes, ok := l.reaches[key]; ok {

@@ -179,7 +179,7 @@ func Load(dir, root string) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil { // as the go command names it
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the go command resolves symbolic links too
 		return nil, err
 	}
 	p := &Project{Dir: dir, Root: path.Clean(filepath.ToSlash(root)), Fset: token.NewFileSet(), decls: map[*types.Func]*decl{}, names: map[*types.TypeName]string{}}
@@ -322,7 +322,7 @@ func (p *Project) Name(event *types.TypeName) string {
 // Stored reports whether a codec names the event.
 func (p *Project) Stored(event *types.TypeName) bool { return p.names[event] != "" }
 
-// AggregateOf returns the aggregate that has t as a command or an event.
+// AggregateOf returns the aggregate for which t is a command or an event.
 func (p *Project) AggregateOf(t *types.TypeName) (aggregate *Aggregate, event bool) {
 	for _, a := range p.Aggregates {
 		if a.command(t) != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/edit"
 )
 
-// Source returns the file that pos is in, ready for insertions. Its name is relative to
-// Dir.
+// Source returns the file that contains pos, ready for insertions. Its name is relative
+// to Dir.
 func (p *Project) Source(pkg *packages.Package, pos token.Pos) (*edit.Source, error) {
 	for _, file := range pkg.Syntax {
 		if file.FileStart <= pos && pos <= file.FileEnd {
@@ -90,8 +90,8 @@ func (p *Project) SamplesOf(a *Aggregate) (*packages.Package, *ast.CallExpr, err
 	return in, found, nil
 }
 
-// isSuite reports whether t is a props.Suite of a's types. The test may have loaded the
-// package a second time, so names are compared.
+// isSuite reports whether t is a props.Suite for a's types. The test may have loaded
+// the package a second time, so isSuite compares names.
 func isSuite(t types.Type, a *Aggregate) bool {
 	if ptr, ok := types.Unalias(t).(*types.Pointer); ok {
 		t = ptr.Elem()

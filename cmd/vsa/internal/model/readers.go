@@ -46,7 +46,7 @@ func (p *Project) findNames(pkg *packages.Package, c *Codec, lit *ast.CompositeL
 			continue
 		}
 		t, v := pkg.TypesInfo.TypeOf(kv.Value), pkg.TypesInfo.Types[kv.Key].Value
-		if ptr, ok := t.(*types.Pointer); ok { // of a protobuf message
+		if ptr, ok := t.(*types.Pointer); ok { // a protobuf message
 			t = ptr.Elem()
 		}
 		if n := named(t); n != nil && v != nil && v.Kind() == constant.String {

@@ -58,7 +58,7 @@ func effects() []string {
 	return []string{"bufio", "crypto/rand", "database", "embed", "io/fs", "io/ioutil", "log", "math/rand", "net", "os", "plugin", "runtime", "sync", "syscall", "testing", "unsafe"}
 }
 
-// textual are packages below effects that only handle text.
+// textual are packages below effects that only process text.
 func textual() []string { return []string{"net/url", "net/netip", "net/mail"} }
 
 func within(importPath string, roots []string) bool {

@@ -100,7 +100,8 @@ func duplicates(r *checker) {
 	}
 }
 
-// published calls visit for each alias of an event that a package of a context declares.
+// published calls visit for each alias of an event that a package of a context
+// declares.
 func published(r *checker, visit func(c *model.Context, inner bool, alias, event *types.TypeName)) {
 	for _, c := range r.p.Contexts {
 		for _, pkg := range c.Packages {
@@ -211,7 +212,7 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// slicesOf returns how many slices a context has.
+// slicesOf returns the number of slices of a context.
 func (r *checker) slicesOf(c *model.Context) int {
 	n := 0
 	for _, pkg := range c.Packages {

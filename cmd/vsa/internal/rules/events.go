@@ -46,7 +46,7 @@ func eventRules() []Rule {
 }
 
 // known returns the shapes that the codecs of a project read today, by name and schema
-// version. A shape is nil if the event is dropped.
+// version. A shape is nil if nothing is known about it.
 func known(p *model.Project) map[Key]reading {
 	all := map[Key]reading{}
 	for _, c := range p.Codecs {

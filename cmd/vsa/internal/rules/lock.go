@@ -19,7 +19,7 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/model"
 )
 
-// LockName is the name of the file that keeps the shapes of events.
+// LockName is the name of the file with the shapes of events.
 const LockName = "events.lock"
 
 // Lock is an events.lock. It has the shape of each event in each schema version that
@@ -27,7 +27,7 @@ const LockName = "events.lock"
 // events.
 type Lock struct{ Entries []Entry }
 
-// Key names an event in a schema version.
+// Key identifies an event in a schema version.
 type Key struct {
 	Name   string
 	Schema int
@@ -36,7 +36,7 @@ type Key struct {
 // Entry is a line of an events.lock.
 type Entry struct {
 	Key
-	Fields map[string]string // JSON name to type
+	Fields map[string]string // from JSON name to type
 	Line   int
 }
 
@@ -140,12 +140,12 @@ func (l *Lock) Replace(p *model.Project) int {
 	return changed
 }
 
-// Bytes returns the lock as it is written.
+// Bytes returns the text of the lock.
 func (l *Lock) Bytes() []byte {
 	var b bytes.Buffer
 	b.WriteString("# The shape of each event that may have been recorded. Made by vsa lock; commit it.\n")
 	for _, e := range l.Entries {
-		fields, _ := json.Marshal(e.Fields) // a map of strings, sorted by its keys
+		fields, _ := json.Marshal(e.Fields) // a map of strings is encoded sorted by its keys
 		fmt.Fprintf(&b, "%s %d %s\n", e.Name, e.Schema, fields)
 	}
 	return b.Bytes()

@@ -24,7 +24,7 @@ const (
 	Off     = "off"
 )
 
-// Finding is a place that breaks a rule.
+// Finding is a violation of a rule at one place.
 type Finding struct {
 	Rule     string        `json:"rule"`
 	Severity string        `json:"severity"`

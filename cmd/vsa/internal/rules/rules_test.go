@@ -69,7 +69,7 @@ func TestPlanted(t *testing.T) {
 	}
 	for _, rule := range rules.All() {
 		if !slices.ContainsFunc(result.Findings, func(f rules.Finding) bool { return f.Rule == rule.ID }) {
-			t.Errorf("nothing is planted that %s %s finds", rule.ID, rule.Name)
+			t.Errorf("nothing is planted for %s %s", rule.ID, rule.Name)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (g *generator) aggregateDir() string {
 	return g.dir("internal", g.aggName)
 }
 
-// checkMessages refuses names that a command and an event cannot have.
+// checkMessages returns an error if the command or the event cannot have its name.
 func (g *generator) checkMessages() error {
 	d := g.data
 	for _, name := range []string{d.Command, d.Event} {

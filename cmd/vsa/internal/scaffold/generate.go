@@ -55,7 +55,7 @@ type generator struct {
 	data    data
 }
 
-// data is what templates see.
+// data is the input of templates.
 type data struct {
 	Context, ContextType, ContextPath, Receiver string
 	Package, PackagePath, Feature, Name         string
@@ -256,7 +256,7 @@ func (g *generator) create(name, tmpl string) error {
 	if !g.c.Generate.Tests && strings.HasSuffix(name, "_test.go") {
 		return nil
 	}
-	own := strings.TrimSuffix(fileName(g.words), ".go") // of the slice's files
+	own := strings.TrimSuffix(fileName(g.words), ".go") // belongs to the slice
 	if _, err := os.Lstat(filepath.Join(g.c.Dir, filepath.FromSlash(name))); err == nil && (!g.req.Force || path.Base(name) != own+"_test.go") {
 		return nil
 	}
@@ -478,7 +478,8 @@ func (g *generator) pattern(method, rest string) (string, error) {
 	return g.req.HTTP, nil
 }
 
-// taken reports whether a package declares a name that is not one of these types.
+// taken returns the object that a package declares with this name, unless it is one of
+// the types of a.
 func taken(a *model.Aggregate, name string) types.Object {
 	if a == nil {
 		return nil
@@ -491,7 +492,7 @@ func (g *generator) errTaken(o types.Object) error {
 	return nameError("%s is declared already at %s, and is not what this slice needs: choose another name", o.Name(), g.p.At(o.Pos()))
 }
 
-// member finds a command or event called name among all.
+// member finds a command or event called name in all.
 func member(all []*model.Message, name string) *model.Message {
 	for _, m := range all {
 		if m.Obj.Name() == name {

@@ -15,11 +15,11 @@ import (
 	"github.com/evolvego/evolve/cmd/vsa/internal/model"
 )
 
-// ErrNoModule says that there is no go.mod.
+// ErrNoModule means that there is no go.mod.
 var ErrNoModule = errors.New("there is no go.mod here: run go mod init first")
 
-// Init plans vsa.yaml, the package that lists the contexts, and with framework a main
-// that serves them.
+// Init plans vsa.yaml, the package that lists the contexts and, with framework, a main
+// package that serves them.
 func Init(dir, root string, framework, force bool) (*Plan, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -22,7 +22,7 @@ func nameError(format string, args ...any) error {
 }
 
 // words splits a feature or context into its lower-case words: credit-account and
-// CreditAccount are the same.
+// CreditAccount give the same words.
 func words(name string) ([]string, error) {
 	var all []string
 	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' || r == ' ' }) {
@@ -70,7 +70,7 @@ func fileName(words []string) string {
 	return strings.Join(words, "_") + ".go"
 }
 
-// pascal joins words: credit account is CreditAccount, user id is UserID.
+// pascal joins words: credit account becomes CreditAccount, user id becomes UserID.
 func pascal(words []string) string {
 	var b strings.Builder
 	for _, w := range words {
@@ -112,8 +112,8 @@ func a(word string) string {
 	return "a " + word
 }
 
-// messageNames returns the types of a command and of its event: credit is Credit and
-// Credited, change owner is ChangeOwner and OwnerChanged.
+// messageNames returns the types of a command and of its event: credit becomes Credit
+// and Credited, change owner becomes ChangeOwner and OwnerChanged.
 func messageNames(left []string) (command, event string) {
 	command = pascal(left)
 	return command, pascal(left[1:]) + rules.Participle(pascal(left[:1]))
@@ -173,7 +173,7 @@ func ParseField(text string) (Field, error) {
 	return f, nil
 }
 
-// importOf returns the package of the standard library that a type names.
+// importOf returns the package of the standard library that a type needs.
 func importOf(expr ast.Expr) (string, error) {
 	known := map[string]string{"time": "time", "big": "math/big", "netip": "net/netip", "json": "encoding/json", "url": "net/url"}
 	found := ""
@@ -238,7 +238,7 @@ func (f Field) Sample() string {
 	return ""
 }
 
-// JSONSample returns the same example in JSON, or "".
+// JSONSample returns the same value in JSON, or "".
 func (f Field) JSONSample() string {
 	switch s := f.Sample(); {
 	case s == "" || f.Type == "bool" || f.number():

@@ -1,5 +1,5 @@
 // Package scaffold plans what generate and init write: new files, and insertions at
-// places that the types of the project determine. The whole plan is type-checked before
+// places that the types of the project give. It type-checks a plan as a whole before
 // anything is written.
 package scaffold
 
@@ -29,7 +29,7 @@ var builtin embed.FS
 // Plan is what will be written below a directory.
 type Plan struct {
 	Dir     string
-	Files   []File        // new ones
+	Files   []File        // new files
 	Inserts []edit.Insert // into existing files
 	Notes   []string      // what to look at next
 	ByHand  []string      // lines without a clear place, each with where to add it
@@ -48,7 +48,7 @@ func (p *Plan) Empty() bool { return len(p.Files) == 0 && len(p.Inserts) == 0 }
 type Change struct {
 	Path          string
 	Before, After []byte // Before is nil for a new file
-	Lines         []int  // of After, where something is inserted
+	Lines         []int  // line numbers in After of insertions
 }
 
 // Changes returns the changes of the plan, sorted by path.
@@ -110,10 +110,10 @@ func (p *Plan) Check(project *model.Project) error {
 		}
 	}
 	err = project.Check(overlay)
-	if _, ok := errors.AsType[*model.TypesError](err); ok { // of the plan, not of the project
+	if _, ok := errors.AsType[*model.TypesError](err); ok { // an error of the plan, not of the project
 		return fmt.Errorf("nothing was written, because the result would not compile: %s", err.Error())
 	}
-	if missing, ok := errors.AsType[*model.MissingError](err); ok { // nothing that can be checked is wrong
+	if missing, ok := errors.AsType[*model.MissingError](err); ok { // everything that can be checked is right
 		p.Notes = slices.Insert(p.Notes, 0, "run go mod tidy: what was written imports "+missing.Path+", which go.mod and go.sum do not provide yet")
 		return nil
 	}

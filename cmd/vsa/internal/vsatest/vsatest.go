@@ -34,7 +34,7 @@ func Module(tb testing.TB, path string) string {
 	return dir
 }
 
-// Write writes the go.mod of a module of this path into dir, and a go.work.
+// Write writes the go.mod of a module of this path, and a go.work, into dir.
 func Write(tb testing.TB, dir, path string) {
 	tb.Helper()
 	for name, text := range map[string]string{
@@ -62,7 +62,7 @@ func Files(tb testing.TB, dir string, files []txtar.File) {
 }
 
 // Switches writes an aggregate, contexts/accounts/internal/account, that decides and
-// evolves by type switches, as a person might have written it.
+// evolves with type switches, as a person may have written it.
 func Switches(tb testing.TB, dir string) {
 	tb.Helper()
 	Files(tb, dir, txtar.Parse([]byte(switches)).Files)

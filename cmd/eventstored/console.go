@@ -59,7 +59,7 @@ func consoleCommand(ctx context.Context, args []string, e env) error {
 
 // console returns the console for the address of -admin.
 func (a *admin) console(local bool) *console.Console {
-	config := console.Config{Store: a.backend, ReadSide: readSideOf(a.backend), Logger: a.logger}
+	config := console.Config{Store: a.backend, ReadSide: readSideOf(a.backend), Audit: a.audit, Logger: a.logger}
 	if !local {
 		config.Access = a.access
 	}

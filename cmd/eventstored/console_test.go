@@ -26,7 +26,7 @@ import (
 // Each line has a name, tenants and perhaps a right. The name is also the token.
 func consoleOf(t *testing.T, st open.Backend, address string, tokens ...string) http.Handler {
 	t.Helper()
-	s := &settings{}
+	s := &settings{audit: "audit"}
 	if len(tokens) > 0 {
 		var lines strings.Builder
 		for _, line := range tokens {
@@ -186,5 +186,9 @@ func inConsole(t *testing.T, file string) {
 	form := url.Values{"what": {"retry"}, "name": {"jobs@2"}, "of": {"Job/bad"}, "expect": {"2"}}
 	if got := asking(t, h, "192.0.2.1", http.MethodPost, "/console/act", "actor", form); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "only a program with the handlers") {
 		t.Errorf("a retry has status %d:\n%s", got.Code, got.Body)
+	}
+	entries, err := tenantOfStore(t, st, "audit").Read(t.Context(), store.Stream{Type: "Console", ID: "actions"}, store.ReadOptions{})
+	if err != nil || len(entries.Events) != 2 || entries.Events[0].Type != "ActionTaken" || entries.Events[1].Type != "ActionFailed" {
+		t.Errorf("the action is recorded as %+v, %v", entries.Events, err)
 	}
 }

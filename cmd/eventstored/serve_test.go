@@ -362,6 +362,8 @@ func TestSettings(t *testing.T) {
 		{nil, []string{"-admin", "0.0.0.0:9090"}, "-admin 0.0.0.0:9090 can be reached from other machines"},
 		{nil, []string{"-admin", "9090"}, "-admin: address 9090: missing port"},
 		{nil, []string{"-pprof"}, "-pprof needs -admin"},
+		{nil, []string{"-audit", "acme"}, "-audit needs -admin"},
+		{nil, []string{"-admin", "127.0.0.1:0", "-audit", "\xff"}, "-audit: "},
 		{nil, []string{"postgres://u:secret@h/db"}, "unknown command postgres://h/db"},
 		{nil, []string{"serve", "postgres://u:secret@h/db"}, "not [postgres://h/db]"},
 		{nil, []string{"serve", "host=h password=secret"}, "not […]"},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -23,6 +24,7 @@ type settings struct {
 	tokens              string
 	trustTenants        bool
 	largeEvents         bool
+	audit               string // a tenant
 	pprof               bool
 	traces              bool // the environment says that spans are sent
 	logLevel            slog.Level
@@ -38,6 +40,7 @@ func (s *settings) add(f *flag.FlagSet) {
 	f.BoolVar(&s.trustTenants, "trust-tenants", false, "accept every client for every tenant, even on an address that other machines can reach (env TRUST_TENANTS=true)")
 	f.BoolVar(&s.largeEvents, "large-events", false, "accept events that clients in other languages cannot receive: over 4 MiB, up to 16 MiB")
 	f.StringVar(&s.admin, "admin", "", "serve the console, /metrics, /livez, /readyz and /healthz over HTTP on this `address`")
+	f.StringVar(&s.audit, "audit", "", "record each action in the console in the stream Console/actions of this `TENANT`, and refuse actions that cannot be recorded")
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles under /debug/pprof/ on any -admin address, not only on a loopback one; heap profiles contain event data")
 	f.TextVar(&s.logLevel, "log", slog.LevelInfo, "the lowest `level` to log: debug, info, warn or error; debug logs every call")
 }
@@ -118,6 +121,10 @@ func (s *settings) check() error {
 		return fmt.Errorf("%w: -tls-cert and -tls-key go together", errUsage)
 	case s.clientCA != "" && s.cert == "":
 		return fmt.Errorf("%w: -client-ca needs -tls-cert and -tls-key", errUsage)
+	case s.audit != "" && s.admin == "":
+		return fmt.Errorf("%w: -audit needs -admin", errUsage)
+	case s.audit != "" && store.ValidateTenant(s.audit) != nil:
+		return fmt.Errorf("%w: -audit: %w", errUsage, store.ValidateTenant(s.audit))
 	case s.pprof && s.admin == "":
 		return fmt.Errorf("%w: -pprof needs -admin", errUsage)
 	}

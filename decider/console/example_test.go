@@ -2,16 +2,20 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/console"
 	"github.com/evolvego/evolve/decider/process"
 	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/decider/runner"
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
 
@@ -114,4 +118,41 @@ func ExampleProjection() {
 	defer c.Close()
 	fmt.Println(show(c, "/projections", "balances@1<"))
 	// Output: balances@1<
+}
+
+// Audit keeps a record of what people do in the console.
+func ExampleAction() {
+	st := memory.New()
+	c := console.New(console.Config{
+		Store: st,
+		Audit: "audit", // a tenant
+		ReadSide: func(context.Context, string) ([]console.Projection, []console.Process, error) {
+			return []console.Projection{parked{"balances@1", "unknown currency"}}, nil, nil
+		},
+		Access: func(*http.Request) (console.Access, error) {
+			return console.Access{Name: "ann", AnyTenant: true, Act: true}, nil
+		},
+	})
+	defer c.Close()
+
+	form := url.Values{ // what a browser sends
+		"what": {"retry"}, "name": {"balances@1"}, "of": {"key unknown currency"}, "expect": {"1"}, "reason": {"fixed in 1.4"},
+	}
+	ctx := context.Background()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/act", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	c.ServeHTTP(httptest.NewRecorder(), r)
+
+	audits, err := st.Tenant("audit")
+	if err != nil {
+		panic(err)
+	}
+	for e, err := range store.Events(ctx, audits, store.Stream{Type: "Console", ID: "actions"}, 0) {
+		var action console.Action
+		if err != nil || json.Unmarshal(e.Data, &action) != nil {
+			panic("the record cannot be read")
+		}
+		fmt.Println(e.Type, action.Who, action.What, action.Name, action.Reason)
+	}
+	// Output: ActionTaken ann retry balances@1 fixed in 1.4
 }

@@ -64,12 +64,7 @@ func (b *backend) keepPassing() {
 		q.mu.Lock()
 		p := q.current
 		q.mu.Unlock()
-		p.err = b.wire.retry(b.life, func(ctx context.Context) (err error) {
-			p.position, err = b.wire.publish(ctx, &nats.Msg{
-				Subject: b.names.barrier(), Header: nats.Header{headerTTL: []string{barrierTTL}},
-			})
-			return err
-		})
+		p.position, p.err = b.writeBarrier(b.life)
 		close(p.done)
 		q.mu.Lock()
 		q.current, q.next = q.next, nil
@@ -79,4 +74,15 @@ func (b *backend) keepPassing() {
 			return
 		}
 	}
+}
+
+// writeBarrier has a majority of the servers record a barrier, and returns its position.
+func (b *backend) writeBarrier(ctx context.Context) (position uint64, err error) {
+	err = b.wire.retry(ctx, func(ctx context.Context) (err error) {
+		position, err = b.wire.publish(ctx, &nats.Msg{
+			Subject: b.names.barrier(), Header: nats.Header{headerTTL: []string{barrierTTL}},
+		})
+		return err
+	})
+	return position, err
 }

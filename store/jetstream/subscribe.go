@@ -18,8 +18,9 @@ const (
 	manyTries = 2
 )
 
-// Subscribe is [store.Log.Subscribe]. It starts no goroutine for the loop. Pages have
-// at most 256 events.
+// Subscribe is [store.Log.Subscribe]. Pages have at most 256 events. While it is more than
+// 10,000 messages behind, one of the servers sends them to it by an ephemeral consumer, if the
+// user may create one. Otherwise, and afterwards, it asks for pages.
 //
 // If the servers do not answer, Subscribe retries for about a minute. Then it continues
 // where it was, or yields the error. If the log is no longer the one that was read, it
@@ -44,7 +45,10 @@ type subscription struct {
 	store      *Store
 	o          store.LogOptions
 	last       store.Checkpoint // of the last event that was yielded
+	ended      bool             // the last page reached the end of the log
 	reconnects uint64           // the number of reconnects when last was found in the log
+	sparse     bool             // most of the log is not asked for
+	pages      bool             // the servers do not send events on their own
 }
 
 func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bool) {
@@ -56,16 +60,16 @@ func (s *subscription) run(ctx context.Context, yield func(store.Page, error) bo
 			yield(store.Page{}, err)
 			return
 		}
-		changed := page.Next != s.o.From
-		s.o.From = page.Next
-		if n := len(page.Events); n > 0 {
-			s.last = store.Checkpoint{Position: page.Events[n-1].Position, EventID: page.Events[n-1].ID}
-		}
-		if (first || changed) && !yield(page, nil) {
+		isNew := first || page.Next != s.o.From || page.End && !s.ended
+		s.turn(&page)
+		if isNew && !yield(page, nil) {
 			return
 		}
-		if page.End {
+		switch {
+		case page.End:
 			b.wait(ctx, news)
+		case page.Head-page.Next > far && !s.pages && !s.catchUp(ctx, page.Head, yield):
+			return
 		}
 	}
 }

@@ -138,12 +138,12 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func urlOf(b *testing.B, replicas int) string {
-	b.Helper()
+func urlOf(tb testing.TB, replicas int) string {
+	tb.Helper()
 	if replicas == 1 {
-		return jetstreamtest.Start(b).URL()
+		return jetstreamtest.Start(tb).URL()
 	}
-	return jetstreamtest.StartCluster(b).URL()
+	return jetstreamtest.StartCluster(tb).URL()
 }
 
 // BenchmarkRead compares reads of the end of a stream, and of the log, with the

@@ -32,6 +32,8 @@ PKG       ?= ./decider
 MUTANTS   ?= 20
 SEED      ?= 1
 VERSION   ?= v0.0.0-ci
+FAILOVERS ?= 4
+KILLS     ?= 300
 UPDATE    ?=
 STORES    ?=
 ROUNDS    ?= 5
@@ -59,6 +61,12 @@ test-unit: ## Run the tests without the race detector, short
 .PHONY: test-all
 test-all: ## Run the tests with ten times the histories (rapid reads RAPID_CHECKS from v1.3.0 on, which bench requires)
 	RAPID_CHECKS=1000 go test -race -timeout 60m work
+
+.PHONY: test-failures
+test-failures: ## Run the long tests of failures: kill programs and servers, cut them off, fill them (FAILOVERS=4 KILLS=300)
+	EVOLVE_FAILOVERS=$(FAILOVERS) go test -timeout 120m -count=1 ./store/jetstream/jetstreamtest
+	EVOLVE_FAILOVERS=$(FAILOVERS) go test -timeout 60m -count=1 -run '^TestFailover' ./store/postgres
+	EVOLVE_KILLS=$(KILLS) go test -timeout 120m -count=1 -run '^TestKilled$$' ./store/open
 
 .PHONY: check
 check: lint deps generated documented test ## Everything CI requires: format, lint, vet, dependencies, generated code, tests

@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The attributes of spans and metrics.
+// Attributes of spans and metrics.
 const (
 	keyStreamType  = "evolve.stream.type"
 	keyStreamID    = "evolve.stream.id"
@@ -42,12 +42,12 @@ const (
 	keyErrorType   = string(semconv.ErrorTypeKey)
 )
 
-// number returns an attribute for what is counted without a sign.
+// number returns an attribute for an unsigned count.
 func number(key string, n uint64) attribute.KeyValue {
 	return attribute.Int64(key, int64(n)) //nolint:gosec // no log is that long
 }
 
-// consumer returns the attributes of a span that handles what was recorded before.
+// consumer returns the attributes of a span that handles recorded events.
 func consumer(group string) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		semconv.MessagingSystemKey.String("evolve"), semconv.MessagingOperationTypeProcess,
@@ -59,29 +59,28 @@ func messageID(id string) attribute.KeyValue { return semconv.MessagingMessageID
 
 func batchCount(n int) attribute.KeyValue { return semconv.MessagingBatchMessageCount(n) }
 
-// label is the attributes of a measurement, as what they are made of.
+// label holds the values that the attributes of a measurement are made of.
 type label struct{ name, a, b, c string }
 
-// options is the attributes of a measurement, as what instruments take.
+// options holds the attributes of a measurement in the form that instruments take.
 type options struct {
 	record []metric.RecordOption
 	add    []metric.AddOption
 }
 
-// measured is the options for commands of one Go type on streams of one type. They are
-// found by the names of both alone, because a lookup by five costs as much as recording.
+// measured holds the options for commands of one Go type on streams of one type. They are
+// looked up by only these two names, because a lookup by five costs as much as recording.
 type measured struct {
 	streamType, command string
 
 	handle, load, batch *start // of spans
 
-	stream   *options // those of the stream type alone
-	commands few      // by their outcomes, and the types of their errors
-	appends  few      // by their outcomes
+	stream   *options // for the stream type alone
+	commands few      // by outcome and type of error
+	appends  few      // by outcome
 }
 
-// few is options of which there are only a few, by one or two names. It is read without a
-// lock.
+// few is a small set of options, by one or two names. Readers take no lock.
 type few struct{ all atomic.Pointer[[]named] }
 
 type named struct {
@@ -89,7 +88,7 @@ type named struct {
 	*options
 }
 
-// get returns the options with these names, which makes them if there are none.
+// get returns the options with these names, and makes them if there are none.
 func (f *few) get(a, b string, makes func() *options) *options {
 	all := f.all.Load()
 	if all != nil {
@@ -105,25 +104,25 @@ func (f *few) get(a, b string, makes func() *options) *options {
 		next = append(slices.Clip(*all), next...)
 	}
 	if len(next) <= mostKept {
-		f.all.CompareAndSwap(all, &next) // if another was faster, the next one keeps these
+		f.all.CompareAndSwap(all, &next) // if another goroutine was faster, the next call stores these
 	}
 	return o
 }
 
-// labels keeps options, which cost much more to make than to use.
+// labels stores options, which cost much more to make than to use.
 type labels struct{ copied[label, *options] }
 
-// mostKept is how many values a copied keeps. A program has fewer, but the stream types of
-// a server are chosen by its clients.
+// mostKept limits the values in a copied. A program has fewer, but clients choose the
+// stream types of a server.
 const mostKept = 1000
 
 // copied is a map that is read without a lock, and copied when it grows.
 type copied[K comparable, V any] struct {
-	mu  sync.Mutex // held by who copies
+	mu  sync.Mutex // held while copying
 	all atomic.Pointer[map[K]V]
 }
 
-// get returns the value of key, which makes it if there is none.
+// get returns the value of key, and makes it if there is none.
 func (c *copied[K, V]) get(key K, makes func() V) V {
 	if all := c.all.Load(); all != nil {
 		if v, ok := (*all)[key]; ok {
@@ -163,8 +162,8 @@ func (t *Telemetry) byStream(streamType string) *options {
 	return t.labels.get(key, func() *options { return t.with(attribute.String(keyStreamType, streamType)) })
 }
 
-// byName returns the options for a stream type, a projection or a process, which kind says,
-// and something more, which about says.
+// byName returns the options for a stream type, a projection or a process, as kind says,
+// and one more attribute, named by about.
 func (t *Telemetry) byName(kind, name, about, what string) *options {
 	return t.labels.get(label{name: kind, a: name, b: about, c: what}, func() *options {
 		attributes := []attribute.KeyValue{attribute.String(kind, name)}
@@ -175,8 +174,8 @@ func (t *Telemetry) byName(kind, name, about, what string) *options {
 	})
 }
 
-// measured returns the options for a command. Those of the last one are at hand, because an
-// observer is that of one runner in most programs.
+// measured returns the options for a command. It remembers those of the last command,
+// because in most programs an observer belongs to one runner.
 func (c commands) measured(streamType, command string) *measured {
 	m := c.last.Load()
 	if m != nil && m.streamType == streamType && m.command == command {
@@ -212,14 +211,14 @@ func (t *Telemetry) byAppend(m *measured, outcome string) *options {
 	return m.appends.get(outcome, "", func() *options { return t.byName(keyStreamType, m.streamType, keyOutcome, outcome) })
 }
 
-// start is the name of a span, and what it begins with.
+// start is the name of a span and its initial options.
 type start struct {
 	name    string
 	options []trace.SpanStartOption
 }
 
-// newStart returns how a span of name begins, that is about a stream type and a command; one
-// that is empty is left out.
+// newStart returns the start of a span of name, about a stream type and a command. It
+// leaves out those that are empty.
 func (t *Telemetry) newStart(name, streamType, command string) *start {
 	attributes := slices.Clone(t.tenant)
 	if streamType != "" {
@@ -232,7 +231,7 @@ func (t *Telemetry) newStart(name, streamType, command string) *start {
 	return &start{name: name, options: []trace.SpanStartOption{trace.WithAttributes(attributes...)}}
 }
 
-// start returns how a span of the store begins, that is about a stream type.
+// start returns the start of a store span about a stream type.
 func (t *Telemetry) start(c call, streamType string) *start {
 	return t.starts[c].get(streamType, func() *start { return t.newStart(c.String(), streamType, "") })
 }

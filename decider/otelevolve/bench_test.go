@@ -16,7 +16,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// BenchmarkCommand is a command on a cached state in memory.
+// BenchmarkCommand measures a command on a cached state in memory.
 func BenchmarkCommand(b *testing.B) {
 	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 	sampled := func(s sdktrace.Sampler) *sdktrace.TracerProvider {
@@ -44,7 +44,7 @@ func BenchmarkCommand(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			for b.Loop() { // nothing to do: the store has no part in it
+			for b.Loop() { // nothing to do: the store is not involved
 				if _, err := run.Handle(ctx, "a", deposit{0}, runner.AnyCached()); err != nil {
 					b.Fatal(err)
 				}
@@ -53,7 +53,7 @@ func BenchmarkCommand(b *testing.B) {
 	}
 }
 
-// BenchmarkAppend is a command that appends, on a cached state in memory.
+// BenchmarkAppend measures a command that appends, on a cached state in memory.
 func BenchmarkAppend(b *testing.B) {
 	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 	for _, bench := range []struct {
@@ -82,8 +82,9 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkCost is what telemetry adds to a command, in ns: blocks of 100 commands with and
-// without it take turns, so that a busy machine slows both. A median is reported.
+// BenchmarkCost measures what telemetry adds to a command, in ns: blocks of 100 commands
+// with and without it alternate, so that a busy machine slows both. It reports the
+// median.
 func BenchmarkCost(b *testing.B) {
 	metrics := &otelevolve.Config{
 		TracerProvider: tracenoop.NewTracerProvider(),
@@ -109,13 +110,14 @@ func BenchmarkCost(b *testing.B) {
 				}
 				slices.Sort(added)
 				b.ReportMetric(added[len(added)/2], "ns/added")
-				b.ReportMetric(0, "ns/op") // of the blocks, which says nothing
+				b.ReportMetric(0, "ns/op") // for a block it means nothing
 			})
 		}
 	}
 }
 
-// commandsOf returns a function that handles 100 commands, and says how long that took.
+// commandsOf returns a function that handles 100 commands, and returns how long that
+// took.
 func commandsOf(tb testing.TB, c *otelevolve.Config, cents int64) func() time.Duration {
 	tb.Helper()
 	st := memory.New()

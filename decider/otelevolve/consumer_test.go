@@ -61,15 +61,14 @@ func running(t *testing.T, run func(context.Context) error) (stop func()) {
 	}
 }
 
-// TestProjection checks the spans of transactions, what they are linked to, and what is
-// measured.
+// TestProjection checks the spans of transactions, their links, and the metrics.
 func TestProjection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(otelevolve.Config{})
 		st := memory.New()
 		run := r.observed(st)
-		for range 3 { // history: nobody is linked to it
+		for range 3 { // history has no links
 			if _, err := run.Handle(t.Context(), "a", deposit{1}); err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +80,7 @@ func TestProjection(t *testing.T) {
 		time.Sleep(time.Second)
 		history := the(t, r.ended(), "process balances@1")
 		if value(history.Attributes, "evolve.rebuild") != "true" || len(history.Links) != 0 || value(history.Attributes, "messaging.batch.message_count") != "3" {
-			t.Errorf("the span of history says %v and has %d links", history.Attributes, len(history.Links))
+			t.Errorf("the span of history has the attributes %v and %d links", history.Attributes, len(history.Links))
 		}
 
 		ctx, caller := r.tracer.Tracer("test").Start(t.Context(), "POST /deposit")
@@ -113,7 +112,7 @@ func TestProjection(t *testing.T) {
 		stopWatch()
 		stopWatch()
 		if m, ok := r.collected(t)["evolve.projection.lag"]; ok {
-			t.Errorf("what is no longer watched is measured: %v", points(t, m))
+			t.Errorf("a projection that is no longer watched is measured: %v", points(t, m))
 		}
 		stop()
 		if len(r.started.open) > 0 {
@@ -122,7 +121,7 @@ func TestProjection(t *testing.T) {
 	})
 }
 
-// checkParked parks a key, and checks what is measured.
+// checkParked parks a key, and checks the metrics.
 func checkParked(t *testing.T, r *rig, run *accounts) {
 	t.Helper()
 	if _, err := run.Handle(t.Context(), "b", deposit{13}); err != nil {
@@ -134,7 +133,7 @@ func checkParked(t *testing.T, r *rig, run *accounts) {
 		if strings.HasPrefix(s.Name, "process") && s.Status.Code == codes.Error {
 			faulty++
 			if text := fmt.Sprint(s.Status, s.Attributes, s.Events); strings.Contains(text, secret) {
-				t.Errorf("a span tells: %s", text)
+				t.Errorf("a span reveals: %s", text)
 			}
 		}
 	}
@@ -159,8 +158,8 @@ func checkParked(t *testing.T, r *rig, run *accounts) {
 	}
 }
 
-// TestFarBehind checks that a batch that is far behind has no links, even of a projection
-// that was live before.
+// TestFarBehind checks that a batch that is far behind has no links, even if the
+// projection was live before.
 func TestFarBehind(t *testing.T) {
 	t.Parallel()
 	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
@@ -182,7 +181,7 @@ func TestFarBehind(t *testing.T) {
 	}
 }
 
-// TestLinksAreBounded checks that a batch is linked to 128 commands at most, and to each
+// TestLinksAreBounded checks that a batch has links to at most 128 commands, and to each
 // once.
 func TestLinksAreBounded(t *testing.T) {
 	t.Parallel()
@@ -192,7 +191,7 @@ func TestLinksAreBounded(t *testing.T) {
 		balances := newBalances(st).WithObserver(r.Projection())
 		stop := running(t, balances.Run)
 		time.Sleep(time.Second)
-		stop() // it has been live
+		stop() // it was live before
 		run := r.observed(st)
 		for i := range 200 {
 			if _, err := run.Handle(t.Context(), fmt.Sprint("a", i), deposit{1}); err != nil {
@@ -221,7 +220,7 @@ func TestLinksAreBounded(t *testing.T) {
 	})
 }
 
-// echo is a process that answers each change with two commands, and one later.
+// echo is a process that answers each change with two commands at once, and one later.
 func echo() decider.Process[move, int, string] {
 	return decider.Process[move, int, string]{
 		Key:    func(m move) (string, bool) { return m.Account, true },
@@ -236,7 +235,8 @@ func echo() decider.Process[move, int, string] {
 	}
 }
 
-// processed runs echo until it has handled what do has appended, and returns the spans.
+// processed runs echo until it has handled the events that do appends, and returns the
+// spans.
 func processed(t *testing.T, c otelevolve.Config, do func(ctx context.Context, run *accounts), send process.Send[string]) (*rig, tracetest.SpanStubs) {
 	t.Helper()
 	r := newRig(c)
@@ -262,8 +262,8 @@ func processed(t *testing.T, c otelevolve.Config, do func(ctx context.Context, r
 	return r, r.ended()
 }
 
-// TestProcess checks that a reaction is linked to the command that it comes from, also two
-// steps away, and that its commands are below it.
+// TestProcess checks that a reaction has a link to the command that caused it, also two
+// steps later, and that its commands are child spans.
 func TestProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -294,7 +294,7 @@ func TestProcess(t *testing.T) {
 				}
 				if value(s.Attributes, "messaging.message.id") == "" || value(s.Attributes, "evolve.commands") != "2" ||
 					value(s.Attributes, "evolve.instance") != "" {
-					t.Errorf("a reaction says %v", s.Attributes)
+					t.Errorf("a reaction has the attributes %v", s.Attributes)
 				}
 			}
 		}
@@ -305,7 +305,7 @@ func TestProcess(t *testing.T) {
 }
 
 // TestNestWithin checks that the reaction to a young event is part of its trace, and that
-// to an old one is not.
+// the reaction to an old one is not.
 func TestNestWithin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -357,7 +357,7 @@ func TestProcessFails(t *testing.T) {
 			if s.Name == "react Echo@1" && s.Status.Code == codes.Error {
 				faulty++
 				if text := fmt.Sprint(s.Status, s.Attributes, s.Events); strings.Contains(text, secret) {
-					t.Errorf("a span tells: %s", text)
+					t.Errorf("a span reveals: %s", text)
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-// Package otelevolve makes traces and metrics of OpenTelemetry for runners, stores,
+// Package otelevolve makes OpenTelemetry traces and metrics for runners, stores,
 // projections and processes, and carries the trace of a command into its events.
 //
 //	tel := otelevolve.New(otelevolve.Config{}) // the global providers
@@ -12,26 +12,26 @@
 //
 // # Traces
 //
-// Who waits is the parent of what it waits for: the span of a request is that of "handle
-// Account", which is that of "load Account" and "append Account", which is that of what the
-// driver of the store does. Events carry the context of the command's span in the headers
-// traceparent and tracestate, so what happens later because of them is linked to it: the
-// span "process balances@1" of a batch has a link to each command whose events are in it,
-// up to 128, and the span "react Transfers@1" has one to the command that made the event.
-// Nobody waits for these, so they begin traces of their own; see [Config].NestWithin. A
-// batch of a build that has never caught up, or is more than 10,000 events behind, has no
-// links.
+// A caller's span is the parent of the spans of its calls: the span of a request is the
+// parent of "handle Account", which is the parent of "load Account" and "append Account",
+// which are the parents of the spans of the store's driver. Events carry the context of
+// the command's span in the headers traceparent and tracestate, so that later reactions
+// are linked to it: the span "process balances@1" of a batch has a link to each command
+// whose events are in it, up to 128, and the span "react Transfers@1" has a link to the
+// command that made the event. The command does not wait for these spans, so they begin
+// traces of their own; see [Config].NestWithin. A batch of a build that has never caught
+// up, or that is more than 10,000 events behind, has no links.
 //
-// Spans have neither the data of events, nor states, commands, or texts of errors; ids of
-// streams and instances only if [Config].StreamIDs says so. A rejection and a conflict that
-// was tried again are no errors.
+// Spans contain no data of events, and no states, commands or error texts. They contain
+// ids of streams and instances only if [Config].StreamIDs is set. A rejection is not an
+// error, and neither is a conflict that was retried.
 //
 // # Metrics
 //
-// Durations are in seconds. The buckets begin at 0.1 ms, because those of the SDK begin at
-// 5 ms and a durable append can take less than one.
+// Durations are in seconds. The buckets begin at 0.1 ms, because those of the SDK begin
+// at 5 ms and a durable append can take less than one.
 //
-//	evolve.command.duration            by stream type, command type, outcome (and error.type if that is failed)
+//	evolve.command.duration            by stream type, command type, outcome (and error.type if it is failed)
 //	evolve.command.attempts            by stream type
 //	evolve.conflicts                   by stream type
 //	evolve.load.duration, .events      by stream type
@@ -41,24 +41,25 @@
 //	evolve.projection.batch.duration   by projection
 //	evolve.projection.failures         by projection, reason: event, diverged, other
 //	evolve.projection.takeovers        by projection: how often this program became its owner
-//	evolve.projection.lag              by projection: positions of the log ahead of it
+//	evolve.projection.lag              by projection: positions of the log that are not handled
 //	evolve.projection.lag.time         by projection: the age of the oldest event that waits
 //	evolve.projection.parked           by projection: keys
 //	evolve.projection.state            by projection and state: 1 for the current one
 //	evolve.process.reactions           by process, outcome: reacted, failed
 //	evolve.process.commands            by process
 //	evolve.process.failures            by process, reason: diverged, other
-//	evolve.process.lag                 by process: positions of the log ahead of it
+//	evolve.process.lag                 by process: positions of the log that are not handled
 //	evolve.process.timers.pending      by process
-//	evolve.process.waiting             by process: instances that are tried again
+//	evolve.process.waiting             by process: instances that are retried
 //	evolve.process.quarantined         by process: instances
 //	evolve.process.state               by process and state: 1 for the current one
 //
 // An outcome is appended, unchanged, replayed, rejected, conflict, claimed, exhausted,
 // unknown, invalid, cancelled or failed. Attributes have the prefix "evolve.". All their
-// values come from your program, so there are few: no id of a stream or an event, no
-// position and no text of an error is one. A tenant is one only if [Config].Tenants has it.
+// values come from your program, so there are few: they include no id of a stream or an
+// event, no position and no error text. They include a tenant only if [Config].Tenants
+// lists it.
 //
-// This module requires the API of OpenTelemetry only. What collects and exports is yours to
-// choose, and so are otelgrpc and otelpgx, whose spans take their places between these.
+// This module requires only the API of OpenTelemetry. Collect and export with what you
+// like, and add otelgrpc and otelpgx, whose spans fit in between these.
 package otelevolve

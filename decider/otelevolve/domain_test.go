@@ -67,7 +67,7 @@ func newAccounts(st store.Store) *accounts {
 	return runner.New("Account", decider.New(decide, evolve), st, events())
 }
 
-// rig is a Telemetry with what it has exported.
+// rig is a Telemetry together with its exported data.
 type rig struct {
 	*otelevolve.Telemetry
 
@@ -77,7 +77,7 @@ type rig struct {
 	started *starts
 }
 
-// starts counts what is started and what ends.
+// starts counts the spans that start and end.
 type starts struct {
 	mu   sync.Mutex
 	open map[trace.SpanID]string // guarded by mu
@@ -112,13 +112,13 @@ func (r *rig) observed(st store.Store) *accounts {
 	return newAccounts(r.Store(st)).WithObserver(r.Runner()).WithMetadata(r.Metadata(nil))
 }
 
-// ended returns the spans that have ended, in that order, and forgets them.
+// ended returns the spans that have ended, in that order, and removes them.
 func (r *rig) ended() tracetest.SpanStubs {
 	defer r.spans.Reset()
 	return r.spans.GetSpans()
 }
 
-// the returns the span called name, of which there must be one.
+// the returns the span called name. There must be exactly one.
 func the(tb testing.TB, spans tracetest.SpanStubs, name string) tracetest.SpanStub {
 	tb.Helper()
 	var found []tracetest.SpanStub
@@ -141,7 +141,7 @@ func names(spans tracetest.SpanStubs) []string {
 	return all
 }
 
-// value returns the attribute called key as text, "" if there is none.
+// value returns the attribute called key as text, or "" if there is none.
 func value(attributes []attribute.KeyValue, key string) string {
 	for _, a := range attributes {
 		if string(a.Key) == key {
@@ -167,8 +167,9 @@ func (r *rig) collected(tb testing.TB) map[string]metricdata.Metrics {
 	return all
 }
 
-// points returns the points of a metric as text, such as "evolve.outcome=appended,…": 3 for
-// the count of a histogram, the sum of a counter, or the value of a gauge.
+// points returns the points of a metric by their attributes as text, such as
+// "evolve.outcome=appended,…": the count of a histogram, the sum of a counter, or the
+// value of a gauge.
 func points(tb testing.TB, m metricdata.Metrics) map[string]float64 {
 	tb.Helper()
 	all := map[string]float64{}

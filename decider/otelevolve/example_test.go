@@ -22,13 +22,13 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// recording returns a provider, and the spans that it has ended.
+// recording returns a provider, and the spans that have ended.
 func recording() (*sdktrace.TracerProvider, *tracetest.InMemoryExporter) {
 	spans := tracetest.NewInMemoryExporter()
 	return sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)), spans
 }
 
-// A command is a span, with those of what it does below it.
+// A command is a span, with the spans of its steps as children.
 func Example() {
 	tracers, spans := recording()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: tracers})
@@ -47,7 +47,7 @@ func Example() {
 	// <nil>
 }
 
-// What a program has is observed by one Telemetry.
+// One Telemetry observes everything in a program.
 func Example_program() {
 	st := memory.New()
 	accounts := newAccounts(st)
@@ -121,7 +121,7 @@ func ExampleTelemetry_Metadata() {
 	// true
 }
 
-// A batch of a group is linked to the commands that it handles.
+// A batch of a group has links to the commands that it handles.
 func ExampleTelemetry_Group() {
 	tel := otelevolve.New(otelevolve.Config{})
 	accounts := newAccounts(memory.New()).WithObserver(tel.Runner())
@@ -132,7 +132,7 @@ func ExampleTelemetry_Group() {
 	// Output: 500 <nil>
 }
 
-// Every projection is observed, and watched for as long as it runs.
+// A projection has an observer, and is watched while it runs.
 func ExampleTelemetry_Projection() {
 	tracers, spans := recording()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: tracers})
@@ -156,7 +156,7 @@ func ExampleTelemetry_Projection() {
 	// process balances@1
 }
 
-// The commands of a process are below its reaction.
+// The commands of a process are children of its reaction.
 func ExampleTelemetry_Process() {
 	tracers, spans := recording()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: tracers})
@@ -200,7 +200,7 @@ func ExampleTelemetry_WatchProjection() {
 	// Output: evolve.projection.lag 10
 }
 
-// progress is how far something is.
+// progress returns a fixed progress.
 type progress projection.Progress
 
 func (p progress) Progress() projection.Progress { return projection.Progress(p) }

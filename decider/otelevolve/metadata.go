@@ -11,20 +11,21 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The headers of W3C Trace Context, as events have them.
+// The headers of W3C Trace Context in events.
 const (
 	traceparent = "traceparent"
 	tracestate  = "tracestate"
 )
 
-// mostHeader is how long a header may be that comes from a context: what is longer would
-// be in every event, and is left out.
+// mostHeader limits the length of a header from a context. Longer headers would be in
+// every event, so they are left out.
 const mostHeader = 512
 
-// Metadata returns a function for [runner.Runner.WithMetadata]: what from returns, with the
-// headers that say which span the context of the command belongs to. Nil is nothing else.
-// Without a span there are no headers. If from gives a traceparent, it stays, and nothing
-// is added. What the propagator writes in more than 512 bytes is left out.
+// Metadata returns a function for [runner.Runner.WithMetadata]. It returns the metadata
+// of from, plus the headers that identify the span of the command. If from is nil, there
+// are only the headers. Without a span there are no headers. If from returns a
+// traceparent, it stays, and nothing is added. Headers of the propagator that are longer
+// than 512 bytes are left out.
 func (t *Telemetry) Metadata(from func(context.Context) store.Metadata) func(context.Context) store.Metadata {
 	return func(ctx context.Context) store.Metadata {
 		var m store.Metadata
@@ -47,7 +48,7 @@ func (t *Telemetry) Metadata(from func(context.Context) store.Metadata) func(con
 	}
 }
 
-// headers is what a propagator writes to and reads from. The names are in lower case.
+// headers is a carrier for a propagator. The names are in lower case.
 type headers map[string]string
 
 var _ propagation.TextMapCarrier = headers{}
@@ -71,7 +72,7 @@ func (h headers) Keys() []string {
 	return keys
 }
 
-// origin returns the span that e was made in; it is not valid if e does not say.
+// origin returns the span that made e. It is invalid if e does not name one.
 func (t *Telemetry) origin(e *store.Recorded) trace.SpanContext {
 	if len(e.Meta.Headers) == 0 {
 		return trace.SpanContext{}
@@ -80,9 +81,9 @@ func (t *Telemetry) origin(e *store.Recorded) trace.SpanContext {
 	return trace.SpanContextFromContext(ctx)
 }
 
-// FromEvent returns ctx with the span that made e as a remote parent, for code of your own
-// that reads events. If e does not say, that is ctx. With a [Config].Propagator that knows
-// baggage, ctx has that of e too.
+// FromEvent returns ctx with the span that made e as a remote parent, for your own code
+// that reads events. If e does not name a span, it returns ctx. If [Config].Propagator
+// handles baggage, the result has the baggage of e too.
 func (t *Telemetry) FromEvent(ctx context.Context, e *store.Recorded) context.Context {
 	if len(e.Meta.Headers) == 0 {
 		return ctx

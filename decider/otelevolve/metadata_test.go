@@ -31,7 +31,7 @@ func spanContexts() *rapid.Generator[trace.SpanContext] {
 		for i := range c.SpanID {
 			c.SpanID[i] = rapid.Byte().Draw(t, "span")
 		}
-		c.TraceID[0], c.SpanID[0] = 1, 1 // all zero is no span
+		c.TraceID[0], c.SpanID[0] = 1, 1 // all zero is invalid
 		c.TraceFlags = trace.TraceFlags(rapid.ByteRange(0, 1).Draw(t, "flags"))
 		var state trace.TraceState
 		for i := range rapid.IntRange(0, 8).Draw(t, "states") {
@@ -42,8 +42,8 @@ func spanContexts() *rapid.Generator[trace.SpanContext] {
 	})
 }
 
-// travelLaw checks that the span of a context is that of the event that was recorded in it,
-// after a way through a store.
+// travelLaw checks that the span in a context is the span of an event that was recorded
+// with it, after a round trip through a store.
 func travelLaw(t *rapid.T, tb rapid.TB, plant func(metadata) metadata) {
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: tracenoop.NewTracerProvider()})
 	want := spanContexts().Draw(t, "span")
@@ -65,7 +65,7 @@ func travelLaw(t *rapid.T, tb rapid.TB, plant func(metadata) metadata) {
 		meta := page.Events[i].Meta
 		got := trace.SpanContextFromContext(tel.FromEvent(context.Background(), &page.Events[i]))
 		if got.TraceID() != want.TraceID() || got.SpanID() != want.SpanID() || got.TraceFlags() != want.TraceFlags() || !got.IsRemote() {
-			tb.Fatalf("the event is of %+v, want %+v: headers %v", got, want, meta.Headers)
+			tb.Fatalf("the event belongs to %+v, want %+v: headers %v", got, want, meta.Headers)
 		}
 		state := want.TraceState().String()
 		if len(state) > 512 {
@@ -75,7 +75,7 @@ func travelLaw(t *rapid.T, tb rapid.TB, plant func(metadata) metadata) {
 			tb.Fatalf("the state of the trace is %q, want %q", got.TraceState(), state)
 		}
 		if meta.ActorID != "ann" || meta.Headers["region"] != "eu" {
-			tb.Fatalf("what the user gave is lost: %+v", meta)
+			tb.Fatalf("the user's metadata is lost: %+v", meta)
 		}
 		for key := range meta.Headers {
 			if key != strings.ToLower(key) {
@@ -116,7 +116,7 @@ func TestMetadata(t *testing.T) {
 	if err != nil || page.Events[0].Meta.Headers["traceparent"] != "00-theirs" {
 		t.Errorf("Metadata of the call: %v, %v", page.Events[0].Meta.Headers, err)
 	}
-	// Baggage only if it is asked for.
+	// Baggage is only added on request.
 	member, err := baggage.NewMember("user", "ann")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// TestHostileHeaders checks that an event whose headers are anything harms nobody.
+// TestHostileHeaders checks that an event with arbitrary headers does no harm.
 func TestHostileHeaders(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{})

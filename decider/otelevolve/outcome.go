@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// What a command or an append can lead to.
+// Outcomes of commands and appends.
 const (
 	appended  = "appended"
 	unchanged = "unchanged"
@@ -24,7 +24,7 @@ const (
 	failed    = "failed"
 )
 
-// outcomeOf returns what a command led to.
+// outcomeOf returns the outcome of a command.
 func outcomeOf(err error, again bool, events int) string {
 	switch {
 	case err == nil && again:
@@ -33,7 +33,7 @@ func outcomeOf(err error, again bool, events int) string {
 		return unchanged
 	case err == nil:
 		return appended
-	case errors.Is(err, runner.ErrUnknownOutcome): // it may have any other error inside
+	case errors.Is(err, runner.ErrUnknownOutcome): // it may wrap any other error
 		return unknown
 	case errors.Is(err, runner.ErrRejected):
 		return rejected
@@ -51,7 +51,7 @@ func outcomeOf(err error, again bool, events int) string {
 	return failed
 }
 
-// appendOutcome returns what an append led to.
+// appendOutcome returns the outcome of an append.
 func appendOutcome(err error, again bool) string {
 	switch {
 	case err == nil && again:
@@ -70,7 +70,7 @@ func appendOutcome(err error, again bool) string {
 	return failed
 }
 
-// isFault reports whether a command with this outcome is an error for those who look after
+// isFault reports whether a command with this outcome is an error for the operators of
 // the program.
 func isFault(outcome string) bool {
 	switch outcome {
@@ -80,12 +80,12 @@ func isFault(outcome string) bool {
 	return false
 }
 
-// errorType returns the Go type of the error that err comes from. Its text stays out of
-// everything: it may have anything in it.
+// errorType returns the Go type of the innermost error in err. The text of err is never
+// used, because it may contain anything.
 func errorType(err error) string {
 	for {
 		var inner error
-		switch e := err.(type) { //nolint:errorlint // it looks for the last one
+		switch e := err.(type) { //nolint:errorlint // this looks for the innermost error
 		case interface{ Unwrap() error }:
 			inner = e.Unwrap()
 		case interface{ Unwrap() []error }:

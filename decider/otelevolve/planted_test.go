@@ -11,14 +11,14 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// broken is a rapid.TB that a property fails on, and is left by.
+// broken is a rapid.TB that records the failure of a property and aborts it.
 type broken struct{ rapid.TB }
 
 type found struct{}
 
 func (broken) Helper() {}
 
-// Fatalf leaves the property.
+// Fatalf aborts the property.
 func (broken) Fatalf(string, ...any) { panic(found{}) }
 
 // breaks reports whether law fails for one of some draws, which are always the same.

@@ -10,10 +10,9 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Process returns an observer of processes: for [process.Runtime.WithObserver]. It makes
-// the metrics evolve.process of what happens, and a span for each reaction, below which are
-// those of the commands that it sends. [Telemetry.WatchProcess] makes the metrics of how
-// far a process is.
+// Process returns an observer for [process.Runtime.WithObserver]. It records the metrics
+// evolve.process of events, and makes a span for each reaction, with the spans of its
+// commands as children. [Telemetry.WatchProcess] records the metrics of progress.
 func (t *Telemetry) Process() process.Observer {
 	if t.tracer == nil {
 		return reactions{t}
@@ -50,7 +49,7 @@ func (r tracedReactions) Begin(ctx context.Context, n process.Notice, cause *sto
 	return r.t.begin(ctx, process.Reacted, "react "+n.Process, options...)
 }
 
-// Observe measures what has happened, and ends its span.
+// Observe records n, and ends its span.
 func (r reactions) Observe(ctx context.Context, n process.Notice) {
 	if n.Kind == process.Reacted || n.Kind == process.ReactionFailed {
 		if span := spanOf(ctx, process.Reacted); span != nil {

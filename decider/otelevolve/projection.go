@@ -15,9 +15,9 @@ import (
 // farBehind is the lag, in positions of the log, beyond which a batch has no links.
 const farBehind = 10_000
 
-// Projection returns an observer of projections: for [projection.Projection.WithObserver].
-// It makes the metrics evolve.projection of what happens, and a span for each transaction.
-// [Telemetry.WatchProjection] makes those of how far a projection is.
+// Projection returns an observer for [projection.Projection.WithObserver]. It records the
+// metrics evolve.projection of events, and makes a span for each transaction.
+// [Telemetry.WatchProjection] records the metrics of progress.
 func (t *Telemetry) Projection() projection.Observer {
 	if t.tracer == nil {
 		return batches{t}
@@ -54,7 +54,7 @@ func (b tracedBatches) Begin(ctx context.Context, n projection.Notice, events it
 	return b.t.begin(ctx, projection.BatchApplied, "process "+n.Build, options...)
 }
 
-// Observe measures what has happened, and ends its span.
+// Observe records n, and ends its span.
 func (b batches) Observe(ctx context.Context, n projection.Notice) {
 	if n.Kind == projection.BatchApplied || n.Kind == projection.BatchFailed {
 		if span := spanOf(ctx, projection.BatchApplied); span != nil {
@@ -62,7 +62,7 @@ func (b batches) Observe(ctx context.Context, n projection.Notice) {
 			if n.Err != nil {
 				b.t.fail(span, "", n.Err)
 			}
-			if n.Events > 0 { // the transaction may have had fewer than it began with
+			if n.Events > 0 { // the transaction may hold fewer than it began with
 				span.SetAttributes(batchCount(n.Events), number(keyPosition, n.Position))
 			}
 		}
@@ -98,7 +98,7 @@ func (t *Telemetry) measureBatch(ctx context.Context, n *projection.Notice) {
 	}
 }
 
-// reasonOf returns why a projection or a process has failed, as one of few words.
+// reasonOf returns why a projection or a process has failed, as one of a few words.
 func reasonOf(err error) string {
 	if errors.Is(err, store.ErrLogDiverged) {
 		return "diverged"

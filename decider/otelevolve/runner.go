@@ -14,12 +14,12 @@ import (
 	"github.com/evolvego/evolve/decider/runner"
 )
 
-// mostLinks is how many links a span has at most.
+// mostLinks is the most links of a span.
 const mostLinks = 128
 
-// Runner returns an observer of runners and groups: for [runner.Runner.WithObserver]. It
-// makes the metrics evolve.command, load, append, conflicts and snapshots, and the spans
-// handle, load and batch.
+// Runner returns an observer of runners and groups, for [runner.Runner.WithObserver]. It
+// records the metrics evolve.command, load, append, conflicts and snapshots, and makes
+// the spans handle, load and batch.
 func (t *Telemetry) Runner() runner.Observer {
 	if t.tracer == nil {
 		return commands{t, new(atomic.Pointer[measured])}
@@ -57,7 +57,7 @@ func (c tracedCommands) Begin(ctx context.Context, n runner.Notice) context.Cont
 	return c.t.begin(ctx, n.Kind, start.name, options...)
 }
 
-// Observe measures what has happened, and ends its span.
+// Observe records n, and ends its span.
 func (c commands) Observe(ctx context.Context, n runner.Notice) {
 	t := c.t
 	outcome := ""
@@ -71,7 +71,7 @@ func (c commands) Observe(ctx context.Context, n runner.Notice) {
 	case runner.StreamLoaded, runner.CommandRetried, runner.SnapshotSaved, runner.SnapshotMissed, runner.BatchHandled:
 	}
 	if t.tracer != nil {
-		defer t.trace(ctx, &n, outcome) // after the metrics, whose exemplars are of the span
+		defer t.trace(ctx, &n, outcome) // after the metrics, so that their exemplars name the span
 	}
 	if t.instruments != nil {
 		c.measure(ctx, &n, outcome)
@@ -115,7 +115,7 @@ func (c commands) measure(ctx context.Context, n *runner.Notice, outcome string)
 	}
 }
 
-// trace ends the span of n, or adds n to the span that it belongs to.
+// trace ends the span of n, or adds n as an event to the span that it belongs to.
 func (t *Telemetry) trace(ctx context.Context, n *runner.Notice, outcome string) {
 	switch n.Kind {
 	case runner.CommandHandled, runner.StreamLoaded, runner.BatchHandled:
@@ -148,7 +148,7 @@ func (t *Telemetry) event(ctx context.Context, name string, attributes ...attrib
 
 // describe sets the attributes and the status of a span that ends.
 func (t *Telemetry) describe(span trace.Span, n *runner.Notice, outcome string) {
-	attributes := make([]attribute.KeyValue, 0, 4) // one has 64 bytes
+	attributes := make([]attribute.KeyValue, 0, 4) // an attribute has 64 bytes
 	attributes = append(attributes, attribute.Int(keyEvents, n.Events), number(keyVersion, n.Version))
 	if t.streamIDs {
 		attributes = append(attributes, attribute.String(keyStreamID, n.Stream.ID))
@@ -178,7 +178,7 @@ func (t *Telemetry) describe(span trace.Span, n *runner.Notice, outcome string) 
 	}
 }
 
-// fail makes span an error, without the text of err.
+// fail marks span as an error, without the text of err.
 func (t *Telemetry) fail(span trace.Span, outcome string, err error) {
 	if outcome == "" {
 		outcome = failed
@@ -188,13 +188,13 @@ func (t *Telemetry) fail(span trace.Span, outcome string, err error) {
 	span.SetStatus(codes.Error, outcome+": "+kind)
 }
 
-// linksKey is where the context of a batch has the links to its callers.
+// linksKey is the context key of the links of a batch to its callers.
 type linksKey struct{}
 
-// Group says which traces a batch of a group belongs to: it is for
-// [runner.Group.WithContext]. The span of a batch with one caller is below that of its
-// command. With several callers it begins a trace, with links to the commands, because a
-// span has only one parent.
+// Group says which trace a batch of a group belongs to. Use it with
+// [runner.Group.WithContext]. The span of a batch with one caller is a child of the span
+// of its command. With several callers it begins a trace, with links to the commands,
+// because a span has only one parent.
 func (t *Telemetry) Group(callers []context.Context) context.Context {
 	if len(callers) == 1 {
 		return callers[0]
@@ -206,7 +206,7 @@ func (t *Telemetry) Group(callers []context.Context) context.Context {
 	return context.WithValue(context.Background(), linksKey{}, links.all)
 }
 
-// linking is distinct links, as many as a span may have.
+// linking collects distinct links, up to the limit of a span.
 type linking struct {
 	all  []trace.Link
 	seen map[spanID]struct{}

@@ -23,8 +23,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// TestOutcomes checks that each outcome is that of the span and of the metric, and which of
-// them are errors.
+// TestOutcomes checks that the span and the metric have the right outcome, and which
+// outcomes are errors.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	type world struct {
@@ -96,14 +96,14 @@ func TestOutcomes(t *testing.T) {
 					t.Errorf("evolve.command.duration has %v of %s", n, at)
 				}
 				if strings.Contains(at, "error.type=") != (name == "failed") {
-					t.Errorf("evolve.command.duration is of %s: only what failed has an error.type", at)
+					t.Errorf("evolve.command.duration has %s: only failures have an error.type", at)
 				}
 			}
 		})
 	}
 }
 
-// TestTrace checks what is the parent of what, and what the spans say.
+// TestTrace checks the parents and the attributes of spans.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	r := newRig(otelevolve.Config{StreamIDs: true})
@@ -149,7 +149,7 @@ func TestTrace(t *testing.T) {
 	}
 	origin := trace.SpanContextFromContext(r.FromEvent(context.Background(), &page.Events[0]))
 	if origin.SpanID() != handle.SpanContext.SpanID() || origin.TraceID() != handle.SpanContext.TraceID() {
-		t.Errorf("the event is of the span %v, want that of handle, %v", origin, handle.SpanContext)
+		t.Errorf("the event belongs to the span %v, want the span of handle, %v", origin, handle.SpanContext)
 	}
 	if _, err := run.Handle(t.Context(), "acc-1", deposit{5}); err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestConflicts checks what a command that is tried again leaves in its span and metrics.
+// TestConflicts checks the span and the metrics of a command that is retried.
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 	r := newRig(otelevolve.Config{})
@@ -174,7 +174,7 @@ func TestConflicts(t *testing.T) {
 		said = append(said, e.Name+" "+value(e.Attributes, "evolve.attempt"))
 	}
 	if got := strings.Join(said, ", "); got != "conflict 1, retry 2, conflict 2, retry 3" || span.Status.Code == codes.Error {
-		t.Errorf("the span says %q with status %v", got, span.Status)
+		t.Errorf("the span has the events %q and the status %v", got, span.Status)
 	}
 	all := r.collected(t)
 	if got := points(t, all["evolve.conflicts"])["stream.type=Account"]; got != 2 {
@@ -243,8 +243,8 @@ func TestExemplars(t *testing.T) {
 	}
 }
 
-// TestGroup checks the traces of batches: below their command if it is alone, otherwise
-// linked to each.
+// TestGroup checks the traces of batches: a batch of one command is its child, and any
+// other batch has links to its commands.
 func TestGroup(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestGroup(t *testing.T) {
 			})
 		}
 		call(1)
-		synctest.Wait() // the first batch is under way
+		synctest.Wait() // the first batch is in flight
 		call(2)
 		call(3)
 		done.Wait()
@@ -284,12 +284,12 @@ func TestGroup(t *testing.T) {
 			}
 		}
 		if len(commands) != 3 || below != 1 || linked != 1 {
-			t.Errorf("of %d commands, %d batches are below one and %d linked to two: %q", len(commands), below, linked, names(spans))
+			t.Errorf("of %d commands, %d batches are children of one and %d have links to two: %q", len(commands), below, linked, names(spans))
 		}
 	})
 }
 
-// step is what happens in the property about the ends of spans.
+// step is an action in the property about the ends of spans.
 type step struct {
 	cmd   command
 	fault faults.Fault
@@ -334,7 +334,7 @@ func TestEverySpanEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { endsLaw(t, t, func(r *rig) runner.Observer { return r.Runner() }) })
 }
 
-// forgetful is an observer that does not hear of some ends.
+// forgetful is an observer that does not receive some notices.
 type forgetful struct {
 	runner.Observer
 	runner.Beginner
@@ -348,11 +348,11 @@ func (f forgetful) Observe(ctx context.Context, n runner.Notice) {
 	}
 }
 
-// secrets is the text of a user that must be nowhere.
+// secrets is user text that must not occur anywhere.
 const secret = "s3cret@example.com"
 
-// TestNothingOfUsers checks that neither ids, nor commands, events or errors are in any
-// span or metric, and that the ids are there only if StreamIDs says so.
+// TestNothingOfUsers checks that spans and metrics contain no ids, commands, events or
+// errors of users, and that they contain ids only if StreamIDs is set.
 func TestNothingOfUsers(t *testing.T) {
 	t.Parallel()
 	for _, ids := range []bool{false, true} {
@@ -383,12 +383,12 @@ func TestNothingOfUsers(t *testing.T) {
 					}
 				}
 				if text := fmt.Sprintf("%q %v %v %+v", s.Name, s.Attributes, s.Status, s.Events); strings.Contains(text, secret) {
-					t.Errorf("a span tells: %s", text)
+					t.Errorf("a span reveals: %s", text)
 				}
 			}
 			for _, m := range r.collected(t) {
 				if text := fmt.Sprintf("%+v", m); strings.Contains(text, secret) {
-					t.Errorf("a metric tells: %s", text)
+					t.Errorf("a metric reveals: %s", text)
 				}
 			}
 		})

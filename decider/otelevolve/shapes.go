@@ -7,8 +7,8 @@ import (
 	"github.com/evolvego/evolve/store/capability"
 )
 
-// The sets of capabilities that stores have. capability.Compose knows every set, at the
-// price of a type for each: 12 MB in the program.
+// The sets of capabilities that stores have. capability.Compose knows every set, but
+// needs a type for each, which adds 12 MB to a program.
 type (
 	plain struct{ store.Store }
 
@@ -23,7 +23,7 @@ type (
 		io.Closer
 	}
 
-	// remote is that of store/grpc.
+	// remote is the set of store/grpc.
 	remote struct {
 		store.Store
 		store.Log
@@ -31,7 +31,7 @@ type (
 		io.Closer
 	}
 
-	// keeping is that of store/jetstream.
+	// keeping is the set of store/jetstream.
 	keeping struct {
 		store.Store
 		store.Log
@@ -43,7 +43,7 @@ type (
 		io.Closer
 	}
 
-	// full is that of store/memory, store/sqlite and store/postgres.
+	// full is the set of store/memory, store/sqlite and store/postgres.
 	full struct {
 		store.Store
 		store.Log
@@ -58,7 +58,8 @@ type (
 	}
 )
 
-// composed returns a store with the capabilities of s, nil if s is none of the sets above.
+// composed returns a store with the capabilities of s, or nil if s is none of the sets
+// above.
 func composed(s capability.Set) store.Store {
 	shapes := [...]store.Store{
 		plain{s.Store},
@@ -76,7 +77,7 @@ func composed(s capability.Set) store.Store {
 	return nil
 }
 
-// has returns which capabilities s has.
+// has reports which capabilities s has.
 func has(s capability.Set) [9]bool {
 	return [...]bool{
 		s.Log != nil, s.Tenants != nil, s.Snapshots != nil, s.Checkpoints != nil, s.Claims != nil,

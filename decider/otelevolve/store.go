@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/capability"
 )
 
-// call is a call of a store that has a span.
+// call is a store call that has a span.
 type call uint8
 
 const (
@@ -24,14 +24,14 @@ const (
 // String returns the name of the span.
 func (c call) String() string { return [...]string{"append", "read", "read_all"}[c] }
 
-// Store returns st with a span for each append, read and page of the log. It has exactly the
-// capabilities of st, but not its transactions: give st itself to what needs them, as the
-// targets of projections and processes do. A subscription has no span, because it would last
-// for hours.
+// Store returns st with a span for each append, read and page of the log. The result has
+// exactly the capabilities of st, except its transactions: pass st itself to code that
+// needs them, such as the targets of projections and processes. A subscription has no
+// span, because it would last for hours.
 //
-// It knows the sets of capabilities that the stores of evolve have. A store with another set
-// is returned as it is, and the handler of errors of package otel is told; so is st if there
-// are no spans.
+// Store knows the sets of capabilities of evolve's stores. It returns a store with
+// another set unchanged, and reports that to the error handler of package otel. It also
+// returns st unchanged if there are no spans.
 func (t *Telemetry) Store(st store.Store) store.Store {
 	if t.tracer == nil {
 		return st
@@ -49,14 +49,14 @@ func (t *Telemetry) Store(st store.Store) store.Store {
 	}
 	traced := composed(set)
 	if traced == nil {
-		otel.Handle(fmt.Errorf("otelevolve: a %T has a set of capabilities that no store of evolve has: its calls have no spans of their own", st))
+		otel.Handle(fmt.Errorf("otelevolve: a %T has another set of capabilities than the stores of evolve: its calls get no spans", st))
 		return st
 	}
 	return traced
 }
 
-// within calls do in the span of a call about a stream type. What do returns is set on the
-// span.
+// within calls do inside the span of a call about a stream type, and sets its result on
+// the span.
 func (t *Telemetry) within(ctx context.Context, c call, s store.Stream, do func(context.Context) (result, error)) {
 	if skips(ctx) {
 		_, _ = do(ctx)
@@ -90,7 +90,7 @@ func (t *Telemetry) within(ctx context.Context, c call, s store.Stream, do func(
 	}
 }
 
-// result is what a call has led to.
+// result is the result of a call.
 type result struct {
 	events            int
 	version, position uint64 // 0: there is none

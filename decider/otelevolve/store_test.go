@@ -17,14 +17,14 @@ import (
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
-// TestConformance runs the suite for stores on one that is traced.
+// TestConformance runs the suite for stores on a traced store.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: sdktrace.NewTracerProvider()})
 	storetest.Run(t, func(*testing.T) store.Store { return tel.Store(memory.New()) })
 }
 
-// everything is a store that has every capability. Those that a test does not call are nil.
+// everything is a store that has every capability. Those that no test calls are nil.
 type everything struct {
 	store.Store
 	store.Log
@@ -38,8 +38,8 @@ type everything struct {
 	io.Closer
 }
 
-// TestStoreHasTheCapabilities checks that what a store can do, the traced one can, and no
-// more.
+// TestStoreHasTheCapabilities checks that a traced store has the capabilities of its
+// store, and no more.
 func TestStoreHasTheCapabilities(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: sdktrace.NewTracerProvider()})
@@ -47,7 +47,7 @@ func TestStoreHasTheCapabilities(t *testing.T) {
 	all := reflect.ValueOf(capability.Of(everything{}))
 	for i := range fields {
 		if all.Field(i).IsNil() {
-			t.Fatalf("everything has no %s: this test needs a store that has all", all.Type().Field(i).Name)
+			t.Fatalf("everything lacks %s: this test needs a store with all capabilities", all.Type().Field(i).Name)
 		}
 	}
 	for has := range 1 << (fields - 1) {
@@ -67,7 +67,7 @@ func TestStoreHasTheCapabilities(t *testing.T) {
 	}
 }
 
-// TestShapes checks that the stores of evolve have spans, whatever they can do.
+// TestShapes checks that the stores of evolve get spans, whatever their capabilities.
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: sdktrace.NewTracerProvider()})
@@ -88,7 +88,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestStoreSpans checks the spans of calls that are made without a runner.
+// TestStoreSpans checks the spans of calls without a runner.
 func TestStoreSpans(t *testing.T) {
 	t.Parallel()
 	r := newRig(otelevolve.Config{})
@@ -108,7 +108,7 @@ func TestStoreSpans(t *testing.T) {
 		err := do()
 		span := the(t, r.ended(), "append Account")
 		if got := value(span.Attributes, "evolve.outcome"); got != want {
-			t.Errorf("an append that ends with %v has the outcome %q, want %q", err, got, want)
+			t.Errorf("an append with the error %v has the outcome %q, want %q", err, got, want)
 		}
 		if fault := span.Status.Code == codes.Error; fault != (want == "unknown") {
 			t.Errorf("%s is an error: %t", want, fault)
@@ -139,8 +139,8 @@ func TestStoreSpans(t *testing.T) {
 	}
 }
 
-// TestWithoutSpans checks that a provider that does nothing costs nothing: the store is
-// itself, and the observers are told of no beginnings.
+// TestWithoutSpans checks that a provider that does nothing costs nothing: Store returns
+// the store itself, and the observers are no Beginners.
 func TestWithoutSpans(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: tracenoop.NewTracerProvider()})
@@ -150,12 +150,12 @@ func TestWithoutSpans(t *testing.T) {
 	}
 	for _, o := range []any{tel.Runner(), tel.Projection(), tel.Process()} {
 		if _, ok := reflect.TypeOf(o).MethodByName("Begin"); ok {
-			t.Errorf("%T is told when something begins", o)
+			t.Errorf("%T is a Beginner", o)
 		}
 	}
 }
 
-// TestTenants checks that only tenants of the list are named.
+// TestTenants checks that only the listed tenants are named.
 func TestTenants(t *testing.T) {
 	t.Parallel()
 	r := newRig(otelevolve.Config{Tenants: []string{"acme"}})
@@ -174,7 +174,7 @@ func TestTenants(t *testing.T) {
 		}
 		for _, s := range r.ended() {
 			if got := value(s.Attributes, "evolve.tenant"); got != want {
-				t.Errorf("the span %q of tenant %q is of %q, want %q", s.Name, id, got, want)
+				t.Errorf("the span %q of tenant %q names %q, want %q", s.Name, id, got, want)
 			}
 		}
 	}

@@ -14,41 +14,44 @@ import (
 	notrace "go.opentelemetry.io/otel/trace/noop"
 )
 
-// scope names what makes the spans and metrics.
+// scope is the name of the instrumentation.
 const scope = "github.com/evolvego/evolve/decider/otelevolve"
 
-// Config is what [New] can be told. The zero Config is the global providers and the
+// Config holds the settings of [New]. The zero Config means the global providers and the
 // defaults.
 type Config struct {
-	// TracerProvider makes the spans; nil: the global one. With the one of package noop
-	// there are no spans, and no cost.
+	// TracerProvider makes the spans. The default is the global provider. With the
+	// provider of package noop there are no spans, and no cost.
 	TracerProvider trace.TracerProvider
-	// MeterProvider makes the metrics; nil: the global one. With the one of package noop
-	// there are no metrics, and no cost.
+	// MeterProvider makes the metrics. The default is the global provider. With the
+	// provider of package noop there are no metrics, and no cost.
 	MeterProvider metric.MeterProvider
-	// Propagator writes the context of a span into the headers of events, and reads
-	// it; nil: W3C traceparent and tracestate, without baggage. What is appended stays
-	// for ever, so think twice before you add baggage.
+	// Propagator writes the context of a span into the headers of events, and reads it.
+	// The default is W3C traceparent and tracestate, without baggage. Recorded events
+	// stay for ever, so think twice before you add baggage.
 	Propagator propagation.TextMapPropagator
-	// NestWithin makes the reaction of a process a child of the command whose event it
-	// reacts to, and not only link it, if the event is younger than that. 0: never.
+	// NestWithin makes a reaction a child of the command whose event it reacts to,
+	// instead of only linking it, if the event is younger than this duration. The default
+	// 0 means never.
 	NestWithin time.Duration
 	// StreamIDs puts the ids of streams and of process instances on spans. They may be
-	// e-mail addresses; false leaves them out.
+	// e-mail addresses. The default leaves them out.
 	StreamIDs bool
-	// Tenants are those that spans and metrics name; all others are "other". Empty:
-	// tenants are not told apart. See [Telemetry.Tenant].
+	// Tenants lists the tenants that spans and metrics name. All others are "other". If
+	// it is empty, there is no tenant attribute. See [Telemetry.Tenant].
 	Tenants []string
 	// Rejection returns a code for the error of a rejected command, such as
-	// "insufficient_funds", for its span: one of few, without anything of the user. Nil,
-	// or an empty code: none. It must be safe for concurrent use.
+	// "insufficient_funds", for its span. There should be few codes, without user data.
+	// If it is nil, or the code is empty, there is none. It must be safe for concurrent
+	// use.
 	Rejection func(error) string
-	// Now returns the time by which events are young; nil: time.Now.
+	// Now returns the current time, to compute the age of events. The default is
+	// time.Now.
 	Now func() time.Time
 }
 
-// Telemetry makes spans and metrics. [New] makes it. It is safe for concurrent use, and one
-// is enough for a program. The zero Telemetry is not usable.
+// Telemetry makes spans and metrics. [New] makes one. It is safe for concurrent use, and
+// one is enough for a program. The zero Telemetry is not usable.
 type Telemetry struct {
 	tracer      trace.Tracer // nil: no spans
 	instruments *instruments // nil: no metrics
@@ -59,15 +62,15 @@ type Telemetry struct {
 	now         func() time.Time
 	watched     *watched
 
-	tenant   []attribute.KeyValue  // of everything; none or one
-	tenants  map[string]*Telemetry // by id; "": of all others
+	tenant   []attribute.KeyValue  // on everything; one at most
+	tenants  map[string]*Telemetry // by id; "" is for all others
 	labels   labels
 	commands copied[[2]string, *measured] // by stream type and command
 	starts   [3]copied[string, *start]    // by call and stream type
 }
 
-// New returns a Telemetry as c says. Metrics that cannot be made are left out, and the
-// handler of errors of package otel is told.
+// New returns a Telemetry with the settings c. It leaves out metrics that cannot be made,
+// and reports them to the error handler of package otel.
 func New(c Config) *Telemetry {
 	if c.TracerProvider == nil {
 		c.TracerProvider = otel.GetTracerProvider()
@@ -102,9 +105,9 @@ func New(c Config) *Telemetry {
 	return t
 }
 
-// Tenant returns a Telemetry whose spans and metrics have the attribute evolve.tenant: the
-// id, if [Config].Tenants has it, else "other". Without Tenants, that is t. The store of a tenant, of a store that
-// [Telemetry.Store] has returned, has that one already.
+// Tenant returns a Telemetry whose spans and metrics have the attribute evolve.tenant:
+// id, if [Config].Tenants lists it, and "other" otherwise. Without Tenants, it returns t.
+// If [Telemetry.Store] has returned a store, its tenants have the attribute already.
 func (t *Telemetry) Tenant(id string) *Telemetry {
 	switch of, ok := t.tenants[id]; {
 	case t.tenants == nil:
@@ -115,7 +118,7 @@ func (t *Telemetry) Tenant(id string) *Telemetry {
 	return t.tenants[""]
 }
 
-// of returns a copy of t for a tenant; "": all others.
+// of returns a copy of t for a tenant, where "" means all others.
 func (t *Telemetry) of(id string) *Telemetry {
 	if id == "" {
 		id = "other"
@@ -127,10 +130,10 @@ func (t *Telemetry) of(id string) *Telemetry {
 	}
 }
 
-// activeKey is where a context has the span that we began last.
+// activeKey is the context key of the span that was begun last.
 type activeKey struct{}
 
-// active is a span that we began, and the context that has it.
+// active is a span that was begun here, and its context.
 type active struct {
 	context.Context //nolint:containedctx // it is a context, in one allocation
 
@@ -146,14 +149,14 @@ func (a *active) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// activeOf returns the span that we began last, nil if there is none.
+// activeOf returns the span that was begun last, or nil if there is none.
 func activeOf(ctx context.Context) *active {
 	a, _ := ctx.Value(activeKey{}).(*active)
 	return a
 }
 
-// begin starts a span, whose end is [Telemetry.end] with the same about. If that fails,
-// there is no span, and the code that is watched goes on.
+// begin starts a span, which [Telemetry.end] ends with the same about. If that fails,
+// there is no span, and the observed code continues.
 func (t *Telemetry) begin(ctx context.Context, about any, name string, options ...trace.SpanStartOption) (began context.Context) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -165,15 +168,14 @@ func (t *Telemetry) begin(ctx context.Context, about any, name string, options .
 	return &active{spanned, about, span}
 }
 
-// skips reports whether the span that we began last is not recorded: then those below it
+// skips reports whether the span that was begun last is not recorded. Then its children
 // are not begun.
 func skips(ctx context.Context) bool {
 	a := activeOf(ctx)
 	return a != nil && a.span != nil && !a.span.IsRecording()
 }
 
-// spanOf returns the span that is about something, if it is the one that we began last and
-// there is one.
+// spanOf returns the span about something, if it is the one that was begun last.
 func spanOf(ctx context.Context, about any) trace.Span {
 	if a := activeOf(ctx); a != nil && a.about == about {
 		return a.span

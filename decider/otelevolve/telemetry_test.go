@@ -24,12 +24,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {})) // tests make a lot of errors
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {})) // tests cause many errors
 	os.Exit(m.Run())
 }
 
 // TestAllocations checks that metrics allocate nothing for a command.
-func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts what the whole program allocates
+func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts the allocations of the whole program
 	tel := otelevolve.New(otelevolve.Config{
 		TracerProvider: tracenoop.NewTracerProvider(),
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
@@ -49,8 +49,8 @@ func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts what the
 	}
 }
 
-// TestOnlyWhoWantsIt checks that nothing else of evolve imports OpenTelemetry: a program
-// that does not import this module has none of it.
+// TestOnlyWhoWantsIt checks that nothing else in evolve imports OpenTelemetry, so that a
+// program without this module has none of it.
 func TestOnlyWhoWantsIt(t *testing.T) {
 	t.Parallel()
 	root := "github.com/evolvego/evolve/"
@@ -68,7 +68,7 @@ func TestOnlyWhoWantsIt(t *testing.T) {
 	text := "\n" + out
 	for _, own := range []string{"decider/runner", "decider/projection", "store/grpc/server", "store/memory"} {
 		if !strings.Contains(text, "\n"+root+own+"\n") {
-			t.Errorf("%s is not in the list: this test looks at the wrong packages", own)
+			t.Errorf("%s is not in the list: this test checks the wrong packages", own)
 		}
 	}
 	for name := range strings.Lines(out) {
@@ -120,7 +120,7 @@ type badMeters struct{ metricnoop.MeterProvider }
 
 func (badMeters) Meter(string, ...metric.MeterOption) metric.Meter { return badMeter{} }
 
-// badTracer panics, as a sampler of the user could.
+// badTracer panics, as a user's sampler could.
 type badTracer struct{ tracenoop.Tracer }
 
 func (badTracer) Start(context.Context, string, ...trace.SpanStartOption) (context.Context, trace.Span) {
@@ -131,7 +131,7 @@ type badTracers struct{ tracenoop.TracerProvider }
 
 func (badTracers) Tracer(string, ...trace.TracerOption) trace.Tracer { return badTracer{} }
 
-// TestBadProviders checks that providers that fail change nothing of what a command does.
+// TestBadProviders checks that failing providers do not affect commands.
 func TestBadProviders(t *testing.T) {
 	t.Parallel()
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: badTracers{}, MeterProvider: badMeters{}})

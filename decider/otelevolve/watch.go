@@ -13,9 +13,9 @@ import (
 	"github.com/evolvego/evolve/decider/projection"
 )
 
-// WatchProjection makes the metrics of how far p is, as this program knows, each time that
-// metrics are collected, until stop is called; stop may be called again. Watch what you
-// call Run on: the With… methods make copies.
+// WatchProjection records the metrics of p's progress, as far as this program knows, each
+// time that metrics are collected, until stop is called. stop may be called again. Watch
+// the copy that you call Run on, because the With… methods make copies.
 func (t *Telemetry) WatchProjection(p interface{ Progress() projection.Progress }) (stop func()) {
 	return t.watched.add(func(o metric.Observer, g *gauges) {
 		is := p.Progress()
@@ -45,7 +45,7 @@ func behind(position, head uint64) int64 {
 	return int64(head - min(position, head)) //nolint:gosec // no log is that long
 }
 
-// watched is what gauges look at.
+// watched holds the callbacks of gauges.
 type watched struct {
 	mu  sync.Mutex
 	all []*look // guarded by mu; copied when it changes
@@ -55,7 +55,7 @@ type look struct {
 	at func(metric.Observer, *gauges)
 }
 
-// add adds what looks at something.
+// add adds a callback.
 func (w *watched) add(at func(metric.Observer, *gauges)) (stop func()) {
 	l := &look{at}
 	w.change(func(all []*look) []*look { return append(all, l) })
@@ -72,7 +72,7 @@ func (w *watched) change(change func([]*look) []*look) {
 	w.all = change(slices.Clone(w.all))
 }
 
-// register makes the gauges of meter that look at what is watched.
+// register makes the gauges of meter, which call the callbacks.
 func (w *watched) register(meter metric.Meter) {
 	g, all := newGauges(meter)
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -89,14 +89,14 @@ func (w *watched) register(meter metric.Meter) {
 	}
 }
 
-// gauges is what is measured when metrics are collected.
+// gauges holds the observable instruments.
 type gauges struct {
 	projectionLag, projectionParked, projectionState                            metric.Int64ObservableGauge
 	projectionLagTime                                                           metric.Float64ObservableGauge
 	processLag, processTimers, processWaiting, processQuarantined, processState metric.Int64ObservableGauge
 }
 
-// newGauges returns the gauges of meter, and all of those that could be made.
+// newGauges returns the gauges of meter, and a list of those that could be made.
 func newGauges(meter metric.Meter) (*gauges, []metric.Observable) {
 	var all []metric.Observable
 	gauge := func(name, unit, about string) metric.Int64ObservableGauge {
@@ -118,12 +118,12 @@ func newGauges(meter metric.Meter) (*gauges, []metric.Observable) {
 	return &gauges{
 		projectionLag:      gauge("evolve.projection.lag", "{event}", "Positions of the log that are not handled yet."),
 		projectionLagTime:  age,
-		projectionParked:   gauge("evolve.projection.parked", "{key}", "Keys that are parked."),
-		projectionState:    gauge("evolve.projection.state", "{state}", "1 for the state that the projection has in this program."),
+		projectionParked:   gauge("evolve.projection.parked", "{key}", "Parked keys."),
+		projectionState:    gauge("evolve.projection.state", "{state}", "1 for the current state of the projection in this program."),
 		processLag:         gauge("evolve.process.lag", "{event}", "Positions of the log that are not handled yet."),
-		processTimers:      gauge("evolve.process.timers.pending", "{timer}", "Timers that run."),
-		processWaiting:     gauge("evolve.process.waiting", "{instance}", "Instances that wait, and are tried again."),
-		processQuarantined: gauge("evolve.process.quarantined", "{instance}", "Instances that wait until somebody releases them."),
-		processState:       gauge("evolve.process.state", "{state}", "1 for the state that the process has in this program."),
+		processTimers:      gauge("evolve.process.timers.pending", "{timer}", "Running timers."),
+		processWaiting:     gauge("evolve.process.waiting", "{instance}", "Instances that wait and are retried."),
+		processQuarantined: gauge("evolve.process.quarantined", "{instance}", "Instances that wait until they are released."),
+		processState:       gauge("evolve.process.state", "{state}", "1 for the current state of the process in this program."),
 	}, all
 }

@@ -145,6 +145,11 @@ type health struct {
 	Go      string `json:"go"`
 	Store   string `json:"store"`
 	Head    uint64 `json:"head"` // the head of the default tenant's log
+
+	// Projections and Processes are those that keep their checkpoints in the default
+	// tenant of the store.
+	Projections []buildRow `json:"projections,omitempty"`
+	Processes   []buildRow `json:"processes,omitempty"`
 }
 
 func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
@@ -153,10 +158,26 @@ func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
 	var err error
 	if h.Head, err = a.ready(r.Context()); err != nil {
 		h.Status, code = err.Error(), http.StatusServiceUnavailable
+	} else if h.Projections, h.Processes, err = a.readSide(r.Context()); err != nil {
+		a.logger.WarnContext(r.Context(), "the progress of read models cannot be read", "error", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(h) //nolint:errchkjson // it has only plain fields
+}
+
+// readSide returns the progress of the projections and processes of the default tenant.
+func (a *admin) readSide(ctx context.Context) (projections, processes []buildRow, err error) {
+	t, err := targetOf(a.backend)
+	if err != nil {
+		return nil, nil, nil //nolint:nilerr // such a store has none
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if projections, err = projectionBuilds(ctx, t); err == nil {
+		processes, err = processBuilds(ctx, t)
+	}
+	return projections, processes, err
 }
 
 var _ server.Authenticator = (*keeper)(nil)

@@ -183,6 +183,12 @@ func inConsole(t *testing.T, file string) {
 			}
 		}
 	}
+	got := asking(t, h, "192.0.2.1", http.MethodGet, "/healthz", "actor", nil)
+	for _, want := range []string{`"projections":[{"build":"jobs@1"`, `"parked":2`, `"processes":[{"build":"courier@1"`, `"quarantined":2`} {
+		if got.Code != 200 || !strings.Contains(got.Body.String(), want) {
+			t.Errorf("GET /healthz: status %d, without %s: %s", got.Code, want, got.Body)
+		}
+	}
 	form := url.Values{"what": {"retry"}, "name": {"jobs@2"}, "of": {"Job/bad"}, "expect": {"2"}}
 	if got := asking(t, h, "192.0.2.1", http.MethodPost, "/console/act", "actor", form); got.Code != http.StatusConflict || !strings.Contains(got.Body.String(), "only a program with the handlers") {
 		t.Errorf("a retry has status %d:\n%s", got.Code, got.Body)

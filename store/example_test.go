@@ -221,6 +221,36 @@ func ExampleLogOptions() {
 	// <nil>
 }
 
+// A ValueReader returns the values of a stream without the rest of its events.
+func ExampleValueReader() {
+	ctx, st, stream := context.Background(), memory.New(), store.Stream{Type: "Account", ID: "acc-1"}
+	for _, cents := range []int{300, 200} {
+		_, _ = st.Append(ctx, stream, store.Any, []store.Event{{ID: store.NewID(), Type: "Deposited", Value: cents}})
+	}
+	var reader store.ValueReader = st
+	values, err := reader.ReadValues(ctx, stream, 1)
+	sum := 0
+	for part := values.Next(); part != nil; part = values.Next() {
+		for _, value := range part {
+			cents, _ := value.(int)
+			sum += cents
+		}
+	}
+	fmt.Println(sum, "at version", values.Head, err)
+	// Output: 500 at version 2 <nil>
+}
+
+// A store returns the values in parts, without a copy.
+func ExampleValues() {
+	values := store.LendValues(3, 3, []any{"a"}, [][]any{{"b", "c", nil, nil}})
+	for part := values.Next(); part != nil; part = values.Next() {
+		fmt.Println(part)
+	}
+	// Output:
+	// [a]
+	// [b c]
+}
+
 // Tenants share a backend but see nothing of each other.
 func ExampleTenants() {
 	ctx, st := context.Background(), memory.New()

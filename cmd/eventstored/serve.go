@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -20,6 +22,10 @@ import (
 	"github.com/evolvego/evolve/store/open"
 	"github.com/evolvego/evolve/store/postgres"
 )
+
+// memoryGC is the GOGC of a server whose events are in its memory. The default would let
+// garbage take as much memory as the events.
+const memoryGC = 50
 
 // serve serves a store until ctx ends.
 func serve(ctx context.Context, args []string, e env) error {
@@ -35,6 +41,9 @@ func serve(ctx context.Context, args []string, e env) error {
 	st, err := open.Store(ctx, s.url)
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(s.url, "memory:") && e.getenv("GOGC") == "" {
+		debug.SetGCPercent(memoryGC)
 	}
 	return errors.Join(s.serve(ctx, st, k, logger), st.Close())
 }

@@ -418,3 +418,23 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryGC checks that a server whose events are in its memory lets little garbage pile
+// up, unless the environment says otherwise.
+func TestMemoryGC(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		url, gogc string
+		want      string
+	}{
+		{"memory:", "", "50"},
+		{"memory:", "200", "200"},
+		{"sqlite:events.db", "", "100"},
+	} {
+		p := start(t, t.TempDir(), []string{"GOGC=" + tt.gogc}, "-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-store", tt.url)
+		if page := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(page, "\ngo_gc_gogc_percent "+tt.want+"\n") {
+			t.Errorf("%s with GOGC=%s does not set it to %s", tt.url, tt.gogc, tt.want)
+		}
+		p.stop(t)
+	}
+}

@@ -38,8 +38,8 @@ func TestFootprint(t *testing.T) { //nolint:paralleltest // it counts all of the
 	data := []byte(`{"cents":500}`)
 	if size := perItem(n, func(i int) {
 		mustAppend(t, m, account(names[i]), store.Event{ID: ids[i], Type: "Opened", Data: data})
-	}); size > 450 {
-		t.Errorf("a stream of one event takes %d bytes, want 450 at most", size)
+	}); size > 400 {
+		t.Errorf("a stream of one event takes %d bytes, want 400 at most", size)
 	}
 	tenants := make([]store.Store, n)
 	if size := perItem(n, func(i int) { tenants[i] = mustTenant(t, m, names[i]) }); size > 1000 {

@@ -2,7 +2,7 @@ package memory
 
 import (
 	"hash/maphash"
-	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,35 +191,18 @@ func (st *stream) view() streamView {
 	return v
 }
 
-// Most streams are short, and memory is most of the price of an append. So the first chunk
-// has one event, and each of the next makes the stream twice as long, except the second;
-// but none has more than chunkSize. Chunks are never moved.
-const (
-	longChunk = 9
-	chunkSize = 1 << longChunk
-)
-
-// locate returns the chunk that holds the event after version, and its index in that
-// chunk.
-func locate(version uint64) (chunk, index uint64) {
+// roomAfter returns how many events the chunk after version, which is not the first, has room
+// for. Most streams are short, and memory is most of the price of an append: no stream has
+// room for half as many events again as it has, unless it is very short. Chunks are never
+// moved.
+func roomAfter(version uint64) int {
 	switch {
-	case version >= chunkSize:
-		return longChunk + version/chunkSize - 1, version % chunkSize
-	case version >= 4:
-		chunk = uint64(bits.Len64(version) - 1) //nolint:gosec // not negative
-		return chunk, version - 1<<chunk
-	case version > 0:
-		return 1, version - 1
-	}
-	return 0, 0
-}
-
-// sizeOf returns how many events chunk, which is not the first, has room for.
-func sizeOf(chunk uint64) uint64 {
-	if chunk == 1 {
+	case version == 1:
 		return 3
+	case version < 16:
+		return 4
 	}
-	return 1 << min(chunk, longChunk)
+	return int(min(version/2, 512))
 }
 
 // head returns the version of the stream, or 0 if it has no events.
@@ -232,11 +215,34 @@ func (st *stream) head() uint64 {
 
 // at returns the event with version, which must be there.
 func (v *streamView) at(version uint64) ref {
-	n, index := locate(version - 1)
-	if n == 0 {
-		return ref{v.first, 0}
+	n := v.find(version)
+	c := v.chunk(n)
+	return ref{c, version - c.base - 1}
+}
+
+// find returns the number of the chunk that has version, which must be there.
+func (v *streamView) find(version uint64) int {
+	low, high := 0, len(v.more.chunks) // the numbers that it can be
+	if high > 0 && v.more.chunks[high-1].base < version {
+		return high
 	}
-	return ref{v.more.chunks[n-1], index}
+	for low < high {
+		middle := (low + high + 1) / 2
+		if v.more.chunks[middle-1].base < version {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return low
+}
+
+// chunk returns the chunk with a number from 0 on.
+func (v *streamView) chunk(n int) *chunk {
+	if n == 0 {
+		return v.first
+	}
+	return v.more.chunks[n-1]
 }
 
 // times are those of an append, for rows.
@@ -258,7 +264,7 @@ func (st *stream) put(x *streamShard, e *store.Event, at *times, position uint64
 		row.time = nanoseconds(e.Time)
 	}
 	if len(e.Data) > 0 {
-		st.keep(row, e.Data, len(to.chunk.rows)-int(to.index)) //nolint:gosec // at most chunkSize
+		st.keep(row, e.Data, len(to.chunk.rows)-int(to.index)) //nolint:gosec // as few as rows
 	}
 	alone := row.time == rarely || row.recorded == rarely
 	if e.Value != nil {
@@ -290,9 +296,8 @@ func withRare(c *common, there ref, e *store.Event, at *times) *common {
 
 // grow makes room for e at the end of the stream.
 func (st *stream) grow(e *store.Event) ref {
-	n, index := locate(st.version)
 	st.version++
-	if n == 0 {
+	if st.version == 1 {
 		st.first = chunk{of: st, rows: st.row[:], values: st.value[:]}
 		return ref{&st.first, 0}
 	}
@@ -300,30 +305,41 @@ func (st *stream) grow(e *store.Event) ref {
 		st.more = new(more)
 	}
 	m := st.more
-	if n > uint64(len(m.chunks)) {
-		c := &chunk{of: st, base: st.version - 1, rows: make([]row, sizeOf(n))}
+	last := &st.first
+	if n := len(m.chunks); n > 0 {
+		last = m.chunks[n-1]
+	}
+	if st.version-last.base > uint64(len(last.rows)) {
+		last = &chunk{of: st, base: st.version - 1, rows: sized[row](roomAfter(st.version - 1))}
 		if e.Value != nil {
-			c.values = make([]any, len(c.rows))
+			last.values = make([]any, len(last.rows))
 			if len(m.values) == len(m.chunks) {
-				m.values = append(m.values, c.values)
+				m.values = append(m.values, last.values)
 			}
 		}
-		m.chunks = append(m.chunks, c)
+		m.chunks = append(m.chunks, last)
 	}
-	return ref{m.chunks[n-1], index}
+	return ref{last, st.version - last.base - 1}
 }
 
-// How much data a block has room for.
+// sized returns room for n elements, or for a few more if the allocator would waste it.
+func sized[T any](n int) []T {
+	all := slices.Grow([]T(nil), n)
+	return all[:cap(all)]
+}
+
+// How much data a block has room for. It is little beside that of a long stream, and one
+// allocation for many events.
 const (
 	maxBlock  = 1 << 14 // unless one event has more
-	fewBlocks = 64      // events, of the size of the first
+	fewBlocks = 16      // events, of the size of the first
 )
 
 // keep puts a copy of data into row, the first of those that the chunk has room for.
 func (st *stream) keep(row *row, data []byte, room int) {
 	if st.block == nil || len(st.block.bytes)-st.used < len(data) {
 		size := max(len(data), min(min(room, fewBlocks)*len(data), maxBlock))
-		st.block, st.used = &block{make([]byte, size)}, 0
+		st.block, st.used = &block{sized[byte](size)}, 0
 	}
 	copy(st.block.bytes[st.used:], data)
 	row.block, row.start, row.size = st.block, uint32(st.used), uint32(len(data)) //nolint:gosec // at most store.MaxData
@@ -340,8 +356,16 @@ func (v *streamView) read(from uint64, o *store.ReadOptions) store.Page {
 		n = min(n, maxLent)
 	}
 	events := room(o.Buffer, n)
+	number := v.find(from)
+	e := ref{v.chunk(number), 0}
+	e.index = from - e.chunk.base - 1
 	for i := range events {
-		v.at(from + uint64(i)).lend(&events[i])
+		if e.index == uint64(len(e.chunk.rows)) {
+			number++
+			e = ref{v.chunk(number), 0}
+		}
+		e.lend(&events[i])
+		e.index++
 	}
 	if !o.ReadOnly {
 		own(events)
@@ -382,18 +406,15 @@ func room(buffer []store.Recorded, n uint64) []store.Recorded {
 
 // values returns the values from version from on, as many as are in a row.
 func (v *streamView) values(from uint64) store.Values {
-	n, index := locate(from - 1)
 	last := uint64(1) // that is with the values
-	if k := uint64(len(v.more.values)); k > 0 {
+	if k := len(v.more.values); k > 0 {
 		c := v.more.chunks[k-1]
 		last = c.base + uint64(len(c.rows))
 	}
 	if last = min(last, v.version); from > last {
 		return store.Values{Head: v.version}
 	}
-	count := last - from + 1
-	if n == 0 {
-		return store.LendValues(v.version, count, v.first.values, v.more.values)
-	}
-	return store.LendValues(v.version, count, v.more.values[n-1][index:], v.more.values[n:])
+	n := v.find(from)
+	c := v.chunk(n)
+	return store.LendValues(v.version, last-from+1, c.values[from-c.base-1:], v.more.values[n:])
 }

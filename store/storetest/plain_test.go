@@ -110,11 +110,11 @@ func (p *plain) leak(first *plain) {
 }
 
 func (p *plain) Tenant(id string) (store.Store, error) {
-	if err := store.ValidateTenant(id); err != nil && !p.is("tenant unchecked") {
+	if err := store.ValidateTenant(id); err != nil && !p.is("tenants are not validated") {
 		return nil, err
 	}
 	id = p.letter("tenants", id)
-	if p.is("default tenant is another") {
+	if p.is("the default tenant is a different one") {
 		id += "!"
 	}
 	p.mu.Lock()
@@ -125,11 +125,11 @@ func (p *plain) Tenant(id string) (store.Store, error) {
 func (p *plain) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed && p.is("closes once") {
+	if p.closed && p.is("Close works only once") {
 		return store.ErrClosed
 	}
-	p.closed = !p.is("close ignored")
-	if !p.is("subscriptions outlive close") {
+	p.closed = !p.is("Close does nothing")
+	if !p.is("subscriptions survive Close") {
 		p.notify()
 	}
 	return nil
@@ -164,20 +164,20 @@ func (p *plain) validate(s store.Stream, expected store.Expected, events []store
 	}
 	field := invalid.Field[strings.LastIndexByte(invalid.Field, '.')+1:]
 	switch {
-	case p.is("invalid untyped"):
+	case p.is("invalid arguments return an untyped error"):
 		return fmt.Errorf("invalid %s", field)
 	case p.is("an invalid argument names no field"):
 		return &store.InvalidError{Field: "argument", Reason: "is wrong"}
 	case p.is("zero Expected means Any") && expected == 0,
 		p.is("empty batch is accepted") && len(events) == 0,
 		p.is("too much data is accepted") && field == "events" && strings.Contains(invalid.Reason, "bytes"),
-		p.is("streams unchecked") && strings.HasPrefix(invalid.Field, "stream"),
-		p.is("headers unchecked") && strings.HasPrefix(field, "header"),
-		p.is("UTF-8 unchecked") && strings.Contains(invalid.Reason, "UTF-8"),
-		p.is("NUL unchecked") && strings.Contains(invalid.Reason, "NUL"),
+		p.is("streams are not validated") && strings.HasPrefix(invalid.Field, "stream"),
+		p.is("headers are not validated") && strings.HasPrefix(field, "header"),
+		p.is("UTF-8 is not checked") && strings.Contains(invalid.Reason, "UTF-8"),
+		p.is("NUL is not checked") && strings.Contains(invalid.Reason, "NUL"),
 		p.is("repeated id is accepted") && strings.HasPrefix(invalid.Reason, "is the same as"):
 		return nil
-	case p.is("invalid reserves ids"):
+	case p.is("an invalid append reserves ids"):
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for i := range events {
@@ -273,7 +273,7 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	if p.is("claims checked before the lock") {
 		p.pause()
 	}
-	if p.is("claims made before") {
+	if p.is("claims made before the append") {
 		p.makeClaims(s, claims)
 		if p.pause(); ctx.Err() != nil {
 			return store.Appended{}, ctx.Err()
@@ -281,12 +281,12 @@ func (p *plain) append(ctx context.Context, s store.Stream, expected store.Expec
 	}
 	p.quiet = p.is("a claiming append wakes nobody") && len(claims) > 0
 	got, err := p.record(ctx, s, events)
-	if p.is("claims made after") {
+	if p.is("claims made after the append") {
 		if p.pause(); ctx.Err() != nil {
 			return got, ctx.Err()
 		}
 	}
-	if !p.is("claims made before") {
+	if !p.is("claims made before the append") {
 		p.makeClaims(s, claims)
 	}
 	return got, err
@@ -304,7 +304,7 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 		duplicate.In = s
 	case "a duplicate reports the last id":
 		duplicate.EventID = events[len(events)-1].ID
-	case "untyped duplicate":
+	case "untyped duplicate error":
 		return true, store.Appended{}, fmt.Errorf("%w: %s", store.ErrDuplicate, first.ID)
 	case "a duplicate is a conflict":
 		return true, store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: p.version(s)}
@@ -330,7 +330,7 @@ func (p *plain) known(s store.Stream, expected store.Expected, events []store.Ev
 	if p.is("only whole batches are replayed") && first.Version != 1 {
 		all = false
 	}
-	if !all || p.is("replay refused") {
+	if !all || p.is("a replay is refused") {
 		if p.is("a duplicate reserves ids") {
 			p.reserve(events)
 		}
@@ -359,14 +359,14 @@ func (p *plain) firstTaken(s store.Stream, events []store.Event) *store.Recorded
 		if p.reserved[events[i].ID] {
 			return &store.Recorded{Event: events[i], Stream: s}
 		}
-		if p.is("ids beyond the 100th are not looked up") && i >= 100 {
+		if p.is("ids after the 100th are not looked up") && i >= 100 {
 			break
 		}
 		r := p.ids[p.id(events[i].ID)]
 		if p.is("ids unique only in the stream") && r != nil && r.Stream != s {
 			continue
 		}
-		if r != nil && !p.is("ids unchecked") {
+		if r != nil && !p.is("event ids are not checked") {
 			return r
 		}
 	}
@@ -401,11 +401,11 @@ func (p *plain) expect(s store.Stream, expected store.Expected, contended bool) 
 	n, exact := expected.Version()
 	conflict := &store.ConflictError{Stream: s, Expected: expected, Actual: actual}
 	switch {
-	case p.is("create unchecked") && expected == store.NoStream,
+	case p.is("NoStream is not checked") && expected == store.NoStream,
 		p.is("too high versions are accepted") && exact && n > actual && actual > 0,
 		p.is("too low versions are accepted") && exact && n < actual,
-		p.is("exactly creates") && exact && actual == 0,
-		p.is("exists creates") && expected == store.Exists:
+		p.is("Exactly creates a stream") && exact && actual == 0,
+		p.is("Exists creates a stream") && expected == store.Exists:
 		return nil
 	case p.is("Any means NoStream") && expected == store.Any && actual > 2:
 		return conflict
@@ -456,11 +456,11 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 	now := time.Now()
 	first := p.position
 	step := uint64(1)
-	if p.is("a batch has gaps") {
+	if p.is("positions of a batch have gaps") {
 		step = 2
 	}
 	p.position += step*uint64(len(events)) + 1 // positions have gaps between batches
-	if p.is("late commit") {
+	if p.is("commits become visible out of order") {
 		p.pause()
 	}
 	if p.is("positions go down") {
@@ -488,7 +488,7 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 			r.Position = p.position
 		}
 		p.place(r)
-		if !p.is("ids beyond the 100th are free") || i < 100 {
+		if !p.is("ids after the 100th are not reserved") || i < 100 {
 			p.ids[p.id(r.ID)] = r
 		}
 		p.streams[s] = append(p.streams[s], r)
@@ -508,7 +508,7 @@ func (p *plain) record(ctx context.Context, s store.Stream, events []store.Event
 		got.Replayed = true
 	case p.is("success without recording") && ctx.Err() != nil:
 		p.streams[s] = p.streams[s][:len(p.streams[s])-len(events)]
-	case p.is("late error") && ctx.Err() != nil:
+	case p.is("errors come one call late") && ctx.Err() != nil:
 		return store.Appended{}, errors.New("commit failed")
 	}
 	return got, nil

@@ -19,7 +19,7 @@ func (p *plain) validateClaims(claims []store.Claim) error {
 		return nil
 	}
 	switch {
-	case p.is("claims unchecked"),
+	case p.is("claims are not validated"),
 		p.is("too many claims are accepted") && invalid.Field == "claims",
 		p.is("repeated key is accepted") && strings.HasPrefix(invalid.Reason, "is the same as"):
 		return nil
@@ -37,7 +37,7 @@ func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
 		refused := &store.ClaimedError{Stream: s, Key: c.Key, Holder: holder}
 		switch {
 		case c.Release && !held && p.is("releasing a free key is refused"),
-			!c.Release && held && p.is("a holder cannot take again"):
+			!c.Release && held && p.is("a holder cannot take its key again"):
 			return refused
 		case !held || holder == s,
 			c.Release && p.is("anybody can release"),
@@ -47,7 +47,7 @@ func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
 				p.makeClaims(s, []store.Claim{c})
 			}
 			continue
-		case p.is("untyped claim"):
+		case p.is("untyped claim error"):
 			return fmt.Errorf("%w: %s", store.ErrClaimed, c.Key)
 		case p.is("a claim error reports the wrong holder"):
 			refused.Holder = s
@@ -63,7 +63,7 @@ func (p *plain) checkClaims(s store.Stream, claims []store.Claim) error {
 func (p *plain) makeClaims(s store.Stream, claims []store.Claim) {
 	for i, c := range claims {
 		switch {
-		case p.is("claims forgotten"), p.is("claims cut") && i >= 100, c.Release && p.is("keys are never released"):
+		case p.is("claims are lost"), p.is("claims are truncated") && i >= 100, c.Release && p.is("keys are never released"):
 		case c.Release && p.is("all keys are released"):
 			for key, holder := range p.holders {
 				if holder == s {
@@ -84,20 +84,20 @@ func (p *plain) AppendClaiming(ctx context.Context, s store.Stream, expected sto
 		return store.Appended{}, err
 	}
 	switch p.bug {
-	case "a claiming append expects nothing":
+	case "a claiming append ignores the expected version":
 		expected = store.Any
-	case "a claiming append has one event":
+	case "a claiming append drops all events but one":
 		events = events[:min(1, len(events))]
 	}
 	got, err := p.append(ctx, s, expected, events, claims)
-	if err == nil && p.is("a claiming append tells no position") {
+	if err == nil && p.is("a claiming append returns no position") {
 		got.Position = 0
 	}
 	return got, err
 }
 
 func (p *plain) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
-	if err := store.ValidateKey(key); err != nil && !p.is("claims unchecked") && !p.forgets("holder", err) {
+	if err := store.ValidateKey(key); err != nil && !p.is("claims are not validated") && !p.forgets("holder", err) {
 		return store.Stream{}, false, err
 	}
 	p.mu.Lock()
@@ -107,7 +107,7 @@ func (p *plain) Holder(ctx context.Context, key string) (store.Stream, bool, err
 	}
 	holder, ok := p.holders[p.claimKey(key)]
 	if !ok && p.is("a free key is an error") {
-		return holder, false, errors.New("no rows")
+		return holder, false, errors.New("a missing stream is a no-rows error")
 	}
 	return holder, ok, nil
 }
@@ -120,7 +120,7 @@ func (p *plain) sameOwner(a, b string) bool {
 }
 
 func (p *plain) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
-	if err := store.ValidateLease(name, owner, ttl); err != nil && !p.is("leases unchecked") && !p.forgets("acquire", err) {
+	if err := store.ValidateLease(name, owner, ttl); err != nil && !p.is("leases are not validated") && !p.forgets("acquire", err) {
 		return store.Lease{}, err
 	}
 	p.mu.Lock()
@@ -167,7 +167,7 @@ func (p *plain) refuseLease(last store.Lease, held, own bool) error {
 	switch {
 	case !held, own && !p.is("a lease cannot be extended"), p.is("everybody gets the lease"):
 		return nil
-	case p.is("untyped lease"):
+	case p.is("untyped lease error"):
 		return fmt.Errorf("%w: %s", store.ErrLeaseHeld, last.Name)
 	case p.is("a held lease reports no time"):
 		err.Until = time.Time{}
@@ -184,16 +184,16 @@ func (p *plain) fence(last store.Lease, held, own bool) uint64 {
 	case p.is("fences begin at 0") && last.Fence == 0 && !held,
 		held && own && !p.is("extending raises the fence"),
 		last.Fence > 0 && own && p.is("an expired owner keeps its fence"),
-		p.is("fences stay"):
-		return max(last.Fence, map[bool]uint64{true: 1}[p.is("fences stay")])
-	case !held && p.is("fences begin again"):
+		p.is("fences never increase"):
+		return max(last.Fence, map[bool]uint64{true: 1}[p.is("fences never increase")])
+	case !held && p.is("fences restart"):
 		return 1
 	}
 	return last.Fence + 1
 }
 
 func (p *plain) ReleaseLease(ctx context.Context, lease store.Lease) error {
-	if err := store.ValidateLeaseOwner(lease.Name, lease.Owner); err != nil && !p.is("leases unchecked") && !p.forgets("release", err) {
+	if err := store.ValidateLeaseOwner(lease.Name, lease.Owner); err != nil && !p.is("leases are not validated") && !p.forgets("release", err) {
 		return err
 	}
 	p.mu.Lock()
@@ -210,7 +210,7 @@ func (p *plain) ReleaseLease(ctx context.Context, lease store.Lease) error {
 		return errors.New("0 rows")
 	case !same || p.is("release ignored"):
 		return err
-	case p.is("release forgets the fence"):
+	case p.is("a release resets the fence"):
 		delete(p.leases, p.leaseKey(lease.Name))
 		return err
 	}

@@ -17,9 +17,9 @@ type docKey struct{ kind, id string }
 // docKey returns the name of a document as a bug sees it.
 func (p *plain) docKey(kind, id string) docKey {
 	switch p.bug {
-	case "kind and id run together":
+	case "kind and id are joined":
 		return docKey{"", kind + id}
-	case "all kinds are one":
+	case "all kinds are the same":
 		kind = ""
 	}
 	return docKey{p.letter("document kinds", kind), p.letter("document ids", id)}
@@ -27,7 +27,7 @@ func (p *plain) docKey(kind, id string) docKey {
 
 // validateDocuments is store.ValidateDocuments without the checks that a bug forgets.
 func (p *plain) validateDocuments(docs []store.Document) error {
-	if p.is("documents unchecked") {
+	if p.is("documents are not validated") {
 		return nil
 	}
 	for i := range docs {
@@ -36,7 +36,7 @@ func (p *plain) validateDocuments(docs []store.Document) error {
 		}
 	}
 	err := store.ValidateDocuments(docs)
-	if err != nil && p.is("invalid untyped") {
+	if err != nil && p.is("invalid arguments return an untyped error") {
 		return errors.New("bad request")
 	}
 	return err
@@ -55,7 +55,7 @@ func (p *plain) saveDocuments(docs []store.Document) {
 	case "removals come last":
 		docs = slices.Clone(docs)
 		slices.SortStableFunc(docs, func(a, b store.Document) int { return min(len(b.Data), 1) - min(len(a.Data), 1) })
-	case "many documents cut":
+	case "many documents are truncated":
 		docs = docs[:min(len(docs), 1500)]
 	}
 	for _, d := range docs {
@@ -63,10 +63,10 @@ func (p *plain) saveDocuments(docs []store.Document) {
 		if _, had := p.docs[key]; had && p.is("a document is never replaced") {
 			continue
 		}
-		if d.Data == nil && p.is("nil is empty") {
+		if d.Data == nil && p.is("nil becomes empty data") {
 			d.Data = []byte{}
 		}
-		if d.Data == nil || len(d.Data) == 0 && p.is("empty is nil") {
+		if d.Data == nil || len(d.Data) == 0 && p.is("empty data becomes nil") {
 			if !p.is("documents are never removed") {
 				delete(p.docs, key)
 			}
@@ -97,13 +97,13 @@ func unchecked(call string, fields ...string) (bugs []string) {
 // keptDocument returns d as the store keeps it, depending on how many documents were
 // saved with it.
 func (p *plain) keptDocument(d store.Document, n int) store.Document {
-	if aliased := p.is("documents aliased in") || p.is("a single document aliased in") && n == 1; !aliased {
+	if aliased := p.is("the store aliases saved documents") || p.is("the store aliases a single saved document") && n == 1; !aliased {
 		d.Data = append([]byte{}, d.Data...)
 	}
 	switch p.bug {
-	case "document data as text":
+	case "document data is converted to text":
 		d.Data = bytes.ToValidUTF8(d.Data, []byte("?"))
-	case "document cut":
+	case "documents are truncated":
 		d.Data = d.Data[:min(len(d.Data), 64<<10)]
 	}
 	return d
@@ -111,14 +111,14 @@ func (p *plain) keptDocument(d store.Document, n int) store.Document {
 
 // lent returns d as a caller receives it.
 func (p *plain) lent(d store.Document) store.Document {
-	if !p.is("documents aliased out") {
+	if !p.is("loaded documents alias the store") {
 		d.Data = bytes.Clone(d.Data)
 	}
 	return d
 }
 
 func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([]store.Document, error) {
-	if err := store.ValidateLoad(kind, ids); err != nil && !p.is("loads unchecked") && !p.forgets("load", err) {
+	if err := store.ValidateLoad(kind, ids); err != nil && !p.is("loads are not validated") && !p.forgets("load", err) {
 		return nil, err
 	}
 	p.mu.Lock()
@@ -127,9 +127,9 @@ func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([
 		return nil, err
 	}
 	switch p.bug {
-	case "documents in any order":
+	case "documents are unsorted":
 		ids = slices.Sorted(slices.Values(ids))
-	case "a document asked for twice comes once":
+	case "a document that is requested twice is returned once":
 		var once []string
 		for _, id := range ids {
 			if !slices.Contains(once, id) {
@@ -137,7 +137,7 @@ func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([
 			}
 		}
 		ids = once
-	case "loads cut":
+	case "loads are truncated":
 		ids = ids[:min(len(ids), 1500)]
 	}
 	docs := make([]store.Document, 0, len(ids))
@@ -153,7 +153,7 @@ func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([
 }
 
 func (p *plain) ScanDocuments(ctx context.Context, kind, from, to string, limit int) ([]store.Document, error) {
-	if err := store.ValidateScan(kind, from, to, limit); err != nil && !p.is("scans unchecked") && !p.forgets("scan", err) {
+	if err := store.ValidateScan(kind, from, to, limit); err != nil && !p.is("scans are not validated") && !p.forgets("scan", err) {
 		return nil, err
 	}
 	p.mu.Lock()
@@ -164,16 +164,16 @@ func (p *plain) ScanDocuments(ctx context.Context, kind, from, to string, limit 
 	var docs []store.Document
 	for _, d := range p.docs {
 		switch {
-		case d.Kind != kind && !p.is("a scan is of all kinds"),
-			d.ID < from || d.ID == from && from != "" && p.is("a scan begins after its first"),
-			to != "" && (d.ID > to || d.ID == to && !p.is("a scan ends with its last")) && !p.is("a scan ignores its end"):
+		case d.Kind != kind && !p.is("a scan returns all kinds"),
+			d.ID < from || d.ID == from && from != "" && p.is("a scan excludes its lower bound"),
+			to != "" && (d.ID > to || d.ID == to && !p.is("a scan includes its upper bound")) && !p.is("a scan ignores its end"):
 			continue
 		}
 		docs = append(docs, p.lent(d))
 	}
 	slices.SortFunc(docs, func(a, b store.Document) int { return p.compare(a.ID, b.ID) })
 	switch {
-	case limit == 0 && p.is("a scan of limit zero is all"):
+	case limit == 0 && p.is("a scan with limit zero has no limit"):
 		limit = len(docs)
 	case limit == 0:
 		limit = store.DefaultLimit

@@ -14,9 +14,9 @@ import (
 
 func (p *plain) FindEvent(ctx context.Context, id string) (store.Recorded, bool, error) {
 	switch err := store.ValidateEventID(id); {
-	case err != nil && p.is("invalid untyped"):
+	case err != nil && p.is("invalid arguments return an untyped error"):
 		return store.Recorded{}, false, errors.New("bad request")
-	case err != nil && !p.is("a found id is unchecked"):
+	case err != nil && !p.is("the id of FindEvent is not validated"):
 		return store.Recorded{}, false, err
 	}
 	p.mu.Lock()
@@ -40,14 +40,14 @@ func (p *plain) FindEvent(ctx context.Context, id string) (store.Recorded, bool,
 	}
 	switch {
 	case found == nil && p.is("a missing event is an error"):
-		return store.Recorded{}, false, errors.New("no rows")
+		return store.Recorded{}, false, errors.New("a missing stream is a no-rows error")
 	case found == nil:
 		return store.Recorded{}, p.is("a missing event is found"), nil
 	case p.is("only new events are found") && found.Position+1 < p.position:
 		return store.Recorded{}, false, nil
 	}
 	r := *found
-	if !p.is("a found event is aliased") {
+	if !p.is("a found event aliases the store") {
 		r.Data, r.Meta.Headers = bytes.Clone(r.Data), maps.Clone(r.Meta.Headers)
 	}
 	switch p.bug {
@@ -201,7 +201,7 @@ func (p *plain) StreamTypes(ctx context.Context) ([]string, error) {
 
 // finderBugs returns the bugs that the clauses of a finder must find.
 func finderBugs() map[string][]string {
-	unchecked := []string{"a found id is unchecked", "invalid untyped"}
+	unchecked := []string{"the id of FindEvent is not validated", "invalid arguments return an untyped error"}
 	for _, field := range []string{"type", "id prefix", "after.type", "after.id", "limit"} {
 		unchecked = append(unchecked, "a list is not checked for its "+field)
 	}
@@ -210,7 +210,7 @@ func finderBugs() map[string][]string {
 			"a found event has no metadata", "a found event has no position", "only new events are found",
 		},
 		"Finder/an unused id is not found, byte for byte": append(letters("found ids"), "a missing event is an error", "a missing event is found"),
-		"Finder/the caller owns a found event":            {"a found event is aliased", "a found event has no metadata"},
+		"Finder/the caller owns a found event":            {"a found event aliases the store", "a found event has no metadata"},
 		"Finder/streams are listed by type and id, in byte order, with their last events": {
 			"streams are listed by id", "streams are listed by a language", "streams are listed by position",
 			"a list tells the first event", "a list tells no type", "a list tells no time", "a list tells no position",

@@ -27,7 +27,7 @@ func (p *plain) batch(events []store.Event) []store.Event {
 				events[i].ContentType = store.OctetStream
 			}
 		}
-	case p.is("writes behind data"):
+	case p.is("writes past the end of data"):
 		for i := range events {
 			_ = append(events[i].Data, '\n')
 		}
@@ -42,12 +42,12 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 	if held, ok := p.held[e.ID]; ok {
 		return held
 	}
-	aliased := p.is("a single event aliased in") && n == 1 || p.is("the first event aliased in") && i == 0 ||
-		p.is("the second event aliased in") && i == 1 || p.is("the last event aliased in") && n > 1 && i == n-1
-	if !p.is("data aliased in") && !aliased {
+	aliased := p.is("the store aliases a single event") && n == 1 || p.is("the store aliases the first event") && i == 0 ||
+		p.is("the store aliases the second event") && i == 1 || p.is("the store aliases the last event") && n > 1 && i == n-1
+	if !p.is("the store aliases the caller's data") && !aliased {
 		k.Data = bytes.Clone(e.Data)
 	}
-	if !p.is("headers aliased in") && !aliased {
+	if !p.is("the store aliases the caller's headers") && !aliased {
 		k.Meta.Headers = maps.Clone(e.Meta.Headers)
 	}
 	if k.ContentType == "" && !p.is("empty content type is kept") {
@@ -57,13 +57,13 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 		k.Time = now
 	}
 	switch p.bug {
-	case "data as text":
+	case "data is converted to text":
 		k.Data = bytes.ToValidUTF8(k.Data, []byte("?"))
-	case "data trimmed":
+	case "data is trimmed":
 		k.Data = bytes.TrimSpace(k.Data)
-	case "data cut":
+	case "data is truncated":
 		k.Data = k.Data[:min(len(k.Data), 64<<10)]
-	case "types trimmed":
+	case "types are trimmed":
 		k.Type = strings.TrimSpace(k.Type)
 	case "event ids folded":
 		k.ID = strings.ToLower(k.ID)
@@ -77,15 +77,15 @@ func (p *plain) kept(batch []store.Event, i int, now time.Time) store.Event {
 			}
 			k.Meta.Headers[strings.ToLower(key)] = v
 		}
-	case "metadata cut":
+	case "metadata is truncated":
 		k.Meta.ActorID = k.Meta.ActorID[:min(len(k.Meta.ActorID), 8000)]
-	case "schema of 16 bits":
+	case "schema numbers are 16 bits":
 		k.Schema = uint32(uint16(k.Schema))
-	case "times to the second":
+	case "times are truncated to seconds":
 		k.Time = k.Time.Truncate(time.Second)
 	case "time zone is lost":
 		k.Time = time.Date(k.Time.Year(), k.Time.Month(), k.Time.Day(), k.Time.Hour(), k.Time.Minute(), k.Time.Second(), k.Time.Nanosecond(), time.UTC)
-	case "value lost":
+	case "values are lost":
 		k.Value = nil
 	}
 	return k
@@ -98,7 +98,7 @@ func (p *plain) place(r *store.Recorded) {
 		r.RecordedAt = r.Time
 	case "no recording time":
 		r.RecordedAt = time.Time{}
-	case "positions of the stream":
+	case "positions are versions":
 		r.Position = r.Version
 	case "versions begin at 0":
 		r.Version--
@@ -113,7 +113,7 @@ func (p *plain) list(r *store.Recorded, i int) {
 		return
 	}
 	logged := *r
-	if p.is("the log forgets metadata") {
+	if p.is("the log loses metadata") {
 		logged.Meta = store.Metadata{}
 	}
 	p.log = append(p.log, &logged)
@@ -153,7 +153,7 @@ func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if err == nil && snap.Version == 0 {
 		err = &store.InvalidError{Field: "version", Reason: "is 0"}
 	}
-	if err != nil && !p.is("snapshot unchecked") {
+	if err != nil && !p.is("snapshots are not validated") {
 		return err
 	}
 	if done, err := p.turn.joined(ctx, p, func() {}); done {
@@ -173,7 +173,7 @@ func (p *plain) SaveSnapshot(ctx context.Context, snap store.Snapshot) error {
 	if old.Version > snap.Version && !p.is("an older snapshot wins") || p.is("the first snapshot stays") && old.Version == snap.Version {
 		return nil
 	}
-	if !p.is("snapshot aliased in") {
+	if !p.is("the store aliases a saved snapshot") {
 		snap.Data = bytes.Clone(snap.Data)
 	}
 	p.snapshots[key] = snap
@@ -192,10 +192,10 @@ func (p *plain) LoadSnapshot(ctx context.Context, s store.Stream, schema string)
 	snap, ok := p.snapshots[p.snapshotKey(s, schema)]
 	switch {
 	case p.is("a missing snapshot is an error") && !ok:
-		return snap, false, errors.New("no rows")
-	case p.is("snapshot cut"):
+		return snap, false, errors.New("a missing stream is a no-rows error")
+	case p.is("snapshots are truncated"):
 		snap.Data = snap.Data[:min(len(snap.Data), 64<<10)]
-	case !p.is("snapshot aliased out"):
+	case !p.is("a loaded snapshot aliases the store"):
 		snap.Data = bytes.Clone(snap.Data)
 	}
 	return snap, ok, nil
@@ -209,13 +209,13 @@ func (p *plain) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoi
 	}
 	c, ok := p.checkpoints[p.letter("checkpoint names", name)]
 	if !ok && p.is("a missing checkpoint is an error") {
-		return c, errors.New("no rows")
+		return c, errors.New("a missing stream is a no-rows error")
 	}
 	return c, nil
 }
 
 func (p *plain) ListCheckpoints(ctx context.Context, from string, limit int) ([]store.NamedCheckpoint, error) {
-	if err := store.ValidateListCheckpoints(from, limit); err != nil && !p.is("checkpoint unchecked") {
+	if err := store.ValidateListCheckpoints(from, limit); err != nil && !p.is("checkpoint is not validated") {
 		return nil, err
 	}
 	p.mu.Lock()
@@ -225,12 +225,12 @@ func (p *plain) ListCheckpoints(ctx context.Context, from string, limit int) ([]
 	}
 	var list []store.NamedCheckpoint
 	for name, c := range p.checkpoints {
-		if (c != store.Checkpoint{} || p.is("reset checkpoints are listed")) && (name > from || name == from && !p.is("lists begin after from")) {
+		if (c != store.Checkpoint{} || p.is("reset checkpoints are listed")) && (name > from || name == from && !p.is("lists exclude from")) {
 			list = append(list, store.NamedCheckpoint{Name: name, Checkpoint: c})
 		}
 	}
 	slices.SortFunc(list, func(a, b store.NamedCheckpoint) int {
-		if p.is("lists are in any order") {
+		if p.is("lists are unsorted") {
 			return int(a.Position) - int(b.Position)
 		}
 		return strings.Compare(a.Name, b.Name)
@@ -255,7 +255,7 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if err == nil && to.Position <= from.Position && !holds && !resets {
 		err = &store.InvalidError{Field: "to", Reason: "is not after from"}
 	}
-	if err != nil && !p.is("checkpoint unchecked") {
+	if err != nil && !p.is("checkpoint is not validated") {
 		return err
 	}
 	if !p.is("a checkpoint that is held is saved") {
@@ -273,7 +273,7 @@ func (p *plain) SaveCheckpoint(ctx context.Context, name string, from, to store.
 	if p.is("checkpoint checked before the lock") {
 		p.pause()
 	}
-	is := was == from || p.is("a save to the same checkpoint checks nothing") && to == from || p.is("a reset checks nothing") && resets || p.is("checkpoint without compare") || p.is("checkpoint of a position only") && was.Position == from.Position
+	is := was == from || p.is("a save to the same checkpoint checks nothing") && to == from || p.is("a reset checks nothing") && resets || p.is("checkpoint saved without comparing") || p.is("checkpoints compared by position only") && was.Position == from.Position
 	switch {
 	case !is && p.is("checkpoint conflict untyped"):
 		return errors.New("0 rows")

@@ -48,7 +48,7 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 			return page
 		}
 		if len(page.Events) == limit {
-			page.End = p.is("end lies") || p.is("a default page ends forward") && limit == store.DefaultLimit
+			page.End = p.is("End is set too early") || p.is("a forward page of the default size has End set") && limit == store.DefaultLimit
 			if p.is("Next is the head") {
 				page.Next = page.Head + 1
 			}
@@ -58,13 +58,13 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 			page.Events = append(page.Events, p.out(r))
 		}
 		page.Next = number(r) + 1
-		if p.is("end late") && len(page.Events) == limit && i == len(all)-1 {
+		if p.is("End is set one page late") && len(page.Events) == limit && i == len(all)-1 {
 			return page
 		}
 	}
 	page.End = true
 	switch p.bug {
-	case "head of the page":
+	case "Head is that of the page":
 		if len(page.Events) > 0 {
 			page.Head = number(&page.Events[len(page.Events)-1])
 		} else {
@@ -88,12 +88,12 @@ func (p *plain) limit(limit int) int {
 	switch {
 	case limit == 0 && p.is("zero limit means none"):
 		return 1 << 30
-	case limit == 0 || limit > store.DefaultLimit && !p.is("limits allocated"):
+	case limit == 0 || limit > store.DefaultLimit && !p.is("memory is allocated for the limit"):
 		return store.DefaultLimit
 	case limit < 0:
 		return store.DefaultLimit
 	}
-	if p.is("limits allocated") && limit > 1<<19 {
+	if p.is("memory is allocated for the limit") && limit > 1<<19 {
 		return int(int32(limit << 12)) // the number does not fit into 32 bits
 	}
 	return limit
@@ -120,7 +120,7 @@ func (p *plain) backward(page store.Page, all []*store.Recorded, from uint64, li
 			return page
 		}
 		if len(page.Events) == limit {
-			if p.is("a default page ends backward") && limit == store.DefaultLimit {
+			if p.is("a backward page of the default size has End set") && limit == store.DefaultLimit {
 				page.Next, page.End = 0, true
 			}
 			return page
@@ -148,15 +148,15 @@ func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 	}
 	all := p.streams[p.key(s)]
 	switch {
-	case p.is("missing is an error") && len(all) == 0:
+	case p.is("a missing stream is an error") && len(all) == 0:
 		return store.Page{}, errors.New("not found")
 	case p.is("stale reads") && o.Backward:
 		all = all[:len(all)*3/4]
-	case p.is("read creates") && len(all) == 0:
+	case p.is("reads create streams") && len(all) == 0:
 		p.created[p.key(s)] = 1
 	case p.is("beyond the head means the head") && o.From > uint64(len(all)) && !o.Backward:
 		o.From = uint64(len(all))
-	case p.is("read only ignores from") && o.ReadOnly:
+	case p.is("ReadOnly ignores From") && o.ReadOnly:
 		o.From = 0
 	}
 	lo := store.LogOptions{From: o.From, Limit: o.Limit, Backward: o.Backward}
@@ -197,7 +197,7 @@ func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 	}
 	all := p.streams[p.key(s)]
 	head := uint64(len(all))
-	if p.is("a head of values that are missing") {
+	if p.is("the head of a stream without values is wrong") {
 		head = max(head, 1)
 	}
 	from = max(from, 1)
@@ -243,7 +243,7 @@ func (p *plain) Head(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	switch {
-	case p.is("head of all tenants"):
+	case p.is("Head counts all tenants"):
 		var head uint64
 		for _, other := range p.tenants {
 			head = max(head, other.position)
@@ -284,9 +284,9 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 	}
 	if filtered := len(o.Filter.StreamTypes)+len(o.Filter.IDPrefix)+len(o.Filter.EventTypes) > 0; filtered {
 		switch n := min(len(all), 1000); p.bug {
-		case "a filter looks at the newest":
+		case "a filter examines only the newest events":
 			all = all[len(all)-n:]
-		case "a filter looks at the oldest":
+		case "a filter examines only the oldest events":
 			all = all[:n]
 		}
 	}
@@ -301,14 +301,14 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 func (p *plain) matches(f *store.Filter, r *store.Recorded) bool {
 	prefix, id := f.IDPrefix, r.Stream.ID
 	switch p.bug {
-	case "a prefix like in SQL":
+	case "a prefix is used as a LIKE pattern":
 		prefix = strings.NewReplacer("_", "?", "%", "").Replace(prefix)
 		for i := range min(len(prefix), len(id)) {
 			if prefix[i] == '?' {
 				id = id[:i] + "?" + id[i+1:]
 			}
 		}
-	case "event types ignored":
+	case "event types of a filter are ignored":
 		f = &store.Filter{StreamTypes: f.StreamTypes}
 	case "a filter matches any field":
 		if len(f.EventTypes) > 0 && slices.Contains(f.EventTypes, r.Type) {
@@ -335,7 +335,7 @@ func (p *plain) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[sto
 		if o.Backward {
 			err = &store.InvalidError{Field: "backward", Reason: "is not possible"}
 		}
-		if err != nil && !p.is("subscribes backward") && (o.Limit >= 0 || !p.is("negative limit is accepted")) {
+		if err != nil && !p.is("Subscribe accepts Backward") && (o.Limit >= 0 || !p.is("negative limit is accepted")) {
 			yield(store.Page{}, err)
 			return
 		}
@@ -368,7 +368,7 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 		next := page.Next
 		page, live = p.subscribed(page, o, live)
 		if (first || next != o.From || len(page.Events) > 0) && !p.yield(page, yield) {
-			if p.is("break waits") {
+			if p.is("break waits for an event") {
 				p.await(context.Background(), wake, &o)
 			}
 			return
@@ -397,7 +397,7 @@ func (p *plain) subscribed(page store.Page, o store.LogOptions, live bool) (stor
 	case p.is("an event is repeated after the replay") && live && o.From > 1 && len(page.Events) > 0 && len(p.cache) == 0:
 		p.cache[o.From] = page
 		page.Events = append(page.Events, page.Events[0])
-	case p.is("live out of order") && live && len(page.Events) > 1:
+	case p.is("live events are out of order") && live && len(page.Events) > 1:
 		slices.Reverse(page.Events)
 	case p.is("subscriptions share pages"):
 		if shared, ok := p.cache[o.From]; ok && len(shared.Events) == len(page.Events) {

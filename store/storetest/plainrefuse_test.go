@@ -13,7 +13,7 @@ import (
 // Refuse starts and stops refusing writes.
 func (p *plain) Refuse(refused bool) {
 	p.refuses.Store(refused)
-	if !refused && p.is("refused for good") {
+	if !refused && p.is("refused forever") {
 		p.refuses.Store(true)
 	}
 	if p.is("subscriptions end when writes are refused") && refused {
@@ -26,7 +26,7 @@ func (p *plain) Refuse(refused bool) {
 // refusesToWrite does an append while writes are refused. The caller holds mu.
 func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []store.Event, claims []store.Claim) (store.Appended, error) {
 	switch p.bug {
-	case "refused untyped":
+	case "refused with an untyped error":
 		return store.Appended{}, errors.New("disk full")
 	case "refused and recorded":
 		_, _ = p.record(ctx, s, events)
@@ -41,9 +41,9 @@ func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []sto
 		<-ctx.Done()
 		p.mu.Lock()
 		return store.Appended{}, ctx.Err()
-	case "refused silently":
+	case "refused without an error":
 		return store.Appended{Version: p.version(s) + uint64(len(events))}, nil
-	case "refused streams are gone":
+	case "refused streams disappear":
 		delete(p.streams, s)
 	}
 	return store.Appended{}, fmt.Errorf("%w: no space", store.ErrRefused)
@@ -53,17 +53,17 @@ func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []sto
 func refusedBugs() map[string][]string {
 	return map[string][]string{
 		"Refused/an append fails at once, definitely, and records nothing": {
-			"refused untyped", "refused and recorded", "refused ids are reserved", "refused after a while", "refused silently",
-			"refused streams are gone", "refused for good",
+			"refused with an untyped error", "refused and recorded", "refused ids are reserved", "refused after a while", "refused without an error",
+			"refused streams disappear", "refused forever",
 		},
-		"Refused/reads continue": {"refused and recorded", "refused streams are gone", "refused untyped"},
+		"Refused/reads continue": {"refused and recorded", "refused streams disappear", "refused with an untyped error"},
 		"Refused claims/an append with claims makes no claim": {
-			"refused untyped", "refused and recorded", "refused and claimed", "refused ids are reserved", "refused after a while", "refused silently",
+			"refused with an untyped error", "refused and recorded", "refused and claimed", "refused ids are reserved", "refused after a while", "refused without an error",
 		},
 		"Refused transactions/an Update fails at once, definitely, and writes nothing": {
-			"refused untyped", "refused silently", "refused for good", "documents of a failed update are kept", "checkpoints of a failed update are kept",
+			"refused with an untyped error", "refused without an error", "refused forever", "documents of a failed update are kept", "checkpoints of a failed update are kept",
 		},
-		"Refused subscriptions/a subscription continues": {"refused untyped", "refused and recorded", "subscriptions end when writes are refused"},
+		"Refused subscriptions/a subscription continues": {"refused with an untyped error", "refused and recorded", "subscriptions end when writes are refused"},
 	}
 }
 

@@ -17,7 +17,7 @@ func (p *plain) reopen() {
 		return
 	}
 	p.closed = false
-	if p.is("one tenant is kept") {
+	if p.is("only one tenant is kept") {
 		maps.DeleteFunc(p.tenants, func(_ string, t *plain) bool { return t != p })
 	}
 	for _, t := range p.tenants {
@@ -41,17 +41,17 @@ func (p *plain) lose() {
 				r.RecordedAt = r.RecordedAt.Add(time.Hour)
 			}
 		}
-	case "versions begin again":
+	case "versions restart":
 		clear(p.streams)
 	case "ids are not kept":
 		clear(p.ids)
-	case "the log forgets its order":
+	case "the log loses its order":
 		if len(p.log) > 1 {
 			first, second := *p.log[0], *p.log[1]
 			first.Position, second.Position = second.Position, first.Position
 			p.log[0], p.log[1] = &second, &first
 		}
-	case "positions begin again":
+	case "positions restart":
 		p.position = 0
 	case "events get new ids":
 		for _, r := range p.log {

@@ -50,7 +50,7 @@ func (t *turn) joined(ctx context.Context, p *plain, write func()) (done bool, e
 		t.after = append(t.after, write)
 	case "a write in an update fails untyped":
 		return true, errors.New("busy")
-	case "a write in an update is told and lost":
+	case "a write in an update succeeds and is lost":
 		return true, nil
 	}
 	return true, fmt.Errorf("%w: a write in its own Update", store.ErrInvalid)
@@ -87,7 +87,7 @@ func (p *plain) takes(q *plain, forgets string) {
 		p.position, p.log = q.position, q.log
 		replace(p.streams, q.streams)
 		replace(p.created, q.created)
-		if !p.is("ids of an update are forgotten") {
+		if !p.is("ids of an update are lost") {
 			replace(p.ids, q.ids)
 		}
 	}
@@ -140,7 +140,7 @@ func (p *plain) keepsOnly(q *plain, bug string) {
 }
 
 func (p *plain) Update(ctx context.Context, do func(tx *plainTx) error) error {
-	if p.is("updates take no turns") {
+	if p.is("updates run concurrently") {
 		p.turn.RLock()
 		defer p.turn.RUnlock()
 	} else {
@@ -160,7 +160,7 @@ func (p *plain) Update(ctx context.Context, do func(tx *plainTx) error) error {
 	p.mu.Lock()
 	err := p.ready(ctx)
 	p.mu.Unlock()
-	if err != nil && !p.is("an ended update is called") {
+	if err != nil && !p.is("an ended update calls its function") {
 		return err
 	}
 	tx := &plainTx{of: p, with: p.copied()}
@@ -177,7 +177,7 @@ func (p *plain) Update(ctx context.Context, do func(tx *plainTx) error) error {
 			err = fmt.Errorf("panic: %v", got)
 		}
 	}()
-	if p.is("an update is called twice") {
+	if p.is("an update calls its function twice") {
 		_ = do(&plainTx{of: p, with: p.copied()})
 	}
 	if err := do(tx); err != nil {
@@ -187,7 +187,7 @@ func (p *plain) Update(ctx context.Context, do func(tx *plainTx) error) error {
 		}
 		return err
 	}
-	if p.is("updates take no turns") {
+	if p.is("updates run concurrently") {
 		p.mu.Lock()
 		p.pause()
 		p.mu.Unlock()
@@ -201,14 +201,14 @@ func (p *plain) commit(ctx context.Context, tx *plainTx) error {
 		case "an ended update is kept in part":
 			p.takes(tx.with, "claims")
 			return ctx.Err()
-		case "an ended update is said to be kept":
+		case "an ended update returns success":
 			return nil
 		case "an ended update fails untyped":
 			return errors.New("the transaction is gone")
 		}
 	}
 	for _, kind := range []string{"events", "snapshots", "checkpoints", "claims", "documents"} {
-		if p.is("an update forgets " + kind) {
+		if p.is("an update loses " + kind) {
 			p.takes(tx.with, kind)
 			return nil
 		}
@@ -216,7 +216,7 @@ func (p *plain) commit(ctx context.Context, tx *plainTx) error {
 	switch p.bug {
 	case "half an update is seen":
 		p.halfSeen(tx.with)
-	case "an update of any tenant is the default's":
+	case "an update of any tenant writes to the default tenant":
 		p.tenants[store.DefaultTenant].takes(tx.with, "")
 	case "positions of an update are void":
 		for _, stream := range tx.with.streams {
@@ -297,7 +297,7 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 	q := tx.with
 	// Whatever the transaction has appended. Without that bug, others may commit in the
 	// meantime.
-	unseen := tx.of.is("an update does not tell a replay") && len(tx.of.streams[s]) != len(q.streams[s])
+	unseen := tx.of.is("an update does not report a replay") && len(tx.of.streams[s]) != len(q.streams[s])
 	if expected != 0 && len(events) > 0 && (tx.of.is("an update does not see its versions") && expected == store.NoStream) {
 		expected = store.Any
 	}
@@ -319,13 +319,13 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 		maps.Copy(holders, q.holders)
 		q.holders = holders
 	}
-	if tx.of.is("an update tells of replays only") && err == nil && len(events) == 2 {
+	if tx.of.is("an update reports every append as a replay") && err == nil && len(events) == 2 {
 		got.Replayed = true
 	}
 	if unseen {
 		got.Replayed = false
 	}
-	if tx.of.is("a replay in an update tells another version") && got.Replayed {
+	if tx.of.is("a replay in an update returns a wrong version") && got.Replayed {
 		got.Version++
 	}
 	if tx.of.is("an update does not replay") && got.Replayed {
@@ -338,7 +338,7 @@ func (tx *plainTx) Read(s store.Stream, o store.ReadOptions) (store.Page, error)
 	if err := tx.ready("Read"); err != nil {
 		return store.Page{}, err
 	}
-	if err := s.Validate(); err != nil && !tx.of.is("an update reads unchecked") {
+	if err := s.Validate(); err != nil && !tx.of.is("reads in an update are not validated") {
 		return store.Page{}, err
 	}
 	if tx.of.is("an update does not read what it appended") {
@@ -368,7 +368,7 @@ func (tx *plainTx) SaveCheckpoint(name string, from, to store.Checkpoint) error 
 	if err := tx.ready("SaveCheckpoint"); err != nil {
 		return err
 	}
-	if tx.of.is("an update saves any checkpoint") {
+	if tx.of.is("an update saves a checkpoint without comparing") {
 		from = tx.with.checkpoints[name]
 	}
 	return tx.ends("checkpoint", tx.with.SaveCheckpoint(context.Background(), name, from, to))

@@ -37,11 +37,11 @@ func (p *tampered) Append(ctx context.Context, s store.Stream, expected store.Ex
 	got, err := p.plain.Append(ctx, s, expected, events)
 	switch {
 	case err != nil:
-	case p.is("a later append tells another version") && before > 0:
+	case p.is("a later append returns a wrong version") && before > 0:
 		got.Version++
-	case p.is("a create is refused after all") && expected == store.NoStream:
+	case p.is("a successful create returns a conflict") && expected == store.NoStream:
 		return store.Appended{}, &store.ConflictError{Stream: s, Expected: expected, Actual: got.Version}
-	case p.is("an append changes a page that is read only"):
+	case p.is("an append changes a page with ReadOnly"):
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, r := range p.streams[s] {
@@ -78,14 +78,14 @@ func (p *tampered) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 	for i := range page.Events {
 		e := &page.Events[i]
 		switch {
-		case p.is("a page that is read only has other data") && o.ReadOnly,
+		case p.is("a page with ReadOnly has other data") && o.ReadOnly,
 			p.is("a single event has the data of the first") && o.Limit == 1 && !o.Backward:
 			e.Data = of(1)
 		case p.is("backward pages have the data of the last event") && o.Backward:
 			e.Data = of(uint64(len(all)))
 		case p.is("two versions change places") && len(all) > 9 && (e.Version == 2 || e.Version == 3):
 			e.Data, e.ID = of(5-e.Version), all[5-e.Version-1].ID
-		case p.is("an append changes a page that is read only") && o.ReadOnly:
+		case p.is("an append changes a page with ReadOnly") && o.ReadOnly:
 			e.Data = all[e.Version-1].Data
 		}
 	}
@@ -106,7 +106,7 @@ func (p *tampered) ReadAll(ctx context.Context, o store.LogOptions) (store.Page,
 		for _, other := range p.tenants {
 			page.Head = max(page.Head, other.position)
 		}
-	case p.is("a page from a position on begins too late") && o.From > 1 && o.Limit != 1 && len(page.Events) > 0:
+	case p.is("a page begins one event too late") && o.From > 1 && o.Limit != 1 && len(page.Events) > 0:
 		page.Events = page.Events[1:]
 	}
 	return page, err
@@ -128,7 +128,7 @@ func (p *tampered) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[
 }
 
 func (p *tampered) AppendClaiming(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
-	if p.is("a stream takes any one key") && len(claims) == 1 && expected == store.Any && p.has(s) {
+	if p.is("a stream can take any single key") && len(claims) == 1 && expected == store.Any && p.has(s) {
 		return p.plain.Append(ctx, s, expected, events)
 	}
 	return p.plain.AppendClaiming(ctx, s, expected, events, claims)
@@ -136,7 +136,7 @@ func (p *tampered) AppendClaiming(ctx context.Context, s store.Stream, expected 
 
 func (p *tampered) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
 	holder, ok, err := p.plain.Holder(ctx, key)
-	if ok && p.is("a key has another holder") {
+	if ok && p.is("a key has a different holder") {
 		holder.ID += "!"
 	}
 	return holder, ok, err
@@ -144,7 +144,7 @@ func (p *tampered) Holder(ctx context.Context, key string) (store.Stream, bool, 
 
 func (p *tampered) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	lease, err := p.plain.AcquireLease(ctx, name, owner, ttl)
-	if err != nil && owner == "a" && p.is("the first owner takes its lease back") {
+	if err != nil && owner == "a" && p.is("the first owner can retake its lease") {
 		return store.Lease{Name: name, Owner: owner, Fence: 9, Until: time.Now().Add(ttl)}, nil
 	}
 	return lease, err
@@ -177,43 +177,43 @@ func reachings() []reaching {
 	return []reaching{
 		{"Append/versions are 1 to n without a gap", "returns the first version", "= version 2, want 4"},
 		{"Append/returns the version and position of the last event", "positions go down", "the position of the previous append"},
-		{"Append/Exactly accepts one version, and a refusal leaves no gap", "a later append tells another version", "after refused appends = version 5, want 4"},
-		{"Contention/exactly one of 8 concurrent creates wins", "a create is refused after all", "want 1"},
+		{"Append/Exactly accepts one version, and a refusal leaves no gap", "a later append returns a wrong version", "after refused appends = version 5, want 4"},
+		{"Contention/exactly one of 8 concurrent creates wins", "a successful create returns a conflict", "want 1"},
 		{"Contention/200 concurrent increments all survive", "the newest event is missing", "increments, but the stream has"},
 		{"Contention/200 concurrent increments all survive", "two versions change places", "an increment was based on another version"},
 		{"Contention/200 concurrent increments all survive", "stale reads", "was known to be at"},
 		{"Contention/200 concurrent increments all survive", "a conflict reports the expected version as actual", "want more than the known version"},
 		{"Contention/appends that expect Any never conflict, and their batches never mix", "two versions change places", "is not the event that the result"},
-		{"Context/an append whose context ends at any moment is recorded completely or not at all", "replay refused", "again, after its context ended"},
+		{"Context/an append whose context ends at any moment is recorded completely or not at all", "a replay is refused", "again, after its context ended"},
 		{"Context/an append whose context ends at any moment is recorded completely or not at all", "two versions change places", "after appends that ended at any moment"},
 		{"Fidelity/1 MiB of data comes back", "the newest event is missing", "has 2 events"},
 		{"Fidelity/an event never changes", "a single event has the data of the first", "From:3"},
-		{"Aliases/a page with ReadOnly has the same events", "a page that is read only has other data", "compared with the same reads without ReadOnly"},
-		{"Aliases/a page with ReadOnly has the same events", "an append changes a page that is read only", "compared after it"},
+		{"Aliases/a page with ReadOnly has the same events", "a page with ReadOnly has other data", "compared with the same reads without ReadOnly"},
+		{"Aliases/a page with ReadOnly has the same events", "an append changes a page with ReadOnly", "compared after it"},
 		{"Read/events with more bytes than fit into a page are read to the end", "backward pages have the data of the last event", "of events of 1 MiB, and the following pages"},
 		{"Log/positions strictly increase and agree with the versions", "positions go down", "comes after version"},
-		{"Log/refused events are not in the log", "invalid untyped", "want a refusal"},
-		{"Log/refused events are not in the log", "replay refused", "want a replay"},
+		{"Log/refused events are not in the log", "invalid arguments return an untyped error", "want a refusal"},
+		{"Log/refused events are not in the log", "a replay is refused", "want a replay"},
 		{"Log/refused events are not in the log", "the log ends after two events", "the log has 2 events, want 4"},
 		{"Log/pages of every size cover everything, forward", "the log ends after two events", "the log has 2 events, want 9"},
 		{"Log/events with more bytes than fit into a page are read to the end", "live events have other data", "a subscription to events of 1 MiB"},
 		{"Subscribe/it catches up with an empty log at once", "live events have other data", "Subscribe of a log that was empty"},
 		{"Subscribe/from beyond the head, only events from there on arrive", "live events have other data", "two positions beyond the next event"},
 		{"Subscribe/a filter selects exactly the matching events, replayed and live", "live events have other data", ", live: "},
-		{"Tenants/event ids are separate", "replay refused", "want version 2, replayed"},
+		{"Tenants/event ids are separate", "a replay is refused", "want version 2, replayed"},
 		{"Tenants/logs are separate", "a page has the head of all tenants", "want its own head"},
 		{"Tenants/subscriptions are separate", "live events have other data", "compared with its log"},
-		{"Update/a refused call changes nothing, and the transaction can continue", "invalid untyped", ", want store: invalid argument"},
+		{"Update/a refused call changes nothing, and the transaction can continue", "invalid arguments return an untyped error", ", want store: invalid argument"},
 		{"Update/a refused call changes nothing, and the transaction can continue", "checkpoint conflict untyped", "in a transaction, a checkpoint"},
-		{"Update/a repeated append in it is replayed", "a replay in an update tells another version", "of recorded events"},
-		{"Claims/a refused claim leaves no event and no other claim", "a stream takes any one key", "succeeded"},
-		{"Claims/an append whose context ends at any moment makes events and claims or neither", "a key has another holder", "the holder of the key is"},
-		{"Leases/it expires", "the first owner takes its lease back", "by the previous owner"},
+		{"Update/a repeated append in it is replayed", "a replay in an update returns a wrong version", "of recorded events"},
+		{"Claims/a refused claim leaves no event and no other claim", "a stream can take any single key", "succeeded"},
+		{"Claims/an append whose context ends at any moment makes events and claims or neither", "a key has a different holder", "the holder of the key is"},
+		{"Leases/it expires", "the first owner can retake its lease", "by the previous owner"},
 		{"Snapshots/invalid arguments are refused", "a refused snapshot is saved", "was refused, but LoadSnapshot finds it"},
-		{"Reopened/versions continue", "a later append tells another version", "want version 5"},
-		{"Reopened log/every event has its position, and positions continue", "the log forgets its order", "the log, reopened"},
-		{"Reopened log/a consumer continues after its checkpoint", "a page from a position on begins too late", "the events after"},
-		{"Refused/an append fails at once, definitely, and records nothing", "a later append tells another version", "retried after a refusal"},
+		{"Reopened/versions continue", "a later append returns a wrong version", "want version 5"},
+		{"Reopened log/every event has its position, and positions continue", "the log loses its order", "the log, reopened"},
+		{"Reopened log/a consumer continues after its checkpoint", "a page begins one event too late", "the events after"},
+		{"Refused/an append fails at once, definitely, and records nothing", "a later append returns a wrong version", "retried after a refusal"},
 	}
 }
 

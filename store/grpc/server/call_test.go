@@ -39,8 +39,8 @@ func TestConflictForms(t *testing.T) {
 	}{
 		"python":                {nil, python, 2},
 		"another":               {nil, other, 1},
-		"forced to be standard": {[]server.Option{server.WithConflictDetails(server.StandardDetails)}, python, 1},
-		"forced to be doubled":  {[]server.Option{server.WithConflictDetails(server.DoubleDetails)}, other, 2},
+		"standard by option":    {[]server.Option{server.WithConflictDetails(server.StandardDetails)}, python, 1},
+		"doubled by option":     {[]server.Option{server.WithConflictDetails(server.DoubleDetails)}, other, 2},
 		"an unknown user agent": {nil, gogrpc.WithUserAgent("my-grpc-python/1"), 1},
 	} {
 		t.Run(name, func(t *testing.T) {

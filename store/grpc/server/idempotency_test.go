@@ -146,10 +146,10 @@ func TestKeyOfARetryUnderAnotherSpan(t *testing.T) {
 	}{
 		"another span":      {map[string]string{"traceparent": "00-2-2-01", "region": "eu", "B3": "2"}, true},
 		"no span":           {map[string]string{"region": "eu"}, true},
-		"more of its kind":  {map[string]string{"region": "eu", "tracestate": "a=1", "baggage": "u=1", "X-B3-TraceId": "1", "X-Request-ID": "7", "x-forwarded-for": "::1"}, true},
+		"more such headers": {map[string]string{"region": "eu", "tracestate": "a=1", "baggage": "u=1", "X-B3-TraceId": "1", "X-Request-ID": "7", "x-forwarded-for": "::1"}, true},
 		"another region":    {map[string]string{"traceparent": "00-1-1-01", "region": "us"}, false},
 		"no region":         {map[string]string{"traceparent": "00-1-1-01"}, false},
-		"one that is alike": {map[string]string{"region": "eu", "traceparents": "1"}, false},
+		"a similar name":    {map[string]string{"region": "eu", "traceparents": "1"}, false},
 	} {
 		req := proto.CloneOf(first)
 		req.Events[1].Meta.Headers = tt.headers

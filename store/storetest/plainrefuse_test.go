@@ -43,6 +43,10 @@ func (p *plain) refusesToWrite(ctx context.Context, s store.Stream, events []sto
 		return store.Appended{}, ctx.Err()
 	case "refused without an error":
 		return store.Appended{Version: p.version(s) + uint64(len(events))}, nil
+	case "a refused stream is created":
+		if p.version(s) == 0 {
+			p.created[s] = 1
+		}
 	case "refused streams disappear":
 		delete(p.streams, s)
 	}

@@ -74,7 +74,7 @@ func subscribeCallsBack(t *check) {
 					return err
 				}
 				if _, err := st.Append(t.ctx, s, store.Exactly(uint64(count+1)), []store.Event{newEvent(strconv.Itoa(count + 1))}); err != nil {
-					return fmt.Errorf("Append when event %d arrived: %w", count, err)
+					return fmt.Errorf("an append when event %d arrived: %w", count, err)
 				}
 				if head, err := st.Head(t.ctx); err != nil || head <= page.Events[i].Position {
 					return fmt.Errorf("Head() = %d, %s after position %d had arrived and another event was appended", head, answer(err), page.Events[i].Position)

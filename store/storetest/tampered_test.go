@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -35,7 +36,10 @@ func (p *tampered) Tenant(id string) (store.Store, error) {
 func (p *tampered) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
 	before := p.length()
 	got, err := p.plain.Append(ctx, s, expected, events)
+	conflict, refused := errors.AsType[*store.ConflictError](err)
 	switch {
+	case refused && p.is("a conflict reveals another tenant's version"):
+		conflict.Actual = max(conflict.Actual, p.elsewhere(s))
 	case err != nil:
 	case p.is("a later append returns a wrong version") && before > 0:
 		got.Version++
@@ -57,6 +61,18 @@ func (p *tampered) length() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.log)
+}
+
+// elsewhere returns the version of s in another tenant.
+func (p *tampered) elsewhere(s store.Stream) (version uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, other := range p.tenants {
+		if other != p.plain {
+			version = max(version, other.version(s))
+		}
+	}
+	return version
 }
 
 // has reports whether there is a stream s.
@@ -87,6 +103,10 @@ func (p *tampered) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 			e.Data, e.ID = of(5-e.Version), all[5-e.Version-1].ID
 		case p.is("an append changes a page with ReadOnly") && o.ReadOnly:
 			e.Data = all[e.Version-1].Data
+		case p.is("content types folded"):
+			e.ContentType = strings.ToLower(e.ContentType)
+		case p.is("a long read has other data") && len(page.Events) > 4, p.is("three events have other data") && len(page.Events) == 3:
+			e.Data = []byte("other")
 		}
 	}
 	if last := len(page.Events) - 1; p.is("the newest event is missing") && !o.Backward && page.Events[last].Version == page.Head {
@@ -114,8 +134,12 @@ func (p *tampered) ReadAll(ctx context.Context, o store.LogOptions) (store.Page,
 
 func (p *tampered) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(yield func(store.Page, error) bool) {
-		caughtUp := false
+		caughtUp, pages := false, 0
 		p.plain.Subscribe(ctx, o)(func(page store.Page, err error) bool {
+			if pages++; p.is("a subscription fails") && pages > 1 {
+				yield(store.Page{}, errors.New("the connection is lost"))
+				return false
+			}
 			if p.is("live events have other data") && caughtUp {
 				for i := range page.Events {
 					page.Events[i].Data = []byte("other")
@@ -128,10 +152,20 @@ func (p *tampered) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[
 }
 
 func (p *tampered) AppendClaiming(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
+	if p.is("claims are possible after close") && p.ended() {
+		return store.Appended{Version: 1}, nil
+	}
 	if p.is("a stream can take any single key") && len(claims) == 1 && expected == store.Any && p.has(s) {
 		return p.plain.Append(ctx, s, expected, events)
 	}
 	return p.plain.AppendClaiming(ctx, s, expected, events, claims)
+}
+
+// ended reports whether the store is closed.
+func (p *tampered) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
 }
 
 func (p *tampered) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
@@ -214,6 +248,15 @@ func reachings() []reaching {
 		{"Reopened log/every event has its position, and positions continue", "the log loses its order", "the log, reopened"},
 		{"Reopened log/a consumer continues after its checkpoint", "a page begins one event too late", "the events after"},
 		{"Refused/an append fails at once, definitely, and records nothing", "a later append returns a wrong version", "retried after a refusal"},
+		{"Refused/an append fails at once, definitely, and records nothing", "a refused stream is created", "a refused append"},
+		{"Append/a refused batch records nothing and reserves no id", "three events have other data", "Data is"},
+		{"Fidelity/names come back byte for byte", "content types folded", "ContentType is"},
+		{"Log/positions strictly increase and agree with the versions", "the log ends after two events", "the log has 2 events, want 30"},
+		{"Subscribe/resuming at any Next yields exactly the rest", "a subscription fails", "the connection is lost"},
+		{"Tenants/conflicts reveal nothing about another tenant", "a conflict reveals another tenant's version", "the stream is another tenant's"},
+		{"Model/random histories get the same results as from a simple model", "returns no position", "the last one at position 0"},
+		{"Model/random histories get the same results as from a simple model", "a long read has other data", "stream "},
+		{"Close/every later call returns ErrClosed", "claims are possible after close", "AppendClaiming"},
 	}
 }
 

@@ -303,3 +303,14 @@ func TestSubscriptionOfAStoreThatPanics(t *testing.T) {
 	}
 	s.mustAppend(t, rawAppend("acc-1", 0, 1))
 }
+
+// TestStoreWithoutALog refuses a store that has no log, when the server is made.
+func TestStoreWithoutALog(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if got, _ := recover().(string); !strings.Contains(got, "a store with a log") {
+			t.Errorf("New of a store without a log panicked with %q, want that it needs a log", got)
+		}
+	}()
+	server.New(struct{ store.Store }{newMemory(t)})
+}

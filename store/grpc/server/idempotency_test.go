@@ -74,9 +74,12 @@ func TestIdempotencyKey(t *testing.T) {
 		"the time that it is recorded": again(func(r *pb.AppendRequest) { r.Events[1].Meta.RecordedTimeUnixMs = 1 }),
 	}
 	other := map[string]*pb.AppendRequest{
-		"another payload":      again(func(r *pb.AppendRequest) { r.Events[1].Payload = []byte("x") }),
-		"another event id":     again(func(r *pb.AppendRequest) { r.Events[0].Meta.EventId = "x" }),
-		"another header":       again(func(r *pb.AppendRequest) { r.Events[0].Meta.Headers["a"] = "2" }),
+		"another payload":  again(func(r *pb.AppendRequest) { r.Events[1].Payload = []byte("x") }),
+		"another event id": again(func(r *pb.AppendRequest) { r.Events[0].Meta.EventId = "x" }),
+		"another header":   again(func(r *pb.AppendRequest) { r.Events[0].Meta.Headers["a"] = "2" }),
+		"a header renamed": again(func(r *pb.AppendRequest) {
+			r.Events[0].Meta.Headers = map[string]string{"a": "1", "b": "2", "c": "3", "e": "4"}
+		}),
 		"another actor":        again(func(r *pb.AppendRequest) { r.Events[0].Meta.ActorId = "x" }),
 		"a schema":             again(func(r *pb.AppendRequest) { r.Events[0].Meta.ContentSchema = "x" }),
 		"a checksum":           again(func(r *pb.AppendRequest) { r.Events[0].Meta.PayloadSha256 = []byte{1} }),

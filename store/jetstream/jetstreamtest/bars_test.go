@@ -3,7 +3,13 @@ package jetstreamtest_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +18,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/jetstream"
+	"github.com/evolvego/evolve/store/jetstream/jetstreamtest"
 )
 
 // filledLog appends n events, each of which belongs to one of streams streams in turn.
@@ -45,6 +52,153 @@ func versus(b *testing.B, unit string, floor, own func(b *testing.B) float64) {
 		b.ReportMetric(of, "floor-"+unit)
 		b.ReportMetric(at, "store-"+unit)
 	}
+}
+
+// rate returns how often a second do is done, in writers goroutines at once, for about a second.
+func rate(b *testing.B, writers int, do func(ctx context.Context) error) float64 {
+	b.Helper()
+	var n atomic.Int64
+	var running sync.WaitGroup
+	began := time.Now()
+	for range writers {
+		running.Go(func() {
+			for time.Since(began) < time.Second {
+				if err := do(b.Context()); err != nil {
+					b.Error(err)
+					return
+				}
+				n.Add(1)
+			}
+		})
+	}
+	running.Wait()
+	return float64(n.Load()) / time.Since(began).Seconds()
+}
+
+// BenchmarkBars compares a store on three servers with the least that NATS does for the same
+// job, in turn, so that what else the machine does slows both.
+func BenchmarkBars(b *testing.B) {
+	url := urlOf(b, 3)
+	f, st, leader := newFloor(b, url, 3), open(b, url), open(b, url, jetstream.WithLeaderReads())
+	var n atomic.Int64
+	appendOne := func(ctx context.Context) error {
+		s := store.Stream{Type: "Account", ID: strconv.FormatInt(n.Add(1)%1000, 10)}
+		_, err := st.Append(ctx, s, store.Any, []store.Event{{ID: store.NewID(), Type: "Deposited", Data: data()}})
+		return err
+	}
+	for range 1000 { // every stream exists
+		if err := appendOne(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	read := func(st store.Store) func(ctx context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := st.Read(ctx, store.Stream{Type: "Account", ID: "1"}, store.ReadOptions{Backward: true, Limit: 1})
+			return err
+		}
+	}
+	conflict := func(ctx context.Context) error {
+		_, err := st.Append(ctx, store.Stream{Type: "Account", ID: "1"}, store.NoStream, batch(1))
+		if errors.Is(err, store.ErrConflict) {
+			return nil
+		}
+		return fmt.Errorf("an append to a stream that exists: %w", err)
+	}
+	for _, bar := range []struct {
+		name       string
+		writers    int
+		floor, own func(ctx context.Context) error
+	}{
+		{"append, 1 writer, of batches of 2", 1, f.two, appendOne},
+		{"append, 32 writers, of plain publishes", 32, f.publish, appendOne},
+		{"append, 256 writers, of plain publishes", 256, f.publish, appendOne},
+		{"head of a stream, leader reads, of MSG.GET", 1, f.lastOf("EV_evolve", "ev.evolve.e.default.Account.1"), read(leader)},
+		{"head of a stream, linearizable, of a publish", 1, f.publish, read(st)},
+		{"conflict, of a publish", 1, f.publish, conflict},
+	} {
+		b.Run(bar.name, func(b *testing.B) {
+			versus(b, "per-s",
+				func(b *testing.B) float64 { b.Helper(); return rate(b, bar.writers, bar.floor) },
+				func(b *testing.B) float64 { b.Helper(); return rate(b, bar.writers, bar.own) })
+		})
+	}
+}
+
+// BenchmarkSubscription measures how long it takes an append, and how much longer until
+// another process has it from a subscription.
+func BenchmarkSubscription(b *testing.B) {
+	url := urlOf(b, 3)
+	st, other := open(b, url), open(b, url)
+	seen := make(chan time.Time)
+	ctx, cancel := context.WithCancel(b.Context())
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for page, err := range other.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				return
+			}
+			for range page.Events {
+				select {
+				case seen <- time.Now():
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	})
+	defer reading.Wait()
+	defer cancel()
+	for b.Loop() {
+		const rounds = 1000
+		var appends, pages []time.Duration
+		for range rounds {
+			began := time.Now()
+			done := make(chan time.Duration, 1)
+			go func() {
+				_, err := st.Append(ctx, store.Stream{Type: "Account", ID: "1"}, store.Any, batch(1))
+				if err != nil {
+					b.Error(err)
+				}
+				done <- time.Since(began)
+			}()
+			pages = append(pages, (<-seen).Sub(began))
+			appends = append(appends, <-done)
+		}
+		slices.Sort(appends)
+		slices.Sort(pages)
+		b.ReportMetric(float64(appends[rounds/2].Microseconds()), "append-p50-µs")
+		b.ReportMetric(float64((pages[rounds/2] - appends[rounds/2]).Microseconds()), "later-p50-µs")
+	}
+}
+
+// BenchmarkSparse reads a stream of ten events that are far from each other in a log of
+// EVOLVE_EVENTS, or 100,000.
+func BenchmarkSparse(b *testing.B) {
+	total, err := strconv.Atoi(os.Getenv("EVOLVE_EVENTS"))
+	if err != nil {
+		total = 100_000
+	}
+	st := open(b, urlOf(b, 1), jetstream.WithReplicas(1))
+	s := store.Stream{Type: "Rare", ID: "1"}
+	for range 10 {
+		if _, err := st.Append(b.Context(), s, store.Any, batch(1)); err != nil {
+			b.Fatal(err)
+		}
+		filledLog(b, st, total/10, 100_000)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		page, err := st.Read(b.Context(), s, store.ReadOptions{})
+		if err != nil || len(page.Events) != 10 {
+			b.Fatal(len(page.Events), err)
+		}
+	}
+	b.StopTimer()
+	began := time.Now()
+	if _, err := st.ListStreams(b.Context(), store.StreamsOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms/list-streams")
 }
 
 // BenchmarkCatchUp compares a subscription to a long log with an ordered consumer of NATS
@@ -127,4 +281,40 @@ func ordered(b *testing.B, nc *nats.Conn, n int) int {
 		})
 	}
 	return n
+}
+
+// lastOf returns a call that asks the leader of a stream for the last message of subject.
+func (f *floor) lastOf(stream, subject string) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := f.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, []byte(`{"last_by_subj":"`+subject+`"}`))
+		return err
+	}
+}
+
+// TestConflictWrites: a conflict costs three recorded messages at most.
+func TestConflictWrites(t *testing.T) {
+	t.Parallel()
+	url := jetstreamtest.StartCluster(t).URL()
+	_, js := connected(t, url)
+	st := open(t, url)
+	last := func() uint64 {
+		found, err := js.Stream(t.Context(), "EV_evolve")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.CachedInfo().State.LastSeq
+	}
+	s := store.Stream{Type: "Account", ID: "1"}
+	if _, err := st.Append(t.Context(), s, store.NoStream, batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, expected := range []store.Expected{store.NoStream, store.Exactly(7)} {
+		before := last()
+		if _, err := st.Append(t.Context(), s, expected, batch(1)); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("Append expecting %s = %v, want a conflict", expected, err)
+		}
+		if n := last() - before; n > 3 {
+			t.Errorf("a conflict has recorded %d messages, want 3 at most", n)
+		}
+	}
 }

@@ -109,7 +109,7 @@ func codeOf(err error) int {
 }
 
 // errNoAnswer means that no server has answered in time, or that there is none to ask.
-var errNoAnswer = errors.New("no server answers")
+var errNoAnswer = errors.New("no server answers; more than half of the servers of a log must run")
 
 // errBehind means that a replica does not have yet what is known to be there.
 var errBehind = errors.New("replicas are behind")

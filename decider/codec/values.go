@@ -37,15 +37,25 @@ func (values[E]) encode(event *E) (store.Event, error) {
 	return store.Event{Type: typ.String(), Schema: 1, Value: event}, nil
 }
 
-// encodeAll is Encode of all events, whose values share their memory.
+// encodeAll encodes all events. The values share one allocation, and what depends on the
+// type only is done once for events of one type that follow each other.
 func (c values[E]) encodeAll(dst []store.Event, events []E) ([]store.Event, error) {
 	kept := slices.Clone(events)
+	var plain reflect.Type // of the event before, if it has no Validate
 	for i := range kept {
+		value := any(kept[i])
+		if plain != nil && reflect.TypeOf(value) == plain {
+			dst = append(dst, store.Event{Type: dst[len(dst)-1].Type, Schema: 1, Value: &kept[i]})
+			continue
+		}
 		event, err := c.encode(&kept[i])
 		if err != nil {
 			return dst, err
 		}
-		dst = append(dst, event)
+		dst, plain = append(dst, event), nil
+		if _, validates := value.(interface{ Validate() error }); !validates {
+			plain = reflect.TypeOf(value)
+		}
 	}
 	return dst, nil
 }

@@ -15,8 +15,9 @@ type idTable struct {
 	used  int      // how many are not 0, at most 3/4
 }
 
-// fewIDs is how many ids a tenant keeps in one table, because many tenants have no more.
-const fewIDs = 64
+// fewIDs is the number of IDs that a tenant keeps in one table. To make that table twice as
+// large takes a few microseconds.
+const fewIDs = 1024
 
 // idTables is how many tables there are for more. Which one is said by the lowest bits of a
 // hash.
@@ -77,6 +78,9 @@ func (x *ids) taken(hashes []uint64, events []store.Event, v view) (ref, bool) {
 func (x *ids) add(hash, position uint64, v view, m *Store) {
 	if x.many == nil && x.few.used == fewIDs {
 		x.many = make([]idTable, idTables)
+		for i := range x.many {
+			x.many[i].slots = make([]uint64, 2*fewIDs/idTables)
+		}
 		for _, slot := range x.few.slots {
 			if at := slot & (1<<positionBits - 1); at > 0 {
 				other := m.streams.hashID(v.at(at).row().id)

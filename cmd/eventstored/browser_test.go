@@ -102,25 +102,32 @@ func (b *tab) open(address string) { b.t.Helper(); b.do(chromedp.Navigate(addres
 // eval returns the value of an expression, as text.
 func (b *tab) eval(expression string) string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
-	defer cancel()
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
+	got, err := b.ask(expression)
 	if err != nil {
 		b.t.Fatalf("%.200s: %v", expression, err)
 	}
 	return got
 }
 
-// wait waits until an expression is true.
+func (b *tab) ask(expression string) (string, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[string]("String("+expression+")"))
+}
+
+// wait waits until an expression is true. A page that is left or still loading cannot say
+// so, which is no failure: the next one is asked.
 func (b *tab) wait(expression string) {
 	b.t.Helper()
+	var got string
+	var err error
 	for range 600 {
-		if b.eval("(() => { try { return "+expression+" } catch { return false } })()") == "true" { // a page may still be loading
+		if got, err = b.ask("(() => { try { return " + expression + " } catch { return false } })()"); err == nil && got == "true" {
 			return
 		}
 		time.Sleep(50 * time.Millisecond) // the browser is another process
 	}
-	b.t.Fatalf("it never is that %s:\n%s", expression, b.eval("document.body.innerText"))
+	b.t.Fatalf("it never is that %s, %v:\n%s", expression, err, b.eval("document.body.innerText"))
 }
 
 // looks sets the width of the window and the colour scheme.

@@ -68,7 +68,7 @@ func (d duration) String() string { return took(time.Duration(d)) }
 
 // example is a difference that a replay has found.
 type example struct {
-	Kind    string       `json:"kind"` // "other events", "now rejected", "other state" or "cannot be folded"
+	Kind    string       `json:"kind"` // "different events", "now rejected", "different state" or "cannot be folded"
 	Stream  store.Stream `json:"stream"`
 	Version uint64       `json:"version"` // before the command
 	Command string       `json:"command,omitempty"`
@@ -321,7 +321,7 @@ func (r *replaying[C, S, E]) run(ctx context.Context, src *source) error {
 		r.job.example(example{Kind: "cannot be folded", Stream: r.stream, Now: show.Cut(failed.Error(), 300)})
 	case !show.Same(r.is.state, r.then.state):
 		r.job.note(func(res *replayed) { res.States++ })
-		r.job.example(example{Kind: "other state", Stream: r.stream, Was: show.Cut(show.Text(r.is.state), 300), Now: show.Cut(show.Text(r.then.state), 300)})
+		r.job.example(example{Kind: "different state", Stream: r.stream, Was: show.Cut(show.Text(r.is.state), 300), Now: show.Cut(show.Text(r.then.state), 300)})
 	}
 	return nil
 }
@@ -376,7 +376,7 @@ func (r *replaying[C, S, E]) judge() error {
 		return nil
 	default:
 		r.job.note(func(res *replayed) { res.Commands++; res.Other++ })
-		x.Kind, x.Now = "other events", show.Cut(texts(events), 300)
+		x.Kind, x.Now = "different events", show.Cut(texts(events), 300)
 	}
 	r.job.example(x)
 	return nil

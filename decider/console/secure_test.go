@@ -119,6 +119,15 @@ func TestTenants(t *testing.T) {
 		return console.Access{Tenants: []string{"mine", "theirs"}}, nil
 	}})
 	s.want(two.get("?tenant=theirs"), 200, "Account/theirs", `<option selected value="theirs">`)
+	every := open(t, console.Config{Store: st, Access: func(*http.Request) (console.Access, error) {
+		return console.Access{AnyTenant: true}, nil
+	}})
+	every.want(every.get("?tenant=theirs"), 200, "Account/theirs", `<input name="tenant" value="theirs">`, "Switch")
+	for _, restricted := range []*site{s, two} {
+		if got := restricted.get(""); strings.Contains(got.body, "Switch") {
+			t.Errorf("a client of some tenants is asked for any:\n%s", got.body)
+		}
+	}
 }
 
 const marker = "s3cret-marker"

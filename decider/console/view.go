@@ -48,6 +48,7 @@ type view struct {
 	Who    string    `json:"-"`
 	Pages  []navLink `json:"-"`
 	Others []string  `json:"-"` // tenants to choose from
+	Switch bool      `json:"-"` // the client may see every tenant
 	Hidden bool      `json:"-"` // the client may not see payloads
 	May    bool      `json:"-"` // the client may act
 	Leave  bool      `json:"-"` // the client may log out
@@ -74,7 +75,11 @@ func (q *request) view(here, title string) view {
 	if _, err := q.r.Cookie(cookieName(q.r)); err == nil {
 		v.Leave = true
 	}
-	if len(q.access.Tenants) > 1 {
+	_, tenants := q.c.config.Store.(store.Tenants)
+	switch {
+	case q.access.AnyTenant:
+		v.Switch = tenants
+	case len(q.access.Tenants) > 1:
 		v.Others = q.access.Tenants
 	}
 	return v

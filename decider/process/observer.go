@@ -92,7 +92,7 @@ type Notice struct {
 	Err      error         // why it failed
 }
 
-// notify passes n to the observer, if there is one.
+// notify passes n to the observer, unless it is nil.
 func (r *Runtime[T, E, S, C]) notify(ctx context.Context, n Notice) {
 	if r.observer == nil {
 		return
@@ -124,21 +124,39 @@ func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.
 	return began
 }
 
-// Log returns an observer that logs to l: failures as warnings, interventions and
-// ownership as information, reactions and timers for debugging.
+// Log returns an observer that logs to l: failures and quarantines as warnings,
+// interventions and ownership as information, reactions and timers for debugging. A
+// failure that is retried is logged once for each attempt, so ever less often, because
+// the pauses grow.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }
 
-// Observe logs n.
-func (l logger) Observe(ctx context.Context, n Notice) {
-	level := slog.LevelInfo
+// warnings is the observer of a process without [Runtime.WithObserver]: it logs what Log
+// logs as a warning to slog.Default, as it is then.
+type warnings struct{}
+
+// Observe logs n if it is a warning.
+func (warnings) Observe(ctx context.Context, n Notice) {
+	if n.level() >= slog.LevelWarn {
+		Log(slog.Default()).Observe(ctx, n)
+	}
+}
+
+// level returns the level at which Log logs n.
+func (n *Notice) level() slog.Level {
 	switch {
 	case n.Kind == Reacted, n.Kind == TimerFired, n.Kind == ReactionFailed:
-		level = slog.LevelDebug
+		return slog.LevelDebug
 	case n.Err != nil:
-		level = slog.LevelWarn
+		return slog.LevelWarn
 	}
+	return slog.LevelInfo
+}
+
+// Observe logs n.
+func (l logger) Observe(ctx context.Context, n Notice) {
+	level := n.level()
 	if !l.to.Enabled(ctx, level) {
 		return
 	}

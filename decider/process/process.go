@@ -56,7 +56,7 @@ type config struct {
 	restore  bool
 	leases   store.Leases // nil: none
 	owner    string
-	observer Observer
+	observer Observer // nil: none
 	now      func() time.Time
 }
 
@@ -120,9 +120,17 @@ func To[C, RC, S, E any](r *runner.Runner[RC, S, E], pick func(command C) (id st
 // keeps its state in target, which may be the same store.
 //
 // Each event goes to the instance that p.Key returns. Events that the process itself
-// records (see [Runtime.WithTimers]) are in streams of type name, one for each instance.
-// So the key of an instance must be a valid stream ID, and no part of source may read
-// streams of that type.
+// records (see [Runtime.WithTimers]) are in streams whose type is the name of the
+// process, one stream for each instance, with its key as ID. So the key of an instance
+// must be a valid stream ID, and no part of source may read streams of that type.
+//
+// The first Run begins at the start of the log: it reacts to everything that was recorded
+// before, and sends the commands for it. To begin at the end of the log, see
+// [Runtime.WithRestore].
+//
+// An event to which an instance cannot react, or whose commands cannot be sent, does not
+// end Run. [Runtime.Instances] has the cause, and slog.Default gets a warning for each
+// attempt and quarantine ([Runtime.WithObserver] tells somebody else).
 //
 // New panics if log or target is nil, if the name is not 1 to 256 bytes of valid UTF-8
 // without NUL, if p has no Evolve, React or Key, or if source reads streams of type name.
@@ -147,7 +155,8 @@ func New[T projection.Tx, E, S, C any](
 		log: log, target: target, process: p, source: source, encodeMsg: encodeCommand[C],
 		config: config{
 			name: name, version: 1, budget: defaultBudget, workers: defaultWorkers, owner: store.NewID(),
-			now: time.Now, //nolint:forbidigo // a shell has a clock
+			now:      time.Now, //nolint:forbidigo // a shell has a clock
+			observer: warnings{},
 		},
 	}
 	r.leases, _ = target.(store.Leases)
@@ -274,14 +283,21 @@ func (r *Runtime[T, E, S, C]) WithVersion(n int) *Runtime[T, E, S, C] {
 // with their original IDs. Without WithRestore, such a process reacts to everything in
 // the log.
 //
+// So a new process with WithRestore begins at the end of the log: it knows what was, and
+// reacts to what comes. If p has no Pending, it sends nothing for the past. But timers
+// that it would have started run: those that are overdue fire at once. If React must not
+// answer them, compare the times in your events there.
+//
 // The log does not contain what was skipped or abandoned, so that is lost with the
 // target.
 func (r *Runtime[T, E, S, C]) WithRestore() *Runtime[T, E, S, C] {
 	return r.with(func(r *Runtime[T, E, S, C]) { r.restore = true })
 }
 
-// WithObserver returns a copy of r that notifies o of what it does. Nil means no
-// observer.
+// WithObserver returns a copy of r that notifies o of what it does, such as the observer
+// that [Log] returns, instead of the default: to log the warnings of Log to slog.Default,
+// which are what failed and is retried, and what was quarantined. Nil means no observer:
+// then a failure is only in [Runtime.Progress] and [Runtime.Instances].
 func (r *Runtime[T, E, S, C]) WithObserver(o Observer) *Runtime[T, E, S, C] {
 	return r.with(func(r *Runtime[T, E, S, C]) { r.observer = o })
 }

@@ -400,3 +400,27 @@ func TestAbandonedElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// TestBeginsAtTheEnd checks that a new process with WithRestore sends nothing for what was
+// in the log before, except for timers that are overdue, and reacts to what comes.
+func TestBeginsAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		record(t, st, happened{"1", "a"})
+		record(t, st, happened{"2", "later"})
+		time.Sleep(time.Hour)
+		var sent []string
+		r := process.New(st, st, "Echo", echo(), jobs()).WithTimers(events()).WithRestore()
+		started(t, r, func(_ context.Context, c process.Command[string]) error {
+			sent = append(sent, c.Command)
+			return nil
+		})
+		record(t, st, happened{"1", "b"})
+		synctest.Wait()
+		slices.Sort(sent)
+		if want := []string{"ab", "later!"}; !slices.Equal(sent, want) {
+			t.Errorf("sent %q, want %q", sent, want)
+		}
+	})
+}

@@ -29,6 +29,7 @@ func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error)
 	}
 	defer func() { r.live.end(ctx, err) }()
 	if r.lossy != nil {
+		r.notify(ctx, Notice{Kind: RunFailed, Err: r.lossy})
 		return r.lossy
 	}
 	failures := 0
@@ -50,8 +51,10 @@ func (r *Runtime[T, E, S, C]) Run(ctx context.Context, send Send[C]) (err error)
 		case errors.Is(err, errFenced):
 			continue // begin again with the current state
 		case errors.Is(err, codec.ErrNewerSchema):
-			r.live.fails(Outdated, err, r.now())
 			pause = 2 * standbyPoll
+			if r.live.fails(Outdated, err, r.now()) == 1 {
+				r.notify(ctx, Notice{Kind: RunFailed, Err: err, Attempt: 1, Took: pause})
+			}
 		case final(err):
 			err = fmt.Errorf("process %s: %w", r.build(), err)
 			r.notify(ctx, Notice{Kind: RunFailed, Err: err})

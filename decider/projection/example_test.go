@@ -343,7 +343,7 @@ func ExampleLog() {
 	projection.Log(slog.New(text)).Observe(context.Background(), projection.Notice{
 		Kind: projection.EventParked, Build: "balance@1", Position: 7, Key: "Account/bob", Err: errors.New("bob is unknown"),
 	})
-	// Output: level=WARN msg="event parked" projection=balance@1 position=7 error="bob is unknown"
+	// Output: level=WARN msg="event parked" projection=balance@1 position=7 key=Account/bob error="bob is unknown"
 }
 
 // counter is an observer that counts notices.

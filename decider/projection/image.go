@@ -49,7 +49,8 @@ func (m *Image[S, E]) State() (state S, position uint64) {
 }
 
 // Run folds the log and follows it until ctx ends, and then returns the error of ctx. It
-// blocks. If reading the log fails, Run tries again. If an event cannot be decoded, or
+// blocks. If reading the log fails, Run tries again, and logs a warning for each attempt to
+// slog.Default. If an event cannot be decoded, or
 // Evolve panics on it, Run ends with an *[EventError], and the state is that of the page
 // before.
 func (m *Image[S, E]) Run(ctx context.Context) (err error) {
@@ -72,8 +73,10 @@ func (m *Image[S, E]) Run(ctx context.Context) (err error) {
 		case errors.As(err, new(*EventError)), final(err):
 			return err
 		}
-		m.live.failing(err)
-		if err := sleep(ctx, pauses.next(retry)); err != nil {
+		_, attempt := m.live.failing(err)
+		pause := pauses.next(retry)
+		warnings{}.Observe(ctx, Notice{Kind: RunFailed, Build: "image", Position: at.position, Attempt: attempt, Took: pause, Err: err})
+		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -134,8 +137,11 @@ func (m *Image[S, E]) WaitFor(ctx context.Context, position uint64) error {
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return fmt.Errorf("projection: image: wait for position %d: it is %s at %d: %w",
-				position, is.State, is.Position, ctx.Err())
+			err := fmt.Errorf("projection: image: wait for position %d: it is %s at %d: %w", position, is.State, is.Position, ctx.Err())
+			if cause := m.Progress().Cause; cause != nil {
+				err = fmt.Errorf("%w: %w", err, cause)
+			}
+			return err
 		}
 	}
 }

@@ -87,7 +87,7 @@ type Notice struct {
 	Err      error         // why it failed or was parked
 }
 
-// notify passes n to the observer, if there is one.
+// notify passes n to the observer, unless it is nil.
 func (p *Projection[T, E]) notify(ctx context.Context, n Notice) {
 	if p.observer == nil {
 		return
@@ -137,25 +137,45 @@ func (r *run[T, E]) batchNotice(kind Kind, items []item) Notice {
 	}
 }
 
-// Log returns an observer that logs to l: failures as warnings, ownership and readiness
-// as information, batches for debugging.
+// Log returns an observer that logs to l: failures and parked events as warnings,
+// ownership and readiness as information, batches for debugging. A failure that is
+// retried is logged once for each attempt, so ever less often, because the pauses grow.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }
 
-// Observe logs n.
-func (l logger) Observe(ctx context.Context, n Notice) {
-	level := slog.LevelInfo
+// warnings is the observer of a projection without [Projection.WithObserver]: it logs
+// what Log logs as a warning to slog.Default, as it is then.
+type warnings struct{}
+
+// Observe logs n if it is a warning.
+func (warnings) Observe(ctx context.Context, n Notice) {
+	if n.level() >= slog.LevelWarn {
+		Log(slog.Default()).Observe(ctx, n)
+	}
+}
+
+// level returns the level at which Log logs n.
+func (n *Notice) level() slog.Level {
 	switch {
 	case n.Kind == BatchApplied, n.Kind == BatchFailed:
-		level = slog.LevelDebug
+		return slog.LevelDebug
 	case n.Err != nil:
-		level = slog.LevelWarn
+		return slog.LevelWarn
 	}
+	return slog.LevelInfo
+}
+
+// Observe logs n.
+func (l logger) Observe(ctx context.Context, n Notice) {
+	level := n.level()
 	if !l.to.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("projection", n.Build), slog.Uint64("position", n.Position)}
+	if n.Key != "" {
+		attrs = append(attrs, slog.String("key", n.Key))
+	}
 	if n.Events > 0 {
 		attrs = append(attrs, slog.Int("events", n.Events))
 	}
@@ -163,7 +183,11 @@ func (l logger) Observe(ctx context.Context, n Notice) {
 		attrs = append(attrs, slog.Int("attempt", n.Attempt))
 	}
 	if n.Took > 0 {
-		attrs = append(attrs, slog.Duration("took", n.Took))
+		took := "took"
+		if n.Kind == EventFailed || n.Kind == RunFailed {
+			took = "retry_in"
+		}
+		attrs = append(attrs, slog.Duration(took, n.Took))
 	}
 	if n.Err != nil {
 		attrs = append(attrs, slog.String("error", n.Err.Error()))

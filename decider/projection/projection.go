@@ -49,7 +49,7 @@ type config struct {
 	owner     string
 	ttl       time.Duration
 	lagLimit  time.Duration
-	observer  Observer
+	observer  Observer // nil: none
 	now       func() time.Time
 }
 
@@ -86,8 +86,9 @@ const (
 //
 // If apply returns an error or panics, nothing of the event is in the read model. The
 // event is retried until it succeeds, with growing pauses. Meanwhile the projection makes
-// no progress and reports why ([Projection.Progress]). See [Projection.WithParking] for
-// an alternative.
+// no progress and says why: [Projection.Progress] has the cause, and slog.Default gets a
+// warning for each attempt ([Projection.WithObserver] tells somebody else). See
+// [Projection.WithParking] for an alternative.
 //
 // The name must be 1 to 256 bytes of valid UTF-8 without NUL. New panics if it is not, or
 // if log, target or apply is nil. If target has leases, the projection uses them: see
@@ -132,8 +133,9 @@ func newProjection[T Tx, E any](
 	}
 	p := &Projection[T, E]{log: log, target: target, source: source, applier: apply, config: config{
 		name: name, version: 1, batch: defaultBatch, atMost: defaultAtMost, owner: store.NewID(), ttl: defaultTTL,
-		retry: Retry{Pause: 20 * time.Millisecond, MaxPause: 10 * time.Second, For: 30 * time.Second},
-		now:   time.Now, //nolint:forbidigo // says how old, and how long
+		retry:    Retry{Pause: 20 * time.Millisecond, MaxPause: 10 * time.Second, For: 30 * time.Second},
+		now:      time.Now, //nolint:forbidigo // says how old, and how long
+		observer: warnings{},
 	}}
 	p.leases, _ = target.(store.Leases)
 	p.live = newStatus(p.build(), p.now)
@@ -265,8 +267,10 @@ func (p *Projection[T, E]) WithoutLease() *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.leases = nil })
 }
 
-// WithObserver returns a copy of p that notifies o of what it does. Nil means no
-// observer.
+// WithObserver returns a copy of p that notifies o of what it does, such as the observer
+// that [Log] returns, instead of the default: to log the warnings of Log to slog.Default,
+// which are what failed and is retried, and what was parked. Nil means no observer: then
+// a failure is only in [Projection.Progress] and [Projection.Health].
 func (p *Projection[T, E]) WithObserver(o Observer) *Projection[T, E] {
 	return p.with(func(p *Projection[T, E]) { p.observer = o })
 }

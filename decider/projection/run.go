@@ -46,8 +46,10 @@ func (p *Projection[T, E]) Run(ctx context.Context) (err error) {
 		case fenced(err), errors.Is(err, errMoved):
 			continue // begin again with the current state
 		case errors.Is(err, codec.ErrNewerSchema):
-			p.live.outdated(err)
 			pause = 2 * standbyPoll
+			if p.live.outdated(err) {
+				p.notify(ctx, Notice{Kind: RunFailed, Err: err, Attempt: 1, Took: pause})
+			}
 		case final(err):
 			err = fmt.Errorf("projection %s: %w", p, err)
 			p.notify(ctx, Notice{Kind: RunFailed, Err: err})
@@ -120,14 +122,18 @@ func (s *status) owned(owner bool) {
 	s.woken()
 }
 
-func (s *status) outdated(err error) {
+// outdated records that this program is too old for an event. It returns false if that
+// is known.
+func (s *status) outdated(err error) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is.Since.IsZero() {
 		s.is.Since = s.now()
 	}
+	news = !errors.Is(s.is.Cause, codec.ErrNewerSchema)
 	s.is.State, s.is.Cause = Outdated, err
 	s.woken()
+	return news
 }
 
 // owning calls work while this instance has the lease. If it loses the lease, the context

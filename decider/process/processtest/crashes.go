@@ -129,10 +129,12 @@ func survive[T projection.Tx, E, S, C any](
 	}
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	first := subject.New(setup.Log, fragile[T]{setup.Target, c})
+	if c.left > 0 {
+		first = first.WithObserver(nil) // nobody needs to know of this crash
+	}
 	go func() {
-		err := c.run(ctx, func(ctx context.Context) error {
-			return subject.New(setup.Log, fragile[T]{setup.Target, c}).Run(ctx, send)
-		})
+		err := c.run(ctx, func(ctx context.Context) error { return first.Run(ctx, send) })
 		if c.happened() && ctx.Err() == nil {
 			err = subject.New(setup.Log, setup.Target).Run(ctx, send)
 		}

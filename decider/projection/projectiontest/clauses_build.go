@@ -64,7 +64,7 @@ func (f *fixture[T]) end(p runner) error {
 func (f *fixture[T]) versions() {
 	one := f.projection("versions")
 	two := projection.New(f.Store, f.Target, "versions", reads(happenings()), f.list("two")).
-		WithVersion(2).WithoutLease().WithRetry(quick()).WithParking(3)
+		WithVersion(2).WithoutLease().WithRetry(quick()).WithParking(3).WithObserver(nil)
 	f.reach(one, f.history(20))
 	before := f.look("versions@1", "versions")
 	f.failing(broken(projection.Permanent(errBroken), "b"))
@@ -146,7 +146,7 @@ func (f *fixture[T]) ready() {
 	calls, lateCalls := 0, 0
 	slow := make(chan struct{}, 1)
 	two := projection.New(f.Store, f.Target, "ready", reads(happenings()), f.list("two")).
-		WithVersion(2).WithoutLease().WithRetry(quick()).WithBatch(3, time.Hour).
+		WithVersion(2).WithoutLease().WithRetry(quick()).WithObserver(nil).WithBatch(3, time.Hour).
 		WithReady(func(_ context.Context, tx T) error {
 			calls++
 			if calls == 1 {
@@ -337,7 +337,7 @@ func (f *fixture[T]) newer() {
 	next := f.thing("Happened")
 	next.Schema = 99
 	at := f.appendTo(f.Store, store.Stream{Type: "Thing", ID: "b"}, next)
-	p := projection.New(f.Store, f.Target, "newer", reads(happenings()), f.list("newer")).WithParking(9).WithRetry(quick())
+	p := projection.New(f.Store, f.Target, "newer", reads(happenings()), f.list("newer")).WithParking(9).WithRetry(quick()).WithObserver(nil)
 	f.start(p)
 	f.until("it is outdated", func() bool { return p.Progress().State == projection.Outdated })
 	if is := p.Progress(); !errors.Is(is.Cause, codec.ErrNewerSchema) || is.Position != first || is.Position != at.Position-1 {

@@ -148,7 +148,7 @@ func (f *fixture[T]) projection(name string) *projection.Projection[T, fact] {
 func (f *fixture[T]) into(
 	target projection.Target[T], name string, source codec.Source[fact],
 ) *projection.Projection[T, fact] {
-	return projection.New(f.Store, target, name, source, f.list(name)).WithRetry(quick()).WithoutLease()
+	return projection.New(f.Store, target, name, source, f.list(name)).WithObserver(nil).WithRetry(quick()).WithoutLease()
 }
 
 // quick is a Retry with short pauses.

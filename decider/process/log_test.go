@@ -1,0 +1,142 @@
+package process_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/memory"
+)
+
+// logged is slog.Default in these tests, which shows no failure that a test plants.
+var logged keeper
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(&logged))
+	os.Exit(m.Run())
+}
+
+// keeper is a handler that keeps what is logged, as text.
+type keeper struct {
+	slog.Handler // With… are not used
+	mu           sync.Mutex
+	lines        []string // guarded by mu
+}
+
+// Enabled reports that everything is logged.
+func (k *keeper) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle keeps r.
+func (k *keeper) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.String()
+		return true
+	})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lines = append(k.lines, line)
+	return nil
+}
+
+// about returns what was logged about the build.
+func (k *keeper) about(build string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(k.lines), func(l string) bool { return !strings.Contains(l, build) })
+}
+
+// TestTellsByDefault checks that a process without an observer logs each attempt that
+// failed and each quarantine, nothing else, and nothing if the observer is nil.
+func TestTellsByDefault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		record(t, st, happened{"1", "bad"})
+		record(t, st, happened{"2", "good"})
+		send := func(_ context.Context, c process.Command[string]) error {
+			if strings.HasSuffix(c.Command, "bad") {
+				return errors.New("the parcel service is down")
+			}
+			return nil
+		}
+		r := process.New(st, st, "Told", echo(), jobs())
+		for _, r := range []*process.Runtime[*memory.Tx, happened, string, string]{r, process.New(st, st, "Quiet", echo(), jobs()).WithObserver(nil)} {
+			stop := started(t, r, send)
+			time.Sleep(10 * time.Minute)
+			_ = stop()
+		}
+		lines := logged.about("Told@1")
+		if n := len(lines); n < 4 || n > 60 {
+			t.Fatalf("5 minutes of failures and a quarantine logged %d lines: %q", n, lines)
+		}
+		for i, l := range lines {
+			kind := "failed"
+			if i == len(lines)-1 {
+				kind = "quarantined"
+			}
+			for _, want := range []string{
+				fmt.Sprintf("WARN instance %s process=Told@1 instance=1 position=1 attempt=%d ", kind, i+1), "the parcel service is down",
+			} {
+				if !strings.Contains(l, want) {
+					t.Errorf("line %d is %q, which lacks %q", i, l, want)
+				}
+			}
+		}
+		if lines := logged.about("Quiet@1"); len(lines) > 0 {
+			t.Errorf("without an observer it logged %q", lines)
+		}
+	})
+}
+
+// TestTellsOutdatedOnce checks that an event of a newer schema is logged once, although
+// the process tries again every few seconds.
+func TestTellsOutdatedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := memory.New()
+		newer := store.Event{ID: store.NewID(), Type: "Happened", Schema: 2, ContentType: "application/json", Data: []byte(`{}`)}
+		if _, err := st.Append(t.Context(), store.Stream{Type: "Job", ID: "a"}, store.Any, []store.Event{newer}); err != nil {
+			t.Fatal(err)
+		}
+		r := process.New(st, st, "Outdated", echo(), jobs())
+		started(t, r, nothing)
+		time.Sleep(time.Minute)
+		if is := r.Progress(); is.State != process.Outdated {
+			t.Errorf("it is %s, want outdated", is.State)
+		}
+		if lines := logged.about("Outdated@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
+			t.Errorf("it logged %q, want one line", lines)
+		}
+	})
+}
+
+// TestTellsThatRunEnds checks that an error with which Run ends at once is logged, for
+// callers that do not look at it.
+func TestTellsThatRunEnds(t *testing.T) {
+	t.Parallel()
+	st := memory.New()
+	p := decider.Process[happened, func(), string]{
+		Evolve: func(s func(), _ happened) func() { return s },
+		React:  func(func(), happened) decider.Reaction[string, happened] { return decider.Reaction[string, happened]{} },
+		Key:    func(e happened) (string, bool) { return e.Job, true },
+	}
+	err := process.New(st, st, "Lossy", p, jobs()).Run(t.Context(), nothing)
+	if err == nil || !strings.Contains(err.Error(), "use WithState") {
+		t.Errorf("Run = %v", err)
+	}
+	if lines := logged.about("Lossy@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
+		t.Errorf("it logged %q, want one line", lines)
+	}
+}

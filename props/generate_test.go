@@ -104,3 +104,20 @@ func TestChecksFlag(t *testing.T) {
 		}
 	}
 }
+
+// opaque has nothing that could fill it.
+type opaque struct{ n int }
+
+// TestNeverFilled checks that a field which nothing can fill is named, and no other.
+func TestNeverFilled(t *testing.T) {
+	t.Parallel()
+	type pay struct {
+		Amount int
+		Seal   opaque
+	}
+	d := decider.New(func(cmd any, _ int) ([]any, error) { return []any{cmd}, nil }, func(s int, _ any) int { return s + 1 })
+	_, coverage, err := props.Failures(t, props.For(d).Any(pay{}).Checks(50))
+	if err != "" || !strings.Contains(coverage, "never filled: pay.Seal") || strings.Contains(coverage, "pay.Amount") {
+		t.Errorf("%s: want only pay.Seal named in\n%s", err, coverage)
+	}
+}

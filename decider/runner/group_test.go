@@ -440,6 +440,104 @@ func TestGroupFullBatch(t *testing.T) {
 	})
 }
 
+// When the callers of a full batch are gone, so is its append, though it was once to have
+// more of them: those wait for the next batch.
+func TestGroupFullBatchEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newSpy()
+		must(t, newAccounts(st), "a", open{"ann"})
+		g := runner.NewGroup(newAccounts(st))
+		defer g.Close()
+		st.calls()
+		gate := make(chan struct{})
+		st.onRead = func(_ context.Context, _ int, do func() (store.Page, error)) (store.Page, error) {
+			<-gate
+			return do()
+		}
+		st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			if n == 1 {
+				<-ctx.Done()
+				return store.Appended{}, ctx.Err()
+			}
+			return do()
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		handle := func(ctx context.Context, c command, want error) {
+			wg.Go(func() {
+				if _, err := g.Handle(ctx, "a", c); !errors.Is(err, want) {
+					t.Errorf("Handle(%+v) = %v, want %v", c, err, want)
+				}
+			})
+			synctest.Wait()
+		}
+		handle(t.Context(), touch{}, nil)
+		handle(ctx, withdraw{0, 700}, context.Canceled)
+		handle(t.Context(), withdraw{0, 701}, nil)
+		close(gate)
+		synctest.Wait() // the first 700 are on their way
+		leave()
+		wg.Wait()
+		if events, _ := history(t, st.Store, "a"); len(events) != 702 {
+			t.Errorf("%d events, want the first and 701", len(events))
+		}
+	})
+}
+
+// A call that panics in a batch is run alone, and the batch goes on without it.
+func TestGroupPanicIsRunAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, panicked := bank, false
+		d.Decide = func(c command, a account) ([]event, error) {
+			if c == (drain{}) && !panicked {
+				panicked = true
+				panic("once")
+			}
+			return decide(c, a)
+		}
+		st := newSpy()
+		must(t, newAccounts(st), "a", open{"ann"})
+		g := runner.NewGroup(runner.New("Account", d, st, textCodec{}))
+		defer g.Close()
+		st.calls()
+		for i, got := range together(t, g, st, []command{deposit{1}, drain{}, deposit{2}}) {
+			if got.err != nil {
+				t.Errorf("call %d = %v", i, got.err)
+			}
+		}
+		appends, _ := st.calls()
+		if len(appends) != 2 || len(appends[0].ids) != 2 || !panicked {
+			t.Errorf("appended %+v, want the deposits at once, and then the one that panicked", appends)
+		}
+	})
+}
+
+// The observer is told why a batch failed.
+func TestGroupTellsOfAFailedBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st, seen := newSpy(), &notices{}
+		must(t, newAccounts(st), "a", open{"ann"})
+		g := runner.NewGroup(newAccounts(st).WithObserver(seen))
+		st.calls()
+		st.onAppend = func(context.Context, int, func() (store.Appended, error)) (store.Appended, error) {
+			return store.Appended{}, &store.InvalidError{Field: "events", Reason: "are refused"}
+		}
+		for i, got := range together(t, g, st, []command{deposit{1}, deposit{2}}) {
+			if !errors.Is(got.err, store.ErrInvalid) {
+				t.Errorf("call %d = %v, want that its events are refused", i, got.err)
+			}
+		}
+		g.Close()
+		batches := seen.of(runner.BatchHandled)
+		if last := batches[len(batches)-1]; !errors.Is(last.Err, store.ErrInvalid) || last.Events != 0 {
+			t.Errorf("told %+v of the batch, want why it failed", last)
+		}
+	})
+}
+
 func TestGroupSnapshotsAndNotices(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

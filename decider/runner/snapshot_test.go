@@ -146,6 +146,22 @@ func TestSnapshotPolicies(t *testing.T) {
 	}
 }
 
+// The default is a snapshot every 100 versions.
+func TestSnapshotEveryHundred(t *testing.T) {
+	t.Parallel()
+	snaps := &spySnapshots{Snapshots: memory.New()}
+	r := newAccounts(memory.New()).WithSnapshots(snapshots{Store: snaps, Schema: "1"})
+	must(t, r, "a", open{"ann"})
+	for range 5 {
+		if _, _, err := handleAny(t.Context(), r, 45, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []uint64{136, 226}; !slices.Equal(snaps.saved, want) {
+		t.Errorf("saved versions %v, want %v", snaps.saved, want)
+	}
+}
+
 // A snapshot that cannot be loaded or saved is only reported to the observer.
 func TestSnapshotErrorsFailNoCommand(t *testing.T) {
 	t.Parallel()

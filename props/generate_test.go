@@ -106,7 +106,7 @@ func TestChecksFlag(t *testing.T) {
 }
 
 // opaque has nothing that could fill it.
-type opaque struct{ n int }
+type opaque struct{ _ chan int }
 
 // TestNeverFilled checks that a field which nothing can fill is named, and no other.
 func TestNeverFilled(t *testing.T) {

@@ -40,7 +40,7 @@ func milliseconds() uint64 {
 	return uint64(time.Now().UnixMilli()) //nolint:forbidigo // says nothing but an order
 }
 
-// newID returns the text of a new id of a millisecond.
+// newID returns the text of a new id for a millisecond.
 func newID(millisecond uint64) [IDLen]byte {
 	const version, variant = 7, 2
 	hi := millisecond<<16 | version<<12 | rand.Uint64()>>52 //nolint:gosec // ChaCha8 is unique enough, and nobody relies on not guessing it
@@ -68,14 +68,15 @@ func FormatID(hi, lo uint64) (text [IDLen]byte) {
 	return text
 }
 
-// hexDigits returns the eight digits of x, the first one in the highest byte. It makes all
-// of them at once: made one after the other, they are half of what a new id costs.
+// hexDigits returns the eight digits of x, the first one in the highest byte. It makes
+// all of them at the same time, because making them one by one takes half the time of a
+// new id.
 func hexDigits(x uint32) uint64 {
 	const ones = 0x0101010101010101
 	v := uint64(x)
 	v = (v | v<<16) & 0x0000ffff0000ffff
 	v = (v | v<<8) & 0x00ff00ff00ff00ff
 	v = (v | v<<4) & 0x0f0f0f0f0f0f0f0f // a digit in each byte
-	letters := (v + 6*ones) >> 4 & ones // 1 where it is above 9
+	letters := (v + 6*ones) >> 4 & ones // 1 where the digit is above 9
 	return v + '0'*ones + letters*('a'-'0'-10)
 }

@@ -177,7 +177,8 @@ func ValidateAppend(s Stream, expected Expected, events []Event) error {
 	return validateIDs(events)
 }
 
-// validateEvent does not look again at what e has in common with the valid event before it.
+// validateEvent does not check again what e shares with before, the valid event before
+// it.
 func validateEvent(e, before *Event) *InvalidError {
 	if err := checkName("id", e.ID); err != nil {
 		return err
@@ -262,7 +263,7 @@ func validateIDs(events []Event) error {
 // smallBatch is the size up to which comparing all pairs of ids is faster than a map.
 const smallBatch = 16
 
-// end returns the last bytes of id, in which ids differ most, and its length.
+// end returns the last bytes of id, where ids differ most, and its length.
 func end(id string) uint32 {
 	n := len(id)
 	if n < 3 {
@@ -311,10 +312,10 @@ func checkText(field, text string, limit int) *InvalidError {
 	return nil
 }
 
-// plain reports whether text has only bytes of ASCII, and no NUL. Nearly all names do.
+// plain reports whether text has only ASCII bytes and no NUL, like nearly all names.
 func plain(text string) bool {
 	const highs = 0x8080808080808080
-	var found uint64 // a high bit for each byte that is not plain
+	var found uint64 // has a high bit for each byte that is not plain
 	for ; len(text) >= 8; text = text[8:] {
 		x := uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
 			uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56

@@ -145,8 +145,8 @@ func TestValidateAppendAccepts(t *testing.T) {
 	})
 }
 
-// TestValidateText checks names of ASCII with a few other bytes at any place, against what
-// the rule says.
+// TestValidateText checks ASCII names with a few other bytes at any place against the
+// rule.
 func TestValidateText(t *testing.T) {
 	t.Parallel()
 	odd := rapid.SampledFrom([]byte{0, 1, 0x7f, 0x80, 0xc3, 0xa4, 0xff})
@@ -167,7 +167,8 @@ func TestValidateText(t *testing.T) {
 	})
 }
 
-// TestValidateIDsThatEndAlike finds an id that is there twice, among ids that end alike.
+// TestValidateIDsThatEndAlike checks that a repeated id is found among ids with the
+// same ending.
 func TestValidateIDsThatEndAlike(t *testing.T) {
 	t.Parallel()
 	id := rapid.StringOfN(rapid.RuneFrom([]rune("ab")), 1, 6, -1)

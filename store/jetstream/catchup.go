@@ -14,34 +14,36 @@ import (
 )
 
 const (
-	// far is how many messages of the log a subscription is behind when a server sends them
-	// to it, which is several times as fast as asking for pages.
+	// far is the number of messages of the log that a subscription must be behind so that
+	// a server sends them, which is several times as fast as requesting pages.
 	far = 10_000
-	// maxFilters is of how many types of streams the server sends only the events.
+	// maxFilters is the maximum number of stream types for which the server filters the
+	// events.
 	maxFilters = 16
-	// silence is how long a subscription waits for a server that sends.
+	// silence is how long a subscription waits for the server that sends.
 	silence = time.Second
 )
 
-// catchUp yields what the log has after the last page, in pages, as a consumer of NATS sends
-// it, and returns false if the loop is to end. It may stop anywhere, and then the loop goes on
-// page by page. A consumer sends what one of the servers has, in order and without gaps.
+// catchUp yields the events after the last page, in pages, as a consumer of NATS sends
+// them. It returns false if the loop must end. It may stop anywhere, and then the loop
+// continues page by page. A consumer sends what one of the servers has, in order and
+// without gaps.
 func (s *subscription) catchUp(ctx context.Context, head uint64, yield func(store.Page, error) bool) (more bool) {
 	b := s.store.backend
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.life, cancel)() //nolint:contextcheck // it ends when either does
-	s.pages = true                            // unless a page comes
+	s.pages = true                            // unless a page arrives
 	c, err := s.consume(ctx)
 	if err != nil {
-		return true // it may not be allowed: never mind
+		return true // the user may lack the permission, which is no problem
 	}
 	defer c.stop(ctx)
 	for err == nil {
 		var page store.Page
 		page, err = c.page(ctx, s.o.From, head)
 		if b.nc.Stats().Reconnects != s.reconnects {
-			return true // it may be another log, and what was sent is of no use
+			return true // it may be another log, so discard what was sent
 		}
 		if page.Next > s.o.From {
 			s.pages = false
@@ -57,7 +59,7 @@ func (s *subscription) catchUp(ctx context.Context, head uint64, yield func(stor
 	return true
 }
 
-// turn notes that page is the next one.
+// turn makes page the last page so far.
 func (s *subscription) turn(page *store.Page) {
 	s.o.From, s.ended = page.Next, page.End
 	if n := len(page.Events); n > 0 {
@@ -65,26 +67,27 @@ func (s *subscription) turn(page *store.Page) {
 	}
 }
 
-// consumer is one of NATS, that keeps nothing on a disk and ends soon after it is used no more.
+// consumer is a consumer of NATS. It keeps nothing on a disk and ends soon after its
+// last use.
 type consumer struct {
 	*backend
-	of       string // what the subjects of the events of the tenant begin with
+	of       string // the prefix of the subjects of the tenant's events
 	o        store.LogOptions
-	sparse   bool // much is not asked for
+	sparse   bool // most of the log does not match
 	name     string
 	js       jetstream.JetStream
 	messages jetstream.MessagesContext
 	empty    bool   // the server had nothing to send
 	sequence uint64 // of the last message, among those that were sent
-	barrier  uint64 // position of the message after which all that is asked for was sent, 0 if there is none yet
+	barrier  uint64 // position of the message after which all matching events have been sent, 0 if there is none yet
 }
 
-// consume makes a consumer of what o asks for.
+// consume creates a consumer for the events that o selects.
 func (s *subscription) consume(ctx context.Context) (*consumer, error) {
 	b := s.store.backend
 	ctx, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()
-	if _, _, err := b.snapshot(ctx, nil, 0); err != nil { // that it is the log that was opened
+	if _, _, err := b.snapshot(ctx, nil, 0); err != nil { // checks that it is the log that was opened
 		return nil, err
 	}
 	js, err := jetstream.New(b.nc)
@@ -113,9 +116,9 @@ func (s *subscription) consume(ctx context.Context) (*consumer, error) {
 	return c, nil
 }
 
-// filters returns the subjects of what is sent: the events of the tenant, or those of the
-// types that are asked for. If those are few, barriers are sent too, to get past the others;
-// a server takes longer to look for several subjects.
+// filters returns the subjects to send: the events of the tenant, or those of the types
+// in the filter. If they are few, barriers are sent too, to get past the others; a
+// server needs longer to search for several subjects.
 func (c *consumer) filters() []string {
 	if !c.sparse {
 		return []string{c.of + ">"}
@@ -137,14 +140,15 @@ func (c *consumer) stop(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), silence)
 	defer cancel()
-	_ = c.js.DeleteConsumer(ctx, c.names.stream(), c.name) // or it ends by itself
+	_ = c.js.DeleteConsumer(ctx, c.names.stream(), c.name) // otherwise it ends by itself
 }
 
-// errCaughtUp: all that is asked for was sent.
+// errCaughtUp means that all matching events have been sent.
 var errCaughtUp = errors.New("caught up")
 
-// mark is called when the server has nothing more to send. It may be behind, so a barrier is
-// written: whatever the log had before was sent when that is.
+// mark is called when the server has nothing more to send. The server may be behind, so
+// mark writes a barrier: when the barrier is sent, everything before it has been sent
+// too.
 func (c *consumer) mark(ctx context.Context) (err error) {
 	if !c.sparse {
 		return errCaughtUp
@@ -154,7 +158,8 @@ func (c *consumer) mark(ctx context.Context) (err error) {
 	return err
 }
 
-// page returns the page that begins at position from. With an error it is the last one.
+// page returns the page that begins at position from. If it returns an error, the page
+// is the last one.
 func (c *consumer) page(ctx context.Context, from, head uint64) (store.Page, error) {
 	page := store.Page{Next: from, Head: head}
 	if c.empty {
@@ -190,9 +195,10 @@ func (c *consumer) page(ctx context.Context, from, head uint64) (store.Page, err
 	return page, nil
 }
 
-// next returns the next message, and how many the server had then after it.
+// next returns the next message, and the number of messages that the server had after
+// it.
 func (c *consumer) next(ctx context.Context) (m *message, pending uint64, err error) {
-	if c.barrier > 0 { // which is kept for some seconds only
+	if c.barrier > 0 { // the barrier is kept for only a few seconds
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, answerIn)
 		defer cancel()
@@ -206,7 +212,7 @@ func (c *consumer) next(ctx context.Context) (m *message, pending uint64, err er
 		return nil, 0, err
 	}
 	if c.sequence++; meta.Sequence.Consumer != c.sequence {
-		return nil, 0, fmt.Errorf("message %d came instead of %d", meta.Sequence.Consumer, c.sequence)
+		return nil, 0, fmt.Errorf("message %d arrived instead of %d", meta.Sequence.Consumer, c.sequence)
 	}
 	return &message{sent.Subject(), meta.Sequence.Stream, meta.Timestamp.UTC(), sent.Headers(), sent.Data()}, meta.NumPending, nil
 }

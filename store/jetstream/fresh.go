@@ -76,7 +76,8 @@ func (b *backend) keepPassing() {
 	}
 }
 
-// writeBarrier has a majority of the servers record a barrier, and returns its position.
+// writeBarrier makes a majority of the servers record a barrier, and returns its
+// position.
 func (b *backend) writeBarrier(ctx context.Context) (position uint64, err error) {
 	err = b.wire.retry(ctx, func(ctx context.Context) (err error) {
 		position, err = b.wire.publish(ctx, &nats.Msg{

@@ -18,9 +18,10 @@ const (
 	manyTries = 2
 )
 
-// Subscribe is [store.Log.Subscribe]. Pages have at most 256 events. While it is more than
-// 10,000 messages behind, one of the servers sends them to it by an ephemeral consumer, if the
-// user may create one. Otherwise, and afterwards, it asks for pages.
+// Subscribe is [store.Log.Subscribe]. Pages have at most 256 events. While the
+// subscription is more than 10,000 messages behind, one of the servers sends them
+// through an ephemeral consumer, if the user may create one. Otherwise, and afterwards,
+// it requests pages.
 //
 // If the servers do not answer, Subscribe retries for about a minute. Then it continues
 // where it was, or yields the error. If the log is no longer the one that was read, it
@@ -47,7 +48,7 @@ type subscription struct {
 	last       store.Checkpoint // of the last event that was yielded
 	ended      bool             // the last page reached the end of the log
 	reconnects uint64           // the number of reconnects when last was found in the log
-	sparse     bool             // most of the log is not asked for
+	sparse     bool             // most of the log does not match
 	pages      bool             // the servers do not send events on their own
 }
 

@@ -1,15 +1,15 @@
-// Package jsonl writes recorded events as JSON Lines, one JSON object per line, and reads
-// them back. It is the format of "eventstored export" and "eventstored import", of the
-// console's exports, and of the files that package props replays:
+// Package jsonl writes recorded events as JSON Lines, one JSON object per line, and
+// reads them back. It is the format of "eventstored export" and "eventstored import",
+// of the console's exports, and of the files that package props replays:
 //
 //	{"position":1,"stream_type":"Account","stream_id":"a-1","version":1,"id":"e-1","type":"Opened","data":{"Owner":"Ann"}}
 //
-// A line holds everything that a store keeps of an event. Data that is JSON without spaces
-// is in the field data, as it is; any other data is in data_base64. Fields that are empty are
-// left out.
+// A line holds everything that a store keeps about an event. Data that is JSON without
+// spaces is in the field data, unchanged; any other data is in data_base64. Empty
+// fields are left out.
 //
-// Nothing is changed in silence: what a line cannot hold is an error when it is written, and a
-// line that holds more than an event is an error when it is read.
+// Nothing changes silently: writing returns an error for an event that a line cannot
+// hold, and reading returns an error for a line that holds more than an event.
 package jsonl
 
 import (
@@ -45,16 +45,16 @@ type Line struct {
 	Headers     map[string]string `json:"headers,omitempty"`
 	Data        json.RawMessage   `json:"data,omitempty"`        // if it is JSON without spaces
 	Base64      []byte            `json:"data_base64,omitempty"` // any other data
-	// Golden is what a test expects of the event. Only package props writes and uses it;
-	// for all others it is no part of the event.
+	// Golden is the result that a test expects for the event. Only package props writes
+	// and uses it; for everyone else it is not part of the event.
 	Golden json.RawMessage `json:"golden,omitempty"`
 
-	// Number is which line of the input it is, beginning at 1; 0 if it was not read.
+	// Number is the number of the line in the input, beginning at 1; 0 if it was not read.
 	Number int `json:"-"`
 }
 
-// Of returns e as a line. It is an error if e has a Value, which is not encoded, or a text
-// that is not UTF-8. The line shares the memory of e.
+// Of returns e as a line. It returns an error if e has a Value, which is not encoded,
+// or a text that is not UTF-8. The line shares the memory of e.
 func Of(e *store.Recorded) (Line, error) {
 	l := Line{
 		Position: e.Position, StreamType: e.Stream.Type, StreamID: e.Stream.ID, Version: e.Version, ID: e.ID,
@@ -82,9 +82,9 @@ func Of(e *store.Recorded) (Line, error) {
 	return l, nil
 }
 
-// survives reports whether data comes out of the field data as it went in.
+// survives reports whether data survives the field data unchanged.
 func survives(data []byte) bool {
-	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // null stands for no data
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) || !utf8.Valid(data) { // null would mean no data
 		return false
 	}
 	var compact bytes.Buffer
@@ -106,7 +106,7 @@ func (l *Line) Recorded() store.Recorded {
 	}
 }
 
-// Writer writes lines. It is not safe for concurrent use. [NewWriter] makes one.
+// Writer writes lines. It is not safe for concurrent use. [NewWriter] creates one.
 type Writer struct {
 	buffer  *bufio.Writer
 	encoder *json.Encoder
@@ -116,12 +116,12 @@ type Writer struct {
 func NewWriter(w io.Writer) *Writer {
 	buffer := bufio.NewWriterSize(w, 1<<16)
 	encoder := json.NewEncoder(buffer)
-	encoder.SetEscapeHTML(false) // data stays as it is
+	encoder.SetEscapeHTML(false) // data must stay unchanged
 	return &Writer{buffer, encoder}
 }
 
-// Write writes events, and everything that was written before, up to the last byte. It stops
-// at the first error, which says at which event.
+// Write writes events, and everything written before, completely. It stops at the first
+// error, which says which event failed.
 func (w *Writer) Write(events []store.Recorded) error {
 	for i := range events {
 		l, err := Of(&events[i])
@@ -135,7 +135,7 @@ func (w *Writer) Write(events []store.Recorded) error {
 	return w.buffer.Flush()
 }
 
-// WriteLine writes l, and everything that was written before.
+// WriteLine writes l, and everything written before.
 func (w *Writer) WriteLine(l *Line) error {
 	if err := w.encoder.Encode(l); err != nil {
 		return fmt.Errorf("write version %d of %s/%s: %w", l.Version, l.StreamType, l.StreamID, err)
@@ -143,8 +143,8 @@ func (w *Writer) WriteLine(l *Line) error {
 	return w.buffer.Flush()
 }
 
-// Read yields the lines of r that are not blank. It ends with the first error, of r or of a
-// line, which says which line it is.
+// Read yields the lines of r that are not blank. It ends with the first error; an error
+// about a line says which line it is.
 func Read(r io.Reader) iter.Seq2[*Line, error] {
 	return func(yield func(*Line, error) bool) {
 		in := bufio.NewReaderSize(r, 1<<16)
@@ -172,9 +172,9 @@ func Read(r io.Reader) iter.Seq2[*Line, error] {
 	}
 }
 
-// Parse returns the line in text. It is an error if reading it would lose or change
-// something: a field that is unknown or comes twice, more text after the object, text that is
-// not UTF-8, half of a surrogate pair, both data and data_base64.
+// Parse returns the line in text. It returns an error if reading would lose or change
+// something: an unknown or repeated field, more text after the object, text that is not
+// UTF-8, half of a surrogate pair, or both data and data_base64.
 func Parse(text []byte) (*Line, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("is not UTF-8")

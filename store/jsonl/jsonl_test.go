@@ -51,7 +51,7 @@ func fields() []string {
 
 const goodLine = `{"stream_type":"A","stream_id":"1","version":1,"id":"e1","type":"E","data":{"a":1}}`
 
-// awkward draws texts that formats break on.
+// awkward draws texts that formats often break.
 func awkward() *rapid.Generator[string] {
 	return rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		"", "null", "\\ud800", `"`, "\x00", "\r\n", "\u2028", "\u202e", "\ufeff", "\U0001f3e6", "</script>", "<&>", "e\u0301", "é", "\x7f", strings.Repeat("long", 200), "\xff", "caf\xe9", "\ufffd",
@@ -86,8 +86,8 @@ func recorded() *rapid.Generator[store.Recorded] {
 	})
 }
 
-// TestRoundTrip writes events with whatever in them: what is written is read as it was, and what
-// cannot be written is an error.
+// TestRoundTrip writes events with arbitrary content: what is written must be read
+// unchanged, and what cannot be written must be an error.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -119,12 +119,13 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 		if lines != len(all) || bytes.Count(file.Bytes(), []byte("\n")) != lines {
-			t.Fatalf("%d events are %d lines\n%s", len(all), lines, &file)
+			t.Fatalf("%d events became %d lines\n%s", len(all), lines, &file)
 		}
 	})
 }
 
-// TestValue checks that a value that is not encoded is an error, and not an event without data.
+// TestValue checks that a value that is not encoded is an error, and not an event
+// without data.
 func TestValue(t *testing.T) {
 	t.Parallel()
 	err := jsonl.NewWriter(&bytes.Buffer{}).Write([]store.Recorded{{
@@ -143,7 +144,8 @@ func TestBoth(t *testing.T) {
 	}
 }
 
-// TestAnyLine parses text that is nearly a line: what is accepted comes out as it was.
+// TestAnyLine parses texts that are nearly lines: an accepted line must survive
+// unchanged.
 func TestAnyLine(t *testing.T) {
 	t.Parallel()
 	piece := rapid.OneOf(rapid.SampledFrom([]string{
@@ -159,7 +161,7 @@ func TestAnyLine(t *testing.T) {
 	})
 }
 
-// wantAsItWas fails if text is parsed to a line that says something else.
+// wantAsItWas fails if parsing text changes it.
 func wantAsItWas(tb rapid.TB, text []byte) {
 	tb.Helper()
 	l, err := jsonl.Parse(text)
@@ -168,7 +170,7 @@ func wantAsItWas(tb rapid.TB, text []byte) {
 	}
 	var parts map[string]any
 	if err := json.Unmarshal(text, &parts); err != nil {
-		tb.Fatalf("%q is accepted, and is no JSON object: %v", text, err)
+		tb.Fatalf("%q is accepted, but is not a JSON object: %v", text, err)
 	}
 	for name, value := range parts {
 		if !slices.Contains(fields(), name) {
@@ -176,15 +178,15 @@ func wantAsItWas(tb rapid.TB, text []byte) {
 		}
 		if is, ok := value.(string); ok && strings.ContainsRune(is, '\uFFFD') && !bytes.Contains(text, []byte("\uFFFD")) && name != "data" &&
 			!strings.Contains(strings.ToLower(string(text)), `\ufffd`) {
-			tb.Fatalf("%q is accepted, and %s altered", text, name)
+			tb.Fatalf("%q is accepted, but %s has changed", text, name)
 		}
 	}
 	if is, ok := parts["type"].(string); ok && is != l.Type {
-		tb.Fatalf("%q is of the type %q", text, l.Type)
+		tb.Fatalf("%q has the type %q", text, l.Type)
 	}
 }
 
-// FuzzParse parses anything.
+// FuzzParse parses arbitrary text.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(goodLine))
 	f.Add([]byte(`{"type":"E","Type":"F","data":null,"headers":{"a":"\ud800"}}`))

@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// names returns the names of the fields of a line. Package json also takes them in other
-// cases.
+// names returns the names of the fields of a line. Package json also accepts them in
+// other cases.
 func names() []string {
 	return []string{
 		"position", "stream_type", "stream_id", "version", "id", "type", "schema", "content_type", "time", "recorded_at",
@@ -17,7 +17,8 @@ func names() []string {
 	}
 }
 
-// fieldsOf returns the fields of the JSON object in text, which must hold nothing else.
+// fieldsOf returns the fields of the JSON object in text, which must contain nothing
+// else.
 func fieldsOf(text []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if open, err := decoder.Token(); err != nil {
@@ -59,7 +60,7 @@ func loneSurrogate(text []byte) bool {
 		}
 		switch half(text[i:]) {
 		case 0:
-			i++ // over what is escaped, which may be a backslash
+			i++ // skips the escaped character, which may be a backslash
 		case 'h':
 			if half(text[i+6:]) != 'l' {
 				return true

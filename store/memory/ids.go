@@ -2,29 +2,30 @@ package memory
 
 import "github.com/evolvego/evolve/store"
 
-// ids finds the events of a tenant by their ids. It is a hash table of plain numbers that
-// the garbage collector need not look at: a map of strings to events would take three times
-// the memory. Many small tables grow one at a time, so no append waits long for that.
+// ids finds the events of a tenant by their ids. It is a hash table of plain numbers,
+// which the garbage collector does not scan. A map from strings to events would take
+// three times the memory. The ids are spread over many small tables, which grow one at
+// a time, so that no append has to wait long.
 type ids struct {
-	few  idTable // until there are too many for one table
+	few  idTable // used until there are too many ids for one table
 	many []idTable
 }
 
 type idTable struct {
 	slots []uint64 // 0, or the top bits of a hash and a position
-	used  int      // how many are not 0, at most 3/4
+	used  int      // number of slots in use, at most 3/4 of all
 }
 
-// fewIDs is the number of IDs that a tenant keeps in one table. To make that table twice as
-// large takes a few microseconds.
+// fewIDs is the number of ids that a tenant keeps in one table. Doubling that table takes a
+// few microseconds.
 const fewIDs = 1024
 
-// idTables is how many tables there are for more. Which one is said by the lowest bits of a
-// hash.
+// idTables is the number of tables for more ids. The lowest bits of the hash select
+// one.
 const idTables = 64
 
-// positionBits is how much of a slot is the position: enough for more events
-// than fit any memory. The rest is of the hash, and says where to look.
+// positionBits is the number of bits of a slot that hold the position: enough for more
+// events than fit into any memory. The other bits hold the top bits of the hash.
 const positionBits = 40
 
 // hashes appends the hash of the id of each event to buf.
@@ -42,13 +43,13 @@ func (x *ids) table(hash uint64) *idTable {
 	return &x.many[hash%idTables]
 }
 
-// find returns the event of v that has id, false if none has.
+// find returns the event of v with this id, and false if there is none.
 func (x *ids) find(hash uint64, id string, v view) (ref, bool) {
 	t := x.table(hash)
 	if t.used == 0 {
 		return ref{}, false
 	}
-	mask := len(t.slots) - 1 // a power of two, less one
+	mask := len(t.slots) - 1 // the table's size is a power of two
 	for i := int(hash>>positionBits) & mask; ; i = (i + 1) & mask {
 		slot := t.slots[i]
 		if slot == 0 {
@@ -62,8 +63,8 @@ func (x *ids) find(hash uint64, id string, v view) (ref, bool) {
 	}
 }
 
-// taken returns the event of v that has the first id of events that is taken, false if none
-// is.
+// taken returns the event of v that has the first already recorded id of events, and
+// false if there is none.
 func (x *ids) taken(hashes []uint64, events []store.Event, v view) (ref, bool) {
 	for i, hash := range hashes {
 		if e, ok := x.find(hash, events[i].ID, v); ok {
@@ -73,8 +74,8 @@ func (x *ids) taken(hashes []uint64, events []store.Event, v view) (ref, bool) {
 	return ref{}, false
 }
 
-// add takes the id with hash for the event at position. The hashes of the others are made
-// again from v if they are spread over many tables.
+// add adds the id with hash for the event at position. If it moves the ids to many
+// tables, it computes the hashes of the others again, from v.
 func (x *ids) add(hash, position uint64, v view, m *Store) {
 	if x.many == nil && x.few.used == fewIDs {
 		x.many = make([]idTable, idTables)
@@ -106,7 +107,7 @@ func (t *idTable) add(hash, position uint64) {
 	t.put(hash>>positionBits<<positionBits | position)
 }
 
-// put puts slot where it is looked for; there is room.
+// put stores slot where a lookup finds it. There must be a free slot.
 func (t *idTable) put(slot uint64) {
 	mask := len(t.slots) - 1
 	i := int(slot>>positionBits) & mask

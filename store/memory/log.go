@@ -25,15 +25,14 @@ const (
 // log holds all events of a tenant in the order of their positions, which have no gaps.
 // Events up to head never change and are read without a lock.
 type log struct {
-	mu     sync.Mutex                    // for appending; after that of a shard of streams
+	mu     sync.Mutex                    // held to append; lock it after the shard of the stream
 	head   atomic.Uint64                 // stored under mu
 	blocks atomic.Pointer[[][]ref]       // stored under mu, before head
 	ids    ids                           // guarded by mu
-	wake   atomic.Pointer[chan struct{}] // nil if nobody waits
+	wake   atomic.Pointer[chan struct{}] // nil if no caller waits
 }
 
-// put puts e at the end of v. Nobody sees it before head is stored. The caller holds
-// mu.
+// put appends e to v. Readers do not see it before head is stored. The caller holds mu.
 func (l *log) put(v *view, e ref) {
 	block, index := v.head/blockSize, v.head%blockSize
 	switch {
@@ -43,7 +42,7 @@ func (l *log) put(v *view, e ref) {
 	case block == uint64(len(v.blocks)):
 		v.blocks = append(v.blocks, make([]ref, blockSize))
 		l.keep(v.blocks)
-	case index == uint64(len(v.blocks[block])): // of the first block: those who read have the old one
+	case index == uint64(len(v.blocks[block])): // in the first block: readers keep the old one
 		longer := make([]ref, 4*index)
 		copy(longer, v.blocks[0])
 		v.blocks = [][]ref{longer}
@@ -74,7 +73,7 @@ func (v view) at(position uint64) ref {
 	return v.blocks[(position-1)/blockSize][(position-1)%blockSize]
 }
 
-// notify wakes all who wait. It costs one load if nobody does.
+// notify wakes all waiting callers. It costs one load if there are none.
 func (l *log) notify() {
 	if l.wake.Load() == nil {
 		return
@@ -121,7 +120,7 @@ func (m *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 }
 
 func (v view) read(o store.LogOptions) store.Page {
-	var short [16]ref // live pages are
+	var short [16]ref // pages of subscriptions that have caught up are this short
 	events := short[:0]
 	limit := pageLimit(o.Limit)
 	next := max(o.From, 1)

@@ -227,7 +227,8 @@ func TestLentPages(t *testing.T) {
 	readers.Wait()
 }
 
-// TestReadingCostsNothing is what the replay of long streams stands on.
+// TestReadingCostsNothing checks that reads into a buffer and reads of values allocate
+// nothing, which keeps the replay of long streams fast.
 func TestReadingCostsNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all of the process
 	m, s, ctx := memory.New(), account("a"), t.Context()
 	events := some("e", 1000)

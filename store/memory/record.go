@@ -8,39 +8,40 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// An event costs what it alone has: a row of 64 bytes, its data and, if it has one, its
-// value. What it has in common with others is kept once. A store.Recorded, which is four
-// times as large, is made for those who read.
+// An event takes only the memory for what is its own: a row of 64 bytes, its data and,
+// if it has one, its value. What it shares with other events is stored once. Readers
+// get a store.Recorded, which is four times as large.
 
-// row is what an event has for itself.
+// row holds what belongs to one event alone.
 type row struct {
 	id          string
 	common      *common
-	block       *block // has its data from start on
-	start, size uint32 // of the data
+	block       *block // has its data, beginning at start
+	start, size uint32 // position and length of the data
 	position    uint64
 	time        int64 // in nanoseconds since 1970, or rarely
-	recorded    int64 // as time
+	recorded    int64 // like time
 }
 
-// common is what consecutive events of a stream mostly share. It never changes.
+// common holds what consecutive events of a stream usually share. It never changes.
 type common struct {
 	typ, contentType string
 	schema           uint32
 	meta             store.Metadata
-	rare             *rare // nil: there is nothing rare
+	rare             *rare // nil if there is none
 }
 
-// rare is what few events have, each of which then has a common of its own.
+// rare holds fields that few events have. Each such event has its own common.
 type rare struct {
-	value          any // of an event in a chunk that has none
+	value          any // of an event in a chunk without values
 	time, recorded time.Time
 }
 
-// rarely stands for a time that nanoseconds cannot express, and is in rare.
+// rarely marks a time that nanoseconds cannot express, and that is in rare.
 const rarely = math.MinInt64
 
-// block is data of events of a stream, one after the other. What is written never changes.
+// block holds the data of events of a stream, one after another. Bytes never change
+// once written.
 type block struct{ bytes []byte }
 
 // chunk is a part of a stream.
@@ -48,10 +49,10 @@ type chunk struct {
 	of     *stream
 	base   uint64 // the version before its first event
 	rows   []row
-	values []any // as many as rows; nil: the first event has no value
+	values []any // as many as rows; nil if the first event has no value
 }
 
-// ref is an event that is recorded.
+// ref is a recorded event.
 type ref struct {
 	chunk *chunk
 	index uint64
@@ -60,7 +61,7 @@ type ref struct {
 func (e ref) row() *row       { return &e.chunk.rows[e.index] }
 func (e ref) version() uint64 { return e.chunk.base + e.index + 1 }
 
-// lend fills in r, but the data and the headers are the store's.
+// lend fills in r. The data and the headers still belong to the store.
 func (e ref) lend(r *store.Recorded) {
 	row := e.row()
 	shared := row.common
@@ -81,7 +82,7 @@ func (e ref) lend(r *store.Recorded) {
 	}
 }
 
-// lendRare fills in what is rare.
+// lendRare fills in the rare fields.
 func (row *row) lendRare(r *store.Recorded) {
 	x := row.common.rare
 	if x.value != nil {
@@ -95,23 +96,23 @@ func (row *row) lendRare(r *store.Recorded) {
 	}
 }
 
-// recorded returns the event; the data and the headers are the store's.
+// recorded returns the event. The data and the headers still belong to the store.
 func (e ref) recorded() *store.Recorded {
 	r := new(store.Recorded)
 	e.lend(r)
 	return r
 }
 
-// matches is Filter.Matches, for which r is memory.
+// matches is Filter.Matches. It uses r as scratch memory.
 func (e ref) matches(f *store.Filter, r *store.Recorded) bool {
 	r.Stream, r.Type = e.chunk.of.name, e.row().common.typ
 	return f.Matches(r)
 }
 
-// moment returns the time that nanoseconds of a row are.
+// moment returns the time for nanoseconds of a row.
 func moment(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UTC() }
 
-// nanoseconds returns t for a row, rarely if that cannot be.
+// nanoseconds returns t for a row, or rarely if t cannot be expressed.
 func nanoseconds(t time.Time) int64 {
 	const most = math.MaxInt64/int64(time.Second) - 1
 	if s := t.Unix(); s < -most || s > most {
@@ -120,8 +121,7 @@ func nanoseconds(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// copies returns copies of events that share nothing with the store but what Value
-// holds.
+// copies returns copies of events that share nothing with the store except their Value.
 func copies(events []ref) []store.Recorded {
 	page := make([]store.Recorded, len(events))
 	for i, e := range events {
@@ -131,13 +131,13 @@ func copies(events []ref) []store.Recorded {
 	return page
 }
 
-// own puts copies in the place of what page points to.
+// own replaces everything that page points to with copies.
 func own(page []store.Recorded) {
 	size := 0
 	for i := range page {
 		size += len(page[i].Data)
 	}
-	data := make([]byte, 0, size) // of all events, in one allocation
+	data := make([]byte, 0, size) // data of all events, in one allocation
 	for i := range page {
 		r := &page[i]
 		if n := len(data); len(r.Data) > 0 {
@@ -150,8 +150,8 @@ func own(page []store.Recorded) {
 	}
 }
 
-// commonOf returns what e, which is valid, has in common with other events, for one of a
-// stream of x. The caller holds the lock of x.
+// commonOf returns the common of e, which is valid, in a stream of x. The caller holds
+// the lock of x.
 func (st *stream) commonOf(x *streamShard, e *store.Event) *common {
 	if st.last != nil && st.last.fits(e) {
 		return st.last
@@ -180,7 +180,7 @@ func newCommon(e *store.Event) *common {
 	return c
 }
 
-// fits reports whether c is what newCommon would make of e.
+// fits reports whether c equals the result of newCommon for e.
 func (c *common) fits(e *store.Event) bool {
 	if c.typ != e.Type || c.schema != e.Schema ||
 		c.contentType != e.ContentType && (e.ContentType != "" || c.contentType != store.OctetStream) {

@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// maxPage is how many events a page holds at most, so that no call copies
-// without end, and maxLent is that for a page with ReadOnly, so that it fits a cache.
+// maxPage is the maximum number of events in a page, so that no call copies without
+// limit. maxLent is the maximum for a page with ReadOnly, so that it fits into a cache.
 const (
 	maxPage = 1024
 	maxLent = 256
@@ -146,10 +146,11 @@ type batch struct {
 	at       times
 }
 
-// record appends b, or finds it recorded. Locks are taken in one order: the shard of the
-// stream, the log, the claims. All are held until the end, so nobody sees less than the
-// whole append, and a reader who saw an event in the log finds it in its stream. While a
-// transaction appends, record waits for its end, or that of ctx.
+// record appends b, or finds that it is already recorded. It takes locks in this order:
+// the shard of the stream, the log, the claims. It holds all of them until the end, so
+// nobody sees a part of the append, and a reader that has seen an event in the log also
+// finds it in its stream. While a transaction appends, record waits until it or ctx
+// ends.
 func (m *Store) record(ctx context.Context, b *batch) (store.Appended, error) {
 	var few [16]uint64
 	hashes := m.hashes(few[:0], b.events)
@@ -262,14 +263,14 @@ func (m *Store) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 	return st.values(max(from, 1)), nil
 }
 
-// view returns s as it is now.
+// view returns the current state of s.
 func (m *Store) view(ctx context.Context, s store.Stream) (streamView, error) {
 	if err := m.ready(ctx); err != nil {
 		return streamView{}, err
 	}
 	st, ok := m.streams.view(s)
 	if !ok {
-		if err := s.Validate(); err != nil { // a stream that exists is valid
+		if err := s.Validate(); err != nil { // a name that is found is valid
 			return streamView{}, err
 		}
 	}

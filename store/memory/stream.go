@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// shards is over how many locks the streams of a tenant are spread once it has more than
-// a few of them.
+// shards is the number of locks over which a tenant with more than a few streams
+// spreads them.
 const shards = 64
 
 // fewStreams is the number of streams that a tenant keeps behind one lock. Many tenants
@@ -35,11 +35,11 @@ type streamTable struct {
 type streamShard struct {
 	mu      sync.Mutex
 	streams map[uint64]*stream // guarded by mu, as are the streams
-	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil: none does
-	recent  [4]*common         // guarded by mu; what streams had in common that were appended to
-	oldest  int                // guarded by mu; of recent, the one to replace
-	moved   bool               // guarded by mu; the streams are in another table
-	_       [56]byte           // no cache line is of two shards
+	held    chan struct{}      // guarded by mu; closed when the transaction that appends has ended; nil if there is none
+	recent  [4]*common         // guarded by mu; the common parts of recent appends
+	oldest  int                // guarded by mu; index in recent of the next one to replace
+	moved   bool               // guarded by mu; the streams are in another table now
+	_       [56]byte           // no two shards share a cache line
 }
 
 func newStreams() *streams {
@@ -52,7 +52,7 @@ func newStreams() *streams {
 // share an id.
 func (x *streams) hash(name store.Stream) uint64 { return maphash.String(x.seed, name.ID) }
 
-// hashID is the hash of an event id.
+// hashID returns the hash of an event id.
 func (x *streams) hashID(id string) uint64 { return maphash.String(x.seed, id) }
 
 func (t *streamTable) of(hash uint64) *streamShard { return &t.shards[hash&t.mask] }
@@ -153,28 +153,28 @@ func (x *streamShard) put(hash uint64, st *stream) {
 	x.streams[hash] = st
 }
 
-// stream is the events of one stream. They never change once version covers them. The first
-// one is in the stream itself, because many streams have no more.
+// stream holds the events of one stream. They never change once version covers them.
+// The first event is in the stream itself, because many streams have no more.
 type stream struct {
-	next    *stream // whose id has the same hash
+	next    *stream // another stream whose id has the same hash
 	name    store.Stream
 	version uint64
 	last    *common // of the last event
 	block   *block  // for the data of the next events
-	used    int     // bytes of block
-	more    *more   // nil: there is one event at most
+	used    int     // used bytes of block
+	more    *more   // nil if there is at most one event
 	first   chunk
 	row     [1]row
 	value   [1]any
 }
 
-// more is what a stream has after its first event.
+// more holds the events of a stream after the first.
 type more struct {
 	chunks []*chunk
-	values [][]any // of the chunks, up to the first one without
+	values [][]any // of the chunks, up to the first chunk without values
 }
 
-// streamView is a stream as it was at one moment, which can be read without a lock. The
+// streamView is the state of a stream at one moment. It can be read without a lock. The
 // zero streamView is a stream without events.
 type streamView struct {
 	version uint64
@@ -191,10 +191,10 @@ func (st *stream) view() streamView {
 	return v
 }
 
-// roomAfter returns how many events the chunk after version, which is not the first, has room
-// for. Most streams are short, and memory is most of the price of an append: no stream has
-// room for half as many events again as it has, unless it is very short. Chunks are never
-// moved.
+// roomAfter returns the number of events that fit into the chunk after version, which
+// is not the first chunk. Most streams are short, and memory is most of the cost of an
+// append. So, unless a stream is very short, its unused room is less than half the
+// number of its events. Chunks are never moved.
 func roomAfter(version uint64) int {
 	switch {
 	case version == 1:
@@ -220,9 +220,9 @@ func (v *streamView) at(version uint64) ref {
 	return ref{c, version - c.base - 1}
 }
 
-// find returns the number of the chunk that has version, which must be there.
+// find returns the number of the chunk with version, which must exist.
 func (v *streamView) find(version uint64) int {
-	low, high := 0, len(v.more.chunks) // the numbers that it can be
+	low, high := 0, len(v.more.chunks) // the possible numbers
 	if high > 0 && v.more.chunks[high-1].base < version {
 		return high
 	}
@@ -237,7 +237,7 @@ func (v *streamView) find(version uint64) int {
 	return low
 }
 
-// chunk returns the chunk with a number from 0 on.
+// chunk returns the chunk with this number, from 0.
 func (v *streamView) chunk(n int) *chunk {
 	if n == 0 {
 		return v.first
@@ -245,7 +245,7 @@ func (v *streamView) chunk(n int) *chunk {
 	return v.more.chunks[n-1]
 }
 
-// times are those of an append, for rows.
+// times holds the times of an append, for rows.
 type times struct {
 	recorded    time.Time
 	nanoseconds int64
@@ -253,8 +253,8 @@ type times struct {
 
 func newTimes(recorded time.Time) times { return times{recorded, nanoseconds(recorded)} }
 
-// put adds e, which is valid, at position. The caller holds the lock of x, the shard of st,
-// and that of the log.
+// put adds e, which is valid, at position. The caller holds the lock of x, the shard of
+// st, and the lock of the log.
 func (st *stream) put(x *streamShard, e *store.Event, at *times, position uint64) ref {
 	to := st.grow(e)
 	shared := st.commonOf(x, e)
@@ -281,7 +281,7 @@ func (st *stream) put(x *streamShard, e *store.Event, at *times, position uint64
 	return to
 }
 
-// withRare returns c with what is rare in e, which is put there.
+// withRare returns c with the rare fields of e, which is stored at there.
 func withRare(c *common, there ref, e *store.Event, at *times) *common {
 	own := *c
 	own.rare = &rare{time: e.Time.UTC(), recorded: at.recorded}
@@ -322,20 +322,21 @@ func (st *stream) grow(e *store.Event) ref {
 	return ref{last, st.version - last.base - 1}
 }
 
-// sized returns room for n elements, or for a few more if the allocator would waste it.
+// sized returns a slice of n elements, or of a few more if the allocator would waste
+// that memory.
 func sized[T any](n int) []T {
 	all := slices.Grow([]T(nil), n)
 	return all[:cap(all)]
 }
 
-// How much data a block has room for. It is little beside that of a long stream, and one
-// allocation for many events.
+// The size of a block. It is small compared with a long stream, and saves allocations
+// for many events.
 const (
-	maxBlock  = 1 << 14 // unless one event has more
-	fewBlocks = 16      // events, of the size of the first
+	maxBlock  = 1 << 14 // unless a single event has more
+	fewBlocks = 16      // in events, of the size of the first
 )
 
-// keep puts a copy of data into row, the first of those that the chunk has room for.
+// keep puts a copy of data into row, the first of the remaining rows of the chunk.
 func (st *stream) keep(row *row, data []byte, room int) {
 	if st.block == nil || len(st.block.bytes)-st.used < len(data) {
 		size := max(len(data), min(min(room, fewBlocks)*len(data), maxBlock))
@@ -346,7 +347,8 @@ func (st *stream) keep(row *row, data []byte, room int) {
 	st.used += len(data)
 }
 
-// read returns the page from version from on. Unless o.ReadOnly, it is a copy.
+// read returns the page that begins at version from. Unless o.ReadOnly is set, it is a
+// copy.
 func (v *streamView) read(from uint64, o *store.ReadOptions) store.Page {
 	if from > v.version {
 		return store.Page{Head: v.version, Next: from, End: true}
@@ -374,8 +376,8 @@ func (v *streamView) read(from uint64, o *store.ReadOptions) store.Page {
 	return store.Page{Events: events, Head: v.version, Next: next, End: next > v.version}
 }
 
-// readBackward returns the page from version from down; 0 is the last. Unless o.ReadOnly,
-// it is a copy.
+// readBackward returns the page that goes backward from version from; 0 means the last
+// version. Unless o.ReadOnly is set, it is a copy.
 func (v *streamView) readBackward(o *store.ReadOptions) store.Page {
 	from := o.From
 	if from == 0 || from > v.version {
@@ -396,7 +398,7 @@ func (v *streamView) readBackward(o *store.ReadOptions) store.Page {
 	return store.Page{Events: events, Head: v.version, Next: next, End: next == 0}
 }
 
-// room returns room for n events: buffer, if it has that.
+// room returns a slice with capacity for n events: buffer, if it is large enough.
 func room(buffer []store.Recorded, n uint64) []store.Recorded {
 	if uint64(cap(buffer)) >= n {
 		return buffer[:n:n]
@@ -404,7 +406,8 @@ func room(buffer []store.Recorded, n uint64) []store.Recorded {
 	return make([]store.Recorded, n)
 }
 
-// values returns the values from version from on, as many as are in a row.
+// values returns the values that begin at version from, up to the first event that has
+// none.
 func (v *streamView) values(from uint64) store.Values {
 	last := uint64(1) // that is with the values
 	if k := len(v.more.values); k > 0 {

@@ -244,7 +244,7 @@ func (t *Tx) stage(s store.Stream, events []store.Event, version uint64) store.A
 	return store.Appended{Version: version, Position: position}
 }
 
-// complete fills in what r leaves to the store.
+// complete fills in the fields of r that are left to the store.
 func complete(r *store.Recorded) {
 	if len(r.Data) == 0 {
 		r.Data = nil

@@ -20,9 +20,9 @@ func updateBugs() map[string][]string {
 			"an ended update is kept in part", "an ended update returns success", "an ended update fails untyped",
 		},
 		"Update/its transaction is unusable after it returns": {
-			"Append goes on after the update", "AppendClaiming goes on after the update", "LoadDocuments goes on after the update",
-			"ScanDocuments goes on after the update", "LoadCheckpoint goes on after the update", "SaveCheckpoint goes on after the update",
-			"SaveDocuments goes on after the update", "SaveSnapshot goes on after the update", "a done transaction writes",
+			"Append still works after the update", "AppendClaiming still works after the update", "LoadDocuments still works after the update",
+			"ScanDocuments still works after the update", "LoadCheckpoint still works after the update", "SaveCheckpoint still works after the update",
+			"SaveDocuments still works after the update", "SaveSnapshot still works after the update", "a done transaction writes",
 		},
 		"Update/a write to the store in its function does not wait for it": {
 			"a write in an update waits", "a write in an update is refused and kept", "a write in an update fails untyped",
@@ -38,7 +38,7 @@ func updateBugs() map[string][]string {
 			"an update saves a checkpoint without comparing", "an update does not report a replay", "an update reports every append as a replay", "positions of an update are void",
 		},
 		"Update/it reads streams including its own appends": {
-			"an update does not read what it appended", "reads in an update are not validated", "negative limit is accepted", "backward off by one", "beyond the head means the head",
+			"an update does not read its own appends", "reads in an update are not validated", "negative limit is accepted", "backward off by one", "beyond the head means the head",
 			"Next is the last position", "an update loses events",
 		},
 		"Update/a refused call changes nothing, and the transaction can continue": {
@@ -60,7 +60,7 @@ func updateBugs() map[string][]string {
 		"Documents/kinds and ids are kept apart, byte for byte":      append(letters("document kinds", "document ids"), "kind and id are joined", "all kinds are the same"),
 		"Documents/the last of several documents with one name wins": {"the first of equal names wins", "removals come first", "removals come last"},
 		"Documents/nil removes a document, and empty data does not": {
-			"nil becomes empty data", "empty data becomes nil", "removing what is missing is an error", "documents are never removed", "a document is never replaced",
+			"nil becomes empty data", "empty data becomes nil", "removing a missing document is an error", "documents are never removed", "a document is never replaced",
 		},
 		"Documents/a scan is in byte order": {"a scan ignores case", "a scan is in the order of UTF-16", "a scan returns all kinds", "document ids folded"},
 		"Documents/a scan respects its bounds and its limit": {

@@ -42,7 +42,7 @@ func logClauses() []clause {
 		{"events with more bytes than fit into a page are read to the end", largeLogPages},
 		{"the caller can change a page", logPagesAreNotKept},
 		{"a read with an ended context fails with the error of the context", logEnded},
-		{"a reader who has seen a position never finds a new event at or below it", logIsGapSafe},
+		{"a reader that has seen a position never finds a new event at or below it", logIsGapSafe},
 		{"a reader never sees part of a batch", logBatchesAreWhole},
 		{"the events of one append have consecutive positions", logBatchesAreConsecutive},
 	}

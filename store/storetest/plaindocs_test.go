@@ -31,7 +31,7 @@ func (p *plain) validateDocuments(docs []store.Document) error {
 		return nil
 	}
 	for i := range docs {
-		if p.is("removing what is missing is an error") && docs[i].Data == nil && p.docs[p.docKey(docs[i].Kind, docs[i].ID)].Data == nil {
+		if p.is("removing a missing document is an error") && docs[i].Data == nil && p.docs[p.docKey(docs[i].Kind, docs[i].ID)].Data == nil {
 			return errors.New("0 rows")
 		}
 	}

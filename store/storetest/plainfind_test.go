@@ -143,16 +143,16 @@ func (p *plain) ListStreams(ctx context.Context, o store.StreamsOptions) (store.
 // info returns the info of a stream, as a bug sees it.
 func (p *plain) info(s store.Stream, events []*store.Recorded) store.StreamInfo {
 	last := events[len(events)-1]
-	if p.is("a list tells the first event") {
+	if p.is("a list returns the first event") {
 		last = events[0]
 	}
 	i := store.StreamInfo{Stream: s, Version: last.Version, Position: last.Position, EventType: last.Type, RecordedAt: last.RecordedAt}
 	switch p.bug {
-	case "a list tells no type":
+	case "a list returns no type":
 		i.EventType = ""
-	case "a list tells no time":
+	case "a list returns no time":
 		i.RecordedAt = last.Time
-	case "a list tells no position":
+	case "a list returns no position":
 		i.Position = 0
 	}
 	return i
@@ -213,7 +213,7 @@ func finderBugs() map[string][]string {
 		"Finder/the caller owns a found event":            {"a found event aliases the store", "a found event has no metadata"},
 		"Finder/streams are listed by type and id, in byte order, with their last events": {
 			"streams are listed by id", "streams are listed by a language", "streams are listed by position",
-			"a list tells the first event", "a list tells no type", "a list tells no time", "a list tells no position",
+			"a list returns the first event", "a list returns no type", "a list returns no time", "a list returns no position",
 		},
 		"Finder/a type and a prefix select streams, byte for byte": {
 			"a list ignores its type", "a list folds its type", "a list folds its prefix", "a prefix is a pattern", "a prefix without a type is ignored",

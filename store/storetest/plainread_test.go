@@ -16,7 +16,7 @@ import (
 // out returns r as a reader receives it.
 func (p *plain) out(r *store.Recorded) store.Recorded {
 	c := *r
-	if p.is("aliased out") {
+	if p.is("a page aliases the store") {
 		return c
 	}
 	c.Data = bytes.Clone(r.Data)
@@ -64,7 +64,7 @@ func (p *plain) page(all []*store.Recorded, o store.LogOptions, number func(*sto
 	}
 	page.End = true
 	switch p.bug {
-	case "Head is that of the page":
+	case "Head is the end of the page":
 		if len(page.Events) > 0 {
 			page.Head = number(&page.Events[len(page.Events)-1])
 		} else {
@@ -173,7 +173,7 @@ func (p *plain) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (
 			}
 		}
 		page.Events = buffer
-	case p.is("aliased out in a buffer") && cap(o.Buffer) > 0:
+	case p.is("a page in a buffer aliases the store") && cap(o.Buffer) > 0:
 		for i, v := range page.Events {
 			page.Events[i].Data = all[v.Version-1].Data
 		}
@@ -192,7 +192,7 @@ func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.ready(ctx); err != nil && !p.is("values after the context") {
+	if err := p.ready(ctx); err != nil && !p.is("values are returned after the context has ended") {
 		return store.Values{}, err
 	}
 	all := p.streams[p.key(s)]
@@ -201,7 +201,7 @@ func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 		head = max(head, 1)
 	}
 	from = max(from, 1)
-	if p.is("values from the first") {
+	if p.is("ReadValues ignores from") {
 		from = 1
 	}
 	var parts [][]any
@@ -211,7 +211,7 @@ func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 		for i := range part {
 			part[i] = all[from+n+uint64(i)-1].Value
 		}
-		if p.is("values of events with data left out") && slices.Contains(part, nil) {
+		if p.is("values of events with data are left out") && slices.Contains(part, nil) {
 			part = slices.DeleteFunc(part, func(v any) bool { return v == nil })
 			if len(part) == 0 {
 				break
@@ -222,7 +222,7 @@ func (p *plain) ReadValues(ctx context.Context, s store.Stream, from uint64) (st
 	}
 	switch {
 	case p.is("lent values are overwritten") && len(parts) > 0:
-		lent := p.lentValues[:0] // of the read before, which the caller may still have
+		lent := p.lentValues[:0] // returned by the previous read; the caller may still hold it
 		for _, r := range all[from-1:] {
 			lent = append(lent, r.Value)
 		}

@@ -256,7 +256,7 @@ func (p *plain) halfSeen(q *plain) {
 
 // ready returns the reason why a method of the transaction must fail, or nil.
 func (tx *plainTx) ready(method string) error {
-	if tx.done && !tx.of.is(method+" goes on after the update") {
+	if tx.done && !tx.of.is(method+" still works after the update") {
 		return store.ErrTxDone
 	}
 	if tx.gone {
@@ -341,7 +341,7 @@ func (tx *plainTx) Read(s store.Stream, o store.ReadOptions) (store.Page, error)
 	if err := s.Validate(); err != nil && !tx.of.is("reads in an update are not validated") {
 		return store.Page{}, err
 	}
-	if tx.of.is("an update does not read what it appended") {
+	if tx.of.is("an update does not read its own appends") {
 		return tx.of.Read(context.Background(), s, o)
 	}
 	return tx.with.Read(context.Background(), s, o)

@@ -13,8 +13,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// tampered is a plain store whose answers are changed by its bug: data that is lost or
-// comes twice, or an error that is not what it should be, and all else as it should be.
+// tampered is a plain store whose results are changed by its bug: lost or repeated
+// data, or a wrong error. Everything else is correct.
 type tampered struct{ *plain }
 
 var (
@@ -49,14 +49,14 @@ func (p *tampered) Append(ctx context.Context, s store.Stream, expected store.Ex
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, r := range p.streams[s] {
-			r.Data = append(r.Data, '!') // where others have a page of its memory
+			r.Data = append(r.Data, '!') // other readers have a page with the same memory
 			r.Data[0] ^= 0xff
 		}
 	}
 	return got, err
 }
 
-// length returns how many events the log has.
+// length returns the number of events in the log.
 func (p *tampered) length() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +75,7 @@ func (p *tampered) elsewhere(s store.Stream) (version uint64) {
 	return version
 }
 
-// has reports whether there is a stream s.
+// has reports whether stream s exists.
 func (p *tampered) has(s store.Stream) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -202,8 +202,8 @@ func (p *tampered) FindEvent(ctx context.Context, id string) (store.Recorded, bo
 	return r, found, err
 }
 
-// reaching is a bug that one assertion of a clause is for, and a part of what the
-// assertion says.
+// reaching is a bug for one assertion of a clause, and a part of the assertion's
+// message.
 type reaching struct{ clause, bug, says string }
 
 // reachings returns bugs for assertions that no other bug reaches.
@@ -260,7 +260,7 @@ func reachings() []reaching {
 	}
 }
 
-// TestEveryAssertion plants bugs that the other assertions of a clause let pass.
+// TestEveryAssertion plants bugs that the other assertions of a clause miss.
 func TestEveryAssertion(t *testing.T) {
 	t.Parallel()
 	for _, tt := range reachings() {

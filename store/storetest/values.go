@@ -10,14 +10,14 @@ func readsValues(st store.Store) bool { _, ok := st.(store.ValueReader); return 
 
 func valueClauses() []clause {
 	return []clause{
-		{"values are those of the events, from every version on", valuesAreThose},
+		{"values are those of the events, from any version on", valuesAreThose},
 		{"a missing stream has no values", missingHasNoValues},
-		{"values stay while the stream grows", valuesStay},
+		{"values do not change while the stream grows", valuesStay},
 		{"values of an invalid stream, and with an ended context", valuesRefused},
 	}
 }
 
-// valued returns n events, of which those that chosen names have a Value.
+// valued returns n events. Those for which chosen returns true have a Value.
 func valued(n int, chosen func(i int) bool) []store.Event {
 	events := newEvents(n)
 	for i := range events {
@@ -28,7 +28,7 @@ func valued(n int, chosen func(i int) bool) []store.Event {
 	return events
 }
 
-// lent reads the values of s from a version on, into one slice.
+// lent reads the values of s from a version on into one slice.
 func (t *check) lent(s store.Stream, from uint64) (values []any, head uint64) {
 	t.Helper()
 	v, err := t.store.(store.ValueReader).ReadValues(t.ctx, s, from) //nolint:errcheck,forcetypeassert // readsValues
@@ -62,7 +62,8 @@ func (t *check) wantValues(s store.Stream, from uint64, events []store.Event) {
 	}
 }
 
-// valuesAreThose appends batches of different lengths, of values, of data and of both.
+// valuesAreThose appends batches of different lengths, with values, with data and with
+// both.
 func valuesAreThose(t *check) {
 	for name, chosen := range map[string]func(i int) bool{
 		"all":     func(int) bool { return true },
@@ -81,7 +82,7 @@ func valuesAreThose(t *check) {
 			t.wantValues(s, from, events)
 		}
 		if values, _ := t.lent(s, 0); name == "all" && len(values) < len(events) {
-			t.Fatalf("ReadValues returned %d of %d values, though all events have one", len(values), len(events))
+			t.Fatalf("ReadValues returned %d of %d values, although all events have one", len(values), len(events))
 		}
 	}
 }
@@ -113,7 +114,7 @@ func valuesStay(t *check) {
 		for part := before.Next(); part != nil; part = before.Next() {
 			for _, value := range part {
 				if at == len(events) || value != events[at].Value {
-					t.Fatalf("after an append and another read, value %d of those read before is %v, of %d", at, value, len(events))
+					t.Fatalf("after an append and another read, value %d of an earlier read is %v, of %d", at, value, len(events))
 				}
 				at++
 			}
@@ -129,7 +130,7 @@ func valuesRefused(t *check) {
 	t.wantInvalid("ReadValues of a stream without an id", err, "")
 	for cause, ctx := range t.ended() {
 		if _, err := reader.ReadValues(ctx, newStream("ended"), 1); !errors.Is(err, cause) {
-			t.Fatalf("ReadValues under a context that has ended = %v, want %v", err, cause)
+			t.Fatalf("ReadValues with an ended context = %v, want %v", err, cause)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// watched is a store with one tenant, which tells of its calls before it makes them.
+// watched is a store with one tenant that reports its calls before it makes them.
 type watched struct {
 	*memory.Store
 
@@ -58,9 +58,9 @@ func (w watched) Head(ctx context.Context) (uint64, error) {
 	return w.Store.Head(ctx)
 }
 
-// TestEveryCallOfTheStoreMayFail lets each of the calls that a request makes of the store
-// fail in turn: the request fails too, and says that the server is to blame. A conflict may
-// stay one, with less said of it.
+// TestEveryCallOfTheStoreMayFail lets each call that a request makes to the store fail
+// in turn: the request must fail too, with a code that blames the server. A conflict
+// may stay a conflict, with fewer details.
 func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 	t.Parallel()
 	keyed := rawAppend("a", 3, 2)
@@ -118,7 +118,7 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 				continue
 			}
 			if calls.Load() < k {
-				break // there are no more
+				break // there are no more calls
 			}
 			if code != codes.Internal && (code != codes.Aborted || tt.want != codes.Aborted) {
 				t.Errorf("%s when call %d of the store fails = %v, want the code Internal", name, k, err)
@@ -127,8 +127,8 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 	}
 }
 
-// TestConflictOfAStreamThatIsGone has a store tell of a conflict and then show no stream: it
-// stays a conflict, at the version that the store has told.
+// TestConflictOfAStreamThatIsGone uses a store that reports a conflict and then has no
+// stream: it stays a conflict, at the version that the store has reported.
 func TestConflictOfAStreamThatIsGone(t *testing.T) {
 	t.Parallel()
 	backend := newMemory(t)
@@ -147,11 +147,12 @@ func TestConflictOfAStreamThatIsGone(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("the details are %v, want that the stream is at version 5", status.Convert(err).Details())
+	t.Errorf("the details are %v, want a stream at version 5", status.Convert(err).Details())
 }
 
-// TestOlderStreamOfATypeThatIsNew has two streams of one id come while the server looks for
-// it, the older one of a type that it has not seen: the id names the older one.
+// TestOlderStreamOfATypeThatIsNew creates two streams with one id while the server
+// looks for it, the older one with a type that the server has not seen: the id means
+// the older stream.
 func TestOlderStreamOfATypeThatIsNew(t *testing.T) {
 	t.Parallel()
 	backend := newMemory(t)
@@ -177,7 +178,8 @@ func TestOlderStreamOfATypeThatIsNew(t *testing.T) {
 	}
 }
 
-// followed is a store that tells how often its log is followed, and read in pages.
+// followed is a store that counts how often its log is subscribed to, and read in
+// pages.
 type followed struct {
 	watched
 
@@ -191,8 +193,8 @@ func (f followed) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 	return f.Store.Subscribe(ctx, o)
 }
 
-// TestTailIsShared checks that those who subscribe to a tenant share one reading of its
-// log, which goes on when the first of them leaves, and ends with the last.
+// TestTailIsShared checks that the subscribers of a tenant share one reader of its log,
+// which continues when the first of them leaves, and ends with the last.
 func TestTailIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -216,12 +218,12 @@ func TestTailIsShared(t *testing.T) {
 		leave()
 		appendOne(t, st)
 		if m := second.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 || follows.Load() != 1 {
-			t.Errorf("after the first has left %v was sent, by %d readers of the log; want the event, by one", m, follows.Load())
+			t.Errorf("after the first has left, %v was sent by %d readers of the log; want the event, by one", m, follows.Load())
 		}
 		end()
 		third, end := begin()
 		if m := third.eventWithin(time.Second); m.GetEvent().GetMeta().GetGlobalNonce() != 1 {
-			t.Errorf("%v was sent to a later one, want the event", m)
+			t.Errorf("%v was sent to a later subscriber, want the event", m)
 		}
 		if synctest.Wait(); follows.Load() != 2 {
 			t.Errorf("the log had %d readers, want a new one after all had left", follows.Load())
@@ -230,8 +232,9 @@ func TestTailIsShared(t *testing.T) {
 	})
 }
 
-// TestTailIsBounded has a subscriber stand still while another one takes what comes: what
-// the server keeps for the slow one has an end, and then it reads the log itself.
+// TestTailIsBounded has a subscriber that stands still while another one reads new
+// events: the server keeps only a limited number of events for the slow one, which then
+// reads the log itself.
 func TestTailIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -258,7 +261,7 @@ func TestTailIsBounded(t *testing.T) {
 				slow, fast := fakeSubscription(t, srv, nil, 0), fakeSubscription(t, srv, nil, 0)
 				synctest.Wait()
 				appendOne(t, st)
-				synctest.Wait() // slow has one in its hands
+				synctest.Wait() // the slow subscriber holds one event
 				data := make([]byte, tt.bytes)
 				for range tt.events {
 					event := store.Event{ID: store.NewID(), Type: "Large", Data: data}
@@ -277,7 +280,7 @@ func TestTailIsBounded(t *testing.T) {
 				reads.Store(0)
 				take(slow)
 				if (reads.Load() > 0) != tt.reads {
-					t.Errorf("the slow one took %d pages of the log, want some: %t", reads.Load(), tt.reads)
+					t.Errorf("the slow subscriber read %d pages of the log, want some: %t", reads.Load(), tt.reads)
 				}
 			})
 		})
@@ -293,7 +296,8 @@ func (p panicking) Subscribe(context.Context, store.LogOptions) iter.Seq2[store.
 	return func(func(store.Page, error) bool) { panic("no space left on device") }
 }
 
-// TestSubscriptionOfAStoreThatPanics ends with a status, and with it nothing else.
+// TestSubscriptionOfAStoreThatPanics checks that such a subscription ends with a
+// status, and that nothing else ends.
 func TestSubscriptionOfAStoreThatPanics(t *testing.T) {
 	t.Parallel()
 	s := serveRaw(t, panicking{watched{newMemory(t), func(string, store.Stream) error { return nil }}})

@@ -21,7 +21,7 @@ import (
 	"github.com/evolvego/evolve/store/jetstream/jetstreamtest"
 )
 
-// filledLog appends n events, each of which belongs to one of streams streams in turn.
+// filledLog appends n events to the given number of streams in turn.
 func filledLog(tb testing.TB, st *jetstream.Store, n, streams int) {
 	tb.Helper()
 	const each = 100
@@ -36,8 +36,8 @@ func filledLog(tb testing.TB, st *jetstream.Store, n, streams int) {
 	}
 }
 
-// versus calls floor and own in turn, three times, and reports the best ratio of what they
-// return, which is better the higher it is.
+// versus calls floor and own in turn, three times, and reports the best ratio of their
+// results; higher is better.
 func versus(b *testing.B, unit string, floor, own func(b *testing.B) float64) {
 	b.Helper()
 	for b.Loop() {
@@ -54,7 +54,8 @@ func versus(b *testing.B, unit string, floor, own func(b *testing.B) float64) {
 	}
 }
 
-// rate returns how often a second do is done, in writers goroutines at once, for about a second.
+// rate calls do from this number of goroutines for about a second, and returns the calls
+// per second.
 func rate(b *testing.B, writers int, do func(ctx context.Context) error) float64 {
 	b.Helper()
 	var n atomic.Int64
@@ -75,8 +76,8 @@ func rate(b *testing.B, writers int, do func(ctx context.Context) error) float64
 	return float64(n.Load()) / time.Since(began).Seconds()
 }
 
-// BenchmarkBars compares a store on three servers with the least that NATS does for the same
-// job, in turn, so that what else the machine does slows both.
+// BenchmarkBars compares a store on three servers with the minimum that NATS does for the
+// same job, in turn, so that other load on the machine slows both.
 func BenchmarkBars(b *testing.B) {
 	url := urlOf(b, 3)
 	f, st, leader := newFloor(b, url, 3), open(b, url), open(b, url, jetstream.WithLeaderReads())
@@ -239,7 +240,7 @@ func BenchmarkCatchUp(b *testing.B) {
 	}
 }
 
-// ordered reads n events by an ordered consumer.
+// ordered reads n events with an ordered consumer.
 func ordered(b *testing.B, nc *nats.Conn, n int) int {
 	b.Helper()
 	js, err := natsjs.New(nc)

@@ -15,12 +15,13 @@ import (
 	"github.com/evolvego/evolve/store/jetstream/jetstreamtest"
 )
 
-// longLog is how many events a log needs for a server to send them to a subscription.
+// longLog is the number of events that a log needs so that a server sends them to a
+// subscription.
 const longLog = 12_000
 
-// TestCatchUp: a subscription that is far behind yields the same events as pages of the log,
-// whatever is asked for, and goes on with those that are appended meanwhile. A server sends
-// them.
+// TestCatchUp checks that a subscription that is far behind yields the same events as
+// pages of the log, whatever the options are, that it continues with events appended in
+// the meantime, and that a server sends them.
 func TestCatchUp(t *testing.T) {
 	t.Parallel()
 	for name, replicas := range map[string]int{"one server": 1, "three servers": 3} {
@@ -32,7 +33,7 @@ func TestCatchUp(t *testing.T) {
 			url := urlOf(t, replicas)
 			st := open(t, url, jetstream.WithReplicas(replicas))
 			nc, _ := connected(t, url)
-			var made atomic.Int64 // consumers
+			var made atomic.Int64 // created consumers
 			if _, err := nc.Subscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED.>", func(*nats.Msg) { made.Add(1) }); err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +41,7 @@ func TestCatchUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			other := ofTenant(t, st, "other")
-			for i := range 4 { // the rare ones are far from each other
+			for i := range 4 { // the rare ones are far apart
 				appendTo(t, st, store.Stream{Type: "Rare", ID: strconv.Itoa(i)}, "Seldom")
 				appendTo(t, other, store.Stream{Type: "Account", ID: "1"}, "Noted")
 				filledLog(t, st, longLog/4, 7)
@@ -94,7 +95,7 @@ func appendTo(t *testing.T, st *jetstream.Store, s store.Stream, typ string) {
 	}
 }
 
-// checkCatchUp compares a subscription, up to its first page that is the last one, with the
+// checkCatchUp compares a subscription, up to the first page with End set, with the
 // pages of the log.
 func checkCatchUp(t *testing.T, what string, log store.Log, o store.LogOptions) {
 	t.Helper()
@@ -126,18 +127,18 @@ func checkCatchUp(t *testing.T, what string, log store.Log, o store.LogOptions) 
 		}
 	}
 	if len(got) != len(want) {
-		t.Errorf("%s: the subscription has yielded %d events, the log has %d", what, len(got), len(want))
+		t.Errorf("%s: the subscription has yielded %d events, but the log has %d", what, len(got), len(want))
 		return
 	}
 	for i := range got {
 		if !reflect.DeepEqual(got[i], want[i]) {
-			t.Fatalf("%s: event %d of the subscription is %+v, of the log %+v", what, i, got[i], want[i])
+			t.Fatalf("%s: event %d of the subscription is %+v, but in the log it is %+v", what, i, got[i], want[i])
 		}
 	}
 }
 
-// TestCatchUpWithoutServers: a subscription that is far behind misses and repeats nothing
-// when one server after the other is stopped.
+// TestCatchUpWithoutServers checks that a subscription that is far behind misses and
+// repeats nothing when one server after another is stopped.
 func TestCatchUpWithoutServers(t *testing.T) {
 	t.Parallel()
 	c := jetstreamtest.StartCluster(t)

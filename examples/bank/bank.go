@@ -19,13 +19,13 @@ const streamType = "Account"
 // accounts runs commands on accounts.
 type accounts = runner.Runner[account.Command, account.State, account.Event]
 
-// bank is a store with what runs on it.
+// bank is a store together with its runners.
 type bank struct {
 	store    open.Backend
 	patience time.Duration // how long a transfer waits for an account to be opened
 	codec    codec.Codec[account.Event]
 	accounts *accounts // with a cache of states
-	uncached *accounts // without
+	uncached *accounts // without a cache
 }
 
 // newBank returns a bank on st.
@@ -36,7 +36,7 @@ func newBank(st open.Backend) *bank {
 	return &bank{store: st, codec: c, accounts: uncached.WithCache(shared), uncached: uncached}
 }
 
-// recorded is an event of an account as it stands in the log.
+// recorded is an event of an account in the log.
 type recorded struct {
 	Account  string
 	Position uint64
@@ -82,8 +82,7 @@ func (b *bank) log(ctx context.Context, use func(recorded)) error {
 	}
 }
 
-// until returns when an event of an account comes, after position from, that is one to
-// wait for.
+// until waits for an event of an account after position from for which is returns true.
 func (b *bank) until(ctx context.Context, from uint64, is func(recorded) bool) error {
 	o := store.LogOptions{From: from + 1, Filter: store.Filter{StreamTypes: []string{streamType}}}
 	for page, err := range b.store.Subscribe(ctx, o) {

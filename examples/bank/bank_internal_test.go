@@ -21,8 +21,8 @@ import (
 
 var errCrash = errors.New("crash")
 
-// fragile is a store that fails a courier at a chosen call: before an append, after
-// one, or before or after a transaction.
+// fragile is a store that fails a courier at a chosen call: before an append, after one,
+// or before or after a transaction.
 type fragile struct {
 	*memory.Store
 	calls   atomic.Int64
@@ -49,12 +49,12 @@ func (f *fragile) Append(ctx context.Context, s store.Stream, e store.Expected, 
 	}
 	appended, err := f.Store.Append(context.WithoutCancel(ctx), s, e, events)
 	if crash {
-		err = errCrash // it was written, and the courier never knows
+		err = errCrash // it was written, but the courier does not learn that
 	}
 	return appended, err
 }
 
-// Update is that of the store, with a crash before it or after it.
+// Update calls the store's Update, with a crash before or after it.
 func (f *fragile) Update(ctx context.Context, do func(tx *memory.Tx) error) error {
 	crash := f.here()
 	if crash && !f.after {
@@ -67,14 +67,14 @@ func (f *fragile) Update(ctx context.Context, do func(tx *memory.Tx) error) erro
 	return err
 }
 
-// carryUntilCrash runs a courier on f until it crashes, or until all is settled. It
-// reports whether it is.
+// carryUntilCrash runs a courier on f until it crashes, or until everything is settled.
+// It reports whether everything is settled.
 func carryUntilCrash(f *fragile, remembers bool) (settled bool) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	f.stop = stop
 	b := newBank(f)
-	c := newCourier(b) // which forgets
+	c := newCourier(b) // has no state of its own
 	if remembers {
 		c = courierOf(b, transfersOn(b, f))
 	}
@@ -82,7 +82,8 @@ func carryUntilCrash(f *fragile, remembers bool) (settled bool) {
 }
 
 // TestTransfersSurviveCrashes checks that, whenever the courier is stopped and started
-// again, every transfer ends once, delivered or refunded, and no cent is made or lost.
+// again, every transfer ends once, delivered or refunded, and no money is created or
+// lost.
 func TestTransfersSurviveCrashes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -123,7 +124,7 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			case 2:
 				do(at, account.Close{})
 			case 5:
-				do(at, account.Open{Owner: "y"}) // what was declined before a crash stays so
+				do(at, account.Open{Owner: "y"}) // a transfer that was declined before a crash stays declined
 			case 3, 4:
 				f := &fragile{Store: st, crash: rapid.Int64Range(1, 12).Draw(t, "crash"), after: rapid.Bool().Draw(t, "after")}
 				carryUntilCrash(f, remembers)
@@ -142,7 +143,7 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 			balance += s.balance()
 			loaded, err := b.uncached.Load(ctx, id)
 			if err != nil || loaded.State.Balance != s.balance() || len(loaded.State.Underway) > 0 {
-				t.Fatalf("%s: %+v, %v, and the statement says %d", id, loaded.State, err, s.balance())
+				t.Fatalf("%s: %+v, %v, but the statement says %d", id, loaded.State, err, s.balance())
 			}
 			ended += s.Delivered
 		}
@@ -160,8 +161,8 @@ func TestTransfersSurviveCrashes(t *testing.T) {
 	})
 }
 
-// TestDeclinedStaysDeclined checks that a transfer which was declined goes back, though
-// its target can take it when the command comes again after a crash.
+// TestDeclinedStaysDeclined checks that a declined transfer is refunded, even if its
+// target could accept it when the command is repeated after a crash.
 func TestDeclinedStaysDeclined(t *testing.T) {
 	t.Parallel()
 	ctx, st := t.Context(), memory.New()
@@ -190,12 +191,12 @@ func TestDeclinedStaysDeclined(t *testing.T) {
 	}
 }
 
-// full is a disk without room.
+// full is a full disk.
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errCrash }
 
-// TestSaysWhenItCannotWrite checks that what nobody got is an error.
+// TestSaysWhenItCannotWrite checks that output that cannot be written is an error.
 func TestSaysWhenItCannotWrite(t *testing.T) {
 	t.Parallel()
 	if err := demo(t.Context(), newBank(memory.New()), full{}, io.Discard); !errors.Is(err, errCrash) {
@@ -207,8 +208,8 @@ func TestSaysWhenItCannotWrite(t *testing.T) {
 	}
 }
 
-// TestBatchCountsEachCommand checks the outcomes by command, and that nothing of the
-// input gets at the terminal.
+// TestBatchCountsEachCommand checks the outcomes by command, and that the output contains
+// no control characters from the input.
 func TestBatchCountsEachCommand(t *testing.T) {
 	t.Parallel()
 	input := strings.Join([]string{
@@ -251,7 +252,7 @@ commands                                           9
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ line, why string }{
-		"no JSON":            {`open acc-1`, "invalid character"},
+		"not JSON":           {`open acc-1`, "invalid character"},
 		"cut off":            {`{"id":"c-1"`, "unexpected EOF"},
 		"two values":         {`{"id":"c-1","account":"a","command":"close"} {}`, "more than one JSON value"},
 		"an array":           {`[]`, "cannot unmarshal array"},
@@ -263,7 +264,7 @@ func TestParseRefuses(t *testing.T) {
 		"no amount":          {`{"id":"c-1","account":"a","command":"deposit"}`, `"cents" must be above 0`},
 		"negative":           {`{"id":"c-1","account":"a","command":"withdraw","cents":-1}`, `"cents" must be above 0`},
 		"a fraction":         {`{"id":"c-1","account":"a","command":"deposit","cents":1.5}`, "cannot unmarshal number 1.5"},
-		"more than an int":   {`{"id":"c-1","account":"a","command":"deposit","cents":9223372036854775808}`, "cannot unmarshal number"},
+		"larger than an int": {`{"id":"c-1","account":"a","command":"deposit","cents":9223372036854775808}`, "cannot unmarshal number"},
 		"transfer to no-one": {`{"id":"c-1","account":"a","command":"transfer","cents":1}`, `"to" is missing`},
 		"bad time":           {`{"at":"today","id":"c-1","account":"a","command":"close"}`, "parsing time"},
 	} {
@@ -276,8 +277,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// TestLines checks that every line comes with its number, whatever is around it, and
-// one that is too long as nil.
+// TestLines checks that every line has the right number, whatever surrounds it, and that
+// a line that is too long is nil.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	kinds := rapid.SampledFrom([]string{"", "  ", "x", " yy\r", strings.Repeat("z", maxLine-1), strings.Repeat("z", maxLine), strings.Repeat("z", 3*maxLine)})
@@ -289,7 +290,7 @@ func TestLines(t *testing.T) {
 		}
 		want, got := map[int]string{}, map[int]string{}
 		for i, line := range all {
-			if len(line) >= maxLine { // with its newline it does not fit
+			if len(line) >= maxLine { // too long with its newline
 				line = "too long"
 			}
 			if line = strings.TrimSpace(line); line != "" {
@@ -308,8 +309,8 @@ func TestLines(t *testing.T) {
 	})
 }
 
-// TestRestoredBackup checks that the courier does not go on with a log that is
-// another one: commands for what happened since the backup would never be sent.
+// TestRestoredBackup checks that the courier stops if the log is another one, because
+// otherwise it would never send the commands for what happened since the backup.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	before, backup := memory.New(), memory.New()
@@ -339,8 +340,8 @@ func TestRestoredBackup(t *testing.T) {
 	}
 }
 
-// TestPatience checks that a transfer waits for its account to be opened, and goes back
-// when it was not.
+// TestPatience checks that a transfer waits for its account to be opened, and is refunded
+// if that does not happen.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,26 +16,26 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// tally counts what became of the lines of a file.
+// tally counts the outcomes of the lines of a file.
 type tally struct {
 	commands map[string]outcomes // by command
-	reasons  map[string]int      // of those rejected
-	bad      int                 // lines that were skipped
+	reasons  map[string]int      // of rejected commands
+	bad      int                 // skipped lines
 }
 
-// outcomes counts what became of commands.
+// outcomes counts the outcomes of commands.
 type outcomes struct{ accepted, replayed, rejected int }
 
-// plus returns o and p together.
+// plus returns the sum of o and p.
 func (o outcomes) plus(p outcomes) outcomes {
 	return outcomes{o.accepted + p.accepted, o.replayed + p.replayed, o.rejected + p.rejected}
 }
 
-// all is how many commands there were.
+// all returns the number of commands.
 func (o outcomes) all() int { return o.accepted + o.replayed + o.rejected }
 
-// batch processes the commands in input, one after the other: each sees what all
-// before it have led to, transfers included. Then it prints statements and totals.
+// batch processes the commands in input, one after the other. Each sees the effects of
+// all earlier ones, including transfers. Then it prints statements and totals.
 func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writer) error {
 	began := time.Now()
 	n := tally{commands: map[string]outcomes{}, reasons: map[string]int{}}
@@ -77,8 +77,7 @@ func batch(ctx context.Context, b *bank, input io.Reader, stdout, stderr io.Writ
 	return nil
 }
 
-// withCourier calls use while a courier runs, and waits until all transfers are
-// settled.
+// withCourier calls use while a courier runs, and waits until all transfers are settled.
 func withCourier(ctx context.Context, b *bank, use func(*courier) error) error {
 	return newCourier(b).during(ctx, use)
 }
@@ -103,7 +102,7 @@ func parseLine(line []byte) (request, error) {
 	return parse(line)
 }
 
-// process runs the command of r and counts what it led to.
+// process runs the command of r and counts its outcome.
 func (n *tally) process(ctx context.Context, b *bank, c *courier, r request) error {
 	cmd, err := r.command()
 	if err != nil {
@@ -129,7 +128,7 @@ func (n *tally) process(ctx context.Context, b *bank, c *courier, r request) err
 	return nil
 }
 
-// add counts what became of r.
+// add counts the outcome of r.
 func (n *tally) add(r request, o outcomes) { n.commands[r.Command] = n.commands[r.Command].plus(o) }
 
 // reason returns why a command was rejected, without its details.
@@ -164,7 +163,7 @@ func (n *tally) print(w io.Writer, all map[string]statement, took time.Duration)
 	fmt.Fprintf(w, "\n%d commands in %v, %.0f/s\n", total.all(), took.Round(time.Millisecond), float64(total.all())/took.Seconds())
 }
 
-// printCommands writes what became of each command, and returns the sum.
+// printCommands writes the outcomes of each command, and returns the sum.
 func (n *tally) printCommands(w io.Writer) outcomes {
 	const line = "%-10s %9v %9v %9v\n"
 	var total outcomes

@@ -13,24 +13,24 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// courier runs the transfers: it reads the log, and sends to the accounts what the
-// process asks for. It can stop at any moment and start again.
+// courier runs the transfers: it reads the log, and sends the commands of the process to
+// the accounts. It can stop at any moment and start again.
 type courier struct {
 	bank    *bank
 	process transfers
 	stopped chan struct{} // closed when run has returned
-	err     error         // why it has; to be read then
+	err     error         // why it has returned; read it only then
 }
 
-// transfers is the process of transfers, on whatever keeps what it has to remember.
+// transfers is the process of transfers, on any target.
 type transfers interface {
 	Run(ctx context.Context, send process.Send[transfer.Command]) error
 	WaitFor(ctx context.Context, position uint64, instances ...string) error
 	Progress() process.Progress
 }
 
-// newCourier returns a courier that remembers in the store of b, or, if that cannot keep
-// it, in memory. Then what is in the log tells where the transfers are.
+// newCourier returns a courier that keeps its state in the store of b, or in memory if
+// the store has no transactions. In memory, it rebuilds its state from the log.
 func newCourier(b *bank) *courier {
 	switch st := b.store.(type) {
 	case *memory.Store:
@@ -47,7 +47,7 @@ func courierOf(b *bank, p transfers) *courier {
 	return &courier{bank: b, process: p, stopped: make(chan struct{})}
 }
 
-// transfersOn returns the process of transfers, which remembers in target.
+// transfersOn returns the process of transfers, which keeps its state in target.
 func transfersOn[T projection.Tx](b *bank, target projection.Target[T]) *process.Runtime[T, transfer.Event, transfer.State, transfer.Command] {
 	return process.New(b.store, target, "Transfer", transfer.Process(b.patience), transfer.Source()).
 		WithTimers(transfer.Timers())
@@ -61,14 +61,15 @@ func (c *courier) run(ctx context.Context) {
 	}))
 }
 
-// position returns up to where the transfers have handled the log, and how long it is.
+// position returns the position up to which the transfers have handled the log, and the
+// head of the log.
 func (c *courier) position() (position, head uint64) {
 	is := c.process.Progress()
 	return is.Position, is.Head
 }
 
-// settle returns when nothing is left to do: all events are handled, and what was
-// sent for them has led to no new ones. Timers may run.
+// settle returns when nothing is left to do: all events are handled, and the commands
+// that were sent have led to no new ones. Timers may still run.
 func (c *courier) settle(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

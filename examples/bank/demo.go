@@ -38,7 +38,7 @@ type sticky struct {
 	err error
 }
 
-// Write writes p, unless that went wrong before.
+// Write writes p, unless an earlier write has failed.
 func (s *sticky) Write(p []byte) (n int, err error) {
 	if s.err == nil {
 		n, s.err = s.w.Write(p)
@@ -46,19 +46,19 @@ func (s *sticky) Write(p []byte) (n int, err error) {
 	return n, s.err
 }
 
-// show is a demo underway.
+// show is a demo in progress.
 type show struct {
 	bank     *bank
 	w        io.Writer
 	progress io.Writer
 }
 
-// title begins a part.
+// title prints the title of a part.
 func (d *show) title(text string) {
 	fmt.Fprintf(d.w, "\n%s\n%s\n", text, strings.Repeat("─", len([]rune(text))))
 }
 
-// do runs a command and shows what came of it.
+// do runs a command and prints its outcome.
 func (d *show) do(ctx context.Context, id string, cmd account.Command, opts ...runner.Option) error {
 	out, err := d.bank.accounts.Handle(ctx, id, cmd, opts...)
 	if err != nil && !errors.Is(err, runner.ErrRejected) && !errors.Is(err, store.ErrConflict) {
@@ -96,13 +96,13 @@ func (d *show) commands(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Fprintln(d.w, "\nThe same command twice, by its id, happens once:")
+	fmt.Fprintln(d.w, "\nThe same command twice, with one id, takes effect once:")
 	for range 2 {
 		if err := d.do(ctx, "bob", account.Deposit{Cents: 1_00}, runner.CommandID("coin-1")); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintln(d.w, "\nWho says which version they have seen changes that one or nothing:")
+	fmt.Fprintln(d.w, "\nA command that names a version changes that version or nothing:")
 	return d.do(ctx, "bob", account.Deposit{Cents: 1_00}, runner.ExpectVersion(1))
 }
 
@@ -132,7 +132,7 @@ func (d *show) transfers(ctx context.Context) error {
 	if err := d.patience(ctx, once("start", from)); err != nil {
 		return err
 	}
-	fmt.Fprintln(d.w, "\nWhat the process made of them:")
+	fmt.Fprintln(d.w, "\nWhat the process did:")
 	return d.bank.log(ctx, func(r recorded) {
 		if r.Position > from {
 			fmt.Fprintf(d.w, "%4d  %-6s %s\n", r.Position, r.Account, name(r.Event))
@@ -143,8 +143,8 @@ func (d *show) transfers(ctx context.Context) error {
 // firstHead is the position of the log when the first demo on a store comes to transfers.
 const firstHead = 5
 
-// once returns an id for a transfer that no earlier demo on this store has used: the id
-// of a transfer is for ever.
+// once returns an id for a transfer that no earlier demo on this store has used, because
+// the ids of transfers are permanent.
 func once(id string, head uint64) string {
 	if head == firstHead {
 		return id
@@ -173,7 +173,7 @@ func (d *show) patience(ctx context.Context, start string) error {
 			return err
 		}
 		if _, waits := ann.State.Underway[start]; !waits {
-			return nil // eve is there from another time
+			return nil // an earlier demo has opened it
 		}
 		if err := d.do(ctx, "eve", account.Open{Owner: "Eve"}); err != nil {
 			return err
@@ -186,7 +186,7 @@ func (d *show) patience(ctx context.Context, start string) error {
 	})
 }
 
-// tellers is how many people work at once in the rush.
+// tellers is how many tellers work at once in the rush.
 const tellers = 8
 
 func (d *show) rush(ctx context.Context) error {
@@ -197,8 +197,8 @@ func (d *show) rush(ctx context.Context) error {
 			return err
 		}
 	}
-	// Another teller remembers the account as it was a moment ago. The append is
-	// refused, and the command decided again on what is there now.
+	// Another teller has cached an older state of the account. The append is refused, and
+	// the command is decided again on the current state.
 	other := d.bank.uncached.WithCache(runner.Cache[account.State]{Shared: true})
 	if _, err := other.Load(ctx, "rush"); err != nil {
 		return err
@@ -210,7 +210,7 @@ func (d *show) rush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.w, "%-6s %-44s → %s  version %d, balance %s, at attempt %d\n", "rush", "Withdraw 0.50, by one who has not seen that",
+	fmt.Fprintf(d.w, "%-6s %-44s → %s  version %d, balance %s, at attempt %d\n", "rush", "Withdraw 0.50, by a teller with an old state",
 		names(out.Events), out.Version, account.Money(out.State.Balance), out.Attempts)
 
 	var conflicts atomic.Int64
@@ -244,7 +244,7 @@ func (d *show) rush(ctx context.Context) error {
 // counter counts conflicts.
 type counter struct{ conflicts *atomic.Int64 }
 
-// Observe is told what a runner does.
+// Observe counts n if it is a conflict.
 func (c counter) Observe(_ context.Context, n runner.Notice) {
 	if n.Kind == runner.CommandRetried && errors.Is(n.Err, store.ErrConflict) {
 		c.conflicts.Add(1)
@@ -268,7 +268,7 @@ func (d *show) history(ctx context.Context) error {
 	return nil
 }
 
-// How long the last part goes on, at most.
+// The time limit of the last part.
 const (
 	mostCommands = 200_000
 	mostTime     = 2 * time.Second
@@ -279,7 +279,7 @@ func (d *show) throughput(ctx context.Context) error {
 	const people = 100
 	for i := range people {
 		_, err := d.bank.accounts.Handle(ctx, fmt.Sprint("acc-", i), account.Open{Owner: "Load"})
-		if err != nil && !errors.Is(err, account.ErrAlreadyOpen) { // there from another time
+		if err != nil && !errors.Is(err, account.ErrAlreadyOpen) { // left by an earlier demo
 			return err
 		}
 	}
@@ -300,8 +300,8 @@ func (d *show) throughput(ctx context.Context) error {
 	return nil
 }
 
-// name returns a command or an event as one would say it, such as
-// "Sent 40.00 transfer rent to bob".
+// name formats a command or an event for people, such as "Sent 40.00 transfer rent to
+// bob".
 func name(v any) string {
 	value := reflect.ValueOf(v)
 	var words []string

@@ -16,10 +16,10 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// maxLine is how many bytes a line may have.
+// maxLine is the most bytes in a line.
 const maxLine = 64 << 10
 
-// Why a line is skipped.
+// Reasons for skipping a line.
 var (
 	errNotUTF8  = errors.New("the line is not UTF-8")
 	errTooLong  = fmt.Errorf("the line is longer than %d bytes", maxLine)
@@ -45,7 +45,7 @@ type request struct {
 // parse returns the request in line.
 func parse(line []byte) (request, error) {
 	if !utf8.Valid(line) {
-		return request{}, errNotUTF8 // its ids could not be told apart
+		return request{}, errNotUTF8 // ids could not be distinguished
 	}
 	var r request
 	d := json.NewDecoder(bytes.NewReader(line))
@@ -71,7 +71,7 @@ func parse(line []byte) (request, error) {
 	return r, err
 }
 
-// command returns what r asks of its account.
+// command returns the command in r for its account.
 func (r request) command() (account.Command, error) {
 	switch r.Command {
 	case "open":
@@ -80,7 +80,7 @@ func (r request) command() (account.Command, error) {
 		return account.Close{}, nil
 	case "deposit", "withdraw", "transfer":
 	default:
-		return nil, fmt.Errorf(`"command" is %q; possible are open, deposit, withdraw, transfer and close`, r.Command)
+		return nil, fmt.Errorf(`"command" is %q; use open, deposit, withdraw, transfer or close`, r.Command)
 	}
 	switch {
 	case r.Cents <= 0:
@@ -95,8 +95,8 @@ func (r request) command() (account.Command, error) {
 	return account.Send{Transfer: r.ID, From: r.Account, To: r.To, Cents: r.Cents}, nil
 }
 
-// lines calls use with each line of r that is not empty, and its number, until use
-// returns an error. A line that is too long is given as nil.
+// lines calls use with each non-empty line of r, and its number, until use returns an
+// error. A line that is too long is passed as nil.
 func lines(r io.Reader, use func(number int, line []byte) error) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for number := 1; ; number++ {
@@ -123,7 +123,7 @@ func lines(r io.Reader, use func(number int, line []byte) error) error {
 	}
 }
 
-// piped returns stdin if it is a file or a pipe with something in it, nil otherwise.
+// piped returns stdin if it is a file or a pipe with content, and nil otherwise.
 func piped(stdin *os.File) io.ReadCloser {
 	info, err := stdin.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice != 0 {
@@ -136,7 +136,7 @@ func piped(stdin *os.File) io.ReadCloser {
 	return io.NopCloser(in)
 }
 
-// isTerminal reports whether w is one.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -27,7 +27,7 @@ func build(t *testing.T) string {
 	return path
 }
 
-// result is what a run of the program left.
+// result is the output and the status of a run of the program.
 type result struct {
 	stdout, stderr string
 	status         int
@@ -56,7 +56,7 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("shows itself at work", func(t *testing.T) {
+	t.Run("runs the demonstration", func(t *testing.T) {
 		t.Parallel()
 		for _, stdin := range [][]byte{nil, {}} {
 			testDemo(t, start(t, bank, stdin))
@@ -80,7 +80,7 @@ func TestProgram(t *testing.T) {
 		t.Parallel()
 		testKept(t, bank, day, func(string) string { return postgrestest.URL(t) })
 	})
-	t.Run("shows itself at work in NATS, and on a server with its events there", func(t *testing.T) {
+	t.Run("runs the demonstration on NATS, and on a server that keeps its events there", func(t *testing.T) {
 		t.Parallel()
 		url := jetstreamtest.Start(t).URL()
 		testDemo(t, start(t, bank, nil, "-store", url+"/bank?replicas=1"))
@@ -113,7 +113,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// testKept checks that what the bank did is there the next time, at a URL that is
+// testKept checks that a second run finds the accounts of the first, with the store at
 // urlOf a name.
 func testKept(t *testing.T, bank string, day []byte, urlOf func(string) string) {
 	t.Helper()
@@ -128,11 +128,11 @@ func testKept(t *testing.T, bank string, day []byte, urlOf func(string) string) 
 	testDay(t, morning, start(t, bank, morning, "-store", url))
 	again := start(t, bank, []byte{'\n'}, "-store", url)
 	if paid := regexp.MustCompile(`paid in .*`); paid.FindString(again.stdout) == "" || !strings.Contains(again.stdout, "\n"+fmt.Sprintf("%-44s %7d\n", "commands", 0)) {
-		t.Errorf("the day is not there:\n%s", again.stdout)
+		t.Errorf("the totals of the day are missing:\n%s", again.stdout)
 	}
 }
 
-// serve runs eventstored with the store at url and returns where.
+// serve runs eventstored with the store at url, and returns its address.
 func serve(t *testing.T, url string) (address string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "eventstored")
@@ -149,7 +149,7 @@ func serve(t *testing.T, url string) (address string) {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // what a killed process ends with says nothing
+		_ = cmd.Wait() // the error of a killed process means nothing
 	})
 	serving := regexp.MustCompile(`msg=serving address=(\S+)`)
 	lines := bufio.NewScanner(stderr)
@@ -162,7 +162,7 @@ func serve(t *testing.T, url string) (address string) {
 	return ""
 }
 
-// testDemo checks what a stranger is meant to see.
+// testDemo checks the output of the demonstration.
 func testDemo(t *testing.T, got result) {
 	t.Helper()
 	if got.status != 0 || got.stderr != "" {
@@ -186,7 +186,7 @@ func testDemo(t *testing.T, got result) {
 	}
 }
 
-// book is a bank in plain arithmetic: what the lines of a file add up to.
+// book is a bank in plain arithmetic: the sums of the lines of a file.
 type book struct {
 	open, closed                                                  map[string]bool
 	balance                                                       map[string]int64
@@ -195,7 +195,7 @@ type book struct {
 	accepted, replayed, rejected, delivered, refunded, bad, lines int
 }
 
-// keep reads a line as the bank should.
+// keep adds a line to the book as the bank should.
 func (b *book) keep(line string) {
 	b.lines++
 	var l struct {
@@ -252,7 +252,7 @@ func read(day []byte) book {
 	return b
 }
 
-// testDay checks what the bank prints about a day against its plain sum.
+// testDay compares the output for a day with its plain sums.
 func testDay(t *testing.T, day []byte, got result) {
 	t.Helper()
 	b := read(day)
@@ -288,7 +288,7 @@ func testDay(t *testing.T, day []byte, got result) {
 
 func money(cents int64) string { return fmt.Sprintf("%d.%02d", cents/100, cents%100) }
 
-// TestDayIsGenerated checks that the generator still writes the day that is here.
+// TestDayIsGenerated checks that the generator still writes the same day.
 func TestDayIsGenerated(t *testing.T) {
 	t.Parallel()
 	want, err := os.ReadFile("testdata/day.jsonl")
@@ -301,6 +301,6 @@ func TestDayIsGenerated(t *testing.T) {
 	}
 	b := read(want)
 	if commands := b.accepted + b.replayed + b.rejected; commands < 10_000 || b.bad == 0 || b.replayed == 0 || b.refunded == 0 || len(b.closed) == 0 {
-		t.Errorf("the day is too plain to prove anything: %+v", b)
+		t.Errorf("the day has too little variety to prove anything: %+v", b)
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// progress shows how far a long job is, on a terminal only, from its second second
-// on. It is for one goroutine.
+// progress shows the progress of a long job, only on a terminal and only after a second.
+// It is for one goroutine.
 type progress struct {
-	w     io.Writer // nil: nobody looks
+	w     io.Writer // nil: no output
 	began time.Time
 	shown time.Time
-	width int // of what is on the line
+	width int // of the text on the line
 }
 
 func newProgress(w io.Writer) *progress {
@@ -22,14 +22,14 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w, began: time.Now()}
 }
 
-// at shows that n are done.
+// at shows that n items are done.
 func (p *progress) at(n int) {
 	if n%64 == 0 {
 		p.show(func() string { return fmt.Sprintf("%d done, %.0f/s", n, float64(n)/time.Since(p.began).Seconds()) })
 	}
 }
 
-// watch calls do, and shows up to where of all it is meanwhile, as of says.
+// watch calls do, and meanwhile shows the progress that of returns.
 func (p *progress) watch(what string, of func() (position, head uint64), do func() error) error {
 	if p.w == nil {
 		return do()
@@ -54,7 +54,7 @@ func (p *progress) watch(what string, of func() (position, head uint64), do func
 
 const showEvery = 100 * time.Millisecond
 
-// show shows what text returns, if it is time for it.
+// show prints the result of text, if it is time for it.
 func (p *progress) show(text func() string) {
 	if p.w == nil {
 		return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestProgress: what takes long is shown from its second second on, and what was shown is
-// gone in the end.
+// TestProgress checks that a long job shows its progress after a second, and that the
+// line is cleared at the end.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

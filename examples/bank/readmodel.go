@@ -12,7 +12,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// The statements of a store with SQL are a table, which a projection keeps in the
+// In a store with SQL the statements are a table, which a projection updates in the
 // transaction of its checkpoint. Both databases understand these statements.
 const (
 	createStatements = `CREATE TABLE IF NOT EXISTS statement (
@@ -35,14 +35,14 @@ const (
 		FROM statement`
 )
 
-// movements is the events of the accounts, as statements read them.
+// movements is the source of the events of accounts, as statements read them.
 func movements() codec.Source[recorded] {
 	return codec.Events(codec.From(streamType, account.Codec(), func(r *store.Recorded, event account.Event) recorded {
 		return recorded{Account: r.Stream.ID, Position: r.Position, ID: r.ID, Event: event}
 	}))
 }
 
-// addition is what an event adds to the statement of its account.
+// addition returns what an event adds to the statement of its account.
 func addition(e recorded) []any {
 	s := entry(statement{}, e.Event)
 	return []any{
@@ -50,7 +50,7 @@ func addition(e recorded) []any {
 	}
 }
 
-// rows is what both databases return.
+// rows is the common part of the rows of both databases.
 type rows interface {
 	Next() bool
 	Scan(dest ...any) error
@@ -96,7 +96,7 @@ func sqliteStatements(ctx context.Context, st *sqlite.Store, shown *progress) (a
 
 func postgresStatements(ctx context.Context, st *postgres.Store, shown *progress) (all map[string]statement, err error) {
 	p := projection.New(st, st, "statements", movements(), func(_ context.Context, tx *postgres.Tx, e projection.Event[recorded]) error {
-		tx.Queue(addToStatement, addition(e.Event)...) // all of a transaction go out together
+		tx.Queue(addToStatement, addition(e.Event)...) // all statements of a transaction are sent together
 		return nil
 	}).WithSetup(func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := tx.Exec(ctx, createStatements)
@@ -117,8 +117,8 @@ func postgresStatements(ctx context.Context, st *postgres.Store, shown *progress
 	return all, err
 }
 
-// catchUp runs a projection until it has all that the log has, and shows how far it is. A
-// service runs it as long as itself, in a goroutine of its own.
+// catchUp runs a projection until it has handled the whole log, and shows its progress. A
+// service runs a projection all the time, in a goroutine of its own.
 func catchUp(ctx context.Context, log store.Log, p interface {
 	Run(ctx context.Context) error
 	WaitFor(ctx context.Context, position uint64, keys ...string) error

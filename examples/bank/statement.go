@@ -17,7 +17,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// statement is what an account has seen, in cents.
+// statement is the history of an account in sums, in cents.
 type statement struct {
 	Owner               string
 	Status              account.Status
@@ -25,11 +25,11 @@ type statement struct {
 	Withdrawn           int64
 	Sent, Refunded      int64
 	Received            int64
-	Declined, Delivered int // transfers
+	Declined, Delivered int // numbers of transfers
 	Events              int
 }
 
-// balance is what the statement says that there is.
+// balance returns the balance according to the statement.
 func (s statement) balance() int64 {
 	return s.Deposited - s.Withdrawn - s.Sent + s.Refunded + s.Received
 }
@@ -39,13 +39,13 @@ func statements() decider.View[map[string]statement, recorded] {
 	return decider.View[map[string]statement, recorded]{
 		Initial: func() map[string]statement { return map[string]statement{} },
 		Evolve: func(all map[string]statement, r recorded) map[string]statement {
-			all[r.Account] = entry(all[r.Account], r.Event) //decidervet:ignore in place: nobody holds an older one
+			all[r.Account] = entry(all[r.Account], r.Event) //decidervet:ignore in place: no older map is in use
 			return all
 		},
 	}
 }
 
-// entry returns s with one event more.
+// entry returns s with one more event.
 func entry(s statement, event account.Event) statement {
 	s.Events++
 	switch e := event.(type) {
@@ -71,8 +71,8 @@ func entry(s statement, event account.Event) statement {
 	return s
 }
 
-// statements returns the statements of all accounts: those of a table, where the store
-// has tables, or else folded from the log. It shows how far it is, on shown.
+// statements returns the statements of all accounts: from a table if the store has
+// tables, and otherwise folded from the log. It shows its progress on shown.
 func (b *bank) statements(ctx context.Context, shown *progress) (map[string]statement, error) {
 	switch st := b.store.(type) {
 	case *sqlite.Store:
@@ -99,7 +99,7 @@ func printStatements(w io.Writer, all map[string]statement) {
 	for _, id := range slices.SortedFunc(maps.Keys(all), byNumber) {
 		s := all[id]
 		if s.Status == account.Absent {
-			continue // it only declined what was sent to it
+			continue // it only declined transfers
 		}
 		name := s.Owner
 		if s.Status == account.Ended {
@@ -115,7 +115,7 @@ func printStatements(w io.Writer, all map[string]statement) {
 		balance += s.balance()
 	}
 	row(t, "all", "", sum)
-	t.Flush() //nolint:gosec // w says what went wrong: it is flushed by its owner
+	t.Flush() //nolint:gosec // w keeps the error, which its owner gets when it flushes
 	fmt.Fprintf(w, "\npaid in %s, paid out %s, and there are %s\n",
 		account.Money(sum.Deposited), account.Money(sum.Withdrawn), account.Money(balance))
 }
@@ -126,8 +126,8 @@ func row(w io.Writer, id, owner string, s statement) {
 		account.Money(s.Received), account.Money(s.Refunded), account.Money(s.balance()), s.Events)
 }
 
-// printable returns text as a terminal may have it: whatever would move the cursor,
-// or take it for a command, becomes a space.
+// printable returns text that is safe for a terminal: it replaces control characters by
+// spaces.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -137,7 +137,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// byNumber compares ids that end in a number as one would count them.
+// byNumber compares ids that end in a number by that number.
 func byNumber(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }

@@ -1,8 +1,8 @@
-// Package cinema is one screening of a film as an aggregate: its seats are
-// reserved and given back, and none is sold twice.
+// Package cinema is one screening of a film as an aggregate: its seats are reserved and
+// given back, and no seat is sold twice.
 //
-// Its first version sold one. It stands in first_test.go, with the line that found
-// out, and what that printed.
+// The first version sold one twice. It is in first_test.go, with the test that found the
+// bug, and the output of that test.
 package cinema
 
 import (
@@ -55,7 +55,7 @@ type (
 		Film        string
 		Rows, Seats int
 	}
-	// Reserved says that a free seat is a customer's.
+	// Reserved says that a free seat now belongs to a customer.
 	Reserved struct {
 		Customer string
 		Seat     Seat
@@ -77,31 +77,31 @@ type Seat struct{ Row, Number int }
 // String returns "row 2 seat 7".
 func (s Seat) String() string { return fmt.Sprintf("row %d seat %d", s.Row, s.Number) }
 
-// State is what is known of a screening; the zero State is one that is not scheduled.
+// State is the state of a screening. The zero State is a screening that is not scheduled.
 type State struct {
 	Rows, Seats int // of the hall
-	Free        int // how many seats are
+	Free        int // number of free seats
 	Taken       map[Seat]string
 	Started     bool
 }
 
-// Why a command is rejected.
+// Errors that reject commands.
 var (
 	ErrScheduled    = errors.New("cinema: already scheduled")
 	ErrNotScheduled = errors.New("cinema: not scheduled")
 	ErrHall         = errors.New("cinema: no such hall")
 	ErrStarted      = errors.New("cinema: the film has started")
-	ErrNoSeats      = errors.New("cinema: no seats asked for")
+	ErrNoSeats      = errors.New("cinema: no seats requested")
 	ErrNoSuchSeat   = errors.New("cinema: no such seat")
-	ErrSameSeat     = errors.New("cinema: asks for a seat twice")
+	ErrSameSeat     = errors.New("cinema: a seat is requested twice")
 	ErrTaken        = errors.New("cinema: the seat is taken")
-	ErrNotYours     = errors.New("cinema: the seat is not the customer's")
+	ErrNotYours     = errors.New("cinema: the seat does not belong to the customer")
 )
 
-// largest is the most rows, and the most seats in one.
+// largest is the largest number of rows, and of seats in a row.
 const largest = 100
 
-// Decider returns the screening.
+// Decider returns the decider of a screening.
 func Decider() decider.Decider[Command, State, Event] {
 	d := decider.New(decide, evolve)
 	d.Terminal = func(s State) bool { return s.Started }
@@ -168,7 +168,7 @@ func cancel(c Cancel, s State) ([]Event, error) {
 	return events, nil
 }
 
-// check returns what is wrong with seats that a customer names.
+// check returns an error if the seats that a customer names are invalid.
 func (s State) check(seats []Seat) error {
 	if len(seats) == 0 {
 		return ErrNoSeats

@@ -19,8 +19,8 @@ type (
 	step      = props.Step[cinema.Command, cinema.State, cinema.Event]
 )
 
-// suite is what is known of any version of a screening: which commands people
-// send, and that every seat is either free or taken.
+// suite holds what is true of any version of a screening: the commands that people send,
+// and that every seat is either free or taken.
 func suite(d screening) props.Suite[cinema.Command, cinema.State, cinema.Event] {
 	return props.For(d).Commands(command).Invariant("every seat is free or taken", func(s cinema.State) error {
 		if s.Free+len(s.Taken) != s.Rows*s.Seats {
@@ -30,8 +30,8 @@ func suite(d screening) props.Suite[cinema.Command, cinema.State, cinema.Event] 
 	})
 }
 
-// command draws a command that somebody might send: most are for seats of a small
-// hall, so that customers meet.
+// command draws a command that a customer might send. Most are for seats of a small hall,
+// so that customers compete.
 func command(t *rapid.T, s cinema.State) cinema.Command {
 	number := rapid.IntRange(0, 3)
 	if s.Rows == 0 {
@@ -55,7 +55,7 @@ func command(t *rapid.T, s cinema.State) cinema.Command {
 func TestScreening(t *testing.T) {
 	t.Parallel()
 	suite(cinema.Decider()).
-		Rule("nobody loses a seat to another", func(s step) error {
+		Rule("no customer loses a seat to another", func(s step) error {
 			for seat, owner := range s.Before.Taken {
 				if now, taken := s.After.Taken[seat]; taken && now != owner {
 					return fmt.Errorf("%s went from %s to %s", seat, owner, now)
@@ -63,7 +63,7 @@ func TestScreening(t *testing.T) {
 			}
 			return nil
 		}).
-		Reaches("a seat that is taken is refused", refused(cinema.ErrTaken)).
+		Reaches("a taken seat is refused", refused(cinema.ErrTaken)).
 		Reaches("a seat of another customer stays", refused(cinema.ErrNotYours)).
 		Check(t)
 }
@@ -72,7 +72,7 @@ func refused(reason error) func(step) bool {
 	return func(s step) bool { return errors.Is(s.Err, reason) }
 }
 
-// TestSameSeatTwice is the history that broke the first version.
+// TestSameSeatTwice is the history that showed the bug in the first version.
 func TestSameSeatTwice(t *testing.T) {
 	t.Parallel()
 	seat := cinema.Seat{Row: 1, Number: 1}
@@ -82,8 +82,8 @@ func TestSameSeatTwice(t *testing.T) {
 		ThenError(cinema.ErrSameSeat)
 }
 
-// TestFirstVersionIsFoundOut runs the same suite on the first version, and checks
-// that the shortest history is a hall and one reservation.
+// TestFirstVersionIsFoundOut runs the same suite on the first version, and checks that
+// the shortest history is a hall and one reservation.
 func TestFirstVersionIsFoundOut(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-tags", "first", "-run", "^TestFirst$", "-rapid.nofailfile", ".").CombinedOutput()
@@ -92,7 +92,7 @@ func TestFirstVersionIsFoundOut(t *testing.T) {
 	}
 	for _, want := range []string{"every seat is free or taken: broken by step 2 of the shortest history found", "1  Schedule{", "2  Reserve{Seats: [Seat{"} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("the report does not say %q:\n%s", want, out)
+			t.Errorf("the report does not contain %q:\n%s", want, out)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/evolvego/evolve/examples/cinema"
 )
 
-// Deciders are values: what a customer would be told can be asked of one.
+// A decider is a value, so you can ask it what a customer would be told.
 func Example() {
 	screening := cinema.Decider()
 	state := screening.Fold(cinema.State{},

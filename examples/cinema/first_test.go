@@ -9,8 +9,8 @@ import (
 	"github.com/evolvego/evolve/examples/cinema"
 )
 
-// first is the first version: it looks at each seat that is asked for, but not at
-// the others that are asked for with it.
+// first is the first version: it checks each requested seat, but not the other seats of
+// the same request.
 func first() screening {
 	d := cinema.Decider()
 	now := d.Decide
@@ -34,7 +34,7 @@ func first() screening {
 	return d
 }
 
-// TestFirst does not pass. See it with
+// TestFirst fails. Run it with
 //
 //	go test -tags first -run TestFirst ./examples/cinema
 func TestFirst(t *testing.T) {

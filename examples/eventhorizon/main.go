@@ -1,4 +1,4 @@
-// Command eventhorizon turns the events of looplab/eventhorizon, as mongoexport prints
+// Command eventhorizon converts the events of looplab/eventhorizon, as mongoexport prints
 // them from the collection events of its second layout, into lines for eventstored
 // import.
 //
@@ -27,7 +27,7 @@ type document struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// line is an event as eventstored imports it.
+// line is an event in the format of eventstored import.
 type line struct {
 	StreamType string          `json:"stream_type"`
 	StreamID   string          `json:"stream_id"`
@@ -46,8 +46,8 @@ func main() {
 	}
 }
 
-// convert writes a line for each document. The id of an event is made from its place,
-// so a second import adds nothing.
+// convert writes a line for each document. The id of an event derives from its place, so
+// a second import adds nothing.
 func convert(r io.Reader, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	in, lines := json.NewDecoder(r), json.NewEncoder(out)

@@ -19,7 +19,7 @@ func newAccounts(st store.Store) *accounts {
 	return runner.New("Account", account.Decider(), st, account.Codec())
 }
 
-// service is what all handlers use.
+// service holds what all handlers use.
 type service struct {
 	accounts *accounts
 	log      *slog.Logger
@@ -38,7 +38,7 @@ func newMux(a *accounts, t *totals, log *slog.Logger) http.Handler {
 	return limit(mux)
 }
 
-// limit is a middleware of the service's own: no body is larger than a kilobyte.
+// limit is a middleware of the service: it limits bodies to a kilobyte.
 func limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
@@ -49,14 +49,14 @@ func limit(next http.Handler) http.Handler {
 // amount is the body of requests that move money.
 type amount struct{ Cents int64 }
 
-// badBodyError is a request whose body is not what the route takes.
+// badBodyError is the error of a request whose body the route does not accept.
 type badBodyError struct{ err error }
 
 func (e *badBodyError) Error() string   { return fmt.Sprintf("http: bad body: %v", e.err) }
 func (e *badBodyError) Unwrap() error   { return e.err }
 func (e *badBodyError) HTTPStatus() int { return http.StatusBadRequest }
 
-// command returns a handler that runs the command which read makes of the body.
+// command returns a handler that converts the body to a command with read, and runs it.
 func command[B any](s *service, read func(body B) account.Command) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body B
@@ -109,7 +109,7 @@ func (s *service) write(w http.ResponseWriter, body any) {
 	}
 }
 
-// problem writes what err means to the client, and logs it if it is our fault.
+// problem tells the client what err means, and logs err if it is a fault of the server.
 func (s *service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if status := runnerhttp.WriteProblem(w, r, err); status >= http.StatusInternalServerError {
 		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", status, "error", err)

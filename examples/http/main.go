@@ -1,6 +1,6 @@
-// Command http is a service with an ordinary mux and a middleware of its own. Its
-// handlers run commands on accounts, and answer a query from a read model that follows
-// the log: with the Position of its last command, a client reads what it wrote.
+// Command http is a service with an ordinary mux and its own middleware. Its handlers run
+// commands on accounts, and answer a query from a read model that follows the log. A
+// client that sends the Position of its last command reads its own writes.
 //
 //	go run ./examples/http
 //
@@ -40,8 +40,8 @@ func main() {
 	}
 }
 
-// serve serves accounts in memory on address until ctx ends, and then lets the
-// requests that are underway end.
+// serve serves accounts in memory on address until ctx ends, and then waits for the
+// requests in flight.
 func serve(ctx context.Context, address string) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -54,11 +54,11 @@ func serve(ctx context.Context, address string) error {
 	var follower sync.WaitGroup
 	follower.Go(func() {
 		if err := totals.Run(following); following.Err() == nil {
-			log.Error("the total is not kept any more", "error", err)
+			log.Error("the total is no longer updated", "error", err)
 		}
 	})
 	defer follower.Wait()
-	defer stopFollowing() // when the requests have ended, for they may wait for it
+	defer stopFollowing() // after the requests have ended, because they may wait for it
 	server := &http.Server{Handler: newMux(newAccounts(st), totals, log), ReadHeaderTimeout: 5 * time.Second}
 	log.Info("listening", "url", "http://"+listener.Addr().String())
 	drained := make(chan error, 1)

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// start builds and starts the service, and returns its URL. It is stopped, and must
-// stop well, when the test ends.
+// start builds and starts the service, and returns its URL. The service is stopped, and
+// must exit cleanly, when the test ends.
 func start(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "http")
@@ -50,14 +50,14 @@ func start(t *testing.T) string {
 	return url
 }
 
-// answer is what the service said.
+// answer is a response of the service.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// call sends a request, whose headers are the given pairs, and returns the answer.
+// call sends a request, whose headers are the given pairs, and returns the response.
 func call(t *testing.T, method, url, body string, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -142,7 +142,7 @@ func TestServiceCrowd(t *testing.T) {
 				}
 				for {
 					got := call(t, "POST", account+"/deposits", `{"cents":1}`, "Idempotency-Key", key)
-					if got.status == http.StatusConflict { // too many at once: as it says, again
+					if got.status == http.StatusConflict { // too many at once: retry as the response says
 						continue
 					}
 					if got.status != http.StatusOK {
@@ -161,8 +161,8 @@ func TestServiceCrowd(t *testing.T) {
 	}
 }
 
-// TestServiceReadsYourWrites lets many clients deposit and ask for the total at once:
-// each finds its own deposit in it, and those of others that it knows of.
+// TestServiceReadsYourWrites lets many clients deposit and query the total at once: each
+// finds its own deposit in it, and those of others that it knows of.
 func TestServiceReadsYourWrites(t *testing.T) {
 	t.Parallel()
 	url := start(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// total is the read model: what is in all open accounts.
+// total is the read model: the money in all open accounts.
 type total struct {
 	Accounts int   `json:"accounts"`
 	Cents    int64 `json:"cents"`
@@ -44,16 +44,16 @@ func evolveTotal(t total, e account.Event) total {
 		t.Cents += e.Cents
 	case account.Refunded:
 		t.Cents += e.Cents
-	case account.Declined, account.Delivered: // the money is where it was
+	case account.Declined, account.Delivered: // the money stays where it was
 	}
 	return t
 }
 
-// patience is how long a query waits for what its client wrote.
+// patience is how long a query waits for its client's own writes.
 const patience = 5 * time.Second
 
-// showTotal returns a handler that answers with the total: a client that sends the
-// Position of its last command as At-Least finds the command in it.
+// showTotal returns a handler that answers with the total. If a client sends the Position
+// of its last command as At-Least, the total includes that command.
 func (s *service) showTotal(t *totals) http.HandlerFunc {
 	query := cqrs.Handler[struct{}, total](func(context.Context, struct{}) (total, error) {
 		now, _ := t.State()

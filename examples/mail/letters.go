@@ -10,7 +10,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// happening is what the process hears of: an event of an order, or that time is up.
+// happening is an input of the process: an event of an order, or that time is up.
 type happening struct {
 	Order    string
 	What     string // placed, paid, cancelled or overdue
@@ -21,14 +21,14 @@ type happening struct {
 // letter is a mail.
 type letter struct{ To, Subject, Text string }
 
-// debt is what the process knows about an order.
+// debt is the state of the process for one order.
 type debt struct {
 	Customer string
 	Cents    int64
 	Over     bool
 }
 
-// orders is how the process reads the log.
+// orders says how the process reads the log.
 func orders() codec.Source[happening] {
 	return codec.Events(codec.From("Order", order.Codec(), func(r *store.Recorded, event order.Event) happening {
 		h := happening{Order: r.Stream.ID}
@@ -44,12 +44,12 @@ func orders() codec.Source[happening] {
 	}))
 }
 
-// timers names the events of timers as they are stored.
+// timers is the codec of timer events, with the names that they are stored under.
 func timers() codec.Codec[happening] {
 	return codec.JSON(map[string]happening{"LetterDue": {}})
 }
 
-// letters is the process, which is pure: an instance is an order.
+// letters is the process, which is pure. An instance is an order.
 func letters(patience time.Duration) decider.Process[happening, debt, letter] {
 	return decider.Process[happening, debt, letter]{
 		Key:      func(e happening) (string, bool) { return e.Order, true },

@@ -20,17 +20,17 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// mailbox is a mail server that keeps what it gets. It loses its answer to the first mail
+// mailbox is a mail server that records its mails. It loses its answer to the first mail
 // for each address.
 type mailbox struct {
 	mails chan received
 	known map[string]bool
 }
 
-// received is a mail that has arrived.
+// received is a delivered mail.
 type received struct{ to, id, subject, text string }
 
-// NewSession is called for each connection; they come one after the other here.
+// NewSession is called for each connection. Here they come one after the other.
 func (b *mailbox) NewSession(conn *smtp.Conn) (smtp.Session, error) {
 	return &session{box: b, conn: conn}, nil
 }
@@ -70,7 +70,7 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-// startServer starts a mail server, and returns its address, and what it gets.
+// startServer starts a mail server, and returns its address and its mails.
 func startServer(t *testing.T) (address string, mails <-chan received) {
 	t.Helper()
 	box := &mailbox{make(chan received, 100), map[string]bool{}}
@@ -110,14 +110,14 @@ func TestMails(t *testing.T) {
 	}
 	const first, reminder = "Your order o-1", "Your order o-1 is not paid"
 	ids := map[string]string{}
-	for _, want := range []received{ // the first one comes twice, for nobody knows that it has arrived
+	for _, want := range []received{ // the first one comes twice, because its answer is lost
 		{"ann@example.org", "", first, "Thank you. Please pay 12.50."},
 		{"ann@example.org", "", first, "Thank you. Please pay 12.50."},
 		{"ann@example.org", "", reminder, "Please pay 12.50."},
 	} {
 		got := <-mails
 		if id, known := ids[got.subject]; known && id != got.id {
-			t.Errorf("a mail that comes again has the id %s, and had %s", got.id, id)
+			t.Errorf("a repeated mail has the id %s, but had %s", got.id, id)
 		}
 		ids[got.subject] = got.id
 		if got.id = ""; got != want {
@@ -136,7 +136,7 @@ func TestMails(t *testing.T) {
 	}
 	for id, why := range map[string]string{"o-2": "no such user", "o-3": "has no address"} {
 		if err := p.WaitFor(t.Context(), head, id); !errors.Is(err, process.ErrWaiting) || !strings.Contains(err.Error(), why) {
-			t.Errorf("order %s: %v; want that it waits because %q", id, err, why)
+			t.Errorf("order %s: %v; want it to wait because of %q", id, err, why)
 		}
 	}
 	cancel()
@@ -148,7 +148,7 @@ func TestMails(t *testing.T) {
 	}
 }
 
-// TestLetters is what the process does over days.
+// TestLetters checks what the process does over days.
 func TestLetters(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour

@@ -1,9 +1,9 @@
-// Command mail writes to those who have placed an order of the tutorial: a confirmation at
-// once, and a reminder if the order is not paid in time.
+// Command mail writes to customers of the tutorial: a confirmation when they place an
+// order, and a reminder if they do not pay in time.
 //
 //	go run ./examples/mail -file orders.db -smtp localhost:25
 //
-//	go run ./examples/tutorial # beside it; the customer of an order is an address
+//	go run ./examples/tutorial # at the same time; the customer of an order is an e-mail address
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 func main() {
 	file := flag.String("file", "orders.db", "the `FILE` of the events")
 	server := flag.String("smtp", "localhost:25", "the `ADDRESS` of the mail server")
-	from := flag.String("from", "shop@localhost", "the `ADDRESS` that mails come from")
+	from := flag.String("from", "shop@localhost", "the sender `ADDRESS` of mails")
 	patience := flag.Duration("patience", 72*time.Hour, "how long an order may stay unpaid")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,7 +34,7 @@ func main() {
 	stop()
 }
 
-// run writes mails until ctx ends. What it has to remember is in the file of the events.
+// run writes mails until ctx ends. Its state is in the file of the events.
 func run(ctx context.Context, file string, p *postman, patience time.Duration) error {
 	st, err := sqlite.Open(file) //nolint:contextcheck // opening a file does not wait
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/evolvego/evolve/decider/process"
 )
 
-// postman takes letters to a mail server.
+// postman sends letters through a mail server.
 type postman struct{ server, from string }
 
-// send is the Send of the process. The id of the command is that of the message, so that a
-// mail which is sent again after a crash can be told by its id. What the server refuses for
-// good quarantines the order; everything else is tried again.
+// send is the Send of the process. The id of the command is the id of the message, so
+// that a mail which is sent again after a crash can be recognized. A letter that the
+// server refuses permanently quarantines the order. Other errors are retried.
 func (p *postman) send(ctx context.Context, c process.Command[letter]) error {
 	to, err := mail.ParseAddress(c.Command.To)
 	if err != nil {
@@ -31,7 +31,7 @@ func (p *postman) send(ctx context.Context, c process.Command[letter]) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	host, _, _ := net.SplitHostPort(p.server) // it was dialed
+	host, _, _ := net.SplitHostPort(p.server) // the address was valid for dialing
 	err = p.deliver(conn, host, to, c)
 	if answer, ok := errors.AsType[*textproto.Error](err); ok && answer.Code >= 500 {
 		return process.Permanent(err)
@@ -39,7 +39,7 @@ func (p *postman) send(ctx context.Context, c process.Command[letter]) error {
 	return err
 }
 
-// deliver hands the letter over on conn, and closes it.
+// deliver sends the letter over conn, and closes conn.
 func (p *postman) deliver(conn net.Conn, host string, to *mail.Address, c process.Command[letter]) error {
 	client, err := smtp.NewClient(conn, host)
 	if err != nil {
@@ -60,9 +60,9 @@ func (p *postman) deliver(conn net.Conn, host string, to *mail.Address, c proces
 	if _, err := w.Write([]byte(strings.Join(text, "\r\n"))); err != nil {
 		return err
 	}
-	if err := w.Close(); err != nil { // now it is the server's
+	if err := w.Close(); err != nil { // from here on the server has it
 		return err
 	}
-	_ = client.Quit() // the letter is there, whatever this says
+	_ = client.Quit() // the letter is delivered, whatever this returns
 	return nil
 }

@@ -1,10 +1,10 @@
-// Command publish tells a broker what happens to the orders of the tutorial: it publishes
-// each event to NATS JetStream, once, in the order of the log.
+// Command publish publishes each event of the tutorial's orders to NATS JetStream, once,
+// in the order of the log.
 //
 //	nats-server -js &
 //	go run ./examples/publish -file orders.db
 //
-//	go run ./examples/tutorial # beside it: its orders are published
+//	go run ./examples/tutorial # at the same time: its orders are published
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	stop()
 }
 
-// publish publishes what is appended to file, until ctx ends.
+// publish publishes the events that are appended to file, until ctx ends.
 func publish(ctx context.Context, file, url string) error {
 	st, err := sqlite.Open(file) //nolint:contextcheck // opening a file does not wait
 	if err != nil {

@@ -37,7 +37,7 @@ func startBroker(t *testing.T) string {
 	return broker.ClientURL()
 }
 
-// subscriber returns the stream, and what has come of it: the first n messages.
+// subscriber returns the stream, and a function that returns its first n messages.
 func subscriber(t *testing.T, url string) (jetstream.JetStream, func(n int) []string) {
 	t.Helper()
 	conn, err := nats.Connect(url)
@@ -73,7 +73,7 @@ func subscriber(t *testing.T, url string) (jetstream.JetStream, func(n int) []st
 	}
 }
 
-// deaf is a broker whose first answer to each message is lost.
+// deaf is a broker that loses its first answer to each message.
 type deaf struct {
 	broker
 	calls atomic.Int64
@@ -119,7 +119,7 @@ func TestPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	say("o-1", order.Cancel{Reason: "late"}) // while nobody publishes
+	say("o-1", order.Cancel{Reason: "late"}) // while no publisher runs
 	defer runUntilLive(t, publisher(st, js))()
 	got := published(4)
 	want := []string{
@@ -136,7 +136,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// runUntilLive runs p, and returns when it has begun; stop ends it.
+// runUntilLive runs p, and returns when it is live. stop ends it.
 func runUntilLive(t *testing.T, p *projection.Projection[*sqlite.Tx, message]) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

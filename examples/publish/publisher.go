@@ -15,19 +15,19 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// broker is what publishing needs of JetStream.
+// broker is the part of JetStream that publishing needs.
 type broker interface {
 	PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
 }
 
-// message is what is published: what others may rely on, which is not how events are
-// stored.
+// message is the published form of an event. Others rely on it, so it is independent of
+// how events are stored.
 type message struct {
 	Order  string      `json:"order"`
 	Detail order.Event `json:"detail"`
 }
 
-// orders is how the publisher reads the log.
+// orders says how the publisher reads the log.
 func orders() codec.Source[message] {
 	return codec.Events(codec.From("Order", order.Codec(), func(r *store.Recorded, e order.Event) message {
 		return message{r.Stream.ID, e}
@@ -35,8 +35,8 @@ func orders() codec.Source[message] {
 }
 
 // publisher returns the projection that publishes the orders of st. It begins with the
-// event after those that are there when it first runs. An event of which the broker says
-// nothing is published again under the same id; the broker keeps it once.
+// first event after its first run begins. If the broker does not answer, an event is
+// published again with the same id, and the broker keeps it once.
 func publisher(st *sqlite.Store, js broker) *projection.Projection[*sqlite.Tx, message] {
 	return projection.Deliver(st, st, "publish", orders(), func(ctx context.Context, e projection.Event[message]) error {
 		data, err := json.Marshal(e.Event)
@@ -49,7 +49,7 @@ func publisher(st *sqlite.Store, js broker) *projection.Projection[*sqlite.Tx, m
 	})
 }
 
-// subject says where an event is published.
+// subject returns the subject on which an event is published.
 func subject(e order.Event) string {
 	switch e.(type) {
 	case order.Placed:

@@ -1,5 +1,5 @@
-// Command quickstart is the program of the README: an account in two pure functions,
-// and a runner that puts it on a store.
+// Command quickstart is the program in the README: an account as two pure functions, and
+// a runner that runs it on a store.
 package main
 
 import (

@@ -1,7 +1,7 @@
 //go:build readme
 
-// This test fails, because the README shows what a failure looks like. The tests of
-// the README run it with -tags readme.
+// This test fails, because the README shows a failure. The tests of the README run it
+// with -tags readme.
 
 package main
 

@@ -1,6 +1,6 @@
-// Package telemetry shows one trace that goes through everything: the handler, the command,
-// the client of eventstored, the server, the store behind it and its SQL. Each span is made
-// by who knows it: decider/otelevolve, otelgrpc or otelpgx.
+// Package telemetry shows one trace that goes through everything: the handler, the
+// command, the client of eventstored, the server, the store behind it and its SQL. The
+// spans come from decider/otelevolve, otelgrpc and otelpgx.
 package telemetry
 
 import (
@@ -22,8 +22,8 @@ import (
 	"github.com/evolvego/evolve/store/postgres"
 )
 
-// Dial returns a store behind the eventstored at address, whose calls have spans that the
-// server continues. It must be closed.
+// Dial returns a store behind the eventstored at address. Its calls have spans that the
+// server continues. Close the store after use.
 func Dial(ctx context.Context, address string, spans trace.TracerProvider) (*grpc.Store, error) {
 	return grpc.Open(ctx, address, grpc.Plaintext(), grpc.DialOptions(
 		gogrpc.WithStatsHandler(otelgrpc.NewClientHandler(
@@ -32,7 +32,7 @@ func Dial(ctx context.Context, address string, spans trace.TracerProvider) (*grp
 		))))
 }
 
-// Serve serves st on lis until ctx ends, as eventstored does where
+// Serve serves st on lis until ctx ends, as eventstored does if
 // OTEL_EXPORTER_OTLP_ENDPOINT is set.
 func Serve(ctx context.Context, lis net.Listener, st store.Store, spans trace.TracerProvider) error {
 	tel := otelevolve.New(otelevolve.Config{TracerProvider: spans})
@@ -42,13 +42,14 @@ func Serve(ctx context.Context, lis net.Listener, st store.Store, spans trace.Tr
 	)))
 }
 
-// shortCalls leaves out health checks, and subscriptions: their spans would last for hours.
+// shortCalls leaves out health checks and subscriptions, whose spans would last for
+// hours.
 func shortCalls() otelgrpc.Filter {
 	return filters.All(filters.Not(filters.HealthCheck()), filters.Not(filters.MethodName("Subscribe")))
 }
 
 // OpenPostgres returns a store in the PostgreSQL database at url, whose statements have
-// spans. Close the store, then the pool.
+// spans. Close the store, and then the pool.
 func OpenPostgres(ctx context.Context, url string, spans trace.TracerProvider) (*postgres.Store, *pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {

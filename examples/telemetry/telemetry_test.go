@@ -23,7 +23,7 @@ import (
 	"github.com/evolvego/evolve/store/postgres/postgrestest"
 )
 
-// recording returns a provider, and the spans that it has ended.
+// recording returns a provider, and the spans that have ended.
 func recording() (*sdktrace.TracerProvider, *tracetest.InMemoryExporter) {
 	spans := tracetest.NewInMemoryExporter()
 	return sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)), spans
@@ -53,8 +53,8 @@ func newAccounts(st store.Store, spans trace.TracerProvider) *runner.Runner[acco
 		WithObserver(tel.Runner()).WithMetadata(tel.Metadata(nil))
 }
 
-// path returns the names of a span called name and of all above it, of which one is called
-// through: of several such spans, those of the one that is deepest.
+// path returns the names of a span called name and of all its ancestors, one of which is
+// called through. If there are several such spans, it returns the deepest.
 func path(spans tracetest.SpanStubs, name, through string) []string {
 	byID := map[trace.SpanID]tracetest.SpanStub{}
 	var longest []string
@@ -136,11 +136,11 @@ func TestPostgres(t *testing.T) {
 	got := path(spans.GetSpans(), "SELECT", "append Account") // of the function that appends
 	want := []string{"POST /accounts", "handle Account", "append Account", "eventstore.v1.EventStore/Append", "eventstore.v1.EventStore/Append", "append Account"}
 	if len(got) <= len(want) || strings.Join(got[:len(want)], ",") != strings.Join(want, ",") {
-		t.Errorf("the statement is below %q, want below %q", got, want)
+		t.Errorf("the statement is a descendant of %q, want %q", got, want)
 	}
 	for _, s := range spans.GetSpans() {
 		if text := fmt.Sprint(s.Name, s.Attributes, s.Events, s.Status); strings.Contains(text, "s3cret") || strings.Contains(text, "acc-1") {
-			t.Errorf("a span tells what is stored: %s", text)
+			t.Errorf("a span reveals stored data: %s", text)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/evolvego/evolve/store/sqlite"
 )
 
-// service has what the handlers need.
+// service holds what the handlers need.
 type service struct {
 	orders *runner.Runner[order.Command, order.State, order.Event]
 	open   *projection.Projection[*sqlite.Tx, change]
@@ -63,7 +63,7 @@ type openOrder struct {
 	Due      int64  `json:"due"`
 }
 
-// list answers with the open orders. A client that sends At-Least reads what it wrote.
+// list answers with the open orders. A client that sends At-Least reads its own writes.
 func (s *service) list(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()

@@ -45,7 +45,7 @@ func main() {
 }
 
 // start opens the file and runs the projection until ctx ends. Then wait returns when
-// all is closed.
+// everything is closed.
 func start(ctx context.Context, file string) (handler http.Handler, wait func() error, err error) {
 	st, err := sqlite.Open(file) //nolint:contextcheck // opening a file does not wait
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestService goes through the requests of the tutorial, and starts the service again
-// in the middle.
+// TestService sends the requests of the tutorial, and restarts the service in between.
 func TestService(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "orders.db")

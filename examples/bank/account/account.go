@@ -6,7 +6,7 @@ import (
 	"github.com/evolvego/evolve/decider/codec"
 )
 
-// Command is a wish about an account.
+// Command is a request to an account.
 //
 //sumtype:decl
 type Command interface{ isCommand() }
@@ -18,29 +18,29 @@ type (
 	Deposit struct{ Cents int64 }
 	// Withdraw pays money out.
 	Withdraw struct{ Cents int64 }
-	// Send takes money out, on its way from this account to another one. Transfer
-	// must be an id that no transfer from this account has had: one that is over is
-	// over for ever.
+	// Send takes money out and sends it to another account. Transfer must be an id that
+	// no transfer from this account has used before, because the ids of finished
+	// transfers cannot be used again.
 	Send struct {
 		Transfer string
 		From, To string
 		Cents    int64
 	}
-	// Receive pays in money that was sent. It is never rejected: what cannot be
-	// received is Declined, so that it can go back.
+	// Receive pays in money that was sent. It is never rejected: money that cannot be
+	// received is Declined, so that it can be refunded.
 	Receive struct {
 		Transfer string
 		From     string
 		Cents    int64
 	}
-	// Deliver says that money which was sent has arrived.
+	// Deliver says that the money of a transfer has arrived.
 	Deliver struct{ Transfer string }
-	// Refund pays money back that was sent and could not be received.
+	// Refund pays back the money of a transfer that could not be received.
 	Refund struct {
 		Transfer string
 		Reason   string
 	}
-	// Close closes the account, for ever.
+	// Close closes the account permanently.
 	Close struct{}
 )
 
@@ -90,11 +90,11 @@ type (
 		Cents    int64  `json:"cents"`
 		Reason   string `json:"reason"`
 	}
-	// Delivered means that money which was sent has arrived.
+	// Delivered means that the money of a transfer has arrived.
 	Delivered struct {
 		Transfer string `json:"transfer"`
 	}
-	// Refunded means that money which was sent is back.
+	// Refunded means that the money of a transfer is back.
 	Refunded struct {
 		Transfer string `json:"transfer"`
 		Cents    int64  `json:"cents"`
@@ -114,7 +114,7 @@ func (Delivered) isEvent() {}
 func (Refunded) isEvent()  {}
 func (Closed) isEvent()    {}
 
-// State is what decisions need to know of an account.
+// State is the state that decisions depend on.
 type State struct {
 	Status   Status
 	Owner    string
@@ -122,22 +122,22 @@ type State struct {
 	Underway map[string]int64 // cents sent and not yet delivered or refunded, by transfer
 }
 
-// Status is where an account is in its life.
+// Status is the stage of an account's life.
 type Status int
 
-// The life of an account.
+// The stages of an account's life.
 const (
 	Absent Status = iota
 	Active
 	Ended
 )
 
-// Decider is the account.
+// Decider returns the decider of an account.
 func Decider() decider.Decider[Command, State, Event] {
 	return decider.New(Decide, Evolve)
 }
 
-// Codec names the events as they are stored.
+// Codec returns the codec of the events, with the names that they are stored under.
 func Codec() codec.Codec[Event] {
 	return codec.JSON(map[string]Event{
 		"AccountOpened":     Opened{},

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	. "github.com/evolvego/evolve/examples/bank/account" //nolint:revive // scenarios read as the domain speaks
+	. "github.com/evolvego/evolve/examples/bank/account" //nolint:revive // scenarios read like the domain
 	"github.com/evolvego/evolve/props"
 )
 
@@ -21,17 +21,17 @@ func suite() props.Suite[Command, State, Event] {
 			}
 			return nil
 		}).
-		Invariant("what may come back finds room", func(s State) error {
+		Invariant("refunds always fit", func(s State) error {
 			sum := s.Balance
 			for _, cents := range s.Underway {
 				sum += cents
 			}
 			if sum > MaxCents {
-				return fmt.Errorf("%d cents are there or underway", sum)
+				return fmt.Errorf("%d cents are in the account or in transit", sum)
 			}
 			return nil
 		}).
-		Invariant("a closed account has no money, here or underway", func(s State) error {
+		Invariant("a closed account has no money, in the account or in transit", func(s State) error {
 			if s.Status == Ended && (s.Balance != 0 || len(s.Underway) > 0) {
 				return fmt.Errorf("%+v", s)
 			}
@@ -43,7 +43,7 @@ func suite() props.Suite[Command, State, Event] {
 			}
 			return nil
 		}).
-		Rule("what is sent here is received or declined", func(s props.Step[Command, State, Event]) error {
+		Rule("every transfer to this account is received or declined", func(s props.Step[Command, State, Event]) error {
 			if _, ok := s.Command.(Receive); ok && (s.Err != nil || len(s.Events) != 1) {
 				return fmt.Errorf("decided %v, %w", s.Events, s.Err)
 			}
@@ -54,7 +54,7 @@ func suite() props.Suite[Command, State, Event] {
 		})
 }
 
-// draw draws any command; transfers are mostly those that are underway.
+// draw draws any command. Transfers are mostly those in transit.
 func draw(t *rapid.T, s State) Command {
 	cents := func() int64 {
 		return rapid.OneOf(rapid.Int64Range(-1, 1000), rapid.Int64(), rapid.Just(s.Balance), rapid.Just(s.Balance+1)).Draw(t, "cents")
@@ -79,7 +79,7 @@ func draw(t *rapid.T, s State) Command {
 	return Deposit{cents()}
 }
 
-// worth is the money of an account, including what is under way from it.
+// worth returns the money of an account, including transfers in transit from it.
 func worth(s State) int64 {
 	sum := s.Balance
 	for _, cents := range s.Underway {
@@ -88,7 +88,8 @@ func worth(s State) int64 {
 	return sum
 }
 
-// moved is the money that came to an account with events, less what left it for good.
+// moved returns the money that an account received with events, minus the money that left
+// it.
 func moved(before State, events []Event) int64 {
 	var sum int64
 	for _, event := range events {
@@ -115,29 +116,29 @@ func TestAccount(t *testing.T) {
 func TestScenarios(t *testing.T) {
 	t.Parallel()
 	opened := Opened{"ann"}
-	t.Run("more than there is", func(t *testing.T) {
+	t.Run("more than the balance", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, Decider()).Given(opened, Deposited{500}).When(Withdraw{700}).ThenError(ErrInsufficientFunds)
 	})
-	t.Run("all that there is", func(t *testing.T) {
+	t.Run("the whole balance", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, Decider()).Given(opened, Deposited{500}).When(Withdraw{500}).Then(Withdrawn{500})
 	})
-	t.Run("what was sent is not there twice", func(t *testing.T) {
+	t.Run("money in transit cannot be spent again", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, Decider()).Given(opened, Deposited{500}, Sent{"t-1", "a-2", 300}).When(Withdraw{300}).ThenError(ErrInsufficientFunds)
 	})
-	t.Run("a refund brings back what was sent, once", func(t *testing.T) {
+	t.Run("a refund returns the money once", func(t *testing.T) {
 		t.Parallel()
 		given := []Event{opened, Deposited{500}, Sent{"t-1", "a-2", 300}}
 		props.Spec(t, Decider()).Given(given...).When(Refund{"t-1", "no"}).Then(Refunded{"t-1", 300, "no"})
 		props.Spec(t, Decider()).Given(append(given, Refunded{"t-1", 300, "no"})...).When(Refund{"t-1", "no"}).ThenError(ErrNoSuchTransfer)
 	})
-	t.Run("nothing is received where there is no account", func(t *testing.T) {
+	t.Run("an account that is not open declines money", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, Decider()).When(Receive{"t-1", "a-2", 5}).Then(Declined{"t-1", "a-2", 5, "account: not open"})
 	})
-	t.Run("no closing while money is underway", func(t *testing.T) {
+	t.Run("no closing while money is in transit", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, Decider()).Given(opened, Deposited{5}, Sent{"t-1", "a-2", 5}).When(Close{}).ThenError(ErrNotEmpty)
 	})

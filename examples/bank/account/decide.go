@@ -8,11 +8,11 @@ import (
 	"github.com/evolvego/evolve/decider"
 )
 
-// MaxCents is the most that an account holds, what is underway from it included,
-// so that a refund always finds room.
+// MaxCents is the most that an account holds, including money in transit from it, so that
+// a refund always fits.
 const MaxCents = 1_000_000_000_000_00
 
-// Why a command is rejected.
+// Errors that reject commands.
 var (
 	ErrNotOpen           = errors.New("account: not open")
 	ErrClosed            = errors.New("account: closed")
@@ -23,11 +23,11 @@ var (
 	ErrInsufficientFunds = errors.New("account: insufficient funds")
 	ErrNotEmpty          = errors.New("account: not empty")
 	ErrSameAccount       = errors.New("account: a transfer needs two accounts")
-	ErrTransferUnderway  = errors.New("account: this transfer is underway")
-	ErrNoSuchTransfer    = errors.New("account: no such transfer is underway")
+	ErrTransferUnderway  = errors.New("account: this transfer is already in transit")
+	ErrNoSuchTransfer    = errors.New("account: no such transfer in transit")
 )
 
-// InsufficientFundsError says how much was there for how much.
+// InsufficientFundsError says how much was available and how much was wanted.
 type InsufficientFundsError struct {
 	Available, Wanted int64 // cents
 }
@@ -40,7 +40,7 @@ func (e *InsufficientFundsError) Error() string {
 // Is reports whether target is ErrInsufficientFunds.
 func (e *InsufficientFundsError) Is(target error) bool { return target == ErrInsufficientFunds }
 
-// Money returns cents as in "12.34".
+// Money formats cents, as in "12.34".
 func Money(cents int64) string {
 	sign := ""
 	if cents < 0 {
@@ -49,7 +49,7 @@ func Money(cents int64) string {
 	return fmt.Sprintf("%s%d.%02d", sign, cents/100, cents%100)
 }
 
-// Decide says what cmd leads to.
+// Decide returns the events that cmd leads to in s, or why it is rejected.
 func Decide(cmd Command, s State) ([]Event, error) {
 	switch c := cmd.(type) {
 	case Open:
@@ -85,7 +85,7 @@ func Decide(cmd Command, s State) ([]Event, error) {
 	return nil, decider.ErrUnhandled
 }
 
-// Evolve says what event means for the account.
+// Evolve returns the state of the account after event.
 func Evolve(s State, event Event) State {
 	switch e := event.(type) {
 	case Opened:
@@ -99,7 +99,7 @@ func Evolve(s State, event Event) State {
 		s.Underway = with(s.Underway, e.Transfer, e.Cents)
 	case Received:
 		s.Balance += e.Cents
-	case Declined: // nothing came in
+	case Declined: // no money arrived
 	case Delivered:
 		s.Underway = without(s.Underway, e.Transfer)
 	case Refunded:
@@ -147,13 +147,13 @@ func closing(s State) ([]Event, error) {
 	if err := s.active(); err != nil {
 		return nil, err
 	}
-	if s.Balance != 0 || len(s.Underway) > 0 { // what is underway may come back
+	if s.Balance != 0 || len(s.Underway) > 0 { // money in transit may come back
 		return nil, ErrNotEmpty
 	}
 	return []Event{Closed{}}, nil
 }
 
-// active returns why the account cannot be used.
+// active returns an error if the account cannot be used.
 func (s State) active() error {
 	switch s.Status {
 	case Absent:
@@ -165,7 +165,7 @@ func (s State) active() error {
 	return nil
 }
 
-// accepts returns why cents cannot come in.
+// accepts returns an error if cents cannot be paid in.
 func (s State) accepts(cents int64) error {
 	if err := s.active(); err != nil {
 		return err
@@ -183,7 +183,7 @@ func (s State) accepts(cents int64) error {
 	return nil
 }
 
-// covers returns why cents cannot go out.
+// covers returns an error if cents cannot be paid out.
 func (s State) covers(cents int64) error {
 	if err := s.active(); err != nil {
 		return err
@@ -207,7 +207,7 @@ func with(m map[string]int64, key string, value int64) map[string]int64 {
 	return m
 }
 
-// without returns a copy of m that does not have key.
+// without returns a copy of m without key.
 func without(m map[string]int64, key string) map[string]int64 {
 	m = maps.Clone(m)
 	delete(m, key)

@@ -6,7 +6,7 @@ import (
 	"github.com/evolvego/evolve/examples/bank/account"
 )
 
-// An account needs no store to be decided on.
+// An account can decide without a store.
 func Example() {
 	d := account.Decider()
 	state := d.Fold(d.Start(), account.Opened{Owner: "Ann"}, account.Deposited{Cents: 500})

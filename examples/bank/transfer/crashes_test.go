@@ -15,8 +15,8 @@ import (
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// TestCrashes runs transfers with a crash at every place: one to an account that is opened
-// in time, and one to an account that is not.
+// TestCrashes runs transfers with a crash at every place: one to an account that is
+// opened in time, and one to an account that is not.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	given := func(after time.Duration, id string, events ...account.Event) processtest.Happening {

@@ -1,7 +1,6 @@
-// Package transfer moves money between two accounts as a process: what is sent
-// from one is received by the other, or goes back. Money is never made and never
-// lost, because every step is an event of an account before the next one is asked
-// for.
+// Package transfer moves money between two accounts as a process: the money that one
+// account sends is received by the other, or refunded. Money is never created or lost,
+// because every step is an event of an account before the next step is commanded.
 package transfer
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// Event is what a transfer hears of: an event of an account, or a timer of its own.
+// Event is an input of a transfer: an event of an account, or a timer of its own.
 //
 //sumtype:decl
 type Event interface{ isEvent() }
@@ -25,9 +24,9 @@ type (
 		Account string
 		Event   account.Event
 	}
-	// Retried means that it is time to try again to hand over the money.
+	// Retried means that it is time to deliver the money again.
 	Retried struct{}
-	// GaveUp means that there was time enough for the account to be opened.
+	// GaveUp means that the time for opening the account is over.
 	GaveUp struct{}
 )
 
@@ -48,7 +47,7 @@ type State struct {
 	Cents    int64
 	Stage    Stage
 	Reason   string // why it was declined
-	Late     bool   // it has given up to wait
+	Late     bool   // it no longer waits
 }
 
 // Stage is how far a transfer has come.
@@ -57,28 +56,28 @@ type Stage int
 // The stages of a transfer.
 const (
 	Unknown  Stage = iota
-	Sent           // has left From
-	Waiting        // To is not open, and is tried again
-	Received       // has arrived at To
-	Declined       // was not accepted by To, and goes back
-	Over           // From knows the end
+	Sent           // the money has left From
+	Waiting        // To is not open, and is retried
+	Received       // the money has arrived at To
+	Declined       // To did not accept the money, which is refunded
+	Over           // From knows the outcome
 )
 
-// Source is the accounts, as a transfer reads them.
+// Source is the source of the events of accounts, as a transfer reads them.
 func Source() codec.Source[Event] {
 	return codec.Events(codec.From("Account", account.Codec(), func(r *store.Recorded, event account.Event) Event {
 		return Happened{Account: r.Stream.ID, Event: event}
 	}))
 }
 
-// Timers names the events of timers as they are stored.
+// Timers is the codec of timer events, with the names that they are stored under.
 func Timers() codec.Codec[Event] {
-	//decidervet:ignore only timers are stored: what Happened is stored by accounts
+	//decidervet:ignore only timers are stored: accounts store the events in Happened
 	return codec.JSON(map[string]Event{"TransferRetried": Retried{}, "TransferGaveUp": GaveUp{}})
 }
 
-// Process is the transfer: one instance for each. If the account that it goes to is not
-// open, it tries again for as long as patience says, ten times, and then goes back.
+// Process is the process of transfers, with one instance for each. If the receiving
+// account is not open, it retries ten times within patience, and then refunds the money.
 func Process(patience time.Duration) decider.Process[Event, State, Command] {
 	return decider.Process[Event, State, Command]{
 		Key: Key, Pending: Pending,
@@ -88,9 +87,9 @@ func Process(patience time.Duration) decider.Process[Event, State, Command] {
 	}
 }
 
-// Key names the transfer that an event is about: its id, and the account that it
-// left, in which the id is unique. The account is escaped, so that no two transfers
-// have one name, whatever is in their ids. A timer's event knows its transfer itself.
+// Key returns the name of the transfer of an event: its id, and the account that sent it,
+// within which the id is unique. The account is escaped, so that no two transfers have
+// the same name, whatever their ids are. The event of a timer contains its transfer.
 func Key(e Event) (string, bool) {
 	h, ok := e.(Happened)
 	if !ok {
@@ -114,7 +113,7 @@ func Key(e Event) (string, bool) {
 
 func key(from, transfer string) string { return url.PathEscape(from) + "/" + transfer }
 
-// evolve says what an event means for the transfer.
+// evolve returns the state of the transfer after an event.
 func evolve(s State, e Event, patient bool) State {
 	switch e := e.(type) {
 	case Happened:
@@ -156,7 +155,7 @@ const (
 	giveUp = "give up"
 )
 
-// react asks for the next step. It is what is pending: an event brings a transfer
+// react sends the command of the next step. It equals Pending: an event brings a transfer
 // to a stage, and each stage waits for one command, or for a timer.
 func react(s State, e Event, patience time.Duration) (r decider.Reaction[Command, Event]) {
 	switch e.(type) {
@@ -166,7 +165,7 @@ func react(s State, e Event, patience time.Duration) (r decider.Reaction[Command
 		}
 	case GaveUp:
 		r.Cancel = []string{retry}
-		if s.Stage == Declined { // or the answer to what is underway decides
+		if s.Stage == Declined { // otherwise the answer to the command in flight decides
 			r.Send = Pending(s)
 		}
 	case Happened:

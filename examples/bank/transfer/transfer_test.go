@@ -30,8 +30,8 @@ func Example() {
 	// over: true
 }
 
-// TestKey checks that two transfers never have one key, whatever their ids, and that
-// all events of one transfer have the same.
+// TestKey checks that two transfers never have the same key, whatever their ids are, and
+// that all events of one transfer have the same key.
 func TestKey(t *testing.T) {
 	t.Parallel()
 	ids := rapid.StringMatching(`[a/%]{1,4}`)

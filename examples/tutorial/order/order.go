@@ -58,7 +58,7 @@ type State struct {
 	Due       int64 // in cents
 }
 
-// What rejects a command.
+// Errors that reject commands.
 var (
 	ErrPlaced    = errors.New("order: already placed")
 	ErrNotPlaced = errors.New("order: not placed")

@@ -1,5 +1,5 @@
-// Command daygen writes a day at the bank, a command a line, to standard output.
-// It writes the same day each time.
+// Command daygen writes a day at the bank to standard output, one command per line. It
+// writes the same day each time.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// How large the day is.
+// The size of the day.
 const (
 	people   = 150
 	commands = 10_600
@@ -37,7 +37,7 @@ type day struct {
 }
 
 func main() {
-	d := &day{Rand: rand.New(rand.NewPCG(2026, 3)), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)} //nolint:gosec // a day that can be made again
+	d := &day{Rand: rand.New(rand.NewPCG(2026, 3)), now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)} //nolint:gosec // a reproducible day
 	out := bufio.NewWriter(os.Stdout)
 	var last []byte
 	for d.number < commands {
@@ -47,7 +47,7 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Fprintf(out, "%s\n", text)
-		switch { // now and then somebody sends a line twice, or something else
+		switch { // now and then a line is repeated or invalid
 		case d.number%500 == 250:
 			fmt.Fprintf(out, "%s\n", last)
 		case d.number%1500 == 700:
@@ -70,7 +70,7 @@ func (d *day) next() line {
 	case d.opened < 20, d.opened < people && n < 30:
 		d.opened++
 		l.Account, l.Command, l.Owner = fmt.Sprint("acc-", d.opened), "open", d.owner()
-	case n < 40: // somebody who is a customer already
+	case n < 40: // an existing customer
 		l.Command, l.Owner = "open", d.owner()
 	case n < 400:
 		l.Command, l.Cents = "deposit", d.amount(80_000)
@@ -84,12 +84,12 @@ func (d *day) next() line {
 	return l
 }
 
-// account returns an account, at times one that is not there yet.
+// account returns an account, sometimes one that does not exist yet.
 func (d *day) account() string {
 	return fmt.Sprint("acc-", 1+d.IntN(d.opened+1+d.opened/40))
 }
 
-// amount returns an amount of up to most cents, mostly a small one.
+// amount returns an amount of up to most cents, usually a small one.
 func (d *day) amount(most int64) int64 {
 	return 1 + d.Int64N(1+d.Int64N(most))
 }
@@ -100,7 +100,7 @@ func (d *day) owner() string {
 	return first[d.IntN(len(first))] + " " + last[d.IntN(len(last))]
 }
 
-// bad returns a line that is no command.
+// bad returns an invalid line.
 func (d *day) bad() string {
 	lines := []string{
 		`{"at":"2026-03-02T12:00:00Z","id":"x-1","account":"acc-1","command":"deposit","cents":`,

@@ -44,14 +44,14 @@ var mistaken = map[string]struct {
 		}
 		return checked(parcelSuiteOf(d))
 	}},
-	"a PIN in any case": {"a till opens with its PIN alone", func() checker {
+	"a PIN in any case": {"a till opens only with its PIN", func() checker {
 		decide := func(cmd any, s till) ([]any, error) {
 			if c, ok := cmd.(unlock); ok && strings.EqualFold(c.PIN, s.pin) {
 				cmd = unlock{s.pin}
 			}
 			return tillDecide(cmd, s)
 		}
-		return checked(tillSuiteOf(decide).Rule("a till opens with its PIN alone", func(s props.Step[any, till, any]) error {
+		return checked(tillSuiteOf(decide).Rule("a till opens only with its PIN", func(s props.Step[any, till, any]) error {
 			if c, ok := s.Command.(unlock); ok && s.Err == nil && c.PIN != s.Before.pin {
 				return fmt.Errorf("%q opens what %q has locked", c.PIN, s.Before.pin)
 			}

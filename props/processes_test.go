@@ -171,7 +171,7 @@ func TestProcess(t *testing.T) {
 				return track(o, e)
 			}
 		}), []string{"evolve is total"}, 1, false},
-		"the time in an order": {bad(func(p *Shipping) {
+		"the current time in the state": {bad(func(p *Shipping) {
 			p.Evolve = func(o order, e any) order {
 				o = track(o, e)
 				if _, ok := e.(Paid); ok {

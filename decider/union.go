@@ -64,8 +64,8 @@ func decideAll[C, S, E any](ds []Decider[C, S, E], cmd C, state S) ([]E, error) 
 	return all, nil
 }
 
-// allTerminal returns the Terminal of a state that is terminal when it is for all ds, or
-// nil if one of them never ends.
+// allTerminal returns a Terminal that is true when all ds are terminal, or nil if one of
+// them never ends.
 func allTerminal[C, S, E any](ds []Decider[C, S, E]) func(S) bool {
 	if slices.ContainsFunc(ds, func(d Decider[C, S, E]) bool { return d.Terminal == nil }) {
 		return nil

@@ -148,7 +148,7 @@ func (f refinement[C, S, E, C1, S1, E1]) foreign(r *run[C, S, E], cmds []C) *bre
 	})
 }
 
-// decisions passes to visit each step whose command means something, and the step that
+// decisions calls visit with each step whose command means something, and the step that
 // abstract makes of it.
 func (f refinement[C, S, E, C1, S1, E1]) decisions(r *run[C, S, E], cmds []C, visit func(int, Step[C, S, E], Step[C1, S1, E1]) *breach) *breach {
 	return r.walk(cmds, func(i int, s Step[C, S, E]) *breach {

@@ -17,7 +17,7 @@ func Lens[C, S, E, A any](t *testing.T, s Suite[C, S, E], get func(S) A, set fun
 }
 
 func lensLaws[C, S, E, A any](get func(S) A, set func(S, A) S) []law[C, S, E] {
-	// each passes to visit the states of a history and parts of other states. A panic of
+	// each calls visit with the states of a history and parts of other states. A panic of
 	// get or set breaks the law.
 	each := func(name string, visit func(state S, a, b A) string) law[C, S, E] {
 		return law[C, S, E]{name: name, check: func(r *run[C, S, E], cmds []C) *breach {

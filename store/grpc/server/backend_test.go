@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -294,6 +295,29 @@ func (p panicking) Tenant(string) (store.Store, error) { return p, nil }
 
 func (p panicking) Subscribe(context.Context, store.LogOptions) iter.Seq2[store.Page, error] {
 	return func(func(store.Page, error) bool) { panic("no space left on device") }
+}
+
+// broken is a store whose subscriptions end with an error.
+type broken struct{ watched }
+
+func (b broken) Tenant(string) (store.Store, error) { return b, nil }
+
+func (b broken) Subscribe(context.Context, store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) { yield(store.Page{}, errors.New("no space left on device")) }
+}
+
+// TestSubscriptionOfAStoreThatFails logs why a subscription ends, and tells the client to
+// subscribe again.
+func TestSubscriptionOfAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	var logged lockedBuffer
+	st := broken{watched{newMemory(t), func(string, store.Stream) error { return nil }}}
+	s := serveRaw(t, st, server.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+	stream, _ := s.subscribe(t, &pb.SubscribeRequest{TenantId: "t"})
+	_, err := recv(stream)
+	if status.Code(err) != codes.Unavailable || !strings.Contains(logged.String(), "no space left on device") {
+		t.Errorf("Recv = %v, and the log says %q; want the code Unavailable, and the error in the log", err, logged.String())
+	}
 }
 
 // TestSubscriptionOfAStoreThatPanics checks that such a subscription ends with a

@@ -64,7 +64,7 @@ test-all: ## Run the tests with ten times the histories (rapid reads RAPID_CHECK
 
 .PHONY: test-failures
 test-failures: ## Run the long tests of failures: kill programs and servers, cut them off, fill them (FAILOVERS=4 KILLS=300)
-	EVOLVE_FAILOVERS=$(FAILOVERS) go test -timeout 120m -count=1 ./store/jetstream/jetstreamtest
+	EVOLVE_FAILOVERS=$(FAILOVERS) go test -timeout 120m -count=1 ./store/jetstream ./store/jetstream/jetstreamtest
 	EVOLVE_FAILOVERS=$(FAILOVERS) go test -timeout 60m -count=1 -run '^TestFailover' ./store/postgres
 	EVOLVE_KILLS=$(KILLS) go test -timeout 120m -count=1 -run '^TestKilled$$' ./store/open
 

@@ -38,11 +38,15 @@ type wire struct {
 	api   string // the prefix of the subjects of the API
 	inbox string // the prefix of the subjects of answers
 	sub   *nats.Subscription
+	send  sender // ask, except in tests
 
 	mu    sync.Mutex
 	calls map[string]*call // by the last token of the subject of the answer; guarded by mu
 	last  uint64           // number of the last call; guarded by mu
 }
+
+// sender sends messages and returns the answers to them.
+type sender func(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error)
 
 // call is a request that waits for answers.
 type call struct {
@@ -74,7 +78,7 @@ func newWire(nc *nats.Conn) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.sub = sub
+	w.sub, w.send = sub, w.ask
 	return w, sub.SetPendingLimits(-1, -1)
 }
 
@@ -240,7 +244,7 @@ func (w *wire) request(ctx context.Context, call string, body, answer any) error
 	if err != nil {
 		return err
 	}
-	answers, err := w.ask(ctx, withAny, answerIn, &nats.Msg{Subject: w.api + call, Data: data})
+	answers, err := w.send(ctx, withAny, answerIn, &nats.Msg{Subject: w.api + call, Data: data})
 	if err != nil {
 		return err
 	}
@@ -310,7 +314,7 @@ func (w *wire) get(ctx context.Context, stream string, d *direct) (messages []*m
 	if d.Batch > 0 || len(d.MultiLast) > 0 {
 		ends = withStatus
 	}
-	answers, err := w.ask(ctx, ends, answerIn, &nats.Msg{Subject: w.api + "DIRECT.GET." + stream, Data: data})
+	answers, err := w.send(ctx, ends, answerIn, &nats.Msg{Subject: w.api + "DIRECT.GET." + stream, Data: data})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -462,7 +466,7 @@ func (w *wire) untilRoom(ctx context.Context, do func() (uint64, error)) (uint64
 
 // acknowledge publishes messages, and returns the position of the last one.
 func (w *wire) acknowledge(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) (uint64, error) {
-	answers, err := w.ask(ctx, end, in, messages...)
+	answers, err := w.send(ctx, end, in, messages...)
 	if err != nil {
 		return 0, err
 	}

@@ -66,7 +66,7 @@ func (q *request) action() (a action, err error) {
 		if err != nil {
 			return a, err
 		}
-		if a.Of, a.Most = "", int(min(most, maxBulk+1)); a.Most < 1 || a.Most > maxBulk { //nolint:gosec // it is small
+		if a.Of, a.Most = "", int(min(most, maxBulk+1)); a.Most < 1 || a.Most > maxBulk {
 			return a, badRequest("Enter how many to retry: 1 to %d at once.", maxBulk)
 		}
 		if a.confirm != a.Name {
@@ -89,13 +89,11 @@ func (c *Console) act(q *request) error {
 		return err
 	}
 	ctx := q.r.Context()
-	page, do := "waiting", (func() (string, error))(nil)
+	page, prepare := "waiting", q.onProcess
 	if a.What == "retry" || a.What == "retry-all" {
-		page = "parked"
-		do, err = q.onProjection(ctx, a)
-	} else {
-		do, err = q.onProcess(ctx, a)
+		page, prepare = "parked", q.onProjection
 	}
+	do, err := prepare(ctx, a)
 	if err != nil {
 		return err
 	}

@@ -124,13 +124,29 @@ func (v view) read(o store.LogOptions) store.Page {
 	events := short[:0]
 	limit := pageLimit(o.Limit)
 	next := max(o.From, 1)
-	var r store.Recorded
+	if o.Filter.IDPrefix == "" && len(o.Filter.StreamTypes) == 0 && len(o.Filter.EventTypes) == 0 {
+		return v.all(next, limit)
+	}
 	for end := min(v.head+1, next+maxScan); next < end && uint64(len(events)) < limit; next++ {
-		if e := v.at(next); e.matches(&o.Filter, &r) {
+		if e := v.at(next); e.matches(&o.Filter) {
 			events = append(events, e)
 		}
 	}
 	return store.Page{Events: copies(events), Head: v.head, Next: next, End: next > v.head}
+}
+
+// all returns the page of all events from a position on.
+func (v view) all(from, limit uint64) store.Page {
+	if from > v.head {
+		return store.Page{Head: v.head, Next: from, End: true}
+	}
+	events := make([]store.Recorded, min(limit, v.head-from+1))
+	for i := range events {
+		v.at(from + uint64(i)).lend(&events[i])
+	}
+	own(events)
+	next := from + uint64(len(events))
+	return store.Page{Events: events, Head: v.head, Next: next, End: next > v.head}
 }
 
 func (v view) readBackward(o store.LogOptions) store.Page {
@@ -140,9 +156,8 @@ func (v view) readBackward(o store.LogOptions) store.Page {
 	if next == 0 || next > v.head {
 		next = v.head
 	}
-	var r store.Recorded
 	for scanned := 0; next > 0 && scanned < maxScan && uint64(len(events)) < limit; next-- {
-		if e := v.at(next); e.matches(&o.Filter, &r) {
+		if e := v.at(next); e.matches(&o.Filter) {
 			events = append(events, e)
 		}
 		scanned++

@@ -103,10 +103,11 @@ func (e ref) recorded() *store.Recorded {
 	return r
 }
 
-// matches is Filter.Matches. It uses r as scratch memory.
-func (e ref) matches(f *store.Filter, r *store.Recorded) bool {
-	r.Stream, r.Type = e.chunk.of.name, e.row().common.typ
-	return f.Matches(r)
+// matches is Filter.Matches.
+func (e ref) matches(f *store.Filter) bool {
+	r := store.Recorded{Stream: e.chunk.of.name}
+	r.Type = e.row().common.typ
+	return f.Matches(&r)
 }
 
 // moment returns the time for nanoseconds of a row.

@@ -159,7 +159,7 @@ func same[C, S, E, C2, S2, E2 any](t rapid.TB, x decider.Decider[C, S, E], y dec
 			for _, e := range got {
 				mapped = append(mapped, i.event(e))
 			}
-			if show(mapped) != show(want) || gotErr != wantErr { //nolint:errorlint // the very same error is asked for
+			if show(mapped) != show(want) || gotErr != wantErr { //nolint:errorlint // it must be the very same error
 				t.Fatalf("Decide(%+v, %+v) = %+v, %v, want %+v, %v", c, s, got, gotErr, want, wantErr)
 			}
 		}

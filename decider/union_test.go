@@ -96,7 +96,7 @@ func unionLaw(t *rapid.T, tb rapid.TB, union func(seed func() both, ds ...halves
 	decides := func(u halves, c int, s, parts both) {
 		got, gotErr := u.Decide(c, s)
 		want, wantErr := bothDecide(a, b, c, parts)
-		if show(got) != show(want) || gotErr != wantErr { //nolint:errorlint // the very same error is asked for
+		if show(got) != show(want) || gotErr != wantErr { //nolint:errorlint // it must be the very same error
 			tb.Fatalf("Decide(%d, %+v) = %v, %v, want %v, %v", c, s, got, gotErr, want, wantErr)
 		}
 	}

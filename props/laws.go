@@ -230,7 +230,7 @@ func fork[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 		next := r.decider.Evolve(state, e)
 		want := show.Text(next)
 		for _, o := range others {
-			if !show.Same(o, e) { // the same event would write the same
+			if !show.Same(o, e) { // writing the same event again shows nothing
 				r.decider.Evolve(state, o)
 			}
 		}

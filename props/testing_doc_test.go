@@ -134,7 +134,7 @@ func TestDocHistories(t *testing.T) {
 func TestDocStore(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Log("the conformance suite is that of the store")
+		t.Log("the store has its own conformance suite")
 		return
 	}
 	storetest.Run(t, func(t *testing.T) store.Store {

@@ -19,7 +19,7 @@ type watch struct {
 	calls     atomic.Uint64    // begun and ended: odd during a call
 	what      func() string    // the current call; written before it is counted
 	story     func() string    // the history that led to it; written before it is counted
-	abandoned atomic.Bool      // nobody waits any longer
+	abandoned atomic.Bool      // nothing waits any longer
 	never     chan struct{}    // made outside of bubbles, where waiting for it is no deadlock
 	seconds   <-chan time.Time // nil: use the clock
 }
@@ -30,7 +30,7 @@ func (w *watch) enter(what func() string) {
 	w.calls.Add(1)
 }
 
-// leave records that the call has ended. If nobody waits for it any longer, the goroutine
+// leave records that the call has ended. If nothing waits for it any longer, the goroutine
 // stops here, because the test may be over.
 func (w *watch) leave() {
 	w.calls.Add(1)

@@ -190,8 +190,7 @@ func TestDropInAChain(t *testing.T) {
 	}
 }
 
-// TestUpcastOfAnything checks that an upcaster may take an any, which is what JSON is read
-// as where nobody says of which type it was.
+// TestUpcastOfAnything checks that an upcaster may take an any, for data of unknown type.
 func TestUpcastOfAnything(t *testing.T) {
 	t.Parallel()
 	c := codec.JSON(names(), codec.Up("OrderPaid", 1, func(old any) Event {

@@ -98,7 +98,7 @@ func TestLogPages(t *testing.T) {
 				}
 				query = fmt.Sprintf("from=%d&dir=%s", at, next)
 			}
-			t.Errorf("%q goes on for ever", filter)
+			t.Errorf("%q never ends", filter)
 		}
 		walk("", "older", &down)
 		walk("from=1&dir=newer", "newer", &up)

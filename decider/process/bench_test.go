@@ -130,7 +130,7 @@ func byHand(b *testing.B, st *memory.Store) {
 	}
 }
 
-// onProjection is the process written by hand with a projection and a runner.
+// onProjection is a handwritten process made of a projection and a runner.
 func onProjection(b *testing.B, st *memory.Store) {
 	b.Helper()
 	target, do, r := memory.New(), counting(), receivers(memory.New())

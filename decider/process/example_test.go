@@ -196,7 +196,7 @@ func ExampleRuntime_Release() {
 	// context canceled
 }
 
-// A Send that panics is an error of its command: Run goes on, and the error says where the
+// A Send that panics is an error of its command: Run continues, and the error says where the
 // panic was.
 func ExamplePanicError() {
 	err := fmt.Errorf("process Billing@1: %w", &process.PanicError{In: "send", Value: "index out of range"})

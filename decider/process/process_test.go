@@ -251,7 +251,7 @@ func TestWaitFor(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := elsewhere.WaitFor(ctx, at); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "wait for position 1: it is idle at position 0") {
-			t.Errorf("while nobody runs it: %v", err)
+			t.Errorf("while it does not run: %v", err)
 		}
 		started(t, r, nothing)
 		for _, r := range []*process.Runtime[*memory.Tx, happened, string, string]{r, elsewhere} {

@@ -224,7 +224,7 @@ func TestClaimsThatPanic(t *testing.T) {
 							return
 						}
 						if _, err := handle(t.Context(), "a", deposit{n}); err != nil {
-							t.Errorf("a call beside one whose claims panic = %v", err)
+							t.Errorf("a concurrent call while the claims of another panic = %v", err)
 						}
 					})
 				}

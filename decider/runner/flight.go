@@ -30,7 +30,7 @@ type flight[S any] struct {
 	doubt  bool   // an append without an answer may have recorded its events
 
 	start    time.Time // of the call, if there is an observer
-	answered time.Time // when the store answered the last append, if the observer is told of it
+	answered time.Time // when the store answered the last append, if the observer is notified of it
 	ended    time.Time // the same, if nothing that takes time came after it; a look at the clock costs as much as the cache
 
 	decided bool   // the command was decided at least once

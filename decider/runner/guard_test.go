@@ -162,7 +162,7 @@ func TestCloneThatPanicsInABatch(t *testing.T) {
 	}
 }
 
-// Without snapshots, nothing is told of one, whichever call of Clone panics.
+// Without snapshots, the observer gets no notice of one, whichever call of Clone panics.
 func TestCloneThatPanicsWithoutSnapshots(t *testing.T) {
 	t.Parallel()
 	for at := range 8 {
@@ -178,7 +178,7 @@ func TestCloneThatPanicsWithoutSnapshots(t *testing.T) {
 		}
 		g.Close()
 		if saved := o.of(runner.SnapshotSaved); len(saved) > 0 {
-			t.Errorf("call %d: told of a snapshot: %+v", at, saved)
+			t.Errorf("call %d: a notice of a snapshot: %+v", at, saved)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 }
 
 // readValues is read up to the head, as far as the store lends values that can be folded. It
-// reports whether there is more to read. What it cannot fold is for read to explain.
+// reports whether there is more to read. It leaves errors to read.
 func (r *Runner[C, S, E]) readValues(ctx context.Context, f *flight[S]) (more bool, err error) {
 	v, err := r.values.ReadValues(ctx, f.stream, f.at.Version+1)
 	if err != nil || v.Head <= f.at.Version {

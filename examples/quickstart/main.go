@@ -14,7 +14,7 @@ import (
 )
 
 type (
-	Command  interface{ isCommand() } // what somebody asks for
+	Command  interface{ isCommand() } // a request
 	Deposit  struct{ Cents int }
 	Withdraw struct{ Cents int }
 

@@ -304,7 +304,7 @@ func TestMarshalKeeps(t *testing.T) {
 
 func toAny[T any](v T) any { return v }
 
-// TestKeys checks that exactly the objects with a key twice are found, against a
+// TestKeys checks that exactly the objects with a repeated key are found, compared with a
 // reader that goes through them token by token.
 func TestKeys(t *testing.T) {
 	t.Parallel()
@@ -453,14 +453,14 @@ func TestKeysOfMany(t *testing.T) {
 	}
 	var c exact.Checker
 	if err := c.Check([]byte(many+`"KEY 7":1}`), exact.TopObject); err == nil {
-		t.Error("a key twice is not found")
+		t.Error("a repeated key is not found")
 	}
 	for range 2 { // with what the checker has kept
 		if err := c.Check([]byte(`{"a":1,"b":{"a":2}}`), exact.AllObjects); err != nil {
 			t.Error(err)
 		}
 		if err := c.Check([]byte(`{"a":1,"b":{"c":2,"c":3}}`), exact.AllObjects); err == nil {
-			t.Error("a key twice is not found again")
+			t.Error("a repeated key is not found again")
 		}
 	}
 }

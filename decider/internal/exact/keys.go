@@ -63,7 +63,7 @@ func keyed(t reflect.Type, within []reflect.Type) bool {
 }
 
 // Checker finds data that JSON readers understand in different ways: text that is not
-// UTF-8, which decoders replace, and a repeated key, of which readers take one or the
+// UTF-8, which decoders replace, and a repeated key, of which readers use one or the
 // other. The zero Checker is ready to use. It reuses memory between calls, so only one
 // goroutine may use it at a time.
 type Checker struct {

@@ -105,7 +105,7 @@ func bugs() map[string]planted {
 			"r.failing.times < leastTimes || ", "!BUG && r.failing.times < leastTimes || ",
 		},
 		"the end of the context is a failure": {
-			"the end of the context is no failure", "apply.go",
+			"the end of the context is not a failure", "apply.go",
 			"		case ctx.Err() != nil:\n			return context.Cause(ctx)\n		case fenced(err)",
 			"		case ctx.Err() != nil && !BUG:\n			return context.Cause(ctx)\n		case BUG && ctx.Err() != nil:\n			ctx = context.WithoutCancel(ctx)\n" +
 				"			_ = r.failed(ctx, items[:n], err)\n		case fenced(err)",

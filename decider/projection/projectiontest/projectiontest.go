@@ -85,7 +85,7 @@ func clauses[T projection.Tx]() []clause[T] {
 		{name: "an event that fails again leaves the rest parked", check: (*fixture[T]).failsAgain},
 		{name: "no more keys are parked than allowed", check: (*fixture[T]).parksFew},
 		{name: "permanent failures are parked at once, others after a while", check: (*fixture[T]).permanent},
-		{name: "the end of the context is no failure", check: (*fixture[T]).ended},
+		{name: "the end of the context is not a failure", check: (*fixture[T]).ended},
 		{name: "progress covers events that do not concern the projection", check: (*fixture[T]).covers},
 		{name: "the checkpoint moves over events that do not concern the projection", check: (*fixture[T]).movesOver},
 		{name: "newly read event types must not be behind the checkpoint", check: (*fixture[T]).grows},

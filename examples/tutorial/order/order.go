@@ -9,7 +9,7 @@ import (
 	"github.com/evolvego/evolve/decider/codec"
 )
 
-// Command is what somebody asks of an order: Place, Pay or Cancel.
+// Command is a request to an order: Place, Pay or Cancel.
 type Command interface{ isCommand() }
 
 type (

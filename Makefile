@@ -8,7 +8,7 @@ ROOT    := github.com/evolvego/evolve
 BIN     := $(CURDIR)/.bin
 MODULES := $(shell go list -m -f '{{.Dir}}')
 NESTED  := $(filter-out $(CURDIR),$(MODULES))
-# What go.work does for the workspace, for one module alone.
+# The replacements that make one module alone use this tree, as go.work does for all.
 LOCAL   := $(shell go list -m -f '-replace={{.Path}}={{.Dir}}')
 REMOTE  := $(shell go list -m -f '-dropreplace={{.Path}}')
 
@@ -21,7 +21,7 @@ GEN_GO_GRPC   := v1.6.2
 LINT      := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
 STAT      := $(BIN)/benchstat-$(BENCHSTAT)
 PROTO     := $(BIN)/buf-$(BUF) $(BIN)/protoc-gen-go-$(GEN_GO) $(BIN)/protoc-gen-go-grpc-$(GEN_GO_GRPC)
-# The plugins by their pinned names; a buf.gen.yaml could not name the versions.
+# Names the plugins with their pinned versions, which a buf.gen.yaml cannot do.
 GENERATE  := $(firstword $(PROTO)) generate store/grpc --template '{"version": "v2", "plugins": [ \
 	{"local": "$(word 2,$(PROTO))", "out": "store/grpc", "opt": "paths=source_relative"}, \
 	{"local": "$(word 3,$(PROTO))", "out": "store/grpc", "opt": "paths=source_relative"}]}'
@@ -45,13 +45,13 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Watch the bank work
+run: ## Run the bank example
 	go run ./examples/bank
 
 .PHONY: test
 test: ## Run the tests of every module with the race detector
 	go test -race -timeout 20m $$(go list work | grep -v '/evolve/props$$')
-	go test ./props # its laws are a long search in one goroutine, which the race detector makes ten times as long
+	go test ./props # its laws run long searches in one goroutine, which the race detector slows down tenfold
 	EVOLVE_SCHEDULES=all go test -run '^TestSchedules$$' ./decider/projection
 
 .PHONY: test-unit
@@ -87,7 +87,7 @@ generate: $(PROTO) ## Generate the Go code of the protocol
 	$(GENERATE)
 
 .PHONY: generated
-generated: $(PROTO) ## Prove that the generated code is that of the protocol
+generated: $(PROTO) ## Check that the generated code is up to date
 	$(GENERATE) -o $(BIN)/generated
 	@for f in $$(cd $(BIN)/generated && find . -name '*.go'); do diff -u $$f $(BIN)/generated/$$f || \
 		{ echo "$$f is out of date: make generate" >&2; exit 1; }; done
@@ -97,11 +97,11 @@ docs: ## Write docs/cli.md, the help of the commands, and llms.txt, the index fo
 	cd .ci/release && GOWORK=off go run . docs
 
 .PHONY: documented
-documented: ## Prove that docs/cli.md and llms.txt are up to date
+documented: ## Check that docs/cli.md and llms.txt are up to date
 	cd .ci/release && GOWORK=off go run . documented
 
 .PHONY: bench
-bench: $(STAT) ## Run the benchmarks beside their plain-Go floors (BENCH=regexp COUNT=n)
+bench: $(STAT) ## Run the benchmarks next to their plain-Go baselines (BENCH=regexp COUNT=n)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) work | tee bench.out
 	@$(STAT) bench.out
 
@@ -110,7 +110,7 @@ bench-peers: ## Compare with other libraries, as Markdown (STORES=memory,sqlite 
 	cd bench/peers && GOWORK=off go run . -rounds $(ROUNDS) -time $(TIME) $(if $(STORES),-stores $(STORES)) $(if $(WRITE),-write)
 
 .PHONY: cover
-cover: ## Report the coverage of the tests, per function and as coverage.html
+cover: ## Report the test coverage, per function and as coverage.html
 	go test -coverpkg=$(ROOT)/... -coverprofile=coverage.out ./...
 	go tool cover -html=coverage.out -o coverage.html
 	go tool cover -func=coverage.out
@@ -122,7 +122,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each
 			(cd $$(dirname $$f) && go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) .); done; done
 
 .PHONY: mutants
-mutants: ## Plant MUTANTS bugs in each of PKG, and name those that no test finds (PKG=./props MUTANTS=30 SEED=1)
+mutants: ## Plant MUTANTS bugs in each of PKG, and list those that no test finds (PKG=./props MUTANTS=30 SEED=1)
 	go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) $(PKG)
 
 .PHONY: qa-fast
@@ -132,7 +132,7 @@ qa-fast: lint test-unit ## What to run before each commit
 qa: check test-all fuzz cover ## What to run before a release
 
 .PHONY: setup
-setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin, and say how to get Postgres for the tests
+setup: $(LINT) $(STAT) $(PROTO) ## Install the pinned tools into .bin, and explain how to get Postgres for the tests
 	@ls $$(command -v initdb) /usr/lib/postgresql/*/bin/initdb 2>/dev/null || \
 		echo 'no initdb: for the tests of Postgres, apt-get install postgresql (its binaries are enough) or set EVOLVE_POSTGRES_URL' 
 
@@ -148,20 +148,20 @@ stranger: ## Get, build and install every module as a stranger would (the last c
 	cd .ci/release && GOWORK=off go vet . && GOWORK=off go run . stranger -version $(VERSION) $(UPDATE)
 
 .PHONY: portable
-portable: ## Vet every module for the systems and processors it is to run on
+portable: ## Vet every module for every supported operating system and processor
 	@for p in linux/amd64 linux/arm64 linux/386 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 windows/386; do \
 		echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet work || exit 1; done
 
 .PHONY: release-check
-release-check: portable ## What must hold before a release (VERSION=v0.1.0)
+release-check: portable ## Check everything that must hold before a release (VERSION=v0.1.0)
 	cd .ci/release && GOWORK=off go run . check -version $(VERSION) $(UPDATE)
 
 .PHONY: release
-release: ## Write VERSION everywhere, commit and tag it; nothing is pushed (VERSION=v0.1.0)
+release: ## Write VERSION everywhere, commit and tag it, without pushing (VERSION=v0.1.0)
 	cd .ci/release && GOWORK=off go run . write -version $(VERSION)
 
 .PHONY: deps
-deps: ## Prove what imports what and which modules are required
+deps: ## Check which packages import which, and which modules are required
 	GOWORK=off go mod tidy -diff
 	GOWORK=off go build ./...
 	@mkdir -p $(BIN)

@@ -29,18 +29,19 @@
 //
 // # Traces
 //
-// If OTEL_EXPORTER_OTLP_ENDPOINT is set, the server sends its spans there, by OTLP over
-// gRPC: one for each call, below that of the client, and one for what the store does. The
-// other standard variables of OpenTelemetry count too, such as OTEL_TRACES_SAMPLER,
-// OTEL_SERVICE_NAME and OTEL_SDK_DISABLED. A collector that is not there harms nobody.
+// If OTEL_EXPORTER_OTLP_ENDPOINT is set, the server sends its spans there, with OTLP over
+// gRPC: one for each call, as a child of the client's span, and one for each operation of
+// the store. The other standard variables of OpenTelemetry also apply, such as
+// OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME and OTEL_SDK_DISABLED. If the collector is
+// unavailable, the server drops the spans.
 //
 // # Signals
 //
-// On SIGTERM and SIGINT a server drains: it ends subscriptions with a status that lets
-// them resume elsewhere, gives calls ten seconds, and exits. On SIGHUP it reads its
-// tokens and certificates again, and serves on; it also does so by itself, within ten
-// seconds, when one of these files has changed. A file that cannot be read is logged, and
-// what was read before stays in force.
+// On SIGTERM and SIGINT the server drains: it ends subscriptions with a status that lets
+// them resume elsewhere, gives calls in progress ten seconds, and exits. On SIGHUP it reads
+// its tokens and certificates again and keeps serving. It does the same by itself within
+// ten seconds of a change to one of these files. If a file cannot be read, the server logs
+// that and keeps using what it read before.
 package main
 
 import (

@@ -82,7 +82,7 @@ func explainTemplates(w io.Writer) error {
 // topics are the topics of explain besides the rules.
 func topics() map[string]string {
 	return map[string]string{
-		"config": `vsa.yaml lies beside go.mod. Every key is optional:
+		"config": `vsa.yaml is next to go.mod. Every key is optional:
 
     version: 2
     language: go

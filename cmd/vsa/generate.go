@@ -140,7 +140,7 @@ func clean(c *config.Config, plan *scaffold.Plan) error {
 // as a diff.
 func apply(cmd *cobra.Command, plan *scaffold.Plan, p *model.Project, dryRun bool, format string) error {
 	if format != "text" && format != "json" {
-		return usagef("--format is %q: it is text or json", format)
+		return usagef("--format is %q: use text or json", format)
 	}
 	changes, err := plan.Changes()
 	if err != nil {

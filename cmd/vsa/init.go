@@ -20,7 +20,7 @@ func newInit(_ *options) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if language != "go" {
-				return usagef("--language is %q, and this vsa knows only go", language)
+				return usagef("--language is %q, but this vsa supports only go", language)
 			}
 			plan, err := scaffold.Init(".", root, framework, force)
 			if err != nil {
@@ -33,7 +33,7 @@ func newInit(_ *options) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&language, "language", "go", "the `LANGUAGE` of the slices; only go is known")
+	f.StringVar(&language, "language", "go", "the `LANGUAGE` of the slices; only go is supported")
 	f.StringVarP(&root, "root", "r", "contexts", "the `DIR` of the bounded contexts")
 	f.BoolVar(&framework, "with-framework", false, "also write a main.go that serves the contexts over HTTP")
 	f.BoolVar(&dryRun, "dry-run", false, "print the changes as a diff, and write nothing")

@@ -64,7 +64,7 @@ func newManifest(o *options) *cobra.Command {
 			case "yaml":
 				text, err = yaml.Marshal(m)
 			default:
-				return usagef("--format is %q: it is json or yaml", format)
+				return usagef("--format is %q: use json or yaml", format)
 			}
 			if err != nil {
 				return err
@@ -116,7 +116,7 @@ func newList(o *options) *cobra.Command {
 			case "tree":
 				return listTree(out, m, contextsOnly)
 			}
-			return usagef("--format is %q: it is tree, json or text", format)
+			return usagef("--format is %q: use tree, json or text", format)
 		},
 	}
 	f := cmd.Flags()
@@ -234,7 +234,7 @@ func diagrams(m *manifest.Manifest, kind, context string) (map[string]string, er
 		}
 		return all, nil
 	}
-	return nil, usagef("--type is %q: it is contexts or flow", kind)
+	return nil, usagef("--type is %q: use contexts or flow", kind)
 }
 
 // writeDiagrams writes pictures as Markdown, or compares them with the existing files.

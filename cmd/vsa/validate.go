@@ -44,7 +44,7 @@ func newValidate(o *options) *cobra.Command {
 				}
 			}
 			if !slices.Contains([]string{"text", "json", "sarif", "github"}, v.format) {
-				return usagef("--format is %q: it is text, json, sarif or github", v.format)
+				return usagef("--format is %q: use text, json, sarif or github", v.format)
 			}
 			if v.watch {
 				return v.watching(cmd, o, args)
@@ -102,7 +102,7 @@ func (v *validation) check(ctx context.Context, o *options, args []string) (*rul
 		return nil, nil, nil, err
 	}
 	if len(p.Contexts) == 0 {
-		return nil, nil, nil, usagef("there is no context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
+		return nil, nil, nil, usagef("there is not a context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
 	}
 	result, err := rules.Run(p, c, v.rules)
 	if err != nil {
@@ -293,7 +293,7 @@ func lowered(c *config.Config, counts map[int]int) ([]byte, error) {
 // writeBaseline adds an exception for each rule and slice with findings.
 func writeBaseline(w io.Writer, c *config.Config, result *rules.Result) error {
 	if len(c.Exceptions) > 0 {
-		return fmt.Errorf("%s has exceptions already: a baseline is made once, and then only falls", c.File)
+		return fmt.Errorf("%s already has exceptions: a baseline is made once, and then only shrinks", c.File)
 	}
 	type key struct{ rule, slice, file string }
 	counts := map[key]int{}

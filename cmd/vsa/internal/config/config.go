@@ -247,7 +247,7 @@ func (c *Config) check(doc *yaml.Node) error {
 	case c.Version != 1 && c.Version != 2:
 		return c.fail(line(doc, "version"), "version is %d, want 2", c.Version)
 	case c.Language != "go":
-		return c.fail(line(doc, "language"), "language is %q, and this vsa knows only go", c.Language)
+		return c.fail(line(doc, "language"), "language is %q, but this vsa supports only go", c.Language)
 	case !filepath.IsLocal(filepath.FromSlash(c.Root)):
 		return c.fail(line(doc, "root"), "root is %q, want a directory below the one of vsa.yaml", c.Root)
 	}

@@ -77,7 +77,7 @@ func TestMistakes(t *testing.T) {
 		"contexts:\n  a:\n    depend_on: []\n":         `vsa.yaml:3: there is no key "contexts.a.depend_on": did you mean "depends_on"?`,
 		"exceptions:\n  - {rul: VSA001}\n":             `vsa.yaml:2: there is no key "exceptions.rul": did you mean "rule"?`,
 		"version: 3\n":                                 "vsa.yaml:1: version is 3, want 2",
-		"language: python\n":                           `vsa.yaml:1: language is "python", and this vsa knows only go`,
+		"language: python\n":                           `vsa.yaml:1: language is "python", but this vsa supports only go`,
 		"root: ../x\n":                                 `vsa.yaml:1: root is "../x", want a directory below the one of vsa.yaml`,
 		"rules: {VSA001: no}\n":                        "rule VSA001",
 		"exceptions:\n  - {rule: VSA001, slice: a}\n":  "vsa.yaml:2: an exception needs a budget of 1 or more",

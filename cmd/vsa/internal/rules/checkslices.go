@@ -129,7 +129,7 @@ func sharedFolder(r *checker) {
 		}
 		for dir := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(rel)), "/") {
 			if dir != "." && (dir[0] == '_' || dir[0] == '.') {
-				r.file(path.Join(r.p.Root, filepath.ToSlash(rel)), 1, r.severity, "the go command does not build what is in %s: give the directory a name without _ or . in front", dir)
+				r.file(path.Join(r.p.Root, filepath.ToSlash(rel)), 1, r.severity, "the go command ignores %s: give the directory a name that does not begin with _ or .", dir)
 				break
 			}
 		}
@@ -297,7 +297,7 @@ func sliceIsolation(r *checker) {
 					return true
 				}
 				if to := r.p.At(o.Pos()).Filename; to != from && files[to] != nil {
-					r.at(a.Pkg, id.Pos(), o.Name(), "%s uses %s of %s: slices share events and what is in no slice", r.p.Slice(id.Pos()), o.Name(), r.p.Slice(o.Pos()))
+					r.at(a.Pkg, id.Pos(), o.Name(), "%s uses %s of %s: slices share events and code that belongs to no slice", r.p.Slice(id.Pos()), o.Name(), r.p.Slice(o.Pos()))
 				}
 				return true
 			})

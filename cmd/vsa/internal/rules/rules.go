@@ -62,7 +62,7 @@ type Result struct {
 func All() []Rule {
 	all := slices.Concat(sliceRules(), contextRules(), eventRules(), []Rule{{
 		ID: "VSA000", Name: "configuration", Severity: Warning, check: configuration,
-		About: "vsa.yaml names a rule, a context, a package pattern or an exception that matches nothing, or an exception accepts more findings than there are. A check that looks at nothing is no check.",
+		About: "vsa.yaml names a rule, a context, a package pattern or an exception that matches nothing, or an exception accepts more findings than there are. A check that checks nothing is useless.",
 		Wrong: "exceptions:\n  - {rule: VSA031, slice: open-account, budget: 3}   # there is 1",
 		Right: "exceptions:\n  - {rule: VSA031, slice: open-account, budget: 1}",
 	}})
@@ -126,7 +126,7 @@ func (r *checker) except(result *Result, all bool) []Finding {
 			result.Lower[i] = n
 			left = append(left, Finding{
 				Rule: "VSA000", Severity: severity, File: config.FileName, Line: e.Line, Column: 1,
-				Message: fmt.Sprintf("the exception for %s in %s has a budget of %d, and there are %d findings: lower it", e.Rule, cmp.Or(e.Slice, e.File), e.Budget, n),
+				Message: fmt.Sprintf("the exception for %s in %s has a budget of %d, but there are only %d findings: lower it", e.Rule, cmp.Or(e.Slice, e.File), e.Budget, n),
 			})
 		}
 	}
@@ -190,7 +190,7 @@ func configuration(r *checker) {
 		}
 		for _, to := range *of.DependsOn {
 			if r.p.ContextNamed(to) == nil {
-				r.file(config.FileName, r.c.Line("contexts", name, "depends_on"), Error, "%s depends on %q, which is no context under %s", name, to, r.p.Root)
+				r.file(config.FileName, r.c.Line("contexts", name, "depends_on"), Error, "%s depends on %q, which is not a context under %s", name, to, r.p.Root)
 			}
 		}
 	}

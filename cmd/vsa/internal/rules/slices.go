@@ -70,7 +70,7 @@ func sliceRules() []Rule {
 		},
 		{
 			ID: "VSA015", Name: "slice-location", Severity: Error, check: sliceLocation,
-			About: "A decider, a view or a process lies in the root directory, which is no context.",
+			About: "A decider, a view or a process is in the root directory, which is not a context.",
 			Wrong: "contexts/account.go",
 			Right: "contexts/accounts/internal/account/account.go",
 		},
@@ -118,7 +118,7 @@ func sliceRules() []Rule {
 		},
 		{
 			ID: "VSA031", Name: "slice-isolation", Severity: Error, check: sliceIsolation,
-			About: "The file of a slice uses what the file of another slice declares, other than its events. Slices share events, and what is in no slice.",
+			About: "The file of a slice uses what the file of another slice declares, other than its events. Slices share events, and code that belongs to no slice.",
 			Wrong: "// freeze_account.go\nreturn nil, ErrNoOwner // declared in open_account.go",
 			Right: "// account.go\nvar ErrNoOwner = errors.New(\"account: an owner is needed\")",
 		},

@@ -24,7 +24,7 @@ func (g *generator) command() error {
 	d.Package, d.PackagePath = d.AggregatePackage, d.AggregatePath
 	left := without(g.words, g.aggName)
 	if len(left) == 0 {
-		return nameError("%q has no verb besides the aggregate %s: name the feature like open-%s", g.name, g.aggName, g.aggName)
+		return nameError("%q has no verb besides the aggregate %s: use a name like open-%s", g.name, g.aggName, g.aggName)
 	}
 	d.Command, d.Event = messageNames(left)
 	if g.req.Event != "" {

@@ -103,7 +103,7 @@ func Generate(c *config.Config, p *model.Project, req Request) (*Plan, error) {
 	case Reactor:
 		err = g.reactor()
 	default:
-		err = nameError("there is no feature type %q: it is command, query or reactor", req.Kind)
+		err = nameError("unknown feature type %q: use command, query or reactor", req.Kind)
 	}
 	return g.plan, err
 }
@@ -280,7 +280,7 @@ func (g *generator) slice(name, tmpl string, there bool) error {
 	case g.req.Force, err != nil && !there:
 		return g.replace(name, tmpl)
 	case err == nil && !there:
-		return fmt.Errorf("%s is there already and is not the slice %s: nothing was written; choose another name, or replace the file with --force", name, g.name)
+		return fmt.Errorf("%s already exists and is not the slice %s: nothing was written; choose another name, or replace the file with --force", name, g.name)
 	}
 	return nil
 }
@@ -489,7 +489,7 @@ func taken(a *model.Aggregate, name string) types.Object {
 
 // errTaken reports that a name already means something else.
 func (g *generator) errTaken(o types.Object) error {
-	return nameError("%s is declared already at %s, and is not what this slice needs: choose another name", o.Name(), g.p.At(o.Pos()))
+	return nameError("%s is already declared at %s, and is not what this slice needs: choose another name", o.Name(), g.p.At(o.Pos()))
 }
 
 // member finds a command or event called name in all.

@@ -71,7 +71,7 @@ func Init(dir, root string, framework, force bool) (*Plan, error) {
 		case err == nil && bytes.Equal(there, text):
 			continue
 		case err == nil && !force:
-			return nil, fmt.Errorf("%s is there already and says something else: nothing was written; --force replaces it", name)
+			return nil, fmt.Errorf("%s already exists with other content: nothing was written; --force replaces it", name)
 		}
 		plan.Files = append(plan.Files, File{name, text})
 	}

@@ -148,7 +148,7 @@ func ParseField(text string) (Field, error) {
 	f.Name, f.JSON = pascal(all), all[0]+pascal(all[1:])
 	switch base, list := strings.CutSuffix(typ, "[]"); {
 	case base == "number":
-		return Field{}, nameError("the field %s is a number: say int64 or float64", f.JSON)
+		return Field{}, nameError("the field %s is a number: use int64 or float64", f.JSON)
 	case base == "boolean":
 		typ = "bool"
 	case base == "Date":
@@ -190,7 +190,7 @@ func importOf(expr ast.Expr) (string, error) {
 		case known[id.Name] == "":
 			err = nameError("vsa does not know the package %s: give the field a type of Go, and change it in the file", id.Name)
 		case found != "" && found != known[id.Name]:
-			err = nameError("a type of two packages is too much for vsa: change it in the file")
+			err = nameError("vsa cannot import types of two packages: change the type in the file")
 		default:
 			found = known[id.Name]
 		}

@@ -4,6 +4,7 @@ import "time"
 
 // Process is the dual of [Decider]: events come in, commands go out. A process has many
 // instances, each with a state S of its own. Key says which instance an event belongs to.
+// Package process runs it on a log (process.New), and [WithProcess] within a decider.
 //
 // Evolve, React and Key must not be nil, except that Key is not called for a process with
 // a single instance ([WithProcess]). All functions must be pure.
@@ -15,8 +16,11 @@ type Process[E, S, C any] struct {
 	// only Evolve, so a reaction happens once for each event.
 	React func(state S, event E) Reaction[C, E]
 
-	// Pending returns the commands that are pending in state, to be sent again after a
-	// crash. Nil means that there are none.
+	// Pending returns the commands that are pending in state, to be sent again when the
+	// instances are rebuilt from the log (process.Runtime.WithRestore). Nil means that
+	// there are none. A process does not need it if its target keeps what it stores:
+	// after a crash, package process sends the commands of the interrupted reaction again
+	// by itself.
 	Pending func(state S) []C
 
 	// Key returns the instance that event belongs to, or false if event does not concern

@@ -3,7 +3,8 @@ package decider
 import "slices"
 
 // View folds events into a read model S. Evolve must not be nil. It is pure and total
-// like [Decider].Evolve, and ignores events that do not concern it.
+// like [Decider].Evolve, and ignores events that do not concern it. Package projection
+// keeps its states up to date with a log (projection.Documents, Keyed and NewImage).
 type View[S, E any] struct {
 	// Evolve returns the state after event.
 	Evolve func(state S, event E) S

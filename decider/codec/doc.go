@@ -18,7 +18,10 @@
 //
 // [Up] makes one event of an old one, [UpMany] several, and [Drop] none. A step may lead
 // to the next old shape or to an event of today. The codec checks when it is made that
-// every step leads on. An [Upcaster.Retired] upcaster reads events under a name that no
-// event has any more. Without Retired such a name is refused, because it is most likely
-// misspelt. Old names and shapes are never written.
+// every step leads on. Old names and shapes are never written.
+//
+// The log may have events under a name that the map does not have any more, because the
+// event was renamed or removed. Mark the upcasters of such a name with
+// [Upcaster.Retired]. Without the mark, JSON and Proto panic, because the name is most
+// likely misspelt.
 package codec

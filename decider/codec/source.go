@@ -33,6 +33,12 @@ type Part[E any] struct {
 // event, because the id of the aggregate is in the stream, and seldom in the event. It
 // must be pure, and must not keep r.
 //
+// in must return a value for every event that c reads: it cannot leave one out, and nil
+// is a value like any other, on which the reader's own functions then run. If an event
+// does not concern the reader, return a value of E that says so, for which Evolve returns
+// its state, and Key returns false. If a whole type of events does not concern the
+// reader, pass a codec without it.
+//
 // If c is a [Named], the Part has only the events with names that c reads, including
 // those that only its upcasters have ([Named.ReadNames]). Other events of these streams
 // do not belong to the reader. Any other codec decodes all events of the streams.

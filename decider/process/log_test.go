@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/process"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -138,5 +139,37 @@ func TestTellsThatRunEnds(t *testing.T) {
 	}
 	if lines := logged.about("Lossy@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
 		t.Errorf("it logged %q, want one line", lines)
+	}
+}
+
+// TestTellsWhatPanicked checks that a panic of the source and one of Key are told apart,
+// and that the log has the stack.
+func TestTellsWhatPanicked(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Source": "the codec of the source or the function of codec.From panicked: ", "Keyless": "Key panicked: ",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			st := memory.New()
+			record(t, st, happened{"1", "a"})
+			p := decider.Process[*happened, string, string]{
+				Evolve: func(s string, _ *happened) string { return s },
+				React:  func(string, *happened) (r decider.Reaction[string, *happened]) { return r },
+				Key:    func(e *happened) (string, bool) { return e.Job, true },
+			}
+			source := codec.Events(codec.From("Job", events(), func(_ *store.Recorded, e happened) *happened {
+				if name == "Source" {
+					panic("no such job")
+				}
+				return nil
+			}))
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			_ = process.New(st, st, name, p, source).Run(ctx, nothing)
+			lines := logged.about(name + "@1")
+			if len(lines) == 0 || !strings.Contains(lines[0], want) || !strings.Contains(lines[0], "log_test.go") {
+				t.Errorf("it logged %q, want %q and the stack", lines, want)
+			}
+		})
 	}
 }

@@ -127,7 +127,7 @@ func (r *Runtime[T, E, S, C]) begin(ctx context.Context, n Notice, cause *store.
 // Log returns an observer that logs to l: failures and quarantines as warnings,
 // interventions and ownership as information, reactions and timers for debugging. A
 // failure that is retried is logged once for each attempt, so ever less often, because
-// the pauses grow.
+// the pauses grow. The first one about a panic has the stack.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }
@@ -178,6 +178,9 @@ func (l logger) Observe(ctx context.Context, n Notice) {
 	}
 	if n.Err != nil {
 		attrs = append(attrs, slog.String("error", n.Err.Error()))
+	}
+	if p, ok := errors.AsType[*PanicError](n.Err); ok && n.Attempt <= 1 && len(p.Stack) > 0 {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	l.to.LogAttrs(ctx, level, n.Kind.String(), attrs...)
 }

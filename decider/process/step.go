@@ -287,11 +287,13 @@ func passes(err error) bool {
 
 // decodeInputs decodes r, and appends its inputs for the instances of the process to dst.
 func (r *Runtime[T, E, S, C]) decodeInputs(dst []routed[E], scratch *[]codec.Decoded[E], recorded *store.Recorded) ([]routed[E], error) {
-	err := guard("the source or Key", func() error {
+	in := "the codec of the source or the function of codec.From"
+	err := guard(in, func() error {
 		var err error
 		if *scratch, err = r.source.Decode((*scratch)[:0], recorded); err != nil {
 			return err
 		}
+		in = "Key"
 		for _, d := range *scratch {
 			id, ok := recorded.Stream.ID, true
 			if recorded.Stream.Type != r.name {
@@ -307,6 +309,9 @@ func (r *Runtime[T, E, S, C]) decodeInputs(dst []routed[E], scratch *[]codec.Dec
 		}
 		return nil
 	})
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		p.In = in
+	}
 	if err != nil {
 		return dst, fmt.Errorf("process %s: event at position %d (%s, version %d of %s): %w",
 			r.build(), recorded.Position, recorded.Type, recorded.Version, recorded.Stream, err)

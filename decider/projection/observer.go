@@ -139,7 +139,8 @@ func (r *run[T, E]) batchNotice(kind Kind, items []item) Notice {
 
 // Log returns an observer that logs to l: failures and parked events as warnings,
 // ownership and readiness as information, batches for debugging. A failure that is
-// retried is logged once for each attempt, so ever less often, because the pauses grow.
+// retried is logged once for each attempt, so ever less often, because the pauses grow. The
+// first one about a panic has the stack.
 func Log(l *slog.Logger) Observer { return logger{l} }
 
 type logger struct{ to *slog.Logger }
@@ -191,6 +192,9 @@ func (l logger) Observe(ctx context.Context, n Notice) {
 	}
 	if n.Err != nil {
 		attrs = append(attrs, slog.String("error", n.Err.Error()))
+	}
+	if p, ok := errors.AsType[*PanicError](n.Err); ok && n.Attempt <= 1 && len(p.Stack) > 0 {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	l.to.LogAttrs(ctx, level, n.Kind.String(), attrs...)
 }

@@ -55,10 +55,10 @@ func Example() {
 	suite := props.For(seat).Any(Reserve{}, Reserve{By: "ann"}, Release{})
 	fmt.Println(suite.Example(8))
 	// Output:
-	// 1  Reserve{By: "ann"}              Reserved{By: "ann"}           "" → "ann"
-	// 2  Reserve{By: "a"}                ✗ seat: not yours to change
-	// 3  Reserve{By: "O'Neil \"x\"\n"}   ✗ seat: not yours to change
-	// 4  Reserve{By: "ann"}              ✗ seat: not yours to change
+	// 1  Reserve{By: "ann"}    Reserved{By: "ann"}           "" → "ann"
+	// 2  Reserve{By: "ann"}    ✗ seat: not yours to change
+	// 3  Reserve{By: "ann"}    ✗ seat: not yours to change
+	// 4  Reserve{By: "ann "}   ✗ seat: not yours to change
 }
 
 // A correct scenario prints nothing. This one is wrong.

@@ -218,7 +218,7 @@ func (ch *choice[C, S, E]) seen(state S) *value.Known {
 			ch.known.See(reflect.ValueOf(&s.Events[i]).Elem())
 		}
 	}
-	ch.known.See(reflect.ValueOf(&state).Elem())
+	ch.known.SeeState(reflect.ValueOf(&state).Elem())
 	return &ch.known
 }
 

@@ -113,7 +113,7 @@ func FuzzAccount(f *testing.F) {
 func TestFuzz(t *testing.T) {
 	t.Parallel()
 	broken := planted["an overdraft from the fourth movement on"].suite()
-	r := rand.New(rand.NewPCG(1, 2))
+	r := rand.New(rand.NewPCG(0, 2))
 	found := 0
 	for range 60 {
 		data := make([]byte, 0, 4096)

@@ -2,6 +2,7 @@ package value
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -36,18 +37,18 @@ func integer(s *Source, bits int) int64 {
 	case n == 31:
 		return -largest - 1
 	}
-	seen := s.known().Ints
-	if len(seen) == 0 {
+	known := s.known()
+	if len(known.Ints) == 0 {
 		return r.Int64N(6)
 	}
-	x := seen[r.IntN(len(seen))]
+	x := pick(r, known.Ints, known.own.ints)
 	switch r.IntN(8) { // the number itself, or one near it
 	case 0:
 		x++
 	case 1:
 		x--
 	case 2:
-		x += seen[r.IntN(len(seen))]
+		x += pick(r, known.Ints, known.own.ints)
 	}
 	if x > largest || x < -largest-1 {
 		return r.Int64N(6)
@@ -74,11 +75,11 @@ func natural(s *Source, bits int) uint64 {
 	case n < 32:
 		return largest - r.Uint64N(2)
 	}
-	seen := s.known().Ints
-	if len(seen) == 0 {
+	known := s.known()
+	if len(known.Ints) == 0 {
 		return r.Uint64N(6)
 	}
-	x := seen[r.IntN(len(seen))] + r.Int64N(3) - 1
+	x := pick(r, known.Ints, known.own.ints) + r.Int64N(3) - 1
 	if x < 0 || uint64(x) > largest {
 		return r.Uint64N(6)
 	}
@@ -105,8 +106,8 @@ func float(s *Source, bits int) float64 {
 	case n < 44:
 		return -float64(r.IntN(1000)) / 100
 	case n < 56:
-		if seen := s.known().Floats; len(seen) > 0 {
-			x := seen[r.IntN(len(seen))]
+		if known := s.known(); len(known.Floats) > 0 {
+			x := pick(r, known.Floats, known.own.floats)
 			return [...]float64{x, x, math.Round(x*100) / 100, math.Round(x*100) / 100, x + 0.01, x - 0.01}[r.IntN(6)]
 		}
 		return float64(r.IntN(101))
@@ -138,8 +139,8 @@ func word(s *Source) string {
 		return words[r.IntN(len(words))]
 	}
 	seen := func() string {
-		if texts := s.known().Texts; len(texts) > 0 {
-			return texts[r.IntN(len(texts))]
+		if known := s.known(); len(known.Texts) > 0 {
+			return pick(r, known.Texts, known.own.texts)
 		}
 		return common()
 	}
@@ -153,12 +154,12 @@ func word(s *Source) string {
 	switch {
 	case n < 120:
 		return common()
-	case n < 190:
+	case n < 170:
 		return seen()
 	case n < 215:
-		return variant(r.IntN(8), seen())
+		return another(r, seen())
 	case n < 225:
-		return variant(r.IntN(8), common())
+		return another(r, common())
 	case n < 256-rarely:
 		odd := [...]string{
 			"A", "Ann", "BOB", " ", " a", "a ", "\t", "e\u0301", "É", "ß", "ẞ", "İ", "ı", "👍🏽", "👩‍👧", "a\u200db", "\u202eabc", "\ufeffa",
@@ -171,10 +172,24 @@ func word(s *Source) string {
 	return [...]string{"\xff", "caf\xe9", "\xed\xa0\x80"}[r.IntN(3)] // not UTF-8
 }
 
-// variant returns a text that people take for s, and a program may not.
+// another returns a text that differs from s but looks like it to people.
+func another(r *rand.Rand, s string) string {
+	for n := r.IntN(variants); ; n = (n + 1) % variants {
+		if like := variant(n, s); like != s {
+			return like
+		}
+	}
+}
+
+// variants is how many ways variant has: upper case has three of them, because the case
+// is what programs forget most often.
+const variants = 10
+
+// variant returns a text that people take for s, and a program may not. Way 7 always
+// changes it.
 func variant(n int, s string) string {
 	switch n {
-	case 0:
+	case 0, 8, 9:
 		return strings.ToUpper(s)
 	case 1:
 		return strings.ToLower(s)
@@ -220,8 +235,8 @@ func instant(s *Source) time.Time {
 			time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
 		}[r.IntN(6)]
 	default:
-		if seen := s.known().Times; len(seen) > 0 {
-			t = seen[r.IntN(len(seen))].Add([...]time.Duration{0, 0, time.Nanosecond, -time.Nanosecond, 24 * time.Hour}[r.IntN(5)])
+		if known := s.known(); len(known.Times) > 0 {
+			t = pick(r, known.Times, known.own.times).Add([...]time.Duration{0, 0, time.Nanosecond, -time.Nanosecond, 24 * time.Hour}[r.IntN(5)])
 		}
 	}
 	switch r.IntN(8) {

@@ -3,6 +3,7 @@ package value
 import (
 	"encoding"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"time"
 	"unicode/utf8"
@@ -23,6 +24,7 @@ type Known struct {
 	Texts  []string
 	Times  []time.Time
 	whole  map[reflect.Type][]reflect.Value
+	own    struct{ ints, floats, texts, times int } // where the values of the state begin
 }
 
 // Of returns the values of type t that have been seen.
@@ -31,9 +33,37 @@ func (k *Known) Of(t reflect.Type) []reflect.Value { return k.whole[t] }
 // Forget empties k.
 func (k *Known) Forget() {
 	k.Ints, k.Floats, k.Texts, k.Times = k.Ints[:0], k.Floats[:0], k.Texts[:0], k.Times[:0]
+	k.own.ints, k.own.floats, k.own.texts, k.own.times = 0, 0, 0, 0
 	for t, all := range k.whole {
 		k.whole[t] = all[:0]
 	}
+}
+
+// SeeState adds the parts of v, the state. Half of the repeated values are from the state,
+// no matter how many others there are.
+func (k *Known) SeeState(v reflect.Value) {
+	k.Ints, k.own.ints = newest(k.Ints)
+	k.Floats, k.own.floats = newest(k.Floats)
+	k.Texts, k.own.texts = newest(k.Texts)
+	k.Times, k.own.times = newest(k.Times)
+	k.See(v)
+}
+
+// newest drops the oldest values if there are many, to leave room for more, and returns
+// how many are left.
+func newest[T any](all []T) ([]T, int) {
+	if n := len(all) - maxKnown/2; n > 0 {
+		all = append(all[:0], all[n:]...)
+	}
+	return all, len(all)
+}
+
+// pick returns one of seen, which must not be empty. The values of the state begin at own.
+func pick[T any](r *rand.Rand, seen []T, own int) T {
+	if own < len(seen) && r.IntN(2) == 0 {
+		seen = seen[own:]
+	}
+	return seen[r.IntN(len(seen))]
 }
 
 // See adds the parts of v: numbers, texts and times, even in unexported fields, the
@@ -55,7 +85,9 @@ func (k *Known) see(v reflect.Value, depth int) {
 	case reflect.Float32, reflect.Float64:
 		k.Floats = remember(k.Floats, v.Float())
 	case reflect.String:
-		k.Texts = remember(k.Texts, v.String())
+		if v.Len() > 0 { // the empty one comes anyway
+			k.Texts = remember(k.Texts, v.String())
+		}
 	case reflect.Interface, reflect.Pointer:
 		k.see(v.Elem(), depth+1)
 	case reflect.Struct:

@@ -40,7 +40,7 @@ func searchParsed(t reflect.Type) Fill {
 			continue
 		}
 		return func(s *Source, v reflect.Value) {
-			if seen := s.known().Texts; len(seen) > 0 && s.Rand.IntN(4) == 0 && into(v, way, seen[s.Rand.IntN(len(seen))]) {
+			if known := s.known(); len(known.Texts) > 0 && s.Rand.IntN(4) == 0 && into(v, way, pick(s.Rand, known.Texts, known.own.texts)) {
 				return
 			}
 			for range 4 {

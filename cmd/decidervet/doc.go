@@ -27,7 +27,8 @@
 //	            capacity. This includes the functions of the package that it calls
 //	sealed      the events of a Decider are an interface that any package can
 //	            implement; or the map passed to codec.JSON or codec.Proto lacks a type of
-//	            a sealed interface, or has a type twice, a nil or an empty name
+//	            a sealed interface, or has a type twice, a nil or an empty name. A codec
+//	            that the package uses only in process.Runtime.WithTimers may lack types
 //	exhaustive  a type switch over a sealed interface in Decide or Evolve of a
 //	            Decider, or in a function that they call, lacks a case. In Evolve any
 //	            default is accepted; in Decide it must be an error or a panic, there or in

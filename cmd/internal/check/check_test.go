@@ -41,6 +41,13 @@ func TestSealed(t *testing.T) {
 	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Sealed, "example.com/sealed")
 }
 
+// TestTimers checks that a codec which only stores the timers of a process may lack the
+// events of other streams, and that one with another use may not.
+func TestTimers(t *testing.T) {
+	t.Parallel()
+	analysistest.Run(t, analysistest.TestData(), check.Sealed, "example.com/timers")
+}
+
 func TestExhaustive(t *testing.T) {
 	t.Parallel()
 	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), check.Exhaustive, "example.com/exhaustive")

@@ -18,7 +18,7 @@ const directive = "//decidervet:ignore"
 // reason.
 var Ignore = &analysis.Analyzer{
 	Name:       "ignore",
-	Doc:        "find " + directive + " comments that do not say why",
+	Doc:        "find " + directive + " comments that do not say why\n\nSuch a comment suppresses the findings on its line, or on the next line if it stands\nalone. It needs a reason:\n\n    all[key] = value " + directive + " this view is folded once and thrown away",
 	Run:        runIgnore,
 	ResultType: reflect.TypeFor[ignored](),
 }

@@ -28,12 +28,13 @@ func runSealed(pass *analysis.Pass) (any, error) {
 	for _, d := range pass.ResultOf[Functions].(*functions).deciders { //nolint:errcheck // by ResultType
 		s.decider(d)
 	}
+	timers := s.timers()
 	in := pass.ResultOf[inspect.Analyzer].(*inspector.Inspector) //nolint:errcheck // by ResultType
 	in.Preorder([]ast.Node{(*ast.CallExpr)(nil)}, func(n ast.Node) {
 		call := n.(*ast.CallExpr) //nolint:errcheck // asked for
 		fn := typeutil.StaticCallee(pass.TypesInfo, call)
 		if fn != nil && fn.Pkg() != nil && fn.Pkg().Path() == codecPath && (fn.Name() == "JSON" || fn.Name() == "Proto") {
-			s.codec(call, fn)
+			s.codec(call, fn, within(timers, call.Pos()))
 		}
 	})
 	return nil, nil //nolint:nilnil // there is no result
@@ -68,8 +69,9 @@ type analysisRange struct{ pos, end token.Pos }
 func (r analysisRange) Pos() token.Pos { return r.pos }
 func (r analysisRange) End() token.Pos { return r.end }
 
-// codec examines a call of fn, codec.JSON or codec.Proto, with a literal map.
-func (s sealed) codec(call *ast.CallExpr, fn *types.Func) {
+// codec examines a call of fn, codec.JSON or codec.Proto, with a literal map. The codec
+// may lack events if it is only for timers.
+func (s sealed) codec(call *ast.CallExpr, fn *types.Func, timers bool) {
 	lit, ok := ast.Unparen(call.Args[0]).(*ast.CompositeLit)
 	if !ok {
 		return
@@ -104,7 +106,7 @@ func (s sealed) codec(call *ast.CallExpr, fn *types.Func) {
 			known = append(known, typ)
 		}
 	}
-	if complete && isSealed(events.Elem()) {
+	if complete && !timers && isSealed(events.Elem()) {
 		s.missing(lit, events.Elem(), known, keys)
 	}
 }

@@ -126,7 +126,7 @@ func (r *checker) except(result *Result, all bool) []Finding {
 			result.Lower[i] = n
 			left = append(left, Finding{
 				Rule: "VSA000", Severity: severity, File: config.FileName, Line: e.Line, Column: 1,
-				Message: fmt.Sprintf("the exception for %s in %s has a budget of %d, but there are only %d findings: lower it", e.Rule, cmp.Or(e.Slice, e.File), e.Budget, n),
+				Message: fmt.Sprintf("the exception for %s in %s has a budget of %d, but the number of findings is %d: lower it", e.Rule, cmp.Or(e.Slice, e.File), e.Budget, n),
 			})
 		}
 	}

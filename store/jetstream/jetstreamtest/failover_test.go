@@ -260,6 +260,7 @@ func (c *nodes) killAll(t *testing.T) {
 		_ = n.cmd.Wait()
 		n.start(t)
 	}
+	c.await(t)
 }
 
 func pauseLeader(t *testing.T, c *nodes, w *workload) {

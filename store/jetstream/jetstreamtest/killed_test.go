@@ -34,8 +34,11 @@ func TestKilledServer(t *testing.T) {
 func TestKilledServers(t *testing.T) {
 	t.Parallel()
 	needsLong(t, "that three servers keep everything when all are killed; TestKilledServer is")
+	two := make(chan struct{}, 2) // clusters at a time: that of the test itself, and one more
 	storetest.RunDurable(t, func(t *testing.T) func() store.Store {
 		t.Helper()
+		two <- struct{}{}
+		t.Cleanup(func() { <-two })
 		c := startNodes(t, servers, asUsual)
 		opened := false
 		return func() store.Store {

@@ -170,7 +170,28 @@ func startNodes(t *testing.T, size int, change func(i int, s *childSettings)) *n
 		n.start(t)
 		t.Cleanup(func() { _ = n.cmd.Process.Kill(); _ = n.cmd.Wait() })
 	}
+	c.await(t)
 	return c
+}
+
+// await returns when the servers have a leader, which a store does not wait for very long.
+func (c *nodes) await(t *testing.T) {
+	t.Helper()
+	nc, js := connected(t, c.all[0].url())
+	defer nc.Close()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		_, err := js.AccountInfo(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the servers have no leader after two minutes: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // cutOff stops all traffic between a server and the others if cut is true, and resumes

@@ -2,7 +2,6 @@ package props
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -108,7 +107,7 @@ func (c *coverage[C, S, E]) add(h History[C, S, E]) (rare bool) {
 		c.name(s)
 		c.effects(s)
 		for i, target := range c.rejections {
-			c.seen[i] = c.seen[i] || s.Err != nil && errors.Is(s.Err, target)
+			c.seen[i] = c.seen[i] || s.Err != nil && allowed(s.Err, target)
 		}
 		for i, r := range c.reaches {
 			if r.hit(s) {
@@ -218,7 +217,7 @@ func (c *coverage[C, S, E]) undecided() []string {
 // label returns the kinds of the events that s decided, or the reason for its rejection.
 func (s Step[C, S, E]) label() string {
 	if s.Err != nil {
-		return "✗ " + show.Cut(digits.ReplaceAllString(s.Err.Error(), "#"), maxColumn)
+		return "✗ " + reason(s.Err)
 	}
 	if len(s.Events) == 0 {
 		return "nothing"
@@ -256,7 +255,11 @@ func (c *coverage[C, S, E]) String() string {
 		fmt.Fprintf(&b, "\n\tnever filled: %s", strings.Join(names, ", "))
 	}
 	for i, err := range c.rejections {
-		if !c.seen[i] {
+		switch {
+		case c.seen[i]:
+		case anyOf(err):
+			fmt.Fprintf(&b, "\n\tno command was ever rejected with a %T", err)
+		default:
 			fmt.Fprintf(&b, "\n\tno command was ever rejected with %q", err)
 		}
 	}

@@ -66,8 +66,11 @@
 // its history.
 //
 // The flags of pgregory.net/rapid work as they do for rapid.Check: -rapid.seed replays a
-// failure, and a file in testdata/rapid replays it automatically until it passes. The
-// scenario outlives both: keep it as the regression test.
+// failure, and a file in testdata/rapid/<name of the test> replays it at the beginning of
+// each run, before anything else. The file stays when the test passes again, and another
+// law that its history breaks later cites it: delete the files when you have fixed the
+// cause, and keep testdata/rapid out of version control (**/testdata/rapid/ in
+// .gitignore). The scenario outlives both: keep it as the regression test.
 //
 // Values are compared as they print: unexported fields count, nil and empty slices and
 // maps are the same, times are compared as instants, functions and channels by type.

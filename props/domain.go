@@ -1,7 +1,6 @@
 package props
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -78,14 +77,15 @@ func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 	}})
 }
 
-// Rejections adds the law that Decide rejects only with these errors, compared by
-// errors.Is. Any other error is a fault that callers do not expect. With -v the errors
-// that never occurred are logged.
+// Rejections adds the law that Decide rejects only with these errors: by errors.Is, or
+// with the same type and the same value. A struct without a value, or a pointer to one,
+// such as UnknownCopyError{}, stands for all errors of its type. Any other error is a
+// fault that callers do not expect. With -v the errors that never occurred are logged.
 func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
 	s.rejections = append(slices.Clip(s.rejections), errs...)
 	declared := s.rejections
 	is := func(err error) bool {
-		return slices.ContainsFunc(declared, func(target error) bool { return errors.Is(err, target) })
+		return slices.ContainsFunc(declared, func(target error) bool { return allowed(err, target) })
 	}
 	const name = "rejections are declared"
 	s.laws = slices.DeleteFunc(slices.Clone(s.laws), func(l law[C, S, E]) bool { return l.name == name })
@@ -93,6 +93,12 @@ func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
 		return r.decisions(cmds, func(i int, st Step[C, S, E]) *breach {
 			if st.Err == nil || is(st.Err) {
 				return nil
+			}
+			for _, target := range declared {
+				if e := sameType(st.Err, target); e != nil {
+					return breachf(i, "%s was rejected with an error that Rejections lists with another value:\n  %s\n  listed is %s; list %T without a value to allow all errors of this type",
+						show.Text(st.Command), show.Text(e), show.Text(target), target)
+				}
 			}
 			return breachf(i, "%s was rejected with an error that Rejections does not list:\n  %v (a %T)", show.Text(st.Command), st.Err, st.Err)
 		})

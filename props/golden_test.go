@@ -167,7 +167,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	found := inProcess(t, dir)
-	again := regexp.MustCompile(`again: go test -run '\^TestInProcess\$/\^balance_is_never_negative\$' (-rapid\.seed=\d+)\n`).FindStringSubmatch(found)
+	again := regexp.MustCompile(`again: go test github\.com/evolvego/evolve/props -run '\^TestInProcess\$/\^balance_is_never_negative\$' (-rapid\.seed=\d+)\n`).FindStringSubmatch(found)
 	if again == nil {
 		t.Fatalf("the report recommends no flag:\n%s", found)
 	}
@@ -178,6 +178,9 @@ func TestReplay(t *testing.T) {
 	text := inProcess(t, dir)
 	if !early.MatchString(text) || !strings.Contains(text, `-rapid.failfile="testdata/rapid/TestInProcess/`) {
 		t.Errorf("rapid's file does not find it at once:\n%s", text)
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "testdata/rapid/TestInProcess/*.fail")); err != nil || len(files) != 1 {
+		t.Errorf("rapid's files are %v, %v, want the first one, which stays", files, err)
 	}
 	page := regexp.MustCompile(`(?m)-rapid\.failfile=.*\n +\tpage: (.*/TestInProcess_balance_is_never_negative-\d+\.html)$`).FindStringSubmatch(text)
 	if page == nil {

@@ -70,7 +70,7 @@ func (p *report[C, S, E]) write(w io.Writer) error {
 	pkg := testedPackage()
 	v := page{
 		Law: p.law.name, Where: headline(p.law.name, p.breach.step), Breach: p.breach.text,
-		Test: p.test, Package: pkg, Again: strings.Join(strings.Fields("go test "+pkg+" -run '"+pattern(p.test)+"' "+p.again), " "),
+		Test: p.test, Package: pkg, Again: rerun(p.test, p.again),
 		Start: show.Text(p.history.Start), Events: len(p.history.events()),
 	}
 	for i, s := range p.history.Steps {

@@ -267,8 +267,8 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 	if len(k.cmds) > 0 {
 		text += section("history (event, what the process does about it, what changed)", s.trace(k.cmds, k.breach.step))
 	}
-	return text + fmt.Sprintf("\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)\n\tagain: go test -run '%s' %s",
-		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.tries, pattern(t.Name()), r.replay), len(k.cmds)
+	return text + fmt.Sprintf("\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)\n\tagain: %s",
+		f.history, brief(f.after), len(f.cmds), len(k.cmds), brief(now().Sub(began)), k.tries, rerun(t.Name(), r.replay)), len(k.cmds)
 }
 
 // unify shortens a text that several events hold, in all of them at once. The text may be

@@ -94,7 +94,7 @@ func (r *run[C, S, E]) describe(test string, f failure[C, S, E], s *shrinker[C],
 	fmt.Fprintf(&b, "\nhistory %d, after %v; shrunk from %d steps to %d in %v (%d runs)",
 		f.history, brief(f.after), len(f.cmds), len(s.cmds), brief(took), s.tries)
 	if r.replay != "" {
-		fmt.Fprintf(&b, "\n\tagain: go test -run '%s' %s", pattern(test), r.replay)
+		b.WriteString("\n\tagain: " + rerun(test, r.replay))
 	}
 	return b.String()
 }
@@ -122,6 +122,12 @@ func (h History[C, S, E]) scenario(i int) []string {
 		lines = append(lines, "\tGiven("+strings.Join(texts, ", ")+").")
 	}
 	return append(lines, "\tWhen("+show.Code(h.Steps[i].Command)+").", "\tThen(/* what should happen */)")
+}
+
+// rerun returns the command that runs the test called name again, with flags, from any
+// directory of its module.
+func rerun(name, flags string) string {
+	return strings.Join(strings.Fields("go test "+testedPackage()+" -run '"+pattern(name)+"' "+flags), " ")
 }
 
 // pattern returns the -run pattern of the test called name.

@@ -1,7 +1,6 @@
 package props
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -71,17 +70,22 @@ func (o *Outcome[C, S, E]) Then(events ...E) *Outcome[C, S, E] {
 	return o
 }
 
-// ThenError fails the test unless the command was rejected with an error that matches
-// target by errors.Is, and decided no events.
+// ThenError fails the test unless the command was rejected with target, and decided no
+// events. The error is target if errors.Is says so, or if it, or an error that it wraps,
+// has the same type and the same value, such as &ReservedError{"c1"}. Errors of errors.New
+// and fmt.Errorf are compared by errors.Is only.
 func (o *Outcome[C, S, E]) ThenError(target error) *Outcome[C, S, E] {
 	o.scenario.t.Helper()
 	o.looked = true
-	if target != nil && errors.Is(o.step.Err, target) && len(o.step.Events) == 0 {
+	if target != nil && sameError(o.step.Err, target) && len(o.step.Events) == 0 {
 		return o
 	}
 	lines := []string{fmt.Sprintf("- rejected: %v", target)}
 	if o.step.Err != nil {
 		lines = append(lines, "+ rejected: "+o.step.Err.Error())
+	}
+	if why := unlike(target, o.step.Err); why != "" && len(o.step.Events) == 0 {
+		lines = append(lines, "  "+why)
 	}
 	lines = append(lines, compare(nil, o.step.Events)...)
 	if o.step.Err == nil && len(o.step.Events) == 0 {

@@ -1,0 +1,103 @@
+package props_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/props"
+)
+
+// Errors of a library, each with a value.
+type (
+	reservedError    struct{ Copy string }
+	unknownCopyError struct{ Copy string }
+)
+
+func (e *reservedError) Error() string   { return fmt.Sprintf("copy %q is reserved", e.Copy) }
+func (e unknownCopyError) Error() string { return fmt.Sprintf("copy %q is unknown", e.Copy) }
+
+// lend is the command to lend a copy. Copies that begin with r are reserved.
+type lend struct{ Copy string }
+
+type lent struct{ Copy string }
+
+func lending() decider.Decider[lend, int, lent] {
+	return decider.New(func(c lend, _ int) ([]lent, error) {
+		switch {
+		case strings.HasPrefix(c.Copy, "r"):
+			return nil, fmt.Errorf("lending: %w", &reservedError{c.Copy})
+		case c.Copy != "c1":
+			return nil, unknownCopyError{c.Copy}
+		}
+		return []lent{{c.Copy}}, nil
+	}, func(s int, _ lent) int { return s + 1 })
+}
+
+// TestThenTypedError checks that an error is the expected one if its type and value are,
+// also in a wrapped error, and what the report says otherwise.
+func TestThenTypedError(t *testing.T) {
+	t.Parallel()
+	d := lending()
+	props.Spec(t, d).When(lend{"r1"}).ThenError(&reservedError{"r1"})
+	props.Spec(t, d).When(lend{"x"}).ThenError(unknownCopyError{"x"})
+
+	d.Decide = func(c lend, _ int) ([]lent, error) {
+		if c.Copy == "plain" {
+			return nil, errors.New("no")
+		}
+		return nil, &reservedError{c.Copy}
+	}
+	type spec = props.Scenario[lend, int, lent]
+	for name, tt := range map[string]struct {
+		check func(s spec)
+		says  string
+	}{
+		"another value":     {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{"r2"}) }, `+ rejected: copy "r1" is reserved`},
+		"without a value":   {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{}) }, `- rejected: copy "" is reserved`},
+		"another type":      {func(s spec) { s.When(lend{"r1"}).ThenError(errors.New(`copy "r1" is reserved`)) }, "the same text, but not the same error by errors.Is: want a *errors.errorString, got a *props_test.reservedError"},
+		"two of errors.New": {func(s spec) { s.When(lend{"plain"}).ThenError(errors.New("no")) }, "made by two calls: compare with the variable that Decide returns"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &recorder{TB: t}
+			tt.check(props.Spec(r, d))
+			if got := r.end(); !strings.Contains(got, tt.says) {
+				t.Errorf("the report is %s\nwant one that says %q", got, tt.says)
+			}
+		})
+	}
+}
+
+// TestRejectionsOfAType checks that a struct without a value allows every error of its
+// type, that one with a value allows only that value and the report says so, and that the
+// statistics count typed errors by type.
+func TestRejectionsOfAType(t *testing.T) {
+	t.Parallel()
+	suite := func(errs ...error) props.Suite[lend, int, lent] {
+		return props.For(lending()).Any(lend{"c1"}, lend{"r1"}, lend{"r2"}, lend{"x"}).Rejections(errs...).Checks(200)
+	}
+	failures, coverage, problem := props.Failures(t, suite(&reservedError{}, unknownCopyError{}))
+	if len(failures) > 0 || problem != "" {
+		t.Errorf("all errors are listed by type: %v, %s", failures, problem)
+	}
+	for _, want := range []string{"✗ unknownCopyError ", "lent "} {
+		if !strings.Contains(coverage, want) {
+			t.Errorf("the statistics have no %q:\n%s", want, coverage)
+		}
+	}
+	if strings.Contains(coverage, `"x"`) || strings.Contains(coverage, "ever rejected") {
+		t.Errorf("the statistics are:\n%s", coverage)
+	}
+
+	failures, _, _ = props.Failures(t, suite(&reservedError{"r1"}, unknownCopyError{}))
+	if want := "Rejections lists with another value:"; len(failures) != 1 || !strings.Contains(failures[0].Text, want) {
+		t.Errorf("an error with another value: %+v, want one that says %q", failures, want)
+	}
+	failures, _, _ = props.Failures(t, suite(unknownCopyError{}))
+	if want := "Rejections does not list:"; len(failures) != 1 || !strings.Contains(failures[0].Text, want) {
+		t.Errorf("an error that is not listed: %+v, want one that says %q", failures, want)
+	}
+}

@@ -178,7 +178,7 @@ func TestPlanted(t *testing.T) {
 		"a failed send counts":              {"a timer counts once", onSend(swallow)},
 		"an ended instance is forgotten":    {"an ended instance stays over", onNotes(func(note map[string]any) bool { return note["over"] != true })},
 		"replay reacts":                     {"a rebuild from the log", onTarget(alwaysActive)},
-		"no version is superseded":              {"a new version", onTarget(neverActive)},
+		"no version is superseded":          {"a new version", onTarget(neverActive)},
 		"a rejection is retried":            {"a rejection", onSend(unrejected)},
 		"a rejection is dropped":            {"a rejection", onSend(swallow)},
 		"a new id after an unknown outcome": {"an unknown outcome", onSend(doubting)},

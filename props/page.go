@@ -117,11 +117,11 @@ const pageTemplate = `<!DOCTYPE html>
 <style>
 :root {
 	color-scheme: light dark;
-	--bg: light-dark(#faf9f7, #14161a); --card: light-dark(#fff, #1b1e23); --text: light-dark(#1c1f24, #e3e6ea);
-	--quiet: light-dark(#5b626d, #9aa3af); --line: light-dark(#e4e2dd, #2b3037); --soft: light-dark(#f1efea, #22262c);
-	--link: light-dark(#1f5a9e, #8fb8f0); --good: light-dark(#1c6e42, #74c99a); --bad: light-dark(#a8322a, #f19a90);
+	--bg: light-dark(#faf9f7, #14161a); --card: light-dark(#fff, #1b1e23); --soft: light-dark(#f1efea, #22262c); --line: light-dark(#e4e2dd, #2b3037);
+	--text: light-dark(#1c1f24, #e3e6ea); --quiet: light-dark(#5b626d, #9aa3af); --link: light-dark(#1f5a9e, #8fb8f0);
+	--good: light-dark(#1c6e42, #74c99a); --bad: light-dark(#a8322a, #f19a90);
 	--mark: light-dark(#e7f0fb, #23344b); --was: light-dark(#fbe9e7, #44221f); --is: light-dark(#e4f3ea, #1c3a2a);
-	--mono: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+	--mono: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 * { box-sizing: border-box; }
 body { background: var(--bg); color: var(--text); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; margin: 0; }

@@ -12,7 +12,7 @@ import (
 
 // ListStreams is [store.Finder.ListStreams]. NATS cannot list streams in order, so for
 // each page the leader of the log sends the names of all streams of the tenant, or of
-// those with o.Type: about 0.1 s for 20,000 of them. Streams whose names do not fit
+// those with o.Type: a few milliseconds for 1,000 of them. Streams whose names do not fit
 // into a subject, because they have more than 100 bytes when escaped, are all read for
 // each page. It is meant for people, not for finding all streams of a log with millions
 // of them.

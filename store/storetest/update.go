@@ -67,8 +67,7 @@ type whole interface {
 	store.Documents
 }
 
-// update runs a transaction, which must succeed. An error from do is an error of the
-// store.
+// update runs a transaction. It fails the clause if do or the commit returns an error.
 func (t *check) update(st store.Store, do func(tx store.Tx) error) {
 	t.Helper()
 	if err := t.tryUpdate(t.ctx, st, do); err != nil {

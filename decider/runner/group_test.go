@@ -538,6 +538,23 @@ func TestGroupTellsOfAFailedBatch(t *testing.T) {
 	})
 }
 
+// A batch that cannot load its stream fails for each caller, and the observer is told why.
+func TestGroupThatCannotLoad(t *testing.T) {
+	t.Parallel()
+	st, seen := newSpy(), &notices{}
+	st.onRead = func(context.Context, int, func() (store.Page, error)) (store.Page, error) {
+		return store.Page{}, errDown
+	}
+	g := runner.NewGroup(newAccounts(st).WithObserver(seen))
+	if _, err := g.Handle(t.Context(), "a", open{"ann"}); !errors.Is(err, errDown) {
+		t.Errorf("Handle = %v, want %v", err, errDown)
+	}
+	g.Close()
+	if batches := seen.of(runner.BatchHandled); len(batches) != 1 || !errors.Is(batches[0].Err, errDown) {
+		t.Errorf("told %+v of the batch, want why it failed", batches)
+	}
+}
+
 func TestGroupSnapshotsAndNotices(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

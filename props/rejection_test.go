@@ -30,7 +30,7 @@ func lending() decider.Decider[lend, int, lent] {
 		case strings.HasPrefix(c.Copy, "r"):
 			return nil, fmt.Errorf("lending: %w", &reservedError{c.Copy})
 		case c.Copy != "c1":
-			return nil, unknownCopyError{c.Copy}
+			return nil, unknownCopyError(c)
 		}
 		return []lent{{c.Copy}}, nil
 	}, func(s int, _ lent) int { return s + 1 })

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ type cluster struct {
 	faults int // that may still happen
 	bugs   bugs
 
+	mu       sync.Mutex // guards the rest, because a backend fetches several streams at once
 	log      []*message
 	ends     []int         // how many messages the log had after each batch, which no replica has in part
 	late     [][]*nats.Msg // batches that may still be recorded
@@ -57,6 +59,8 @@ func (c *cluster) client(ctx context.Context) *backend {
 }
 
 func (c *cluster) send(_ context.Context, _ ending, _ time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.passTime()
 	if strings.HasPrefix(messages[0].Subject, "$JS.API.DIRECT.GET.") {
 		return c.get(messages[0].Data)

@@ -167,6 +167,7 @@ func visitorEnv(tree, proxy string) ([]string, error) {
 	}
 	return []string{
 		"GOPROXY=file://" + proxy + "," + usual, "GONOSUMDB=" + ours, "GOFLAGS=-modcacherw", "GOWORK=off", "GOMODCACHE=" + cache,
+		"GODEBUG=goindex=0", // the go command would remember what the modules imported in the last run
 	}, nil
 }
 

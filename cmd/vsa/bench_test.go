@@ -27,7 +27,7 @@ func BenchmarkLarge(b *testing.B) {
 	} {
 		name, _, _ := strings.Cut(command, " ")
 		b.Run(name, func(b *testing.B) {
-			var most, runs int64
+			var most, runs float64
 			var cpu time.Duration // of vsa and of the go command
 			run := func() {
 				cmd := program(b, dir, strings.Fields(command)...)
@@ -35,7 +35,7 @@ func BenchmarkLarge(b *testing.B) {
 					b.Fatalf("vsa %s: %v\n%s", command, err, out)
 				}
 				if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-					most = max(most, u.Maxrss)
+					most = max(most, float64(u.Maxrss))
 				}
 				cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 				runs++
@@ -45,8 +45,8 @@ func BenchmarkLarge(b *testing.B) {
 			for b.Loop() {
 				run()
 			}
-			b.ReportMetric(float64(most)/1024, "MB")
-			b.ReportMetric(float64(cpu.Milliseconds())/float64(runs), "cpu-ms/op")
+			b.ReportMetric(most/1024, "MB")
+			b.ReportMetric(float64(cpu.Milliseconds())/runs, "cpu-ms/op")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 	"testing"
@@ -85,13 +86,13 @@ func TestPagesAreBounded(t *testing.T) {
 	m, s := memory.New(), account("a")
 	mustAppend(t, m, s, some("e", 3000)...)
 	for name, o := range readers() {
-		o.Limit = 1 << 40
+		o.Limit = math.MaxInt
 		if page := mustRead(t, m, s, o); len(page.Events) > 1024 {
 			t.Errorf("%s: a page of %d events, want at most 1024", name, len(page.Events))
 		}
 	}
 	for _, backward := range []bool{false, true} {
-		page := mustReadAll(t, m, store.LogOptions{Limit: 1 << 40, Backward: backward})
+		page := mustReadAll(t, m, store.LogOptions{Limit: math.MaxInt, Backward: backward})
 		if len(page.Events) != 1024 || page.End {
 			t.Errorf("a page of %d events of the log (End: %t), want 1024", len(page.Events), page.End)
 		}

@@ -154,7 +154,7 @@ func TestOpenReadOnlyWithoutRights(t *testing.T) {
 	ctx, s := context.Background(), store.Stream{Type: "A", ID: "1"}
 	path := restricted(t, 0o444, 0o555)
 	if os.Geteuid() != 0 {
-		t.Skip("needs to be root, to write to it anyway")
+		t.Skip("NOT TESTED except as root: a writer beside a reader that has no rights to the file")
 	}
 	var st *sqlite.Store
 	asNobody(t, func() {

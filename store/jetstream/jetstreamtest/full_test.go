@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/evolvego/evolve/store"
@@ -47,6 +48,26 @@ func TestRefusedWrites(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAccountLimit checks the same for the limit of an account.
+func TestAccountLimit(t *testing.T) {
+	t.Parallel()
+	storetest.RunRefused(t, func(t *testing.T) (store.Store, func(bool)) {
+		t.Helper()
+		s := startServer(t, func(*server.Options) {})
+		return open(t, urlOfServer(s), jetstream.WithReplicas(1)), func(refused bool) {
+			t.Helper()
+			limits := server.JetStreamAccountLimits{MaxMemory: -1, MaxStore: -1, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1}
+			if refused {
+				limits.MaxStore = 1
+			}
+			err := s.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{"": limits})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }
 
 // limit gives a stream in NATS less space than it uses, or no limit.

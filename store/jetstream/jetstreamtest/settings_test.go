@@ -22,6 +22,14 @@ import (
 // its URL.
 func serve(t *testing.T, change func(o *server.Options)) string {
 	t.Helper()
+	return urlOfServer(startServer(t, change))
+}
+
+func urlOfServer(s *server.Server) string { return "nats://" + s.Addr().String() }
+
+// startServer starts a server with the default settings, as modified by change.
+func startServer(t *testing.T, change func(o *server.Options)) *server.Server {
+	t.Helper()
 	o := &server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir()}
 	change(o)
 	s, err := server.NewServer(o)
@@ -33,7 +41,7 @@ func serve(t *testing.T, change func(o *server.Options)) string {
 	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the server is not ready after a minute")
 	}
-	return "nats://" + s.Addr().String()
+	return s
 }
 
 // wantError fails unless err matches target and contains all of texts.

@@ -1,5 +1,3 @@
-//go:build unix
-
 package postgrestest
 
 import (
@@ -154,10 +152,10 @@ func PgBouncer(tb testing.TB, dbURL, mode string) string {
 		tb.Fatal(err)
 	}
 	b := &Server{}
-	if err := b.settle(); err != nil {
-		tb.Fatal(err)
-	}
 	b.endWith(tb)
+	if err := b.settle(); err != nil {
+		unavailable(tb, err)
+	}
 	q := u.Query()
 	settings := strings.Join([]string{
 		"[databases]", "* = host=" + q.Get("host") + " user=" + q.Get("user"), "[pgbouncer]", "pool_mode = " + mode, "auth_type = any",

@@ -1,14 +1,15 @@
-//go:build unix
-
 // Package postgrestest gives tests databases of a real PostgreSQL server. It starts a
 // server from the binaries of this machine, as an unprivileged user if the tests run as
 // root, or uses the server at EVOLVE_POSTGRES_URL. All tests of the process share a
-// server that it starts, which ends with the process, however that ends.
+// server that it starts, which ends with the process, however that ends. It starts
+// servers on Unix systems, such as Linux and macOS; on Windows, tests that need a server
+// of their own are skipped, and all others need EVOLVE_POSTGRES_URL.
 package postgrestest
 
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -37,9 +38,9 @@ func URL(tb testing.TB) string {
 func unavailable(tb testing.TB, err error) {
 	tb.Helper()
 	if os.Getenv("CI") != "" {
-		tb.Fatalf("NO POSTGRESQL: set %s, or install the server: %v", Env, err)
+		tb.Fatalf("NO POSTGRESQL: %v", err)
 	}
-	tb.Skipf("NOT TESTED, NO POSTGRESQL: set %s, or install the server: %v", Env, err)
+	tb.Skipf("NOT TESTED, NO POSTGRESQL: %v", err)
 }
 
 // Database is [URL] for code that is not a test, such as an example: it returns the URL
@@ -57,7 +58,11 @@ var shared = sync.OnceValues(func() (*Server, error) { //nolint:gochecknoglobals
 	if url := os.Getenv(Env); url != "" {
 		return &Server{given: url}, nil
 	}
-	return start()
+	s, err := start()
+	if err != nil {
+		return nil, fmt.Errorf("%w; or set %s to the URL of a server", err, Env)
+	}
+	return s, nil
 })
 
 // create creates a database on the server at base.

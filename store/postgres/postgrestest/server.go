@@ -1,5 +1,3 @@
-//go:build unix
-
 package postgrestest
 
 import (
@@ -11,11 +9,9 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -25,9 +21,9 @@ type Server struct {
 	given    string   // the URL of a server that was started elsewhere
 	settings []string // for the command line, such as "fsync=off"
 	bin, dir string
-	user     *syscall.Credential // nil for the user of the process
-	process  *exec.Cmd           // the keeper of the server, nil if it is stopped
-	life     io.WriteCloser      // closing it ends the server; the end of this process closes it too
+	user     account
+	process  *exec.Cmd      // the keeper of the server, nil if it is stopped
+	life     io.WriteCloser // closing it ends the server; the end of this process closes it too
 }
 
 // Start starts a server for tb alone, which ends with tb. The settings are like
@@ -106,19 +102,18 @@ func start(settings ...string) (_ *Server, err error) {
 
 // startWith starts the server of the cluster that initialize creates.
 func startWith(settings []string, initialize func(s *Server) *exec.Cmd) (_ *Server, err error) {
-	bin, err := binaries()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{bin: bin, settings: settings}
-	if err := s.settle(); err != nil {
-		return nil, err
-	}
+	s := &Server{settings: settings}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(s.dir)
 		}
 	}()
+	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	if s.bin, err = binaries(); err != nil {
+		return nil, err
+	}
 	cmd := initialize(s)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, bytes.TrimSpace(out))
@@ -129,18 +124,14 @@ func startWith(settings []string, initialize func(s *Server) *exec.Cmd) (_ *Serv
 
 // settle finds the user of the server and makes its directory.
 func (s *Server) settle() (err error) {
-	if os.Getuid() == 0 {
-		if s.user, err = unprivileged(); err != nil {
-			return err
-		}
+	if s.user, err = unprivileged(); err != nil {
+		return err
 	}
 	if s.dir, err = os.MkdirTemp("", "evolve-postgres"); err != nil {
 		return err
 	}
-	if s.user != nil {
-		if err := os.Chown(s.dir, int(s.user.Uid), int(s.user.Gid)); err != nil {
-			return err
-		}
+	if err := s.user.own(s.dir); err != nil {
+		return err
 	}
 	return os.Chmod(s.dir, 0o711) //nolint:gosec // the process must get to the socket in it
 }
@@ -152,7 +143,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...) //nolint:noctx,gosec // it ends with the process, and is the server's
 	cmd.Dir = s.dir
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return len(e) > 2 && e[:2] == "PG" }), "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.user, Setpgid: true}
+	s.user.run(cmd)
 	return cmd
 }
 
@@ -251,7 +242,7 @@ func binaries() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", errors.New("no initdb and postgres on PATH or in /usr/lib/postgresql")
+	return "", errors.New("no initdb and postgres on PATH or in /usr/lib/postgresql: install the PostgreSQL server")
 }
 
 // release returns the number in /usr/lib/postgresql/15/bin.
@@ -267,24 +258,4 @@ func there(dir string) bool {
 		}
 	}
 	return true
-}
-
-// unprivileged returns the user that the server runs as, because it refuses to run as
-// root.
-func unprivileged() (*syscall.Credential, error) {
-	var errs []error
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, err
-		}
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-	}
-	return nil, errors.Join(errs...)
 }

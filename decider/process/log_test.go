@@ -6,56 +6,25 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/decider/internal/logged"
 	"github.com/evolvego/evolve/decider/process"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// logged is slog.Default in these tests, which shows no failure that a test plants.
-var logged keeper
+// logs is slog.Default in these tests, so that planted failures do not reach the terminal.
+var logs logged.Lines
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(&logged))
+	slog.SetDefault(slog.New(&logs))
 	os.Exit(m.Run())
-}
-
-// keeper is a handler that keeps what is logged, as text.
-type keeper struct {
-	slog.Handler // With… are not used
-	mu           sync.Mutex
-	lines        []string // guarded by mu
-}
-
-// Enabled reports that everything is logged.
-func (k *keeper) Enabled(context.Context, slog.Level) bool { return true }
-
-// Handle keeps r.
-func (k *keeper) Handle(_ context.Context, r slog.Record) error {
-	line := r.Level.String() + " " + r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		line += " " + a.String()
-		return true
-	})
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.lines = append(k.lines, line)
-	return nil
-}
-
-// about returns what was logged about the build.
-func (k *keeper) about(build string) []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(k.lines), func(l string) bool { return !strings.Contains(l, build) })
 }
 
 // TestTellsByDefault checks that a process without an observer logs each attempt that
@@ -78,7 +47,7 @@ func TestTellsByDefault(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			_ = stop()
 		}
-		lines := logged.about("Told@1")
+		lines := logs.About("Told@1")
 		if n := len(lines); n < 4 || n > 60 {
 			t.Fatalf("5 minutes of failures and a quarantine logged %d lines: %q", n, lines)
 		}
@@ -95,7 +64,7 @@ func TestTellsByDefault(t *testing.T) {
 				}
 			}
 		}
-		if lines := logged.about("Quiet@1"); len(lines) > 0 {
+		if lines := logs.About("Quiet@1"); len(lines) > 0 {
 			t.Errorf("without an observer it logged %q", lines)
 		}
 	})
@@ -117,7 +86,7 @@ func TestTellsOutdatedOnce(t *testing.T) {
 		if is := r.Progress(); is.State != process.Outdated {
 			t.Errorf("it is %s, want outdated", is.State)
 		}
-		if lines := logged.about("Outdated@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
+		if lines := logs.About("Outdated@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
 			t.Errorf("it logged %q, want one line", lines)
 		}
 	})
@@ -137,7 +106,7 @@ func TestTellsThatRunEnds(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "use WithState") {
 		t.Errorf("Run = %v", err)
 	}
-	if lines := logged.about("Lossy@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
+	if lines := logs.About("Lossy@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
 		t.Errorf("it logged %q, want one line", lines)
 	}
 }
@@ -166,7 +135,7 @@ func TestTellsWhatPanicked(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Second)
 			defer stop()
 			_ = process.New(st, st, name, p, source).Run(ctx, nothing)
-			lines := logged.about(name + "@1")
+			lines := logs.About(name + "@1")
 			if len(lines) == 0 || !strings.Contains(lines[0], want) || !strings.Contains(lines[0], "log_test.go") {
 				t.Errorf("it logged %q, want %q and the stack", lines, want)
 			}

@@ -7,54 +7,23 @@ import (
 	"iter"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/evolvego/evolve/decider/internal/logged"
 	"github.com/evolvego/evolve/decider/projection"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
 
-// logged is slog.Default in these tests, which shows no failure that a test plants.
-var logged keeper
+// logs is slog.Default in these tests, so that planted failures do not reach the terminal.
+var logs logged.Lines
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(&logged))
+	slog.SetDefault(slog.New(&logs))
 	os.Exit(m.Run())
-}
-
-// keeper is a handler that keeps what is logged, as text.
-type keeper struct {
-	slog.Handler // With… are not used
-	mu           sync.Mutex
-	lines        []string // guarded by mu
-}
-
-// Enabled reports that everything is logged.
-func (k *keeper) Enabled(context.Context, slog.Level) bool { return true }
-
-// Handle keeps r.
-func (k *keeper) Handle(_ context.Context, r slog.Record) error {
-	line := r.Level.String() + " " + r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		line += " " + a.String()
-		return true
-	})
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.lines = append(k.lines, line)
-	return nil
-}
-
-// about returns what was logged about the build.
-func (k *keeper) about(build string) []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(k.lines), func(l string) bool { return !strings.Contains(l, build) })
 }
 
 // TestTellsByDefault checks that a projection without an observer logs each attempt that
@@ -80,7 +49,7 @@ func TestTellsByDefault(t *testing.T) {
 				t.Errorf("Run = %v", err)
 			}
 		}
-		lines := logged.about("told@1")
+		lines := logs.About("told@1")
 		if n := len(lines); n < 4 || n > 30 {
 			t.Fatalf("a minute of failures and a parked event logged %d lines: %q", n, lines)
 		}
@@ -98,7 +67,7 @@ func TestTellsByDefault(t *testing.T) {
 				}
 			}
 		}
-		if lines := logged.about("quiet@1"); len(lines) > 0 {
+		if lines := logs.About("quiet@1"); len(lines) > 0 {
 			t.Errorf("without an observer it logged %q", lines)
 		}
 	})
@@ -121,7 +90,7 @@ func TestTellsOutdatedOnce(t *testing.T) {
 			t.Errorf("it is %s, want outdated", is.State)
 		}
 		_ = stop()
-		if lines := logged.about("outdated@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
+		if lines := logs.About("outdated@1"); len(lines) != 1 || !strings.HasPrefix(lines[0], "WARN run failed ") {
 			t.Errorf("it logged %q, want one line", lines)
 		}
 	})
@@ -150,7 +119,7 @@ func TestImageTells(t *testing.T) {
 			t.Errorf("WaitFor = %v", err)
 		}
 		_ = stop()
-		lines := logged.about("the disk is gone")
+		lines := logs.About("the disk is gone")
 		if len(lines) == 0 || !strings.HasPrefix(lines[0], "WARN run failed projection=image ") {
 			t.Errorf("it logged %q", lines)
 		}

@@ -64,6 +64,7 @@ func storeBugs() map[string][]string {
 		"Ids/a recorded id is a duplicate, and nothing is written": {
 			"only the first id is compared", "different data is the same event", "a different type is the same event", "a duplicate reports the wrong stream",
 			"a duplicate reports the last id", "untyped duplicate error", "a duplicate is a conflict", "event ids are not checked", "ids unique only in the stream",
+			"recorded events in any order are a replay",
 		},
 		"Ids/a recorded id is reported before a conflict":   {"conflict before duplicate"},
 		"Ids/a duplicate reserves no other id of its batch": {"a duplicate reserves ids"},

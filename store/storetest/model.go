@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -97,9 +96,6 @@ func histories() *rapid.Generator[[]step] {
 			first := rapid.IntRange(0, 20).Draw(t, "first id") // neighboring ids, so that recorded events are appended again
 			for i := range rapid.IntRange(0, 4).Draw(t, "events") {
 				s.Events = append(s.Events, choice{first + i, rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1}).Draw(t, "data")})
-			}
-			if rapid.IntRange(0, 9).Draw(t, "reversed") == 7 {
-				slices.Reverse(s.Events)
 			}
 			if s.Call == "AppendClaiming" {
 				s.Claims = rapid.SliceOfN(rapid.SampledFrom([]int{1, 1, -1, -1, 2, 3}), 1, 2).Draw(t, "claims")

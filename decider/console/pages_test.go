@@ -33,7 +33,7 @@ func TestLog(t *testing.T) {
 		"?type=Note,Account":     {5, 4, 3, 2, 1},
 		"?event=Opened,%20Noted": {5, 4, 1},
 		"?id=n":                  {5, 4},
-		"?q=30":                  {2},
+		"?q=:30":                 {2},
 		"?q=req-1":               {5, 4},
 		"?q=ann":                 {3, 2, 1},
 		"?from=2":                {2, 1},

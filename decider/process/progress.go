@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -189,7 +188,7 @@ func (r *Runtime[T, E, S, C]) late(ctx context.Context, position uint64) error {
 	is := r.Progress()
 	err := fmt.Errorf("process %s: wait for position %d: it is %s at position %d: %w", is.Process, position, is.State, is.Position, context.Cause(ctx))
 	if is.Cause != nil {
-		err = errors.Join(err, is.Cause)
+		err = fmt.Errorf("%w: %w", err, is.Cause)
 	}
 	return err
 }

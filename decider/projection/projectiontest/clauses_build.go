@@ -86,7 +86,7 @@ func (f *fixture[T]) versions() {
 	f.same(got.lists, f.expected(happenings(), last, nil))
 }
 
-// setsUpOnce starts several instances at once.
+// setsUpOnce starts several instances at once, and again when all have ended.
 func (f *fixture[T]) setsUpOnce() {
 	const instances = 4
 	last := f.history(10)
@@ -100,12 +100,16 @@ func (f *fixture[T]) setsUpOnce() {
 		return tx.SaveDocuments(docs)
 	}
 	for range 2 {
-		for range instances {
-			p := f.projection("setup").WithSetup(setup)
-			f.start(p)
+		stops := make([]func() error, instances)
+		for i := range stops {
+			stops[i] = f.start(f.projection("setup").WithSetup(setup))
 		}
-		p := f.projection("setup").WithSetup(setup)
-		f.reach(p, last)
+		f.reach(f.projection("setup").WithSetup(setup), last)
+		for _, stop := range stops {
+			if err := stop(); !errors.Is(err, context.Canceled) {
+				f.Fatalf("Run = %v, want the error of its context", err)
+			}
+		}
 	}
 	if times := f.look("setup@1", "setup").lists["times"]; times != "1" {
 		f.Fatalf("setup was called %q times, want 1", times)

@@ -40,7 +40,7 @@ func (s *Store) Append(
 	if err := validateAppend(stream, expected, events); err != nil {
 		return store.Appended{}, err
 	}
-	if err := s.client.begin(ctx); err != nil {
+	if err := s.client.begin(); err != nil {
 		return store.Appended{}, err
 	}
 	defer s.client.running.Done()

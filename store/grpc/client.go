@@ -108,11 +108,8 @@ func (c *client) close(closeConn func() error) error {
 }
 
 // begin registers a call or a receiver, which must call c.running.Done when it has
-// ended. It returns an error if ctx has ended or the store is closed.
-func (c *client) begin(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+// ended. It returns an error if the store is closed.
+func (c *client) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

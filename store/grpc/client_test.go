@@ -134,8 +134,8 @@ func TestConnStaysOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for range 2 {
-		st, err := grpc.Open(t.Context(), "", grpc.Conn(conn))
+	for _, option := range []grpc.Option{grpc.Plaintext(), grpc.TLS(nil)} { // which is ignored
+		st, err := grpc.Open(t.Context(), "", option, grpc.Conn(conn))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,24 +90,21 @@ func (l *listening) wait() (*eventstorev1.SubscribeResponse, error) {
 	if quiet {
 		after = quietAfter
 	}
-	timer := time.NewTimer(after)
-	defer timer.Stop()
-	for {
-		select {
-		case m, ok := <-l.messages:
-			if !ok {
-				return nil, l.err
-			}
-			return m, nil
-		case <-timer.C:
-			switch {
-			case quiet:
-				return nil, nil //nolint:nilnil // nothing is the news
-			case l.alive:
-				return nil, fmt.Errorf("store/grpc: subscribe: nothing has arrived for %s, not even a keep-alive", after)
-			}
-			timer.Reset(after)
+	var silence <-chan time.Time // proves nothing if the server may send no keep-alives
+	if quiet || l.alive {
+		silence = time.After(after)
+	}
+	select {
+	case m, ok := <-l.messages:
+		if !ok {
+			return nil, l.err
 		}
+		return m, nil
+	case <-silence:
+		if quiet {
+			return nil, nil //nolint:nilnil // nothing is the news
+		}
+		return nil, fmt.Errorf("store/grpc: subscribe: nothing has arrived for %s, not even a keep-alive", after)
 	}
 }
 

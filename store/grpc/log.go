@@ -18,7 +18,7 @@ const maxScan = 8
 // Head is [store.Log.Head]. The error matches [errors.ErrUnsupported] if the server has no
 // ReadAll.
 func (s *Store) Head(ctx context.Context) (uint64, error) {
-	if err := s.client.begin(ctx); err != nil {
+	if err := s.client.begin(); err != nil {
 		return 0, err
 	}
 	defer s.client.running.Done()
@@ -39,7 +39,7 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	if err := o.Validate(); err != nil {
 		return store.Page{}, err
 	}
-	if err := s.client.begin(ctx); err != nil {
+	if err := s.client.begin(); err != nil {
 		return store.Page{}, err
 	}
 	defer s.client.running.Done()

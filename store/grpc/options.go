@@ -136,10 +136,10 @@ func newConfig(target string, options []Option) (*config, error) {
 		}
 	}
 	switch {
-	case c.plaintext() && c.conn == nil && lacksPort(target):
-		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: the port is missing", target)}
 	case (target == "") != (c.conn != nil):
 		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: it must be empty with a connection, and only then", target)}
+	case c.plaintext() && lacksPort(target):
+		return nil, &store.InvalidError{Field: "target", Reason: fmt.Sprintf("is %q: the port is missing", target)}
 	case c.timeout <= 0:
 		return nil, &store.InvalidError{Field: "timeout", Reason: fmt.Sprintf("is %s", c.timeout)}
 	case c.page < 1:

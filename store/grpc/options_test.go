@@ -1,10 +1,12 @@
 package grpc_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -66,6 +68,31 @@ func TestPortThatIsMissing(t *testing.T) {
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestPortOfTLS checks that TLS uses the port of HTTPS if the target has none.
+func TestPortOfTLS(t *testing.T) {
+	t.Parallel()
+	ours := wiretest.NewAuthority(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ours.Cert)
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})}}
+	addr := listen(t, server.New(memory.New()), gogrpc.Creds(credentials.NewTLS(conf)))
+	asked := make(chan string, 1)
+	st, err := grpc.Open(t.Context(), "127.0.0.1", grpc.TLS(conf), grpc.DialOptions(gogrpc.WithContextDialer(
+		func(ctx context.Context, target string) (net.Conn, error) {
+			asked <- target
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		})))
+	if err != nil {
+		t.Fatalf("Open of a target without a port = %v", err)
+	}
+	if got := <-asked; got != "127.0.0.1:443" {
+		t.Errorf("Open connected to %s, want port 443", got)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

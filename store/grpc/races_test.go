@@ -86,9 +86,21 @@ func TestHeadOfBackwardPage(t *testing.T) {
 }
 
 // TestSubscriptionAcrossServers subscribes with a filter at a server that does not
-// support filters, and continues at one that does.
+// support filters, and continues at one that does. The last event that the first server
+// has sent does not match the filter. The next one that does is there when the client
+// reaches the second server, or comes later.
 func TestSubscriptionAcrossServers(t *testing.T) {
 	t.Parallel()
+	for name, late := range map[string]bool{"the next event is there": false, "the next event comes later": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			subscribeAcrossServers(t, late)
+		})
+	}
+}
+
+func subscribeAcrossServers(t *testing.T, late bool) {
+	t.Helper()
 	var ours atomic.Bool
 	backend := memory.New()
 	add := func(name string, n int) {
@@ -117,7 +129,9 @@ func TestSubscriptionAcrossServers(t *testing.T) {
 				return h(srv, ss)
 			}
 			ours.Store(true)
-			add("A", 3)
+			if !late {
+				add("A", 3)
+			}
 			return status.Error(codes.Unavailable, "another one is there from now on")
 		}))
 	add("A", 1)
@@ -131,6 +145,10 @@ func TestSubscriptionAcrossServers(t *testing.T) {
 		}
 		if got += len(page.Events); got == 2 {
 			return
+		}
+		if late && page.End && ours.Load() {
+			add("A", 3)
+			late = false
 		}
 	}
 }

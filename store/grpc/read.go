@@ -32,7 +32,7 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 	if err := stream.Validate(); err != nil {
 		return store.Page{}, err
 	}
-	if err := s.client.begin(ctx); err != nil {
+	if err := s.client.begin(); err != nil {
 		return store.Page{}, err
 	}
 	defer s.client.running.Done()

@@ -215,7 +215,7 @@ func (f *feed) receive(ctx context.Context, from uint64, md ...string) (*receive
 	if f.client.ours.Load() {
 		req.AggregateIdPrefix = f.o.Filter.IDPrefix
 	}
-	if err := f.client.begin(ctx); err != nil {
+	if err := f.client.begin(); err != nil {
 		return nil, err
 	}
 	stream, err := f.client.api.Subscribe(outgoing(ctx, md...), req)

@@ -194,24 +194,19 @@ func (g *Group[C, S, E]) join(id string, j *job[S, E]) error {
 // start runs the jobs that wait in q as a batch. If there are none, it removes q. The
 // caller holds mu.
 func (g *Group[C, S, E]) start(id string, q *queue[S, E]) {
-	ctx, cancel := context.WithCancel(context.Background())
-	b := &batch{cancel: cancel}
-	var jobs []*job[S, E]
-	for _, j := range q.waiting {
-		if !j.done {
-			j.batch = b
-			jobs = append(jobs, j)
-		}
-	}
-	b.live, q.waiting = len(jobs), nil
+	jobs := slices.DeleteFunc(q.waiting, func(j *job[S, E]) bool { return j.done })
 	if len(jobs) == 0 {
-		cancel()
 		delete(g.queues, id)
 		return
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &batch{live: len(jobs), cancel: cancel}
+	for _, j := range jobs {
+		j.batch = b
+	}
+	q.waiting = nil
 	g.done.Go(func() {
 		defer g.next(id, q)
-		defer cancel()
 		g.run(ctx, q, g.r.newFlight(id, options{}), jobs)
 	})
 }

@@ -123,6 +123,41 @@ func TestGroupContext(t *testing.T) {
 	})
 }
 
+// lateContext ends, and says so only once its call has been answered.
+type lateContext struct {
+	context.Context //nolint:containedctx // it wraps one
+
+	answered func() // waits until the call has its answer
+	end      context.CancelFunc
+}
+
+func (c lateContext) Done() <-chan struct{} {
+	c.answered()
+	c.end()
+	return c.Context.Done()
+}
+
+// A call that has its answer when its context ends returns the answer. Whether it looks
+// at the context first is chance, so the test tries often.
+func TestGroupAnswersACallWhoseContextEndsTooLate(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	must(t, newAccounts(st), "a", open{"ann"})
+	g := runner.NewGroup(newAccounts(st))
+	defer g.Close()
+	for range 50 {
+		inner, end := context.WithCancel(t.Context())
+		ctx := lateContext{Context: inner, end: end, answered: func() {
+			if _, err := g.Handle(t.Context(), "a", touch{}); err != nil { // in a later batch
+				t.Error(err)
+			}
+		}}
+		if out, err := g.Handle(ctx, "a", deposit{1}); err != nil || len(out.Events) != 1 {
+			t.Fatalf("Handle = %+v, %v, want the answer", out, err)
+		}
+	}
+}
+
 func TestGroupPanics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,10 +1,12 @@
 package runner_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -275,6 +277,27 @@ func TestObserverThatPanicsChangesNothing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// An observer that panics again, when it is notified of its panic, is logged by the default
+// logger of the process. One that does not is not.
+//
+//nolint:paralleltest // it replaces that logger
+func TestObserverThatPanicsTwiceIsLogged(t *testing.T) {
+	var text bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+	defer slog.SetDefault(before)
+	once := &told{panics: func(n runner.Notice) bool { return n.Kind == runner.CommandHandled }}
+	must(t, newAccounts(memory.New()).WithObserver(once), "a", open{"ann"})
+	if text.Len() > 0 {
+		t.Errorf("logged %q, though the observer was notified of its panic", &text)
+	}
+	always := &told{panics: func(n runner.Notice) bool { return n.Kind == runner.CommandHandled || n.Kind == runner.ObserverFailed }}
+	must(t, newAccounts(memory.New()).WithObserver(always), "a", open{"ann"})
+	if !strings.Contains(text.String(), "panic in Observer.Observe: observed command handled") {
+		t.Errorf("logged %q, want the panic", &text)
 	}
 }
 

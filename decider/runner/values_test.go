@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -64,3 +65,27 @@ func TestLentValues(t *testing.T) {
 
 // plainStore is a store without its capabilities.
 type plainStore struct{ store.Store }
+
+// lender is a store that counts what is not read as values.
+type lender struct {
+	*memory.Store
+
+	reads *int
+}
+
+func (s lender) Read(ctx context.Context, name store.Stream, o store.ReadOptions) (store.Page, error) {
+	*s.reads++
+	return s.Store.Read(ctx, name, o)
+}
+
+// A stream of values is not read as events.
+func TestLentValuesAreNotRead(t *testing.T) {
+	t.Parallel()
+	reads := 0
+	r := runner.New("Account", bank, store.Store(lender{memory.New(), &reads}), codec.Values[event]())
+	must(t, r, "a", open{"ann"})
+	must(t, r, "a", withdraw{0, 3})
+	if at := load(t, r, "a"); at.Version != 4 || reads != 0 {
+		t.Errorf("Load = %+v with %d reads of events, want version 4 without any", at, reads)
+	}
+}

@@ -168,8 +168,10 @@ func TestReadmeProgram(t *testing.T) {
 // is the one that the README shows.
 func TestReadmeFailure(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-tags", "readme", "-run", "^TestAccount$",
-		root+"/examples/quickstart", "-rapid.nofailfile", "-rapid.seed=2").CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-tags", "readme", "-run", "^TestAccount$",
+		root+"/examples/quickstart", "-rapid.nofailfile", "-rapid.seed=2")
+	cmd.Env = append(os.Environ(), "EVOLVE_ARTIFACTS="+t.TempDir())
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the test passes, but README.md says that it fails:\n%s", out)
 	}

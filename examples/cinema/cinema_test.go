@@ -3,6 +3,7 @@ package cinema_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -86,7 +87,9 @@ func TestSameSeatTwice(t *testing.T) {
 // the shortest history is a hall and one reservation.
 func TestFirstVersionIsFoundOut(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-tags", "first", "-run", "^TestFirst$", "-rapid.nofailfile", ".").CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-tags", "first", "-run", "^TestFirst$", "-rapid.nofailfile", ".")
+	cmd.Env = append(os.Environ(), "EVOLVE_ARTIFACTS="+t.TempDir())
+	out, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the first version passes:\n%s", out)
 	}

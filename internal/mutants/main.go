@@ -72,6 +72,9 @@ func try(ctx context.Context, w io.Writer, dir string, s settings) (survived int
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o711); err != nil { //nolint:gosec // tests start servers there as another user
+		return 0, err
+	}
 	mutants, err := draw(ctx, dir, tmp, s)
 	if err != nil {
 		return 0, err

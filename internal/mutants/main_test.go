@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,19 @@ func TestTry(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
+	}
+}
+
+// TestLeavesNothing checks that the files which killed tests leave are removed.
+func TestLeavesNothing(t *testing.T) {
+	tmp := t.TempDir()
+	dir := module(t, "\tt.TempDir()\n\tif Tested(3) || !Tested(2) {\n\t\tselect {}\n\t}\n")
+	t.Setenv("TMPDIR", tmp)
+	if survived, err := try(t.Context(), io.Discard, dir, settings{n: 100, seed: 1, alone: true}); err != nil || survived != 2 {
+		t.Fatalf("%d survived, want 2: %v", survived, err)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
 	}
 }
 

@@ -29,7 +29,7 @@ type tests struct {
 	settings
 
 	w     io.Writer
-	tmp   string // for binaries and notes; the overlay is there too
+	tmp   string // for binaries, notes and what the tests leave; the overlay is there too
 	own   testPackage
 	users []testPackage // packages that import own
 	known bool          // users has been measured, and packages that cannot help are removed
@@ -157,7 +157,7 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, env
 		args = append(args, "-test.skip="+t.skip)
 	}
 	cmd := exec.CommandContext(ctx, p.binary, args...) //nolint:gosec // compiled above
-	cmd.Dir, cmd.Env, cmd.WaitDelay = p.dir, append(os.Environ(), environment), time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = p.dir, append(os.Environ(), environment, "TMPDIR="+t.tmp), time.Second
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err

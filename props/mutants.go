@@ -37,8 +37,9 @@ func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
 // huge; Evolve ignores an event, or does not set a field. It logs the mutants that no law
 // kills: write rules for those. Mutants that behave like the decider do not count.
 //
-// A field is a whole field of the state. No mutant forgets a part of one, such as a field
-// of the structs in a map or a slice: write a scenario for what an event sets there.
+// A field is a field of the state, of a struct in it, or of all structs in one of its maps
+// and slices, such as Accounts[].Balance. Deeper fields have no mutants of their own: write
+// a scenario for what an event sets there.
 //
 // A mutant is killed by what the suite says about the domain (invariants, rules, what
 // must be possible or reached), by the laws that a mutant can break, and by the tests in

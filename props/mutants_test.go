@@ -3,6 +3,7 @@ package props_test
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,70 @@ func TestMutantsOfStates(t *testing.T) {
 				t.Errorf("%s: %q is not among\n%s", name, want, text)
 			}
 		}
+	}
+}
+
+// TestMutantsOfParts checks that fields of nested structs are mutated, and those of the
+// structs in maps and slices, and that a mutant changes nothing that states share.
+func TestMutantsOfParts(t *testing.T) {
+	t.Parallel()
+	type (
+		checkIn struct {
+			Name   string
+			Nights int
+		}
+		checkedIn struct {
+			Name   string
+			Nights int
+		}
+		guest struct{ nights int }
+		key   struct{ number int }
+		hotel struct {
+			guests map[string]guest
+			keys   []*key
+			last   struct{ guest guest }
+		}
+	)
+	d := decider.New(
+		func(c checkIn, s hotel) ([]checkedIn, error) {
+			if s.guests[c.Name].nights > 0 {
+				return nil, errOpen
+			}
+			return []checkedIn{checkedIn(c)}, nil
+		},
+		func(s hotel, e checkedIn) hotel {
+			guests := map[string]guest{e.Name: {e.Nights}}
+			for name, g := range s.guests {
+				if name != e.Name {
+					guests[name] = g
+				}
+			}
+			s.guests, s.last.guest = guests, guest{e.Nights}
+			s.keys = append(slices.Clone(s.keys), &key{len(s.keys) + 1})
+			return s
+		},
+	)
+	suite := props.For(d).Any(checkIn{}).Rule("a guest stays", func(s props.Step[checkIn, hotel, checkedIn]) error {
+		for _, e := range s.Events {
+			if s.After.guests[e.Name].nights != e.Nights {
+				return errOpen
+			}
+		}
+		return nil
+	})
+	text, _, _, problem := props.Mutation(t, suite)
+	for _, want := range []string{
+		`killed    Evolve by checkedIn forgets guests[].nights, by "a guest stays"`,
+		"SURVIVED  Evolve by checkedIn forgets keys[].number",
+		"SURVIVED  Evolve by checkedIn forgets last.guest.nights",
+		"SURVIVED  Decide sees guests[].nights as huge",
+	} {
+		if problem != "" || !strings.Contains(text, want) {
+			t.Errorf("%q is not among\n%s%s", want, text, problem)
+		}
+	}
+	if strings.Contains(text, "Decide sees keys") {
+		t.Errorf("Decide does not use the keys, so seeing them otherwise must make no difference:\n%s", text)
 	}
 }
 

@@ -4,11 +4,9 @@ import (
 	"math"
 	"reflect"
 	"slices"
-	"unsafe"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/internal/show"
-	"github.com/evolvego/evolve/internal/value"
 )
 
 // mutant is a decider with one fault.
@@ -18,7 +16,7 @@ type mutant[C, S, E any] struct {
 }
 
 // mutants returns the mutants of d that its kinds of commands and events, as seen in
-// these histories, and the fields of its states allow.
+// these histories, and the parts of its states allow.
 func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, E]) (out []mutant[C, S, E]) {
 	d.EvolveInPlace = nil // its Evolve is changed
 	commands, events := kinds(histories)
@@ -28,11 +26,11 @@ func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, 
 	for _, k := range events {
 		out = append(out, ofEvent(d, k)...)
 	}
-	for _, f := range fieldsOf(reflect.TypeFor[S]()) {
-		for _, w := range f.wrong() {
+	for _, p := range partsOf(reflect.TypeFor[S]()) {
+		for _, w := range p.wrong() {
 			m := d
-			m.Decide = func(c C, s S) ([]E, error) { return d.Decide(c, withField(s, f, w.set)) }
-			out = append(out, mutant[C, S, E]{"Decide sees " + f.name + " as " + w.name, m})
+			m.Decide = func(c C, s S) ([]E, error) { return d.Decide(c, edit(s, p, reflect.Value{}, w.set)) }
+			out = append(out, mutant[C, S, E]{"Decide sees " + p.name + " as " + w.name, m})
 		}
 		for _, k := range events {
 			m := d
@@ -41,13 +39,9 @@ func mutants[C, S, E any](d decider.Decider[C, S, E], histories []History[C, S, 
 				if show.Kind(e) != k {
 					return next
 				}
-				was := value.Struct(reflect.ValueOf(&s).Elem())
-				if was.Kind() == reflect.Pointer { // nil at the start
-					return withField(next, f, reflect.Value.SetZero)
-				}
-				return withField(next, f, func(v reflect.Value) { v.Set(f.in(was)) })
+				return forget(next, s, p)
 			}
-			out = append(out, mutant[C, S, E]{"Evolve by " + k + " forgets " + f.name, m})
+			out = append(out, mutant[C, S, E]{"Evolve by " + k + " forgets " + p.name, m})
 		}
 	}
 	return out
@@ -118,74 +112,28 @@ func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string
 	return slices.Compact(commands), slices.Compact(events)
 }
 
-// field is a part of a state: the field with that index, or the whole state if it is no
-// struct.
-type field struct {
-	name  string
-	index int // -1 means the whole state
-	typ   reflect.Type
-}
-
-// fieldsOf returns the fields of a state of type t, which is a struct or a pointer to
-// one.
-func fieldsOf(t reflect.Type) (out []field) {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch {
-	case t.Kind() == reflect.Interface:
-		return nil
-	case t.Kind() != reflect.Struct || show.IsTime(t):
-		return []field{{"the state", -1, t}}
-	}
-	for i, name := range show.Fields(t) {
-		if name != "" && name != "_" {
-			out = append(out, field{name, i, t.Field(i).Type})
-		}
-	}
-	return out
-}
-
-// in returns the field of state, which is addressable, for reading and setting.
-func (f field) in(state reflect.Value) reflect.Value {
-	if f.index < 0 {
-		return state
-	}
-	v := state.Field(f.index)
-	if v.CanSet() {
-		return v
-	}
-	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() //nolint:gosec // states have unexported fields, and this is a copy
-}
-
-// mistake is a wrong value for a field.
+// mistake is a wrong value for a part of a state.
 type mistake struct {
 	name string
-	set  func(reflect.Value)
+	set  func(v, other reflect.Value)
 }
 
-// wrong returns wrong values for f.
-func (f field) wrong() []mistake {
-	zero := mistake{"zero", reflect.Value.SetZero}
-	switch f.typ.Kind() { //nolint:exhaustive // other kinds can only become zero
+// wrong returns wrong values for p.
+func (p part) wrong() []mistake {
+	zero := mistake{"zero", setZero}
+	switch p.typ.Kind() { //nolint:exhaustive // other kinds can only become zero
 	case reflect.Bool:
-		return []mistake{{"false", reflect.Value.SetZero}, {"true", func(v reflect.Value) { v.SetBool(true) }}}
+		return []mistake{{"false", setZero}, {"true", func(v, _ reflect.Value) { v.SetBool(true) }}}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetInt(math.MaxInt64 >> (64 - f.typ.Bits())) }}}
+		return []mistake{zero, {"huge", func(v, _ reflect.Value) { v.SetInt(math.MaxInt64 >> (64 - p.typ.Bits())) }}}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetUint(math.MaxUint64 >> (64 - f.typ.Bits())) }}}
+		return []mistake{zero, {"huge", func(v, _ reflect.Value) { v.SetUint(math.MaxUint64 >> (64 - p.typ.Bits())) }}}
 	case reflect.Float32, reflect.Float64:
-		return []mistake{zero, {"huge", func(v reflect.Value) { v.SetFloat(math.MaxFloat32) }}}
+		return []mistake{zero, {"huge", func(v, _ reflect.Value) { v.SetFloat(math.MaxFloat32) }}}
 	case reflect.String, reflect.Slice, reflect.Map:
-		return []mistake{{"empty", reflect.Value.SetZero}}
+		return []mistake{{"empty", setZero}}
 	}
 	return []mistake{zero}
 }
 
-// withField returns a copy of state in which set has changed f.
-func withField[S any](state S, f field, set func(reflect.Value)) S {
-	if !value.Struct(reflect.ValueOf(&state).Elem()).IsValid() {
-		return state
-	}
-	return value.Edit(state, func(v reflect.Value) { set(f.in(v)) })
-}
+func setZero(v, _ reflect.Value) { v.SetZero() }

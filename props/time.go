@@ -19,7 +19,7 @@ const (
 	farthest = 2200
 
 	// atOnce is how often calls are repeated without delay to be sure: a map with two
-	// entries has the same order seven times of eight.
+	// entries has the same order seven times out of eight.
 	atOnce = 32
 
 	// minTimes is how often calls are repeated in a first check. AtOnceInAll is how often

@@ -48,6 +48,10 @@ func Fields(t reflect.Type) []string { return shapeOf(t).fields }
 // IsTime reports whether t is [time.Time], which prints as an instant.
 func IsTime(t reflect.Type) bool { return t == reflect.TypeFor[time.Time]() }
 
+// IsText reports whether a struct of type t prints as one text, such as an instant or a
+// decimal, and not as its fields.
+func IsText(t reflect.Type) bool { return shapeOf(t).time || shapeOf(t).text }
+
 func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape) //nolint:errcheck // nothing else is stored

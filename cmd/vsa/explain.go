@@ -70,7 +70,7 @@ func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n",
 
 func explainTemplates(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("Set templates: DIR in vsa.yaml, and a file in DIR replaces our template of the same name. Its output is\nformatted and type-checked like ours. The templates are:\n")
+	b.WriteString("If you set templates: DIR in vsa.yaml, a file in DIR replaces the built-in template with the same name. Its\noutput is formatted and type-checked too. The templates are:\n")
 	all := scaffold.Templates()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&b, "\n--- %s\n%s", name, all[name])
@@ -79,7 +79,7 @@ func explainTemplates(w io.Writer) error {
 	return err
 }
 
-// topics are the topics of explain besides the rules.
+// topics returns the texts of the topics that are not rules, by topic.
 func topics() map[string]string {
 	return map[string]string{
 		"config": `vsa.yaml is next to go.mod. Every key is optional:
@@ -88,7 +88,7 @@ func topics() map[string]string {
     language: go
     root: contexts                     # the directory of the bounded contexts
     contexts:
-      billing: {depends_on: [accounts]} # VSA201; absent: on any, []: on none
+      billing: {depends_on: [accounts]} # VSA201; without it: any; []: none
     validation:
       require_tests: true              # VSA001
       max_nesting_depth: 3             # VSA005
@@ -106,26 +106,26 @@ func topics() map[string]string {
     templates: templates               # vsa explain templates
     generate: {http: true, tests: true}
 
-A key that is none of these is an error, and so is a context or a pattern that matches nothing.
+Any other key is an error, and so is a context or a pattern that matches nothing.
 `,
 		"layout": `    vsa.yaml, main.go
-    contexts/contexts.go                    All: a line for each context
+    contexts/contexts.go                    All, with a line for each context
     contexts/accounts/accounts.go           what other contexts may import: New, Routes
-             accounts/{command,query,run}.go the edge, yours from the day it is written
+             accounts/{command,query,run}.go the HTTP handlers and Run, for you to edit
              accounts/published.go          events that other contexts may react to
-             accounts/internal/account/     the aggregate, pure: a file and a test for each command
-             accounts/internal/getbalance/  a query: a view, what loads it, its test
-             accounts/internal/welcomebonus/ a reactor: a process, what runs it, its test
+             accounts/internal/account/     the aggregate, pure: each command has a file and a test
+             accounts/internal/getbalance/  a query: its view, its Load and its test
+             accounts/internal/welcomebonus/ a reactor: its process, its Run and its test
 
 Slices that decide share one state, so they share a package and have a file each. Slices that only read or react
 share nothing, so they have a package each. The compiler keeps what is below internal from other contexts.
 `,
 		"names": `A feature is a verb and an object: credit-account. The name of the aggregate is left out in Go, because the
-package says it: account.Credit and account.Credited, stored as AccountCredited. With an object of its own,
-change-owner becomes ChangeOwner and OwnerChanged. --event names another event.
+package says it: account.Credit and account.Credited, stored as AccountCredited. A feature about another object
+keeps it: change-owner becomes ChangeOwner and OwnerChanged. To choose another name for the event, use --event.
 
-The aggregate is the one that --aggregate names, or the word of the feature that the name of the context begins
-with (credit-account in accounts), or the only one of the context.
+The aggregate is the one that --aggregate names. Without it, it is the word in the feature that the context's name
+begins with (account in credit-account, in the context accounts), or else the only aggregate in the context.
 `,
 	}
 }

@@ -242,7 +242,7 @@ func writeDiagrams(cmd *cobra.Command, dir string, files map[string]string, chec
 	stale := false
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		file := filepath.Join(dir, name+".md")
-		text := fmt.Sprintf("<!-- Made by vsa diagram; do not edit. -->\n\n```mermaid\n%s```\n", files[name])
+		text := fmt.Sprintf("<!-- Written by vsa diagram. Do not edit. -->\n\n```mermaid\n%s```\n", files[name])
 		there, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -291,13 +291,13 @@ func newLock(o *options) *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date\n", rules.LockName)
 				return nil
 			case check:
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s lacks %d lines: run vsa lock\n", rules.LockName, changed)
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s is out of date (new or changed lines: %d): run vsa lock\n", rules.LockName, changed)
 				return errFound
 			}
 			if err := scaffold.WriteFile(file, lock.Bytes()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d lines are new or changed; commit it\n", rules.LockName, changed)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is written (new or changed lines: %d): commit it\n", rules.LockName, changed)
 			return nil
 		},
 	}

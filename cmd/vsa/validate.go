@@ -102,7 +102,7 @@ func (v *validation) check(ctx context.Context, o *options, args []string) (*rul
 		return nil, nil, nil, err
 	}
 	if len(p.Contexts) == 0 {
-		return nil, nil, nil, usagef("there is not a context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
+		return nil, nil, nil, usagef("there is no context under %s: nothing was validated", filepath.Join(c.Dir, c.Root))
 	}
 	result, err := rules.Run(p, c, v.rules)
 	if err != nil {

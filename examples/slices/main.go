@@ -1,4 +1,4 @@
-// Command slices serves the contexts over HTTP. Its events are in memory.
+// Command slices serves the contexts over HTTP. It keeps events in memory.
 package main
 
 import (

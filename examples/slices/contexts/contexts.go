@@ -1,4 +1,4 @@
-// Package contexts puts the bounded contexts of the program together.
+// Package contexts assembles the bounded contexts of the program.
 package contexts
 
 import (
@@ -12,19 +12,19 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/reports"
 )
 
-// Store is the store of the program.
+// Store is the type of the program's store.
 type Store = *memory.Store
 
-// Context is a bounded context at work.
+// Context is a running bounded context.
 type Context interface {
 	// Routes adds the routes of the context to mux.
 	Routes(mux *http.ServeMux)
-	// Run runs what reacts to events until ctx ends. If nothing does, it returns at
-	// once.
+	// Run runs the projections and processes of the context until ctx ends. If there
+	// are none, it returns at once.
 	Run(ctx context.Context) error
 }
 
-// All returns the contexts. Their events are in st.
+// All returns the contexts, which keep their events in st.
 func All(st Store, log *slog.Logger) []Context {
 	return []Context{
 		accounts.New(st, log),

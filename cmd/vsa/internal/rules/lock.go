@@ -143,7 +143,7 @@ func (l *Lock) Replace(p *model.Project) int {
 // Bytes returns the text of the lock.
 func (l *Lock) Bytes() []byte {
 	var b bytes.Buffer
-	b.WriteString("# The shape of each event that may have been recorded. Made by vsa lock; commit it.\n")
+	b.WriteString("# The shapes of all events that may have been recorded. Written by vsa lock; commit this file.\n")
 	for _, e := range l.Entries {
 		fields, _ := json.Marshal(e.Fields) // a map of strings is encoded sorted by its keys
 		fmt.Fprintf(&b, "%s %d %s\n", e.Name, e.Schema, fields)

@@ -78,8 +78,8 @@ func (g *generator) command() error {
 	file := path.Join(g.aggregateDir(), fileName(g.words))
 	if !there {
 		g.plan.Notes = append(g.plan.Notes,
-			fmt.Sprintf("%s: say in decide when %s is rejected, and in evolve what %s changes", file, d.Command, d.Event),
-			strings.TrimSuffix(file, ".go")+"_test.go"+": say what must hold, with props.Spec")
+			fmt.Sprintf("%s: write in decide when %s is rejected, and in evolve what %s changes", file, d.Command, d.Event),
+			strings.TrimSuffix(file, ".go")+"_test.go"+": test what must hold, with props.Spec")
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func render(c *config.Config, name string, data any) ([]byte, error) {
 	}
 	out, err := format.Source(b.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("template %s does not make Go: %w\n%s", name, err, b.Bytes())
+		return nil, fmt.Errorf("template %s does not generate valid Go: %w\n%s", name, err, b.Bytes())
 	}
 	return out, nil
 }

@@ -47,7 +47,7 @@ func (g *generator) source() (events []*model.Message, foreign bool, err error) 
 			of = g.context
 		}
 		if context != "" && context != of {
-			return nil, false, nameError("the events of --on are of two contexts, %s and %s: a slice reads the events of one", context, of)
+			return nil, false, nameError("the events of --on belong to two contexts, %s and %s: a slice reads the events of one context", context, of)
 		}
 		context = of
 	}
@@ -155,7 +155,7 @@ func (g *generator) publish(c *model.Context, of *model.Aggregate, events []*mod
 			return err
 		}
 		for _, e := range own.data.Events {
-			g.plan.Inserts = append(g.plan.Inserts, s.Composite(codec.NamesLit(), fmt.Sprintf("%q: %s{}", e.Stored, e.Name)), edit.Insert{File: s.Name, Offset: len(s.Text), Text: fmt.Sprintf("\n// %s is published.\ntype %s = %s.%s\n", e.Name, e.Name, own.data.AggregatePackage, e.Name)})
+			g.plan.Inserts = append(g.plan.Inserts, s.Composite(codec.NamesLit(), fmt.Sprintf("%q: %s{}", e.Stored, e.Name)), edit.Insert{File: s.Name, Offset: len(s.Text), Text: fmt.Sprintf("\n// %s is a published event.\ntype %s = %s.%s\n", e.Name, e.Name, own.data.AggregatePackage, e.Name)})
 		}
 		return nil
 	}
@@ -292,7 +292,7 @@ func (g *generator) readerFiles(tmpl, edge, pattern string, line func(mux, recv,
 		if err := g.create(path.Join(dir, strings.TrimSuffix(file, ".go")+"_test.go"), tmpl+"_test.go.tmpl"); err != nil {
 			return err
 		}
-		g.plan.Notes = append(g.plan.Notes, path.Join(dir, file)+": say in evolve what each event changes in the answer")
+		g.plan.Notes = append(g.plan.Notes, path.Join(dir, file)+": write in evolve how each event changes the answer")
 	}
 	if pattern == "" {
 		return nil
@@ -359,7 +359,7 @@ func (g *generator) reactor() error {
 				return err
 			}
 		}
-		g.plan.Notes = append(g.plan.Notes, fmt.Sprintf("%s: say in pending what the %s holds", path.Join(dir, file), d.Send))
+		g.plan.Notes = append(g.plan.Notes, fmt.Sprintf("%s: set the fields of the %s in pending", path.Join(dir, file), d.Send))
 	}
 	if r := g.there(); r != nil && r.Used {
 		return nil

@@ -1,4 +1,4 @@
-// Package vsatest makes modules for the tests of vsa.
+// Package vsatest creates modules for the tests of vsa.
 package vsatest
 
 import (
@@ -22,7 +22,7 @@ func Root(tb testing.TB) string {
 	return filepath.Dir(work)
 }
 
-// Module returns a new directory with a module of this path, which can import the
+// Module returns a new directory with a module that has this path and can import the
 // packages of the repository.
 func Module(tb testing.TB, path string) string {
 	tb.Helper()
@@ -34,7 +34,7 @@ func Module(tb testing.TB, path string) string {
 	return dir
 }
 
-// Write writes the go.mod of a module of this path, and a go.work, into dir.
+// Write writes a go.mod with this module path, and a go.work, into dir.
 func Write(tb testing.TB, dir, path string) {
 	tb.Helper()
 	for name, text := range map[string]string{
@@ -84,13 +84,13 @@ import (
 	"example.com/bank/contexts/accounts/internal/account"
 )
 
-// Store is what the context needs of a store.
+// Store is the store that the context needs.
 type Store interface {
 	store.Store
 	store.Log
 }
 
-// Accounts is the context at work.
+// Accounts is the running context.
 type Accounts struct {
 	st  Store
 	log *slog.Logger

@@ -1,5 +1,5 @@
-// Package accounts is the context of accounts: what the rest of the program may use
-// of it.
+// Package accounts is the bounded context accounts. It exports what the rest of the
+// program may use.
 package accounts
 
 import (
@@ -13,18 +13,18 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/getbalance"
 )
 
-// Store is the store of the program. To keep events, make it *sqlite.Store or
-// *postgres.Store here, in the other contexts and in main.
+// Store is the type of the program's store. To keep events after the program ends, change
+// it to *sqlite.Store or *postgres.Store here, in the other contexts and in main.
 type Store = *memory.Store
 
-// Accounts is the context at work. It is safe for concurrent use.
+// Accounts is the running context. It is safe for concurrent use.
 type Accounts struct {
 	store    Store
 	log      *slog.Logger
 	accounts *runner.Runner[account.Command, account.State, account.Event]
 }
 
-// New returns the context. Its events are in st.
+// New returns the context, which keeps its events in st.
 func New(st Store, log *slog.Logger) *Accounts {
 	return &Accounts{
 		store:    st,

@@ -61,7 +61,7 @@ func TestWelcomeBonus(t *testing.T) {
 			}
 			cancel()
 			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("Run = %v, want the end of its context", err)
+				t.Errorf("Run = %v, want context.Canceled", err)
 			}
 		}
 	})

@@ -15,10 +15,10 @@ import (
 // maxBody is the largest body that a request may have, in bytes.
 const maxBody = 1 << 16
 
-// command returns the handler of a command. It reads a B from the body, as JSON, and
-// runs the command that of makes of it on the stream {id}. It answers with the version, as
-// ETag, and with the position in the log, as Position.
-func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], of func(body B) C) http.HandlerFunc {
+// command returns a handler that runs a command. It reads a B from the JSON body, converts
+// it to a command, and runs that on the stream {id}. The answer has the version in the
+// header ETag, and the position in the log in the header Position.
+func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], convert func(body B) C) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		opts, err := runnerhttp.Options(r)
 		if err != nil {
@@ -27,11 +27,11 @@ func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], of f
 		}
 		var body B
 		err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&body)
-		if err != nil && !errors.Is(err, io.EOF) { // no body is an empty one
+		if err != nil && !errors.Is(err, io.EOF) { // no body counts as an empty one
 			problem(log, w, r, &bodyError{err})
 			return
 		}
-		out, err := run.Handle(r.Context(), r.PathValue("id"), of(body), opts...)
+		out, err := run.Handle(r.Context(), r.PathValue("id"), convert(body), opts...)
 		if err != nil {
 			problem(log, w, r, err)
 			return
@@ -42,7 +42,7 @@ func command[B, C, S, E any](log *slog.Logger, run *runner.Runner[C, S, E], of f
 	}
 }
 
-// bodyError is a request with a body that the route does not take.
+// bodyError reports a request whose body the route cannot read.
 type bodyError struct{ err error }
 
 func (e *bodyError) Error() string   { return fmt.Sprintf("bad body: %v", e.err) }

@@ -6,17 +6,17 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/account"
 )
 
-// StreamType is the type of the streams that have the published events.
+// StreamType is the type of the streams with the published events.
 const StreamType = account.StreamType
 
 // Published is an event that other contexts may react to: one of those below.
 type Published any
 
-// Opened is published.
+// Opened is a published event.
 type Opened = account.Opened
 
-// PublishedCodec returns the codec that reads published events and skips all others of
-// this context.
+// PublishedCodec returns a codec that reads the published events and skips all other
+// events of this context.
 func PublishedCodec() codec.Codec[Published] {
 	return codec.JSON(map[string]Published{
 		"AccountOpened": Opened{},

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// query returns the handler of a query. It answers with what load returns for {id}, as
-// JSON, and its version, as ETag. It answers 404 if the version is 0.
+// query returns a handler that answers a query with what load returns for {id}, as JSON,
+// and the version in the header ETag. If the version is 0, it answers 404.
 func query[V any](log *slog.Logger, st store.Store, load func(context.Context, store.Store, string) (V, uint64, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, version, err := load(r.Context(), st, r.PathValue("id"))

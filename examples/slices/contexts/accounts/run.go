@@ -7,14 +7,15 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/welcomebonus"
 )
 
-// Run runs what reacts to events until ctx ends. If nothing does, it returns at once.
+// Run runs the projections and processes of the context until ctx ends. If there are
+// none, it returns at once.
 func (a *Accounts) Run(ctx context.Context) error {
 	return together(ctx,
 		func(ctx context.Context) error { return welcomebonus.Run(ctx, a.store, a.store, a.accounts) },
 	)
 }
 
-// together runs all of runs until ctx ends or one of them fails.
+// together runs the functions until ctx ends or one of them fails.
 func together(ctx context.Context, runs ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -11,11 +11,12 @@ import (
 	"github.com/evolvego/evolve/decider/runner/runnerhttp"
 )
 
-// patience is how long a query waits for its read model.
+// patience is how long a query waits for its read model to catch up.
 const patience = 5 * time.Second
 
-// list returns the handler of a query on p. It answers with what load returns, as JSON. A
-// client that sends the Position of its last command as At-Least reads what it wrote.
+// list returns a handler that answers a query with what load reads from p, as JSON. A
+// client that sends the Position of its last command in the header At-Least sees its own
+// changes.
 func list[V any, T projection.Tx, E any](
 	log *slog.Logger, p *projection.Projection[T, E], load func(context.Context, *projection.Projection[T, E]) (V, error),
 ) http.HandlerFunc {

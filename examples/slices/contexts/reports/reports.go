@@ -1,5 +1,5 @@
-// Package reports is the context of reports: what the rest of the program may use
-// of it.
+// Package reports is the bounded context reports. It exports what the rest of the
+// program may use.
 package reports
 
 import (
@@ -11,17 +11,17 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/reports/internal/listowners"
 )
 
-// Store is the store of the program. To keep events, make it *sqlite.Store or
-// *postgres.Store here, in the other contexts and in main.
+// Store is the type of the program's store. To keep events after the program ends, change
+// it to *sqlite.Store or *postgres.Store here, in the other contexts and in main.
 type Store = *memory.Store
 
-// Reports is the context at work. It is safe for concurrent use.
+// Reports is the running context. It is safe for concurrent use.
 type Reports struct {
 	store Store
 	log   *slog.Logger
 }
 
-// New returns the context. Its events are in st.
+// New returns the context, which keeps its events in st.
 func New(st Store, log *slog.Logger) *Reports {
 	return &Reports{store: st, log: log}
 }

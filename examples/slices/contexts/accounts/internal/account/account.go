@@ -1,5 +1,5 @@
-// Package account is the account aggregate. Each of its slices is a file: a command,
-// how it is decided, its event, and what that changes.
+// Package account is the account aggregate. Each slice is one file: it has a command, the
+// decision, the event, and the event's effect on the state.
 package account
 
 import (
@@ -9,41 +9,41 @@ import (
 	"github.com/evolvego/evolve/decider/codec"
 )
 
-// StreamType is the type of the streams of accounts.
+// StreamType is the stream type of accounts.
 const StreamType = "Account"
 
-// State is what decisions need to know about an account. The zero State is an account that
-// nothing has happened to yet.
+// State is what decisions need to know about an account. The zero State is an account without
+// events.
 type State struct {
 	Open    bool
 	Balance int64 // in cents
 }
 
-// Command asks an account for something. Each slice has one.
+// Command is a request to an account. Each slice has one.
 type Command interface {
 	decide(s State) ([]Event, error)
 }
 
-// Event is what happened to an account.
+// Event is something that happened to an account.
 type Event interface {
 	evolve(s State) State
 }
 
-// Decider returns the decider of an account.
+// Decider returns the decider for accounts.
 func Decider() decider.Decider[Command, State, Event] {
 	return decider.New(Command.decide, func(s State, e Event) State { return e.evolve(s) })
 }
 
-// Codec returns the codec of the events, with the names that they are stored under.
+// Codec returns the codec for the events. Its keys are the names in the store.
 func Codec() codec.Codec[Event] {
 	return codec.JSON(map[string]Event{
-		// A name is for ever: the streams have it.
+		// Never change a name, because stored events have it.
 		"AccountOpened":   Opened{}, // since the first release
 		"AccountCredited": Credited{},
 	})
 }
 
-// ErrNotOpen rejects whatever is asked of an account that is not open.
+// ErrNotOpen rejects a command to an account that is not open.
 var ErrNotOpen = errors.New("account: not open")
 
 // active returns ErrNotOpen unless the account is open.

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// What rejects crediting an account.
+// Why Credit is rejected.
 var (
 	ErrAmount  = errors.New("account: the amount must be positive")
 	ErrTooMuch = errors.New("account: more than an account can hold")

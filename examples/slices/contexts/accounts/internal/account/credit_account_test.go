@@ -23,7 +23,7 @@ func TestCreditAccount(t *testing.T) {
 			When(account.Credit{Amount: 1}).
 			ThenError(account.ErrNotOpen)
 	})
-	t.Run("not with nothing", func(t *testing.T) {
+	t.Run("the amount must be positive", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, account.Decider()).
 			Given(account.Opened{Owner: "ann"}).

@@ -2,7 +2,7 @@ package account
 
 import "errors"
 
-// What rejects opening an account.
+// Why Open is rejected.
 var (
 	ErrNoOwner     = errors.New("account: an owner is needed")
 	ErrAlreadyOpen = errors.New("account: already open")

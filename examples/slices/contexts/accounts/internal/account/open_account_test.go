@@ -22,7 +22,7 @@ func TestOpenAccount(t *testing.T) {
 			When(account.Open{}).
 			ThenError(account.ErrNoOwner)
 	})
-	t.Run("once only", func(t *testing.T) {
+	t.Run("only once", func(t *testing.T) {
 		t.Parallel()
 		props.Spec(t, account.Decider()).
 			Given(account.Opened{Owner: "ann"}).

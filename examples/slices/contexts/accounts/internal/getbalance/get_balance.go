@@ -1,4 +1,4 @@
-// Package getbalance is the slice that answers what the balance of an account is.
+// Package getbalance is the slice that answers queries for the balance of an account.
 package getbalance
 
 import (
@@ -11,13 +11,13 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts/internal/account"
 )
 
-// Balance is the answer.
+// Balance is the answer to the query.
 type Balance struct {
 	Owner string `json:"owner"`
 	Cents int64  `json:"cents"`
 }
 
-// View returns the view that makes the answer from the events of an account.
+// View returns the view that computes the answer from the events of an account.
 func View() decider.View[Balance, account.Event] {
 	return decider.View[Balance, account.Event]{Evolve: evolve}
 }
@@ -32,8 +32,8 @@ func evolve(b Balance, event account.Event) Balance {
 	return b
 }
 
-// Load returns the answer about the account called id from the events in st, and its
-// version, which is 0 if there is no such account.
+// Load reads the events of the account with this id from st. It returns the answer and
+// the version of the account, which is 0 if there is no such account.
 func Load(ctx context.Context, st store.Store, id string) (Balance, uint64, error) {
 	view, codec := View(), account.Codec()
 	answer, version := view.Start(), uint64(0)

@@ -18,9 +18,9 @@ func TestGetBalance(t *testing.T) {
 			account.Credit{},
 		)
 	props.Projects(accounts, getbalance.View()).
-		Agrees("it is what decisions are made on", func(s account.State, b getbalance.Balance) error {
+		Agrees("the balance is that of the state", func(s account.State, b getbalance.Balance) error {
 			if s.Balance != b.Cents {
-				return fmt.Errorf("the state has %d, the answer %d", s.Balance, b.Cents)
+				return fmt.Errorf("the state has %d cents, the answer has %d", s.Balance, b.Cents)
 			}
 			return nil
 		}).

@@ -13,7 +13,7 @@ import (
 )
 
 // Run runs the process on the events in log until ctx ends, and returns why it stopped.
-// Its instances are in target, so it goes on where it was after a restart.
+// It keeps its instances in target, so it continues where it stopped after a restart.
 func Run[T projection.Tx](ctx context.Context, log process.Store, target projection.Target[T], accounts *runner.Runner[account.Command, account.State, account.Event]) error {
 	events := codec.Events(codec.From(account.StreamType, account.Codec(), func(r *store.Recorded, e account.Event) Event {
 		return Event{r.Stream.ID, e}

@@ -19,13 +19,13 @@ type Command struct {
 	Command account.Command
 }
 
-// bonus is how many cents there are for opening an account.
+// bonus is the credit for opening an account, in cents.
 const bonus = 10_00
 
 // State is what is left to do for one account.
 type State struct {
 	Account string
-	Due     bool // a Credit is to be sent
+	Due     bool // a Credit must be sent
 }
 
 // Process returns the process, with one instance for each account.
@@ -51,8 +51,7 @@ func evolve(s State, e Event) State {
 	return s
 }
 
-// react asks for what is pending: an event makes something due, and one command is what
-// it waits for.
+// react sends the command that is pending, if there is one.
 func react(s State, _ Event) decider.Reaction[Command, Event] {
 	return decider.Reaction[Command, Event]{Send: pending(s)}
 }

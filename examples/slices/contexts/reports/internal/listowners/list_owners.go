@@ -12,12 +12,12 @@ import (
 	"github.com/evolvego/evolve/examples/slices/contexts/accounts"
 )
 
-// Entry is one entry of the list.
+// Entry is one entry in the list.
 type Entry struct {
 	Owner string `json:"owner"`
 }
 
-// View returns the view that makes an entry from the events of an account.
+// View returns the view that computes an entry from the events of an account.
 func View() decider.View[Entry, accounts.Published] {
 	return decider.View[Entry, accounts.Published]{Evolve: evolve}
 }
@@ -35,11 +35,11 @@ type Event struct {
 	Event   accounts.Published
 }
 
-// Projection returns the projection that keeps the entries in target. When you change what
-// evolve does, add WithVersion(2): the entries are then made again.
+// Projection returns the projection that keeps the entries in target. When you change
+// evolve, add WithVersion(2), which builds the entries again.
 func Projection[T projection.Tx](log store.Log, target projection.Target[T]) *projection.Projection[T, Event] {
-	// This codec does not tell which names it knows, so what accounts publishes
-	// later needs no new version.
+	// The struct hides which names the codec knows, so you need no new version when
+	// accounts publishes more events.
 	all := struct {
 		codec.Codec[accounts.Published]
 	}{accounts.PublishedCodec()}
@@ -50,7 +50,7 @@ func Projection[T projection.Tx](log store.Log, target projection.Target[T]) *pr
 	return projection.Documents(log, target, "reports/list-owners", events, view, func(e Event) (string, bool) { return e.Account, true })
 }
 
-// Load returns the entries of all accounts in p, by their ids.
+// Load returns the entries of all accounts in p, by id.
 func Load[T projection.Tx](ctx context.Context, p *projection.Projection[T, Event]) (map[string]Entry, error) {
 	entries, from := map[string]Entry{}, ""
 	for {
@@ -61,6 +61,6 @@ func Load[T projection.Tx](ctx context.Context, p *projection.Projection[T, Even
 		for _, e := range page {
 			entries[e.Key] = e.State
 		}
-		from = page[len(page)-1].Key + "\x01" // the next one there can be: an id has no NUL
+		from = page[len(page)-1].Key + "\x01" // the smallest key after the last one, because ids have no NUL
 	}
 }

@@ -24,7 +24,7 @@ const (
 	readyPoll = 20 * time.Millisecond
 )
 
-// run is the state of an owner at work. It belongs to one goroutine.
+// run is the state of an owner while it runs. It belongs to one goroutine.
 type run[T Tx, E any] struct {
 	p      *Projection[T, E]
 	at     store.Checkpoint // the read model after the last commit

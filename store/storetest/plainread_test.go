@@ -268,6 +268,7 @@ func (p *plain) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	if err := p.ready(ctx); err != nil {
 		return store.Page{}, err
 	}
+	p.reads++
 	return p.listed(p.readAll(o), o)
 }
 

@@ -3,9 +3,11 @@ package server_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
 	"github.com/evolvego/evolve/store/grpc/server"
 )
 
@@ -248,5 +251,27 @@ func TestTextsInMessages(t *testing.T) {
 		req.Events[0].Meta.AggregateId = text
 		_, err := s.Append(t.Context(), req)
 		wantStatus(t, err, codes.InvalidArgument, "event aggregate_id '"+want+"' must match request aggregate_id 'x'")
+	}
+}
+
+// TestReplayIsTold repeats an append: a client of this package is told that the events
+// were recorded before, and others get nothing that they do not know.
+func TestReplayIsTold(t *testing.T) {
+	t.Parallel()
+	s := serveRaw(t, newMemory(t))
+	req := rawAppend("acc-1", 0, 1)
+	for i, tt := range []struct{ client, want []string }{
+		{[]string{wire.MDClient, "1"}, nil},
+		{[]string{wire.MDClient, "1"}, []string{"1"}},
+		{nil, nil},
+	} {
+		var trailer metadata.MD
+		ctx := metadata.AppendToOutgoingContext(t.Context(), tt.client...)
+		if _, err := s.Append(ctx, proto.CloneOf(req), gogrpc.Trailer(&trailer)); err != nil {
+			t.Fatal(err)
+		}
+		if got := trailer.Get(wire.MDReplayed); !slices.Equal(got, tt.want) {
+			t.Errorf("append %d: the trailer says %q about a replay, want %q", i+1, got, tt.want)
+		}
 	}
 }

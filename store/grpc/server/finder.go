@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -83,17 +84,16 @@ func (f *finder) find(ctx context.Context, v view, id string) (store.Stream, boo
 	if found, ok := f.streams.get(tenantID{v.tenant, id}, nil); ok {
 		return found, true, nil
 	}
-	t, _ := f.types.get(v.tenant, func() *types { return &types{gate: newGate()} })
-	if err := t.lock(ctx); err != nil {
+	t, _ := f.types.get(v.tenant, func() *types { return &types{gate: newGate(), next: 1} })
+	known, err := t.learn(ctx, v.log, 0)
+	if err != nil {
 		return store.Stream{}, false, err
 	}
-	known := slices.Clone(t.known)
-	t.unlock()
 	first, err := oldest(ctx, v, id, known, store.Recorded{})
 	if err != nil {
 		return store.Stream{}, false, err
 	}
-	learned, err := t.learn(ctx, v.log, first.Position)
+	learned, err := t.learn(ctx, v.log, cmp.Or(first.Position, store.MaxVersion))
 	if err != nil {
 		return store.Stream{}, false, err
 	}
@@ -127,14 +127,14 @@ func oldest(ctx context.Context, v view, id string, types []string, first store.
 	return first, nil
 }
 
-// learn reads the log up to position, or to the end if position is 0, and returns all
+// learn reads the log up to position, as far as it was not read before, and returns all
 // types.
 func (t *types) learn(ctx context.Context, log store.Log, position uint64) ([]string, error) {
 	if err := t.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer t.unlock()
-	for position == 0 || t.next <= position {
+	for t.next <= position {
 		page, err := log.ReadAll(ctx, store.LogOptions{From: t.next, Limit: scanPage})
 		if err != nil {
 			return nil, err

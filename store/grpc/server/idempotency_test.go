@@ -170,6 +170,24 @@ func TestKeyOfARetryUnderAnotherSpan(t *testing.T) {
 	}
 }
 
+// TestKeyOfARetryThatNamesTheContentType repeats a batch without a content type, and
+// names the one that this means.
+func TestKeyOfARetryThatNamesTheContentType(t *testing.T) {
+	t.Parallel()
+	first := keyed("k", "acc-1", 0, 1)
+	first.Events[0].Meta.ContentType = ""
+	second := proto.CloneOf(first)
+	second.Events[0].Meta.ContentType = store.OctetStream
+	for _, batches := range [][]*pb.AppendRequest{{first, second}, {second, first}} {
+		s := server.New(newMemory(t))
+		for _, req := range batches {
+			if got, err := s.Append(t.Context(), proto.CloneOf(req)); err != nil || got.GetLastGlobalNonce() != 1 {
+				t.Errorf("Append with the content type %q = %v, %v; want position 1", req.GetEvents()[0].GetMeta().GetContentType(), got, err)
+			}
+		}
+	}
+}
+
 // TestKeysKeepTextsApart sends batches whose texts are equal when joined, and differ in
 // where one ends and the next begins.
 func TestKeysKeepTextsApart(t *testing.T) {
@@ -187,6 +205,8 @@ func TestKeysKeepTextsApart(t *testing.T) {
 		meta(func(m *pb.EventMetadata) {}),
 		meta(func(m *pb.EventMetadata) { m.EventId, m.EventType = "e0a", "b" }),
 		meta(func(m *pb.EventMetadata) { m.EventType, m.ContentType = "abc", "d" }),
+		meta(func(m *pb.EventMetadata) { m.ContentType = "x" }),
+		meta(func(m *pb.EventMetadata) { m.ContentType = "" }),
 		meta(func(m *pb.EventMetadata) { m.CorrelationId = "x" }),
 		meta(func(m *pb.EventMetadata) { m.CausationId = "x" }),
 		meta(func(m *pb.EventMetadata) { m.ActorId = "x" }),
@@ -196,7 +216,7 @@ func TestKeysKeepTextsApart(t *testing.T) {
 		meta(func(m *pb.EventMetadata) { m.EventVersion = 1 }),
 		meta(func(m *pb.EventMetadata) { m.TimestampUnixMs = 1 }),
 	}
-	swapped := proto.CloneOf(batches[3])
+	swapped := proto.CloneOf(batches[5])
 	swapped.Events[0].Meta.CorrelationId, swapped.Events[1].Meta.CorrelationId = "", "x"
 	moved := proto.CloneOf(batches[0])
 	moved.Events[0].Payload, moved.Events[1].Payload = []byte("ab"), []byte("c")

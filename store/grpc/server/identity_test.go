@@ -264,3 +264,34 @@ func TestIDNamesOldestStreamOfThoseThatCome(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitForTheTypesEnds reads an id while another call reads the log to learn the
+// stream types: a context that ends must end the wait, and not become an empty stream.
+func TestWaitForTheTypesEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		srv := server.New(watched{memory.New(), func(call string, _ store.Stream) error {
+			if call == "ReadAll" {
+				<-release
+			}
+			return nil
+		}})
+		read := func(ctx context.Context) error {
+			_, err := srv.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: "t", AggregateId: "a", Forward: true})
+			return err
+		}
+		first := make(chan error, 1)
+		go func() { first <- read(t.Context()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := read(ctx); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("ReadStream that waits longer than its context = %v, want DEADLINE_EXCEEDED", err)
+		}
+		close(release)
+		if err := <-first; err != nil {
+			t.Errorf("ReadStream = %v", err)
+		}
+	})
+}

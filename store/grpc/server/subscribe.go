@@ -169,21 +169,17 @@ func (sub *subscription) keepAlive() error {
 	return sub.sendMessage(&eventstorev1.SubscribeResponse{})
 }
 
-// wait waits until there is more than g, and sends keep-alives in the meantime.
+// wait waits until there is more than g, or sends a keep-alive if that takes long.
 func (s *Server) wait(ctx context.Context, sub *subscription, g glimpse) error {
-	for {
-		select {
-		case <-g.changed:
-			return nil
-		case <-s.draining:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-sub.idle.C:
-			if err := sub.keepAlive(); err != nil {
-				return err
-			}
-		}
+	select {
+	case <-g.changed:
+		return nil
+	case <-s.draining:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-sub.idle.C:
+		return sub.keepAlive()
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 const (
 	tailEvents = 1024    // maximum number of events in a tail
 	tailBytes  = 8 << 20 // maximum number of bytes in their payloads
-	batchBytes = 1 << 20 // maximum number of bytes that a subscriber takes at once, unless it is one event
-	batchSize  = 256     // and of events
+	batchBytes = 1 << 20 // maximum number of bytes that a subscriber takes at once, plus the last event
+	batchSize  = 256     // maximum number of events in a page of the log
 )
 
 // tails holds the tails of the tenants that have subscribers.
@@ -176,7 +176,7 @@ func (t *tail) from(next uint64) glimpse {
 	}
 	first := sort.Search(len(t.events), func(i int) bool { return t.events[i].event.Position >= next })
 	events, size, n := t.events[first:], 0, 0
-	for n < len(events) && n < batchSize && (n == 0 || size < batchBytes) {
+	for n < len(events) && size < batchBytes {
 		size += len(events[n].event.Data)
 		n++
 	}

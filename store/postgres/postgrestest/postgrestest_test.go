@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +97,37 @@ func TestEndsWithTheProcess(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is still there a minute after its process was killed", dir)
+		}
+	}
+}
+
+// TestKillLeavesNoMemory checks that a server which was killed leaves no shared memory,
+// of which a system has a limited number of segments.
+func TestKillLeavesNoMemory(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("ipcs"); err != nil {
+		t.Skip("NOT TESTED, NO IPCS:", err)
+	}
+	server := postgrestest.Start(t)
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(server.Socket()), "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Fields(strings.Split(string(text), "\n")[6])[1]
+	segments := func() []string {
+		out, err := exec.CommandContext(t.Context(), "ipcs", "-m").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(out))
+	}
+	if !slices.Contains(segments(), id) {
+		t.Fatalf("the server's segment %s is not in %v", id, segments())
+	}
+	server.Kill(t)
+	for deadline := time.Now().Add(time.Minute); slices.Contains(segments(), id); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the segment %s is still there a minute after its server was killed", id)
 		}
 	}
 }

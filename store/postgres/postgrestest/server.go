@@ -150,14 +150,16 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 // keeper starts the server. When its input ends, at the latest when this process ends,
 // it ends the server with the signal that is its first argument, and removes the
 // server's files. The word "keep" keeps the files; so does "crash", which also makes
-// the signal KILL. The keeper waits for the server, because a process that nobody has
-// waited for still counts as running.
+// the signal KILL, after which the keeper removes the server's shared memory, which no one
+// else would. The keeper waits for the server, because a process that nobody has waited
+// for still counts as running.
 const keeper = `signal=$1; shift
 "$@" </dev/null & pid=$!
 read -r word
 [ "$word" = crash ] && signal=KILL
 kill -"$signal" $pid
 wait $pid
+[ "$word" = crash ] && ipcrm -m "$(awk 'NR == 7 { print $2 }' data/postmaster.pid)"
 [ "$word" = keep ] || [ "$word" = crash ] || rm -rf "$PWD"
 `
 
@@ -166,6 +168,7 @@ func (s *Server) run() error {
 	args := []string{filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}
 	for _, setting := range append([]string{
 		"listen_addresses=", "max_connections=300", "shared_buffers=64MB",
+		"dynamic_shared_memory_type=mmap", // in the data directory, so that nothing is left elsewhere after a crash
 		"logging_collector=off", "log_min_messages=fatal", "log_min_error_statement=panic",
 	}, s.settings...) {
 		args = append(args, "-c", setting)

@@ -62,6 +62,7 @@ func TestLeavesNothing(t *testing.T) {
 	tmp := t.TempDir()
 	dir := module(t, "\tt.TempDir()\n\tif Tested(3) || !Tested(2) {\n\t\tselect {}\n\t}\n")
 	t.Setenv("TMPDIR", tmp)
+	t.Setenv("GOTMPDIR", tmp) // which t.TempDir prefers
 	if survived, err := try(t.Context(), io.Discard, dir, settings{n: 100, seed: 1, alone: true}); err != nil || survived != 2 {
 		t.Fatalf("%d survived, want 2: %v", survived, err)
 	}

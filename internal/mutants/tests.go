@@ -157,7 +157,7 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, env
 		args = append(args, "-test.skip="+t.skip)
 	}
 	cmd := exec.CommandContext(ctx, p.binary, args...) //nolint:gosec // compiled above
-	cmd.Dir, cmd.Env, cmd.WaitDelay = p.dir, append(os.Environ(), environment, "TMPDIR="+t.tmp), time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = p.dir, append(os.Environ(), environment, "TMPDIR="+t.tmp, "GOTMPDIR="), time.Second
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", err

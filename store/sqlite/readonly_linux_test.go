@@ -40,11 +40,9 @@ func asNobody(t *testing.T, do func()) {
 func restricted(t *testing.T, file, dir fs.FileMode) string {
 	t.Helper()
 	path := filled(t, 1)
-	for up := filepath.Dir(path); up != os.TempDir() && up != "/"; up = filepath.Dir(up) {
-		_ = os.Chmod(up, 0o755) // lets another user in
-	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(path), 0o755) }) // otherwise it cannot be removed
-	if err := errors.Join(os.Chmod(path, file), os.Chmod(filepath.Dir(path), dir)); err != nil {
+	own := filepath.Dir(path)                      // made by t.TempDir, as is the directory above it
+	t.Cleanup(func() { _ = os.Chmod(own, 0o755) }) // otherwise it cannot be removed
+	if err := errors.Join(os.Chmod(path, file), os.Chmod(own, dir), os.Chmod(filepath.Dir(own), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -279,7 +279,7 @@ func (g *Group[C, S, E]) end(j *job[S, E]) {
 	}
 }
 
-// handBack makes the jobs of a batch run alone that still wait, except those that wait
+// handBack makes those jobs of a batch that still wait run alone, except those that wait
 // for the next batch.
 func (g *Group[C, S, E]) handBack(jobs []*job[S, E]) {
 	for _, j := range jobs {

@@ -17,7 +17,7 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// config is the settings of a backend.
+// config holds the settings of a backend.
 type config struct {
 	log         string
 	replicas    int

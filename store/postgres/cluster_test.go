@@ -194,7 +194,7 @@ func (w *workload) check(t *testing.T) error {
 	seen := <-w.seen
 	switch {
 	case errors.Is(seen.err, store.ErrLogDiverged):
-		// In the moment when the postmaster dies, PostgreSQL lets readers see commits that
+		// At the moment when the postmaster dies, PostgreSQL lets readers see commits that
 		// still wait for a standby. The subscription must say that they are gone.
 		n := 0
 		for n < min(len(seen.ids), len(log)) && seen.ids[n] == log[n] {

@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// config is the settings of a backend.
+// config holds the settings of a backend.
 type config struct {
 	schema       schema
 	migrate      bool

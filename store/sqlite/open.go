@@ -33,7 +33,7 @@ var (
 	upgrade3 string
 )
 
-// config is the settings of a backend.
+// config holds the settings of a backend.
 type config struct {
 	now         func() time.Time
 	synchronous string

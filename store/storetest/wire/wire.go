@@ -262,7 +262,7 @@ func (w *Wire) fate(l *line, d direction, n int) (passed int, cut bool) {
 	return n, cut
 }
 
-// end ends l. It ends it only for the client if the target must not know.
+// end ends l, but only for the client if the target must not know.
 func (w *Wire) end(l *line, d direction) {
 	w.mu.Lock()
 	silent := l.silent

@@ -41,6 +41,28 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// TestMutantsOfSeldomCases checks that a case kills a mutant even if it takes more histories
+// than usual, and not if the decider itself seldom or never reaches it.
+func TestMutantsOfSeldomCases(t *testing.T) {
+	t.Parallel()
+	text, _, _, problem := props.Mutation(t, samples(account()).
+		Reaches("an overdraft is refused", refused).
+		Reaches("a long history ends with a refusal", func(s Step) bool { return refused(s) && len(s.Before.Movements) > 60 }).
+		Reaches("an overdraft is allowed", func(s Step) bool { return s.After.Balance < 0 }))
+	for _, want := range []string{
+		`killed    Decide never rejects Withdraw, by "an overdraft is refused"`,
+		`kills nothing, because the decider itself seldom does it: "a long history ends with a refusal"`,
+		`kills nothing, because the decider itself seldom does it: "an overdraft is allowed"`,
+	} {
+		if problem != "" || !strings.Contains(text, want) {
+			t.Errorf("%q is missing (%s):\n%s", want, problem, text)
+		}
+	}
+	if strings.Contains(text, `by "an overdraft is allowed"`) || strings.Count(text, "kills nothing") != 2 {
+		t.Errorf("a case that never comes kills a mutant, or there are other seldom cases:\n%s", text)
+	}
+}
+
 // TestMutantsProblems checks that it is an error if the decider itself breaks a law, or
 // if the suite has no commands.
 func TestMutantsProblems(t *testing.T) {

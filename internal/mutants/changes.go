@@ -68,7 +68,11 @@ func flip(n *ast.BinaryExpr, to token.Token, number int) {
 func dropped(statements []ast.Stmt) (all []change) {
 	for i, s := range statements {
 		switch s := s.(type) {
-		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.BranchStmt, *ast.SendStmt, *ast.RangeStmt:
+		case *ast.ExprStmt:
+			if isHelper(s.X) {
+				continue
+			}
+		case *ast.IncDecStmt, *ast.DeferStmt, *ast.BranchStmt, *ast.SendStmt, *ast.RangeStmt:
 		case *ast.AssignStmt:
 			if s.Tok == token.DEFINE {
 				continue
@@ -116,6 +120,17 @@ func literal(number int) ast.Expr { return ast.NewIdent(strconv.Itoa(number)) }
 func isName(e ast.Expr, name string) bool {
 	id, ok := e.(*ast.Ident)
 	return ok && id.Name == name
+}
+
+// isHelper reports whether e is a call of testing.TB.Helper, which changes no more than the
+// line that a failure names.
+func isHelper(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && method.Sel.Name == "Helper"
 }
 
 // code prints the first line of a node.

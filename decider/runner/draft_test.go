@@ -169,8 +169,8 @@ func (s pagedStore) Read(ctx context.Context, name store.Stream, o store.ReadOpt
 	return s.Store.Read(ctx, name, o)
 }
 
-// A command is found and replayed on however many pages its events are, and each page is
-// read into the memory of the previous one.
+// A command is found and replayed on however many pages its events are. Each page is read
+// into the memory of the previous one, and none after the command's events.
 func TestPagesOfAnySize(t *testing.T) {
 	t.Parallel()
 	for size := 1; size <= 8; size++ {
@@ -179,16 +179,21 @@ func TestPagesOfAnySize(t *testing.T) {
 		must(t, newAccounts(st), "a", open{"ann"})
 		want := must(t, newAccounts(st), "a", withdraw{0, 5}, runner.CommandID("c"))
 		must(t, newAccounts(st), "a", deposit{1})
+		must(t, newAccounts(st), "a", deposit{2})
 		r := newAccounts(pagedStore{st, size, &rooms})
-		if at := load(t, r, "a"); at.Version != 7 || at.State.Balance != 1 {
-			t.Errorf("pages of %d: Load = %+v, want version 7", size, at)
+		if at := load(t, r, "a"); at.Version != 8 || at.State.Balance != 3 {
+			t.Errorf("pages of %d: Load = %+v, want version 8", size, at)
 		}
 		if slices.ContainsFunc(rooms[1:], func(room int) bool { return room < size }) {
 			t.Errorf("pages of %d: they were read into buffers of %v events", size, rooms)
 		}
+		rooms = nil
 		again := must(t, r, "a", withdraw{0, 5}, runner.CommandID("c"))
-		if !again.Replayed || !slices.Equal(again.Events, want.Events) || again.Position != want.Position || again.Version != 7 {
+		if !again.Replayed || !slices.Equal(again.Events, want.Events) || again.Position != want.Position || again.Version != 8 {
 			t.Errorf("pages of %d: Handle = %+v, want the events of %+v", size, again, want)
+		}
+		if reads := (8+size-1)/size + (6+size-1)/size + 1; len(rooms) != reads {
+			t.Errorf("pages of %d: %d reads, want %d: of the stream, of the command's events and the next one, and of the end", size, len(rooms), reads)
 		}
 	}
 }

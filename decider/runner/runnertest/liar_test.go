@@ -21,17 +21,19 @@ type liar struct {
 	store store.Store
 	codec codec.Codec[event]
 
-	mu    sync.Mutex
-	calls int     // guarded by mu
-	last  state   // that was returned; guarded by mu
-	done  []event // of the previous call; guarded by mu
+	mu     sync.Mutex
+	calls  int             // guarded by mu
+	last   state           // that was returned; guarded by mu
+	done   []event         // of the previous call; guarded by mu
+	left   bool            // a caller did not wait for the answer; guarded by mu
+	landed map[string]bool // the command ids that this process recorded; guarded by mu
 }
 
 var errBusy = errors.New("reference: busy")
 
 func openLiar(b bug) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
-		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}}
+		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}, landed: map[string]bool{}}
 		switch b {
 		case "repeats each append that fails":
 			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open guarantees it
@@ -98,7 +100,7 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	}
 	l.mu.Lock()
 	l.calls++
-	fails := l.bug == "fails now and then" && l.calls%2 == 0
+	fails := l.bug == "fails now and then" && l.calls%2 == 0 || l.bug == "fails after an abandoned call" && l.left
 	if l.bug == "changes what it has returned" && len(l.last.Tags) > 0 {
 		l.last.Tags[0] = "changed"
 	}
@@ -110,12 +112,22 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	l.mu.Lock()
 	before := l.done
 	l.last, l.done = out.State, slices.Clone(out.Events)
+	l.landed[c.CommandID] = l.landed[c.CommandID] || err == nil && !out.Replayed
+	own := l.landed[c.CommandID]
+	l.left = l.left || ctx.Err() != nil
 	l.mu.Unlock()
 	if err != nil {
 		return out, l.fail(ctx, c, err)
 	}
-	if l.bug == "repeats everything later" {
+	switch l.bug {
+	case "repeats everything later":
 		l.append(ctx, c.ID, before...)
+	case "returns one page of its own replay", "returns one page of another's replay":
+		if out.Replayed && own == (l.bug == "returns one page of its own replay") {
+			if page, err := l.store.Read(ctx, streamOf(c.ID), store.ReadOptions{}); err == nil {
+				out.Events = out.Events[:min(len(out.Events), len(page.Events))]
+			}
+		}
 	}
 	return l.lie(out)
 }
@@ -142,6 +154,10 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 	switch {
 	case l.bug == "returns the previous version":
 		out.Version -= uint64(min(len(out.Events), 1))
+	case l.bug == "returns another balance":
+		out.State.Balance++
+	case l.bug == "returns an account that is not open":
+		out.State.Open = false
 	case l.bug == "returns the next version without events" && len(out.Events) == 0:
 		out.Version++
 	case l.bug == "returns other events for a replay" && out.Replayed:

@@ -311,8 +311,12 @@ func TestSubscriptionNoticesAnotherLog(t *testing.T) {
 						t.Fatalf("after the third event Subscribe yielded %+v, %v", page, err)
 					}
 					if err != nil {
-						if want := (store.Checkpoint{Position: 3, EventID: "number 3"}); diverged == nil || diverged.Checkpoint != want {
-							t.Fatalf("Subscribe ended with %v, want a *DivergedError about %+v", err, want)
+						want, found := store.Checkpoint{Position: 3, EventID: "number 3"}, ""
+						if len(first) > 2 {
+							found = "number 9"
+						}
+						if diverged == nil || diverged.Checkpoint != want || diverged.Found != found {
+							t.Fatalf("Subscribe ended with %v, want a *DivergedError about %+v that found %q", err, want, found)
 						}
 						return
 					}

@@ -14,14 +14,11 @@ const pollAfter = 5 * time.Second
 // follow reads the log, whose end was reached, again whenever the server sends
 // something.
 func (f *feed) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	r, err := f.receive(ctx, f.o.From)
 	if err != nil {
 		return err
 	}
-	poll := time.NewTicker(pollAfter)
-	defer poll.Stop()
+	poll := time.Tick(pollAfter)
 	for {
 		// Also at the start, because the log may have been replaced before the subscription.
 		if err := f.readOn(ctx); err != nil || f.stopped {
@@ -33,22 +30,15 @@ func (f *feed) follow(ctx context.Context) error {
 				return r.err
 			}
 			r.drain()
-		case <-poll.C:
+		case <-poll:
 		}
 	}
 }
 
 // drain discards what has already arrived.
 func (r *receiver) drain() {
-	for {
-		select {
-		case _, ok := <-r.messages:
-			if ok {
-				continue
-			}
-		default:
-		}
-		return
+	for range len(r.messages) {
+		<-r.messages
 	}
 }
 

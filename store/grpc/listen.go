@@ -24,8 +24,6 @@ const (
 
 // listen yields what the server sends.
 func (f *feed) listen(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	from := f.resume()
 	r, err := f.receive(ctx, from, filterMetadata(&f.o.Filter)...)
 	if err != nil {

@@ -3,6 +3,7 @@ package grpc
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc/metadata"
 
@@ -45,9 +46,7 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	defer s.client.running.Done()
 	c := &scan{o: o, limit: s.client.limit(o.Limit), at: max(o.From, 1)}
 	if o.Backward {
-		if c.at = o.From; o.From == 0 || o.From > store.MaxVersion {
-			c.at = newest
-		}
+		c.at = before(o.From)
 		return s.logBackward(ctx, c)
 	}
 	return s.logForward(ctx, c)
@@ -161,14 +160,12 @@ func (s *Store) scan(ctx context.Context, c *scan) (part, error) {
 // take examines events until c is complete, and reports whether it has examined all of
 // them.
 func (c *scan) take(events []store.Recorded) bool {
+	c.events = slices.Grow(c.events, min(len(events), c.limit-len(c.events)))
 	for i := range events {
 		e := &events[i]
 		if c.o.Filter.Matches(e) {
 			if len(c.events) == c.limit {
 				return false
-			}
-			if c.events == nil && len(events) <= c.limit && i == 0 {
-				c.events = make([]store.Recorded, 0, len(events))
 			}
 			c.events = append(c.events, *e)
 		}

@@ -47,6 +47,23 @@ func TestTokenThatIsNone(t *testing.T) {
 	}
 }
 
+// TestTokenOfAnyCharacters checks that the first and the last character that a token may
+// have are sent.
+func TestTokenOfAnyCharacters(t *testing.T) {
+	t.Parallel()
+	const token = "!hunter2~"
+	got := make(chan string, 1)
+	addr := listen(t, server.New(memory.New(), server.WithAuthenticator(server.BearerTokens(
+		func(_ context.Context, token string) (server.Identity, error) {
+			got <- token
+			return server.Identity{AnyTenant: true}, nil
+		}))))
+	open(t, addr, grpc.Bearer(token))
+	if got := <-got; got != token {
+		t.Errorf("the server got the token %q, want %q", got, token)
+	}
+}
+
 // TestPortThatIsMissing checks that a host without a port is refused, unless it uses
 // TLS, because gRPC would use the port of HTTPS.
 func TestPortThatIsMissing(t *testing.T) {
@@ -119,7 +136,9 @@ func TestTLSOnOneSideOnly(t *testing.T) {
 	h := &house{tb: t}
 	h.start(newForeign())
 	h.stop()
-	if _, err := grpc.Open(t.Context(), h.addr, grpc.Plaintext()); err == nil || strings.Contains(err.Error(), "is it") {
-		t.Errorf("Open without a server = %v, want no hint about TLS", err)
+	for _, option := range []grpc.Option{grpc.Plaintext(), grpc.TLS(conf)} {
+		if _, err := grpc.Open(t.Context(), h.addr, option); err == nil || strings.Contains(err.Error(), "is it") {
+			t.Errorf("Open without a server = %v, want no hint about TLS", err)
+		}
 	}
 }

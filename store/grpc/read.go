@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -68,9 +69,7 @@ func (s *Store) readForward(ctx context.Context, stream store.Stream, from uint6
 }
 
 func (s *Store) readBackward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
-	if from == 0 || from > store.MaxVersion {
-		from = newest
-	}
+	from = before(from)
 	part, err := s.readPart(ctx, stream, from, limit, false)
 	if err != nil || len(part.events) == 0 {
 		return store.Page{Head: part.head, End: true}, err
@@ -135,16 +134,12 @@ func positionOf(e *store.Recorded) uint64 { return e.Position }
 
 // setHead takes the head from the trailer, if it is there.
 func (p *part) setHead(c *client, trailer metadata.MD) {
-	values := trailer.Get(wire.MDHead)
-	if len(values) == 0 {
-		return
+	for _, value := range trailer.Get(wire.MDHead) {
+		if head, err := strconv.ParseUint(value, 10, 64); err == nil {
+			p.head, p.headKnown = head, true
+			c.ours.Store(true)
+		}
 	}
-	head, err := strconv.ParseUint(values[0], 10, 64)
-	if err != nil {
-		return
-	}
-	p.head, p.headKnown = head, true
-	c.ours.Store(true)
 }
 
 // readPart reads a page of stream from version from on, whose versions have no gaps.
@@ -194,6 +189,10 @@ func reachable(from uint64, forward bool) uint64 {
 	return from
 }
 
+// before returns from, the start of a backward page, as a number for a server: 0, and
+// whatever servers might take for a negative number, is the head.
+func before(from uint64) uint64 { return min(cmp.Or(from, newest), newest) }
+
 // step returns the number after version in reading order.
 func step(version uint64, forward bool) uint64 {
 	if forward {
@@ -219,9 +218,6 @@ func halving[Resp any](limit int, ask func(limit uint32) (Resp, metadata.MD, err
 func decode(
 	sent []*eventstorev1.EventData, from uint64, limit int, forward bool, number func(*store.Recorded) uint64,
 ) (events, error) {
-	if len(sent) == 0 {
-		return nil, nil
-	}
 	all := make(events, 0, len(sent))
 	for _, data := range sent {
 		e, err := wire.ToRecorded(data)

@@ -138,35 +138,33 @@ func (s *mutedStream) SendMsg(m any) error {
 	}
 }
 
-// overLines calls do in a bubble.
+// overLines calls do in a bubble, with a store on a server of this package.
 func overLines(t *testing.T, do func(t *bubble), options ...grpc.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		backend := memory.New()
-		l := &lines{Listener: bufconn.Listen(1 << 20), dead: make(chan struct{})}
-		srv := gogrpc.NewServer()
+		defer backend.Close()
 		service := &mutable{Server: server.New(backend), muted: make(chan struct{})}
-		service.Register(srv)
-		served := make(chan error, 1)
-		go func() { served <- srv.Serve(l) }()
-		defer func() {
-			srv.Stop()
-			if err := errors.Join(<-served, backend.Close()); err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		}()
-		st, err := grpc.Open(t.Context(), "passthrough:///lines",
-			append([]grpc.Option{grpc.Plaintext(), grpc.DialOptions(gogrpc.WithContextDialer(l.dial))}, options...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := st.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		}()
+		st, l := openLines(t, service, options...)
 		do(&bubble{t, backend, service, st, l})
 	})
+}
+
+// openLines opens a store on service over lines. The test must be in a bubble.
+func openLines(t *testing.T, service registrar, options ...grpc.Option) (*grpc.Store, *lines) {
+	t.Helper()
+	l := &lines{Listener: bufconn.Listen(1 << 20), dead: make(chan struct{})}
+	srv := gogrpc.NewServer()
+	service.Register(srv)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		srv.Stop()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return open(t, "passthrough:///lines", append(options, grpc.DialOptions(gogrpc.WithContextDialer(l.dial)))...), l
 }
 
 // TestDeadConnection checks that no call hangs on a connection on which nothing

@@ -69,8 +69,13 @@ func (f *feed) run(ctx context.Context) error {
 		return err
 	}
 	for failures := 0; ; failures++ {
-		err := f.connect(ctx)
-		if err = f.ended(ctx, err); f.stopped || !resumable(err) || !f.began {
+		err := f.connect(ctx, failures)
+		switch ended := f.ended(ctx); {
+		case f.stopped:
+			return nil
+		case ended != nil:
+			return ended
+		case !resumable(err) || !f.began:
 			return err
 		}
 		if f.moved {
@@ -79,12 +84,6 @@ func (f *feed) run(ctx context.Context) error {
 			f.page = max(1, f.page/2) // a page may be larger than what gets through before the connection breaks
 		}
 		f.told = false
-		wait, cancel := f.living(ctx)
-		_ = backOff(wait, failures, firstReconnect, longest)
-		cancel()
-		if err := f.ended(ctx, nil); err != nil {
-			return err
-		}
 	}
 }
 
@@ -99,28 +98,16 @@ func (f *feed) validate() error {
 	return nil
 }
 
-// living returns a context that ends with ctx and with the store.
-func (f *feed) living(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(f.client.life, cancel)
-	return ctx, func() {
-		stop()
-		cancel()
-	}
-}
-
 // ended returns the error of ctx if it has ended, ErrClosed if the store is closed, and
-// err otherwise.
-func (f *feed) ended(ctx context.Context, err error) error {
-	switch {
-	case f.stopped:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case f.client.life.Err() != nil:
+// nil otherwise.
+func (f *feed) ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.client.life.Err() != nil {
 		return store.ErrClosed
 	}
-	return err
+	return nil
 }
 
 // resumable reports whether a subscription that has ended with err can continue over
@@ -137,10 +124,14 @@ func resumable(err error) bool {
 	return true
 }
 
-// connect runs the subscription over one connection.
-func (f *feed) connect(ctx context.Context) error {
-	ctx, cancel := f.living(ctx)
+// connect runs the subscription over one connection, after this many failures in a row.
+func (f *feed) connect(ctx context.Context, failures int) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer context.AfterFunc(f.client.life, cancel)() //nolint:contextcheck // it ends ctx, which inherits
+	if failures > 0 {
+		_ = backOff(ctx, failures-1, firstReconnect, longest) // Head returns the error of ctx
+	}
 	head, err := f.Head(ctx)
 	paged := !errors.Is(err, errors.ErrUnsupported)
 	if err != nil && paged {
@@ -235,9 +226,7 @@ func (f *feed) receive(ctx context.Context, from uint64, md ...string) (*receive
 			}
 			select {
 			case r.messages <- m:
-			case <-ctx.Done():
-				r.err = ctx.Err()
-				return
+			case <-ctx.Done(): // Recv returns its error
 			}
 		}
 	}()

@@ -85,8 +85,8 @@ type (
 	count   struct{}
 )
 
-// TestMutantsOfStates checks that fields are mutated that are unexported or behind a
-// pointer, and states that are not structs.
+// TestMutantsOfStates checks that unexported fields, fields behind a pointer, and states
+// that are not structs are mutated.
 func TestMutantsOfStates(t *testing.T) {
 	t.Parallel()
 	byValue := decider.New(

@@ -46,7 +46,7 @@ func (s *Store) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	defer s.client.running.Done()
 	c := &scan{o: o, limit: s.client.limit(o.Limit), at: max(o.From, 1)}
 	if o.Backward {
-		c.at = before(o.From)
+		c.at = backwardFrom(o.From)
 		return s.logBackward(ctx, c)
 	}
 	return s.logForward(ctx, c)
@@ -122,7 +122,7 @@ func (s *Store) ended(ctx context.Context, c *scan, p *part) (bool, error) {
 		return true, nil
 	}
 	before, err := s.logPart(ctx, c.at, 1, store.LogOptions{Backward: true})
-	return err == nil && len(before.events) == 0, err
+	return len(before.events) == 0, err
 }
 
 // scan is a page of the log that is being collected.

@@ -69,7 +69,7 @@ func (s *Store) readForward(ctx context.Context, stream store.Stream, from uint6
 }
 
 func (s *Store) readBackward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
-	from = before(from)
+	from = backwardFrom(from)
 	part, err := s.readPart(ctx, stream, from, limit, false)
 	if err != nil || len(part.events) == 0 {
 		return store.Page{Head: part.head, End: true}, err
@@ -189,9 +189,9 @@ func reachable(from uint64, forward bool) uint64 {
 	return from
 }
 
-// before returns from, the start of a backward page, as a number for a server: 0, and
+// backwardFrom returns from, the start of a backward page, as a number for a server: 0, and
 // whatever servers might take for a negative number, is the head.
-func before(from uint64) uint64 { return min(cmp.Or(from, newest), newest) }
+func backwardFrom(from uint64) uint64 { return min(cmp.Or(from, newest), newest) }
 
 // step returns the number after version in reading order.
 func step(version uint64, forward bool) uint64 {

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -131,7 +132,9 @@ func TestTokensAnyText(t *testing.T) {
 
 func TestBearerTokens(t *testing.T) {
 	t.Parallel()
-	s := serveRaw(t, newMemory(t), server.WithAuthenticator(server.BearerTokens(
+	var logged lockedBuffer
+	logger := server.WithLogger(slog.New(slog.NewTextHandler(&logged, nil)))
+	s := serveRaw(t, newMemory(t), logger, server.WithAuthenticator(server.BearerTokens(
 		func(_ context.Context, token string) (server.Identity, error) {
 			if token == "busy" {
 				return server.Identity{}, status.Error(codes.Unavailable, "the verifier is unavailable")
@@ -144,6 +147,9 @@ func TestBearerTokens(t *testing.T) {
 	ctx = metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer x")
 	_, err = s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t"})
 	wantStatus(t, err, codes.Unauthenticated, noCredentials)
+	if !strings.Contains(logged.String(), "hunter2") {
+		t.Errorf("the log is %q, want the reason", logged.String())
+	}
 }
 
 func TestClientCertificates(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,37 +96,80 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 			return err
 		}, codes.OK},
 	} {
-		for k := int64(0); ; k++ {
-			backend := memory.New()
-			for _, id := range []string{"x", "a"} {
-				stream := store.Stream{Type: "Account", ID: id}
-				events := []store.Event{{ID: id + "1", Type: "E"}, {ID: id + "2", Type: "E"}, {ID: id + "3", Type: "E"}}
-				if _, err := backend.Append(t.Context(), stream, store.NoStream, events); err != nil {
-					t.Fatal(err)
+		for k, more := int64(1), true; more; k++ {
+			for _, stays := range []bool{false, true} {
+				calls, err := callWhenTheStoreFails(t, tt.call, k, stays)
+				if more = calls >= k; !more {
+					if status.Code(err) != tt.want {
+						t.Errorf("%s = %v, want the code %s", name, err, tt.want)
+					}
+					break
 				}
-			}
-			var calls atomic.Int64
-			err := tt.call(t.Context(), server.New(watched{backend, func(string, store.Stream) error {
-				if calls.Add(1) == k {
-					return errors.New("disk")
+				if code := status.Code(err); code != codes.Internal && (code != codes.Aborted || tt.want != codes.Aborted) {
+					t.Errorf("%s when call %d of the store fails (and all later ones: %t) = %v, want the code Internal", name, k, stays, err)
 				}
-				return nil
-			}}))
-			code := status.Code(err)
-			if k == 0 {
-				if code != tt.want {
-					t.Errorf("%s = %v, want the code %s", name, err, tt.want)
-				}
-				continue
-			}
-			if calls.Load() < k {
-				break // there are no more calls
-			}
-			if code != codes.Internal && (code != codes.Aborted || tt.want != codes.Aborted) {
-				t.Errorf("%s when call %d of the store fails = %v, want the code Internal", name, k, err)
 			}
 		}
 	}
+}
+
+// callWhenTheStoreFails makes a call to a server whose store fails at its k-th call, and
+// if it stays so, at all later ones. It returns how many there were.
+func callWhenTheStoreFails(t *testing.T, call func(context.Context, *server.Server) error, k int64, stays bool) (int64, error) {
+	t.Helper()
+	backend := memory.New()
+	defer backend.Close()
+	for _, id := range []string{"x", "a"} {
+		stream := store.Stream{Type: "Account", ID: id}
+		events := []store.Event{{ID: id + "1", Type: "E"}, {ID: id + "2", Type: "E"}, {ID: id + "3", Type: "E"}}
+		if _, err := backend.Append(t.Context(), stream, store.NoStream, events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var calls atomic.Int64
+	err := call(t.Context(), server.New(watched{backend, func(string, store.Stream) error {
+		if n := calls.Add(1); n == k || stays && n > k {
+			return errors.New("disk")
+		}
+		return nil
+	}}))
+	return calls.Load(), err
+}
+
+// TestCallsOfTheStore counts the calls of the store for requests that need few of them.
+func TestCallsOfTheStore(t *testing.T) {
+	t.Parallel()
+	backend := newMemory(t)
+	var calls []string
+	srv := server.New(watched{backend, func(call string, _ store.Stream) error {
+		calls = append(calls, call)
+		return nil
+	}})
+	known := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1"))
+	want := func(what string, want ...string) {
+		t.Helper()
+		if !slices.Equal(calls, want) {
+			t.Errorf("%s calls %q of the store, want %q", what, calls, want)
+		}
+		calls = nil
+	}
+	if _, err := srv.Append(known, rawAppend("a", 5, 1)); status.Code(err) != codes.Aborted {
+		t.Errorf("Append to a stream that is missing = %v, want ABORTED", err)
+	}
+	want("a conflict with nothing", "Append")
+	for _, id := range []string{"a", "b"} {
+		if _, err := srv.Append(known, rawAppend(id, 0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		calls = nil
+		if _, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true}); err != nil {
+			t.Fatal(err)
+		}
+		if id == "a" { // the server learns the type
+			calls = nil
+		}
+	}
+	want("a read of the newest stream, of a known type", "Read", "Read", "Read")
 }
 
 // TestConflictOfAStreamThatIsGone uses a store that reports a conflict and then has no
@@ -242,9 +286,9 @@ func TestTailIsBounded(t *testing.T) {
 		events, bytes int
 		reads         bool
 	}{
-		"few events":      {1000, 10, false},
-		"many events":     {1100, 10, true},
-		"few bytes":       {15, 512 << 10, false},
+		"few events":      {1024, 10, false}, // the slow subscriber has the first one of 1025
+		"many events":     {1025, 10, true},
+		"few bytes":       {16, 512 << 10, false},
 		"many bytes":      {17, 512 << 10, true},
 		"one large event": {1, 9 << 20, true},
 	} {

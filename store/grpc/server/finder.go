@@ -127,14 +127,14 @@ func oldest(ctx context.Context, v view, id string, types []string, first store.
 	return first, nil
 }
 
-// learn reads the log up to position, as far as it was not read before, and returns all
+// learn reads the log before position, as far as it was not read before, and returns all
 // types.
 func (t *types) learn(ctx context.Context, log store.Log, position uint64) ([]string, error) {
 	if err := t.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer t.unlock()
-	for t.next <= position {
+	for t.next < position {
 		page, err := log.ReadAll(ctx, store.LogOptions{From: t.next, Limit: scanPage})
 		if err != nil {
 			return nil, err

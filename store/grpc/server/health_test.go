@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,7 +86,8 @@ func TestStoreThatIsAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := server.New(failing{newMemory(t), func() error { return tt.err }})
+			var logged lockedBuffer
+			srv := server.New(failing{newMemory(t), func() error { return tt.err }}, server.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 			known := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1"))
 			_, err := srv.Append(known, ofDefault(rawAppend("acc-1", 0, 1)))
 			_, readErr := srv.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t", Forward: true})
@@ -94,6 +97,9 @@ func TestStoreThatIsAway(t *testing.T) {
 			}
 			wantStatus(t, err, tt.code, text)
 			wantStatus(t, readErr, tt.code, text)
+			if closed := errors.Is(tt.err, store.ErrClosed); closed == strings.Contains(logged.String(), tt.err.Error()) {
+				t.Errorf("the log is %q, want the failure there, unless the store is closed", logged.String())
+			}
 		})
 	}
 }
@@ -102,10 +108,15 @@ func TestStoreThatIsAway(t *testing.T) {
 // written.
 func TestRefusedByTheStore(t *testing.T) {
 	t.Parallel()
-	srv := server.New(failing{newMemory(t), func() error { return fmt.Errorf("%w: the disk of 10.0.0.7 is full", store.ErrRefused) }})
+	var logged lockedBuffer
+	srv := server.New(failing{newMemory(t), func() error { return fmt.Errorf("%w: the disk of 10.0.0.7 is full", store.ErrRefused) }},
+		server.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 	known := metadata.NewIncomingContext(t.Context(), metadata.Pairs("evolve-client", "1"))
 	_, err := srv.Append(known, ofDefault(rawAppend("acc-1", 0, 1)))
 	wantStatus(t, err, codes.FailedPrecondition, "the store refuses to write now")
+	if !strings.Contains(logged.String(), "10.0.0.7 is full") {
+		t.Errorf("the log is %q, want the reason", logged.String())
+	}
 }
 
 // TestMonitor makes the store of a server unavailable for a while.
@@ -211,7 +222,9 @@ func TestMonitorForgivesOnce(t *testing.T) {
 func TestServeMonitors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := server.New(failing{memory.New(), func() error { return errors.New("nobody is there") }})
+		var logged lockedBuffer
+		srv := server.New(failing{memory.New(), func() error { return errors.New("nobody is there") }},
+			server.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(ctx, bufconn.Listen(1<<10)) }()
@@ -219,6 +232,9 @@ func TestServeMonitors(t *testing.T) {
 		got, err := srv.Health().Check(ctx, &healthv1.HealthCheckRequest{})
 		if err != nil || got.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
 			t.Errorf("health = %v, %v; want NOT_SERVING", got.GetStatus(), err)
+		}
+		if strings.Count(logged.String(), "answers=false") != 1 {
+			t.Errorf("the log is %q, want the change of the health once", logged.String())
 		}
 		cancel()
 		if err := <-served; err != nil {

@@ -125,10 +125,11 @@ func (k *streamKeys) add(version uint64, value string) {
 	count, rest, _ := strings.Cut(value, " ")
 	batch, key, _ := strings.Cut(rest, " ")
 	n, err := strconv.ParseUint(count, 10, 32)
-	used := keyUsed{last: version + n - 1}
-	if m, err2 := hex.Decode(used.batch[:], []byte(batch)); err != nil || err2 != nil || n == 0 || m != len(used.batch) {
+	sum, err2 := hex.DecodeString(batch)
+	if err != nil || err2 != nil || n == 0 || len(sum) != sha256.Size {
 		return // not our header
 	}
+	used := keyUsed{last: version + n - 1, batch: digest(sum)}
 	k.used[sha256.Sum256([]byte(key))] = used
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/evolvego/evolve/store"
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/internal/wire"
 	"github.com/evolvego/evolve/store/grpc/server"
 	"github.com/evolvego/evolve/store/memory"
 )
@@ -414,4 +415,24 @@ func TestKeysModel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestHeadersThatAreNoKeys uses a store whose streams have headers with the name of a
+// key that another program has written: they must not keep anybody from using a key.
+func TestHeadersThatAreNoKeys(t *testing.T) {
+	t.Parallel()
+	digits := func(n int) string { return strings.Repeat("0", n) }
+	for name, value := range map[string]string{
+		"nothing": "", "only a key": "k", "no events": "0 " + digits(64) + " k", "no number": "x " + digits(64) + " k",
+		"too few digits": "1 " + digits(62) + " k", "too many digits": "1 " + digits(66) + " k", "no digits": "1 " + strings.Repeat("x", 64) + " k",
+	} {
+		st := newMemory(t)
+		event := store.Event{ID: "1", Type: "E", Meta: store.Metadata{Headers: map[string]string{wire.HeaderIdempotency: value}}}
+		if _, err := st.Append(t.Context(), store.Stream{Type: "Account", ID: "acc-1"}, store.NoStream, []store.Event{event}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := server.New(st).Append(t.Context(), ofDefault(keyed("k", "acc-1", 1, 1))); err != nil || got.GetLastAggregateNonce() != 2 {
+			t.Errorf("Append with a key after a header with %s = %v, %v; want version 2", name, got, err)
+		}
+	}
 }

@@ -72,7 +72,6 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener, options ...gogrpc.
 
 func (s *Server) stop(g *gogrpc.Server) {
 	s.Drain()
-	late := time.AfterFunc(drainTime, g.Stop)
-	defer late.Stop()
+	defer time.AfterFunc(drainTime, g.Stop).Stop()
 	g.GracefulStop()
 }

@@ -65,7 +65,6 @@ func (s *Server) subscribe(ctx context.Context, sub *subscription) error {
 	t := s.tails.join(sub.view, sub.target) //nolint:contextcheck // it outlives the call, if others share it
 	defer s.tails.leave(sub.view, t)
 	sub.idle = time.NewTimer(firstKeepAlive)
-	defer sub.idle.Stop()
 	for {
 		select {
 		case <-s.draining:

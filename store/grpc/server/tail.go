@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -148,8 +149,7 @@ func (t *tail) add(events []*fed, page store.Page) {
 		t.bytes -= len(t.events[drop].event.Data)
 		t.start = t.events[drop].event.Position + 1
 	}
-	clear(t.events[:drop])
-	t.events = t.events[drop:]
+	t.events = slices.Delete(t.events, 0, drop)
 	t.next, t.head, t.end = page.Next, page.Head, page.End
 	close(t.changed)
 	t.changed = make(chan struct{})

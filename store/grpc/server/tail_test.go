@@ -144,3 +144,56 @@ func TestEventsWithoutBytes(t *testing.T) {
 		t.Errorf("Subscribe to a new event = %v, want FAILED_PRECONDITION", err)
 	}
 }
+
+// limits is a store that notes how many events are read at once.
+type limits struct {
+	*memory.Store
+
+	asked chan int
+}
+
+func (l limits) Tenant(string) (store.Store, error) { return l, nil }
+
+func (l limits) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	l.asked <- o.Limit
+	return l.Store.ReadAll(ctx, o)
+}
+
+// TestReplayReadsWhatFits subscribes to the start of a log: the pages that the server
+// reads depend on the size of the events in the previous one.
+func TestReplayReadsWhatFits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		events, bytes int
+		want          []int
+	}{
+		{400, 10, []int{64, 256, 256}},
+		{80, 32 << 10, []int{64, 31}}, // one byte more than 32 would be too large
+		{66, 2 << 20, []int{64, 1, 1}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			st := limits{memory.New(), make(chan int, 10)}
+			events := make([]store.Event, tt.events)
+			data := make([]byte, tt.bytes)
+			for i := range events {
+				events[i] = store.Event{ID: store.NewID(), Type: "Deposited", Data: data}
+				if _, err := st.Append(t.Context(), store.Stream{Type: "Account", ID: "a"}, store.Any, events[i:i+1]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := fakeSubscription(t, server.New(st), nil, 1)
+			for range tt.events {
+				<-f.sent
+			}
+			synctest.Wait()
+			close(st.asked)
+			var got []int
+			for n := range st.asked {
+				got = append(got, n)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("the server read pages of %d of %d events of %d bytes, want %d", got, tt.events, tt.bytes, tt.want)
+			}
+		})
+	}
+}

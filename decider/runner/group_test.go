@@ -508,8 +508,14 @@ func TestGroupPanicIsRunAlone(t *testing.T) {
 			}
 		}
 		appends, _ := st.calls()
-		if len(appends) != 2 || len(appends[0].ids) != 2 || !panicked {
-			t.Errorf("appended %+v, want the deposits at once, and then the one that panicked", appends)
+		var sizes []int // the two may race, and then one of them is tried again
+		for _, a := range appends {
+			if a.err == nil {
+				sizes = append(sizes, len(a.ids))
+			}
+		}
+		if slices.Sort(sizes); !slices.Equal(sizes, []int{1, 2}) || !panicked {
+			t.Errorf("appended %+v, want the deposits at once, and the one that panicked alone", appends)
 		}
 	})
 }

@@ -299,6 +299,9 @@ func TestBugs(t *testing.T) {
 			t.Run(clause+"/finds "+bug, func(t *testing.T) {
 				t.Parallel()
 				got := record(clause, opens(clause, bug), time.Second)
+				for n := 1; n < 5 && !got.Failed() && testing.Short() && strings.HasPrefix(clause, "Model/"); n++ {
+					got = record(clause, opens(clause, bug), time.Second) // -short makes a fifth of the histories
+				}
 				if !got.Failed() || got.said() == "" {
 					t.Errorf("the clause did not find the bug; it said %q", got.said())
 				}

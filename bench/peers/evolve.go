@@ -18,8 +18,8 @@ import (
 )
 
 // evolve is used as its README shows, with two exceptions. The runner tries once,
-// because the jobs count conflicts themselves. "cached" adds a cache of states, which
-// the runner checks against the store on every command.
+// because the jobs count conflicts themselves. "cached" adds a cache of states, and tries
+// twice, because with a single attempt the runner reads the stream before it decides.
 
 //sumtype:decl
 type command interface{ isCommand() }
@@ -162,7 +162,7 @@ type evolveDriver[E any] struct {
 func newEvolve[E any](st port.Store, d domain[E], cached bool, end closer) driver {
 	r := runner.New(streamType, d.decider, st, d.codec).WithRetry(runner.Retry{Attempts: 1})
 	if cached {
-		r = r.WithCache(runner.Cache[account]{})
+		r = r.WithCache(runner.Cache[account]{}).WithRetry(runner.Retry{Attempts: 2})
 	}
 	return &evolveDriver[E]{closer: end, domain: d, store: st, accounts: r}
 }

@@ -99,6 +99,8 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 		case errors.Is(err, store.ErrDuplicate) && g.turnOut(&p, err):
 			g.unsend(jobs, 0, nil)
 			err, f.doubt = nil, false
+		case refused(err) && g.old(ctx, f, &err):
+			g.unsend(jobs, 0, nil)
 		default:
 			if !errors.Is(err, ErrUnknownOutcome) {
 				g.unsend(jobs, 0, nil)
@@ -111,6 +113,17 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 		g.reply(j, answer[S, E]{err: err})
 	}
 	return 0, err
+}
+
+// old reports whether err, a refusal of events, comes from a state in f that was not the
+// head of the stream. Then it moves f to the head and clears err.
+func (g *Group[C, S, E]) old(ctx context.Context, f *flight[S], err *error) bool {
+	f.guess = !f.fresh
+	moved, lost := g.r.confirm(ctx, f)
+	if moved || lost != nil {
+		*err = lost
+	}
+	return moved
 }
 
 // unchanged answers the jobs of p, none of which decided any events, once it is certain

@@ -10,8 +10,19 @@ import (
 
 // Cache configures the cache of a runner and its copies. The cache keeps the most
 // recently used states with their versions, which saves folding the stream again. The
-// runner still asks the store whether a state is current, by reading the events after it,
-// unless the call says [AllowStale] or [AnyCached]. The zero value means the defaults.
+// zero value means the defaults.
+//
+// A cached state may be old, because other runners write to the stream too. No result
+// comes from an old state, unless the call says [AllowStale] or [AnyCached]. Load reads
+// the events after the cached state. A command is decided on the cached state at once. If
+// it decides events, the version that the append expects tells whether the state is
+// current: if it is not, that is a conflict like any other, and one of the attempts of
+// [Retry]. If the command is rejected, has nothing to do, fails or panics, the runner
+// reads the events after the state, and decides again if there are any. So a command on a
+// current state costs one append and no read.
+//
+// The runner reads first if that is better: if the cached state was old the last time, or
+// if the call has only one attempt.
 type Cache[S any] struct {
 	Size int // the most states to keep; 0: 10,000
 
@@ -112,8 +123,14 @@ type shard[S any] struct {
 type entry[S any] struct {
 	prev, next *entry[S]
 	id         string
-	at         Loaded[S]
-	seen       time.Time // when at was last known to be current
+	kept[S]
+}
+
+// kept is what a cache knows about a stream.
+type kept[S any] struct {
+	at     Loaded[S]
+	seen   time.Time // when at was last known to be current
+	shared bool      // others wrote to the stream since at was cached before
 }
 
 func (c *cache[S]) shard(id string) *shard[S] {
@@ -123,26 +140,24 @@ func (c *cache[S]) shard(id string) *shard[S] {
 	return &c.shards[maphash.String(c.seed, id)%uint64(len(c.shards))]
 }
 
-// get returns the state of stream id, as a copy for the caller, and when it was last
-// known to be current.
-func (c *cache[S]) get(id string) (at Loaded[S], seen time.Time, ok bool) {
+// get returns what is known about stream id, as a copy for the caller.
+func (c *cache[S]) get(id string) (k kept[S], ok bool) {
 	s := c.shard(id)
 	s.mu.Lock()
 	e, ok := s.entries[id]
 	if ok {
 		s.use(e)
-		at, seen = e.at, e.seen
+		k = e.kept
 	}
 	s.mu.Unlock()
 	if ok && c.clone != nil { // outside the lock, because a cached state never changes
-		at.State = c.clone(at.State)
+		k.at.State = c.clone(k.at.State)
 	}
-	return at, seen, ok
+	return k, ok
 }
 
-// put caches at, which the caller gives up, as the state of stream id that was current at
-// seen, unless a newer state is cached.
-func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
+// put caches k, which the caller gives up, for stream id, unless a newer state is cached.
+func (c *cache[S]) put(id string, k kept[S]) {
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,10 +167,10 @@ func (c *cache[S]) put(id string, at Loaded[S], seen time.Time) {
 		e = s.room()
 		e.id = id
 		s.entries[id] = e
-	case at.Version < e.at.Version, at.Version == e.at.Version && seen.Before(e.seen):
+	case k.at.Version < e.at.Version, k.at.Version == e.at.Version && k.seen.Before(e.seen):
 		return
 	}
-	e.at, e.seen = at, seen
+	e.kept = k
 	s.use(e)
 }
 
@@ -193,18 +208,22 @@ func (s *shard[S]) use(e *entry[S]) {
 	e.prev.next, e.next.prev = e, e
 }
 
-// recent starts f with the cached state, if there is one, and reports whether that is
-// enough.
+// recent starts f with the cached state, if there is one, and reports whether f can go on
+// without reading the stream.
 func (r *Runner[C, S, E]) recent(f *flight[S]) bool {
 	if r.cache == nil {
 		return false
 	}
-	at, seen, ok := r.cache.get(f.stream.ID)
+	k, ok := r.cache.get(f.stream.ID)
 	if !ok {
 		return false
 	}
-	f.at, f.from, f.began, f.seen = at, at.Version, FromCache, seen
-	return f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(seen) < f.o.age
+	f.at, f.from, f.began, f.seen = k.at, k.at.Version, FromCache, k.seen
+	if f.o.source == fromCached || f.o.source == fromRecent && r.clock().Sub(k.seen) < f.o.age {
+		return true
+	}
+	f.guess = f.mayGuess && !k.shared
+	return f.guess
 }
 
 // own returns a copy of at that its user may change, if Clone makes that safe.
@@ -218,14 +237,14 @@ func (r *Runner[C, S, E]) own(at Loaded[S]) Loaded[S] {
 // keep caches the state of f, if it was the stream's head during the call.
 func (r *Runner[C, S, E]) keep(f *flight[S]) {
 	if r.cache != nil && f.fresh {
-		r.cache.put(f.stream.ID, r.own(f.at), f.seen)
+		r.cache.put(f.stream.ID, kept[S]{r.own(f.at), f.seen, f.shared})
 	}
 }
 
 // put is keep for a state that nothing else refers to. It calls no user function.
 func (r *Runner[C, S, E]) put(f *flight[S]) {
 	if r.cache != nil && f.fresh {
-		r.cache.put(f.stream.ID, f.at, f.seen)
+		r.cache.put(f.stream.ID, kept[S]{f.at, f.seen, f.shared})
 	}
 }
 

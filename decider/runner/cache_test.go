@@ -27,10 +27,46 @@ func TestCacheReadsOnlyTheTail(t *testing.T) {
 	must(t, r, "a", open{"ann"})
 	must(t, newAccounts(st.Store), "a", deposit{3})
 	st.calls()
-	checkOutcome(t, st.Store, "a", must(t, r, "a", drain{}), 1, false, withdrawn{3})
+	checkOutcome(t, st.Store, "a", must(t, r, "a", drain{}), 2, false, withdrawn{3})
 	if _, reads := st.calls(); len(reads) != 1 || reads[0].o.From != 2 {
 		t.Errorf("reads = %+v, want one from version 2", reads)
 	}
+}
+
+// A command on a cached state is decided before anything is read. The stream is read if
+// that state was old the last time, if there is no second attempt, and before a command is
+// refused or has nothing to do.
+func TestCacheDecidesFirst(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{})
+	rival := func() { must(t, newAccounts(st.Store), "a", deposit{1}) }
+	must(t, r, "a", open{"ann"})
+	want := func(what string, attempts, appends, reads int, c command, opts ...runner.Option) {
+		t.Helper()
+		st.calls()
+		out, err := r.Handle(t.Context(), "a", c, opts...)
+		if err != nil && !errors.Is(err, runner.ErrRejected) || err == nil && out.Attempts != attempts {
+			t.Errorf("%s: %d attempts, %v, want %d", what, out.Attempts, err, attempts)
+		}
+		if a, r := st.calls(); len(a) != appends || len(r) != reads {
+			t.Errorf("%s: %d appends and %d reads, want %d and %d", what, len(a), len(r), appends, reads)
+		}
+	}
+	want("the state is current", 1, 1, 0, deposit{1})
+	rival()
+	want("the state is old", 2, 2, 1, deposit{1})
+	want("the state was old before", 1, 1, 1, deposit{1})
+	want("the state was current before", 1, 1, 0, deposit{1})
+	want("rejected on the current state", 0, 0, 1, open{"bob"})
+	want("nothing to do on the current state", 1, 0, 1, touch{})
+	want("with one attempt", 1, 1, 1, deposit{1}, runner.MaxAttempts(1))
+	rival()
+	want("with one attempt on an old state", 1, 1, 1, deposit{1}, runner.MaxAttempts(1))
+	want("known to be shared", 1, 1, 1, deposit{1})
+	must(t, r, "a", drain{})
+	rival()
+	want("rejected on the old state", 1, 1, 1, withdraw{1, 1})
 }
 
 func TestCacheKeepsTheLastUsed(t *testing.T) {
@@ -159,7 +195,7 @@ func TestCacheDropsOnlyWhatWasWrong(t *testing.T) {
 		case 1: // while others continue, the answer is that of a store without the stream
 			must(t, r, "a", deposit{1})
 			return store.Page{Head: 1, End: true}, nil
-		case 3:
+		case 2:
 			return store.Page{}, errDown
 		}
 		return do()

@@ -98,6 +98,12 @@ func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknow
 // Unwrap returns why the outcome is unknown.
 func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
+// refused reports whether a store refused events for what they are, which depends on the
+// state that they were decided on. Nothing was written.
+func refused(err error) bool {
+	return !errors.Is(err, ErrUnknownOutcome) && (errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrClaimed))
+}
+
 // ended returns the error of a call whose ctx has ended after the error last, which may
 // be nil. It contains the error of ctx and its cause.
 func ended(ctx context.Context, last error) error {

@@ -24,6 +24,10 @@ type flight[S any] struct {
 	fresh bool      // at was the head of the stream during the call
 	seen  time.Time // when that was known, for the cache
 
+	mayGuess bool // the call may decide on a cached state that it has not compared with the stream
+	guess    bool // at is such a state
+	shared   bool // others wrote to the stream after the cached state that the call began with
+
 	watch  string // the ID of the call's first event, if it may be in the stream
 	landed uint64 // the version of that event, once it is found
 	found  string // the fingerprint of that event

@@ -37,6 +37,17 @@ func (r *Runner[C, S, E]) catchUp(ctx context.Context, f *flight[S]) error {
 	return r.reading(ctx, f, func() error { return r.read(ctx, f, 0) })
 }
 
+// confirm makes sure that f.at is the head of the stream, if it is a guess. It reports
+// whether the command must be decided again.
+func (r *Runner[C, S, E]) confirm(ctx context.Context, f *flight[S]) (moved bool, err error) {
+	if !f.guess {
+		return false, nil
+	}
+	from, version := f.from, f.at.Version
+	err = r.catchUp(ctx, f)
+	return err == nil && (f.at.Version != version || f.from != from || f.landed != 0), err
+}
+
 // reading calls read. If read fails, it calls read again if the error is transient, or if
 // the command was recorded, because then only the stream tells its outcome.
 func (r *Runner[C, S, E]) reading(ctx context.Context, f *flight[S], read func() error) error {
@@ -93,7 +104,8 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 	}
 	r.giveBack(scratch, scratch.encoded)
 	if err == nil {
-		f.fresh, f.seen = true, seen
+		f.fresh, f.guess, f.seen = true, false, seen
+		f.shared = f.began == FromCache && f.at.Version != f.from
 	}
 	if r.observer != nil {
 		n := f.notice(StreamLoaded, f.at.Version, int(f.at.Version-start), err) //nolint:gosec // fits

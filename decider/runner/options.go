@@ -145,7 +145,7 @@ func MaxAttempts(n int) Option {
 // AllowStale uses a cached state that was current less than age ago, without reading the
 // stream: a load or a rejection may be that much out of date. An append is not, because
 // the store checks the version. Without a cached state, or with an older one, the call
-// reads the stream as usual.
+// proceeds as usual.
 func AllowStale(age time.Duration) Option {
 	return option(func(o options) options {
 		o.source, o.age = fromRecent, age

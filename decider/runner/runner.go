@@ -34,7 +34,8 @@ type Outcome[S, E any] struct {
 	// events or the store has no log.
 	Position uint64
 	// Attempts counts how often the command was decided or its events were sent to the
-	// store. 1 means that the first attempt succeeded.
+	// store. 1 means that the first attempt succeeded. A decision on an old state of a
+	// [Cache] that was not sent does not count.
 	Attempts int
 	// Replayed reports that the events were found in the stream: an earlier call with the
 	// same command ID appended them, or an attempt of this call whose answer was lost.
@@ -124,7 +125,7 @@ func (r *Runner[C, S, E]) WithClock(now func() time.Time) *Runner[C, S, E] {
 // Outcome if it returns an error. The package comment lists the errors.
 func (r *Runner[C, S, E]) Handle(ctx context.Context, id string, cmd C, opts ...Option) (Outcome[S, E], error) {
 	f := r.newFlight(id, gather(opts))
-	f.command = r.named(cmd)
+	f.command, f.mayGuess = r.named(cmd), f.most > 1
 	return r.handle(ctx, &f, func(ctx context.Context) (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) ([]E, error) { return r.decide(cmd, state) })
 	})
@@ -162,6 +163,7 @@ func Transact[R, C, S, E any](
 	ctx context.Context, r *Runner[C, S, E], id string, decide func(S) (R, []E, error), opts ...Option,
 ) (R, Outcome[S, E], error) {
 	f := r.newFlight(id, gather(opts))
+	f.mayGuess = f.most > 1
 	var result, zero R
 	out, err := r.handle(ctx, &f, func(ctx context.Context) (Outcome[S, E], error) {
 		return r.run(ctx, &f, func(state S) (events []E, err error) {
@@ -235,9 +237,15 @@ func (r *Runner[C, S, E]) answer(
 	ctx context.Context, f *flight[S], run func(ctx context.Context) (Outcome[S, E], error),
 ) (out Outcome[S, E], err error) {
 	defer func() {
-		if f.doubt {
+		switch {
+		case f.doubt:
 			if v := recover(); v != nil {
 				err = &PanicError{In: "the call", Value: v, Stack: debug.Stack()}
+			}
+		case f.guess:
+			if recover() != nil { // on a state that may be old: if it is current, that happens again
+				f.guess, f.mayGuess = false, false
+				out, err = r.answer(ctx, f, run)
 			}
 		}
 		if err == nil {
@@ -261,6 +269,9 @@ func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) 
 		if !moved {
 			return out, err
 		}
+		if err == nil {
+			continue
+		}
 		if err := r.again(ctx, f, err); err != nil {
 			return Outcome[S, E]{}, err
 		}
@@ -270,8 +281,9 @@ func (r *Runner[C, S, E]) run(ctx context.Context, f *flight[S], decide func(S) 
 	}
 }
 
-// try decides once, on the state in f, and appends the events. If moved is set, err is a
-// conflict after which the command must be decided again.
+// try decides once, on the state in f, and appends the events. If moved is set, the
+// command must be decided again: after a conflict, which is err, or because the state in
+// f was old, without err.
 func (r *Runner[C, S, E]) try(
 	ctx context.Context, f *flight[S], decide func(S) ([]E, error),
 ) (out Outcome[S, E], moved bool, err error) {
@@ -285,8 +297,7 @@ func (r *Runner[C, S, E]) try(
 		return out, false, err
 	}
 	if !f.o.expect.holds(f.at.Version) {
-		out, err = r.settle(ctx, f, f.o.expect.conflict(f.stream, f.at.Version))
-		return out, false, err
+		return r.settle(ctx, f, f.o.expect.conflict(f.stream, f.at.Version))
 	}
 	f.base, f.decided = f.at.Version, true
 	events, err := decide(f.at.State)
@@ -294,8 +305,7 @@ func (r *Runner[C, S, E]) try(
 		err = &RejectedError{Stream: f.stream, Err: err}
 	}
 	if err != nil || len(events) == 0 {
-		out, err = r.settle(ctx, f, err)
-		return out, false, err
+		return r.settle(ctx, f, err)
 	}
 	return r.record(ctx, f, events)
 }
@@ -310,17 +320,17 @@ func (r *Runner[C, S, E]) record(
 	scratch := r.borrow()
 	encoded, err := r.encode(scratch.encoded[:0], f.stream, f.key, f.o.meta, events, now)
 	if err != nil {
-		out, err = r.settle(ctx, f, err)
-		return out, false, err
+		return r.settle(ctx, f, err)
 	}
 	next, err := r.apply(scratch, f.stream, r.own(f.at), events, encoded)
 	if err != nil {
-		out, err = r.settle(ctx, f, err)
-		return out, false, err
+		return r.settle(ctx, f, err)
 	}
 	out = Outcome[S, E]{Loaded: next.at, Events: events, Attempts: f.attempt}
 	cached := r.own(next.at)
 	save := r.savepoint(out)
+	guess := f.guess
+	f.guess = false // what follows cannot be undone
 	appended, err := r.commit(ctx, f, encoded, next.claims)
 	r.giveBack(scratch, encoded)
 	switch {
@@ -337,29 +347,37 @@ func (r *Runner[C, S, E]) record(
 		out, err = r.replayed(ctx, f)
 		return out, false, err
 	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrConflict) && f.o.expect.once() && f.watch != "":
-		out, err = r.settle(ctx, f, err)
-		return out, false, err
+		return r.settle(ctx, f, err)
 	case errors.Is(err, store.ErrConflict):
 		return Outcome[S, E]{}, !f.o.expect.once(), err
+	case guess && refused(err):
+		f.guess = true
+		if moved, lost := r.confirm(ctx, f); moved || lost != nil {
+			return Outcome[S, E]{}, moved, lost
+		}
 	}
 	return Outcome[S, E]{}, false, err
 }
 
 // settle returns the outcome of a call that appends nothing: because of err or, if err is
 // nil, because there was nothing to do. If the command was recorded before, it returns
-// that outcome.
-func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (Outcome[S, E], error) {
+// that outcome. If the state in f was old, it sets moved instead.
+func (r *Runner[C, S, E]) settle(ctx context.Context, f *flight[S], err error) (out Outcome[S, E], moved bool, _ error) {
+	if moved, lost := r.confirm(ctx, f); moved || lost != nil {
+		return out, moved, lost
+	}
 	if f.watch != "" && f.landed == 0 && (!f.whole() || errors.Is(err, store.ErrDuplicate) || errors.Is(err, store.ErrConflict)) {
 		if lost := r.reading(ctx, f, func() error { return r.search(ctx, f) }); lost != nil {
-			return Outcome[S, E]{}, lost
+			return out, false, lost
 		}
 	}
 	if f.landed != 0 {
-		return r.replayed(ctx, f)
+		out, err = r.replayed(ctx, f)
+		return out, false, err
 	}
 	f.doubt = false
 	r.keep(f)
-	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, err
+	return Outcome[S, E]{Loaded: f.at, Attempts: f.attempt}, false, err
 }
 
 // replayed returns the outcome of a command whose first event has version f.landed. If

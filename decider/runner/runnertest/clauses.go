@@ -25,6 +25,7 @@ func clauses() []clause {
 		{"a load that fails is not an empty aggregate", loadFails},
 		{"a stream of many pages is loaded whole", manyPages},
 		{"appends of others are seen", othersAreSeen},
+		{"an old state refuses no command", oldRefusesNothing},
 		{"a snapshot beyond the stream is ignored", snapshotBeyond},
 		{"a command id is recorded once", commandIDLandsOnce},
 		{"a command id is recorded once although it would be rejected now", commandIDNowRejected},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/storetest/faults"
 )
 
@@ -152,6 +154,42 @@ func othersAreSeen(t *trial) {
 		t.Errorf("a command with nothing to do returned version %d, want 6", out.Version)
 	}
 	t.wantTags(acc, "mine", "mine", "rival", "rival", "mine", "rival")
+}
+
+// tooLong is a type of events that no store accepts.
+var tooLong = strings.Repeat("x", store.MaxName+1)
+
+// A process that remembers an old state does not use it to refuse a command, or to answer
+// that there is nothing to do. It looks at the stream first.
+func oldRefusesNothing(t *trial) {
+	for what, onOld := range map[string]func(c Command) ([]Event, error){
+		"is rejected":       func(Command) ([]Event, error) { return nil, ErrRejected },
+		"has nothing to do": func(Command) ([]Event, error) { return nil, nil },
+		"cannot be encoded": func(c Command) ([]Event, error) { return []Event{{What: spoilt, Tag: c.Tag}}, nil },
+		"is not storable":   func(c Command) ([]Event, error) { return []Event{{What: tooLong, Tag: c.Tag}}, nil },
+		"panics":            func(Command) ([]Event, error) { panic("on an old state") },
+	} {
+		for _, id := range []string{"", "command-1"} {
+			t.at(fmt.Sprintf("a command with the id %q %s on the old state", id, what), func(t *trial) {
+				t.given(acc, do(doCredit, 5, "given"))
+				decide := t.decider.Decide
+				t.decider.Decide = func(c Command, s State) ([]Event, error) {
+					if c.Tag == "mine" && s.Balance < 50 {
+						return onOld(c)
+					}
+					return decide(c, s)
+				}
+				s := t.system()
+				t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "first")})
+				t.given(acc, do(doDeposit, 50, "rival"))
+				if err := t.handle(s, Call{ID: acc, Command: do(doDeposit, 1, "mine"), CommandID: id}); err != nil {
+					t.Errorf("Handle = %v, want what is right now", err)
+				}
+				t.wantTags(acc, "given", "given", "first", "rival", "mine")
+				t.wantLoaded(s)
+			})
+		}
+	}
 }
 
 // A store was restored from a backup that is older than its snapshots.

@@ -232,6 +232,17 @@ func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	}
 }
 
+// handle calls s.Handle, and returns its panic as an error.
+func (t *trial) handle(s System, c Call) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	_, err = s.Handle(t.ctx, c)
+	return err
+}
+
 // load calls s.Load of acc, and returns its panic as an error.
 func (t *trial) load(s System) (state State, version uint64, err error) {
 	defer func() {

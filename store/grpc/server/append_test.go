@@ -254,6 +254,32 @@ func TestTextsInMessages(t *testing.T) {
 	}
 }
 
+// TestEventOfExactlyTheLimit appends events that make the largest message that every
+// client receives, and one that is a byte larger.
+func TestEventOfExactlyTheLimit(t *testing.T) {
+	t.Parallel()
+	srv := server.New(newMemory(t))
+	send := func(payload int) error {
+		req := rawAppend("acc-1", 0, 1)
+		req.Events[0].Payload = make([]byte, payload)
+		_, err := srv.Append(t.Context(), req)
+		return err
+	}
+	const guess = 4 << 20
+	size, limit := 0, 0
+	_, text, _ := strings.Cut(status.Convert(send(guess)).Message(), "makes a message of ")
+	if _, err := fmt.Sscanf(text, "%d bytes, larger than max (%d)", &size, &limit); err != nil || limit != 4<<20 {
+		t.Fatalf("the message is %q: %v", text, err)
+	}
+	fits := guess - (size - limit)
+	if err := send(fits + 1); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("Append of a byte too many = %v, want RESOURCE_EXHAUSTED", err)
+	}
+	if err := send(fits); err != nil {
+		t.Errorf("Append of what fits = %v", err)
+	}
+}
+
 // TestReplayIsTold repeats an append: a client of this package is told that the events
 // were recorded before, and others get nothing that they do not know.
 func TestReplayIsTold(t *testing.T) {

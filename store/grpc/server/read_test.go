@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/evolvego/evolve/store/grpc/eventstorev1"
+	"github.com/evolvego/evolve/store/grpc/server"
 )
 
 func nonces(events []*pb.EventData) []uint64 {
@@ -228,5 +229,34 @@ func TestPageThatPythonTakesForAll(t *testing.T) {
 		if err != nil || !slices.Equal(nonces(page.GetEvents()), want) {
 			t.Errorf("from %d, as many as fit: %v, %v", from, nonces(page.GetEvents()), err)
 		}
+	}
+}
+
+// TestPageOfExactlyTheLimit reads two events that just fit into a page of 3.5 MiB, and
+// two that are one byte larger.
+func TestPageOfExactlyTheLimit(t *testing.T) {
+	t.Parallel()
+	srv := server.New(newMemory(t))
+	// read returns the page of a new stream of two events, the second with this payload.
+	read := func(id string, payload int) (events []*pb.EventData, size int) {
+		req := rawAppend(id, 0, 2)
+		req.Events[0].Payload, req.Events[1].Payload = make([]byte, 1<<20), make([]byte, payload)
+		if _, err := srv.Append(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.GetEvents(), proto.Size(&pb.ReadStreamResponse{Events: resp.GetEvents()})
+	}
+	const limit, guess = 7 << 19, 5<<19 - 1000
+	_, size := read("a", guess)
+	fits := guess + limit - size
+	if events, size := read("b", fits); len(events) != 2 || size != limit {
+		t.Errorf("a page has %d events of %d bytes, want 2 of %d", len(events), size, limit)
+	}
+	if events, size := read("c", fits+1); len(events) != 1 {
+		t.Errorf("a page has %d events of %d bytes, want at most %d", len(events), size, limit)
 	}
 }

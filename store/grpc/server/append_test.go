@@ -78,6 +78,10 @@ func TestAppendChecks(t *testing.T) {
 			func(r *pb.AppendRequest) { r.Events[1].Meta.AggregateNonce = 4 },
 			codes.InvalidArgument, "event 1 aggregate_nonce 4 must equal expected 5",
 		},
+		"misnumbered, in a new stream": {
+			func(r *pb.AppendRequest) { r.AggregateId, r.ExpectedAggregateNonce = "new", 0 },
+			codes.InvalidArgument, "event 0 aggregate_nonce 4 must equal expected 1",
+		},
 		"a text that is too long to be sent back": {
 			func(r *pb.AppendRequest) { r.Events[0].Meta.AggregateId = strings.Repeat("日", 1<<20) },
 			codes.InvalidArgument, "event aggregate_id '" + strings.Repeat("日", 170) + "…' must match request aggregate_id 'acc-1'",

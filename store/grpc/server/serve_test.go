@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +113,36 @@ func (s sleepy) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, er
 	case <-ctx.Done():
 		return store.Page{}, ctx.Err()
 	}
+}
+
+// busyStore is a store that takes a moment to stop when it is asked for its head.
+type busyStore struct {
+	*memory.Store
+
+	calls *atomic.Int64 // in progress
+}
+
+func (s busyStore) Head(ctx context.Context) (uint64, error) {
+	s.calls.Add(1)
+	defer s.calls.Add(-1)
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	return 0, ctx.Err()
+}
+
+// TestServeLeavesTheStore checks that nothing uses the store when Serve has returned, so
+// it can be closed.
+func TestServeLeavesTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := busyStore{memory.New(), new(atomic.Int64)}
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // while Monitor asks for the head
+		defer cancel()
+		if err := server.New(st).Serve(ctx, bufconn.Listen(1)); err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+		if n := st.calls.Load(); n != 0 {
+			t.Errorf("after Serve, %d calls of the store are in progress", n)
+		}
+	})
 }

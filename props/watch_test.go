@@ -65,21 +65,41 @@ func TestHangs(t *testing.T) {
 			}
 		})
 	}
-	t.Run("react", func(t *testing.T) {
-		t.Parallel()
-		hang, seconds := hanging(t)
-		p := decider.Process[any, int, any]{
-			Key:    func(any) (string, bool) { return "a", true },
-			Evolve: func(s int, _ any) int { return s },
-			React: func(int, any) (r decider.Reaction[any, any]) {
-				hang()
-				return r
-			},
-		}
-		if problem := props.Problem(t, props.Process(p).Any(any(Opened{})), seconds); !strings.Contains(problem, "React(0, Opened{") || !strings.Contains(problem, "has not returned for 10 seconds") {
-			t.Errorf("the problem is %q", problem)
-		}
-	})
+}
+
+// TestHangsOfProcesses checks the same for each function of a process. Evolve hangs at an
+// event that only a timer makes.
+func TestHangsOfProcesses(t *testing.T) {
+	t.Parallel()
+	for function, want := range map[string]string{
+		"Key": "Key(Opened{", "Evolve": "Evolve(1, Closed{})", "React": "React(1, Opened{", "Pending": "Pending(1)",
+	} {
+		t.Run(function, func(t *testing.T) {
+			t.Parallel()
+			hang, seconds := hanging(t)
+			call := func(name string, hangs bool) {
+				if hangs && name == function {
+					hang()
+				}
+			}
+			p := decider.Process[any, int, any]{
+				Key: func(any) (string, bool) { call("Key", true); return "a", true },
+				Evolve: func(s int, e any) int {
+					call("Evolve", e == any(Closed{}))
+					return 1
+				},
+				React: func(s int, _ any) decider.Reaction[any, any] {
+					call("React", s == 1)
+					return decider.Reaction[any, any]{Later: []decider.Timer[any]{{Name: "end", After: time.Hour, Event: Closed{}}}}
+				},
+				Pending: func(s int) []any { call("Pending", s == 1); return nil },
+			}
+			problem := props.Problem(t, props.Process(p).Any(any(Opened{})), seconds)
+			if !strings.Contains(problem, want) || !strings.Contains(problem, "has not returned for 10 seconds") {
+				t.Errorf("the problem is %.500q, want %q", problem, want)
+			}
+		})
+	}
 }
 
 // TestNil checks that missing functions are reported by name.

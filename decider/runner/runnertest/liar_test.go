@@ -95,8 +95,11 @@ func (l *liar) Close() error {
 }
 
 func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcome, error) {
-	if l.bug == "ignores command ids" {
+	switch {
+	case l.bug == "ignores command ids":
 		c.CommandID = ""
+	case l.bug == "tries once too often" && c.Attempts > 0:
+		c.Attempts++
 	}
 	l.mu.Lock()
 	l.calls++
@@ -122,6 +125,10 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	switch l.bug {
 	case "repeats everything later":
 		l.append(ctx, c.ID, before...)
+	case "appends twice what expects version 3":
+		if c.Expected != nil && *c.Expected == 3 {
+			l.append(ctx, c.ID, out.Events...)
+		}
 	case "returns one page of its own replay", "returns one page of another's replay":
 		if out.Replayed && own == (l.bug == "returns one page of its own replay") {
 			if page, err := l.store.Read(ctx, streamOf(c.ID), store.ReadOptions{}); err == nil {
@@ -165,6 +172,8 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 		for i := range out.Events {
 			out.Events[i].N++
 		}
+	case l.bug == "returns an event without events" && len(out.Events) == 0:
+		out.Events = []event{{What: "deposited"}}
 	case l.bug == "does not report a replay":
 		out.Replayed = false
 	case l.bug == "reports a replay for a new command":

@@ -258,6 +258,27 @@ func TestTextsInMessages(t *testing.T) {
 	}
 }
 
+// TestEventWithoutAType appends an event whose type is empty, which the protocol allows:
+// the store has a name for it that filters can select, and clients see none.
+func TestEventWithoutAType(t *testing.T) {
+	t.Parallel()
+	st := newMemory(t)
+	srv := server.New(st)
+	req := ofDefault(rawAppend("acc-1", 0, 1))
+	req.Events[0].Meta.EventType = ""
+	if _, err := srv.Append(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	page, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: store.DefaultTenant, AggregateId: "acc-1", Forward: true})
+	if meta := page.GetEvents()[0].GetMeta(); err != nil || meta.GetEventType() != "" || len(meta.GetHeaders()) != 0 {
+		t.Errorf("ReadStream = %v, %v; want no type", page, err)
+	}
+	kept, err := st.ReadAll(t.Context(), store.LogOptions{Filter: store.Filter{EventTypes: []string{wire.NoType}}})
+	if err != nil || len(kept.Events) != 1 {
+		t.Errorf("the store has %d events of the type %q, %v; want one", len(kept.Events), wire.NoType, err)
+	}
+}
+
 // TestEventOfExactlyTheLimit appends events that make the largest message that every
 // client receives, and one that is a byte larger.
 func TestEventOfExactlyTheLimit(t *testing.T) {

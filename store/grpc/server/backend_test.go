@@ -136,6 +136,56 @@ func callWhenTheStoreFails(t *testing.T, call func(context.Context, *server.Serv
 	return calls.Load(), err
 }
 
+// ending is a store that calls after when a read has succeeded.
+type ending struct {
+	*memory.Store
+
+	after func()
+}
+
+func (e ending) Tenant(string) (store.Store, error) { return e, nil }
+
+func (e ending) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := e.Store.Read(ctx, s, o)
+	e.after()
+	return page, err
+}
+
+func (e ending) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	page, err := e.Store.ReadAll(ctx, o)
+	e.after()
+	return page, err
+}
+
+// TestContextThatEndsBetweenReads ends the context of a request after each of the reads
+// that it needs: the result is an error or complete, but never empty.
+func TestContextThatEndsBetweenReads(t *testing.T) {
+	t.Parallel()
+	backend := newMemory(t)
+	for _, name := range []string{"User", "Account"} {
+		if _, err := backend.Append(t.Context(), store.Stream{Type: name, ID: name}, store.NoStream, []store.Event{{ID: name, Type: "E"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for k, more := 1, true; more; k++ {
+		for range 20 { // whether a lock that is free or the context comes first is random
+			ctx, cancel := context.WithCancel(t.Context())
+			reads := 0
+			srv := server.New(ending{backend, func() {
+				if reads++; reads == k {
+					cancel()
+				}
+			}})
+			resp, err := srv.ReadStream(ctx, &pb.ReadStreamRequest{TenantId: "t", AggregateId: "Account", Forward: true})
+			if err == nil && len(resp.GetEvents()) != 1 || err != nil && status.Code(err) != codes.Canceled {
+				t.Errorf("ReadStream whose context ended after %d reads = %v, %v; want the event, or CANCELED", k, resp, err)
+			}
+			cancel()
+			more = reads >= k
+		}
+	}
+}
+
 // TestCallsOfTheStore counts the calls of the store for requests that need few of them.
 func TestCallsOfTheStore(t *testing.T) {
 	t.Parallel()
@@ -157,19 +207,35 @@ func TestCallsOfTheStore(t *testing.T) {
 		t.Errorf("Append to a stream that is missing = %v, want ABORTED", err)
 	}
 	want("a conflict with nothing", "Append")
+	read := func(id string) {
+		t.Helper()
+		if _, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, id := range []string{"a", "b"} {
 		if _, err := srv.Append(known, rawAppend(id, 0, 1)); err != nil {
 			t.Fatal(err)
 		}
+		if id == "a" {
+			read(id) // the server learns the type
+		}
 		calls = nil
-		if _, err := srv.ReadStream(t.Context(), &pb.ReadStreamRequest{TenantId: "t", AggregateId: id, Forward: true}); err != nil {
+	}
+	read("b")
+	want("a read of the newest stream, of a known type", "Read", "Read", "Read")
+	read("b")
+	want("another read of it", "Read")
+	if _, err := srv.Append(t.Context(), rawAppend("b", 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	want("an append to it", "Append")
+	for version := range uint64(2) {
+		if _, err := srv.Append(known, keyed(store.NewID(), "keyed", version, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if id == "a" { // the server learns the type
-			calls = nil
-		}
 	}
-	want("a read of the newest stream, of a known type", "Read", "Read", "Read")
+	want("the first append with a key, and another one", "Append", "Append")
 }
 
 // TestConflictOfAStreamThatIsGone uses a store that reports a conflict and then has no

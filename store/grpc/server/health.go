@@ -38,13 +38,12 @@ func (s *Server) setServing(serving bool) {
 // with the next answer the server is serving again. [Server.Serve] does this itself. If
 // you register the server on your own gRPC server, call Monitor.
 func (s *Server) Monitor(ctx context.Context) {
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
+	tick := time.Tick(probeEvery)
 	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-tick:
 		}
 		if s.probe(ctx) || ctx.Err() != nil {
 			failures = 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,4 +197,40 @@ func TestReplayReadsWhatFits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lingering is a store whose subscriptions take a second to end.
+type lingering struct {
+	*memory.Store
+
+	subscriptions *atomic.Int64 // in progress
+}
+
+func (l lingering) Tenant(string) (store.Store, error) { return l, nil }
+
+func (l lingering) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		l.subscriptions.Add(1)
+		defer l.subscriptions.Add(-1)
+		defer time.Sleep(time.Second)
+		l.Store.Subscribe(ctx, o)(yield)
+	}
+}
+
+// TestLastSubscriberWaitsForTheTail checks that nothing reads the log when the last
+// subscriber has left, so the store can be closed.
+func TestLastSubscriberWaitsForTheTail(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := lingering{memory.New(), new(atomic.Int64)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f := &fakeStream{ctx: ctx, sent: make(chan *pb.SubscribeResponse, 100)}
+		if err := server.New(st).Subscribe(&pb.SubscribeRequest{TenantId: store.DefaultTenant}, f); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("Subscribe = %v, want DEADLINE_EXCEEDED", err)
+		}
+		if n := st.subscriptions.Load(); n != 0 {
+			t.Errorf("after the last subscriber has left, %d subscriptions to the log are in progress", n)
+		}
+	})
 }

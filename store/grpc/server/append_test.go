@@ -109,6 +109,16 @@ func TestAppendChecks(t *testing.T) {
 			},
 			codes.Aborted, "append precondition failed",
 		},
+		"the first time": {
+			func(r *pb.AppendRequest) {
+				r.Events[0].Meta.TimestampUnixMs, r.ExpectedAggregateNonce = 1<<64-62135596799999, 2
+			},
+			codes.Aborted, "append precondition failed",
+		},
+		"before the first time": {
+			func(r *pb.AppendRequest) { r.Events[1].Meta.TimestampUnixMs = 1<<64 - 62135596800001 },
+			codes.InvalidArgument, "events[1].timestamp_unix_ms is in the year 0, not in 1 to 9999",
+		},
 		"after the last time": {
 			func(r *pb.AppendRequest) { r.Events[1].Meta.TimestampUnixMs = 253402300800000 },
 			codes.InvalidArgument, "events[1].timestamp_unix_ms is in the year 10000, not in 1 to 9999",

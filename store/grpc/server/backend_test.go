@@ -238,6 +238,30 @@ func TestCallsOfTheStore(t *testing.T) {
 	want("the first append with a key, and another one", "Append", "Append")
 }
 
+// TestCreateAfterAFailure lets the search for an id fail when it is created: the next
+// attempt must not wait for the one that failed.
+func TestCreateAfterAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fails := true
+		srv := server.New(watched{memory.New(), func(string, store.Stream) error {
+			if fails {
+				return errors.New("disk")
+			}
+			return nil
+		}})
+		if _, err := srv.Append(t.Context(), rawAppend("a", 0, 1)); status.Code(err) != codes.Internal {
+			t.Errorf("Append = %v, want INTERNAL", err)
+		}
+		fails = false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := srv.Append(ctx, rawAppend("a", 0, 1)); err != nil {
+			t.Errorf("Append after a failure = %v", err)
+		}
+	})
+}
+
 // TestConflictOfAStreamThatIsGone uses a store that reports a conflict and then has no
 // stream: it stays a conflict, at the version that the store has reported.
 func TestConflictOfAStreamThatIsGone(t *testing.T) {

@@ -110,9 +110,10 @@ func TestIdempotencyKey(t *testing.T) {
 	elsewhere := keyed("k", "acc-1", 0, 1)
 	elsewhere.TenantId = "u"
 	s.mustAppend(t, elsewhere)
-	long := keyed(strings.Repeat("k", 513), "acc-1", 4, 1)
-	if _, err := s.Append(t.Context(), long); status.Code(err) != codes.InvalidArgument {
-		t.Errorf("Append with a key of 513 bytes = %v, want INVALID_ARGUMENT", err)
+	s.mustAppend(t, keyed(strings.Repeat("k", 512), "acc-1", 4, 1))
+	for _, key := range []string{strings.Repeat("k", 513), "\x00", "k\x00"} {
+		_, err := s.Append(t.Context(), keyed(key, "acc-1", 5, 1))
+		wantStatus(t, err, codes.InvalidArgument, "idempotency_key has more than 512 bytes or a NUL byte")
 	}
 }
 

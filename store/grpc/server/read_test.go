@@ -9,6 +9,7 @@ import (
 
 	gogrpc "google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -167,13 +168,17 @@ func TestPagesAreBoundedByBytes(t *testing.T) {
 		}
 		s.mustAppend(t, req)
 	}
-	for _, forward := range []bool{true, false} {
+	for n := range 4 {
+		forward, ctx := n%2 == 0, t.Context()
+		if n >= 2 { // a client of this package is told where the store continues
+			ctx = metadata.AppendToOutgoingContext(ctx, "evolve-client", "1")
+		}
 		from, seen, pages := uint64(1), uint64(0), 0
 		if !forward {
 			from = events
 		}
 		for end := false; !end; pages++ {
-			page, err := s.ReadAll(t.Context(), &pb.ReadAllRequest{TenantId: "t", FromGlobalNonce: from, MaxCount: 1000, Forward: forward})
+			page, err := s.ReadAll(ctx, &pb.ReadAllRequest{TenantId: "t", FromGlobalNonce: from, MaxCount: 1000, Forward: forward})
 			if err != nil {
 				t.Fatal(err)
 			}

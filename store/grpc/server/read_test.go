@@ -87,10 +87,8 @@ func TestReadStream(t *testing.T) {
 	wantStatus(t, err, codes.Unauthenticated, "tenant_id is required on ReadStreamRequest")
 	_, err = s.ReadStream(t.Context(), &req{TenantId: "t"})
 	wantStatus(t, err, codes.InvalidArgument, "aggregate_id is required on ReadStreamRequest")
-	for _, tenant := range []string{"t", "empty"} {
-		_, err = s.ReadStream(t.Context(), &req{TenantId: tenant, AggregateId: "a\x00b"})
-		wantStatus(t, err, codes.InvalidArgument, "aggregate_id has a NUL byte")
-	}
+	_, err = s.ReadStream(t.Context(), &req{TenantId: "empty", AggregateId: "a\x00b"})
+	wantStatus(t, err, codes.InvalidArgument, "aggregate_id has a NUL byte")
 	_, err = s.ReadStream(t.Context(), &req{TenantId: "t\x00", AggregateId: "a"})
 	wantStatus(t, err, codes.InvalidArgument, "tenant_id has a NUL byte")
 }

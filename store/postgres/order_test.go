@@ -211,3 +211,21 @@ func tenant(t *testing.T, st *postgres.Store, i int) *postgres.Store {
 	}
 	return of.(*postgres.Store) //nolint:errcheck // it is one, or panics
 }
+
+// A page is in the Buffer of the caller if there is room, so that a long stream is read
+// without memory for each page.
+func TestReadUsesTheBuffer(t *testing.T) {
+	t.Parallel()
+	st := open(t, postgrestest.URL(t))
+	appendTo(t, st, stream(1), 5)
+	for room, inside := range map[int]bool{4: false, 5: true, 9: true} {
+		buffer := make([]store.Recorded, room)
+		page, err := st.Read(within(t), stream(1), store.ReadOptions{Buffer: buffer})
+		if err != nil || len(page.Events) != 5 {
+			t.Fatalf("Read = %d events, %v", len(page.Events), err)
+		}
+		if got := &page.Events[0] == &buffer[0]; got != inside {
+			t.Errorf("with room for %d events, a page of 5 is in the buffer: %t, want %t", room, got, inside)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func (b *backend) readStream(
 		return store.Page{}, err
 	}
 	p := newPager(o.From, o.Limit, o.Backward)
-	p.stream = stream
+	p.stream, p.buffer = stream, o.Buffer
 	query := b.sql.read
 	if o.Backward {
 		query = b.sql.readBackward
@@ -57,7 +57,8 @@ type pager struct {
 	stream store.Stream  // the stream to read, if it is not a log
 	filter *store.Filter // the filter for a log; nil for all events
 
-	progress func() // called for each row, if it is not nil
+	progress func()           // called for each row, if it is not nil
+	buffer   []store.Recorded // memory for events, if it is large enough
 
 	head   uint64
 	first  uint64 // the first number that exists, if the page is backward
@@ -124,7 +125,7 @@ func (p *pager) begin(r *row) {
 func (p *pager) add(r *row) error {
 	p.seen++
 	if p.events == nil {
-		p.events = make([]store.Recorded, 0, min(p.limit, 64))
+		p.events = p.room()
 	}
 	p.events = append(p.events, store.Recorded{})
 	e := &p.events[len(p.events)-1]
@@ -142,6 +143,18 @@ func (p *pager) add(r *row) error {
 		p.events = p.events[:len(p.events)-1]
 	}
 	return nil
+}
+
+// room returns memory for the events of the page.
+func (p *pager) room() []store.Recorded {
+	n := min(p.limit, 64)
+	if from := uint64(p.from); !p.log && !p.backward && from <= p.head { //nolint:gosec // not negative
+		n = int(min(uint64(p.limit), p.head-from+1)) //nolint:gosec // limit is not negative
+	}
+	if n <= cap(p.buffer) {
+		return p.buffer[:0]
+	}
+	return make([]store.Recorded, 0, n)
 }
 
 // page returns the finished page.

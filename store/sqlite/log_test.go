@@ -97,3 +97,25 @@ func TestAppendBesideALongWrite(t *testing.T) {
 		t.Fatalf("Append next to another writer = %+v, %v", appended, err)
 	}
 }
+
+// A page is in the Buffer of the caller if there is room, so that a long stream is read
+// without memory for each page.
+func TestReadUsesTheBuffer(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	st := open(t, filepath.Join(t.TempDir(), "events.db"))
+	s := store.Stream{Type: "A", ID: "1"}
+	if _, err := st.Append(ctx, s, store.NoStream, batch(5)); err != nil {
+		t.Fatal(err)
+	}
+	for room, within := range map[int]bool{4: false, 5: true, 9: true} {
+		buffer := make([]store.Recorded, room)
+		page, err := st.Read(ctx, s, store.ReadOptions{Buffer: buffer})
+		if err != nil || len(page.Events) != 5 {
+			t.Fatalf("Read = %d events, %v", len(page.Events), err)
+		}
+		if got := &page.Events[0] == &buffer[0]; got != within {
+			t.Errorf("with room for %d events, a page of 5 is in the buffer: %t, want %t", room, got, within)
+		}
+	}
+}

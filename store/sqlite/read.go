@@ -220,6 +220,7 @@ func (r *reader) streamPage(tenant string, stream store.Stream, o store.ReadOpti
 	// Events at or below head never change, so the page is consistent without a
 	// transaction.
 	p := newPager(o.From, o.Limit, o.Backward, head)
+	p.buffer = o.Buffer
 	if !p.empty() {
 		if min(p.high-p.low, uint64(p.limit)) > most { //nolint:gosec // limit is not negative
 			return store.Page{}, errLong
@@ -295,6 +296,7 @@ type pager struct {
 	next            uint64 // next if the page is as long as possible
 	data            int
 	events          []store.Recorded
+	buffer          []store.Recorded // memory for events, if it is large enough
 }
 
 func newPager(from uint64, limit int, backward bool, head uint64) *pager {
@@ -330,7 +332,10 @@ func (p *pager) empty() bool { return p.low > p.high }
 // grow adds an event to the page and returns it for the caller to fill in.
 func (p *pager) grow() *store.Recorded {
 	if p.events == nil {
-		p.events = make([]store.Recorded, 0, min(uint64(p.limit), p.high-p.low+1)) //nolint:gosec // limit is not negative
+		p.events = p.buffer[:0]
+		if n := min(uint64(p.limit), p.high-p.low+1); n > uint64(cap(p.buffer)) { //nolint:gosec // limit is not negative
+			p.events = make([]store.Recorded, 0, n)
+		}
 	}
 	p.events = append(p.events, store.Recorded{})
 	return &p.events[len(p.events)-1]

@@ -174,6 +174,8 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 		}
 	case l.bug == "returns an event without events" && len(out.Events) == 0:
 		out.Events = []event{{What: "deposited"}}
+	case l.bug == "returns no events":
+		out.Events = nil
 	case l.bug == "does not report a replay":
 		out.Replayed = false
 	case l.bug == "reports a replay for a new command":

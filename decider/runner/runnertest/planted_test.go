@@ -121,6 +121,9 @@ func plants() []planted {
 func lies() []planted {
 	return []planted{
 		{"treats a rejection as a conflict", "a stream is created once"},
+		{"returns the previous version", "a conflict loses no write"},
+		{"returns no events", "a conflict loses no write"},
+		{"reports a replay for a new command", "a conflict loses no write"},
 		{"repeats each append that succeeds", "a conflict reads only the tail"},
 		{"appends after it has given up", "attempts are bounded"},
 		{"tries once too often", "attempts are bounded"},
@@ -130,6 +133,7 @@ func lies() []planted {
 		{"appends after the call has ended", "the end of the context ends the call"},
 		{"returns the next version without events", "without events nothing is appended"},
 		{"returns an event without events", "without events nothing is appended"},
+		{"reports a replay for a new command", "without events nothing is appended"},
 		{"appends in spite of a failed read", "a read that fails appends nothing"},
 		{"hides the error of the store", "a load that fails is not an empty aggregate"},
 		{"returns the previous version", "a stream of many pages is loaded whole"},

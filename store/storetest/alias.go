@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"time"
@@ -89,11 +90,16 @@ func inputsAreNotChanged(t *check) {
 	events[2].Data, events[2].Meta.Headers = nil, nil
 	events[3].Data = append(make([]byte, 0, 100), "spare"...)
 	spare := events[3].Data[:100]
-	for _, expected := range []store.Expected{store.Exactly(3), store.NoStream, store.NoStream, store.Expected(0)} {
-		want := judge.Clone(events)
-		_, _ = t.store.Append(t.ctx, s, expected, events) // recorded, replayed, refused or invalid
+	for _, c := range []struct {
+		expected store.Expected
+		err      error
+	}{{store.Exactly(3), store.ErrConflict}, {store.NoStream, nil}, {store.NoStream, nil}, {store.Expected(0), store.ErrInvalid}} {
+		want, call := judge.Clone(events), appendCall(s, c.expected, events)
+		if _, err := t.store.Append(t.ctx, s, c.expected, events); !errors.Is(err, c.err) {
+			t.Fatalf("%s = %s, want %s", call, answer(err), answer(c.err))
+		}
 		if !reflect.DeepEqual(events, want) {
-			t.Fatalf("%s changed the caller's events from %+v to %+v", appendCall(s, expected, events), want, events)
+			t.Fatalf("%s changed the caller's events from %+v to %+v", call, want, events)
 		}
 	}
 	if strings.Trim(string(spare[5:]), "\x00") != "" {

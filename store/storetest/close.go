@@ -144,6 +144,8 @@ func closeEndsSubscriptions(t *check) {
 	}()
 	select {
 	case <-caughtUp:
+	case err := <-ended:
+		t.Fatalf("Subscribe ended before Close, with %s", answer(err))
 	case <-time.After(t.patience):
 		t.Fatalf("Subscribe has not caught up after %s", t.patience)
 	}

@@ -48,10 +48,11 @@ func documentAliases(t *check) {
 			inTx := readDocuments{tx.LoadDocuments, tx.ScanDocuments}
 			for range 2 {
 				inside = errors.Join(inside, inTx.wantsLoad(kind, want), inTx.wantsScan(kind, "", "", n, want))
-				loaded, _ := tx.LoadDocuments(kind, ids)
+				loaded, loading := tx.LoadDocuments(kind, ids)
 				spoilDocuments(loaded)
-				scanned, _ := tx.ScanDocuments(kind, "", "", n)
+				scanned, scanning := tx.ScanDocuments(kind, "", "", n)
 				spoilDocuments(scanned)
+				inside = errors.Join(inside, loading, scanning)
 			}
 			return nil
 		})
@@ -62,10 +63,11 @@ func documentAliases(t *check) {
 			if err := errors.Join(st.wantsLoad(kind, want), st.wantsScan(kind, "", "", n, want)); err != nil {
 				t.Fatalf("after changing saved and loaded documents: %v", err)
 			}
-			loaded, _ := st.load(kind, ids)
+			loaded, loading := st.load(kind, ids)
 			spoilDocuments(loaded)
-			scanned, _ := st.scan(kind, "", "", n)
+			scanned, scanning := st.scan(kind, "", "", n)
 			spoilDocuments(scanned)
+			t.must(errors.Join(loading, scanning))
 		}
 	}
 }

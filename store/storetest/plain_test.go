@@ -27,7 +27,8 @@ type backend struct {
 	pauses  int               // guarded by mu
 	reads   int               // of logs; guarded by mu
 	refuses *atomic.Bool
-	quiet   bool // because of a bug, appends wake nobody; guarded by mu
+	loses   *loses // one of the calls fails; nil: none
+	quiet   bool   // because of a bug, appends wake nobody; guarded by mu
 }
 
 // plain is the store of one tenant. All fields but the first are guarded by mu.
@@ -170,7 +171,7 @@ func (p *plain) ready(ctx context.Context) error {
 	case p.closed:
 		return store.ErrClosed
 	}
-	return nil
+	return p.loses.next()
 }
 
 // validate is store.ValidateAppend without the checks that a bug forgets.

@@ -18,11 +18,12 @@ import (
 type tampered struct{ *plain }
 
 var (
-	_ store.Log       = (*tampered)(nil)
-	_ store.Claims    = (*tampered)(nil)
-	_ store.Leases    = (*tampered)(nil)
-	_ store.Snapshots = (*tampered)(nil)
-	_ store.Tenants   = (*tampered)(nil)
+	_ store.Log         = (*tampered)(nil)
+	_ store.Claims      = (*tampered)(nil)
+	_ store.Leases      = (*tampered)(nil)
+	_ store.Snapshots   = (*tampered)(nil)
+	_ store.Checkpoints = (*tampered)(nil)
+	_ store.Tenants     = (*tampered)(nil)
 )
 
 func (p *tampered) Tenant(id string) (store.Store, error) {
@@ -152,6 +153,9 @@ func (p *tampered) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[
 }
 
 func (p *tampered) AppendClaiming(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim) (store.Appended, error) {
+	if p.is("a claim without events succeeds") && len(events) == 0 {
+		return store.Appended{}, nil
+	}
 	if p.is("a stream can take any single key") && len(claims) == 1 && expected == store.Any && p.has(s) {
 		return p.plain.Append(ctx, s, expected, events)
 	}
@@ -182,6 +186,14 @@ func (p *tampered) SaveSnapshot(ctx context.Context, snap store.Snapshot) error 
 		p.snapshots[p.snapshotKey(snap.Stream, snap.Schema)] = snap
 	}
 	return err
+}
+
+func (p *tampered) LoadCheckpoint(ctx context.Context, name string) (store.Checkpoint, error) {
+	c, err := p.plain.LoadCheckpoint(ctx, name)
+	if c.Position == 2 && p.is("the second checkpoint cannot be loaded") {
+		return store.Checkpoint{}, errors.New("the connection is lost")
+	}
+	return c, err
 }
 
 func (p *tampered) FindEvent(ctx context.Context, id string) (store.Recorded, bool, error) {
@@ -231,8 +243,10 @@ func reachings() []reaching {
 		{"Update/a refused call changes nothing, and the transaction can continue", "checkpoint conflict untyped", "in a transaction, a checkpoint"},
 		{"Update/a repeated append in it is replayed", "a replay in an update returns a wrong version", "of recorded events"},
 		{"Claims/a refused claim leaves no event and no other claim", "a stream can take any single key", "succeeded"},
+		{"Claims/a refused append leaves no claim", "a claim without events succeeds", "0 events"},
 		{"Claims/an append whose context ends at any moment makes events and claims or neither", "a key has a different holder", "the holder of the key is"},
 		{"Leases/it expires", "the first owner can retake its lease", "by the previous owner"},
+		{"Checkpoints/exactly one of several concurrent saves wins each step", "the second checkpoint cannot be loaded", "the connection is lost"},
 		{"Snapshots/invalid arguments are refused", "a refused snapshot is saved", "was refused, but LoadSnapshot finds it"},
 		{"Reopened/versions continue", "a later append returns a wrong version", "want version 5"},
 		{"Reopened log/every event has its position, and positions continue", "the log loses its order", "the log, reopened"},

@@ -238,14 +238,14 @@ func updateFails(t *check) {
 func updatePanics(t *check) {
 	w := newWritten("panic")
 	mine := errors.New("a panic of the caller")
-	var writing error
+	var writing, err error
 	func() {
 		defer func() {
 			if got := recover(); got != any(mine) {
-				t.Fatalf("Update whose function panicked with an error panics with %v, want that error unchanged", got)
+				t.Fatalf("Update whose function panicked with an error panics with %v and returns %v, want a panic with that error unchanged", got, err)
 			}
 		}()
-		_ = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
+		err = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
 			writing = w.write(tx)
 			panic(mine)
 		})
@@ -293,10 +293,13 @@ func updateEndsMeanwhile(t *check) {
 func updateTxIsDone(t *check) {
 	for _, failing := range []error{nil, errors.New("an error of the caller")} {
 		var kept store.Tx
-		_ = t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
+		err := t.tryUpdate(t.ctx, t.store, func(tx store.Tx) error {
 			kept = tx
 			return failing
 		})
+		if !errors.Is(err, failing) {
+			t.Fatalf("Update whose function returns %v = %s, want the same", failing, answer(err))
+		}
 		w := newWritten("done")
 		_, appending := kept.Append(w.a, store.NoStream, w.events)
 		_, claiming := kept.AppendClaiming(w.a, store.NoStream, w.events, take(w.key))

@@ -25,10 +25,8 @@ const (
 // before.
 func backOff(ctx context.Context, n int, shortest, longest time.Duration) error {
 	limit := min(shortest<<min(n, 20), longest)
-	timer := time.NewTimer(1 + rand.N(limit)) //nolint:gosec // not a secret
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(1 + rand.N(limit)): //nolint:gosec // not a secret
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

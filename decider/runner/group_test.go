@@ -259,6 +259,30 @@ func TestGroupConflictDecidesAllAgain(t *testing.T) {
 	})
 }
 
+// A batch in which no command may try again ends after a conflict, and after a lost answer.
+func TestGroupThatMayNotTryAgain(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	rival(t, st, 1)
+	g := runner.NewGroup(newAccounts(st))
+	if _, err := g.Handle(t.Context(), "a", deposit{5}, runner.MaxAttempts(1)); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("Handle = %v, want a conflict", err)
+	}
+	g.Close()
+	if appends, reads := st.calls(); len(appends) != 1 || len(reads) != 1 {
+		t.Errorf("%d appends and %d reads, want one of each", len(appends), len(reads))
+	}
+	st.onAppend = down(1000)
+	g = runner.NewGroup(newAccounts(st))
+	if _, err := g.Handle(t.Context(), "a", deposit{5}, runner.MaxAttempts(1)); !errors.Is(err, runner.ErrUnknownOutcome) {
+		t.Errorf("Handle = %v, want an unknown outcome", err)
+	}
+	g.Close()
+	if appends, _ := st.calls(); len(appends) != 1 {
+		t.Errorf("%d appends, want one", len(appends))
+	}
+}
+
 // A command that was recorded before is answered alone. The other commands do not notice.
 func TestGroupReplays(t *testing.T) {
 	t.Parallel()

@@ -19,12 +19,12 @@ const idLen = store.IDLen
 type key struct {
 	command string
 	first   string // the first type of the streams, if it is not today's
-	hi, lo  uint64 // if command is empty: 0, or 48 bits of milliseconds since 1970 and random bits
+	hi, lo  uint64 // if command is empty: 0, or 48 bits of milliseconds since 1970 and random bits; lo is 0 only if both are
 }
 
 // begun returns k with a source for its IDs, made now if it had none yet.
 func (k key) begun(now time.Time) key {
-	if k.command != "" || k.hi != 0 || k.lo != 0 {
+	if k.command != "" || k.lo != 0 {
 		return k
 	}
 	k.hi = uint64(now.UnixMilli())<<16 | rand.Uint64()>>48 //nolint:gosec // 74 bits of ChaCha8 are unique within a millisecond, and IDs need not be unguessable

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -238,5 +239,22 @@ func TestLaterOptionCounts(t *testing.T) {
 	}
 	if got := load(t, r, "a", runner.ExpectVersion(9), runner.AsOf(0)); got.Version != 0 {
 		t.Errorf("Load = %+v, want version 0", got)
+	}
+}
+
+// TestAsOfBeginsWithTheInitialState checks that a state of the past is the fold from where
+// the decider starts.
+func TestAsOfBeginsWithTheInitialState(t *testing.T) {
+	t.Parallel()
+	st := memory.New()
+	must(t, newAccounts(st), "a", open{"ann"})
+	must(t, newAccounts(st), "a", deposit{5})
+	gift := bank
+	gift.Initial = func() account { return account{Balance: 100} }
+	r := runner.New("Account", gift, store.Store(st), codec.Codec[event](textCodec{}))
+	for version, want := range []int{100, 100, 105} {
+		if at := load(t, r, "a", runner.AsOf(uint64(version))); at.State.Balance != want {
+			t.Errorf("as of version %d the balance is %d, want %d", version, at.State.Balance, want)
+		}
 	}
 }

@@ -115,10 +115,13 @@ func TestLog(t *testing.T) {
 			return store.Page{}, errDown
 		}
 		_, _ = r.Load(t.Context(), "a")
+		_, _ = r.Handle(t.Context(), "a", open{"bob"})
 		want := `level=INFO msg="command handled" stream=Account/a command=runner_test.open command_id=c version=1 events=1 attempt=1 took=0s
 level=INFO msg="command handled" stream=Account/a command=runner_test.open command_id=c version=1 events=1 attempt=1 took=0s replayed=true
 level=INFO msg="command rejected" stream=Account/a command=runner_test.open version=0 events=0 attempt=1 took=0s error="account: already open"
 level=WARN msg="stream not loaded" stream=Account/a version=0 events=0 attempt=1 took=0s error="store: connection reset"
+level=WARN msg="stream not loaded" stream=Account/a command=runner_test.open version=0 events=0 attempt=1 took=0s error="store: connection reset"
+level=WARN msg="command failed" stream=Account/a command=runner_test.open version=0 events=0 attempt=1 took=0s error="load Account/a: store: connection reset"
 `
 		if got := text.String(); got != want {
 			t.Errorf("log:\n%s\nwant:\n%s", got, want)

@@ -65,6 +65,17 @@ func (s *schemas) LoadSnapshot(_ context.Context, _ store.Stream, schema string)
 	return store.Snapshot{}, false, nil
 }
 
+// inside and outside have the same fields in the same order.
+type (
+	inside struct {
+		A struct{ B, C int }
+	}
+	outside struct {
+		A struct{ B int }
+		C int
+	}
+)
+
 // TestSnapshotsKnowTheShape checks that another shape of the state is another schema,
 // whatever the schema is called, and that another type name is not.
 func TestSnapshotsKnowTheShape(t *testing.T) {
@@ -83,6 +94,7 @@ func TestSnapshotsKnowTheShape(t *testing.T) {
 		"an array": schemaOf[array2](t, "1"), "a longer array": schemaOf[array3](t, "1"), "embedded": schemaOf[embeds](t, "1"),
 		"not embedded": schemaOf[has](t, "1"), "a tree": schemaOf[tree](t, "1"), "another tree": schemaOf[tree2](t, "1"),
 		"string keys": schemaOf[keyed1](t, "1"), "int keys": schemaOf[keyed2](t, "1"), "any": schemaOf[anything](t, "1"),
+		"a field inside": schemaOf[inside](t, "1"), "the same field outside": schemaOf[outside](t, "1"),
 		"another interface": schemaOf[errors1](t, "1"), "an int": schemaOf[int](t, "1"),
 	} {
 		if other, ok := seen[got]; ok {

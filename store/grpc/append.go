@@ -151,7 +151,7 @@ func (a *sending) at(ctx context.Context, version uint64) (store.Appended, error
 			// The outcome of the last request is certain, but not that of an earlier one.
 			err = fmt.Errorf("store/grpc: the outcome of an append to %s is unknown: one request got no answer, and the next one got: %s", a.stream, err.Error())
 		}
-		a.lost = a.lost || err != nil && !store.Definite(err)
+		a.lost = a.lost || !store.Definite(err)
 		if !again || n == attempts {
 			return appended, err
 		}

@@ -130,6 +130,23 @@ func TestConflictAtTheVersion(t *testing.T) {
 	}
 }
 
+// TestRefusedAfterARace uses a server that aborts an append although the stream is at
+// the expected version, and then refuses it: nothing was recorded, for certain.
+func TestRefusedAfterARace(t *testing.T) {
+	t.Parallel()
+	srv := &scripted{foreign: newForeign().with(quirks{})}
+	srv.onAppend = func(n int64, _ func() error) error {
+		if n == 1 {
+			return status.Error(codes.Aborted, "deadlock detected")
+		}
+		return status.Error(codes.PermissionDenied, "not any more")
+	}
+	_, err := open(t, listen(t, srv)).Append(t.Context(), aStream(), store.NoStream, numbers(1, 1))
+	if !errors.Is(err, store.ErrRefused) || srv.appends.Load() != 2 {
+		t.Errorf("Append = %v after %d requests, want ErrRefused after 2", err, srv.appends.Load())
+	}
+}
+
 // TestWhatIsSent checks the request of an append.
 func TestWhatIsSent(t *testing.T) {
 	t.Parallel()

@@ -544,6 +544,28 @@ func TestGroupPanicIsRunAlone(t *testing.T) {
 	})
 }
 
+// Events that a store refuses, and that were decided on an old state, are decided again.
+func TestGroupRefusedOnAnOldState(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	g := runner.NewGroup(newAccounts(st))
+	defer g.Close()
+	if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, newAccounts(st.Store), "a", deposit{1})
+	st.onAppend = func(_ context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+		if n == 2 {
+			return store.Appended{}, &store.InvalidError{Field: "events", Reason: "are refused"}
+		}
+		return do()
+	}
+	out, err := g.Handle(t.Context(), "a", deposit{2})
+	if err != nil || out.Version != 3 {
+		t.Errorf("Handle = %+v, %v, want the decision on version 2", out, err)
+	}
+}
+
 // The observer is told why a batch failed.
 func TestGroupTellsOfAFailedBatch(t *testing.T) {
 	t.Parallel()

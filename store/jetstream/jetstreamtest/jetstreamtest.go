@@ -33,10 +33,14 @@ func Start(tb testing.TB) *Server {
 	return s
 }
 
-// dir returns a directory for the files of a server: in memory, if the system has such
-// directories, because the results of tests in one process do not depend on the disk.
+// dir returns a directory for the files of a server: for a test in memory, if the system
+// has such directories, because its result does not depend on the disk, and for a
+// benchmark on the disk.
 func dir(tb testing.TB) string {
 	tb.Helper()
+	if _, ok := tb.(*testing.B); ok {
+		return tb.TempDir()
+	}
 	made, err := os.MkdirTemp("/dev/shm", "jetstreamtest-") //nolint:usetesting // not there
 	if err != nil {
 		return tb.TempDir()

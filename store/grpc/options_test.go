@@ -88,13 +88,19 @@ func TestPortThatIsMissing(t *testing.T) {
 	}
 }
 
-// TestPortOfTLS checks that TLS uses the port of HTTPS if the target has none.
-func TestPortOfTLS(t *testing.T) {
-	t.Parallel()
+// tlsConfig returns a configuration for a server, and for clients that trust it.
+func tlsConfig(t *testing.T) *tls.Config {
+	t.Helper()
 	ours := wiretest.NewAuthority(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(ours.Cert)
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})}}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})}}
+}
+
+// TestPortOfTLS checks that TLS uses the port of HTTPS if the target has none.
+func TestPortOfTLS(t *testing.T) {
+	t.Parallel()
+	conf := tlsConfig(t)
 	addr := listen(t, server.New(memory.New()), gogrpc.Creds(credentials.NewTLS(conf)))
 	asked := make(chan string, 1)
 	st, err := grpc.Open(t.Context(), "127.0.0.1", grpc.TLS(conf), grpc.DialOptions(gogrpc.WithContextDialer(
@@ -117,10 +123,7 @@ func TestPortOfTLS(t *testing.T) {
 // round.
 func TestTLSOnOneSideOnly(t *testing.T) {
 	t.Parallel()
-	ours := wiretest.NewAuthority(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(ours.Cert)
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, Certificates: []tls.Certificate{ours.Issue(t, pkix.Name{CommonName: "server"})}}
+	conf := tlsConfig(t)
 	encrypted := listen(t, server.New(memory.New()), gogrpc.Creds(credentials.NewTLS(conf)))
 	plain := listen(t, server.New(memory.New()))
 	for _, tt := range []struct {

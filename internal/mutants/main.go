@@ -33,10 +33,14 @@ func main() {
 	flag.Uint64Var(&s.seed, "seed", 1, "which ones")
 	flag.BoolVar(&s.short, "short", true, "run the tests with -short")
 	flag.BoolVar(&s.alone, "alone", false, "run only the tests of the package itself")
-	flag.Func("only", "make only changes that this `pattern` matches, as they are printed", func(pattern string) (err error) {
-		s.only, err = regexp.Compile(pattern)
-		return err
-	})
+	compiled := func(to **regexp.Regexp) func(string) error {
+		return func(pattern string) (err error) {
+			*to, err = regexp.Compile(pattern)
+			return err
+		}
+	}
+	flag.Func("only", "make only changes that this `pattern` matches, as they are printed", compiled(&s.only))
+	flag.Func("users", "of the importing packages, ask only those that this `pattern` matches", compiled(&s.chosen))
 	flag.StringVar(&s.skip, "skip", "", "leave out the tests that this `pattern` matches, because they take long")
 	flag.DurationVar(&s.slow, "slow", time.Minute, "leave out importing packages whose tests take longer")
 	flag.Parse()
@@ -59,7 +63,7 @@ type settings struct {
 	n            int
 	seed         uint64
 	short, alone bool
-	only         *regexp.Regexp
+	only, chosen *regexp.Regexp
 	skip         string
 	slow         time.Duration
 }

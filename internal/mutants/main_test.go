@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,18 @@ func TestTry(t *testing.T) {
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+}
+
+// TestTry_users checks that only the chosen packages are asked.
+func TestTry_users(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "\tif Tested(3) || !Tested(2) {\n\t\tt.Fatal(\"wrong\")\n\t}\n")
+	for pattern, want := range map[string]int{"/user$": 1, "/none$": 2} {
+		s := settings{n: 100, seed: 1, slow: time.Minute, chosen: regexp.MustCompile(pattern)}
+		if survived, err := try(t.Context(), io.Discard, dir, s); err != nil || survived != want {
+			t.Errorf("with %s %d survived, want %d: %v", pattern, survived, want, err)
 		}
 	}
 }

@@ -55,6 +55,7 @@ func testsOf(ctx context.Context, w io.Writer, dir, tmp string, mutants []mutant
 	if s.alone {
 		t.users = nil
 	}
+	t.users = slices.DeleteFunc(t.users, func(p testPackage) bool { return s.chosen != nil && !s.chosen.MatchString(p.name) })
 	red, err := t.measure(ctx, &t.own, 30*time.Minute)
 	if err != nil || red != "" {
 		return nil, cmp.Or(err, fmt.Errorf("%s fails without any change, so it says nothing", red))

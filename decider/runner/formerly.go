@@ -35,7 +35,7 @@ func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 	f := &former{st: r.store, today: r.streamType, types: slices.Clone(streamTypes)}
 	c.store, c.values = f, nil
 	if claims, ok := r.store.(store.Claims); ok {
-		c.store = &formerClaims{former: f, claims: claims}
+		c.store = &formerClaims{f, claims}
 	}
 	return &c
 }
@@ -101,10 +101,10 @@ func unsent(s store.Stream, err error) error {
 	return fmt.Errorf("%w: nothing was sent: read %s: %w", store.ErrRefused, s, err)
 }
 
-// formerClaims is a former that can claim keys.
+// formerClaims is a former that can claim keys. A runner never calls its Holder.
 type formerClaims struct {
 	*former
-	claims store.Claims
+	store.Claims
 }
 
 // AppendClaiming is Append with claims.
@@ -112,15 +112,6 @@ func (f *formerClaims) AppendClaiming(
 	ctx context.Context, s store.Stream, expected store.Expected, events []store.Event, claims []store.Claim,
 ) (store.Appended, error) {
 	return f.where(ctx, s, func(s store.Stream) (store.Appended, error) {
-		return f.claims.AppendClaiming(ctx, s, expected, events, claims)
+		return f.Claims.AppendClaiming(ctx, s, expected, events, claims)
 	})
-}
-
-// Holder calls the store's Holder, and returns the stream under today's type.
-func (f *formerClaims) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
-	s, ok, err := f.claims.Holder(ctx, key)
-	if slices.Contains(f.types, s.Type) {
-		s.Type = f.today
-	}
-	return s, ok, err
 }

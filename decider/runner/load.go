@@ -119,12 +119,12 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 // reports whether there is more to read. It leaves errors to read.
 func (r *Runner[C, S, E]) readValues(ctx context.Context, f *flight[S]) (more bool, err error) {
 	v, err := r.values.ReadValues(ctx, f.stream, f.at.Version+1)
-	if err != nil || v.Head <= f.at.Version {
-		return v.Head < f.at.Version, err
+	if err != nil || v.Head == f.at.Version {
+		return false, err
 	}
 	state, n := r.foldValues(f.at.State, v)
 	f.at = Loaded[S]{State: state, Version: f.at.Version + n}
-	return f.at.Version < v.Head, nil
+	return f.at.Version != v.Head, nil
 }
 
 // foldValues returns the state after v, from state on, and the number of events.
@@ -160,7 +160,6 @@ func (r *Runner[C, S, E]) fold(f *flight[S], scratch *scratch[E], page []store.R
 		for i := range page {
 			if page[i].ID == f.watch {
 				f.landed = page[i].Version
-				break
 			}
 		}
 	}

@@ -91,9 +91,9 @@ func expect(e *expectation) Option {
 
 // CommandID identifies the command, so that it is recorded in its stream at most once,
 // however often it is sent. If its events are there already, from this process or another
-// one, the call returns them with [Outcome].Replayed set, and does not decide. IDs are
-// compared byte by byte. A command that decided no events or was rejected leaves no trace
-// and is decided again. An empty ID is a *store.InvalidError.
+// one, the call returns them with [Outcome].Replayed set, whatever Decide would return now.
+// IDs are compared byte by byte. A command that decided no events or was rejected leaves
+// no trace and is decided again. An empty ID is a *store.InvalidError.
 //
 // The price: a load compares the ID of each event that it reads. And a call that would be
 // rejected, or has nothing to do, on a state from a cache, a snapshot or a memento reads

@@ -93,6 +93,22 @@ func TestCommandIDReplays(t *testing.T) {
 	}
 }
 
+// A recorded command that the load finds is not decided, nor sent.
+func TestCommandIDIsFoundFirst(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	must(t, newAccounts(st), "a", open{"ann"})
+	must(t, newAccounts(st), "a", deposit{5}, runner.CommandID("once"))
+	st.calls()
+	d := bank
+	d.Decide = func(command, account) ([]event, error) { panic("decided again") }
+	out := must(t, runner.New("Account", d, store.Store(st), textCodec{}), "a", deposit{5}, runner.CommandID("once"))
+	checkOutcome(t, st.Store, "a", out, 1, true, deposited{5})
+	if appends, _ := st.calls(); len(appends) != 0 {
+		t.Errorf("%d appends, want none", len(appends))
+	}
+}
+
 // A command that was not recorded is decided like any other command.
 func TestCommandIDThatLeftNoTrace(t *testing.T) {
 	t.Parallel()

@@ -185,6 +185,29 @@ func TestUnknownOutcome(t *testing.T) {
 		checkOutcome(t, st.Store, "a", out, 2, true, deposited{1})
 	})
 
+	t.Run("and then a conflict: known not to be recorded", func(t *testing.T) {
+		t.Parallel()
+		for name, conflicts := range map[string]int{"found by reading": 1, "found by the second append": 2} {
+			st := newSpy()
+			must(t, newAccounts(st), "a", open{"ann"})
+			st.calls()
+			st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+				if n == conflicts {
+					intrude(ctx, t, st.Store, deposit{7})
+				}
+				if n == 1 {
+					return store.Appended{}, errDown
+				}
+				return do()
+			}
+			_, err := newAccounts(st).Handle(t.Context(), "a", drain{}, runner.MaxAttempts(conflicts))
+			if !errors.Is(err, store.ErrConflict) || !errors.Is(err, runner.ErrExhausted) || errors.Is(err, runner.ErrUnknownOutcome) {
+				t.Errorf("%s: Handle = %v, want a conflict, and no unknown outcome", name, err)
+			}
+			checkHistory(t, st.Store, opened{"ann"}, deposited{7})
+		}
+	})
+
 	t.Run("that was recorded is read again until that succeeds", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -89,3 +89,28 @@ func TestLentValuesAreNotRead(t *testing.T) {
 		t.Errorf("Load = %+v with %d reads of events, want version 4 without any", at, reads)
 	}
 }
+
+// failingLender is a store whose values cannot be read.
+type failingLender struct{ *memory.Store }
+
+func (failingLender) ReadValues(context.Context, store.Stream, uint64) (store.Values, error) {
+	return store.Values{}, errDown
+}
+
+// A state from beyond the head of a stream is dropped, and a read that fails is an error,
+// also if the store lends values.
+func TestLentValuesInDoubt(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	r := runner.New("Account", bank, store.Store(m), codec.Values[event]())
+	want := must(t, r, "a", open{"ann"}).Loaded
+	if got := load(t, r, "a", runner.LoadFrom(loaded{account{"eve", 1e6, 1}, 3})); got != want {
+		t.Errorf("Load from beyond the head = %+v, want %+v", got, want)
+	}
+	r = runner.New("Account", bank, store.Store(failingLender{m}), codec.Values[event]())
+	for _, from := range []loaded{{}, want} {
+		if got, err := r.Load(t.Context(), "a", runner.LoadFrom(from)); !errors.Is(err, errDown) {
+			t.Errorf("Load from version %d = %+v, %v, want %v", from.Version, got, err, errDown)
+		}
+	}
+}

@@ -109,7 +109,10 @@ func codeOf(err error) int {
 }
 
 // errNoAnswer means that no server has answered in time, or that there is none to ask.
-var errNoAnswer = errors.New("no server answers; more than half of the servers of a log must run")
+var errNoAnswer = errors.New("no server answers")
+
+// errAllSilent is errNoAnswer, with what to do unless another reason is known.
+var errAllSilent = fmt.Errorf("%w; more than half of the servers of a log must run", errNoAnswer)
 
 // errBehind means that a replica does not have yet what is known to be there.
 var errBehind = errors.New("replicas are behind")

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"sync"
@@ -171,7 +172,7 @@ func (b *backend) callingFor(ctx context.Context, bound time.Duration, do func(c
 		return errGivenUp
 	}
 	if inner.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		return &Error{Kind: ErrUnavailable, Err: errBound}
+		return typed(fmt.Errorf("%w: %w", errBound, b.wire.silent()))
 	}
 	return typed(err)
 }

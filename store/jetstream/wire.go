@@ -23,7 +23,7 @@ const (
 )
 
 // errBound is the cause of the context of a call that has reached its time limit.
-var errBound = errors.New("no answer for " + bound.String())
+var errBound = errors.New("gave up after " + bound.String())
 
 // inTime returns how much longer it may take to record size bytes.
 func inTime(size int) time.Duration {
@@ -37,7 +37,7 @@ type wire struct {
 	nc    *nats.Conn
 	api   string // the prefix of the subjects of the API
 	inbox string // the prefix of the subjects of answers
-	sub   *nats.Subscription
+	subs  []*nats.Subscription
 	send  sender // ask, except in tests
 
 	mu    sync.Mutex
@@ -50,8 +50,10 @@ type sender func(ctx context.Context, end ending, in time.Duration, messages ...
 
 // call is a request that waits for answers.
 type call struct {
+	subject string // of its first message
 	answers []*nats.Msg
 	end     ending
+	lost    bool // no further answer is to be expected
 	done    chan struct{}
 }
 
@@ -78,11 +80,15 @@ func newWire(nc *nats.Conn) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.sub, w.send = sub, w.ask
+	w.subs, w.send = append(w.subs, sub), w.ask
 	return w, sub.SetPendingLimits(-1, -1)
 }
 
-func (w *wire) close() { _ = w.sub.Unsubscribe() }
+func (w *wire) close() {
+	for _, s := range w.subs {
+		_ = s.Unsubscribe()
+	}
+}
 
 // answer handles an answer. Answers arrive in the order in which the server has sent
 // them.
@@ -101,12 +107,12 @@ func (w *wire) answer(m *nats.Msg) {
 	}
 }
 
-func (w *wire) begin(end ending) (c *call, name string) {
+func (w *wire) begin(subject string, end ending) (c *call, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last++
 	name = strconv.FormatUint(w.last, 36)
-	c = &call{end: end, done: make(chan struct{})}
+	c = &call{subject: subject, end: end, done: make(chan struct{})}
 	w.calls[name] = c
 	return c, name
 }
@@ -126,9 +132,10 @@ func (w *wire) end(name string) {
 
 // ask sends messages and waits for the answers. The last message asks for an answer, or
 // each one if end says so. It waits about in for the first answer, and then for each
-// further one. It returns errNoAnswer if none arrives.
+// further one. It returns errNoAnswer if none arrives, or if the leader that it has
+// asked is no longer the leader.
 func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages ...*nats.Msg) ([]*nats.Msg, error) {
-	c, name := w.begin(end)
+	c, name := w.begin(messages[0].Subject, end)
 	defer w.end(name)
 	for i, m := range messages {
 		m.Reply = ""
@@ -156,19 +163,37 @@ func (w *wire) ask(ctx context.Context, end ending, in time.Duration, messages .
 			return nil, ctx.Err()
 		}
 	}
+	if c.lost {
+		return nil, errNoAnswer
+	}
 	if last := c.answers[len(c.answers)-1]; last.Header.Get(headerStatus) == "503" {
 		return nil, nats.ErrNoResponders
 	}
 	return c.answers, nil
 }
 
-// silent returns the reason why no server answers, if it is known.
+// silent returns the reason why no server answers, if it is known: the user may not
+// publish what was sent.
 func (w *wire) silent() error {
-	if err := w.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
-		return fmt.Errorf("%w: %w", errNoAnswer, nats.ErrPermissionViolation)
+	if err := w.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) && !isOfSubscription(err) {
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
-	return errNoAnswer
+	return errAllSilent
 }
+
+// canHear returns an error if the user may not receive answers.
+func (w *wire) canHear() error {
+	if err := w.nc.FlushTimeout(answerIn); err != nil {
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	if err := w.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) && isOfSubscription(err) && strings.Contains(err.Error(), w.inbox) {
+		return err
+	}
+	return nil
+}
+
+// isOfSubscription reports whether err, a violation of permissions, is about receiving.
+func isOfSubscription(err error) bool { return strings.Contains(err.Error(), "Subscription to") }
 
 // retry calls do until it succeeds or fails for good. It returns the error of ctx if
 // that ends, or after bound the last error of do.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/jetstream"
 	"github.com/evolvego/evolve/store/storetest/history"
@@ -217,14 +219,36 @@ type failure func(t *testing.T, c *nodes, w *workload)
 // indexOf returns the index of n.
 func (c *nodes) indexOf(n *node) int { return slices.Index(c.all, n) }
 
+// elections returns a channel of the times at which the servers announce a new leader of
+// the log.
+func (c *nodes) elections(t *testing.T) <-chan time.Time {
+	t.Helper()
+	nc, err := nats.Connect(c.urls())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	const many = 100
+	times := make(chan time.Time, many)
+	if _, err := nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.EV_evolve", func(*nats.Msg) { times <- time.Now() }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return times
+}
+
 // withoutLeader makes happen act on the leader of the log, and returns the longest time
 // without an append at one of the other servers.
 func withoutLeader(t *testing.T, c *nodes, w *workload, happen, pass func(n *node)) time.Duration {
 	t.Helper()
 	leader := c.leader(t, "EV_evolve")
+	elected := c.elections(t)
 	for i := range servers {
 		w.gapAt(i)
 	}
+	begun := time.Now()
 	happen(leader)
 	w.await(t, c.indexOf(leader))
 	gap := time.Duration(0)
@@ -233,6 +257,7 @@ func withoutLeader(t *testing.T, c *nodes, w *workload, happen, pass func(n *nod
 			gap = max(gap, w.gapAt(i))
 		}
 	}
+	t.Logf("the servers elected another leader within %s", (<-elected).Sub(begun).Round(time.Millisecond))
 	pass(leader)
 	w.await(t, -1)
 	return gap

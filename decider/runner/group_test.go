@@ -212,12 +212,16 @@ func TestGroupLooksBeforeItRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, other, "a", deposit{5})
+	st.calls()
 	if out, err := handle(withdraw{5, 1}); err != nil || out.Version != 3 {
 		t.Errorf("a withdrawal of what others deposited = %+v, %v, want version 3", out, err)
 	}
 	must(t, other, "a", deposit{7})
 	if out, err := handle(touch{}); err != nil || out.State.Balance != 7 || out.Version != 4 {
 		t.Errorf("nothing to do = %+v, %v, want the balance 7 at version 4", out, err)
+	}
+	if appends, reads := st.calls(); len(appends) != 1 || len(reads) != 2 {
+		t.Errorf("%d appends and %d reads, want the append of the withdrawal, and a read for each command", len(appends), len(reads))
 	}
 	must(t, other, "a", withdraw{7, 1})
 	st.calls()
@@ -232,6 +236,48 @@ func TestGroupLooksBeforeItRefuses(t *testing.T) {
 	if out, err := handle(deposit{1}); err != nil || out.State.Balance != 2 {
 		t.Errorf("a deposit = %+v, %v, want the balance 2", out, err)
 	}
+}
+
+// The batch after one that met other writers reads first. If it meets none, the batch after
+// it does not.
+func TestGroupReadsFirstAfterAConflict(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newSpy()
+		g := runner.NewGroup(newAccounts(st))
+		defer g.Close()
+		var wg sync.WaitGroup
+		handle := func() {
+			wg.Go(func() {
+				if _, err := g.Handle(t.Context(), "a", deposit{1}); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(time.Millisecond) // until it waits for the next batch
+		}
+		if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
+			t.Fatal(err)
+		}
+		st.calls()
+		st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
+			if n == 1 {
+				intrude(ctx, t, st.Store, deposit{5})
+			}
+			if n == 2 || n == 3 {
+				handle()
+			}
+			a, err := do()
+			if n == 2 {
+				intrude(ctx, t, st.Store, deposit{5})
+			}
+			return a, err
+		}
+		handle()
+		wg.Wait()
+		if appends, reads := st.calls(); len(appends) != 4 || len(reads) != 2 {
+			t.Errorf("%d appends and %d reads of three batches, want 4, one of them a conflict, and 2", len(appends), len(reads))
+		}
+	})
 }
 
 func TestGroupConflictDecidesAllAgain(t *testing.T) {
@@ -624,11 +670,17 @@ func TestGroupSnapshotsAndNotices(t *testing.T) {
 		handled := seen.of(runner.CommandHandled)
 		var text []string
 		for _, n := range handled {
-			text = append(text, fmt.Sprint(n.Version, n.Events, n.Attempt, n.Err))
+			text = append(text, fmt.Sprintln(n.Command, n.Version, n.Events, n.Attempt, n.Err))
 		}
 		slices.Sort(text)
-		want := "0 0 1 account: already open|1 0 1 <nil>|2 1 1 <nil>|3 1 1 <nil>|4 1 1 <nil>|5 1 1 <nil>"
-		if got := strings.Join(text, "|"); got != want {
+		want := `runner_test.deposit 2 1 1 <nil>
+runner_test.deposit 3 1 1 <nil>
+runner_test.deposit 4 1 1 <nil>
+runner_test.deposit 5 1 1 <nil>
+runner_test.open 0 0 1 account: already open
+runner_test.touch 1 0 1 <nil>
+`
+		if got := strings.Join(text, ""); got != want {
 			t.Errorf("handled %s, want %s", got, want)
 		}
 	})

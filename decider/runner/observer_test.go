@@ -93,6 +93,27 @@ func TestObserver(t *testing.T) {
 	})
 }
 
+// The observer is told if the store answers that events were recorded before.
+func TestObserverOfAReplay(t *testing.T) {
+	t.Parallel()
+	st, seen := newSpy(), &notices{}
+	st.onAppend = lost()
+	st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+		if n == 2 { // of the tail, after the append
+			return store.Page{}, errDown
+		}
+		return do()
+	}
+	must(t, newAccounts(st).WithObserver(seen), "a", open{"ann"})
+	appended := seen.of(runner.EventsAppended)
+	if len(appended) != 2 || !errors.Is(appended[0].Err, errDown) || appended[0].Replayed || appended[1].Err != nil || !appended[1].Replayed {
+		t.Errorf("told %+v of the appends, want a failure and a replay", appended)
+	}
+	if handled := seen.of(runner.CommandHandled); len(handled) != 1 || !handled[0].Replayed {
+		t.Errorf("told %+v of the command, want a replay", handled)
+	}
+}
+
 func TestLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

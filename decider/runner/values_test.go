@@ -8,19 +8,26 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
 )
 
+// bankInPlace is bank, and evolves in place.
+func bankInPlace() decider.Decider[command, account, event] {
+	d := bank
+	d.EvolveInPlace = func(a *account, e event) { *a = evolve(*a, e) }
+	return d
+}
+
 // TestLentValues checks that a runner on a store that lends values does what it does on one
 // that does not, whatever else is in the stream.
 func TestLentValues(t *testing.T) {
 	t.Parallel()
 	values := codec.Values[event]()
-	inPlace := bank
-	inPlace.EvolveInPlace = func(a *account, e event) { *a = evolve(*a, e) }
+	inPlace := bankInPlace()
 	rapid.Check(t, func(t *rapid.T) {
 		m := memory.New()
 		var lend, other []*accounts
@@ -81,12 +88,14 @@ func (s lender) Read(ctx context.Context, name store.Stream, o store.ReadOptions
 // A stream of values is not read as events.
 func TestLentValuesAreNotRead(t *testing.T) {
 	t.Parallel()
-	reads := 0
-	r := runner.New("Account", bank, store.Store(lender{memory.New(), &reads}), codec.Values[event]())
-	must(t, r, "a", open{"ann"})
-	must(t, r, "a", withdraw{0, 3})
-	if at := load(t, r, "a"); at.Version != 4 || reads != 0 {
-		t.Errorf("Load = %+v with %d reads of events, want version 4 without any", at, reads)
+	for name, d := range map[string]decider.Decider[command, account, event]{"Evolve": bank, "EvolveInPlace": bankInPlace()} {
+		reads := 0
+		r := runner.New("Account", d, store.Store(lender{memory.New(), &reads}), codec.Values[event]())
+		must(t, r, "a", open{"ann"})
+		must(t, r, "a", withdraw{0, 3})
+		if at := load(t, r, "a"); at.Version != 4 || reads != 0 {
+			t.Errorf("%s: Load = %+v with %d reads of events, want version 4 without any", name, at, reads)
+		}
 	}
 }
 

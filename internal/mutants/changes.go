@@ -101,9 +101,10 @@ func empty(f *ast.FuncDecl) []change {
 		return nil
 	}
 	return []change{{f.Pos(), f.Name.Name + " returns at once", func(number int) {
-		f.Body.List = append([]ast.Stmt{&ast.IfStmt{
-			Cond: on(number), Body: &ast.BlockStmt{List: []ast.Stmt{&ast.ReturnStmt{}}},
-		}}, f.Body.List...)
+		f.Body = &ast.BlockStmt{Lbrace: f.Body.Lbrace, Rbrace: f.Body.Rbrace, List: []ast.Stmt{
+			&ast.IfStmt{Cond: on(number), Body: &ast.BlockStmt{List: []ast.Stmt{&ast.ReturnStmt{}}}},
+			f.Body, // as it is, because other changes change its statements
+		}}
 	}}}
 }
 

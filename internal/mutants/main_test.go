@@ -113,6 +113,12 @@ func Sum(all []int, most int) (sum int, err error) {
 	return sum, nil
 }
 
+var calls int
+
+func count() {
+	calls++
+}
+
 type tb struct{}
 
 func (tb) Helper() {}
@@ -142,6 +148,9 @@ func TestSum(t *testing.T) {
 	if sum, err := Sum([]int{2, 4}, 4); sum != 12 || err != nil {
 		t.Fatal(sum, err)
 	}
+	if count(); calls != 1 {
+		t.Fatal(calls)
+	}
 }
 `,
 	} {
@@ -151,8 +160,8 @@ func TestSum(t *testing.T) {
 	}
 	var out strings.Builder
 	survived, err := try(t.Context(), &out, dir, settings{n: 100, seed: 1, alone: true})
-	if err != nil || survived != 0 || !strings.Contains(out.String(), "0 of 19 mutants survived") {
-		t.Fatalf("%d survived, want none of 19: %v\n%s", survived, err, out.String())
+	if err != nil || survived != 0 || !strings.Contains(out.String(), "0 of 21 mutants survived") {
+		t.Fatalf("%d survived, want none of 21: %v\n%s", survived, err, out.String())
 	}
 }
 

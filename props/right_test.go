@@ -1,6 +1,7 @@
 package props_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -8,19 +9,32 @@ import (
 	"maps"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/samber/lo"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
 )
 
-// seeds is how often each correct decider is checked, each time with another seed.
-var seeds = flag.Int("seeds", 3, "how often to check each correct decider")
+// seeds is how often each correct or mistaken decider is checked, each time with another
+// seed.
+var seeds = flag.Int("seeds", 0, "how often to check each correct or mistaken decider; by default once for each number of histories")
+
+// rounds returns the numbers of histories for the rounds of a test that takes those of
+// sizes in turn. Without -seeds there is a round for each, or one with -short.
+func rounds(sizes ...int) []int {
+	if *seeds == 0 && testing.Short() {
+		return []int{sizes[rand.N(len(sizes))]}
+	}
+	return lo.Times(cmp.Or(*seeds, len(sizes)), func(i int) int { return sizes[i%len(sizes)] })
+}
 
 // right holds deciders without a fault. Each does something that props could mistake for
 // one.
@@ -63,9 +77,9 @@ func TestRight(t *testing.T) {
 	for name, check := range right {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for n := range *seeds {
-				for _, f := range check(t, []int{1, 20, 200, 0}[n%4]) {
-					t.Errorf("round %d: %s", n, f.Text)
+			for _, histories := range rounds(1, 20, 200, 0) {
+				for _, f := range check(t, histories) {
+					t.Errorf("%d histories: %s", histories, f.Text)
 				}
 			}
 		})

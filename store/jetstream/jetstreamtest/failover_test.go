@@ -219,11 +219,12 @@ type failure func(t *testing.T, c *nodes, w *workload)
 // indexOf returns the index of n.
 func (c *nodes) indexOf(n *node) int { return slices.Index(c.all, n) }
 
-// elections returns a channel of the times at which the servers announce a new leader of
-// the log.
-func (c *nodes) elections(t *testing.T) <-chan time.Time {
+// elections returns a channel of the times at which a server other than leader announces
+// a new leader of the log.
+func (c *nodes) elections(t *testing.T, leader *node) <-chan time.Time {
 	t.Helper()
-	nc, err := nats.Connect(c.urls())
+	at := slices.IndexFunc(c.all, func(n *node) bool { return n != leader })
+	nc, err := nats.Connect(c.all[at].url())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +245,7 @@ func (c *nodes) elections(t *testing.T) <-chan time.Time {
 func withoutLeader(t *testing.T, c *nodes, w *workload, happen, pass func(n *node)) time.Duration {
 	t.Helper()
 	leader := c.leader(t, "EV_evolve")
-	elected := c.elections(t)
+	elected := c.elections(t, leader)
 	for i := range servers {
 		w.gapAt(i)
 	}

@@ -67,6 +67,66 @@ func TestCacheDecidesFirst(t *testing.T) {
 	must(t, r, "a", drain{})
 	rival()
 	want("rejected on the old state", 1, 1, 1, withdraw{1, 1})
+
+	transact := func(what string, appends, reads int, opts ...runner.Option) {
+		t.Helper()
+		st.calls()
+		deposits := func(account) (int, []event, error) { return 0, []event{deposited{1}}, nil }
+		if _, _, err := runner.Transact(t.Context(), r, "a", deposits, opts...); err != nil {
+			t.Errorf("%s: Transact = %v", what, err)
+		}
+		if a, r := st.calls(); len(a) != appends || len(r) != reads {
+			t.Errorf("%s: %d appends and %d reads, want %d and %d", what, len(a), len(r), appends, reads)
+		}
+	}
+	load(t, r, "a") // so that the state was current before
+	transact("Transact", 1, 0)
+	rival()
+	transact("Transact with one attempt on an old state", 1, 1, runner.MaxAttempts(1))
+}
+
+// If a refusal on a cached state cannot be checked, because the stream cannot be read, that
+// is the error.
+func TestCacheCannotCheckARefusal(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		command
+		opts []runner.Option
+	}{
+		"rejected":           {open{"bob"}, nil},
+		"nothing to do":      {touch{}, nil},
+		"not storable":       {deposit{1}, nil},
+		"at another version": {deposit{1}, []runner.Option{runner.ExpectVersion(7)}},
+	} {
+		st := newSpy()
+		r := newAccounts(st).WithCache(runner.Cache[account]{})
+		must(t, r, "a", open{"ann"})
+		st.onAppend = func(context.Context, int, func() (store.Appended, error)) (store.Appended, error) {
+			return store.Appended{}, &store.InvalidError{Field: "events", Reason: "are refused"}
+		}
+		st.onRead = func(context.Context, int, func() (store.Page, error)) (store.Page, error) {
+			return store.Page{}, errDown
+		}
+		if out, err := r.Handle(t.Context(), "a", c.command, c.opts...); !errors.Is(err, errDown) || errors.Is(err, runner.ErrRejected) {
+			t.Errorf("%s: Handle = %+v, %v, want %v", name, out, err, errDown)
+		}
+	}
+}
+
+// A load that finds nothing new makes the cached state as fresh as that.
+func TestCacheIsRefreshed(t *testing.T) {
+	t.Parallel()
+	st, now := newSpy(), time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	r := newAccounts(st).WithClock(func() time.Time { return now }).WithCache(runner.Cache[account]{})
+	must(t, r, "a", open{"ann"})
+	now = now.Add(time.Hour)
+	load(t, r, "a")
+	st.calls()
+	now = now.Add(time.Minute)
+	load(t, r, "a", runner.AllowStale(2*time.Minute))
+	if _, reads := st.calls(); len(reads) != 0 {
+		t.Errorf("%d reads of a stream that was read a minute ago, want none", len(reads))
+	}
 }
 
 func TestCacheKeepsTheLastUsed(t *testing.T) {
@@ -178,6 +238,25 @@ func TestCacheBeyondTheHead(t *testing.T) {
 	}
 	if got := load(t, r, "a", runner.AnyCached()); got.Version != 1 {
 		t.Errorf("cached version = %d, want 1", got.Version)
+	}
+}
+
+// What is dropped makes room for one more state.
+func TestCacheDropsWhole(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	r := newAccounts(st).WithCache(runner.Cache[account]{Size: 2})
+	must(t, r, "a", open{"ann"})
+	st.Store = memory.New() // in which the stream has no events
+	for _, id := range []string{"a", "b", "c", "d"} {
+		load(t, r, id)
+	}
+	st.calls()
+	for _, id := range []string{"c", "d", "b"} {
+		load(t, r, id, runner.AnyCached())
+	}
+	if _, reads := st.calls(); len(reads) != 1 {
+		t.Errorf("%d reads, want one of b, because the cache keeps the last two states", len(reads))
 	}
 }
 

@@ -218,3 +218,28 @@ func TestFormerlyDecode(t *testing.T) {
 		t.Errorf("the store has %+v, %v; want events of %v", page.Events, err, was)
 	}
 }
+
+// Events in the memory of the store, which a page with ReadOnly may have, stay unchanged.
+func TestFormerlyChangesNoPage(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	if _, err := adder("Counter", st).Handle(t.Context(), "a", 1, runner.CommandID("once")); err != nil {
+		t.Fatal(err)
+	}
+	var pages [][]store.Recorded
+	st.onRead = func(_ context.Context, _ int, do func() (store.Page, error)) (store.Page, error) {
+		page, err := do()
+		pages = append(pages, page.Events)
+		return page, err
+	}
+	if out, err := adder("Sum", st).Formerly("Counter").Handle(t.Context(), "a", 1, runner.CommandID("once")); err != nil || !out.Replayed {
+		t.Fatalf("Handle = %+v, %v, want a replay", out, err)
+	}
+	for _, events := range pages {
+		for _, e := range events {
+			if e.Stream.Type != "Counter" {
+				t.Errorf("an event on the store's page is now of %v", e.Stream)
+			}
+		}
+	}
+}

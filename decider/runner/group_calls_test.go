@@ -113,11 +113,15 @@ func TestGroupContext(t *testing.T) {
 	t.Run("that ended before does nothing", func(t *testing.T) {
 		t.Parallel()
 		st, g := start(t)
-		defer g.Close()
+		st.calls()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := g.Handle(ctx, "a", deposit{1}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Handle = %v, want canceled", err)
+		}
+		g.Close()
+		if appends, reads := st.calls(); len(appends)+len(reads) != 0 {
+			t.Errorf("%d appends and %d reads, want none", len(appends), len(reads))
 		}
 		checkHistory(t, st.Store, opened{"ann"})
 	})

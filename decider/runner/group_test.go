@@ -238,48 +238,6 @@ func TestGroupLooksBeforeItRefuses(t *testing.T) {
 	}
 }
 
-// The batch after one that met other writers reads first. If it meets none, the batch after
-// it does not.
-func TestGroupReadsFirstAfterAConflict(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		st := newSpy()
-		g := runner.NewGroup(newAccounts(st))
-		defer g.Close()
-		var wg sync.WaitGroup
-		handle := func() {
-			wg.Go(func() {
-				if _, err := g.Handle(t.Context(), "a", deposit{1}); err != nil {
-					t.Error(err)
-				}
-			})
-			time.Sleep(time.Millisecond) // until it waits for the next batch
-		}
-		if _, err := g.Handle(t.Context(), "a", open{"ann"}); err != nil {
-			t.Fatal(err)
-		}
-		st.calls()
-		st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
-			if n == 1 {
-				intrude(ctx, t, st.Store, deposit{5})
-			}
-			if n == 2 || n == 3 {
-				handle()
-			}
-			a, err := do()
-			if n == 2 {
-				intrude(ctx, t, st.Store, deposit{5})
-			}
-			return a, err
-		}
-		handle()
-		wg.Wait()
-		if appends, reads := st.calls(); len(appends) != 4 || len(reads) != 2 {
-			t.Errorf("%d appends and %d reads of three batches, want 4, one of them a conflict, and 2", len(appends), len(reads))
-		}
-	})
-}
-
 func TestGroupConflictDecidesAllAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -482,79 +440,6 @@ func TestGroupInvalidNeighbour(t *testing.T) {
 	})
 }
 
-// A batch holds at most a thousand events. The rest is in the next batch, in order.
-func TestGroupFullBatch(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		st := newSpy()
-		must(t, newAccounts(st), "a", open{"ann"})
-		g := runner.NewGroup(newAccounts(st))
-		defer g.Close()
-		st.calls()
-		cmds := []command{deposit{1}, withdraw{0, 700}, withdraw{0, 300}, withdraw{0, 1500}, deposit{2}, withdraw{0, 400}}
-		results := together(t, g, st, cmds)
-		wants := []uint64{2, 702, 1002, 2502, 2503, 2903}
-		for i, got := range results {
-			if got.err != nil || got.out.Version != wants[i] {
-				t.Errorf("call %d: version %d, %v, want %d", i, got.out.Version, got.err, wants[i])
-			}
-		}
-		var sizes []int
-		appends, _ := st.calls()
-		for _, a := range appends {
-			sizes = append(sizes, len(a.ids))
-		}
-		if !slices.Equal(sizes, []int{701, 300, 1500, 401}) {
-			t.Errorf("appended %v, want batches of at most 1000", sizes)
-		}
-	})
-}
-
-// When the callers of a full batch are gone, so is its append, though it was once to have
-// more of them: those wait for the next batch.
-func TestGroupFullBatchEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		st := newSpy()
-		must(t, newAccounts(st), "a", open{"ann"})
-		g := runner.NewGroup(newAccounts(st))
-		defer g.Close()
-		st.calls()
-		gate := make(chan struct{})
-		st.onRead = func(_ context.Context, _ int, do func() (store.Page, error)) (store.Page, error) {
-			<-gate
-			return do()
-		}
-		st.onAppend = func(ctx context.Context, n int, do func() (store.Appended, error)) (store.Appended, error) {
-			if n == 1 {
-				<-ctx.Done()
-				return store.Appended{}, ctx.Err()
-			}
-			return do()
-		}
-		ctx, leave := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		handle := func(ctx context.Context, c command, want error) {
-			wg.Go(func() {
-				if _, err := g.Handle(ctx, "a", c); !errors.Is(err, want) {
-					t.Errorf("Handle(%+v) = %v, want %v", c, err, want)
-				}
-			})
-			synctest.Wait()
-		}
-		handle(t.Context(), touch{}, nil)
-		handle(ctx, withdraw{0, 700}, context.Canceled)
-		handle(t.Context(), withdraw{0, 701}, nil)
-		close(gate)
-		synctest.Wait() // the first 700 are on their way
-		leave()
-		wg.Wait()
-		if events, _ := history(t, st.Store, "a"); len(events) != 702 {
-			t.Errorf("%d events, want the first and 701", len(events))
-		}
-	})
-}
-
 // A call that panics in a batch is run alone, and the batch goes on without it.
 func TestGroupPanicIsRunAlone(t *testing.T) {
 	t.Parallel()
@@ -650,6 +535,9 @@ func TestGroupThatCannotLoad(t *testing.T) {
 	g.Close()
 	if batches := seen.of(runner.BatchHandled); len(batches) != 1 || !errors.Is(batches[0].Err, errDown) {
 		t.Errorf("told %+v of the batch, want why it failed", batches)
+	}
+	if _, reads := st.calls(); len(reads) != 1 {
+		t.Errorf("%d reads, want one", len(reads))
 	}
 }
 

@@ -479,6 +479,12 @@ func TestWithMetadata(t *testing.T) {
 	if calls != 1 || fmt.Sprint(shared) != "map[a:context b:context]" {
 		t.Errorf("asked %d times, and the caller's headers are now %v", calls, shared)
 	}
+	must(t, r, "a", deposit{1}, runner.Metadata(store.Metadata{CorrelationID: "option", ActorID: "option"}))
+	_, recorded = history(t, st.Store, "a")
+	got = recorded[len(recorded)-1].Meta
+	if got.CorrelationID != "option" || got.CausationID != "context" || got.ActorID != "option" || fmt.Sprint(got.Headers) != "map[a:context b:context]" {
+		t.Errorf("metadata %+v", got)
+	}
 }
 
 // A group's batch runs in a context of its own, which has the values that WithContext

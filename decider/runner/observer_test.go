@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +149,34 @@ level=WARN msg="command failed" stream=Account/a command=runner_test.open versio
 			t.Errorf("log:\n%s\nwant:\n%s", got, want)
 		}
 	})
+}
+
+// A failure is not reported as what it should have been.
+func TestLogOfFailures(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[runner.Kind]string{
+		runner.StreamLoaded: "stream not loaded", runner.EventsAppended: "events not appended", runner.SnapshotSaved: "snapshot not saved",
+		runner.SnapshotMissed: "snapshot missed", runner.BatchHandled: "batch failed", runner.CommandHandled: "command failed",
+		runner.ObserverFailed: "observer failed",
+	} {
+		var text bytes.Buffer
+		runner.Log(slog.New(slog.NewTextHandler(&text, nil))).Observe(t.Context(), runner.Notice{Kind: kind, Err: errDown})
+		if want = "level=WARN msg=" + strconv.Quote(want); !strings.Contains(text.String(), want) {
+			t.Errorf("%v: %s, want %s", kind, text.String(), want)
+		}
+	}
+}
+
+// A command that is a nil interface has a name too.
+func TestObserverOfANilCommand(t *testing.T) {
+	t.Parallel()
+	seen := &notices{}
+	if _, err := newAccounts(newSpy()).WithObserver(seen).Handle(t.Context(), "a", nil); !errors.Is(err, runner.ErrRejected) {
+		t.Errorf("Handle(nil) = %v, want a rejection", err)
+	}
+	if handled := seen.of(runner.CommandHandled); len(handled) != 1 || handled[0].Command != "<nil>" {
+		t.Errorf("told %+v, want the command <nil>", handled)
+	}
 }
 
 func TestKindString(t *testing.T) {

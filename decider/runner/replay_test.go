@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner"
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -106,6 +107,68 @@ func TestCommandIDIsFoundFirst(t *testing.T) {
 	checkOutcome(t, st.Store, "a", out, 1, true, deposited{5})
 	if appends, _ := st.calls(); len(appends) != 0 {
 		t.Errorf("%d appends, want none", len(appends))
+	}
+}
+
+// If the events of a recorded command cannot be read, the error says that they may be
+// recorded.
+func TestCommandIDThatCannotBeReadAgain(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]struct {
+		codec codec.Codec[event]
+		read  int // that fails
+		want  error
+	}{
+		"the store fails": {textCodec{}, 2, errDown},
+		"the codec fails": {failingCodec{textCodec{}}, 0, errUnregistered},
+	} {
+		st := newSpy()
+		at := must(t, newAccounts(st), "a", open{"ann"}, runner.CommandID("once")).Loaded
+		st.calls()
+		st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+			if n == fails.read {
+				return store.Page{}, errDown
+			}
+			return do()
+		}
+		var opts []runner.Option
+		if fails.read == 0 {
+			opts = append(opts, runner.LoadFrom(at)) // so that the load does not need the codec
+		}
+		r := runner.New("Account", bank, store.Store(st), fails.codec)
+		out, err := r.Handle(t.Context(), "a", open{"ann"}, append(opts, runner.CommandID("once"), runner.MaxAttempts(1))...)
+		if !errors.Is(err, fails.want) || !errors.Is(err, runner.ErrUnknownOutcome) {
+			t.Errorf("%s: Handle = %+v, %v, want %v, and an unknown outcome", name, out, err, fails.want)
+		}
+	}
+}
+
+// failingCodec cannot decode anything.
+type failingCodec struct{ codec.Codec[event] }
+
+func (failingCodec) Decode(dst []event, _ []store.Recorded) ([]event, error) {
+	return dst, errUnregistered
+}
+
+// A store whose empty pages never report the end is not read for ever.
+func TestEmptyPagesEnd(t *testing.T) {
+	t.Parallel()
+	st := newSpy()
+	must(t, newAccounts(st), "a", open{"ann"}, runner.CommandID("once"))
+	st.calls()
+	st.onRead = func(_ context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+		page, err := do()
+		if n > 20 {
+			return page, errDown
+		}
+		page.End = false
+		return page, err
+	}
+	if out := must(t, newAccounts(st), "a", open{"ann"}, runner.CommandID("once")); !out.Replayed || len(out.Events) != 1 {
+		t.Errorf("Handle = %+v, want a replay of one event", out)
+	}
+	if out := must(t, newAccounts(st), "b", open{"ann"}, runner.CommandID("once"), runner.LoadFrom(loaded{})); out.Replayed {
+		t.Errorf("Handle = %+v, want a new event", out)
 	}
 }
 

@@ -123,3 +123,15 @@ func TestLentValuesInDoubt(t *testing.T) {
 		}
 	}
 }
+
+// A codec that does not keep values is never passed by.
+func TestLentValuesOfAnotherCodec(t *testing.T) {
+	t.Parallel()
+	m := memory.New()
+	must(t, runner.New("Account", bank, store.Store(m), codec.Values[event]()), "a", open{"ann"})
+	decoded := 0
+	r := runner.New("Account", bank, store.Store(m), codec.Codec[event](countingCodec{textCodec{}, true, &decoded}))
+	if at, err := r.Load(t.Context(), "a"); err == nil || decoded != 1 {
+		t.Errorf("Load = %+v, %v, and the codec decoded %d events, want the error of one without data", at, err, decoded)
+	}
+}

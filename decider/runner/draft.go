@@ -68,7 +68,7 @@ func (r *Runner[C, S, E]) readBack(
 	clear(scratch.recorded)
 	scratch.events = events
 	if err != nil {
-		return nil, fmt.Errorf("encode %d events for %s: the codec cannot read what it wrote: %w", len(encoded), s, err)
+		return nil, fmt.Errorf("encode the events for %s: the codec cannot read what it wrote: %w", s, err)
 	}
 	return events, nil
 }

@@ -38,7 +38,7 @@ func (c brokenCodec) Encode(e event) (store.Event, error) {
 	return c.textCodec.Encode(e)
 }
 
-const cannotRead = "encode 1 events for Account/a: the codec cannot read what it wrote"
+const cannotRead = "encode the events for Account/a: the codec cannot read what it wrote"
 
 // Events that cannot be read, or of which only the first can be encoded, are not recorded.
 func TestBrokenEvents(t *testing.T) {

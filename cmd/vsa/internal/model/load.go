@@ -63,7 +63,14 @@ type parsed struct {
 	err    error
 }
 
-type export struct{ file, err string }
+// export is what the go command says about a package of another module.
+type export struct {
+	file, err string
+	broken    bool // it exists, but does not compile
+}
+
+// compiling begins an error of the go command that comes from the compiler.
+const compiling = "# "
 
 // newLoader lists the packages of the module in dir.
 func newLoader(dir string, fset *token.FileSet) (*loader, error) {
@@ -171,6 +178,10 @@ func (l *loader) prepare(units []unit) error {
 		case len(p.DepsErrors) > 0:
 			e.err = p.DepsErrors[0].Err
 		}
+		if _, mistakes, ok := strings.Cut(e.err, "\n"); ok && strings.HasPrefix(e.err, compiling) {
+			first, _, _ := strings.Cut(mistakes, "\n")
+			e.err, e.broken = "it does not compile: "+first, true
+		}
 		l.exports[p.ImportPath] = e
 	}
 	return nil
@@ -180,7 +191,7 @@ func (l *loader) prepare(units []unit) error {
 // provide, and why.
 func (l *loader) missing() (name, why string) {
 	for _, name := range slices.Sorted(maps.Keys(l.exports)) {
-		if e := l.exports[name]; e.file == "" {
+		if e := l.exports[name]; e.file == "" && !e.broken {
 			why, _, _ := strings.Cut(e.err, "\n")
 			why, _, _ = strings.Cut(why, "; to add")
 			return name, why

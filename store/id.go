@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -13,39 +12,47 @@ import (
 // other in a database index, which keeps writes to the index local. An id is unique, but
 // no secret: the bits come from math/rand/v2.
 func NewID() string {
-	text := newID(milliseconds())
+	text := newID().text(0)
 	return string(text[:])
 }
 
-// NewIDs returns n new event ids like those of [NewID]. It costs less than n calls of
-// NewID, because the ids share the time and one allocation. It returns nil if n is 0,
-// and panics if n is negative.
+// NewIDs returns n new event ids like that of [NewID], which count up from the first one.
+// It costs less than n calls of NewID, because the ids share the time, the random bits and
+// one allocation. It panics if n is negative.
 func NewIDs(n int) []string {
-	if n == 0 {
-		return nil
-	}
-	ids := make([]string, n)
-	var all strings.Builder
-	all.Grow(n * IDLen)
-	now := milliseconds()
-	for i := range ids {
-		text := newID(now)
-		all.Write(text[:])
-		ids[i] = all.String()[i*IDLen:]
-	}
+	ids := make([]string, n) // NewIDs is inlined, so that few of them are on the caller's stack
+	setIDs(ids)
 	return ids
 }
 
-func milliseconds() uint64 {
-	return uint64(time.Now().UnixMilli()) //nolint:forbidigo // says nothing but an order
+// setIDs sets ids to new ones.
+func setIDs(ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	var all strings.Builder
+	all.Grow(len(ids) * IDLen)
+	first := newID()
+	for i := range ids {
+		text := first.text(uint64(i))
+		all.Write(text[:])
+		ids[i] = all.String()[i*IDLen:]
+	}
 }
 
-// newID returns the text of a new id for a millisecond.
-func newID(millisecond uint64) [IDLen]byte {
-	const version, variant = 7, 2
-	hi := millisecond<<16 | version<<12 | rand.Uint64()>>52 //nolint:gosec // ChaCha8 is unique enough, and nobody relies on not guessing it
-	lo := variant<<62 | rand.Uint64()>>2                    //nolint:gosec // as above
-	return FormatID(hi, lo)
+// bits are the bits of a UUID of version 7.
+type bits struct{ hi, lo uint64 }
+
+func newID() bits {
+	const version = 7
+	millisecond := uint64(time.Now().UnixMilli())                                 //nolint:forbidigo // says nothing but an order
+	return bits{millisecond<<16 | version<<12 | rand.Uint64()>>52, rand.Uint64()} //nolint:gosec // ChaCha8 is unique enough, and nobody relies on not guessing it
+}
+
+// text returns the id that follows b after n others, in the random bits of lo.
+func (b bits) text(n uint64) [IDLen]byte {
+	const variant = 2
+	return FormatID(b.hi, variant<<62|(b.lo+n)<<2>>2)
 }
 
 // IDLen is the length of an id that [NewID] or [FormatID] returns.
@@ -54,16 +61,13 @@ const IDLen = 36
 // FormatID returns the UUID (RFC 9562) of these 128 bits, the higher ones in hi, as text in
 // the form 8-4-4-4-12 with lower-case digits.
 func FormatID(hi, lo uint64) (text [IDLen]byte) {
-	var digits [32]byte
-	binary.BigEndian.PutUint64(digits[0:], hexDigits(uint32(hi>>32)))
-	binary.BigEndian.PutUint64(digits[8:], hexDigits(uint32(hi&math.MaxUint32)))
-	binary.BigEndian.PutUint64(digits[16:], hexDigits(uint32(lo>>32)))
-	binary.BigEndian.PutUint64(digits[24:], hexDigits(uint32(lo&math.MaxUint32)))
-	copy(text[0:8], digits[0:8])
-	copy(text[9:13], digits[8:12])
-	copy(text[14:18], digits[12:16])
-	copy(text[19:23], digits[16:20])
-	copy(text[24:36], digits[20:32])
+	second, third := hexDigits(uint32(hi)), hexDigits(uint32(lo>>32)) //nolint:gosec // the lower half
+	binary.BigEndian.PutUint64(text[0:], hexDigits(uint32(hi>>32)))
+	binary.BigEndian.PutUint32(text[9:], uint32(second>>32))
+	binary.BigEndian.PutUint32(text[14:], uint32(second)) //nolint:gosec // the lower half
+	binary.BigEndian.PutUint32(text[19:], uint32(third>>32))
+	binary.BigEndian.PutUint32(text[24:], uint32(third))         //nolint:gosec // the lower half
+	binary.BigEndian.PutUint64(text[28:], hexDigits(uint32(lo))) //nolint:gosec // the lower half
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return text
 }

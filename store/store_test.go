@@ -149,7 +149,7 @@ func TestFormatID(t *testing.T) {
 	})
 }
 
-// TestNewIDs checks that the ids of a batch look like those of NewID, and do not
+// TestNewIDs checks that the ids of a batch look like those of NewID, count up, and do not
 // repeat.
 func TestNewIDs(t *testing.T) {
 	t.Parallel()
@@ -164,6 +164,9 @@ func TestNewIDs(t *testing.T) {
 		for i, id := range ids {
 			if !form.MatchString(id) || seen[id] || id[:13] != ids[0][:13] {
 				t.Fatalf("NewIDs(%d)[%d] = %q, seen before: %v; the first is %q", n, i, id, seen[id], ids[0])
+			}
+			if i > 0 && id <= ids[i-1] {
+				t.Fatalf("NewIDs(%d)[%d] = %q does not follow %q", n, i, id, ids[i-1])
 			}
 			seen[id] = true
 		}

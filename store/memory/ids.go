@@ -16,7 +16,7 @@ type idTable struct {
 	used  int      // number of slots in use, at most 3/4 of all
 }
 
-// fewIDs is the number of ids that a tenant keeps in one table. Doubling that table takes a
+// fewIDs is the number of ids that a tenant keeps in one table. Growing that table takes a
 // few microseconds.
 const fewIDs = 1024
 
@@ -96,7 +96,7 @@ func (x *ids) add(hash, position uint64, v view, m *Store) {
 func (t *idTable) add(hash, position uint64) {
 	if 4*(t.used+1) > 3*len(t.slots) {
 		old := t.slots
-		t.slots = make([]uint64, max(8, 2*len(old)))
+		t.slots = make([]uint64, t.longer())
 		for _, slot := range old {
 			if slot != 0 {
 				t.put(slot)
@@ -105,6 +105,16 @@ func (t *idTable) add(hash, position uint64) {
 	}
 	t.used++
 	t.put(hash>>positionBits<<positionBits | position)
+}
+
+// longer returns the number of slots that t grows to. A small table grows to four times
+// its size, because then its ids move a third as often, and the room is small.
+func (t *idTable) longer() int {
+	n := len(t.slots)
+	if n < 2*fewIDs {
+		return max(8, 4*n)
+	}
+	return 2 * n
 }
 
 // put stores slot where a lookup finds it. There must be a free slot.

@@ -77,32 +77,15 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 	seen := r.now()
 	ctx = r.begin(ctx, f, StreamLoaded)
 	start, more := f.at.Version, true
-	scratch := r.borrow()
 	var err error
 	if r.values != nil && to == 0 && (f.watch == "" || f.landed != 0) {
 		more, err = r.readValues(ctx, f)
 	}
-	for more && err == nil {
-		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true, Buffer: scratch.recorded}
-		if to > 0 {
-			o.Limit = int(min(to-f.at.Version, store.DefaultLimit))
-		}
-		var page store.Page
-		if page, err = r.store.Read(ctx, f.stream, o); err != nil {
-			break
-		}
-		if page.Head < f.at.Version {
-			r.forget(f)
-			start = 0
-			continue
-		}
-		if cap(page.Events) > cap(scratch.recorded) {
-			scratch.recorded = page.Events
-		}
-		err = r.fold(f, scratch, page.Events)
-		more = !page.End && len(page.Events) > 0 && (to == 0 || f.at.Version < to)
+	if more && err == nil {
+		scratch := r.borrow()
+		start, err = r.readPages(ctx, f, scratch, to, start)
+		r.giveBack(scratch, scratch.encoded)
 	}
-	r.giveBack(scratch, scratch.encoded)
 	if err == nil {
 		f.fresh, f.guess, f.seen = true, false, seen
 		f.shared = f.began == FromCache && f.at.Version != f.from
@@ -113,6 +96,34 @@ func (r *Runner[C, S, E]) read(ctx context.Context, f *flight[S], to uint64) err
 		r.notify(ctx, &n, seen)
 	}
 	return err
+}
+
+// readPages is read of pages. It returns start, or 0 if it began again.
+func (r *Runner[C, S, E]) readPages(ctx context.Context, f *flight[S], scratch *scratch[E], to, start uint64) (uint64, error) {
+	for {
+		o := store.ReadOptions{From: f.at.Version + 1, ReadOnly: true, Buffer: scratch.recorded}
+		if to > 0 {
+			o.Limit = int(min(to-f.at.Version, store.DefaultLimit))
+		}
+		page, err := r.store.Read(ctx, f.stream, o)
+		if err != nil {
+			return start, err
+		}
+		if page.Head < f.at.Version {
+			r.forget(f)
+			start = 0
+			continue
+		}
+		if cap(page.Events) > cap(scratch.recorded) {
+			scratch.recorded = page.Events
+		}
+		if err := r.fold(f, scratch, page.Events); err != nil {
+			return start, err
+		}
+		if page.End || len(page.Events) == 0 || to > 0 && f.at.Version >= to {
+			return start, nil
+		}
+	}
 }
 
 // readValues is read up to the head, as far as the store lends values that can be folded. It

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
+	"github.com/google/uuid"
 	es "github.com/terraskye/eventsourcing"
 	"github.com/terraskye/eventsourcing/eventstore/memory"
 	"github.com/terraskye/eventsourcing/eventstore/postgres"
@@ -127,12 +129,17 @@ func (d *terraskyeDriver) replay(ctx context.Context, stream stream) (a account,
 	return a, events.Err()
 }
 
+// appender fills in the envelopes like the library's command handler, because the store in
+// memory neither makes an id nor a time.
 func (d *terraskyeDriver) appender(ctx context.Context, stream stream) (func(k int) error, error) {
 	id, version := stream.name, uint64(1)
 	return func(k int) error {
 		batch := make([]es.Envelope, k)
 		for i := range batch {
-			batch[i] = es.Envelope{StreamID: id, Version: version + uint64(i) + 1, Event: &terraskyeDeposited{id, Deposited{Amount: 1, Ref: ref}}}
+			batch[i] = es.Envelope{
+				EventID: uuid.New(), StreamID: id, Metadata: map[string]any{}, Version: version + uint64(i) + 1,
+				Event: &terraskyeDeposited{id, Deposited{Amount: 1, Ref: ref}}, OccurredAt: time.Now(),
+			}
 		}
 		if _, err := d.events.Save(ctx, batch, es.Revision(version)); err != nil {
 			return err

@@ -20,6 +20,16 @@ func Clauses() []string {
 	return names
 }
 
+// LeftOut returns what Run says about the capabilities that st lacks.
+func LeftOut(st store.Store) (said []string) {
+	for _, s := range suites() {
+		if s.needs != nil && !s.needs(st) {
+			said = append(said, s.leftOut(st))
+		}
+	}
+	return said
+}
+
 // CheckClause checks the clause with this name. It returns false if there is none.
 func CheckClause(tb rapid.TB, name string, open func() store.Store, patience time.Duration) bool {
 	for _, s := range append(suites(), durableSuites()...) {

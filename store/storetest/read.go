@@ -140,9 +140,7 @@ func limits(t *check) {
 	for _, limit := range []int{0, 1 << 20, math.MaxInt} {
 		for _, backward := range []bool{false, true} {
 			o := store.ReadOptions{Limit: limit, Backward: backward}
-			if got := t.readPages(s, o, n); len(got) != n {
-				t.Fatalf("%s and the following pages: %d events, want %d", judge.ReadCall(s, o), len(got), n)
-			}
+			t.readPages(s, o, n)
 		}
 	}
 }

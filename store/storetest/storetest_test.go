@@ -3,7 +3,9 @@ package storetest_test
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/memory"
@@ -26,4 +28,57 @@ func TestPlain(t *testing.T) {
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) store.Store { return memory.New() })
+}
+
+// bare is a store without capabilities.
+type bare struct{ store.Store }
+
+// TestLeftOut checks what Run says about capabilities that a store lacks.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	if left := storetest.LeftOut(memory.New()); len(left) != 0 {
+		t.Errorf("of a store with all capabilities it leaves out %q", left)
+	}
+	left := storetest.LeftOut(bare{memory.New()})
+	for _, capability := range []string{
+		"Log", "Log", "Tenants", "Snapshots", "Checkpoints", "Claims", "Leases", "Log", "store with an Update", "Documents", "Finder", "ValueReader", "io.Closer",
+	} {
+		if len(left) == 0 {
+			t.Fatalf("nothing is left out for want of %s", capability)
+		}
+		if want := "storetest_test.bare is not a "; !strings.HasPrefix(left[0], want) || !strings.Contains(left[0], capability) || !strings.Contains(left[0], "; not checked: ") {
+			t.Errorf("it says %q, want %q, %q and the clauses", left[0], want, capability)
+		}
+		left = left[1:]
+	}
+	if len(left) > 0 {
+		t.Errorf("it also leaves out %q", left)
+	}
+}
+
+// TestBare checks clauses that also use a capability if the store has it.
+func TestBare(t *testing.T) {
+	t.Parallel()
+	const where, model = "Append/returns the version and position of the last event", "Model/random histories get the same results as from a simple model"
+	for _, tt := range []struct{ clause, bug, says string }{
+		{where, "", "the store has no log"},
+		{model, "", ""},
+		{model, "a batch in the wrong order", "ID is"},
+		{"Contention/a reader never sees part of a large batch", "", ""},
+	} {
+		got := record(tt.clause, func() store.Store { return bare{newPlain(tt.bug)} }, time.Minute)
+		if got.Failed() != (tt.says != "") || !strings.Contains(got.said(), tt.says) {
+			t.Errorf("%s, with the bug %q: it says %q, want %q", tt.clause, tt.bug, got.said(), tt.says)
+		}
+	}
+	list := record("Checkpoints/they are listed in the byte order of their names", func() store.Store {
+		p := newPlain("")
+		return struct {
+			store.Store
+			store.Checkpoints
+		}{p, p}
+	}, time.Minute)
+	if list.Failed() {
+		t.Errorf("of a store without tenants it says %q", list.said())
+	}
 }

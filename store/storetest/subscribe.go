@@ -110,13 +110,7 @@ func differSubscribed(o store.LogOptions, page *store.Page) string {
 		}
 		return ""
 	}
-	if diff := differLogPage(o, page); diff != "" {
-		return diff
-	}
-	if last := page.Events[len(page.Events)-1].Position; page.End && last > page.Head {
-		return fmt.Sprintf("Head is %d, but the page has position %d", page.Head, last)
-	}
-	return ""
+	return differLogPage(o, page)
 }
 
 // until takes events up to the one with this id.

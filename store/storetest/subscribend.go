@@ -98,7 +98,7 @@ func ends(ctx context.Context, log store.Log, o store.LogOptions, at func(page s
 	for page, err := range log.Subscribe(ctx, o) {
 		switch {
 		case last != nil:
-			return fmt.Errorf("it yielded a page after the error %w", last)
+			return fmt.Errorf("it yielded a page after the error %s", answer(last))
 		case err != nil:
 			last = err
 		default:

@@ -28,6 +28,9 @@ var (
 
 func (p *tampered) Tenant(id string) (store.Store, error) {
 	st, err := p.plain.Tenant(id)
+	if p.is("a tenant is nil") {
+		return nil, nil //nolint:nilnil // that is the bug
+	}
 	if of, ok := st.(*plain); ok && err == nil {
 		return &tampered{plain: of}, nil
 	}
@@ -36,6 +39,9 @@ func (p *tampered) Tenant(id string) (store.Store, error) {
 
 func (p *tampered) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
 	before := p.length()
+	if p.is("the store changes a value") {
+		changeValues(events)
+	}
 	got, err := p.plain.Append(ctx, s, expected, events)
 	conflict, refused := errors.AsType[*store.ConflictError](err)
 	switch {
@@ -84,7 +90,17 @@ func (p *tampered) has(s store.Stream) bool {
 }
 
 func (p *tampered) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if ctx.Err() != nil && p.is("an ended call returns something else") {
+		page, err := p.plain.Read(context.WithoutCancel(ctx), s, o)
+		for i := range page.Events {
+			page.Events[i].ID, page.Events[i].Data = "other", nil
+		}
+		return page, err
+	}
 	page, err := p.plain.Read(ctx, s, o)
+	if missing := err != nil && s.Validate() != nil || err == nil && !p.has(s); missing && p.is("a stream without events has a head") {
+		return store.Page{Head: 1, End: true}, nil
+	}
 	if err != nil || len(page.Events) == 0 {
 		return page, err
 	}
@@ -98,6 +114,12 @@ func (p *tampered) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 		case p.is("a page with ReadOnly has other data") && o.ReadOnly,
 			p.is("a single event has the data of the first") && o.Limit == 1 && !o.Backward:
 			e.Data = of(1)
+		case p.is("a page with ReadOnly has other positions") && o.ReadOnly:
+			e.Position++
+		case p.is("a page with ReadOnly has other times") && o.ReadOnly:
+			e.Time = e.Time.Add(time.Microsecond)
+		case p.is("causes are lost"):
+			e.Meta.CausationID = ""
 		case p.is("backward pages have the data of the last event") && o.Backward:
 			e.Data = of(uint64(len(all)))
 		case p.is("two versions change places") && len(all) > 9 && (e.Version == 2 || e.Version == 3):
@@ -114,6 +136,9 @@ func (p *tampered) Read(ctx context.Context, s store.Stream, o store.ReadOptions
 		page.Events, page.Next = page.Events[:last], page.Next-1
 		page.Head--
 	}
+	if p.is("the last event is not on a page of its own") && o.Backward && o.Limit == 1 {
+		page.Events = nil
+	}
 	return page, nil
 }
 
@@ -121,6 +146,9 @@ func (p *tampered) ReadAll(ctx context.Context, o store.LogOptions) (store.Page,
 	page, err := p.plain.ReadAll(ctx, o)
 	switch {
 	case err != nil:
+		if ctx.Err() != nil && p.is("an ended call returns something else") {
+			err = errLost
+		}
 	case p.is("a page has the head of all tenants"):
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -129,6 +157,8 @@ func (p *tampered) ReadAll(ctx context.Context, o store.LogOptions) (store.Page,
 		}
 	case p.is("a page begins one event too late") && o.From > 1 && o.Limit != 1 && len(page.Events) > 0:
 		page.Events = page.Events[1:]
+	default:
+		p.tamperLog(&page, o)
 	}
 	return page, err
 }
@@ -147,7 +177,7 @@ func (p *tampered) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[
 				}
 			}
 			caughtUp = caughtUp || page.End
-			return yield(page, err)
+			return yield(page, err) && p.goesOn(page, pages, err, yield)
 		})
 	}
 }
@@ -167,11 +197,17 @@ func (p *tampered) Holder(ctx context.Context, key string) (store.Stream, bool, 
 	if ok && p.is("a key has a different holder") {
 		holder.ID += "!"
 	}
+	if ctx.Err() != nil && p.is("an ended call returns something else") {
+		return holder, true, nil
+	}
 	return holder, ok, err
 }
 
 func (p *tampered) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
 	lease, err := p.plain.AcquireLease(ctx, name, owner, ttl)
+	if err == nil && p.is("the third lease ends early") {
+		lease.Until = p.earlier(lease)
+	}
 	if err != nil && owner == "a" && p.is("the first owner can retake its lease") {
 		return store.Lease{Name: name, Owner: owner, Fence: 9, Until: time.Now().Add(ttl)}, nil
 	}
@@ -193,6 +229,9 @@ func (p *tampered) LoadCheckpoint(ctx context.Context, name string) (store.Check
 	if c.Position == 2 && p.is("the second checkpoint cannot be loaded") {
 		return store.Checkpoint{}, errors.New("the connection is lost")
 	}
+	if ctx.Err() != nil && p.is("an ended call returns something else") || name == "" && p.is("every name has a checkpoint") {
+		return store.Checkpoint{Position: 7, EventID: "e7"}, nil
+	}
 	return c, err
 }
 
@@ -200,6 +239,9 @@ func (p *tampered) FindEvent(ctx context.Context, id string) (store.Recorded, bo
 	r, found, err := p.plain.FindEvent(ctx, id)
 	if found && p.is("a found event has another version") {
 		r.Version++
+	}
+	if len(id) != len([]rune(id)) && p.is("only ids of ASCII are found") {
+		return store.Recorded{}, false, err
 	}
 	return r, found, err
 }
@@ -267,7 +309,7 @@ func reachings() []reaching {
 // TestEveryAssertion plants bugs that the other assertions of a clause miss.
 func TestEveryAssertion(t *testing.T) {
 	t.Parallel()
-	for _, tt := range reachings() {
+	for _, tt := range append(reachings(), moreReachings()...) {
 		t.Run(tt.clause+"/finds "+tt.bug, func(t *testing.T) {
 			t.Parallel()
 			open := opens(tt.clause, tt.bug)

@@ -36,13 +36,10 @@ func (t *check) lent(s store.Stream, from uint64) (values []any, head uint64) {
 		t.Fatalf("ReadValues(%s, %d): %v", s, from, err)
 	}
 	for part := v.Next(); part != nil; part = v.Next() {
-		if len(part) == 0 || len(part) != cap(part) {
-			t.Fatalf("ReadValues(%s, %d): a part of %d values has room for %d: want some, and no room for more", s, from, len(part), cap(part))
+		if len(part) == 0 {
+			t.Fatalf("ReadValues(%s, %d): a part without values", s, from)
 		}
 		values = append(values, part...)
-	}
-	if part := v.Next(); part != nil {
-		t.Fatalf("ReadValues(%s, %d): another part of %d values after the last one", s, from, len(part))
 	}
 	return values, v.Head
 }

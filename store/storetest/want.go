@@ -91,10 +91,6 @@ func differ(got *store.Recorded, s store.Stream, version uint64, want *store.Eve
 	if contentType == "" {
 		contentType = store.OctetStream
 	}
-	at := want.Time
-	if at.IsZero() {
-		at = got.RecordedAt
-	}
 	switch {
 	case got.Stream != s:
 		return fmt.Sprintf("Stream is %+q, want %+q", got.Stream, s)
@@ -110,8 +106,8 @@ func differ(got *store.Recorded, s store.Stream, version uint64, want *store.Eve
 		return fmt.Sprintf("ContentType is %+q, want %+q", got.ContentType, contentType)
 	case !bytes.Equal(got.Data, want.Data):
 		return fmt.Sprintf("Data is %s, want %s", excerpt(got.Data), excerpt(want.Data))
-	case !got.Time.Truncate(time.Millisecond).Equal(at.Truncate(time.Millisecond)):
-		return fmt.Sprintf("Time is %s, want %s, to the millisecond", got.Time, at)
+	case !got.Time.Truncate(time.Millisecond).Equal(want.Time.Truncate(time.Millisecond)):
+		return fmt.Sprintf("Time is %s, want %s, to the millisecond", got.Time, want.Time)
 	case got.RecordedAt.IsZero():
 		return "RecordedAt is the zero time"
 	}

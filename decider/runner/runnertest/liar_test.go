@@ -22,18 +22,20 @@ type liar struct {
 	codec codec.Codec[event]
 
 	mu     sync.Mutex
-	calls  int             // guarded by mu
-	last   state           // that was returned; guarded by mu
-	done   []event         // of the previous call; guarded by mu
-	left   bool            // a caller did not wait for the answer; guarded by mu
-	landed map[string]bool // the command ids that this process recorded; guarded by mu
+	calls  int                // guarded by mu
+	last   state              // that was returned; guarded by mu
+	done   []event            // of the previous call; guarded by mu
+	left   bool               // a caller did not wait for the answer; guarded by mu
+	failed bool               // a load has failed; guarded by mu
+	landed map[string]bool    // the command ids that this process recorded; guarded by mu
+	gave   map[string][]event // what it returned, by command id; guarded by mu
 }
 
 var errBusy = errors.New("reference: busy")
 
 func openLiar(b bug) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
-		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}, landed: map[string]bool{}}
+		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}, landed: map[string]bool{}, gave: map[string][]event{}}
 		switch b {
 		case "repeats each append that fails":
 			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open guarantees it
@@ -77,8 +79,12 @@ func (l *liar) append(ctx context.Context, id string, events ...event) {
 
 func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
 	s, version, err := l.System.Load(ctx, id)
+	l.mu.Lock()
+	failed := l.failed
+	l.failed = l.failed || err != nil
+	l.mu.Unlock()
 	switch {
-	case l.bug == "cannot load":
+	case l.bug == "cannot load", l.bug == "cannot load after a failure" && failed:
 		return state{}, 0, errBusy
 	case l.bug == "hides the error of the store" && err != nil:
 		err = errBusy
@@ -117,6 +123,12 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	l.last, l.done = out.State, slices.Clone(out.Events)
 	l.landed[c.CommandID] = l.landed[c.CommandID] || err == nil && !out.Replayed
 	own := l.landed[c.CommandID]
+	if gave, ok := l.gave[c.CommandID]; ok && l.bug == "remembers the events that it returned" && out.Replayed {
+		out.Events = gave
+	}
+	if c.CommandID != "" {
+		l.gave[c.CommandID] = out.Events
+	}
 	l.left = l.left || ctx.Err() != nil
 	l.mu.Unlock()
 	if err != nil {
@@ -148,6 +160,10 @@ func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
 	case l.bug == "appends after it has given up" && errors.Is(err, store.ErrConflict),
 		l.bug == "appends in spite of a failed read" && errors.Is(err, faults.ErrInjected):
 		l.append(ctx, c.ID, mine)
+	case l.bug == "hides the error of the store" && errors.Is(err, faults.ErrInjected):
+		return errBusy
+	case l.bug == "rejects what it then does" && errors.Is(err, runnertest.ErrRejected):
+		_, _ = l.System.Handle(ctx, c)
 	case l.bug == "returns another error when the context ends" && ctx.Err() != nil:
 		return errBusy
 	case l.bug == "appends after the call has ended" && ctx.Err() != nil:

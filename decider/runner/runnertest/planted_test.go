@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/evolvego/evolve/decider/runner/runnertest"
+	"github.com/evolvego/evolve/store"
 )
 
 // planted names a bug and the part of the suite that must notice it.
@@ -56,6 +57,7 @@ func plants() []planted {
 		{"leaves the stream out of the event ids", "a command id belongs to its stream"},
 		{"treats equal commands as one", "calls without a command id are different commands"},
 		{"new ids for each attempt", "a lost answer is looked up"},
+		{"new ids for each attempt on an old stream", "a lost answer is looked up"},
 		{"gives up when the outcome is unknown", "a lost answer is looked up"},
 		{"new ids for each attempt", "a lost answer is looked up although the command would be rejected now"},
 		{"treats an unknown outcome as done", "an append that did not happen is sent again"},
@@ -135,6 +137,7 @@ func lies() []planted {
 		{"returns an event without events", "without events nothing is appended"},
 		{"reports a replay for a new command", "without events nothing is appended"},
 		{"appends in spite of a failed read", "a read that fails appends nothing"},
+		{"hides the error of the store", "a read that fails appends nothing"},
 		{"hides the error of the store", "a load that fails is not an empty aggregate"},
 		{"returns the previous version", "a stream of many pages is loaded whole"},
 		{"returns one page of its own replay", "a stream of many pages is loaded whole"},
@@ -159,6 +162,12 @@ func lies() []planted {
 		{"tries once too often", "simulations"},
 		{"fails now and then", "simulations"},
 		{"returns an error for events that it appended", "simulations"},
+		{"returns an error for events that it appended", "an old state refuses no command"},
+		{"treats a rejection as a conflict", "appends of others are seen"},
+		{"rejects what it then does", "simulations"},
+		{"remembers the events that it returned", "simulations"},
+		{"cannot load", "a rejection is final"},
+		{"cannot load after a failure", "a load that fails is not an empty aggregate"},
 		{"repeats each append that fails", "simulations"},
 		{"returns the previous version", "simulations"},
 		{"returns other events for a replay", "simulations"},
@@ -200,6 +209,29 @@ func TestPlanted(t *testing.T) {
 			}
 			t.Logf("%s", failures[0])
 		})
+	}
+}
+
+// poor is the reference without hooks and claims.
+type poor struct{ runnertest.System }
+
+// TestVariants checks that the suite finds nothing wrong with runners that do without what
+// they need not have, or do more than they must.
+func TestVariants(t *testing.T) {
+	t.Parallel()
+	openPoor := func(d account, st store.Store, c codecOfEvents) runnertest.System {
+		return poor{openReference("", true, true)(d, st, c)}
+	}
+	for part, open := range map[string]runnertest.Open{
+		"claims are taken with the events":             openPoor,
+		"a command whose claims panic is not recorded": openPoor,
+		"a panic in a user function fails one call":    openPoor,
+		"a read that fails appends nothing":            openReference(readsAgain, false, false),
+		"a load that fails is not an empty aggregate":  openReference(readsAgain, false, false),
+	} {
+		for _, failure := range runnertest.Failures(t, part, open, 100) {
+			t.Errorf("%s: %s", part, failure)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ import (
 // bug names the bug of a reference. The zero bug is none.
 type bug string
 
+// readsAgain is no bug.
+const readsAgain bug = "reads again after a failure"
+
 // reference is the simplest correct runner or, with a bug, one of many broken ones.
 type reference struct {
 	bug       bug
@@ -169,7 +172,7 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 
 // again runs before every attempt except the first.
 func (r *reference) again(ctx context.Context, c *call, last error) error {
-	if r.bug == "new ids for each attempt" {
+	if r.bug == "new ids for each attempt" || r.bug == "new ids for each attempt on an old stream" && c.at.Version > 0 {
 		c.key = strconv.FormatUint(rand.Uint64(), 16)
 	}
 	if err := r.pause(ctx, c.attempt); err != nil {
@@ -514,6 +517,10 @@ func (r *reference) read(ctx context.Context, c *call) error {
 	for e, err := range store.Events(ctx, r.store, streamOf(c.ID), c.at.Version+1) {
 		if err != nil && (r.bug == "treats a failed read as the end" || r.bug == "treats a failed load as an empty stream" && c.key == "load") {
 			return nil
+		}
+		if err != nil && r.bug == readsAgain && c.attempt == 0 {
+			c.attempt = 1 // so that this happens once
+			return r.read(ctx, c)
 		}
 		if n++; n > 3 && r.bug == "reads no more than three events" {
 			return nil

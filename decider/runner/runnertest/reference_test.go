@@ -19,9 +19,6 @@ import (
 // bug names the bug of a reference. The zero bug is none.
 type bug string
 
-// readsAgain is no bug.
-const readsAgain bug = "reads again after a failure"
-
 // reference is the simplest correct runner or, with a bug, one of many broken ones.
 type reference struct {
 	bug       bug
@@ -518,7 +515,7 @@ func (r *reference) read(ctx context.Context, c *call) error {
 		if err != nil && (r.bug == "treats a failed read as the end" || r.bug == "treats a failed load as an empty stream" && c.key == "load") {
 			return nil
 		}
-		if err != nil && r.bug == readsAgain && c.attempt == 0 {
+		if err != nil && r.bug == "reads again after a failure, which is no bug" && c.attempt == 0 {
 			c.attempt = 1 // so that this happens once
 			return r.read(ctx, c)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/samber/lo"
+
 	"github.com/evolvego/evolve/store"
 )
 
@@ -51,8 +53,8 @@ func appendTellsWhere(t *check) {
 		case got.Version != last.Version+uint64(n):
 			t.Fatalf("%s at version %d = version %d, want %d", call, last.Version, got.Version, last.Version+uint64(n))
 		case len(page.Events) != 1 || page.Events[0].ID != events[n-1].ID:
-			t.Fatalf("%s = version %d, but %d events follow from there, want the last event of the batch",
-				call, got.Version, len(page.Events))
+			t.Fatalf("%s = version %d, but the stream has the events %q from there on, want only the last event of the batch, %q",
+				call, got.Version, lo.Map(page.Events, func(r store.Recorded, _ int) string { return r.ID }), events[n-1].ID)
 		case page.Events[0].Position != got.Position:
 			t.Fatalf("%s = position %d, but the event is read with position %d", call, got.Position, page.Events[0].Position)
 		case !hasLog && got.Position != 0:

@@ -73,9 +73,7 @@ func (t *check) together(n int, do func(i int) error) {
 	close(start)
 	all.Wait()
 	for _, err := range errs {
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
+		t.must(err)
 	}
 }
 
@@ -132,6 +130,14 @@ func (t *check) contend(n, often int, try func(i int) (won bool, err error)) {
 		}
 		return nil
 	})
+}
+
+// must fails if err is not nil. The error says what was attempted.
+func (t *check) must(err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
 }
 
 // newStream returns an unused stream; what says what it is for.
@@ -193,9 +199,7 @@ func (t *check) read(st store.Store, s store.Stream, o store.ReadOptions) store.
 func (t *check) all(st store.Store, s store.Stream) []store.Recorded {
 	t.Helper()
 	all, err := judge.ReadStream(t.ctx, st, s)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	return all
 }
 

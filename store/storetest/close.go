@@ -31,9 +31,10 @@ func (t *check) close(st store.Store) {
 
 func closeAgain(t *check) {
 	st := t.open()
+	closer := as[io.Closer](t, st)
 	t.filled(st, "close", 2)
 	t.together(4, func(int) error {
-		if err := as[io.Closer](t, st).Close(); err != nil {
+		if err := closer.Close(); err != nil {
 			return fmt.Errorf("one of 4 concurrent calls of Close: %w", err)
 		}
 		return nil
@@ -162,9 +163,10 @@ func closeWhileAppending(t *check) {
 	const writers = 4
 	for range t.times(10) {
 		st := t.open()
+		closer := as[io.Closer](t, st)
 		t.together(writers+1, func(i int) error {
 			if i == writers {
-				if err := as[io.Closer](t, st).Close(); err != nil {
+				if err := closer.Close(); err != nil {
 					return fmt.Errorf("closing concurrently with appends: %w", err)
 				}
 				return nil

@@ -102,13 +102,6 @@ func differDocuments(call string, got, want []store.Document) error {
 	return nil
 }
 
-func (t *check) must(err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-}
-
 func documentFidelity(t *check) {
 	st, kind := t.committed(t.documents()), newKind()
 	t.must(st.wantsLoad(kind, []store.Document{{Kind: kind, ID: "1"}}))

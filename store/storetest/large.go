@@ -79,9 +79,7 @@ func largeLogPages(t *check) {
 		t.append(st, newStream("heavy"), store.Any, more[i])
 	}
 	got, err := f.until(more[len(more)-1].ID)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	if diff := differAll(got, t.log(st, store.LogOptions{From: all[len(all)-1].Position + 1})); diff != "" {
 		t.Fatalf("a subscription to events of 1 MiB: %s", diff)
 	}

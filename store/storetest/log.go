@@ -241,7 +241,7 @@ func positionsIncrease(t *check) {
 	st := t.openLog()
 	t.mixed(st, 30)
 	versions := make(map[store.Stream]uint64)
-	all := t.log(st, store.LogOptions{})
+	all := t.log(st, store.LogOptions{}) // fails if the positions do not increase
 	if len(all) != 30 {
 		t.Fatalf("the log has %d events, want 30", len(all))
 	}

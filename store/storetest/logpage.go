@@ -183,9 +183,7 @@ func logIsGapSafe(t *check) {
 	for i := range readers {
 		r := &readers[i]
 		for r.end = false; !r.end; {
-			if err := r.read(t.ctx, st); err != nil {
-				t.Fatalf("%v", err)
-			}
+			t.must(r.read(t.ctx, st))
 		}
 		if diff := differAll(readers[i].seen, choose(all, asked[i].o)); diff != "" {
 			t.Fatalf("a reader that followed %s while others appended, compared with the log at the end: %s", logCall(asked[i].o), diff)

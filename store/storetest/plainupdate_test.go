@@ -68,7 +68,7 @@ func (p *plain) copied() *plain {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	q := *p
-	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{}), refuses: p.refuses}, &turn{}
+	q.backend, q.turn = &backend{bug: p.bug, wake: make(chan struct{}), refuses: p.refuses, loses: p.loses}, &turn{}
 	q.log, q.streams = slices.Clone(p.log), maps.Clone(p.streams)
 	for s := range q.streams {
 		q.streams[s] = slices.Clip(q.streams[s])
@@ -307,6 +307,10 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 		q.holders = maps.Clone(tx.of.holders)
 	case tx.of.is("an update does not see its ids"):
 		q.ids = maps.Clone(tx.of.ids)
+	case tx.of.is("events of a refused append in an update are kept") && expected == store.Exactly(1):
+		_, err := q.append(context.Background(), s, expected, events, claims)
+		_, _ = q.append(context.Background(), s, store.Any, events, nil)
+		return store.Appended{}, err
 	case tx.of.is("a refused append in an update is kept") && expected != 0 && len(events) > 1:
 		if v, ok := expected.Version(); ok && v == 1 {
 			expected = store.Any

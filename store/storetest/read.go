@@ -139,8 +139,7 @@ func limits(t *check) {
 	}
 	for _, limit := range []int{0, 1 << 20, math.MaxInt} {
 		for _, backward := range []bool{false, true} {
-			o := store.ReadOptions{Limit: limit, Backward: backward}
-			t.readPages(s, o, n)
+			t.readPages(s, store.ReadOptions{Limit: limit, Backward: backward}, n)
 		}
 	}
 }

@@ -72,12 +72,7 @@ func resumeRestored(t *check) {
 	for kept := range len(events) {
 		restored := t.ownLog(s, events[:kept])
 		for version := uint64(kept); ; version++ {
-			t.wantAllDiverged(restored, log[kept:])
-			head, err := restored.Head(t.ctx)
-			if err != nil {
-				t.Fatalf("Head failed: %v", err)
-			}
-			if head > log[len(log)-1].Position {
+			if head := t.wantAllDiverged(restored, log[kept:]); head > log[len(log)-1].Position {
 				break // the change was noticed at every event before
 			}
 			t.append(restored, s, store.Exactly(version), newEvents(1)...)
@@ -86,8 +81,8 @@ func resumeRestored(t *check) {
 }
 
 // wantAllDiverged fails unless Resume reports, for each of these events, that its
-// checkpoint was made on another log.
-func (t *check) wantAllDiverged(st logStore, events []store.Recorded) {
+// checkpoint was made on another log. It returns the head of the log of st.
+func (t *check) wantAllDiverged(st logStore, events []store.Recorded) (head uint64) {
 	t.Helper()
 	head, err := st.Head(t.ctx)
 	if err != nil {
@@ -101,6 +96,7 @@ func (t *check) wantAllDiverged(st logStore, events []store.Recorded) {
 		c := checkpointAt(&events[i])
 		t.wantDiverged(st, c, store.DivergedError{Checkpoint: c, Found: at[c.Position], Head: head})
 	}
+	return head
 }
 
 func resumeOther(t *check) {

@@ -148,9 +148,7 @@ func (t *check) wantFeed(f *feed, want []store.Recorded) {
 	t.Helper()
 	from := f.o
 	got, err := f.caughtUp()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	if diff := differAll(got, want); diff != "" {
 		t.Fatalf("Subscribe(%+v), until it had caught up: %s", from, diff)
 	}
@@ -159,9 +157,7 @@ func (t *check) wantFeed(f *feed, want []store.Recorded) {
 // closeFeed closes f, and fails if f does not end.
 func (t *check) closeFeed(f *feed) {
 	t.Helper()
-	if err := f.close(); err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(f.close())
 }
 
 func subscribeReplays(t *check) {
@@ -185,9 +181,7 @@ func subscribeEmpty(t *check) {
 	t.mixed(st, 2)
 	all := t.log(st, store.LogOptions{})
 	got, err := f.until(all[1].ID)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	if diff := differAll(got, all); diff != "" {
 		t.Fatalf("Subscribe of a log that was empty: %s", diff)
 	}
@@ -225,9 +219,7 @@ func subscribeBeyond(t *check) {
 	t.mixed(st, 8)
 	all = t.log(st, store.LogOptions{})
 	got, err := f.until(all[10].ID)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	if diff := differAll(got, choose(all, store.LogOptions{From: from})); diff != "" {
 		t.Fatalf("Subscribe from %d, two positions beyond the next event: %s", from, diff)
 	}
@@ -268,7 +260,7 @@ func subscribeFilters(t *check) {
 	for i, filter := range filters {
 		want := choose(all, store.LogOptions{Filter: filter})
 		if len(want) == 0 {
-			t.Fatalf("filter %+v matches nothing", filter)
+			t.Fatalf("after more appends, the log has no new event that filter %+v matches, want some", filter)
 		}
 		got, err := feeds[i].until(want[len(want)-1].ID)
 		if err != nil {
@@ -289,9 +281,7 @@ func subscribeResumes(t *check) {
 		first := t.subscribe(st, store.LogOptions{Limit: 2, Filter: filter})
 		for handled, end := 0, false; !end; {
 			page, err := first.next()
-			if err != nil {
-				t.Fatalf("%v", err)
-			}
+			t.must(err)
 			handled, end = handled+len(page.Events), page.End
 			again := t.subscribe(st, store.LogOptions{From: page.Next, Filter: filter})
 			t.wantFeed(again, all[min(handled, len(all)):])

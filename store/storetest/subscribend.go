@@ -18,9 +18,7 @@ func subscribeSlow(t *check) {
 	defer slow.cancel()
 	defer fast.cancel()
 	first, err := slow.next()
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	s := newStream("slow")
 	for range t.times(60) {
 		t.append(st, s, store.Any, newEvents(50)...)
@@ -30,9 +28,7 @@ func subscribeSlow(t *check) {
 	all := t.log(st, store.LogOptions{})
 	for _, f := range []*feed{fast, slow} {
 		got, err := f.until(end.ID)
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
+		t.must(err)
 		if f == slow {
 			got = append(first.Events, got...)
 		}
@@ -182,21 +178,17 @@ func subscribePagesAreNotKept(t *check) {
 		want := all[len(all)-4:]
 		for seen := 0; seen < len(want); {
 			page, err := spoiled.next()
-			if err != nil {
-				t.Fatalf("%v", err)
-			}
+			t.must(err)
 			seen += len(page.Events)
 			spoilPage(&page)
 		}
-		got, err := other.until(want[3].ID)
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		if diff := differAll(got, want); diff != "" {
-			t.Fatalf("after changing the pages of a subscription, another one yields: %s", diff)
-		}
 		if diff := differAll(t.log(st, store.LogOptions{}), all); diff != "" {
 			t.Fatalf("after changing the pages of a subscription, the log differs: %s", diff)
+		}
+		got, err := other.until(want[3].ID)
+		t.must(err)
+		if diff := differAll(got, want); diff != "" {
+			t.Fatalf("after changing the pages of a subscription, another one yields: %s", diff)
 		}
 		t.mixed(st, 4)
 	}

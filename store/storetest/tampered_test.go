@@ -309,13 +309,14 @@ func reachings() []reaching {
 // TestEveryAssertion plants bugs that the other assertions of a clause miss.
 func TestEveryAssertion(t *testing.T) {
 	t.Parallel()
-	for _, tt := range append(reachings(), moreReachings()...) {
+	for _, tt := range slices.Concat(reachings(), moreReachings(), twistedReachings()) {
 		t.Run(tt.clause+"/finds "+tt.bug, func(t *testing.T) {
 			t.Parallel()
-			open := opens(tt.clause, tt.bug)
+			open, n := opens(tt.clause, tt.bug), 0
 			got := record(tt.clause, func() store.Store {
 				p, _ := open().(*plain)
-				return &tampered{plain: p}
+				n++
+				return twist(&tampered{plain: p}).opened(n)
 			}, time.Second)
 			if !got.Failed() || !slices.ContainsFunc(got.messages, func(said string) bool { return strings.Contains(said, tt.says) }) {
 				t.Errorf("the clause said %q, want that it fails with %q", got.said(), tt.says)

@@ -123,7 +123,7 @@ func moreReachings() []reaching {
 	const anyEnded, forward, backward = "an ended call returns something else",
 		"Log/pages of every size cover everything, forward", "Log/pages of every size cover everything, backward"
 	return []reaching{
-		{"Append/returns the version and position of the last event", "the newest event is missing", "0 events follow from there"},
+		{"Append/returns the version and position of the last event", "the newest event is missing", "want only the last event of the batch"},
 		{"Contention/200 concurrent increments all survive", "the last event is not on a page of its own", "Limit:1"},
 		{"Contention/a read is never older than what its caller knew", "two versions change places", "for one client and"},
 		{"Context/a read with an ended context fails with the error of the context", anyEnded, "with an ended context: event 1 of 3: ID is"},

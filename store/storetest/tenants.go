@@ -213,9 +213,7 @@ func tenantSubscriptions(t *check) {
 	end := newEvent("end")
 	t.append(b, newStream("end"), store.NoStream, end)
 	got, err := f.until(end.ID)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
+	t.must(err)
 	if diff := differAll(got, t.log(b, store.LogOptions{})); diff != "" {
 		t.Fatalf("Subscribe to one of two tenants, compared with its log: %s", diff)
 	}

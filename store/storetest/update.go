@@ -79,7 +79,7 @@ func (t *check) tryUpdate(ctx context.Context, st store.Store, do func(tx store.
 	t.Helper()
 	update, ok := updateOf(st)
 	if !ok {
-		t.Fatalf("%T has no Update, but the store that was opened first has one", st)
+		return fmt.Errorf("%T has no Update, but the store that was opened first has one", st)
 	}
 	return update(ctx, do)
 }
@@ -323,10 +323,6 @@ func updateTxIsDone(t *check) {
 
 func updateIsUnseen(t *check) {
 	w := newWritten("unseen")
-	before := t.all(t.store, w.a)
-	if len(before) > 0 {
-		t.Fatalf("a new stream has %d events", len(before))
-	}
 	var seen map[string]bool
 	t.update(t.store, func(tx store.Tx) error {
 		err := w.write(tx)

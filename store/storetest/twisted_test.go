@@ -1,0 +1,149 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/evolvego/evolve/store"
+)
+
+// twisted is a tampered store with more bugs.
+type twisted struct {
+	*tampered
+
+	shared map[uint64][]byte // data of events by position, for a bug; guarded by mu
+}
+
+func twist(p *tampered) *twisted { return &twisted{tampered: p, shared: make(map[uint64][]byte)} }
+
+// opened returns p as the nth store that is opened. It lacks capabilities if there is
+// such a bug.
+func (p *twisted) opened(n int) store.Store {
+	switch {
+	case n > 1 && p.is("stores opened later have no log"):
+		return struct{ store.Store }{p}
+	case n > 1 && p.is("stores opened later have no transactions"):
+		return struct {
+			store.Store
+			store.Log
+		}{p, p}
+	}
+	return p
+}
+
+func (p *twisted) Tenant(id string) (store.Store, error) {
+	st, err := p.tampered.Tenant(id)
+	if of, ok := st.(*tampered); ok && err == nil {
+		return twist(of), nil
+	}
+	return st, err
+}
+
+func (p *twisted) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	page, err := p.tampered.Read(ctx, s, o)
+	for i := range page.Events {
+		if p.is("two events have one version") && !o.Backward && page.Head > 9 && page.Events[i].Version == 3 {
+			page.Events[i].Version = 2
+		}
+	}
+	return page, err
+}
+
+func (p *twisted) ReadAll(ctx context.Context, o store.LogOptions) (store.Page, error) {
+	if o.Backward && p.is("a backward page ignores the filter") {
+		o.Filter = store.Filter{}
+	}
+	return p.tampered.ReadAll(ctx, o)
+}
+
+func (p *twisted) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		caughtUp := false
+		p.tampered.Subscribe(ctx, o)(func(page store.Page, err error) bool {
+			switch {
+			case err != nil:
+			case p.is("a subscription fails at once"):
+				yield(store.Page{}, errors.New("the connection is lost"))
+				return false
+			case p.is("subscriptions share data"):
+				p.share(page.Events)
+			case p.is("live events come with an invented one") && caughtUp && len(page.Events) == 1:
+				invented := page.Events[0]
+				invented.ID, invented.Position = store.NewID(), invented.Position-1
+				page.Events = append([]store.Recorded{invented}, page.Events...)
+			}
+			caughtUp = caughtUp || page.End
+			return yield(page, err)
+		})
+	}
+}
+
+// share gives events the data of the subscription that was faster.
+func (p *twisted) share(events []store.Recorded) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range events {
+		e := &events[i]
+		if data, ok := p.shared[e.Position]; ok {
+			e.Data = data
+		}
+		p.shared[e.Position] = e.Data
+	}
+}
+
+func (p *twisted) ListStreams(ctx context.Context, o store.StreamsOptions) (store.StreamsPage, error) {
+	page, err := p.tampered.ListStreams(ctx, o)
+	for i := range page.Streams {
+		if p.is("a list has the versions of another tenant") {
+			page.Streams[i].Version = max(page.Streams[i].Version, p.elsewhere(page.Streams[i].Stream))
+		}
+	}
+	return page, err
+}
+
+func (p *twisted) LoadSnapshot(ctx context.Context, s store.Stream, schema string) (store.Snapshot, bool, error) {
+	if p.is("snapshots cannot be loaded") {
+		return store.Snapshot{}, false, errors.New("the connection is lost")
+	}
+	return p.tampered.LoadSnapshot(ctx, s, schema)
+}
+
+func (p *twisted) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
+	if p.turn.by.Load() == goroutine() && p.is("a checkpoint saved in an update is lost") {
+		return nil
+	}
+	return p.tampered.SaveCheckpoint(ctx, name, from, to)
+}
+
+// twistedReachings returns bugs of a twisted store for assertions that no other bug
+// reaches.
+func twistedReachings() []reaching {
+	return []reaching{
+		{"Append/returns the version and position of the last event", "a batch in the wrong order", "want only the last event of the batch"},
+		{"Contention/every refusal is a conflict with the actual version", "two events have one version", "event 3 is version 2, want 3"},
+		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},
+		{"Log/a filter selects exactly the matching events", "a backward page ignores the filter", "which the filter does not match"},
+		{"Log/events with more bytes than fit into a page are read to the end", "a subscription fails", "0 events had arrived"},
+		{"Subscribe/later events arrive one by one", "live events come with an invented one", "the subscription yielded 2"},
+		{"Subscribe/from beyond the head, only events from there on arrive", "a subscription fails", "0 events had arrived"},
+		{"Subscribe/a filter selects exactly the matching events, replayed and live", "the log ends after two events", "no new event that filter"},
+		{"Subscribe/no event is lost, repeated or out of order when the replay ends", "live events have other data", "started while others appended"},
+		{"Subscribe/a slow loop gets everything, and slows down nobody else", "a subscription fails at once", "the connection is lost"},
+		{"Subscribe/the loop can call the store", "the newest event is missing", "has 20 events, want 21"},
+		{"Subscribe/the caller can change a page", "subscriptions share data", "another one yields"},
+		{"Subscribe/the caller can change a page", "a page aliases the store", "the log differs"},
+		{"Tenants/subscriptions are separate", "a subscription fails", "0 events had arrived"},
+		{"Tenants/subscriptions are separate", "events of one type are not in the log", "yielded 6 events, want only its own 11"},
+		{"Update/a context that ends during it commits everything or nothing", "snapshots cannot be loaded", "looking after an Update"},
+		{"Update/its appends are in the log, in order, together with other appends", "stores opened later have no transactions", "has no Update"},
+		{"Update/its appends are in the log, in order, together with other appends", "two events have one version", "event 3 is version 2, want 3"},
+		{"Update/a write to the store in its function does not wait for it", "a checkpoint saved in an update is lost", "after SaveCheckpoint of the store"},
+		{"Update/a refused call changes nothing, and the transaction can continue", "events of a refused append in an update are kept", "after refused appends in a transaction"},
+		{"Update/a saved checkpoint makes others wait, and then they get a conflict", "an update does not see its checkpoints", "in the transaction that saved"},
+		{"Update/a saved checkpoint makes others wait, and then they get a conflict", "a checkpoint that was kept is a conflict", "0 of two others that waited moved it, want 1"},
+		{"Update/none of several concurrent transactions is lost", "an update loses documents", "each added a letter"},
+		{"Finder/tenants are separate", "a list has the versions of another tenant", "with one stream at version 1"},
+		{"Close/subscriptions end with ErrClosed", "never caught up", "has not caught up after"},
+	}
+}

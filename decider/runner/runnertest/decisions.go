@@ -235,7 +235,6 @@ func callerOwns(t *trial) {
 	t.wantLoaded(s)
 	t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).spoil()
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
-	t.wantLoaded(s)
 	t.wantLoaded(t.system())
 }
 

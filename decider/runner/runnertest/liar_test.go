@@ -26,6 +26,7 @@ type liar struct {
 	last   state              // that was returned; guarded by mu
 	done   []event            // of the previous call; guarded by mu
 	left   bool               // a caller did not wait for the answer; guarded by mu
+	erred  bool               // a command has failed since the last load; guarded by mu
 	failed bool               // a load has failed; guarded by mu
 	landed map[string]bool    // the command ids that this process recorded; guarded by mu
 	gave   map[string][]event // what it returned, by command id; guarded by mu
@@ -80,11 +81,11 @@ func (l *liar) append(ctx context.Context, id string, events ...event) {
 func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
 	s, version, err := l.System.Load(ctx, id)
 	l.mu.Lock()
-	failed := l.failed
-	l.failed = l.failed || err != nil
+	failed, erred := l.failed, l.erred
+	l.failed, l.erred = l.failed || err != nil, false
 	l.mu.Unlock()
 	switch {
-	case l.bug == "cannot load", l.bug == "cannot load after a failure" && failed:
+	case l.bug == "cannot load", l.bug == "cannot load after a failure" && failed, l.bug == "cannot load after an error" && erred:
 		return state{}, 0, errBusy
 	case l.bug == "hides the error of the store" && err != nil:
 		err = errBusy
@@ -129,7 +130,7 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	if c.CommandID != "" {
 		l.gave[c.CommandID] = out.Events
 	}
-	l.left = l.left || ctx.Err() != nil
+	l.left, l.erred = l.left || ctx.Err() != nil, l.erred || err != nil
 	l.mu.Unlock()
 	if err != nil {
 		return out, l.fail(ctx, c, err)

@@ -248,6 +248,9 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	}
 	appended, err := r.record(ctx, c, batch)
 	switch {
+	case appended.Replayed && r.bug == "returns the head with the state of its own append":
+		err := r.read(ctx, c)
+		return runnertest.Outcome{State: c.next.out, Version: c.at.Version, Events: events}, true, err
 	case appended.Replayed, errors.Is(err, store.ErrDuplicate):
 		if failed := r.read(ctx, c); failed != nil || len(c.mine) == 0 {
 			return out, true, errors.Join(err, failed)
@@ -532,6 +535,8 @@ func (r *reference) read(ctx context.Context, c *call) error {
 		c.at = loaded{r.decider.Fold(c.at.State, events...), e.Version}
 		if e.ID == r.id(c, len(c.mine)) && !r.blind(c) {
 			c.mine = append(c.mine, events...)
+		} else if r.bug == "overlooks its events if others follow" {
+			c.mine = nil
 		}
 	}
 	return nil

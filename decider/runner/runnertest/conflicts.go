@@ -37,7 +37,10 @@ func createdOnce(t *trial) {
 	for _, what := range []string{doOpen, doCredit} {
 		t.together(len(errs), func(i int) {
 			c := Call{ID: what, Command: do(what, 10, strconv.Itoa(i)), Attempts: len(errs)}
-			_, errs[i] = processes[i%2].Handle(t.ctx, c)
+			var out Outcome
+			if out, errs[i] = processes[i%2].Handle(t.ctx, c); errs[i] == nil {
+				t.wantFold(what, out.State, out.Version, "Handle")
+			}
 		})
 		winners := 0
 		for _, err := range errs {
@@ -50,6 +53,7 @@ func createdOnce(t *trial) {
 		if want := map[string]int{doOpen: 1, doCredit: len(errs)}[what]; winners != want {
 			t.Errorf("%s of a new stream by %d succeeded for %d, want %d", what, len(errs), winners, want)
 		}
+		t.wantLength(what, map[string]int{doOpen: 1, doCredit: 1 + len(errs)}[what])
 		creations := 0
 		for _, event := range t.stream(what) {
 			if event.What == opened {
@@ -79,6 +83,7 @@ func decidedAgain(t *trial) {
 		if last := events[len(events)-1]; last.Tag != "mine" || last.Left != 0 {
 			t.Errorf("after two conflicts %+v was appended, want a withdrawal that leaves 0", last)
 		}
+		t.wantTags(acc, "given", "given", "rival", "rival", "mine")
 	})
 }
 
@@ -122,9 +127,12 @@ func everybodyGetsThrough(t *trial) {
 	copy(processes[3:], processes[:])
 	t.together(clients, func(i int) {
 		c := Call{ID: acc, Command: do(doDeposit, 1, strconv.Itoa(i)), Attempts: clients}
-		if _, err := processes[i].Handle(t.ctx, c); err != nil {
+		out, err := processes[i].Handle(t.ctx, c)
+		if err != nil {
 			t.Errorf("one of %d clients with as many attempts: %v, want no error", clients, err)
+			return
 		}
+		t.wantFold(acc, out.State, out.Version, "Handle")
 	})
 	for i := range clients {
 		if n := t.count(strconv.Itoa(i)); n != 1 {

@@ -126,7 +126,9 @@ func givenUp(t *trial) {
 		t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next")})
 		t.wantLoaded(s)
 	}
-	if n := t.count("beside"); n != 2 {
-		t.Errorf("the concurrent calls are in the stream %d times, want 2", n)
+	for _, tag := range []string{"beside", "next"} {
+		if n := t.count(tag); n != 2 {
+			t.Errorf("the calls %q are in the stream %d times, want 2", tag, n)
+		}
 	}
 }

@@ -80,6 +80,7 @@ func readFails(t *trial) {
 		t.Errorf("there are %d events, want %d", n, want)
 	}
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
+	t.wantLength(acc, 1+want+1)
 	t.wantLoaded(s)
 }
 
@@ -126,6 +127,7 @@ func manyPages(t *trial) {
 		if out := t.must(s, Call{ID: acc, Command: do(doWithdraw, 1, "mine")}); out.Version != uint64(before)+1 {
 			t.Errorf("in pages of %d a command led to version %d, want %d", size, out.Version, before+1)
 		}
+		t.wantLength(acc, before+1)
 		t.wantLoaded(s)
 	}
 	c := Call{ID: "acc-2", Command: do(doCredit, 1, "mine"), CommandID: "command-1"} // two events: more than a page
@@ -136,6 +138,7 @@ func manyPages(t *trial) {
 	}
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
+	t.wantLength("acc-2", 2+3)
 }
 
 func othersAreSeen(t *trial) {
@@ -181,8 +184,10 @@ func oldRefusesNothing(t *trial) {
 				s := t.system()
 				t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "first")})
 				t.given(acc, do(doDeposit, 50, "rival"))
-				if err := t.handle(s, Call{ID: acc, Command: do(doDeposit, 1, "mine"), CommandID: id}); err != nil {
-					t.Errorf("Handle = %v, want what is right now", err)
+				if o := t.tell(s, Call{ID: acc, Command: do(doDeposit, 1, "mine"), CommandID: id}); o.failed() {
+					t.Errorf("Handle = %v, want what is right now", o)
+				} else {
+					t.wantFold(acc, o.out.State, o.out.Version, "Handle")
 				}
 				t.wantTags(acc, "given", "given", "first", "rival", "mine")
 				t.wantLoaded(s)
@@ -196,6 +201,7 @@ func snapshotBeyond(t *trial) {
 	t.at("before", func(before *trial) {
 		before.must(before.system(), Call{ID: acc, Command: do(doCredit, 5, "lost")})
 		before.must(before.system(), Call{ID: acc, Command: do(doCredit, 5, "lost")})
+		before.wantTags(acc, "lost", "lost", "lost")
 		t.probe.Snapshots = before.memory
 	})
 	t.given(acc, do(doOpen, 0, "given"))
@@ -216,10 +222,11 @@ func callerOwns(t *trial) {
 	for range 3 {
 		out := t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")})
 		keep(out.State)
-		state, _, err := s.Load(t.ctx, acc)
+		state, version, err := s.Load(t.ctx, acc)
 		if err != nil {
 			t.Fatalf("Load(%s) = %v", acc, err)
 		}
+		t.wantFold(acc, state, version, "Load")
 		keep(state)
 	}
 	for i := range kept {
@@ -235,6 +242,7 @@ func callerOwns(t *trial) {
 	t.wantLoaded(s)
 	t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).spoil()
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
+	t.wantLength(acc, 6)
 	t.wantLoaded(t.system())
 }
 
@@ -244,7 +252,7 @@ func callersOwn(t *trial) {
 	t.given(acc, do(doCredit, 5, "given"))
 	t.probe.latency = time.Millisecond
 	s := t.system()
-	for range 2 { // the second time from what the first left behind
+	for round := range 2 { // the second time from what the first left behind
 		const n = 6
 		outs := make([]Outcome, n)
 		t.together(n, func(i int) {
@@ -252,8 +260,12 @@ func callersOwn(t *trial) {
 			if i%3 == 2 {
 				c = do(doDeposit, 1, "mine")
 			}
-			outs[i], _ = s.Handle(t.ctx, Call{ID: acc, Command: c, Attempts: n})
+			var err error
+			if outs[i], err = s.Handle(t.ctx, Call{ID: acc, Command: c, Attempts: n}); err != nil {
+				t.Errorf("Handle() by one of %d callers = %v, want no error", n, err)
+			}
 		})
+		t.wantLength(acc, 2+2*(round+1))
 		for i := range outs {
 			for j := i; j < n; j++ { // those that are not spoilt yet
 				t.wantFold(acc, outs[j].State, outs[j].Version, "Handle")

@@ -184,10 +184,12 @@ func (t *trial) wantTrue(all []*told) {
 // wantServed checks that s, and a new process, handle further calls.
 func (t *trial) wantServed(s System) {
 	t.Helper()
-	for _, process := range []System{s, t.system()} {
-		if o := t.tell(process, Call{ID: acc, Command: do(doDeposit, 1, "after")}); o.failed() {
-			t.Errorf("a call after the panic got %v, want no error", o)
+	for i, process := range []System{s, t.system()} {
+		o := t.tell(process, Call{ID: acc, Command: do(doDeposit, 1, "after")})
+		if n := t.count("after"); o.failed() || n != i+1 {
+			t.Errorf("call %d after the panic got %v, want no error; %d of these calls are in the stream", i+1, o, n)
 		}
+		t.wantFold(acc, o.out.State, o.out.Version, "Handle")
 		t.wantLoaded(process)
 	}
 }

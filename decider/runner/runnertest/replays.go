@@ -28,11 +28,13 @@ func (t *trial) wantReplay(s System, c Call, batch []Event) {
 func (t *trial) lands(c Call, given ...Command) (System, []Event) {
 	t.Helper()
 	t.given(c.ID, given...)
+	before := len(t.stream(c.ID))
 	s := t.system()
 	out := t.must(s, c)
 	if out.Replayed || len(out.Events) == 0 {
 		t.Errorf("a new command: the outcome is %+v, want new events", out)
 	}
+	t.wantLength(c.ID, before+len(out.Events))
 	return s, out.Events
 }
 
@@ -49,6 +51,7 @@ func commandIDLandsOnce(t *trial) {
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "next"), CommandID: "command-2"})
+	t.wantLength(acc, 1+1+1+10+1)
 	t.wantLoaded(s)
 
 	one := uint64(1) // a recorded command is not refused because of the version that it made
@@ -67,6 +70,7 @@ func commandIDNowRejected(t *trial) {
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 	t.refused(s, Call{ID: acc, Command: do(doWithdraw, 5, "new"), CommandID: "command-2"}, ErrRejected)
+	t.wantLength(acc, 4)
 }
 
 // The batch of the command was longer than what it would decide now, or the command would
@@ -77,6 +81,7 @@ func commandIDNowDifferent(t *trial) {
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 5, "other")})
+	t.wantLength(acc, 3)
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 
@@ -84,6 +89,7 @@ func commandIDNowDifferent(t *trial) {
 	s, batch = t.lands(c)
 	t.wantReplay(s, c, batch)
 	t.must(s, Call{ID: "acc-2", Command: do(doDeposit, 5, "other")})
+	t.wantLength("acc-2", 2)
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
 }
@@ -113,6 +119,7 @@ func commandIDToTheByte(t *trial) {
 				t.Errorf("the command %q of %q was mistaken for another one: the outcome is %+v", command, id, out)
 			}
 		}
+		t.wantLength(id, 1+len(ids))
 	}
 }
 

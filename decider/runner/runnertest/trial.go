@@ -219,6 +219,14 @@ func (t *trial) wantTags(id string, want ...string) {
 	}
 }
 
+// wantLength checks how many events the stream of id has.
+func (t *trial) wantLength(id string, want int) {
+	t.Helper()
+	if got := len(t.stream(id)); got != want {
+		t.Errorf("the stream of %s has %d events, want %d", id, got, want)
+	}
+}
+
 // wantFold checks that a state is the fold of the stream up to version.
 func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	t.Helper()
@@ -230,17 +238,6 @@ func (t *trial) wantFold(id string, state State, version uint64, from string) {
 	if want := t.decider.Fold(t.decider.Start(), events[:version]...); !state.equal(want) {
 		t.Errorf("%s returned the state %+v at version %d, but the stream gives %+v", from, state, version, want)
 	}
-}
-
-// handle calls s.Handle, and returns its panic as an error.
-func (t *trial) handle(s System, c Call) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	_, err = s.Handle(t.ctx, c)
-	return err
 }
 
 // load calls s.Load of acc, and returns its panic as an error.

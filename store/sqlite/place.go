@@ -81,11 +81,21 @@ func (p *place) check() error {
 // checkEvery is how long checkSoon may rely on the times of the directories.
 const checkEvery = time.Second
 
+// settled returns how old the time of a directory must be to prove that the directory did
+// not change again at the same time. Several changes within one tick of the file system's
+// clock have the same time. A time with a fraction of a millisecond comes from the clock of
+// the system, whose ticks are 16 ms at most. Other file systems count seconds, or even two.
+func settled(changed time.Time) time.Duration {
+	if changed.Nanosecond()%int(time.Millisecond) != 0 {
+		return 100 * time.Millisecond
+	}
+	return 3 * time.Second
+}
+
 // checkSoon is check for a caller that calls it often. Renaming, deleting or creating a
-// file changes the time of its directory. So if the time of the directory is unchanged,
-// so are the files. A recent time proves nothing, because several changes within one
-// tick of the clock have the same time. A change that does not affect the directory,
-// such as a mount, is noticed after checkEvery.
+// file changes the time of its directory. So if the time of the directory is unchanged, and
+// settled, so are the files. A change that does not affect the directory, such as a mount,
+// is noticed after checkEvery.
 func (p *place) checkSoon() error {
 	now := time.Now() //nolint:forbidigo // that of the file system
 	dirs := p.dirs[:]
@@ -101,7 +111,7 @@ func (p *place) checkSoon() error {
 		was := p.quiet[i]
 		same = same && was != nil && info.ModTime().Equal(was.ModTime()) && os.SameFile(info, was)
 		p.quiet[i] = nil
-		if now.Sub(info.ModTime()) > checkEvery {
+		if changed := info.ModTime(); now.Sub(changed) > settled(changed) {
 			p.quiet[i] = info
 		}
 	}

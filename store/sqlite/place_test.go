@@ -88,6 +88,37 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestMovedInTheSameTick checks that a store notices a change that leaves the time of the
+// directory as it was, because the clock of the file system counts whole seconds.
+func TestMovedInTheSameTick(t *testing.T) {
+	t.Parallel()
+	path, st := movable(t)
+	add := func() error {
+		_, err := st.Append(t.Context(), store.Stream{Type: "A", ID: "2"}, store.Any, batch(1))
+		return err
+	}
+	for tested := false; !tested; {
+		tick := time.Now().Truncate(time.Second)
+		touch := func() {
+			if err := os.Chtimes(filepath.Dir(path), tick, tick); err != nil {
+				t.Fatal(err)
+			}
+		}
+		touch()
+		if err := errors.Join(add(), add()); err != nil { // the second relies on the time that the first has noted
+			t.Fatal(err)
+		}
+		rename(t, path, path+"x")
+		touch()
+		err, since := add(), time.Since(tick)
+		if !errors.Is(err, sqlite.ErrMoved) && (err != nil || since < time.Second) {
+			t.Fatalf("Append %v after the time of the directory = %v, want ErrMoved", since, err)
+		}
+		tested = since > 200*time.Millisecond && since < time.Second
+		rename(t, path+"x", path)
+	}
+}
+
 // TestMovedUnnoticed checks that a change that does not affect the directory, such as a
 // mount, is noticed after a second.
 func TestMovedUnnoticed(t *testing.T) {

@@ -104,10 +104,15 @@ func BenchmarkClientRead(b *testing.B) {
 	addr := listen(b, server.New(backend))
 	st := open(b, addr)
 	raw := dialRaw(b, addr)
+	var buffer []store.Recorded // like that of a runner
 	ways := map[string]func(ctx context.Context) (int, error){
 		"stream": func(ctx context.Context) (count int, err error) {
-			for o := (store.ReadOptions{}); ; {
+			for o := (store.ReadOptions{ReadOnly: true}); ; {
+				o.Buffer = buffer
 				page, err := st.Read(ctx, s, o)
+				if cap(page.Events) > cap(buffer) {
+					buffer = page.Events
+				}
 				if count += len(page.Events); err != nil || page.End {
 					return count, err
 				}

@@ -412,3 +412,29 @@ func TestSubscriptionMovesOver(t *testing.T) {
 		})
 	}
 }
+
+// A page is in the Buffer of the caller if there is room, so that a long stream is read
+// without memory for each page.
+func TestReadUsesTheBuffer(t *testing.T) {
+	t.Parallel()
+	st, s := openMemory(t), store.Stream{Type: "A", ID: "1"}
+	events := make([]store.Event, 5)
+	for i := range events {
+		events[i] = numbered(i)
+	}
+	if _, err := st.Append(t.Context(), s, store.NoStream, events); err != nil {
+		t.Fatal(err)
+	}
+	for room, inside := range map[int]bool{4: false, 5: true, 9: true} {
+		buffer := make([]store.Recorded, room)
+		for _, backward := range []bool{false, true} {
+			page, err := st.Read(t.Context(), s, store.ReadOptions{Backward: backward, Buffer: buffer})
+			if err != nil || len(page.Events) != 5 {
+				t.Fatalf("Read = %d events, %v", len(page.Events), err)
+			}
+			if got := &page.Events[0] == &buffer[0]; got != inside {
+				t.Errorf("with room for %d events, a page of 5 is in the buffer: %t, want %t", room, got, inside)
+			}
+		}
+	}
+}

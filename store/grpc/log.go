@@ -208,7 +208,7 @@ func (s *Store) logPart(ctx context.Context, from uint64, limit int, o store.Log
 	}
 	p.setHead(s.client, trailer)
 	p.end, p.next = resp.GetIsEnd(), resp.GetNextFromGlobalNonce()
-	if p.events, err = decode(resp.GetEvents(), from, limit, !o.Backward, positionOf); err != nil {
+	if p.events, err = p.events.decode(resp.GetEvents(), from, limit, !o.Backward, positionOf); err != nil {
 		return p, fmt.Errorf("store/grpc: read the log: %w", err)
 	}
 	if len(resp.GetEvents()) > limit { // decode has left some out

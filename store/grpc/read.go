@@ -37,16 +37,18 @@ func (s *Store) Read(ctx context.Context, stream store.Stream, o store.ReadOptio
 		return store.Page{}, err
 	}
 	defer s.client.running.Done()
-	limit := s.client.limit(o.Limit)
+	o.Limit = s.client.limit(o.Limit)
 	if o.Backward {
-		return s.readBackward(ctx, stream, o.From, limit)
+		return s.readBackward(ctx, stream, o)
 	}
-	return s.readForward(ctx, stream, max(o.From, 1), limit)
+	return s.readForward(ctx, stream, o)
 }
 
-func (s *Store) readForward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
+func (s *Store) readForward(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	o.From = max(o.From, 1)
+	from := o.From
 	for range rereads {
-		part, err := s.readPart(ctx, stream, from, limit, true)
+		part, err := s.readPart(ctx, stream, o)
 		if err != nil {
 			return store.Page{}, err
 		}
@@ -68,14 +70,14 @@ func (s *Store) readForward(ctx context.Context, stream store.Stream, from uint6
 	return store.Page{}, s.noProgress(fmt.Sprintf("read %s from version %d", stream, from))
 }
 
-func (s *Store) readBackward(ctx context.Context, stream store.Stream, from uint64, limit int) (store.Page, error) {
-	from = backwardFrom(from)
-	part, err := s.readPart(ctx, stream, from, limit, false)
+func (s *Store) readBackward(ctx context.Context, stream store.Stream, o store.ReadOptions) (store.Page, error) {
+	o.From = backwardFrom(o.From)
+	part, err := s.readPart(ctx, stream, o)
 	if err != nil || len(part.events) == 0 {
 		return store.Page{Head: part.head, End: true}, err
 	}
 	switch first := part.events[0].Version; {
-	case first < from:
+	case first < o.From:
 		part.head = first
 	case part.headKnown:
 	default:
@@ -90,7 +92,7 @@ func (s *Store) readBackward(ctx context.Context, stream store.Stream, from uint
 
 // streamHead returns the version of stream.
 func (s *Store) streamHead(ctx context.Context, stream store.Stream) (uint64, error) {
-	part, err := s.readPart(ctx, stream, newest, 1, false)
+	part, err := s.readPart(ctx, stream, store.ReadOptions{From: newest, Limit: 1, Backward: true})
 	if err != nil || len(part.events) == 0 {
 		return 0, err
 	}
@@ -142,11 +144,13 @@ func (p *part) setHead(c *client, trailer metadata.MD) {
 	}
 }
 
-// readPart reads a page of stream from version from on, whose versions have no gaps.
-func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, limit int, forward bool) (part, error) {
+// readPart reads a page of stream, whose versions have no gaps. The From and Limit of o must
+// not be 0. The events are in its Buffer, if there is room.
+func (s *Store) readPart(ctx context.Context, stream store.Stream, o store.ReadOptions) (part, error) {
 	what := fmt.Sprintf("read %s", stream)
 	calling := outgoing(ctx, wire.MDAggregateType, stream.Type)
-	var p part
+	from, limit, forward := o.From, o.Limit, !o.Backward
+	p := part{events: o.Buffer[:0]}
 	resp, trailer, err := halving(limit, func(limit uint32) (*eventstorev1.ReadStreamResponse, metadata.MD, error) {
 		return ask(calling, s.client, s.client.api.ReadStream, &eventstorev1.ReadStreamRequest{
 			TenantId: s.tenant, AggregateId: stream.ID, FromAggregateNonce: reachable(from, forward), MaxCount: limit, Forward: forward,
@@ -157,7 +161,7 @@ func (s *Store) readPart(ctx context.Context, stream store.Stream, from uint64, 
 	}
 	p.setHead(s.client, trailer)
 	p.end = resp.GetIsEnd()
-	p.events, err = decode(resp.GetEvents(), from, limit, forward, versionOf)
+	p.events, err = p.events.decode(resp.GetEvents(), from, limit, forward, versionOf)
 	if len(resp.GetEvents()) > limit { // decode has left some out
 		p.end = false
 	}
@@ -213,28 +217,31 @@ func halving[Resp any](limit int, ask func(limit uint32) (Resp, metadata.MD, err
 }
 
 // decode returns the new events of a page that was requested from from on, because some
-// servers begin pages earlier. It returns an error if the events are out of order, and
-// drops events beyond limit.
-func decode(
+// servers begin pages earlier. They are in the memory of e, which is empty, if there is
+// room. decode returns an error if the events are out of order, and drops events beyond
+// limit.
+func (e events) decode(
 	sent []*eventstorev1.EventData, from uint64, limit int, forward bool, number func(*store.Recorded) uint64,
 ) (events, error) {
-	all := make(events, 0, len(sent))
+	if n := min(len(sent), limit); n > cap(e) {
+		e = make(events, 0, n)
+	}
 	for _, data := range sent {
-		e, err := wire.ToRecorded(data)
+		r, err := wire.ToRecorded(data)
 		if err != nil {
 			return nil, err
 		}
-		n := number(&e)
-		if len(all) == 0 && (forward && n < from || !forward && n > from) {
+		n := number(&r)
+		if len(e) == 0 && (forward && n < from || !forward && n > from) {
 			continue
 		}
-		if last := all.last(number); len(all) > 0 && (forward && n <= last || !forward && n >= last) {
+		if last := e.last(number); len(e) > 0 && (forward && n <= last || !forward && n >= last) {
 			return nil, fmt.Errorf("%d comes after %d in a page: %w", n, last, wire.ErrProtocol)
 		}
-		if len(all) == limit {
+		if len(e) == limit {
 			break
 		}
-		all = append(all, e)
+		e = append(e, r)
 	}
-	return all, nil
+	return e, nil
 }

@@ -34,7 +34,7 @@ func (a *sending) settle(ctx context.Context, version uint64, err error) (store.
 func (a *sending) follows(ctx context.Context, version uint64, conflict error) (store.Appended, bool, error) {
 	var last store.Recorded
 	for left := a.events; len(left) > 0; {
-		p, err := a.readPart(ctx, a.stream, version+1, min(len(left), a.client.page), true)
+		p, err := a.readPart(ctx, a.stream, store.ReadOptions{From: version + 1, Limit: min(len(left), a.client.page)})
 		if err != nil {
 			return store.Appended{}, false, a.unread(err)
 		}
@@ -96,7 +96,7 @@ func (a *sending) recorded(ctx context.Context) (map[string]store.Recorded, erro
 	found := make(map[string]store.Recorded, len(a.events))
 	from := newest
 	for pages := 0; from > 0 && pages < maxScan && len(found) < len(wanted); pages++ {
-		p, err := a.readPart(ctx, a.stream, from, a.client.page, false)
+		p, err := a.readPart(ctx, a.stream, store.ReadOptions{From: from, Limit: a.client.page, Backward: true})
 		if err != nil {
 			return nil, err
 		}

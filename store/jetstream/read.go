@@ -110,6 +110,10 @@ func (b *backend) readStream(ctx context.Context, subject string, o store.ReadOp
 		}
 		r.high = min(head.version, r.low+limit-1)
 	}
+	r.room = o.Buffer[:0]
+	if n := r.high + 1 - r.low; n > uint64(cap(r.room)) {
+		r.room = make([]store.Recorded, 0, n)
+	}
 	events, err := r.read(ctx)
 	if err != nil {
 		return store.Page{}, err
@@ -144,6 +148,7 @@ type reading struct {
 	trail     trail // the trail of head
 	low, high uint64
 	backward  bool
+	room      []store.Recorded // empty memory for the events
 }
 
 func (r *reading) read(ctx context.Context) ([]store.Recorded, error) {
@@ -162,7 +167,7 @@ func (r *reading) bySubject(ctx context.Context) (events []store.Recorded, err e
 		if err != nil {
 			return err
 		}
-		events = events[:0]
+		events = r.room
 		for _, m := range messages {
 			e, err := m.recorded()
 			if err != nil {
@@ -183,7 +188,7 @@ func (r *reading) bySubject(ctx context.Context) (events []store.Recorded, err e
 
 // byPosition goes backward from the head, window by window.
 func (r *reading) byPosition(ctx context.Context) ([]store.Recorded, error) {
-	var events []store.Recorded // newest first
+	events := r.room // newest first
 	at, t, size := r.head, r.trail, 0
 	for next := r.high; next >= r.low; {
 		var err error

@@ -51,6 +51,31 @@ func TestManyStreams(t *testing.T) {
 	}
 }
 
+// A page is in the Buffer of the caller if there is room, so that a long stream is read
+// without memory for each page. The server finds the events of a long page, and the store
+// those of a short one.
+func TestReadUsesTheBuffer(t *testing.T) {
+	t.Parallel()
+	st := open(t, jetstreamtest.Start(t).URL(), jetstream.WithReplicas(1))
+	const n = 200
+	s := store.Stream{Type: "Account", ID: "1"}
+	if _, err := st.Append(t.Context(), s, store.NoStream, batch(n)); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{5, n} {
+		for room, inside := range map[int]bool{size - 1: false, size: true, size + 4: true} {
+			buffer := make([]store.Recorded, room)
+			page, err := st.Read(t.Context(), s, store.ReadOptions{Limit: size, Buffer: buffer})
+			if err != nil || len(page.Events) != size {
+				t.Fatalf("Read = %d events, %v, want %d", len(page.Events), err, size)
+			}
+			if got := &page.Events[0] == &buffer[0]; got != inside {
+				t.Errorf("with room for %d events, a page of %d is in the buffer: %t, want %t", room, size, got, inside)
+			}
+		}
+	}
+}
+
 // copies makes n streams with one event by copying that of stream 0.
 func copies(t *testing.T, nc *nats.Conn, js natsjs.JetStream, prefix string, n int) {
 	t.Helper()

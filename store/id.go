@@ -27,7 +27,11 @@ func NewIDs(n int) []string {
 
 // setIDs sets ids to new ones.
 func setIDs(ids []string) {
-	if len(ids) == 0 {
+	switch len(ids) {
+	case 0:
+		return
+	case 1:
+		ids[0] = NewID()
 		return
 	}
 	var all strings.Builder

@@ -32,10 +32,7 @@ func versionsHaveNoGap(t *check) {
 		events := newEvents(n)
 		expected := store.Exactly(uint64(len(all)))
 		all = append(all, events...)
-		got := t.append(t.store, s, expected, events...)
-		if got.Version != uint64(len(all)) {
-			t.Fatalf("%s = version %d, want %d", appendCall(s, expected, events), got.Version, len(all))
-		}
+		t.append(t.store, s, expected, events...)
 		t.wantStream(t.store, s, all)
 	}
 }
@@ -96,9 +93,7 @@ func exactlyAcceptsOne(t *check) {
 		t.wantStream(t.store, s, events)
 	}
 	more := newEvents(1)
-	if got := t.append(t.store, s, store.Exactly(3), more...); got.Version != 4 {
-		t.Fatalf("%s after refused appends = version %d, want 4", appendCall(s, store.Exactly(3), more), got.Version)
-	}
+	t.append(t.store, s, store.Exactly(3), more...)
 	t.wantStream(t.store, s, append(events, more...))
 }
 
@@ -170,9 +165,7 @@ func streamsAreApart(t *check) {
 	for i, s := range streams {
 		events := newEvents(2)
 		events[0].Data = fmt.Append(nil, i)
-		if got := t.append(t.store, s, store.NoStream, events...); got.Version != 2 {
-			t.Fatalf("%s = version %d, want 2: is it mixed up with another stream?", appendCall(s, store.NoStream, events), got.Version)
-		}
+		t.append(t.store, s, store.NoStream, events...)
 		t.wantStream(t.store, s, events)
 	}
 }

@@ -164,7 +164,8 @@ func newEvents(n int) []store.Event {
 	return events
 }
 
-// append appends events. It fails if the append does not succeed or is a replay.
+// append appends events. It fails if the append does not succeed, is a replay or returns
+// another version than the one that expected implies.
 func (t *check) append(st store.Store, s store.Stream, expected store.Expected, events ...store.Event) store.Appended {
 	t.Helper()
 	got, err := st.Append(t.ctx, s, expected, events)
@@ -173,6 +174,9 @@ func (t *check) append(st store.Store, s store.Stream, expected store.Expected, 
 	}
 	if got.Replayed {
 		t.Fatalf("%s = %+v, want Replayed false: the ids are new", appendCall(s, expected, events), got)
+	}
+	if version, ok := expected.Version(); ok && got.Version != version+uint64(len(events)) {
+		t.Fatalf("%s = version %d, want %d", appendCall(s, expected, events), got.Version, version+uint64(len(events)))
 	}
 	return got
 }

@@ -26,8 +26,8 @@ func (t *check) wantDiverged(st logStore, c store.Checkpoint, want store.Diverge
 	t.Helper()
 	from, err := store.Resume(t.ctx, st, c)
 	var got *store.DivergedError
-	if !errors.As(err, &got) || !errors.Is(err, store.ErrLogDiverged) {
-		t.Fatalf("Resume after %+v on another log = %d, %s; want a *DivergedError that matches ErrLogDiverged", c, from, answer(err))
+	if !errors.As(err, &got) {
+		t.Fatalf("Resume after %+v on another log = %d, %s; want a *DivergedError", c, from, answer(err))
 	}
 	if *got != want {
 		t.Fatalf("Resume after %+v on another log = %+v, want %+v", c, *got, want)

@@ -121,7 +121,7 @@ func (p *twisted) SaveCheckpoint(ctx context.Context, name string, from, to stor
 func twistedReachings() []reaching {
 	return []reaching{
 		{"Append/returns the version and position of the last event", "a batch in the wrong order", "want only the last event of the batch"},
-		{"Contention/every refusal is a conflict with the actual version", "two events have one version", "event 3 is version 2, want 3"},
+		{"Contention/every refusal is a conflict with the actual version", "two events have one version", "event 3 of the page is version 2, want 3"},
 		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},
 		{"Log/a filter selects exactly the matching events", "a backward page ignores the filter", "which the filter does not match"},
 		{"Log/events with more bytes than fit into a page are read to the end", "a subscription fails", "0 events had arrived"},
@@ -137,7 +137,7 @@ func twistedReachings() []reaching {
 		{"Tenants/subscriptions are separate", "events of one type are not in the log", "yielded 6 events, want only its own 11"},
 		{"Update/a context that ends during it commits everything or nothing", "snapshots cannot be loaded", "looking after an Update"},
 		{"Update/its appends are in the log, in order, together with other appends", "stores opened later have no transactions", "has no Update"},
-		{"Update/its appends are in the log, in order, together with other appends", "two events have one version", "event 3 is version 2, want 3"},
+		{"Update/its appends are in the log, in order, together with other appends", "two events have one version", "event 3 of the page is version 2, want 3"},
 		{"Update/a write to the store in its function does not wait for it", "a checkpoint saved in an update is lost", "after SaveCheckpoint of the store"},
 		{"Update/a refused call changes nothing, and the transaction can continue", "events of a refused append in an update are kept", "after refused appends in a transaction"},
 		{"Update/a saved checkpoint makes others wait, and then they get a conflict", "an update does not see its checkpoints", "in the transaction that saved"},

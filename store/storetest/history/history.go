@@ -4,7 +4,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -178,9 +177,6 @@ func (r *Recorder) History(ctx context.Context, st store.Store, s store.Stream) 
 	all, err := judge.ReadStream(ctx, st, s)
 	if err != nil {
 		return History{}, err
-	}
-	if diff := judge.Versions(all); diff != "" {
-		return History{}, errors.New("history: stream " + s.String() + ": " + diff)
 	}
 	h := History{Stream: s, Ops: r.Ops(), Final: make([]string, len(all))}
 	for i := range all {

@@ -22,12 +22,12 @@ func ReadStream(ctx context.Context, st store.Store, s store.Stream) ([]store.Re
 		if err != nil {
 			return nil, fmt.Errorf("%s failed: %w", ReadCall(s, o), err)
 		}
+		if diff := Page(o, page.Head, &page); diff != "" {
+			return nil, fmt.Errorf("%s: %s", ReadCall(s, o), diff)
+		}
 		all = append(all, page.Events...)
 		if page.End {
 			return all, nil
-		}
-		if page.Next <= o.From {
-			return nil, fmt.Errorf("%s: End is false and Next is %d: reading on would never end", ReadCall(s, o), page.Next)
 		}
 		o.From = page.Next
 	}
@@ -99,17 +99,6 @@ func Limit(limit int) uint64 {
 		return store.DefaultLimit
 	}
 	return uint64(limit)
-}
-
-// Versions returns what is wrong with the versions of all, which must be 1 to n, or ""
-// if nothing is.
-func Versions(all []store.Recorded) string {
-	for i := range all {
-		if all[i].Version != uint64(i+1) {
-			return fmt.Sprintf("event %d is version %d, want %d", i+1, all[i].Version, i+1)
-		}
-	}
-	return ""
 }
 
 // Clone returns events that share no memory with these.

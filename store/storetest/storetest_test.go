@@ -1,8 +1,10 @@
 package storetest_test
 
 import (
+	"context"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,39 @@ func TestLeftOut(t *testing.T) {
 	}
 	if len(left) > 0 {
 		t.Errorf("it also leaves out %q", left)
+	}
+}
+
+// Stores whose Update is something else.
+type (
+	update0 struct{ bare }
+	update1 struct{ bare }
+	update2 struct{ bare }
+	update3 struct{ bare }
+	update4 struct{ bare }
+	update5 struct{ bare }
+	update6 struct{ bare }
+)
+
+func (update0) Update() error                                                        { return nil }
+func (update1) Update(context.Context, int) error                                    { return nil }
+func (update2) Update(context.Context, func(store.Tx) error)                         {}
+func (update3) Update(context.Context, func() error) error                           { return nil }
+func (update4) Update(context.Context, func(store.Tx)) error                         { return nil }
+func (update5) Update(string, func(store.Tx) error) error                            { return nil }
+func (update6) Update(context.Context, func(store.Tx) error, ...int) (err, no error) { return nil, nil }
+
+// TestOtherUpdates checks that an Update which is none of transactions is left alone.
+func TestOtherUpdates(t *testing.T) {
+	t.Parallel()
+	b := bare{memory.New()}
+	for _, st := range []store.Store{b, update0{b}, update1{b}, update2{b}, update3{b}, update4{b}, update5{b}, update6{b}} {
+		if diff := storetest.DifferUpdate(st); diff != "" {
+			t.Errorf("%T: %s", st, diff)
+		}
+		if left := storetest.LeftOut(st); !slices.ContainsFunc(left, func(said string) bool { return strings.Contains(said, "is not a store with an Update") }) {
+			t.Errorf("%T: the clauses about Update are not left out, only %q", st, left)
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ func updateOf(st store.Store) (update, bool) {
 		return nil, false
 	}
 	typ := method.Type()
-	if typ.NumIn() != 2 || typ.NumOut() != 1 || typ.In(1).Kind() != reflect.Func || typ.In(1).NumIn() != 1 ||
-		!typ.In(1).In(0).Implements(reflect.TypeFor[store.Tx]()) {
+	tx, ok := transactionOf(typ)
+	if !ok || !tx.Implements(reflect.TypeFor[store.Tx]()) {
 		return nil, false
 	}
 	return func(ctx context.Context, do func(tx store.Tx) error) error {
@@ -35,15 +35,32 @@ func updateOf(st store.Store) (update, bool) {
 	}, true
 }
 
+// transactionOf returns T if update is a func(context.Context, func(T) error) error.
+func transactionOf(update reflect.Type) (tx reflect.Type, ok bool) {
+	isError := func(f reflect.Type) bool { return f.NumOut() == 1 && f.Out(0) == reflect.TypeFor[error]() }
+	if update.NumIn() != 2 || update.In(0) != reflect.TypeFor[context.Context]() || !isError(update) {
+		return nil, false
+	}
+	do := update.In(1)
+	if do.Kind() != reflect.Func || do.NumIn() != 1 || !isError(do) {
+		return nil, false
+	}
+	return do.In(0), true
+}
+
 // differUpdate returns what the transactions of an Update lack of a [store.Tx]. It
 // returns "" if nothing is missing, or st has no Update with transactions.
 func differUpdate(st store.Store) string {
-	method, ok := reflect.TypeOf(st).MethodByName("Update")
-	if !ok || hasUpdate(st) || method.Type.NumIn() != 3 || method.Type.In(2).Kind() != reflect.Func || method.Type.In(2).NumIn() != 1 {
+	method := reflect.ValueOf(st).MethodByName("Update")
+	if !method.IsValid() || hasUpdate(st) {
+		return ""
+	}
+	tx, ok := transactionOf(method.Type())
+	if !ok {
 		return ""
 	}
 	var lacking []string
-	tx, want := method.Type.In(2).In(0), reflect.TypeFor[store.Tx]()
+	want := reflect.TypeFor[store.Tx]()
 	for m := range want.Methods() {
 		if _, ok := tx.MethodByName(m.Name); !ok {
 			lacking = append(lacking, m.Name)

@@ -104,7 +104,8 @@ func TestEveryAnswerMatters(t *testing.T) {
 			t.Run(part+": "+string(lie), func(t *testing.T) {
 				t.Parallel()
 				_, calls := falsified(t, part, lie, 0)
-				for at := 1; at <= min(calls, 100); at += 1 + at/4 {
+				most := min(calls, 40, 4000/max(calls, 1)) // fewer if there are many calls, because that takes long
+				for at := 1; at <= most; at += 1 + at/4 {
 					if failures, made := falsified(t, part, lie, at); len(failures) == 0 && made >= at {
 						t.Errorf("the clause does not notice %s in answer %d of %d", lie, at, calls)
 					}

@@ -94,6 +94,23 @@ func TestObserver(t *testing.T) {
 	})
 }
 
+// A command on a cached state looks at the clock four times for its observer: at its
+// beginning, for the time of its events, and before and after the append. A look costs as
+// much as the cache.
+func TestObserverSparesTheClock(t *testing.T) {
+	t.Parallel()
+	looks, now := 0, time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	r := newAccounts(newSpy()).WithObserver(&notices{}).WithCache(runner.Cache[account]{}).WithClock(func() time.Time {
+		looks++
+		return now
+	})
+	must(t, r, "a", open{"ann"})
+	looks = 0
+	if must(t, r, "a", deposit{1}); looks != 4 {
+		t.Errorf("%d looks at the clock, want 4", looks)
+	}
+}
+
 // The observer is told if the store answers that events were recorded before.
 func TestObserverOfAReplay(t *testing.T) {
 	t.Parallel()

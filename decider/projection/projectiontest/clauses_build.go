@@ -74,12 +74,8 @@ func (f *fixture[T]) versions() {
 	if after := f.look("versions@1", "versions"); fmt.Sprint(after) != fmt.Sprint(before) {
 		f.Fatalf("version 2 has changed version 1 from %v to %v", before, after)
 	}
-	if parked, err := one.Parked(f.ctx); err != nil || len(parked) > 0 {
-		f.Fatalf("version 1 lists the parked keys of version 2: %v, %v", parked, err)
-	}
-	if err := two.Unpark(f.ctx, "Thing/b"); err != nil {
-		f.Fatalf("Unpark = %v", err)
-	}
+	f.parked(one, 0) // they are version 2's
+	f.unpark(two, "Thing/b")
 	f.reach(one, last)
 	f.consistent("versions")
 	got := f.look("versions@2", "two")
@@ -101,14 +97,17 @@ func (f *fixture[T]) setsUpOnce() {
 	}
 	for range 2 {
 		stops := make([]func() error, instances)
+		all := make([]*projection.Projection[T, fact], instances)
 		for i := range stops {
-			stops[i] = f.start(f.projection("setup").WithSetup(setup))
+			all[i] = f.projection("setup").WithSetup(setup)
+			stops[i] = f.start(all[i])
 		}
 		f.reach(f.projection("setup").WithSetup(setup), last)
+		for _, p := range all {
+			f.until("every instance is live", func() bool { return p.Progress().State == projection.Live })
+		}
 		for _, stop := range stops {
-			if err := stop(); !errors.Is(err, context.Canceled) {
-				f.Fatalf("Run = %v, want the error of its context", err)
-			}
+			f.canceled(stop())
 		}
 	}
 	if times := f.look("setup@1", "setup").lists["times"]; times != "1" {
@@ -131,7 +130,7 @@ func (f *fixture[T]) setupFails() {
 			f.Fatalf("Run with a setup that %s = %v, want its error", name, err)
 		}
 		if is := p.Progress(); is.State != projection.Failed || !errors.Is(is.Cause, errBroken) {
-			f.Fatalf("the progress is %+v", is)
+			f.Fatalf("after a setup that %s the progress is %+v, want that it has failed with that error", name, is)
 		}
 		if got := f.look(name+"@1", "setup"); got.at.Position != 0 || len(got.lists) != 0 {
 			f.Fatalf("a setup that %s has left %v", name, got)
@@ -201,6 +200,7 @@ func (f *fixture[T]) ready() {
 	f.consistent("ready")
 	f.pass(5 * time.Second)
 	f.wait(late, f.history(5))
+	f.wait(late, f.history(1)) // and checks whether it is ready before
 	if calls != 2 || lateCalls != 1 {
 		f.Fatalf("ready was called %d times by version 2 and %d times by version 3, want 2, of which one failed, and 1", calls, lateCalls)
 	}
@@ -257,15 +257,13 @@ func (f *fixture[T]) retires() {
 	_ = stop()
 	for range 2 {
 		if err := one.Retire(f.ctx); err != nil {
-			f.Fatalf("Retire = %v", err)
+			f.Fatalf("Retire = %v, want success", err)
 		}
 	}
 	if got := f.look("retires@1", "retires"); got.at != (store.Checkpoint{}) || len(got.lists) > 0 {
 		f.Fatalf("the retired version has left %v", got)
 	}
-	if parked, err := one.Parked(f.ctx); err != nil || len(parked) > 0 {
-		f.Fatalf("the retired version has parked %v, %v", parked, err)
-	}
+	f.parked(one, 0)
 	if err := f.end(f.projection("retires")); !errors.Is(err, projection.ErrRetired) {
 		f.Fatalf("Run of a retired version = %v, want ErrRetired", err)
 	}
@@ -345,11 +343,9 @@ func (f *fixture[T]) newer() {
 	f.start(p)
 	f.until("it is outdated", func() bool { return p.Progress().State == projection.Outdated })
 	if is := p.Progress(); !errors.Is(is.Cause, codec.ErrNewerSchema) || is.Position != first || is.Position != at.Position-1 {
-		f.Fatalf("the progress is %+v", is)
+		f.Fatalf("the progress is %+v, want position %d, and the newer schema at %d as its cause", is, first, at.Position)
 	}
-	if parked, err := p.Parked(f.ctx); err != nil || len(parked) > 0 {
-		f.Fatalf("Parked = %v, %v; want none", parked, err)
-	}
+	f.parked(p, 0)
 	f.consistent("newer")
 	if leases, ok := f.Target.(store.Leases); ok { // a newer program can have it
 		f.until("the lease is free", func() bool {

@@ -96,17 +96,12 @@ func inlineFails[T projection.AppendTx](f *fixture[T]) {
 		f.consistent("fails")
 	}
 	f.reach(p, last.Position)
-	parked, err := p.Parked(f.ctx)
-	if err != nil || len(parked) != 2 {
-		f.Fatalf("Parked = %v, %v; want the two that fail", parked, err)
-	}
+	parked := f.parked(p, 2)
 	f.failing(nil)
 	last = f.appendTo(st, store.Stream{Type: "Thing", ID: "errs"}, f.thing("Happened")) // behind the parked events
 	f.reach(p, last.Position)
 	for _, key := range parked {
-		if err := p.Unpark(f.ctx, key.Key); err != nil {
-			f.Fatalf("Unpark = %v", err)
-		}
+		f.unpark(p, key.Key)
 	}
 	f.consistent("fails")
 }
@@ -125,12 +120,12 @@ func inlineRefused[T projection.AppendTx](f *fixture[T]) {
 	for i := range 2 {
 		a, err := st.Append(f.ctx, stream, store.NoStream, []store.Event{event})
 		if err != nil || a.Replayed != (i == 1) {
-			f.Fatalf("append, time %d = %+v, %v", i+1, a, err)
+			f.Fatalf("append, time %d = %+v, %v; want success, replayed: %t", i+1, a, err, i == 1)
 		}
 	}
 	after := f.look("refused@1", "refused")
 	if after.at.Position != before.at.Position+1 {
-		f.Fatalf("one append has moved the checkpoint from %d to %d", before.at.Position, after.at.Position)
+		f.Fatalf("one append has moved the checkpoint from %d to %d, want by 1", before.at.Position, after.at.Position)
 	}
 	f.consistent("refused")
 }

@@ -43,9 +43,7 @@ func (f *fixture[T]) crashes(fault faults.Fault, restart bool, last uint64) {
 		f.wait(p, last)
 		reached = flaky.Count(fault) == 0
 		_ = stop()
-		if at := f.consistent(name); at.Position > last {
-			f.Fatalf("%s: the checkpoint is %d, and the log ends at %d", name, at.Position, last)
-		}
+		f.consistent(name)
 	}
 }
 
@@ -188,7 +186,7 @@ func (f *fixture[T]) documentsOf(p *projection.Projection[T, fact]) string {
 	f.Helper()
 	all, err := projection.Scan[string](f.ctx, p, "", "", 0)
 	if err != nil {
-		f.Fatalf("Scan: %v", err)
+		f.Fatalf("Scan of %s = %v, want success", p, err)
 	}
 	return fmt.Sprint(all)
 }
@@ -242,7 +240,7 @@ func (f *fixture[T]) documents() {
 		}
 	}
 	if len(loaded) == 0 {
-		f.Fatalf("nothing was loaded")
+		f.Fatal("Load was not called")
 	}
 	for key, list := range f.look("table@1", kind).lists {
 		state, ok, err := projection.Load[string](f.ctx, q, key)
@@ -293,7 +291,7 @@ func (f *fixture[T]) owners() {
 	}
 	select {
 	case <-overlap:
-		f.Fatalf("two instances worked at once, while the lease held")
+		f.Fatal("two instances worked at once, while the lease held")
 	default:
 	}
 	f.consistent("owned")
@@ -326,7 +324,7 @@ func (f *fixture[T]) losesLease() {
 	select {
 	case <-ended:
 	case <-time.After(15 * time.Second):
-		f.Fatalf("it keeps working although its lease has expired")
+		f.Fatal("it keeps working although its lease has expired")
 	}
 	down.fails.Store(false)
 	<-began
@@ -393,14 +391,12 @@ func (f *fixture[T]) stops() {
 			return len(done) > 0 || p.Progress().Position >= last
 		})
 		cancel()
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			f.Fatalf("Run = %v, want the error of its context", err)
-		}
+		f.canceled(<-done)
 		if is := p.Progress(); is.State != projection.Idle || is.Cause != nil {
-			f.Fatalf("after Run the progress is %+v", is)
+			f.Fatalf("after Run the progress is %+v, want that it is idle, without a cause", is)
 		}
 		if err := p.Run(ctx); !errors.Is(err, context.Canceled) {
-			f.Fatalf("Run on a context that has ended = %v", err)
+			f.Fatalf("Run on a context that has ended = %v, want the error of the context", err)
 		}
 		if at := f.consistent("stops"); at.Position >= last {
 			return

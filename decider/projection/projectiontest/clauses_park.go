@@ -67,14 +67,14 @@ func (f *fixture[T]) blocks() {
 	f.until("it has tried often", func() bool { return p.Progress().Attempts > 8 })
 	is := p.Progress()
 	if is.State != projection.Retrying || !errors.Is(is.Cause, errBroken) || is.Since.IsZero() || is.Position != bad.Position-1 {
-		f.Fatalf("while an event fails the progress is %+v", is)
+		f.Fatalf("while the event at %d fails the progress is %+v, want that it retries because of it, at the position before", bad.Position, is)
 	}
 	f.consistent("blocks")
 	f.failing(nil)
 	f.wait(p, last.Position)
 	f.until("it is live", func() bool { return p.Progress().State == projection.Live })
 	if is := p.Progress(); is.Cause != nil || is.Attempts != 0 {
-		f.Fatalf("when the event has succeeded the progress is %+v", is)
+		f.Fatalf("when the event has succeeded the progress is %+v, want no cause and no attempts", is)
 	}
 	f.consistent("blocks")
 }
@@ -112,7 +112,7 @@ func (f *fixture[T]) parkedOnly(name, key string, position uint64) {
 		f.Fatalf("Parked = %+v, %v; want %s at %d", parked, err, key, position)
 	}
 	if parked[0].Cause == "" || parked[0].Since.IsZero() || parked[0].Attempts < 1 {
-		f.Fatalf("Parked says too little: %+v", parked[0])
+		f.Fatalf("Parked says %+v, want also the cause, since when, and the attempts", parked[0])
 	}
 	f.consistentBut(name, map[string]uint64{key[len("Thing/"):]: position})
 }
@@ -123,17 +123,22 @@ func (f *fixture[T]) unparks() {
 	p := f.projection("unparks").WithParking(3).WithBatch(7, time.Hour)
 	f.start(p)
 	elsewhere := f.projection("unparks").WithParking(3)
-	for i, unparking := range []*projection.Projection[T, fact]{p, elsewhere, p} {
+	for _, unparking := range []*projection.Projection[T, fact]{p, elsewhere, p} {
 		f.failing(broken(projection.Permanent(errBroken), "b"))
 		f.append("b", slices.Repeat([]string{"Happened"}, 300)...)
 		f.wait(p, f.history(40))
 		f.failing(nil)
 		recorded := make(chan uint64, 1)
-		go func() { recorded <- f.history(40) }()
-		if err := unparking.Unpark(f.ctx, "Thing/b"); err != nil {
-			f.Fatalf("Unpark = %v", err)
+		go func() {
+			defer close(recorded)
+			recorded <- f.history(40)
+		}()
+		err := unparking.Unpark(f.ctx, "Thing/b")
+		last := <-recorded // also if that has failed
+		if err != nil {
+			f.Fatalf("Unpark while more events of the key are recorded = %v, want success", err)
 		}
-		f.wait(p, <-recorded)
+		f.wait(p, last)
 		for { // events recorded after the last check of Unpark may be parked again
 			parked, err := p.Parked(f.ctx)
 			if err != nil {
@@ -142,15 +147,11 @@ func (f *fixture[T]) unparks() {
 			if len(parked) == 0 {
 				break
 			}
-			if err := unparking.Unpark(f.ctx, "Thing/b"); err != nil {
-				f.Fatalf("Unpark = %v", err)
-			}
+			f.unpark(unparking, "Thing/b")
 		}
 		f.wait(p, f.append("b", "Happened").Position, "Thing/b")
 		f.consistent("unparks")
-		if err := unparking.Unpark(f.ctx, "Thing/b"); err != nil {
-			f.Fatalf("round %d: Unpark of a key that is free = %v", i, err)
-		}
+		f.unpark(unparking, "Thing/b") // it is free
 	}
 }
 
@@ -181,9 +182,7 @@ func (f *fixture[T]) failsAgain() {
 	f.reach(f.projection("again").WithParking(3), f.append("b", "Happened").Position)
 	f.parkedOnly("again", "Thing/b", bad)
 	f.failing(nil)
-	if err := p.Unpark(f.ctx, "Thing/b"); err != nil {
-		f.Fatalf("Unpark = %v", err)
-	}
+	f.unpark(p, "Thing/b")
 	f.consistent("again")
 }
 
@@ -198,12 +197,9 @@ func (f *fixture[T]) parksFew() {
 	p := f.projection("few").WithParking(2)
 	f.start(p)
 	f.until("it retries the third", func() bool { is := p.Progress(); return is.State == projection.Retrying && is.Attempts > 3 })
-	parked, err := p.Parked(f.ctx)
-	if err != nil || len(parked) != 2 {
-		f.Fatalf("Parked = %+v, %v; want two keys", parked, err)
-	}
+	f.parked(p, 2)
 	if is := p.Progress(); is.Position != third.Position-1 {
-		f.Fatalf("the position is %d while the event at %d blocks", is.Position, third.Position)
+		f.Fatalf("the position is %d while the event at %d blocks, want the one before", is.Position, third.Position)
 	}
 	f.failing(nil)
 	f.wait(p, last.Position)
@@ -240,11 +236,7 @@ func (f *fixture[T]) permanent() {
 	p := f.projection("permanent").WithParking(9).WithRetry(retry)
 	f.start(p)
 	f.wait(p, last)
-	parked, err := p.Parked(f.ctx)
-	if err != nil || len(parked) != 4 {
-		f.Fatalf("Parked = %+v, %v; want permanent, panics, text and transient", parked, err)
-	}
-	for _, key := range parked {
+	for _, key := range f.parked(p, 4) { // permanent, panics, text and transient
 		id := key.Key[len("Thing/"):]
 		if key.Position != at[id] {
 			f.Fatalf("%s is parked at %d, want %d", key.Key, key.Position, at[id])
@@ -278,13 +270,8 @@ func (f *fixture[T]) ended() {
 		<-in
 		cancel()
 		close(out)
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			f.Fatalf("Run = %v, want the error of its context", err)
-		}
-		parked, err := p.Parked(f.ctx)
-		if err != nil || len(parked) != 0 {
-			f.Fatalf("after the end of the context Parked = %+v, %v; want none", parked, err)
-		}
+		f.canceled(<-done)
+		f.parked(p, 0)
 	}
 	f.failing(nil)
 	f.reach(p, bad.Position)

@@ -51,7 +51,7 @@ func (f *fixture[T]) covers() {
 		f.wait(p, other.Position)
 	}
 	if is := p.Progress(); is.State != projection.Live || is.Lag != 0 {
-		f.Fatalf("at the end of the log the progress is %+v", is)
+		f.Fatalf("at the end of the log the progress is %+v, want that it is live, without a lag", is)
 	}
 }
 
@@ -135,13 +135,15 @@ func (f *fixture[T]) progress() {
 	f.start(p)
 	stop := make(chan struct{})
 	var looked sync.WaitGroup
+	defer looked.Wait() // also if the clause fails
+	defer close(stop)
 	looked.Go(func() {
 		tick := time.NewTicker(100 * time.Microsecond)
 		defer tick.Stop()
 		for last := uint64(0); ; {
 			is := p.Progress()
 			if is.Position < last || is.Position > is.Head {
-				f.Errorf("after position %d the progress is %+v", last, is)
+				f.Errorf("after position %d the progress is %+v, want a position from there on, up to the head", last, is)
 			}
 			if is.State == projection.Live && is.Cause != nil {
 				f.Errorf("it is live, but has a cause: %+v", is)
@@ -161,13 +163,11 @@ func (f *fixture[T]) progress() {
 		bad := f.append("c", "Happened").Position
 		f.until("it retries", func() bool { return p.Progress().Attempts > 2 })
 		if is := p.Progress(); is.State != projection.Retrying || is.Position != bad-1 {
-			f.Fatalf("while the event at %d fails the progress is %+v", bad, is)
+			f.Fatalf("while the event at %d fails the progress is %+v, want that it retries, at the position before", bad, is)
 		}
 		f.failing(nil)
 		f.wait(p, bad)
 	}
-	close(stop)
-	looked.Wait()
 }
 
 // lag measures the lag of an event that waits.
@@ -176,21 +176,21 @@ func (f *fixture[T]) lag() {
 	f.start(p)
 	f.wait(p, f.append("a", "Happened").Position)
 	if is := p.Progress(); is.Lag != 0 {
-		f.Fatalf("at the end of the log the lag is %v", is.Lag)
+		f.Fatalf("at the end of the log the lag is %v, want 0", is.Lag)
 	}
 	f.failing(broken(errBroken, "b"))
 	bad := f.append("b", "Happened").Position
 	<-time.After(30 * time.Second)
 	if is := p.Progress(); is.Lag < 29*time.Second || is.Lag > 31*time.Second {
-		f.Fatalf("30 s after an event that fails the lag is %v", is.Lag)
+		f.Fatalf("30 s after an event that fails the lag is %v, want 30 s", is.Lag)
 	}
 	if h := p.Health(); !h.Healthy {
-		f.Fatalf("30 s after, with a limit of 1 m, the health is %+v", h)
+		f.Fatalf("30 s after, with a limit of 1 m, the health is %+v, want that it is healthy", h)
 	}
 	f.failing(nil)
 	f.wait(p, bad)
 	if is := p.Progress(); is.Lag != 0 {
-		f.Fatalf("when the event has succeeded the lag is %v", is.Lag)
+		f.Fatalf("when the event has succeeded the lag is %v, want 0", is.Lag)
 	}
 }
 
@@ -282,7 +282,7 @@ func (f *fixture[T]) adapts() {
 		f.Fatalf("%d of %d transactions took longer than %v", long, len(took), most)
 	}
 	if largest := slices.Max(sizes[5:]); largest < 64 {
-		f.Fatalf("transactions that take no time have %v events", sizes)
+		f.Fatalf("transactions that take no time have %v events, want one of 64 or more", sizes)
 	}
 }
 

@@ -213,9 +213,33 @@ func (f *fixture[T]) reach(p waiter, position uint64) {
 	f.Helper()
 	stop := f.start(p)
 	f.wait(p, position)
-	if err := stop(); !errors.Is(err, context.Canceled) {
+	f.canceled(stop())
+}
+
+// canceled checks the error of a Run whose context was cancelled.
+func (f *fixture[T]) canceled(err error) {
+	f.Helper()
+	if !errors.Is(err, context.Canceled) {
 		f.Fatalf("Run = %v, want the error of its context", err)
 	}
+}
+
+// unpark unparks key, which must succeed.
+func (f *fixture[T]) unpark(p *projection.Projection[T, fact], key string) {
+	f.Helper()
+	if err := p.Unpark(f.ctx, key); err != nil {
+		f.Fatalf("Unpark(%q) = %v, want success", key, err)
+	}
+}
+
+// parked returns the keys that p has parked, of which there must be n.
+func (f *fixture[T]) parked(p *projection.Projection[T, fact], n int) []projection.Parked {
+	f.Helper()
+	parked, err := p.Parked(f.ctx)
+	if err != nil || len(parked) != n {
+		f.Fatalf("Parked of %s = %+v, %v; want %d keys", p, parked, err, n)
+	}
+	return parked
 }
 
 func (f *fixture[T]) wait(p waiter, position uint64, keys ...string) {

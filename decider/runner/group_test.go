@@ -307,6 +307,12 @@ func TestGroupReplays(t *testing.T) {
 				id := func(id string) []runner.Option { return []runner.Option{runner.CommandID(id)} }
 				results := together(t, g, st, []command{deposit{1}, open{"ann"}, deposit{5}, drain{}, deposit{2}, drain{}},
 					id("new"), id("open"), id("deposit"), id("drain"), nil, id("new drain"))
+				appends, _ := st.calls()
+				for _, a := range appends {
+					if len(a.ids) == 1 && a.err != nil {
+						t.Errorf("a command that the store had named as recorded was sent alone: %v", a.err)
+					}
+				}
 				events, _ := history(t, st.Store, "a")
 				if len(events) != 6 {
 					t.Errorf("events %v, want 6", events)

@@ -32,7 +32,7 @@ func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 	if len(streamTypes) > 0 {
 		c.firstType = streamTypes[len(streamTypes)-1]
 	}
-	f := &former{st: r.store, today: r.streamType, types: slices.Clone(streamTypes)}
+	f := &former{st: r.store, types: slices.Clone(streamTypes)}
 	c.store, c.values = f, nil
 	if claims, ok := r.store.(store.Claims); ok {
 		c.store = &formerClaims{f, claims}
@@ -43,14 +43,13 @@ func (r *Runner[C, S, E]) Formerly(streamTypes ...string) *Runner[C, S, E] {
 // former is a store in which streams of former types are found under today's type.
 type former struct {
 	st    store.Store
-	today string
 	types []string
 }
 
 // Read reads the stream, or the stream of a former type with its ID.
 func (f *former) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
 	page, err := f.st.Read(ctx, s, o)
-	if err != nil || page.Head > 0 || s.Type != f.today {
+	if err != nil || page.Head > 0 {
 		return page, err
 	}
 	for _, streamType := range f.types {
@@ -81,7 +80,7 @@ func (f *former) where(ctx context.Context, s store.Stream, do func(store.Stream
 	if err != nil {
 		return store.Appended{}, unsent(s, err)
 	}
-	if page.Head > 0 || s.Type != f.today {
+	if page.Head > 0 {
 		return do(s)
 	}
 	for _, streamType := range f.types {

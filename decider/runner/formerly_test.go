@@ -243,3 +243,41 @@ func TestFormerlyChangesNoPage(t *testing.T) {
 		}
 	}
 }
+
+// If a stream was begun under two names, today's name counts, for reads and for appends, and
+// however the names were given.
+func TestFormerlyBegunTwice(t *testing.T) {
+	t.Parallel()
+	for name, formerly := range map[string]func(r *runner.Runner[int, int, int]) *runner.Runner[int, int, int]{
+		"one after the other": func(r *runner.Runner[int, int, int]) *runner.Runner[int, int, int] {
+			return r.Formerly("Count").Formerly("Counter")
+		},
+		"at once": func(r *runner.Runner[int, int, int]) *runner.Runner[int, int, int] {
+			return r.Formerly("Count", "Counter")
+		},
+	} {
+		st := memory.New()
+		handle := func(r *runner.Runner[int, int, int], id string, n int) runner.Outcome[int, int] {
+			out, err := r.Handle(t.Context(), id, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		for range 2 {
+			handle(adder("Counter", st), "a", 1)
+			handle(adder("Counter", st), "b", 1)
+		}
+		handle(adder("Sum", st), "a", 5)
+		r := formerly(adder("Sum", st))
+		if out := handle(r, "a", 1); out.State != 6 || out.Version != 2 {
+			t.Errorf("%s: under both names: %+v, want state 6 at version 2", name, out)
+		}
+		if out := handle(r, "b", 1); out.State != 3 || out.Version != 3 {
+			t.Errorf("%s: under a former name: %+v, want state 3 at version 3", name, out)
+		}
+		if out := handle(r, "c", 1); out.State != 1 || out.Version != 1 {
+			t.Errorf("%s: under no name: %+v, want state 1 at version 1", name, out)
+		}
+	}
+}

@@ -144,7 +144,7 @@ func survive[T projection.Tx, E, S, C any](
 		time.Sleep(h.After)
 		synctest.Wait()
 		if _, err := setup.Log.Append(ctx, h.Stream, store.Any, h.Events); err != nil {
-			t.Error(err)
+			t.Errorf("append to %s: %v", h.Stream, err)
 		}
 	}
 	time.Sleep(subject.Then)

@@ -2,6 +2,7 @@ package processtest_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -77,37 +78,73 @@ func TestCrashes(t *testing.T) {
 	processtest.Crashes(t, open, subject(reminderIn(day)), orders(t))
 }
 
-// countingEnv is set when TestCrashesFinds runs itself with a wrong process.
-const countingEnv = "EVOLVE_COUNTING"
+// wrongEnv names the wrong process with which TestCrashesFinds runs itself.
+const wrongEnv = "EVOLVE_WRONG"
 
-// TestCrashesFinds runs Crashes on a process that counts its letters outside its state.
-// It runs in a program of its own, because it fails.
+type orderSubject = processtest.Subject[*memory.Tx, happening, state, letter]
+
+// wrong returns subjects that Crashes must find, and what it must say.
+func wrong() map[string]struct {
+	subject orderSubject
+	says    string
+} {
+	mute := reminderIn(day)
+	mute.React = func(state, happening) (none decider.Reaction[letter, happening]) { return none }
+	closed := subject(reminderIn(day))
+	right := closed.New
+	closed.New = func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
+		_ = log.(io.Closer).Close() //nolint:errcheck,forcetypeassert // it is a memory store
+		return right(log, target)
+	}
+	return map[string]struct {
+		subject orderSubject
+		says    string
+	}{
+		"it counts outside its state": {counting(), "with a crash at place"},
+		"it sends nothing":            {subject(mute), "there is nothing to compare"},
+		"it ends by itself":           {closed, "the process ended by itself"},
+		"it closes the log":           {closed, "append to Order"},
+	}
+}
+
+// counting is a process that counts its letters outside its state.
+func counting() orderSubject {
+	p, letters := reminderIn(day), 0
+	react := p.React
+	p.React = func(s state, e happening) decider.Reaction[letter, happening] {
+		r := react(s, e)
+		for i := range r.Send {
+			letters++
+			r.Send[i].Text += fmt.Sprint(" no. ", letters)
+		}
+		return r
+	}
+	made := subject(p)
+	right := made.New
+	made.New = func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
+		letters = 0 // as in a new program
+		return right(log, target)
+	}
+	return made
+}
+
+// TestCrashesFinds runs Crashes on wrong processes. It runs in programs of its own, because
+// it fails.
 func TestCrashesFinds(t *testing.T) {
 	t.Parallel()
-	if os.Getenv(countingEnv) != "" {
-		p, letters := reminderIn(day), 0
-		react := p.React
-		p.React = func(s state, e happening) decider.Reaction[letter, happening] {
-			r := react(s, e)
-			for i := range r.Send {
-				letters++
-				r.Send[i].Text += fmt.Sprint(" no. ", letters)
-			}
-			return r
-		}
-		made := subject(p)
-		right := made.New
-		made.New = func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
-			letters = 0 // as in a new program
-			return right(log, target)
-		}
-		processtest.Crashes(t, open, made, orders(t))
+	if name := os.Getenv(wrongEnv); name != "" {
+		processtest.Crashes(t, open, wrong()[name].subject, orders(t))
 		return
 	}
-	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestCrashesFinds$", "-test.timeout", "1m")
-	run.Env = append(os.Environ(), countingEnv+"=yes")
-	out, err := run.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "with a crash at place") {
-		t.Errorf("Crashes does not find a process that counts outside its state: %v\n%s", err, out)
+	for name, tt := range wrong() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestCrashesFinds$", "-test.timeout", "1m")
+			run.Env = append(os.Environ(), wrongEnv+"="+name)
+			out, err := run.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), tt.says) {
+				t.Errorf("Crashes does not say %q: %v\n%s", tt.says, err, out)
+			}
+		})
 	}
 }

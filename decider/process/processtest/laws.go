@@ -248,7 +248,7 @@ func keepsItsOwn[T projection.Tx](w *world[T]) error {
 		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
 		err = join(r.WaitFor(ctx, last.Position), r.WaitFor(ctx, last.Position, "b"))
 		if again := r.WaitFor(ctx, last.Position, "a"); !errors.Is(again, process.ErrWaiting) {
-			err = join(err, fmt.Errorf("wait for the job that fails: %w, want ErrWaiting", again))
+			err = join(err, fmt.Errorf("wait for the job that fails = %s, want ErrWaiting", answer(again)))
 		}
 		cancel()
 		if err != nil {
@@ -265,7 +265,7 @@ func keepsItsOwn[T projection.Tx](w *world[T]) error {
 	w.receiver.set(func() { down = false })
 	w.pass(time.Minute)
 	if p := r.Progress(); p.Waiting != 0 || p.State != process.Live {
-		return fmt.Errorf("after the cause was fixed: %+v", p)
+		return fmt.Errorf("after the cause was fixed the progress is %+v, want that it is live, and nothing waits", p)
 	}
 	return landed(w, map[string][]string{"a": {"a0", "a1", "a2"}, "b": {"b0", "b1", "b2"}})
 }
@@ -285,7 +285,7 @@ func waits[T projection.Tx](w *world[T], r *runtime[T], id string, quarantined b
 		counted = 0
 	}
 	if p.Waiting != counted || p.Quarantined != 1-counted {
-		return fmt.Errorf("the progress says that %d wait and %d are quarantined", p.Waiting, p.Quarantined)
+		return fmt.Errorf("the progress says that %d wait and %d are quarantined, want %d and %d", p.Waiting, p.Quarantined, counted, 1-counted)
 	}
 	return nil
 }
@@ -365,7 +365,7 @@ func release[T projection.Tx](w *world[T]) error {
 		return fmt.Errorf("%d instances are quarantined, want 3", p.Quarantined)
 	}
 	if err := r.Skip(w.ctx, "b", bad[0].Position); !errors.Is(err, process.ErrNotWaiting) {
-		return fmt.Errorf("skip of another position: %w, want ErrNotWaiting", err)
+		return fmt.Errorf("skip of another position = %s, want ErrNotWaiting", answer(err))
 	}
 	err := join(r.Skip(w.ctx, "b", bad[1].Position), r.Abandon(w.ctx, "c"))
 	w.settle()
@@ -381,7 +381,7 @@ func release[T projection.Tx](w *world[T]) error {
 	w.settle()
 	for id, want := range map[string]error{"a": process.ErrNotWaiting, "nobody": process.ErrNoInstance, "c": process.ErrNoInstance} {
 		if err := r.Release(w.ctx, id); !errors.Is(err, want) {
-			return fmt.Errorf("release of %q: %w, want %w", id, err, want)
+			return fmt.Errorf("release of %q = %s, want %w", id, answer(err), want)
 		}
 	}
 	for kind, n := range map[process.Kind]int{process.InstanceReleased: 1, process.InputSkipped: 1, process.InstanceAbandoned: 1} {
@@ -390,7 +390,7 @@ func release[T projection.Tx](w *world[T]) error {
 		}
 	}
 	if p := r.Progress(); p.Quarantined != 0 || p.Waiting != 0 {
-		return fmt.Errorf("in the end: %+v", p)
+		return fmt.Errorf("in the end the progress is %+v, want that nothing waits", p)
 	}
 	return landed(w, map[string][]string{"a": {"a1", "bad", "seen 1 2 3", "a-due"}, "b": {"b1", "seen 1 3", "b-due"}, "c": {"c1"}})
 }

@@ -126,7 +126,7 @@ func takesOver[T projection.Tx](w *world[T]) error {
 	select {
 	case <-first.done:
 		if !errors.Is(first.err, process.ErrSuperseded) {
-			return fmt.Errorf("Run of the previous version: %w, want ErrSuperseded", first.err)
+			return fmt.Errorf("Run of the previous version = %s, want ErrSuperseded", answer(first.err))
 		}
 	default:
 		return errors.New("the previous version keeps running")
@@ -151,7 +151,7 @@ func takesOver[T projection.Tx](w *world[T]) error {
 		return fmt.Errorf("the new version has sent %q, want everything from the beginning", got)
 	}
 	if err := w.run(w.process(w.target, version(1))).wait(w); !errors.Is(err, process.ErrSuperseded) {
-		return fmt.Errorf("Run of the previous version, again: %w, want ErrSuperseded", err)
+		return fmt.Errorf("Run of the previous version, again = %s, want ErrSuperseded", answer(err))
 	}
 	return nil
 }

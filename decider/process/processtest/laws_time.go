@@ -183,7 +183,7 @@ func overIsOver[T projection.Tx](w *world[T]) error {
 		return join(err, fmt.Errorf("%d timers of an ended instance fired", len(own)))
 	}
 	if n := r.Progress().Timers; n != 0 {
-		return fmt.Errorf("%d timers run", n)
+		return fmt.Errorf("%d timers of an ended instance run", n)
 	}
 	if err := landed(w, map[string][]string{"a": {"bye"}}); err != nil {
 		return err
@@ -194,10 +194,10 @@ func overIsOver[T projection.Tx](w *world[T]) error {
 	}
 	all, err := r.Instances(w.ctx, func(process.Instance) bool { return true })
 	if err != nil || len(all) != 1 || !all[0].Over || all[0].Abandoned {
-		return join(err, fmt.Errorf("all instances: %+v", all))
+		return join(err, fmt.Errorf("all instances are %+v, want the one that is over, not abandoned", all))
 	}
 	if err := r.Abandon(w.ctx, "a"); !errors.Is(err, process.ErrNoInstance) {
-		return fmt.Errorf("abandon of an ended instance: %w, want ErrNoInstance", err)
+		return fmt.Errorf("abandon of an ended instance = %s, want ErrNoInstance", answer(err))
 	}
 	return nil
 }

@@ -106,5 +106,13 @@ func laws[T projection.Tx]() []law[T] {
 	}
 }
 
+// answer describes how a call ended.
+func answer(err error) string {
+	if err == nil {
+		return "success"
+	}
+	return err.Error()
+}
+
 // join returns the first error that is not nil.
 func join(errs ...error) error { return errors.Join(errs...) }

@@ -1,0 +1,139 @@
+package processtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/evolvego/evolve/decider/process"
+	"github.com/evolvego/evolve/decider/projection"
+	"github.com/evolvego/evolve/store"
+)
+
+// silent is a log that does not record what the process appends.
+type silent struct{ process.Store }
+
+// Append appends events, but not those of the process.
+func (l silent) Append(ctx context.Context, s store.Stream, expected store.Expected, events []store.Event) (store.Appended, error) {
+	if s.Type == name {
+		return store.Appended{}, nil
+	}
+	return l.Store.Append(ctx, s, expected, events)
+}
+
+// reaching is a bug for one assertion of a law, and a part of the assertion's message.
+type reaching struct {
+	law  string // its name begins with this
+	says string
+	bug  plant[*tx]
+}
+
+// reachings returns bugs for assertions that no other bug reaches.
+func reachings() map[string]reaching {
+	unrecorded := plant[*tx]{onLog: func(st process.Store) process.Store { return silent{st} }}
+	unsent := onSend(func(send) send { return func(context.Context, command) error { return nil } })
+	unnoticed := plant[*tx]{onRuntime: func(r *runtime[*tx]) *runtime[*tx] { return r.WithObserver(nil) }}
+	return map[string]reaching{
+		"nothing is sent":                    {"ids follow", "the commands of both jobs were not sent", unsent},
+		"a part is forgotten":                {"each part of a split event", "the command of the first part was sent 2 times", onNotes(noParts)},
+		"a failure that is fixed is kept":    {"a failing instance keeps", "after the cause was fixed the progress", onSend(neverFixed)},
+		"a failure counts as done":           {"a failing instance keeps", "wait for the job that fails = success", onSend(swallow)},
+		"a quarantine is not reported":       {"a permanent failure", "0 times as quarantined", unnoticed},
+		"permanent failures are temporary":   {"release begins", "0 instances are quarantined, want 3", onSend(temporary)},
+		"a release is not reported":          {"release begins", "was reported 0 times", unnoticed},
+		"a timer is not recorded":            {"a timer overtakes nothing", "0 timers fired, want the one", unrecorded},
+		"timers that wait are not recorded":  {"a timer that was stopped", "0 timers fired, want 2", unrecorded},
+		"an ended instance was abandoned":    {"an ended instance stays over", "want the one that is over", onNotes(abandoned)},
+		"a rebuilt instance has other notes": {"a rebuild from the log", "the instances that were rebuilt", rebuiltOtherwise()},
+		"an answer has no cause":             {"a rejection", "the answer to a rejection is recorded as", onLog(log{append: func(e store.Event) store.Event { e.Meta.CausationID = ""; return e }})},
+		"an answer says something else": {"a rejection", "has not received the answer", onLog(log{append: func(e store.Event) store.Event {
+			e.Data = bytes.Replace(e.Data, []byte("no processtest"), []byte("yes"), 1)
+			return e
+		}})},
+		"a command is sent twice":         {"correlation", "was sent 2 times", onSend(twice)},
+		"a timer that fires has no event": {"correlation", "0 timers fired", unrecorded},
+	}
+}
+
+// TestEveryAssertion checks that each law says what its bug is.
+func TestEveryAssertion(t *testing.T) {
+	t.Parallel()
+	for name, tt := range reachings() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := ""
+			for _, l := range laws[*tx]() {
+				if !strings.HasPrefix(l.name, tt.law) {
+					continue
+				}
+				synctest.Test(t, func(t *testing.T) {
+					if err := l.check(t, setup, tt.bug); err != nil {
+						said += err.Error() + "\n"
+					}
+				})
+			}
+			if !strings.Contains(said, tt.says) {
+				t.Errorf("the law says %q, want %q", said, tt.says)
+			}
+		})
+	}
+}
+
+// noParts saves the watermark before an event of which the first part is handled.
+func noParts(note map[string]any) bool {
+	at, _ := note["at"].(map[string]any)
+	if position, ok := at["position"].(float64); ok && at["index"] == nil {
+		at["position"] = position - 1
+	}
+	return true
+}
+
+func abandoned(note map[string]any) bool {
+	note["abandoned"] = note["over"] == true
+	return true
+}
+
+// rebuiltOtherwise returns a bug of the second target only.
+func rebuiltOtherwise() plant[*tx] {
+	targets := 0
+	forgets := onNotes(func(note map[string]any) bool { delete(note, "timers"); return true })
+	return plant[*tx]{onTarget: func(t projection.Target[*tx]) projection.Target[*tx] {
+		if targets++; targets == 2 {
+			return forgets.onTarget(t)
+		}
+		return t
+	}}
+}
+
+// neverFixed fails for an instance that has failed once.
+func neverFixed(next send) send {
+	var mu sync.Mutex
+	failed := map[string]bool{}
+	return func(ctx context.Context, c command) error {
+		err := next(ctx, c)
+		mu.Lock()
+		defer mu.Unlock()
+		failed[c.Instance] = failed[c.Instance] || err != nil && ctx.Err() == nil
+		if failed[c.Instance] {
+			return errDown
+		}
+		return err
+	}
+}
+
+func temporary(next send) send {
+	return func(ctx context.Context, c command) error {
+		if err := next(ctx, c); err == nil || !errors.Is(err, projection.ErrPermanent) {
+			return err
+		}
+		return errDown
+	}
+}
+
+func twice(next send) send {
+	return func(ctx context.Context, c command) error { return errors.Join(next(ctx, c), next(ctx, c)) }
+}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/evolvego/evolve/decider/process"
 	"github.com/evolvego/evolve/decider/projection"
@@ -54,8 +56,15 @@ func reachings() map[string]reaching {
 			e.Data = bytes.Replace(e.Data, []byte("no processtest"), []byte("yes"), 1)
 			return e
 		}})},
-		"a command is sent twice":         {"correlation", "was sent 2 times", onSend(twice)},
-		"a timer that fires has no event": {"correlation", "0 timers fired", unrecorded},
+		"the budget is short":               {"a permanent failure", "before the budget is spent", plant[*tx]{onRuntime: func(r *runtime[*tx]) *runtime[*tx] { return r.WithBudget(time.Minute) }}},
+		"nothing follows a rejection":       {"a rejection", "if a rejection counts as done", onSend(without("after"))},
+		"a timer is due too early":          {"a timer overtakes nothing", "2 timers fired before they were due", plant[*tx]{onLog: func(st process.Store) process.Store { return early{st} }}},
+		"a version reacts twice":            {"a new version", "the event at position 1 got reactions from [v1 v1]", onSend(twice)},
+		"a version reacts as another":       {"a new version", "had handled got reactions from [v2]", onSend(renumbered)},
+		"a version forgets the past":        {"a new version", "want everything from the beginning", onSend(without("seen"))},
+		"the first version is active again": {"a new version", "again = it is still running", onTarget(activeLater)},
+		"a command is sent twice":           {"correlation", "was sent 2 times", onSend(twice)},
+		"a timer that fires has no event":   {"correlation", "0 timers fired", unrecorded},
 	}
 }
 
@@ -136,4 +145,54 @@ func temporary(next send) send {
 
 func twice(next send) send {
 	return func(ctx context.Context, c command) error { return errors.Join(next(ctx, c), next(ctx, c)) }
+}
+
+// without returns a bug that does not send commands that begin with start.
+func without(start string) func(send) send {
+	return func(next send) send {
+		return func(ctx context.Context, c command) error {
+			if strings.HasPrefix(c.Command, start) {
+				return nil
+			}
+			return next(ctx, c)
+		}
+	}
+}
+
+func renumbered(next send) send {
+	return func(ctx context.Context, c command) error {
+		if c.Command == "v1" {
+			c.Command = "v2"
+		}
+		return next(ctx, c)
+	}
+}
+
+// activeLater returns after five minutes that version 1 is active.
+func activeLater(t *target) {
+	alwaysActive(t)
+	began, active := time.Now(), t.loaded
+	t.loaded = func(kind string, docs []store.Document) []store.Document {
+		if time.Since(began) < 5*time.Minute {
+			return docs
+		}
+		return active(kind, docs)
+	}
+}
+
+// early is a log whose events seem to be an hour old.
+type early struct{ process.Store }
+
+// Subscribe yields the events of the log, an hour older.
+func (l early) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[store.Page, error] {
+	return func(yield func(store.Page, error) bool) {
+		for page, err := range l.Store.Subscribe(ctx, o) {
+			for i := range page.Events {
+				page.Events[i].RecordedAt = page.Events[i].RecordedAt.Add(-time.Hour)
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
 }

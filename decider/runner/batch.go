@@ -84,6 +84,9 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 		g.seal(&p, f)
 		var appended store.Appended
 		appended, err = g.r.commit(ctx, f, p.encoded, p.claims)
+		if err != nil && !errors.Is(err, ErrUnknownOutcome) {
+			g.unsend(jobs)
+		}
 		switch {
 		case err == nil && !appended.Replayed:
 			g.recorded(ctx, f, &p, appended)
@@ -92,19 +95,14 @@ func (g *Group[C, S, E]) handle(ctx context.Context, q *queue[S, E], f *flight[S
 			return len(p.encoded), nil
 		case errors.Is(err, store.ErrConflict):
 			q.contended = true
-			g.unsend(jobs, f.attempt, err)
+			g.exhaust(jobs, f.attempt, err)
 			if err = g.r.again(ctx, f, err); err == nil {
 				err = g.r.catchUp(ctx, f)
 			}
 		case errors.Is(err, store.ErrDuplicate) && g.turnOut(&p, err):
-			g.unsend(jobs, 0, nil)
 			err, f.doubt = nil, false
 		case refused(err) && g.old(ctx, f, &err):
-			g.unsend(jobs, 0, nil)
 		default:
-			if !errors.Is(err, ErrUnknownOutcome) {
-				g.unsend(jobs, 0, nil)
-			}
 			g.failed(&p, err)
 			return 0, err
 		}

@@ -244,3 +244,53 @@ func TestGroupFullBatchEnds(t *testing.T) {
 		}
 	})
 }
+
+// A caller that leaves after its events were refused knows that they are not recorded.
+func TestGroupLeavesAfterARefusal(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]error{
+		"because of a neighbour's id": nil, // that of the store
+		"because of its events":       &store.InvalidError{Field: "events", Reason: "are refused"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			st := newSpy()
+			g := runner.NewGroup(newAccounts(st))
+			defer g.Close()
+			must(t, newAccounts(st), "a", open{"ann"})
+			must(t, newAccounts(st), "a", deposit{5}, runner.CommandID("once"))
+			must(t, newAccounts(st), "a", drain{})
+			st.calls()
+			gate := make(chan struct{}, 1)
+			st.onRead = func(ctx context.Context, n int, do func() (store.Page, error)) (store.Page, error) {
+				if n == 1 {
+					<-gate
+					return do()
+				}
+				<-ctx.Done()
+				return store.Page{}, ctx.Err()
+			}
+			st.onAppend = func(_ context.Context, _ int, do func() (store.Appended, error)) (store.Appended, error) {
+				if refusal != nil {
+					return store.Appended{}, refusal
+				}
+				return do()
+			}
+			ctx, leave := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _, _ = g.Handle(t.Context(), "a", touch{}) })
+			synctest.Wait()
+			wg.Go(func() { _, _ = g.Handle(ctx, "a", deposit{5}, runner.CommandID("once")) })
+			synctest.Wait()
+			wg.Go(func() {
+				if _, err := g.Handle(ctx, "a", withdraw{5, 1}); !errors.Is(err, context.Canceled) || errors.Is(err, runner.ErrUnknownOutcome) {
+					t.Errorf("%s: Handle = %v, want the end of the context, and a known outcome", name, err)
+				}
+			})
+			synctest.Wait()
+			gate <- struct{}{}
+			synctest.Wait() // the append was refused, and the stream is read
+			leave()
+			wg.Wait()
+		})
+	}
+}

@@ -320,14 +320,17 @@ func (g *Group[C, S, E]) send(j *job[S, E]) bool {
 	return j.sent
 }
 
-// unsend records that the events of jobs were not recorded and will not be. Jobs for
-// which attempt was the last one get err.
-func (g *Group[C, S, E]) unsend(jobs []*job[S, E], attempt int, err error) {
+// unsend records that the events of jobs were not recorded and will not be.
+func (g *Group[C, S, E]) unsend(jobs []*job[S, E]) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, j := range jobs {
 		j.sent = false
 	}
-	g.mu.Unlock()
+}
+
+// exhaust answers the jobs for which attempt was the last one: it ended with err.
+func (g *Group[C, S, E]) exhaust(jobs []*job[S, E], attempt int, err error) {
 	for _, j := range jobs {
 		if attempt >= j.most {
 			g.reply(j, answer[S, E]{err: &ExhaustedError{Attempts: attempt, Err: err}})

@@ -2,9 +2,11 @@ package projectiontest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,17 +82,81 @@ func forgetful() projectiontest.Subject[*memory.Tx, move] {
 	}
 }
 
-// TestFoldFinds runs Fold on a wrong handler, in a process of its own.
+// wrongs returns subjects and histories that Fold must find, and what it must say.
+func wrongs(t *testing.T) map[string]struct {
+	subject projectiontest.Subject[*memory.Tx, move]
+	history []projectiontest.Append
+	says    string
+} {
+	t.Helper()
+	unreadable := forgetful()
+	unreadable.Read = func(context.Context, projectiontest.World[*memory.Tx]) (any, error) { return nil, errWrong }
+	failing := forgetful()
+	failing.New = func(w projectiontest.World[*memory.Tx]) *projection.Projection[*memory.Tx, move] {
+		return projection.New(w.Store, w.Target, "fails", moves(), func(context.Context, *memory.Tx, projection.Event[move]) error { return errWrong })
+	}
+	unnamed := history(t)
+	unnamed[3].Events[0].ID = ""
+	return map[string]struct {
+		subject projectiontest.Subject[*memory.Tx, move]
+		history []projectiontest.Append
+		says    string
+	}{
+		"keeps sums in memory":            {forgetful(), history(t), "the read model differs from what the history leads to"},
+		"cannot be read":                  {unreadable, history(t), "read the read model: wrong"},
+		"fails":                           {failing, history(t), "wait for position 2: "},
+		"has a history that is not valid": {forgetful(), unnamed, "append to Account/acc-0: "},
+	}
+}
+
+var errWrong = errors.New("wrong")
+
+// wrongEnv names the wrong subject with which TestFoldFinds runs itself.
+const wrongEnv = "EVOLVE_WRONG"
+
+// TestFoldFinds runs Fold on wrong subjects, in processes of its own.
 func TestFoldFinds(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("EVOLVE_FORGETFUL") != "" {
-		projectiontest.Fold(t, open, forgetful(), history(t))
+	if w, ok := wrongs(t)[os.Getenv(wrongEnv)]; ok {
+		projectiontest.Fold(t, open, w.subject, w.history)
 		return
 	}
-	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFoldFinds$")
-	run.Env = append(os.Environ(), "EVOLVE_FORGETFUL=yes")
-	out, err := run.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "the read model differs from what the history leads to") {
-		t.Errorf("Fold does not find a handler that keeps sums in memory: %v\n%s", err, out)
+	for name, w := range wrongs(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFoldFinds$", "-test.timeout", "1m")
+			run.Env = append(os.Environ(), wrongEnv+"="+name)
+			out, err := run.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), w.says) {
+				t.Errorf("Fold does not say %q: %v\n%s", w.says, err, out)
+			}
+		})
+	}
+}
+
+// recorder is a test that records what it says when it fails.
+type recorder struct {
+	testing.TB
+	said string
+}
+
+func (*recorder) Helper() {}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.said = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func TestGivenFinds(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		projectiontest.Given(r, codec.JSON(map[string]any{"Deposited": deposited{}}), store.Stream{Type: "Account", ID: "a"}, any("a text"))
+	}()
+	<-done
+	if !strings.Contains(r.said, "encode a text: ") {
+		t.Errorf("Given says %q of an event that cannot be encoded", r.said)
 	}
 }

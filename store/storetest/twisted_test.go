@@ -2,7 +2,6 @@ package storetest_test
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/evolvego/evolve/store"
@@ -41,6 +40,9 @@ func (p *twisted) Tenant(id string) (store.Store, error) {
 }
 
 func (p *twisted) Read(ctx context.Context, s store.Stream, o store.ReadOptions) (store.Page, error) {
+	if p.is("streams cannot be read") {
+		return store.Page{}, errLost
+	}
 	page, err := p.tampered.Read(ctx, s, o)
 	for i := range page.Events {
 		if p.is("two events have one version") && !o.Backward && page.Head > 9 && page.Events[i].Version == 3 {
@@ -64,7 +66,7 @@ func (p *twisted) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 			switch {
 			case err != nil:
 			case p.is("a subscription fails at once"):
-				yield(store.Page{}, errors.New("the connection is lost"))
+				yield(store.Page{}, errLost)
 				return false
 			case p.is("subscriptions share data"):
 				p.share(page.Events)
@@ -102,9 +104,16 @@ func (p *twisted) ListStreams(ctx context.Context, o store.StreamsOptions) (stor
 	return page, err
 }
 
+func (p *twisted) Holder(ctx context.Context, key string) (store.Stream, bool, error) {
+	if p.is("holders cannot be loaded") {
+		return store.Stream{}, false, errLost
+	}
+	return p.tampered.Holder(ctx, key)
+}
+
 func (p *twisted) LoadSnapshot(ctx context.Context, s store.Stream, schema string) (store.Snapshot, bool, error) {
 	if p.is("snapshots cannot be loaded") {
-		return store.Snapshot{}, false, errors.New("the connection is lost")
+		return store.Snapshot{}, false, errLost
 	}
 	return p.tampered.LoadSnapshot(ctx, s, schema)
 }
@@ -119,7 +128,12 @@ func (p *twisted) SaveCheckpoint(ctx context.Context, name string, from, to stor
 // twistedReachings returns bugs of a twisted store for assertions that no other bug
 // reaches.
 func twistedReachings() []reaching {
+	const appends, claims = "Context/an append whose context ends at any moment is recorded completely or not at all",
+		"Claims/an append whose context ends at any moment makes events and claims or neither"
 	return []reaching{
+		{appends, "streams cannot be read", errLost.Error()},
+		{claims, "streams cannot be read", errLost.Error()},
+		{claims, "holders cannot be loaded", errLost.Error()},
 		{"Append/returns the version and position of the last event", "a batch in the wrong order", "want only the last event of the batch"},
 		{"Contention/every refusal is a conflict with the actual version", "two events have one version", "event 3 of the page is version 2, want 3"},
 		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},

@@ -24,6 +24,7 @@ type liar struct {
 	mu     sync.Mutex
 	calls  int                // guarded by mu
 	last   state              // that was returned; guarded by mu
+	loaded state              // by Load, to be changed; guarded by mu
 	done   []event            // of the previous call; guarded by mu
 	left   bool               // a caller did not wait for the answer; guarded by mu
 	erred  bool               // a command has failed since the last load; guarded by mu
@@ -82,6 +83,9 @@ func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
 	s, version, err := l.System.Load(ctx, id)
 	l.mu.Lock()
 	failed, erred := l.failed, l.erred
+	if l.bug == "changes what it has loaded" && err == nil {
+		l.loaded = s
+	}
 	l.failed, l.erred = l.failed || err != nil, false
 	l.mu.Unlock()
 	switch {
@@ -113,6 +117,9 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	fails := l.bug == "fails now and then" && l.calls%2 == 0 || l.bug == "fails after an abandoned call" && l.left
 	if l.bug == "changes what it has returned" && len(l.last.Tags) > 0 {
 		l.last.Tags[0] = "changed"
+	}
+	if len(l.loaded.Tags) > 0 {
+		l.loaded.Tags[0] = "changed"
 	}
 	l.mu.Unlock()
 	if fails {
@@ -191,7 +198,7 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 		}
 	case l.bug == "returns an event without events" && len(out.Events) == 0:
 		out.Events = []event{{What: "deposited"}}
-	case l.bug == "returns no events":
+	case l.bug == "returns no events", l.bug == "returns no events for a replay, which is no bug" && out.Replayed:
 		out.Events = nil
 	case l.bug == "does not report a replay":
 		out.Replayed = false

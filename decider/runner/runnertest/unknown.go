@@ -57,7 +57,6 @@ func lostAnswer(t *trial) {
 				if given {
 					t.given(acc, do(doOpen, 0, "given"))
 				}
-				t.faults = nil // refuse needs a distinguishable rival
 				f := faults.Wrap(t.memory, 1, faults.Rate{Rival: func(context.Context, store.Stream) error {
 					t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival"))
 					return nil
@@ -128,11 +127,7 @@ func lateOnce(t *trial) {
 		"takes effect after the call":         func(*trial) {},
 		"takes effect after another writer":   func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
 		"takes effect before another writer":  func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
-		"takes effect after a new decision": func(t *trial) {
-			t.beforeReadAgain(func() { rival(t) })
-			t.beforeAppendAgain(t.faults.Land)
-		},
-		"takes effect and is overtaken": func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
+		"takes effect and is overtaken":       func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
 	}
 	for name, prepare := range points {
 		t.at(name, func(t *trial) {

@@ -136,6 +136,8 @@ func twistedReachings() []reaching {
 		{claims, "holders cannot be loaded", errLost.Error()},
 		{"Append/returns the version and position of the last event", "a batch in the wrong order", "want only the last event of the batch"},
 		{"Contention/every refusal is a conflict with the actual version", "two events have one version", "event 3 of the page is version 2, want 3"},
+		{"Read/resuming at the last Next finds exactly the new events", "a long read has other data", "pages from Next to Next"},
+		{"Read/events with more bytes than fit into a page are read to the end", "a long read has other data", "of 1 MiB, read to the end"},
 		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},
 		{"Log/a filter selects exactly the matching events", "a backward page ignores the filter", "which the filter does not match"},
 		{"Log/events with more bytes than fit into a page are read to the end", "a subscription fails", "0 events had arrived"},

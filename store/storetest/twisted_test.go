@@ -153,6 +153,7 @@ func twistedReachings() []reaching {
 		{"Tenants/subscriptions are separate", "events of one type are not in the log", "yielded 6 events, want only its own 11"},
 		{"Update/a context that ends during it commits everything or nothing", "snapshots cannot be loaded", "looking after an Update"},
 		{"Update/its appends are in the log, in order, together with other appends", "stores opened later have no transactions", "has no Update"},
+		{"Update/its appends are in the log, in order, together with other appends", "recording time of each read", "compared with a read afterwards"},
 		{"Update/its appends are in the log, in order, together with other appends", "two events have one version", "event 3 of the page is version 2, want 3"},
 		{"Update/a write to the store in its function does not wait for it", "a checkpoint saved in an update is lost", "after SaveCheckpoint of the store"},
 		{"Update/a refused call changes nothing, and the transaction can continue", "events of a refused append in an update are kept", "after refused appends in a transaction"},

@@ -48,6 +48,8 @@ func (p *tampered) Append(ctx context.Context, s store.Stream, expected store.Ex
 	case refused && p.is("a conflict reveals another tenant's version"):
 		conflict.Actual = max(conflict.Actual, p.elsewhere(s))
 	case err != nil:
+	case p.is("a replay returns another position") && got.Replayed:
+		got.Position++
 	case p.is("a later append returns a wrong version") && before > 0:
 		got.Version++
 	case p.is("a successful create returns a conflict") && expected == store.NoStream:

@@ -93,6 +93,14 @@ func (p *tampered) earlier(lease store.Lease) time.Time {
 	return lease.Until
 }
 
+func (p *tampered) ListCheckpoints(ctx context.Context, from string, limit int) ([]store.NamedCheckpoint, error) {
+	list, err := p.plain.ListCheckpoints(ctx, from, limit)
+	if len(list) == 1 && list[0].Name == from && p.is("a list from the last name is empty") {
+		return nil, err
+	}
+	return list, err
+}
+
 func (p *tampered) ReleaseLease(ctx context.Context, lease store.Lease) error {
 	if ctx.Err() != nil && p.is("an ended call returns something else") {
 		return nil
@@ -130,6 +138,8 @@ func moreReachings() []reaching {
 		{"Context/a large batch whose context ends at any moment is recorded completely or not at all", "a replay is refused", "again, after its context ended"},
 		{"Checkpoints/nothing is saved with an ended context", anyEnded, "LoadCheckpoint with an ended context = {Position:7"},
 		{"Checkpoints/it moves forward, to itself or to zero, with a valid name", "every name has a checkpoint", "after a refused save, want none"},
+		{"Checkpoints/they are listed in the byte order of their names", "a list from the last name is empty", "0 checkpoints, success; want 1"},
+		{"Update/a repeated append in it is replayed", "a replay returns another position", "that a transaction has appended"},
 		{"Claims/nothing is claimed with an ended context", anyEnded, "Holder of a free key with an ended context = true"},
 		{"Leases/nothing is granted or released with an ended context", anyEnded, "with an ended context = success"},
 		{"Leases/its owner can extend it, and the fence stays the same", "the third lease ends early", "again = until"},

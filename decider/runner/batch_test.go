@@ -17,8 +17,8 @@ import (
 	"github.com/evolvego/evolve/store"
 )
 
-// The batch after one that met other writers reads first. If it meets none, the batch after
-// it does not.
+// After a batch with a conflict, the next batch reads first. If that one has no conflict,
+// the batch after it does not read.
 func TestGroupReadsFirstAfterAConflict(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,8 +200,8 @@ func TestGroupFullBatch(t *testing.T) {
 	})
 }
 
-// When the callers of a full batch are gone, so is its append, though it was once to have
-// more of them: those wait for the next batch.
+// If all callers of a full batch leave, its append ends, although the batch once had more
+// callers: the rest waits for the next batch.
 func TestGroupFullBatchEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -54,7 +54,7 @@ func updateBugs() map[string][]string {
 
 		"Documents/a load returns the saved bytes, in the requested order": {
 			"document data is converted to text", "documents are unsorted", "missing documents left out", "a document that is requested twice is returned once",
-			"a document is never replaced",
+			"a document is never replaced", "loaded documents have no kind",
 		},
 		"Documents/a document of 1 MiB comes back":                   {"documents are truncated", "document ids cut"},
 		"Documents/kinds and ids are kept apart, byte for byte":      append(letters("document kinds", "document ids"), "kind and id are joined", "all kinds are the same"),

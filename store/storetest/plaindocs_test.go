@@ -146,7 +146,9 @@ func (p *plain) LoadDocuments(ctx context.Context, kind string, ids []string) ([
 		if !ok && p.is("missing documents left out") {
 			continue
 		}
-		d.Kind, d.ID = kind, id
+		if d.Kind, d.ID = kind, id; p.is("loaded documents have no kind") {
+			d.Kind = ""
+		}
 		docs = append(docs, p.lent(d))
 	}
 	return docs, nil

@@ -22,8 +22,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -44,9 +46,11 @@ func main() {
 	flag.StringVar(&s.skip, "skip", "", "leave out the tests that this `pattern` matches, because they take long")
 	flag.DurationVar(&s.slow, "slow", time.Minute, "leave out importing packages whose tests take longer")
 	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // ends the tests too
+	context.AfterFunc(ctx, stop)                                                           // so that a second signal ends this program at once
 	survived := 0
 	for _, dir := range flag.Args() {
-		alive, err := try(context.Background(), os.Stdout, dir, s)
+		alive, err := try(ctx, os.Stdout, dir, s)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
 			os.Exit(2) //nolint:forbidigo // this is main

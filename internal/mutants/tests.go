@@ -147,8 +147,8 @@ var (
 
 // run runs the tests of p until the first failure and returns the name of the failed
 // test, or "" if all pass.
-func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, environment string) (red string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func (t *tests) run(whole context.Context, p testPackage, limit time.Duration, environment string) (red string, err error) {
+	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	args := []string{"-test.v", "-test.timeout=0"}
 	if t.short {
@@ -178,6 +178,8 @@ func (t *tests) run(ctx context.Context, p testPackage, limit time.Duration, env
 		cancel() // one failure is enough
 	}
 	switch err := cmd.Wait(); {
+	case whole.Err() != nil:
+		return "", whole.Err()
 	case red != "" || err == nil:
 		return red, nil
 	case late:

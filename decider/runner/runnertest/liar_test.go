@@ -3,7 +3,9 @@ package runnertest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/evolvego/evolve/decider/codec"
@@ -23,6 +25,8 @@ type liar struct {
 
 	mu     sync.Mutex
 	calls  int                // guarded by mu
+	key    string             // the command id of the last call; guarded by mu
+	at     uint64             // the version that the last call returned; guarded by mu
 	last   state              // that was returned; guarded by mu
 	loaded state              // by Load, to be changed; guarded by mu
 	done   []event            // of the previous call; guarded by mu
@@ -114,7 +118,8 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	}
 	l.mu.Lock()
 	l.calls++
-	fails := l.bug == "fails now and then" && l.calls%2 == 0 || l.bug == "fails after an abandoned call" && l.left
+	fails := l.bug == "fails now and then" && l.calls%2 == 0 || l.bug == "fails after an abandoned call" && l.left ||
+		l.bug == "fails the third call" && l.calls == 3
 	if l.bug == "changes what it has returned" && len(l.last.Tags) > 0 {
 		l.last.Tags[0] = "changed"
 	}
@@ -127,8 +132,8 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	}
 	out, err := l.System.Handle(ctx, c)
 	l.mu.Lock()
-	before := l.done
-	l.last, l.done = out.State, slices.Clone(out.Events)
+	before, repeated := l.done, c.CommandID != "" && l.key == c.CommandID && l.at == out.Version
+	l.last, l.done, l.key, l.at = out.State, slices.Clone(out.Events), c.CommandID, out.Version
 	l.landed[c.CommandID] = l.landed[c.CommandID] || err == nil && !out.Replayed
 	own := l.landed[c.CommandID]
 	if gave, ok := l.gave[c.CommandID]; ok && l.bug == "remembers the events that it returned" && out.Replayed {
@@ -143,10 +148,14 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 		return out, l.fail(ctx, c, err)
 	}
 	switch l.bug {
+	case "returns another event for a command that is repeated at once":
+		if repeated && c.Expected == nil {
+			out.Events = []event{{What: "deposited"}}
+		}
 	case "repeats everything later":
 		l.append(ctx, c.ID, before...)
-	case "appends twice what expects version 3":
-		if c.Expected != nil && *c.Expected == 3 {
+	case "appends twice what expects version 1", "appends twice what expects version 3":
+		if c.Expected != nil && strings.HasSuffix(string(l.bug), fmt.Sprint(" ", *c.Expected)) {
 			l.append(ctx, c.ID, out.Events...)
 		}
 	case "returns one page of its own replay", "returns one page of another's replay":
@@ -191,7 +200,7 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 		out.State.Open = false
 	case l.bug == "returns the next version without events" && len(out.Events) == 0:
 		out.Version++
-	case l.bug == "returns other events for a replay" && out.Replayed:
+	case l.bug == "returns other events for a replay" && out.Replayed, l.bug == "returns other events for a new command" && !out.Replayed:
 		out.Events = slices.Clone(out.Events)
 		for i := range out.Events {
 			out.Events[i].N++

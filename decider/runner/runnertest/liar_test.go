@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/decider/runner/runnertest"
@@ -183,6 +184,8 @@ func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
 		_, _ = l.System.Handle(ctx, c)
 	case l.bug == "returns another error when the context ends" && ctx.Err() != nil:
 		return errBusy
+	case l.bug == "returns late when the context ends" && ctx.Err() != nil:
+		time.Sleep(time.Millisecond)
 	case l.bug == "appends after the call has ended" && ctx.Err() != nil:
 		go l.append(ctx, c.ID, mine, mine)
 	}

@@ -90,7 +90,7 @@ func storeBugs() map[string][]string {
 		"Fidelity/an event never changes":                                      {"recording time of each read"},
 
 		"Invalid/streams": {"streams are not validated", "invalid arguments return an untyped error", "an invalid argument names no field", "NUL is not checked", "UTF-8 is not checked"},
-		"Invalid/expected versions, including the zero Expected": {"zero Expected means Any"},
+		"Invalid/expected versions, including the zero Expected": {"zero Expected means Any", "zero Expected means Exists"},
 		"Invalid/batches that are empty or too large":            {"empty batch is accepted", "repeated id is accepted"},
 		"Invalid/events":                                  {"headers are not validated", "UTF-8 is not checked", "NUL is not checked", "an invalid append reserves ids"},
 		"Invalid/too much data":                           {"too much data is accepted"},
@@ -260,7 +260,7 @@ func storeBugs() map[string][]string {
 		"Reopened/event ids are still known":                                    {"ids are not kept"},
 		"Reopened log/every event has its position, and positions continue":     {"the last event is not kept", "positions restart"},
 		"Reopened log/a consumer continues after its checkpoint":                {"the last event is not kept", "events get new ids"},
-		"Reopened tenants/each tenant has its data":                             {"only one tenant is kept"},
+		"Reopened tenants/each tenant has its data":                             {"only one tenant is kept", "the last tenant is not kept"},
 		"Reopened snapshots/they are unchanged":                                 {"only events are kept"},
 		"Reopened checkpoints/they are unchanged":                               {"only events are kept"},
 		"Reopened claims/a held key has its holder, and a released key is free": {"only events are kept", "released keys are kept"},

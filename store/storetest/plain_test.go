@@ -187,7 +187,7 @@ func (p *plain) validate(s store.Stream, expected store.Expected, events []store
 		return fmt.Errorf("invalid %s", field)
 	case p.is("an invalid argument names no field"):
 		return &store.InvalidError{Field: "argument", Reason: "is wrong"}
-	case p.is("zero Expected means Any") && expected == 0,
+	case p.is("zero Expected means Any") && expected == 0, p.is("zero Expected means Exists") && expected == 0 && p.exists(s),
 		p.is("empty batch is accepted") && len(events) == 0,
 		p.is("too much data is accepted") && field == "events" && strings.Contains(invalid.Reason, "bytes"),
 		p.is("streams are not validated") && strings.HasPrefix(invalid.Field, "stream"),
@@ -204,6 +204,13 @@ func (p *plain) validate(s store.Stream, expected store.Expected, events []store
 		}
 	}
 	return err
+}
+
+// exists reports whether s has events.
+func (p *plain) exists(s store.Stream) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.version(s) > 0
 }
 
 // key returns s as a bug sees it.

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ func (p *plain) reopen() {
 	p.closed = false
 	if p.is("only one tenant is kept") {
 		maps.DeleteFunc(p.tenants, func(_ string, t *plain) bool { return t != p })
+	}
+	if last := slices.Max(slices.Collect(maps.Keys(p.tenants))); p.is("the last tenant is not kept") && p.tenants[last] != p {
+		delete(p.tenants, last)
 	}
 	for _, t := range p.tenants {
 		t.lose()

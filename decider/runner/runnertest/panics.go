@@ -202,6 +202,9 @@ func panicsOnce(t *trial) {
 		t.at("without a panic", func(t *trial) {
 			s, called := t.touchyCrowd(&calls{count: map[string]int{}}, inPlace)
 			count = called
+			if count["Decide"] == 0 {
+				t.Errorf("the system has handled commands without a call of Decide")
+			}
 			t.wantServed(s)
 		})
 		for _, function := range slices.Sorted(maps.Keys(count)) {

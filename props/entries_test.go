@@ -1,0 +1,64 @@
+package props_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
+	"github.com/evolvego/evolve/props"
+)
+
+// entries calls each exported check with something wrong, which it must report.
+func entries() map[string]func(t *testing.T) { //nolint:thelper // they are the tests themselves
+	empty := props.For(account()) // has no commands
+	return map[string]func(t *testing.T){
+		"Suite.Check": func(t *testing.T) { empty.Check(t) },
+		"Same": func(t *testing.T) {
+			props.Same(t, fewer(account()), changed(func(d *Account) {
+				d.Decide = func(Command, State) ([]Event, error) { return nil, nil }
+			}))
+		},
+		"Refines": func(t *testing.T) { props.Refines(t, empty, purse(), asMoney(func(*money) {})) },
+		"Against": func(t *testing.T) {
+			props.Against(t, empty, props.Model[int, Command, State]{
+				Next: func(n int, _ Command) (int, bool) { return n, true }, Abs: func(State) int { return 0 },
+			})
+		},
+		"Lens": func(t *testing.T) {
+			props.Lens(t, empty, func(s State) int { return s.Balance }, func(s State, _ int) State { return s })
+		},
+		"Embeds": func(t *testing.T) {
+			props.Embeds(t, empty, func(e Event) (Event, bool) { return e, true }, func(e Event) Event { return e })
+		},
+		"Batches":           func(t *testing.T) { props.Batches(t, empty, decider.Batch(account())) },
+		"Upcasts":           func(t *testing.T) { props.Upcasts(t, today()) },
+		"Golden":            func(t *testing.T) { props.Golden(t, samples(account()), t.TempDir()) },
+		"ViewSuite.Check":   func(t *testing.T) { props.Projects(empty, decider.View[int, Event]{}).Check(t) },
+		"ReplaySuite.Check": func(t *testing.T) { props.Replay(account(), codec.JSON(allNames())).Check(t, yields(nil, nil)) },
+		"ProcessSuite.Check": func(t *testing.T) {
+			props.Process(decider.Process[any, int, any]{}).Check(t)
+		},
+	}
+}
+
+// TestEntries checks that each exported check fails a test, in a process that fails.
+func TestEntries(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(broken) != "" {
+		for name, check := range entries() {
+			t.Run(name, check)
+		}
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEntries$")
+	cmd.Env = append(os.Environ(), broken+"=1")
+	out, _ := cmd.CombinedOutput()
+	for name := range entries() {
+		if !strings.Contains(string(out), "--- FAIL: TestEntries/"+name+" ") {
+			t.Errorf("%s reports nothing:\n%s", name, out)
+		}
+	}
+}

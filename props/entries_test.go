@@ -12,33 +12,41 @@ import (
 )
 
 // entries calls each exported check with something wrong, which it must report.
-func entries() map[string]func(t *testing.T) { //nolint:thelper // they are the tests themselves
+func entries() map[string]func(t *testing.T) {
 	empty := props.For(account()) // has no commands
 	return map[string]func(t *testing.T){
-		"Suite.Check": func(t *testing.T) { empty.Check(t) },
+		"Suite.Check": func(t *testing.T) { t.Helper(); empty.Check(t) },
 		"Same": func(t *testing.T) {
+			t.Helper()
 			props.Same(t, fewer(account()), changed(func(d *Account) {
 				d.Decide = func(Command, State) ([]Event, error) { return nil, nil }
 			}))
 		},
-		"Refines": func(t *testing.T) { props.Refines(t, empty, purse(), asMoney(func(*money) {})) },
+		"Refines": func(t *testing.T) { t.Helper(); props.Refines(t, empty, purse(), asMoney(func(*money) {})) },
 		"Against": func(t *testing.T) {
+			t.Helper()
 			props.Against(t, empty, props.Model[int, Command, State]{
 				Next: func(n int, _ Command) (int, bool) { return n, true }, Abs: func(State) int { return 0 },
 			})
 		},
 		"Lens": func(t *testing.T) {
+			t.Helper()
 			props.Lens(t, empty, func(s State) int { return s.Balance }, func(s State, _ int) State { return s })
 		},
 		"Embeds": func(t *testing.T) {
+			t.Helper()
 			props.Embeds(t, empty, func(e Event) (Event, bool) { return e, true }, func(e Event) Event { return e })
 		},
-		"Batches":           func(t *testing.T) { props.Batches(t, empty, decider.Batch(account())) },
-		"Upcasts":           func(t *testing.T) { props.Upcasts(t, today()) },
-		"Golden":            func(t *testing.T) { props.Golden(t, samples(account()), t.TempDir()) },
-		"ViewSuite.Check":   func(t *testing.T) { props.Projects(empty, decider.View[int, Event]{}).Check(t) },
-		"ReplaySuite.Check": func(t *testing.T) { props.Replay(account(), codec.JSON(allNames())).Check(t, yields(nil, nil)) },
+		"Batches":         func(t *testing.T) { t.Helper(); props.Batches(t, empty, decider.Batch(account())) },
+		"Upcasts":         func(t *testing.T) { t.Helper(); props.Upcasts(t, today()) },
+		"Golden":          func(t *testing.T) { t.Helper(); props.Golden(t, samples(account()), t.TempDir()) },
+		"ViewSuite.Check": func(t *testing.T) { t.Helper(); props.Projects(empty, decider.View[int, Event]{}).Check(t) },
+		"ReplaySuite.Check": func(t *testing.T) {
+			t.Helper()
+			props.Replay(account(), codec.JSON(allNames())).Check(t, yields(nil, nil))
+		},
 		"ProcessSuite.Check": func(t *testing.T) {
+			t.Helper()
 			props.Process(decider.Process[any, int, any]{}).Check(t)
 		},
 	}

@@ -148,8 +148,9 @@ func (s *shrinker[C]) variants(i int) (out []C) {
 	return out
 }
 
-// short is the longest list of which both and together try every pair of commands.
-const short = 10
+// short is the longest list of which both and together try every pair of commands. For a
+// list as long as that they need about ten thousand runs.
+const short = 32
 
 // both drops a command and makes another smaller at once: a deposit that paid for part of
 // a withdrawal, and the withdrawal.

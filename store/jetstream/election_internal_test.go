@@ -53,6 +53,52 @@ func (m *mute) elect(stream string) {
 	m.write("MSG " + subject + " " + m.subs[subject] + " 0\r\n")
 }
 
+// muteWire returns a server that answers nothing, and a wire to it.
+func muteWire(t *testing.T) (*mute, *wire) {
+	t.Helper()
+	server := &mute{subs: make(map[string]string), said: make(chan string)}
+	nc, err := nats.Connect("nats://127.0.0.1", nats.SetCustomDialer(server), nats.NoReconnect(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	w, err := newWire(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, w
+}
+
+// TestSilent checks which missing permission is a reason why nobody answers: the one to
+// send, but not the one to receive notifications.
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	for denied, want := range map[string]bool{
+		`Publish to "ev.x.e.a"`:                         true,
+		`Subscription to "evn.x.>"`:                     false,
+		`Subscription to "` + electionSubject + `EV_x"`: false,
+		"": false,
+	} {
+		t.Run(denied, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, w := muteWire(t)
+				go func() {
+					<-server.said
+					if denied != "" {
+						server.write("-ERR 'Permissions Violation for " + denied + "'")
+					}
+				}()
+				_, err := w.ask(t.Context(), withAny, answerIn, &nats.Msg{Subject: "ev.x.e.a"})
+				if got := errors.Is(err, nats.ErrPermissionViolation); got != want || !errors.Is(err, errNoAnswer) {
+					t.Errorf("ask = %v, want the permission as its reason: %t", err, want)
+				}
+			})
+		})
+	}
+}
+
 // TestElections checks which requests fail soon after the election of a leader: those
 // that were sent before it to the stream that has a new leader. The others wait.
 func TestElections(t *testing.T) {
@@ -75,17 +121,7 @@ func TestElections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := &mute{subs: make(map[string]string), said: make(chan string)}
-				nc, err := nats.Connect("nats://127.0.0.1", nats.SetCustomDialer(server), nats.NoReconnect())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer nc.Close()
-				w, err := newWire(nc)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer w.close()
+				server, w := muteWire(t)
 				if err := w.followElections(names); err != nil {
 					t.Fatal(err)
 				}
@@ -96,7 +132,7 @@ func TestElections(t *testing.T) {
 					}
 				}()
 				begun := time.Now()
-				_, err = w.ask(t.Context(), withAny, answerIn, &nats.Msg{Subject: tt.subject})
+				_, err := w.ask(t.Context(), withAny, answerIn, &nats.Msg{Subject: tt.subject})
 				if took := time.Since(begun); !errors.Is(err, errNoAnswer) || took.Round(time.Millisecond) != tt.want {
 					t.Errorf("ask = %v after %s, want %v after %s", err, took, errNoAnswer, tt.want)
 				}

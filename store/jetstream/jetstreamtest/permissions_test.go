@@ -93,7 +93,7 @@ func TestDocumentedPermissions(t *testing.T) {
 }
 
 // TestFewPermissions checks that a store works without the permissions for
-// notifications, and that it does not blame them when the server is gone.
+// notifications, and says why it gives up when the server is gone.
 func TestFewPermissions(t *testing.T) {
 	t.Parallel()
 	s, url := permitted(t, needed())

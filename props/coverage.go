@@ -37,6 +37,7 @@ const (
 // coverage counts what the histories consist of.
 type coverage[C, S, E any] struct {
 	goal, histories, steps int
+	enough                 int
 	kinds                  map[string]*tally
 	reaches                []reach[C, S, E]
 	hits                   []int
@@ -59,7 +60,7 @@ type tally struct {
 
 func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 	c := &coverage[C, S, E]{
-		goal: s.checks, kinds: map[string]*tally{}, reaches: s.reaches, hits: make([]int, len(s.reaches)),
+		goal: s.checks, enough: cmp.Or(s.enough, enough), kinds: map[string]*tally{}, reaches: s.reaches, hits: make([]int, len(s.reaches)),
 		codec: s.codec, events: map[string]string{},
 		decider: s.decider, idle: map[string]int{},
 		rejections: s.rejections, seen: make([]bool, len(s.rejections)), without: s.without,
@@ -78,7 +79,7 @@ func newCoverage[C, S, E any](s Suite[C, S, E]) *coverage[C, S, E] {
 }
 
 // limit is how many histories are made to look for what has never come.
-func (c *coverage[C, S, E]) limit() int { return max(enough, further*c.goal) }
+func (c *coverage[C, S, E]) limit() int { return max(c.enough, further*c.goal) }
 
 func (c *coverage[C, S, E]) tally(kind string) *tally {
 	t := c.kinds[kind]

@@ -58,6 +58,18 @@ func Timed[C, S, E any](s Suite[C, S, E], seconds <-chan time.Time) Suite[C, S, 
 	return s
 }
 
+// Hasty returns s without most of the search for what never comes.
+func Hasty[C, S, E any](s Suite[C, S, E]) Suite[C, S, E] {
+	s.enough = few
+	return s
+}
+
+// HastyProcess is [Hasty] of a process.
+func HastyProcess[E, S, C any](p ProcessSuite[E, S, C]) ProcessSuite[E, S, C] {
+	p.suite = Hasty(p.suite)
+	return p
+}
+
 // Problem returns why p cannot be checked, after the seconds of the clock.
 func Problem[E, S, C any](t *testing.T, p ProcessSuite[E, S, C], seconds <-chan time.Time) string {
 	t.Helper()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/props"
 )
@@ -114,15 +116,24 @@ func TestNeverFilled(t *testing.T) {
 	type pay struct {
 		Amount int
 		Seal   opaque
+		note   string // belongs to its package, not to those who draw commands
 	}
 	d := decider.New(func(cmd any, _ int) ([]any, error) {
-		if p, ok := cmd.(pay); ok && p.Seal.n != 0 {
+		if p, ok := cmd.(pay); ok && p.Seal.n+len(p.note) != 0 {
 			return nil, nil
 		}
 		return []any{cmd}, nil
 	}, func(s int, _ any) int { return s + 1 })
 	_, coverage, err := props.Failures(t, props.For(d).Any(pay{}).Checks(50))
-	if err != "" || !strings.Contains(coverage, "never filled: pay.Seal") || strings.Contains(coverage, "pay.Amount") {
+	if err != "" || !strings.Contains(coverage, "never filled: pay.Seal") || strings.Contains(coverage, "pay.Amount") || strings.Contains(coverage, "pay.note") {
 		t.Errorf("%s: want only pay.Seal named in\n%s", err, coverage)
+	}
+	type gift struct{ Amount, Tip int }
+	drawn := props.For(d).Commands(func(t *rapid.T, _ int) any {
+		return gift{Amount: rapid.IntRange(0, 9).Draw(t, "amount")} // forgets the tip
+	})
+	_, coverage, err = props.Failures(t, drawn.Checks(50))
+	if err != "" || !strings.Contains(coverage, "never filled: gift.Tip") || strings.Contains(coverage, "gift.Amount") {
+		t.Errorf("%s: want only gift.Tip named in\n%s", err, coverage)
 	}
 }

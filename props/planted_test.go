@@ -18,6 +18,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
 )
 
 type (
@@ -377,7 +378,7 @@ func TestPlanted(t *testing.T) {
 	for name, tt := range planted {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			failures, _, err := props.Failures(t, tt.suite().Checks(few()))
+			failures, _, err := props.Failures(t, props.Hasty(tt.suite().Checks(few())))
 			if err != "" {
 				t.Fatal(err)
 			}
@@ -461,6 +462,37 @@ func TestImpure(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLossyCodec checks that nothing else is reported about an event that does not survive
+// encoding, though each encoding of it differs too.
+func TestLossyCodec(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int64
+	s := samples(account()).Codec(wrong{
+		stored: func(e Event, s store.Event) store.Event {
+			if _, ok := e.(Deposited); ok {
+				s.Data = append(slices.Clone(s.Data), strings.Repeat(" ", int(n.Add(1)%2))...)
+			}
+			return s
+		},
+		decode: func(e Event) Event {
+			if d, ok := e.(Deposited); ok {
+				d.Amount++
+				return d
+			}
+			return e
+		},
+	})
+	failures, _, err := props.Failures(t, s.Checks(few()))
+	for _, law := range []string{"encoding is stable", "damaged data is an error", "decoded events own their memory", "large numbers survive encoding"} {
+		if slices.ContainsFunc(failures, func(f props.Failure) bool { return f.Law == law }) {
+			t.Errorf("%q failed too", law)
+		}
+	}
+	if len(failures) == 0 || failures[0].Law != "events survive encoding" || err != "" {
+		t.Errorf("%s: %s, want events that do not survive first", err, lawsOf(failures))
 	}
 }
 

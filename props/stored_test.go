@@ -2,11 +2,13 @@ package props_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
@@ -97,6 +99,18 @@ func TestStored(t *testing.T) {
 		"a command that encodes by chance": {props.ProcessInquiry(process(storable()).Commands(func(any) ([]byte, error) {
 			return fmt.Append(nil, rand.IntN(100)), nil
 		})), "commands encode the same twice"},
+		"a command that does not encode": {props.ProcessInquiry(process(storable()).Commands(func(c any) ([]byte, error) {
+			if _, ok := c.(Charge); ok {
+				return nil, errors.New("no")
+			}
+			return command(c)
+		})), "commands encode the same twice"},
+		"text of an event that cannot be stored": {props.ProcessInquiry(process(storable()).Commands(func(c any) ([]byte, error) {
+			if charge, ok := c.(Charge); ok && !utf8.ValidString(charge.Order) {
+				return nil, errors.New("no UTF-8")
+			}
+			return command(c)
+		})), ""},
 		"a timer's event that the codec does not know": {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
 		"a view that is right": {props.ViewInquiry(view(count).PartitionedBy(byKind).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },
 			func(data []byte) (v map[string]int, err error) { return v, json.Unmarshal(data, &v) })), ""},

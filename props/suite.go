@@ -36,6 +36,7 @@ type Suite[C, S, E any] struct {
 	empty            string           // what to say if there are no commands
 	watch            *watch           // nil: one of its own
 	seconds          <-chan time.Time // for tests, see watch
+	enough           int              // for tests, see coverage.limit
 }
 
 // reach is something that must happen.

@@ -235,14 +235,19 @@ func BenchmarkRead(b *testing.B) {
 				b.ReportAllocs()
 				m, s := long(ctx, b, n)
 				pages := 0
+				var buffer []store.Recorded
 				for b.Loop() {
-					read, o := 0, store.ReadOptions{ReadOnly: readOnly}
+					read, o := 0, store.ReadOptions{ReadOnly: readOnly, Buffer: buffer}
 					for {
 						page, err := m.Read(ctx, s, o)
 						if err != nil {
 							b.Fatal(err)
 						}
 						read += len(page.Events)
+						if cap(page.Events) > cap(buffer) {
+							buffer = page.Events
+						}
+						o.Buffer = buffer
 						pages++
 						if page.End {
 							break

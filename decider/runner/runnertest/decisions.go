@@ -27,7 +27,6 @@ func rejectionIsFinal(t *trial) {
 		do(doWithdraw, 6, "mine"): ErrRejected,
 		do("dance", 0, "mine"):    decider.ErrUnhandled,
 	} {
-		t.decisions()
 		start := time.Now()
 		t.refused(s, Call{ID: acc, Command: command}, target)
 		if n, took := t.decisions(), time.Since(start); n != 1 || took != 0 {
@@ -59,7 +58,6 @@ func notEncoded(t *trial) {
 	s := t.system()
 	t.refused(s, Call{ID: acc, Command: do(doSpoil, 5, "mine")}, errUnencodable)
 	t.wantNoAppend("an event that cannot be encoded")
-	t.wantTags(acc, "given")
 	t.wantLoaded(s)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
 	t.wantTags(acc, "given", "next")
@@ -70,17 +68,14 @@ func readFails(t *trial) {
 	s := t.system()
 	t.faults.NextRead(faults.Down)
 	c := Call{ID: acc, Command: do(doDeposit, 5, "mine")}
-	want := 0
+	want := []string{"given"}
 	if _, err := s.Handle(t.ctx, c); err == nil {
-		want = 1 // it has tried again
+		want = append(want, "mine") // it has tried again
 	} else if !errors.Is(err, faults.ErrInjected) || errors.Is(err, ErrRejected) {
 		t.Errorf("Handle(%+v) = %v, want the error of the store", c, err)
 	}
-	if n := t.count("mine"); n != want {
-		t.Errorf("there are %d events, want %d", n, want)
-	}
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 5, "next")})
-	t.wantLength(acc, 1+want+1)
+	t.wantTags(acc, append(want, "next")...)
 	t.wantLoaded(s)
 }
 

@@ -30,6 +30,7 @@ type liar struct {
 	at     uint64             // the version that the last call returned; guarded by mu
 	last   state              // that was returned; guarded by mu
 	loaded state              // by Load, to be changed; guarded by mu
+	memo   map[string]loaded  // what Load has returned, by aggregate; guarded by mu
 	done   []event            // of the previous call; guarded by mu
 	left   bool               // a caller did not wait for the answer; guarded by mu
 	erred  bool               // a command has failed since the last load; guarded by mu
@@ -42,7 +43,7 @@ var errBusy = errors.New("reference: busy")
 
 func openLiar(b bug) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
-		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}, landed: map[string]bool{}, gave: map[string][]event{}}
+		l := &liar{bug: b, store: st, codec: c, hooks: &hooks{}, landed: map[string]bool{}, memo: map[string]loaded{}, gave: map[string][]event{}}
 		switch b {
 		case "repeats each append that fails":
 			st = twice{st, st.(store.Snapshots), true} //nolint:errcheck // Open guarantees it
@@ -91,6 +92,10 @@ func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
 	if l.bug == "changes what it has loaded" && err == nil {
 		l.loaded = s
 	}
+	if was, ok := l.memo[id]; ok && l.bug == "loads what it loaded before" {
+		s, version = was.State, was.Version
+	}
+	l.memo[id] = loaded{s, version}
 	l.failed, l.erred = l.failed || err != nil, false
 	l.mu.Unlock()
 	switch {
@@ -112,6 +117,8 @@ func (l *liar) Close() error {
 
 func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcome, error) {
 	switch {
+	case l.bug == "does the work although the context has ended" && ctx.Err() != nil:
+		_, _ = l.System.Handle(context.WithoutCancel(ctx), c)
 	case l.bug == "ignores command ids":
 		c.CommandID = ""
 	case l.bug == "tries once too often" && c.Attempts > 0:
@@ -145,6 +152,9 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	}
 	l.left, l.erred = l.left || ctx.Err() != nil, l.erred || err != nil
 	l.mu.Unlock()
+	if l.bug == "sends empty appends" && len(out.Events) == 0 {
+		_, _ = l.store.Append(ctx, streamOf(c.ID), store.Any, nil)
+	}
 	if err != nil {
 		return out, l.fail(ctx, c, err)
 	}
@@ -156,7 +166,7 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	case "repeats everything later":
 		l.append(ctx, c.ID, before...)
 	case "appends twice what expects version 1", "appends twice what expects version 3":
-		if c.Expected != nil && strings.HasSuffix(string(l.bug), fmt.Sprint(" ", *c.Expected)) {
+		if c.Expected != nil && !out.Replayed && strings.HasSuffix(string(l.bug), fmt.Sprint(" ", *c.Expected)) {
 			l.append(ctx, c.ID, out.Events...)
 		}
 	case "returns one page of its own replay", "returns one page of another's replay":
@@ -176,7 +186,9 @@ func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
 	case l.bug == "treats a rejection as a conflict" && errors.Is(err, runnertest.ErrRejected):
 		return &store.ConflictError{Stream: streamOf(c.ID)}
 	case l.bug == "appends after it has given up" && errors.Is(err, store.ErrConflict),
-		l.bug == "appends in spite of a failed read" && errors.Is(err, faults.ErrInjected):
+		l.bug == "appends in spite of a failure" && errors.Is(err, faults.ErrInjected),
+		l.bug == "appends what it rejects" && errors.Is(err, runnertest.ErrRejected),
+		l.bug == "appends when its context has ended" && ctx.Err() != nil:
 		l.append(ctx, c.ID, mine)
 	case l.bug == "hides the error of the store" && errors.Is(err, faults.ErrInjected):
 		return errBusy
@@ -197,6 +209,8 @@ func (l *liar) lie(out runnertest.Outcome) (runnertest.Outcome, error) {
 	switch {
 	case l.bug == "returns the previous version":
 		out.Version -= uint64(min(len(out.Events), 1))
+	case l.bug == "returns the next version":
+		out.Version++
 	case l.bug == "returns another balance":
 		out.State.Balance++
 	case l.bug == "returns an account that is not open":

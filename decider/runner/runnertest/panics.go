@@ -200,12 +200,10 @@ func panicsOnce(t *trial) {
 	for _, inPlace := range []bool{false, true} {
 		var count map[string]int
 		t.at("without a panic", func(t *trial) {
-			s, called := t.touchyCrowd(&calls{count: map[string]int{}}, inPlace)
-			count = called
+			_, count = t.touchyCrowd(&calls{count: map[string]int{}}, inPlace)
 			if count["Decide"] == 0 {
 				t.Errorf("the system has handled commands without a call of Decide")
 			}
-			t.wantServed(s)
 		})
 		for _, function := range slices.Sorted(maps.Keys(count)) {
 			for at := 1; at <= count[function]; at++ {
@@ -278,9 +276,6 @@ func poisonous(t *trial) {
 				if o.failed() != (o.tag == poison) {
 					t.Errorf("the caller of the command %s got %v", o.tag, o)
 				}
-			}
-			if n := t.count(poison); n > 0 {
-				t.Errorf("an event that cannot be read is in the stream")
 			}
 			t.wantTrue(all)
 			t.wantServed(s)

@@ -1,6 +1,7 @@
 package runnertest_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,9 +16,6 @@ import (
 	"github.com/evolvego/evolve/decider/runner/runnertest"
 	"github.com/evolvego/evolve/store"
 )
-
-// bug names the bug of a reference. The zero bug is none.
-type bug string
 
 // reference is the simplest correct runner or, with a bug, one of many broken ones.
 type reference struct {
@@ -34,7 +32,8 @@ type reference struct {
 	mu     sync.Mutex
 	most   int                       // attempts; guarded by mu
 	cache  map[string]loaded         // by aggregate; guarded by mu
-	landed map[string]bool           // by command id; guarded by mu
+	calls  int                       // guarded by mu
+	landed map[string]int            // the number of the call, by command id; guarded by mu
 	shared map[string]*sharedLoading // by aggregate; guarded by mu
 }
 
@@ -53,7 +52,7 @@ func openReference(b bug, caches, snapshots bool) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
 		return &reference{
 			bug: b, decider: d, store: st, codec: c, caches: caches, snapshots: snapshots,
-			cache: map[string]loaded{}, landed: map[string]bool{}, shared: map[string]*sharedLoading{},
+			cache: map[string]loaded{}, landed: map[string]int{}, shared: map[string]*sharedLoading{},
 			gate: make(chan struct{}, 1),
 		}
 	}
@@ -65,8 +64,12 @@ type call struct {
 	key     string
 	at      loaded
 	mine    []event // its events, found in the stream
+	mineAt  uint64  // the version of the last of them
 	last    []event // its last decision
+	batch   []store.Event
+	first   *foreseen // at the first append
 	next    *foreseen
+	shared  bool // the state is that of other callers
 	attempt int
 }
 
@@ -130,9 +133,14 @@ func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnert
 
 func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.Outcome, error) {
 	c := &call{Call: rc, key: r.newKey(rc)}
-	if r.bug == "continues after the context has ended" {
-		ctx = context.WithoutCancel(ctx)
+	r.mu.Lock()
+	r.calls++
+	r.mu.Unlock()
+	if err := ctx.Err(); err != nil && r.bug != "continues after the context has ended" {
+		return runnertest.Outcome{}, err
 	}
+	ctx, end := r.bug.passesOn(ctx)
+	defer end()
 	if c.Attempts == 0 {
 		c.Attempts = 10
 	}
@@ -144,6 +152,14 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 	}
 	if r.bug == "tries at most twice" {
 		c.Attempts = min(c.Attempts, 2)
+	}
+	if r.bug == "treats a panic after a conflict as done, one call at a time" {
+		r.gate <- struct{}{}
+		defer func() {
+			if <-r.gate; c.attempt > 1 {
+				_ = recover()
+			}
+		}()
 	}
 	if err := r.load(ctx, c); err != nil {
 		return runnertest.Outcome{}, err
@@ -203,15 +219,19 @@ func (r *reference) pause(ctx context.Context, attempt int) error {
 
 // try decides and appends. If done is false, the caller retries because of err.
 func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, done bool, err error) {
-	if len(c.mine) > 0 {
+	if len(c.mine) > 0 && !r.overlooks(c) {
 		return r.replayed(c), true, nil
 	}
+	c.mine = nil
 	if c.Expected != nil && *c.Expected != c.at.Version && !r.forgetsExpected(c) {
 		return out, true, &store.ConflictError{Expected: store.Exactly(*c.Expected), Actual: c.at.Version}
 	}
 	events, err := r.decider.Decide(c.Command, c.at.State)
 	if r.bug == "appends what it decided first" && c.attempt > 1 && c.last != nil {
 		events, err = c.last, nil
+	}
+	if c.attempt > 1 && err == nil {
+		events = r.bug.decidesBefore(c, events)
 	}
 	c.last = events
 	if err != nil && r.bug == "rejects a command that it could not look up" {
@@ -238,6 +258,7 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	batch, err := r.encode(c, events)
 	if err == nil && r.bug != "folds after the append" {
 		c.next, err = r.foresee(c, batch, events)
+		c.first = cmp.Or(c.first, c.next)
 	}
 	if r.bug == "encodes while it appends" && len(batch) > 0 {
 		err = errors.Join(err, nil)
@@ -279,7 +300,11 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 
 func (r *reference) record(ctx context.Context, c *call, batch []store.Event) (store.Appended, error) {
 	if c.next == nil || len(c.next.claims) == 0 {
-		return r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
+		appended, err := r.store.Append(ctx, streamOf(c.ID), r.expected(c), batch)
+		if r.bug == "compares the version after the append" && err == nil && appended.Version != c.at.Version+uint64(len(batch)) {
+			return store.Appended{}, &store.ConflictError{Expected: store.Exactly(c.at.Version), Actual: appended.Version}
+		}
+		return appended, err
 	}
 	claimer := r.store.(store.Claims) //nolint:errcheck // Open guarantees it
 	appended, err := claimer.AppendClaiming(ctx, streamOf(c.ID), r.expected(c), batch, c.next.claims)
@@ -311,13 +336,17 @@ func (r *reference) replayed(c *call) runnertest.Outcome {
 }
 
 func (r *reference) expected(c *call) store.Expected {
-	if r.bug == "begins a stream at any version" && c.at.Version == 0 || r.bug == "appends at any version" {
+	if r.bug == "begins a stream at any version" && c.at.Version == 0 || r.bug == "appends at any version" ||
+		r.bug == "compares the version after the append" {
 		return store.Any
 	}
 	return store.Exactly(c.at.Version)
 }
 
 func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
+	if r.bug == "encodes only what it decides first" && len(c.batch) == len(events) {
+		return c.batch, nil
+	}
 	var batch []store.Event
 	for i, e := range events {
 		encoded, err := r.codec.Encode(e)
@@ -327,11 +356,13 @@ func (r *reference) encode(c *call, events []event) ([]store.Event, error) {
 		encoded.ID = r.id(c, i)
 		batch = append(batch, encoded)
 	}
+	c.batch = batch
 	return batch, nil
 }
 
 // foreseen is the expected result of an append.
 type foreseen struct {
+	events     []event
 	at, cached loaded
 	out        state
 	claims     []store.Claim
@@ -356,7 +387,7 @@ func (r *reference) foresee(c *call, batch []store.Event, events []event) (*fore
 		r.cache[c.ID] = loaded{c.at.State, version}
 		r.mu.Unlock()
 	}
-	next := &foreseen{at: loaded{r.decider.Fold(c.at.State, events...), version}}
+	next := &foreseen{events: events, at: loaded{r.decider.Fold(c.at.State, events...), version}}
 	if r.bug != "clones after the append" {
 		r.clone(next)
 	}
@@ -390,12 +421,21 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	if r.bug == "calls claims after the append" {
 		r.claimed(c, events)
 	}
+	if r.bug == "folds in place after the append" && r.decider.EvolveInPlace != nil {
+		s := before
+		for _, e := range events {
+			r.decider.EvolveInPlace(&s, e)
+		}
+	}
 	c.at = c.next.at
+	if r.bug == "saves what it foresaw first" {
+		c.next.snapshot, _ = json.Marshal(loaded{c.first.at.State, version})
+	}
 	r.save(ctx, c)
 	r.mu.Lock()
-	r.landed[c.key] = true
+	r.landed[c.key] = r.calls
 	if r.caches && c.next.at.Version >= r.cache[c.ID].Version {
-		r.cache[c.ID] = c.next.cached
+		r.cache[c.ID] = r.bug.caches(c, uint64(len(events)))
 	}
 	r.mu.Unlock()
 	_ = r.guarded("Observe")
@@ -403,11 +443,17 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	if r.bug == "returns the previous state" {
 		out.State = before
 	}
+	if r.bug == "returns the events that it decided first" {
+		out.Events = c.first.events
+	}
 	return out, nil
 }
 
 func (r *reference) outcome(c *call, events []event) runnertest.Outcome {
 	r.keepCached(c.ID, c.at)
+	if r.bug == "lets callers share what they load together" && c.shared {
+		return runnertest.Outcome{State: c.at.State, Version: c.at.Version, Events: events}
+	}
 	return runnertest.Outcome{State: r.copied(c.at.State), Version: c.at.Version, Events: events}
 }
 
@@ -451,26 +497,10 @@ func (r *reference) load(ctx context.Context, c *call) error {
 			}
 		}
 	}
-	if r.bug == "loads once for all, on the context of the first" || r.bug == "lets callers share what they load" {
+	if r.bug.loadsOnce() || strings.HasPrefix(string(r.bug), "lets callers share what they load") {
 		return r.loadShared(ctx, c)
 	}
 	return r.read(ctx, c)
-}
-
-// trusts reports whether the bug is to use an old state for what is decided on it.
-func (b bug) trusts(r *reference, c *call) (trusts bool) {
-	defer func() {
-		if recover() != nil {
-			trusts = b == "panics because of its cache"
-		}
-	}()
-	events, err := r.decider.Decide(c.Command, c.at.State)
-	_, unencodable := r.encode(c, events)
-	unstorable := len(events) > 0 && len(events[0].What) > store.MaxName
-	return b == "rejects because of its cache" && err != nil ||
-		b == "does nothing because of its cache" && err == nil && len(events) == 0 ||
-		b == "cannot encode because of its cache" && unencodable != nil ||
-		b == "cannot store because of its cache" && unstorable
 }
 
 // restore begins with a snapshot, if it belongs to the stream.
@@ -480,7 +510,7 @@ func (r *reference) restore(ctx context.Context, c *call, snap store.Snapshot) e
 		return nil //nolint:nilerr // an unreadable snapshot is ignored
 	}
 	page, err := r.store.Read(ctx, streamOf(c.ID), store.ReadOptions{From: snap.Version + 1, Limit: 1})
-	if err == nil && (page.Head >= at.Version || r.bug == "trusts any snapshot") {
+	if err == nil && (page.Head >= at.Version || r.bug.trustsSnapshot(c)) {
 		c.at = at
 	}
 	return err
@@ -495,6 +525,17 @@ func (r *reference) loadShared(ctx context.Context, c *call) error {
 	}
 	r.mu.Unlock()
 	if !joins {
+		if r.bug == "fails all callers of a load that panics" {
+			defer func() {
+				if loading.at.Version == 0 {
+					loading.err = errBusy
+					close(loading.done)
+					r.mu.Lock()
+					delete(r.shared, c.ID)
+					r.mu.Unlock()
+				}
+			}()
+		}
 		loading.err = r.read(ctx, c)
 		loading.at = c.at
 		close(loading.done)
@@ -507,8 +548,8 @@ func (r *reference) loadShared(ctx context.Context, c *call) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c.at = loading.at
-	if r.bug != "lets callers share what they load" {
+	c.at, c.shared = loading.at, true
+	if r.bug.loadsOnce() {
 		c.at.State = c.at.State.Clone()
 	}
 	return loading.err
@@ -528,7 +569,7 @@ func (r *reference) read(ctx context.Context, c *call) error {
 			c.attempt = 1 // so that this happens once
 			return r.read(ctx, c)
 		}
-		if n++; n > 3 && r.bug == "reads no more than three events" {
+		if n++; n > 3 && (r.bug == "reads no more than three events" || r.bug == "loads no more than three events" && c.key == "load") {
 			return nil
 		}
 		if err != nil {
@@ -540,7 +581,7 @@ func (r *reference) read(ctx context.Context, c *call) error {
 		}
 		c.at = loaded{r.decider.Fold(c.at.State, events...), e.Version}
 		if e.ID == r.id(c, len(c.mine)) && !r.blind(c) {
-			c.mine = append(c.mine, events...)
+			c.mine, c.mineAt = append(c.mine, events...), e.Version
 		} else if r.bug == "overlooks its events if others follow" {
 			c.mine = nil
 		}
@@ -553,7 +594,7 @@ func (r *reference) blind(c *call) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.bug == "leaves repeated commands to the store" && c.attempt == 0 ||
-		r.bug == "remembers command ids in the process" && !r.landed[c.key] && c.attempt == 0
+		r.bug == "remembers command ids in the process" && r.landed[c.key] == 0 && c.attempt == 0
 }
 
 // save saves a snapshot, if there is one. It is only a cache, so a failure does not

@@ -42,7 +42,6 @@ func commandIDLandsOnce(t *trial) {
 	c := Call{ID: acc, Command: do(doDeposit, 5, "mine"), CommandID: "command-1"}
 	s, batch := t.lands(c, do(doOpen, 0, "given"))
 	t.wantReplay(s, c, batch)
-	t.wantReplay(t.system(), c, batch)
 	t.given(acc, do(doDeposit, 1, "rival"))
 	t.wantReplay(s, c, batch)
 	for range 10 {
@@ -64,8 +63,6 @@ func commandIDLandsOnce(t *trial) {
 func commandIDNowRejected(t *trial) {
 	c := Call{ID: acc, Command: do(doWithdraw, 5, "mine"), CommandID: "command-1"}
 	s, batch := t.lands(c, do(doCredit, 5, "given"))
-	t.wantReplay(s, c, batch)
-	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doDeposit, 1, "other")}) // a snapshot or a cached state without enough funds
 	t.wantReplay(s, c, batch)
 	t.wantReplay(t.system(), c, batch)
@@ -78,8 +75,6 @@ func commandIDNowRejected(t *trial) {
 func commandIDNowDifferent(t *trial) {
 	c := Call{ID: acc, Command: do(doCredit, 5, "mine"), CommandID: "command-1"}
 	s, batch := t.lands(c)
-	t.wantReplay(s, c, batch)
-	t.wantReplay(t.system(), c, batch)
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 5, "other")})
 	t.wantLength(acc, 3)
 	t.wantReplay(s, c, batch)
@@ -87,7 +82,6 @@ func commandIDNowDifferent(t *trial) {
 
 	c = Call{ID: "acc-2", Command: do(doEnsure, 0, "mine"), CommandID: "command-1"}
 	s, batch = t.lands(c)
-	t.wantReplay(s, c, batch)
 	t.must(s, Call{ID: "acc-2", Command: do(doDeposit, 5, "other")})
 	t.wantLength("acc-2", 2)
 	t.wantReplay(s, c, batch)

@@ -34,6 +34,7 @@ type Event struct {
 
 // State is a state of the suite's deciders. It must be cloned before it can be shared.
 type State struct {
+	Initial bool // it began with the initial state
 	Open    bool
 	Balance int
 	Tags    []string // of all events so far, in order
@@ -56,7 +57,7 @@ func (s State) spoil() {
 
 // equal reports whether s and o are the same state.
 func (s State) equal(o State) bool {
-	return s.Open == o.Open && s.Balance == o.Balance && slices.Equal(s.Tags, o.Tags)
+	return s.Initial == o.Initial && s.Open == o.Open && s.Balance == o.Balance && slices.Equal(s.Tags, o.Tags)
 }
 
 // The commands of an account.
@@ -79,7 +80,13 @@ const (
 // Account returns the decider of an account with a balance that must not be
 // negative.
 func Account() decider.Decider[Command, State, Event] {
-	return decider.New(decideAccount, evolveAccount)
+	return begun(decider.New(decideAccount, evolveAccount))
+}
+
+// begun returns d with an initial state that is not the zero State.
+func begun(d decider.Decider[Command, State, Event]) decider.Decider[Command, State, Event] {
+	d.Initial = func() State { return State{Initial: true} }
+	return d
 }
 
 func decideAccount(c Command, s State) ([]Event, error) {
@@ -136,7 +143,7 @@ type table struct {
 }
 
 func (d table) decider() decider.Decider[Command, State, Event] {
-	return decider.New(d.decideOn, d.evolveBy)
+	return begun(decider.New(d.decideOn, d.evolveBy))
 }
 
 func (d table) decideOn(c Command, s State) ([]Event, error) {

@@ -33,7 +33,7 @@ func ExampleAccount() {
 	_, err = account.Decide(runnertest.Command{Do: "withdraw", N: 6, Tag: "b"}, state)
 	fmt.Println(err)
 	// Output:
-	// {true 5 [a a]} 2 <nil>
+	// {true true 5 [a a]} 2 <nil>
 	// runnertest: rejected: insufficient funds
 }
 

@@ -138,7 +138,12 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 	if fails {
 		return runnertest.Outcome{}, errBusy
 	}
+	began := ctx.Err() == nil
 	out, err := l.System.Handle(ctx, c)
+	if l.bug == "appends after the call has ended" && began && ctx.Err() != nil {
+		mine := event{What: "deposited", Tag: c.Command.Tag}
+		go l.append(ctx, c.ID, mine, mine)
+	}
 	l.mu.Lock()
 	before, repeated := l.done, c.CommandID != "" && l.key == c.CommandID && l.at == out.Version
 	l.last, l.done, l.key, l.at = out.State, slices.Clone(out.Events), c.CommandID, out.Version
@@ -192,14 +197,14 @@ func (l *liar) fail(ctx context.Context, c runnertest.Call, err error) error {
 		l.append(ctx, c.ID, mine)
 	case l.bug == "hides the error of the store" && errors.Is(err, faults.ErrInjected):
 		return errBusy
+	case l.bug == "returns a cancellation for a failure" && !store.Definite(err) && ctx.Err() == nil && !errors.Is(err, runnertest.ErrRejected):
+		return context.Canceled
 	case l.bug == "rejects what it then does" && errors.Is(err, runnertest.ErrRejected):
 		_, _ = l.System.Handle(ctx, c)
 	case l.bug == "returns another error when the context ends" && ctx.Err() != nil:
 		return errBusy
 	case l.bug == "returns late when the context ends" && ctx.Err() != nil:
 		time.Sleep(time.Millisecond)
-	case l.bug == "appends after the call has ended" && ctx.Err() != nil:
-		go l.append(ctx, c.ID, mine, mine)
 	}
 	return err
 }

@@ -145,7 +145,6 @@ func (t *trial) tell(s System, c Call) (o *told) {
 	o = &told{tag: c.Command.Tag}
 	defer func() { o.panicked = recover() }()
 	o.out, o.err = s.Handle(ctx, c)
-	o.out = o.out.copied()
 	return o
 }
 

@@ -71,6 +71,7 @@ type call struct {
 	next    *foreseen
 	shared  bool // the state is that of other callers
 	attempt int
+	failure error // of the previous attempt
 }
 
 // Hook makes the user functions call f.
@@ -89,7 +90,9 @@ func (r *reference) claimed(c *call, events []event) (claims []store.Claim) {
 			claims = append(claims, r.claims(c.ID, e)...)
 		}
 	}
-	if r.bug == "claims nothing when it sends again" && c.attempt > 1 {
+	conflicted := errors.Is(c.failure, store.ErrConflict)
+	if r.bug == "claims nothing after a conflict" && conflicted ||
+		r.bug == "claims nothing after a lost append" && c.failure != nil && !conflicted {
 		return nil
 	}
 	return claims
@@ -115,11 +118,16 @@ func (r *reference) guarded(function string) (err error) {
 }
 
 func (r *reference) Handle(ctx context.Context, rc runnertest.Call) (out runnertest.Outcome, err error) {
-	if r.bug == "stays locked after a panic" {
+	if r.bug == "stays locked after a panic" || r.bug == "stays locked when the initial state panics" {
 		select {
 		case r.gate <- struct{}{}:
 		case <-ctx.Done():
 			return out, ctx.Err()
+		}
+		if r.bug == "stays locked when the initial state panics" {
+			r.decider.Start()
+			defer func() { <-r.gate }()
+			return r.handle(ctx, rc)
 		}
 		out, err = r.handle(ctx, rc)
 		<-r.gate
@@ -176,6 +184,7 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 		if out, done, err = r.try(ctx, c); done {
 			return out, err
 		}
+		c.failure = err
 	}
 	if r.bug == "returns no error when it gives up" {
 		return r.outcome(c, nil), nil
@@ -195,7 +204,7 @@ func (r *reference) again(ctx context.Context, c *call, last error) error {
 		return errors.Join(err, last)
 	}
 	if r.bug == "reads everything again after a conflict" {
-		c.at = loaded{}
+		c.at = r.start()
 	}
 	return r.read(ctx, c)
 }
@@ -226,7 +235,11 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 	if c.Expected != nil && *c.Expected != c.at.Version && !r.forgetsExpected(c) {
 		return out, true, &store.ConflictError{Expected: store.Exactly(*c.Expected), Actual: c.at.Version}
 	}
-	events, err := r.decider.Decide(c.Command, c.at.State)
+	decide := r.decider.Decide
+	if r.bug == "decides by itself" {
+		decide = runnertest.Account().Decide
+	}
+	events, err := decide(c.Command, c.at.State)
 	if r.bug == "appends what it decided first" && c.attempt > 1 && c.last != nil {
 		events, err = c.last, nil
 	}
@@ -292,6 +305,8 @@ func (r *reference) append(ctx context.Context, c *call, events []event) (out ru
 	case !store.Definite(err) && r.bug == "treats an unknown outcome as done":
 		out, err = r.appended(ctx, c, batch, events, c.at.Version+uint64(len(events)))
 		return out, true, err
+	case !store.Definite(err) && r.bug == "treats an unknown outcome as nothing to do":
+		return r.outcome(c, nil), true, nil
 	case !store.Definite(err):
 		return out, r.bug == "gives up when the outcome is unknown", err
 	}
@@ -319,7 +334,7 @@ func (r *reference) record(ctx context.Context, c *call, batch []store.Event) (s
 
 // lookUp looks for a rejected command in the whole stream.
 func (r *reference) lookUp(ctx context.Context, c *call, rejection error) (out runnertest.Outcome, done bool, err error) {
-	c.at = loaded{}
+	c.at = r.start()
 	if failed := r.read(ctx, c); failed != nil {
 		return out, true, errors.Join(rejection, failed)
 	}
@@ -331,6 +346,9 @@ func (r *reference) lookUp(ctx context.Context, c *call, rejection error) (out r
 
 func (r *reference) replayed(c *call) runnertest.Outcome {
 	out := r.outcome(c, c.mine)
+	if r.bug == "replays the initial state" {
+		out = runnertest.Outcome{State: r.decider.Start()}
+	}
 	out.Replayed = true
 	return out
 }
@@ -470,12 +488,28 @@ func (r *reference) Load(ctx context.Context, id string) (state, uint64, error) 
 	if err := r.load(ctx, c); err != nil {
 		return state{}, 0, err
 	}
+	if r.bug == "returns its cached state when it loads" {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if at, ok := r.cache[id]; ok {
+			return at.State, at.Version, nil
+		}
+	}
 	return r.copied(c.at.State), c.at.Version, nil
+}
+
+// start is what a stream begins with.
+func (r *reference) start() loaded {
+	if r.bug == "ignores the initial state" {
+		return loaded{}
+	}
+	return loaded{State: r.decider.Start()}
 }
 
 // load begins with the cached or saved state. For a command with its own id it reads the
 // whole stream, to see whether the command is recorded.
 func (r *reference) load(ctx context.Context, c *call) error {
+	c.at = r.start()
 	if c.CommandID != "" && r.bug != "looks for its ids only after the snapshot" && r.bug != "rejects a command that it could not look up" {
 		return r.read(ctx, c)
 	}

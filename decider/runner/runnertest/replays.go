@@ -15,6 +15,9 @@ func (t *trial) wantReplay(s System, c Call, batch []Event) {
 	if !out.Replayed {
 		t.Errorf("a recorded command was handled again, but the outcome is not marked as replayed: %+v", out)
 	}
+	if !slices.Contains(out.State.Tags, c.Command.Tag) {
+		t.Errorf("a recorded command was handled again, but the state %+v is older than its events", out.State)
+	}
 	if len(out.Events) > 0 && !slices.Equal(out.Events, batch) {
 		t.Errorf("a recorded command was handled again: the outcome has the events %+v, want %+v", out.Events, batch)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/evolvego/evolve/store"
 	"github.com/evolvego/evolve/store/open"
 )
 
@@ -63,23 +61,7 @@ func TestHangup(t *testing.T) {
 		return "grpcs://" + p.address + "?ca=" + in("ca.pem") + "&token-file=" + in(token)
 	}
 	st := tenantOf(t, url("old"))
-	seen := make(chan string)
-	ctx, cancel := context.WithCancel(t.Context())
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
-			if err != nil {
-				if !errors.Is(err, context.Canceled) {
-					t.Errorf("Subscribe: %v", err)
-				}
-				return
-			}
-			for i := range page.Events {
-				seen <- page.Events[i].Stream.ID
-			}
-		}
-	}()
+	seen, leave := subscribe(t, st)
 	if err := add(t.Context(), st, "a-1"); err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +97,7 @@ func TestHangup(t *testing.T) {
 		_ = st.Close()
 		t.Error("the old token is accepted")
 	}
-	cancel()
-	<-followed
+	leave()
 	p.stop(t)
 }
 

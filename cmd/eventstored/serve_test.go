@@ -206,23 +206,7 @@ func TestSubscriptionsEndWithTheServer(t *testing.T) {
 	if err := add(t.Context(), st, "a-1"); err != nil {
 		t.Fatal(err)
 	}
-	seen := make(chan string)
-	ctx, cancel := context.WithCancel(t.Context())
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
-			if err != nil {
-				if !errors.Is(err, context.Canceled) {
-					t.Errorf("Subscribe: %v", err)
-				}
-				return
-			}
-			for i := range page.Events {
-				seen <- page.Events[i].Stream.ID
-			}
-		}
-	}()
+	seen, leave := subscribe(t, st)
 	if id := <-seen; id != "a-1" {
 		t.Fatalf("saw %s first", id)
 	}
@@ -235,8 +219,34 @@ func TestSubscriptionsEndWithTheServer(t *testing.T) {
 	if id := <-seen; id != "a-2" {
 		t.Errorf("saw %s after the restart", id)
 	}
-	cancel()
-	<-followed
+	leave()
+}
+
+// subscribe subscribes to st. It returns the ids of the streams of the events as they arrive,
+// and a function that ends the subscription.
+func subscribe(t *testing.T, st store.Log) (seen <-chan string, leave func()) {
+	t.Helper()
+	ids := make(chan string)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		for page, err := range st.Subscribe(ctx, store.LogOptions{}) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("Subscribe: %v", err)
+				}
+				return
+			}
+			for i := range page.Events {
+				ids <- page.Events[i].Stream.ID
+			}
+		}
+	}()
+	return ids, func() {
+		cancel()
+		<-left
+	}
 }
 
 // TestTenantsAreEnforced checks tokens and client certificates over TLS.
@@ -385,7 +395,10 @@ func TestSettings(t *testing.T) {
 		{nil, []string{"serve", "extra"}, `the arguments of serve are "", not ["extra"]`},
 	} {
 		var stdout, stderr bytes.Buffer
-		err := run(t.Context(), tt.args, env{strings.NewReader(""), &stdout, &stderr, func(name string) string { return tt.env[name] }})
+		ctx, cancel := context.WithCancel(t.Context())
+		log := io.MultiWriter(&stderr, endOnceServing(cancel))
+		err := run(ctx, tt.args, env{strings.NewReader(""), &stdout, log, func(name string) string { return tt.env[name] }})
+		cancel()
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v eventstored %q = %v; want %q", tt.env, tt.args, err, tt.want)
 		}
@@ -393,6 +406,16 @@ func TestSettings(t *testing.T) {
 			t.Errorf("%v eventstored %q reveals the password: %v\n%s%s", tt.env, tt.args, err, stdout.String(), stderr.String())
 		}
 	}
+}
+
+// endOnceServing is the log of a server, which it ends as soon as it serves.
+type endOnceServing context.CancelFunc
+
+func (end endOnceServing) Write(line []byte) (int, error) {
+	if addressOf.Match(line) {
+		end()
+	}
+	return len(line), nil
 }
 
 func TestHelp(t *testing.T) {

@@ -103,6 +103,9 @@ func (b bug) trustsSnapshot(c *call) bool {
 
 // trusts reports whether the bug is to use an old state for what is decided on it.
 func (b bug) trusts(r *reference, c *call) (trusts bool) {
+	if !strings.HasSuffix(string(b), " because of its cache") {
+		return false
+	}
 	defer func() {
 		if recover() != nil {
 			trusts = b == "panics because of its cache"

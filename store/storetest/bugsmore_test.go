@@ -54,7 +54,6 @@ func moreBugs() map[string][]string {
 		"Read/pages of every size cover everything, forward":            {"a batch in the wrong order"},
 		"Snapshots/invalid arguments are refused":                       {"a missing snapshot is an error"},
 		"Snapshots/nothing is saved with an ended context":              {"a missing snapshot is an error"},
-		"Tenants/logs are separate":                                     {"tenants share streams"},
 		"Update/a panic rolls back, and reaches the caller unchanged":   {"an update loses checkpoints", "claims of an update are seen before"},
 		"Update/an error rolls back, and is returned unchanged":         {"an update loses checkpoints"},
 		"Update/nobody sees its writes before the commit":               {"an update loses checkpoints"},

@@ -207,6 +207,16 @@ func (t *check) all(st store.Store, s store.Stream) []store.Recorded {
 	return all
 }
 
+// allOf is all for a stream that must have n events.
+func (t *check) allOf(st store.Store, s store.Stream, n int) []store.Recorded {
+	t.Helper()
+	all := t.all(st, s)
+	if len(all) != n {
+		t.Fatalf("stream %s has %d events, want %d", s, len(all), n)
+	}
+	return all
+}
+
 func appendCall(s store.Stream, expected store.Expected, events []store.Event) string {
 	return fmt.Sprintf("Append(%q, %q, expecting %s, %d events)", s.Type, s.ID, expected, len(events))
 }

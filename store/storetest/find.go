@@ -95,7 +95,7 @@ func (t *check) named(st store.Store, n int, streams ...store.Stream) []store.St
 		events := newEvents(n)
 		events[n-1].Type = fmt.Sprintf("Noted%d", i%3)
 		t.append(st, s, store.NoStream, events...)
-		last := t.read(st, s, store.ReadOptions{Backward: true, Limit: 1}).Events[0]
+		last := t.allOf(st, s, n)[n-1]
 		all = append(all, store.StreamInfo{
 			Stream: s, Version: last.Version, Position: last.Position, EventType: last.Type, RecordedAt: last.RecordedAt,
 		})
@@ -107,7 +107,7 @@ func (t *check) named(st store.Store, n int, streams ...store.Stream) []store.St
 func findWhole(t *check) {
 	s, events := t.filled(t.store, "found", 3)
 	other, more := t.filled(t.store, "found too", 1)
-	want := append(t.all(t.store, s), t.all(t.store, other)...)
+	want := append(t.allOf(t.store, s, 3), t.allOf(t.store, other, 1)...)
 	for i, e := range append(events, more...) {
 		got, found := t.find(t.store, e.ID)
 		if !found || !reflect.DeepEqual(got, want[i]) {
@@ -172,7 +172,7 @@ func listOrder(t *check) {
 	e := newEvent("more")
 	e.Type = "Later"
 	got := t.append(st, at.Stream, store.Exactly(at.Version), e)
-	last := t.read(st, at.Stream, store.ReadOptions{Backward: true, Limit: 1}).Events[0]
+	last := t.allOf(st, at.Stream, 3)[2]
 	at.Version, at.Position, at.EventType, at.RecordedAt = got.Version, last.Position, "Later", last.RecordedAt
 	t.wantStreams(st, store.StreamsOptions{}, all)
 }

@@ -56,7 +56,7 @@ func neighboursAreReplayed(t *check) {
 	all := newEvents(5)
 	t.append(t.store, s, store.NoStream, all[:2]...)
 	t.append(t.store, s, store.Exactly(2), all[2:]...)
-	recorded := t.all(t.store, s)
+	recorded := t.allOf(t.store, s, 5)
 	for from := range all {
 		for to := from + 1; to <= len(all); to++ {
 			last := recorded[to-1]

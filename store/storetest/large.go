@@ -64,10 +64,7 @@ func largeLogPages(t *check) {
 	for i := range events {
 		t.append(st, newStream("heavy "+strconv.Itoa(i%2)), store.Any, events[i])
 	}
-	all := t.log(st, store.LogOptions{})
-	if len(all) != len(events) {
-		t.Fatalf("a log of %d events of 1 MiB, read to the end, has %d", len(events), len(all))
-	}
+	all := t.logOf(st, len(events))
 	for _, o := range []store.LogOptions{{}, {Limit: 5}, {Backward: true}, {Filter: store.Filter{EventTypes: []string{"Noted"}}}} {
 		t.wantLog(st, o, all)
 	}
@@ -180,7 +177,7 @@ func logFiltersFar(t *check) {
 		}
 	}
 	t.append(st, store.Stream{Type: "Rare", ID: "rare"}, store.Any, rare(6))
-	want := t.all(st, store.Stream{Type: "Rare", ID: "rare"})
+	want := t.allOf(st, store.Stream{Type: "Rare", ID: "rare"}, 7)
 	for _, filter := range []store.Filter{{EventTypes: []string{"Rare"}}, {StreamTypes: []string{"Rare"}}, {IDPrefix: "rare"}} {
 		for _, backward := range []bool{false, true} {
 			o := store.LogOptions{Filter: filter, Backward: backward}
@@ -203,7 +200,7 @@ func logFiltersNames(t *check) {
 		e.Type = name
 		t.append(st, store.Stream{Type: name, ID: name}, store.NoStream, e)
 	}
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, len(names))
 	for _, name := range names {
 		for _, filter := range []store.Filter{{EventTypes: []string{name}}, {StreamTypes: []string{name}}, {IDPrefix: name}} {
 			o := store.LogOptions{Filter: filter}

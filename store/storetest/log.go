@@ -110,6 +110,16 @@ func (t *check) log(log store.Log, o store.LogOptions) []store.Recorded {
 	return all
 }
 
+// logOf reads the whole log, which must have n events.
+func (t *check) logOf(log store.Log, n int) []store.Recorded {
+	t.Helper()
+	all := t.log(log, store.LogOptions{})
+	if len(all) != n {
+		t.Fatalf("the log has %d events, want %d", len(all), n)
+	}
+	return all
+}
+
 // differLogPage returns how page differs from what o asks for, or "" if it does not.
 func differLogPage(o store.LogOptions, page *store.Page) string {
 	if n := uint64(len(page.Events)); n > judge.Limit(o.Limit) {
@@ -241,10 +251,7 @@ func positionsIncrease(t *check) {
 	st := t.openLog()
 	t.mixed(st, 30)
 	versions := make(map[store.Stream]uint64)
-	all := t.log(st, store.LogOptions{}) // fails if the positions do not increase
-	if len(all) != 30 {
-		t.Fatalf("the log has %d events, want 30", len(all))
-	}
+	all := t.logOf(st, 30) // fails if the positions do not increase
 	for i := range all {
 		e := &all[i]
 		if e.Version != versions[e.Stream]+1 {
@@ -271,7 +278,7 @@ func logIsCurrent(t *check) {
 func logHasNoRefused(t *check) {
 	st := t.openLog()
 	s, events := t.filled(st, "refused", 2)
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, 2)
 	batch := newEvents(2)
 	attempts := []struct {
 		s        store.Stream
@@ -296,9 +303,7 @@ func logHasNoRefused(t *check) {
 		t.wantHead(st, all[1].Position)
 	}
 	t.append(st, s, store.Exactly(2), batch...)
-	if got := t.log(st, store.LogOptions{}); len(got) != 4 {
-		t.Fatalf("the log has %d events, want 4", len(got))
-	}
+	t.logOf(st, 4)
 }
 
 func logIsTheStreams(t *check) {

@@ -279,6 +279,8 @@ func (p *plain) readAll(o store.LogOptions) store.Page {
 		all = all[:len(all)-1]
 	case p.is("the log ends after two events"):
 		all = all[:min(2, len(all))]
+	case p.is("the log ends after 30 events"):
+		all = all[:min(30, len(all))]
 	}
 	if p.is("beyond the head means the head") && !o.Backward && len(all) > 0 {
 		o.From = min(o.From, all[len(all)-1].Position)

@@ -76,6 +76,7 @@ func (p *plain) copied() *plain {
 	q.ids, q.reserved, q.held, q.created = maps.Clone(p.ids), maps.Clone(p.reserved), maps.Clone(p.held), maps.Clone(p.created)
 	q.snapshots, q.checkpoints = maps.Clone(p.snapshots), maps.Clone(p.checkpoints)
 	q.holders, q.freed, q.docs = maps.Clone(p.holders), maps.Clone(p.freed), maps.Clone(p.docs)
+	q.leases = maps.Clone(p.leases)
 	return &q
 }
 

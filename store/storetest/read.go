@@ -165,7 +165,7 @@ func goesOn(t *check) {
 
 func eventsHelper(t *check) {
 	s, _ := t.filled(t.store, "helper", 5)
-	all := t.all(t.store, s)
+	all := t.allOf(t.store, s, 5)
 	for from := range uint64(8) {
 		var got []store.Recorded
 		for e, err := range store.Events(t.ctx, t.store, s, from) {

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,11 @@ func record(clause string, open func() store.Store, patience time.Duration) *rec
 	done := make(chan struct{})
 	go func() { // FailNow ends this goroutine
 		defer close(done)
+		defer func() {
+			if got := recover(); got != nil { // it is no result, so it does not count as a failure
+				r.say(fmt.Sprintf("panic: %v\n%s", got, debug.Stack()))
+			}
+		}()
 		if !storetest.CheckClause(r, clause, open, patience) {
 			r.Fatalf("there is no clause %q", clause)
 		}

@@ -154,7 +154,7 @@ func refusedSubscription(t *check) {
 	st := as[logStore](t, t.store)
 	s, _ := t.filled(t.store, "refused", 2)
 	f := t.subscribe(st, store.LogOptions{})
-	t.wantFeed(f, t.log(st, store.LogOptions{}))
+	t.wantFeed(f, t.logOf(st, 2))
 	events := newEvents(1)
 	t.refuse(true)
 	t.wantRefused(appendCall(s, store.Any, events), func(ctx context.Context) error {

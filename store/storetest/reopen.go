@@ -63,7 +63,7 @@ func reopenedEvents(t *check) {
 	var before [][]store.Recorded
 	for n := range 3 {
 		s, _ := t.filled(st, "reopened", n+1)
-		streams, before = append(streams, s), append(before, t.all(st, s))
+		streams, before = append(streams, s), append(before, t.allOf(st, s, n+1))
 	}
 	for range 2 {
 		st = t.again(st)
@@ -110,7 +110,7 @@ func reopenedLog(t *check) {
 	st := as[logStore](t, t.open())
 	a, _ := t.filled(st, "reopened", 2)
 	t.filled(st, "reopened", 1)
-	before := t.log(st, store.LogOptions{})
+	before := t.logOf(st, 3)
 	st = as[logStore](t, t.again(st))
 	t.wantHead(st, before[len(before)-1].Position)
 	if diff := differAll(t.log(st, store.LogOptions{}), before); diff != "" {
@@ -126,7 +126,7 @@ func reopenedLog(t *check) {
 func reopenedConsumer(t *check) {
 	st := as[logStore](t, t.open())
 	s, _ := t.filled(st, "reopened", 3)
-	handled := t.log(st, store.LogOptions{})
+	handled := t.logOf(st, 3)
 	c := checkpointAt(&handled[1])
 	st = as[logStore](t, t.again(st))
 	t.append(st, s, store.Exactly(3), newEvents(1)...)
@@ -134,7 +134,7 @@ func reopenedConsumer(t *check) {
 	if err != nil {
 		t.Fatalf("Resume after %+v, reopened, failed: %v", c, err)
 	}
-	if diff := differAll(t.log(st, store.LogOptions{From: from}), t.log(st, store.LogOptions{})[2:]); diff != "" {
+	if diff := differAll(t.log(st, store.LogOptions{From: from}), t.logOf(st, 4)[2:]); diff != "" {
 		t.Fatalf("the events after %+v, reopened: %s", c, diff)
 	}
 }

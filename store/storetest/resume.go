@@ -48,7 +48,7 @@ func (t *check) ownLog(s store.Stream, events []store.Event) logStore {
 func resumeGoesOn(t *check) {
 	s, events := newStream("resume"), newEvents(6)
 	st := t.ownLog(s, events)
-	log := t.log(st, store.LogOptions{})
+	log := t.logOf(st, len(events))
 	var c store.Checkpoint
 	for handled := 0; ; handled++ {
 		from, err := store.Resume(t.ctx, st, c)
@@ -68,7 +68,7 @@ func resumeGoesOn(t *check) {
 
 func resumeRestored(t *check) {
 	s, events := newStream("resume"), newEvents(6)
-	log := t.log(t.ownLog(s, events), store.LogOptions{})
+	log := t.logOf(t.ownLog(s, events), len(events))
 	for kept := range len(events) {
 		restored := t.ownLog(s, events[:kept])
 		for version := uint64(kept); ; version++ {
@@ -101,14 +101,14 @@ func (t *check) wantAllDiverged(st logStore, events []store.Recorded) (head uint
 
 func resumeOther(t *check) {
 	s := newStream("resume")
-	log := t.log(t.ownLog(s, newEvents(4)), store.LogOptions{})
+	log := t.logOf(t.ownLog(s, newEvents(4)), 4)
 	t.wantAllDiverged(t.ownLog(s, newEvents(4)), log)
 }
 
 func resumeFails(t *check) {
 	s := newStream("resume")
 	st := t.ownLog(s, newEvents(2))
-	log := t.log(st, store.LogOptions{})
+	log := t.logOf(st, 2)
 	for cause, ctx := range t.ended() {
 		from, err := store.Resume(ctx, st, checkpointAt(&log[0]))
 		if errors.Is(err, store.ErrLogDiverged) || err != nil && !errors.Is(err, cause) || err == nil && from != log[0].Position+1 {

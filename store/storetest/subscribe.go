@@ -163,7 +163,7 @@ func (t *check) closeFeed(f *feed) {
 func subscribeReplays(t *check) {
 	st := t.openLog()
 	t.mixed(st, 12)
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, 12)
 	for _, limit := range []int{0, 1, 5, 12, 100} {
 		for _, from := range []uint64{0, 1, all[4].Position, all[11].Position, all[11].Position + 1} {
 			o := store.LogOptions{From: from, Limit: limit}
@@ -179,7 +179,7 @@ func subscribeEmpty(t *check) {
 	f := t.subscribe(st, store.LogOptions{})
 	t.wantFeed(f, nil)
 	t.mixed(st, 2)
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, 2)
 	got, err := f.until(all[1].ID)
 	t.must(err)
 	if diff := differAll(got, all); diff != "" {
@@ -192,7 +192,7 @@ func subscribeLive(t *check) {
 	st := t.openLog()
 	t.mixed(st, 3)
 	f := t.subscribe(st, store.LogOptions{})
-	t.wantFeed(f, t.log(st, store.LogOptions{}))
+	t.wantFeed(f, t.logOf(st, 3))
 	s := newStream("live")
 	for range t.times(200) {
 		events := newEvents(1)
@@ -211,13 +211,13 @@ func subscribeLive(t *check) {
 func subscribeBeyond(t *check) {
 	st := t.openLog()
 	t.mixed(st, 3)
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, 3)
 	from := all[2].Position + 3
 	f := t.subscribe(st, store.LogOptions{From: from})
 	defer f.cancel()
 	t.wantFeed(f, nil)
 	t.mixed(st, 8)
-	all = t.log(st, store.LogOptions{})
+	all = t.logOf(st, 11)
 	got, err := f.until(all[10].ID)
 	t.must(err)
 	if diff := differAll(got, choose(all, store.LogOptions{From: from})); diff != "" {
@@ -247,7 +247,7 @@ func subscribeFilters(t *check) {
 		}
 	}
 	write(20)
-	before := t.log(st, store.LogOptions{})
+	before := t.logOf(st, 30)
 	feeds := make([]*feed, len(filters))
 	for i, filter := range filters {
 		o := store.LogOptions{Filter: filter, Limit: i % 4}

@@ -20,12 +20,13 @@ func subscribeSlow(t *check) {
 	first, err := slow.next()
 	t.must(err)
 	s := newStream("slow")
-	for range t.times(60) {
+	batches := t.times(60)
+	for range batches {
 		t.append(st, s, store.Any, newEvents(50)...)
 	}
 	end := newEvent("end")
 	t.append(st, s, store.Any, end)
-	all := t.log(st, store.LogOptions{})
+	all := t.logOf(st, 5+50*batches+1)
 	for _, f := range []*feed{fast, slow} {
 		got, err := f.until(end.ID)
 		t.must(err)
@@ -163,7 +164,7 @@ func subscribeBreaks(t *check) {
 	}
 	t.mixed(st, 3)
 	f := t.subscribe(st, store.LogOptions{})
-	t.wantFeed(f, t.log(st, store.LogOptions{}))
+	t.wantFeed(f, t.logOf(st, 6))
 	t.closeFeed(f)
 }
 
@@ -173,8 +174,8 @@ func subscribePagesAreNotKept(t *check) {
 	spoiled, other := t.subscribe(st, store.LogOptions{}), t.subscribe(st, store.LogOptions{})
 	defer spoiled.cancel()
 	defer other.cancel()
-	for range 3 {
-		all := keep(t.log(st, store.LogOptions{}))
+	for round := range 3 {
+		all := keep(t.logOf(st, 4*round+4))
 		want := all[len(all)-4:]
 		for seen := 0; seen < len(want); {
 			page, err := spoiled.next()

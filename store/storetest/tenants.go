@@ -162,8 +162,9 @@ func tenantLogs(t *check) {
 		if i%3 == 0 {
 			head := t.append(b, s, store.Any, events...).Position
 			inB = append(inB, idsOf(events)...)
-			t.append(a, s, store.Any, newEvents(1)...)
-			inA = append(inA, t.all(a, s)[len(inA)].ID)
+			more := newEvents(1)
+			t.append(a, s, store.Any, more...)
+			inA = append(inA, idsOf(more)...)
 			t.wantHead(b, head)
 		}
 	}

@@ -99,7 +99,9 @@ func (l *liar) Load(ctx context.Context, id string) (state, uint64, error) {
 	l.failed, l.erred = l.failed || err != nil, false
 	l.mu.Unlock()
 	switch {
-	case l.bug == "cannot load", l.bug == "cannot load after a failure" && failed, l.bug == "cannot load after an error" && erred:
+	case l.bug == "cannot load":
+		err = errBusy
+	case l.bug == "cannot load after a failure" && failed, l.bug == "cannot load after an error" && erred:
 		return state{}, 0, errBusy
 	case l.bug == "hides the error of the store" && err != nil:
 		err = errBusy

@@ -106,6 +106,7 @@ func plants() []planted {
 		{"leaves repeated commands to the store", "schedules: two send the same command"},
 		{"looks for its ids only after the snapshot", "schedules: two send the same command"},
 		{"rejects a command that it could not look up", "schedules: two send the same command"},
+		{"remembers rejections", "schedules: a command comes too early, and again"},
 		{"forgets a command that conflicted", "schedules: three race"},
 		{"treats an unknown outcome as done", "schedules: one is alone"},
 		{"new ids for each attempt", "schedules: one is alone"},

@@ -38,6 +38,9 @@ func schedules() map[string]plan {
 		"two send the same command": {
 			Given: given, Clients: []client{{0, []Call{takes(1)}}, {1, []Call{ensures, takes(1)}}}, Faults: 1,
 		},
+		"a command comes too early, and again": {
+			Clients: []client{{0, []Call{takes(1)}}, {0, []Call{anonymous(opens(2)), takes(1)}}},
+		},
 		"three race": {
 			Given: given, Clients: []client{{0, []Call{takes(1)}}, {0, []Call{anonymous(opens(2))}}, {1, []Call{takes(3)}}},
 		},

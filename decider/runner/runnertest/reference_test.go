@@ -34,6 +34,7 @@ type reference struct {
 	cache  map[string]loaded         // by aggregate; guarded by mu
 	calls  int                       // guarded by mu
 	landed map[string]int            // the number of the call, by command id; guarded by mu
+	denied map[string]error          // the rejection, by command id; guarded by mu
 	shared map[string]*sharedLoading // by aggregate; guarded by mu
 }
 
@@ -52,7 +53,7 @@ func openReference(b bug, caches, snapshots bool) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
 		return &reference{
 			bug: b, decider: d, store: st, codec: c, caches: caches, snapshots: snapshots,
-			cache: map[string]loaded{}, landed: map[string]int{}, shared: map[string]*sharedLoading{},
+			cache: map[string]loaded{}, landed: map[string]int{}, denied: map[string]error{}, shared: map[string]*sharedLoading{},
 			gate: make(chan struct{}, 1),
 		}
 	}
@@ -143,7 +144,11 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 	c := &call{Call: rc, key: r.newKey(rc)}
 	r.mu.Lock()
 	r.calls++
+	denied := r.denied[rc.CommandID]
 	r.mu.Unlock()
+	if denied != nil && r.bug == "remembers rejections" {
+		return runnertest.Outcome{}, denied
+	}
 	if err := ctx.Err(); err != nil && r.bug != "continues after the context has ended" {
 		return runnertest.Outcome{}, err
 	}
@@ -194,7 +199,7 @@ func (r *reference) handle(ctx context.Context, rc runnertest.Call) (runnertest.
 
 // again runs before every attempt except the first.
 func (r *reference) again(ctx context.Context, c *call, last error) error {
-	if r.bug == "new ids for each attempt" || r.bug == "new ids for each attempt on an old stream" && c.at.Version > 0 {
+	if r.bug == "new ids for each attempt" || r.bug == "compares the version after the append" || r.bug == "new ids for each attempt on an old stream" && c.at.Version > 0 {
 		c.key = strconv.FormatUint(rand.Uint64(), 16)
 	}
 	if err := r.pause(ctx, c.attempt); err != nil {
@@ -254,6 +259,11 @@ func (r *reference) try(ctx context.Context, c *call) (out runnertest.Outcome, d
 	case err != nil:
 		if r.bug == "hides the rejection" {
 			err = errors.New(err.Error())
+		}
+		if c.CommandID != "" {
+			r.mu.Lock()
+			r.denied[c.CommandID] = err
+			r.mu.Unlock()
 		}
 		return out, r.bug != "retries a rejection", err
 	case len(events) == 0 && r.bug != "appends nothing":

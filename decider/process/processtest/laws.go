@@ -156,8 +156,9 @@ func sentThenSaved[T projection.Tx](w *world[T]) error {
 		})
 		mu.Lock()
 		defer mu.Unlock()
+		violated = join(violated, err)
 		for n, position := range positions {
-			if err == nil && position <= c.Position && !slices.Contains(w.receiver.all(), fmt.Sprint("a", n)) {
+			if position <= c.Position && !slices.Contains(w.receiver.all(), fmt.Sprint("a", n)) {
 				violated = fmt.Errorf("the checkpoint is at position %d, but the command of the event at %d was not sent", c.Position, position)
 			}
 		}

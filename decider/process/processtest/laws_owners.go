@@ -344,7 +344,10 @@ func (p *paused[T]) Update(ctx context.Context, do func(tx T) error) error {
 	}
 	p.mu.Unlock()
 	if gate != nil {
-		<-gate
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
 	}
 	return p.Target.Update(ctx, do)
 }

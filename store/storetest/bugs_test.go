@@ -266,7 +266,7 @@ func storeBugs() map[string][]string {
 		"Reopened claims/a held key has its holder, and a released key is free": {"only events are kept", "released keys are kept"},
 		"Reopened leases/a lease has its owner, and the fence continues":        {"only events are kept"},
 
-		"Close/can be called again, even concurrently":              {"Close works only once"},
+		"Close/can be called again, even concurrently":              {"Close works only once", "Close works only four times"},
 		"Close/every later call returns ErrClosed":                  {"Close does nothing", "closed untyped"},
 		"Close/subscriptions end with ErrClosed":                    {"subscriptions survive Close"},
 		"Close/concurrent appends are recorded or return ErrClosed": {"closed untyped"},

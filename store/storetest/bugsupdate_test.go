@@ -73,7 +73,7 @@ func updateBugs() map[string][]string {
 		"Documents/the caller can change saved and loaded data": {"the store aliases saved documents", "the store aliases a single saved document", "loaded documents alias the store"},
 		"Documents/invalid arguments are refused": slices.Concat(
 			unchecked("load", "kind", "ids"), unchecked("scan", "kind", "from", "to", "limit"),
-			[]string{"documents are not validated", "loads are not validated", "scans are not validated", "refused documents are saved in part", "invalid arguments return an untyped error"}),
+			[]string{"save does not check kind", "save does not check id", "save does not check data", "save does not check documents", "documents are not validated", "loads are not validated", "scans are not validated", "refused documents are saved in part", "invalid arguments return an untyped error"}),
 		"Documents/many documents are saved and loaded in one call": {"many documents are truncated", "loads are truncated", "a scan is cut"},
 		"Documents/nothing is loaded with an ended context":         {"context ignored", "context hidden"},
 		"Documents/documents of tenants are separate":               {"tenants share documents", "an update of any tenant writes to the default tenant"},

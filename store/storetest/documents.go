@@ -87,11 +87,12 @@ func (r readDocuments) wantsScan(kind, from, to string, limit int, want []store.
 func differDocuments(call string, got, want []store.Document) error {
 	for i := range min(len(got), len(want)) {
 		g, w := &got[i], &want[i]
+		is, should := g.Data != nil, w.Data != nil
 		switch {
 		case g.Kind != w.Kind || g.ID != w.ID:
 			return fmt.Errorf("%s: document %d is %+q, %.80q; want %+q, %.80q", call, i+1, g.Kind, g.ID, w.Kind, w.ID)
-		case (g.Data == nil) != (w.Data == nil):
-			return fmt.Errorf("%s: document %.80q exists: %t, want %t", call, g.ID, g.Data != nil, w.Data != nil)
+		case is != should:
+			return fmt.Errorf("%s: document %.80q exists: %t, want %t", call, g.ID, is, should)
 		case !bytes.Equal(g.Data, w.Data):
 			return fmt.Errorf("%s: Data of document %.80q is %s, want %s", call, g.ID, excerpt(g.Data), excerpt(w.Data))
 		}

@@ -221,8 +221,9 @@ func (t *check) wantLog(log store.Log, o store.LogOptions, all []store.Recorded)
 	if err != nil || page.Head != head {
 		t.Fatalf("%s = %s, Head %d; want Head %d, the last position of the log", logCall(o), answer(err), page.Head, head)
 	}
-	if left := len(choose(all, o)); isAll(&o.Filter) && page.End != (len(page.Events) == left) {
-		t.Fatalf("%s: %d of %d events and End %t, want %t", logCall(o), len(page.Events), left, page.End, len(page.Events) == left)
+	left := len(choose(all, o))
+	if end := len(page.Events) == left; isAll(&o.Filter) && page.End != end {
+		t.Fatalf("%s: %d of %d events and End %t, want %t", logCall(o), len(page.Events), left, page.End, end)
 	}
 }
 

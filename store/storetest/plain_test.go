@@ -17,13 +17,15 @@ type backend struct {
 	calls   atomic.Int64 // calls of Append in progress
 	mu      sync.Mutex
 	closed  bool              // guarded by mu
+	closes  int               // calls of Close; guarded by mu
 	wake    chan struct{}     // closed and replaced by each change, guarded by mu
 	tenants map[string]*plain // guarded by mu
 	pauses  int               // guarded by mu
 	reads   int               // of logs; guarded by mu
 	refuses *atomic.Bool
-	loses   *loses // one of the calls fails; nil: none
-	quiet   bool   // because of a bug, appends wake nobody; guarded by mu
+	loses   *loses       // one of the calls fails; nil: none
+	inTx    func() error // the error of the next call of a transaction; nil: none
+	quiet   bool         // because of a bug, appends wake nobody; guarded by mu
 }
 
 // plain is the store of one tenant. All fields but the first are guarded by mu.
@@ -139,11 +141,12 @@ func (p *plain) Tenant(id string) (store.Store, error) {
 func (p *plain) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed && p.is("Close works only once") {
+	p.closes++
+	if len(p.log) > 0 && (p.closes > 1 && p.is("Close works only once") || p.closes > 4 && p.is("Close works only four times")) {
 		return store.ErrClosed
 	}
 	p.closed = !p.is("Close does nothing")
-	if !p.is("subscriptions survive Close") {
+	if len(p.log) == 0 || !p.is("subscriptions survive Close") {
 		p.notify()
 	}
 	return nil

@@ -363,9 +363,7 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 		o.Filter = filter
 		p.mu.Unlock()
 		if err != nil {
-			if !p.is("the last error is not yielded") {
-				yield(store.Page{}, err)
-			}
+			p.fail(err, !first && !live, live, yield)
 			return
 		}
 		next := page.Next
@@ -386,6 +384,17 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 			p.await(ctx, wake, &o)
 		}
 	}
+}
+
+// fail ends a subscription in its replay, or when it has caught up.
+func (p *plain) fail(err error, replay, live bool, yield func(store.Page, error) bool) {
+	switch {
+	case p.is("the last error is not yielded"), replay && p.is("a cancelled replay ends without an error"):
+		return
+	case live && p.is("a deadline that passes is a cancellation"):
+		err = context.Canceled
+	}
+	yield(store.Page{}, err)
 }
 
 // subscribed changes a page of a subscription in the way that a bug does.

@@ -263,6 +263,9 @@ func (tx *plainTx) ready(method string) error {
 	if tx.gone {
 		return errors.New("the transaction is aborted")
 	}
+	if tx.of.inTx != nil {
+		return tx.of.inTx()
+	}
 	return nil
 }
 
@@ -335,6 +338,10 @@ func (tx *plainTx) append(s store.Stream, expected store.Expected, events []stor
 	}
 	if tx.of.is("an update does not replay") && got.Replayed {
 		return store.Appended{}, &store.DuplicateError{Stream: s, EventID: events[0].ID, In: s, Version: 1}
+	}
+	if errors.Is(err, store.ErrConflict) && tx.of.is("a conflict in an update is untyped") ||
+		errors.Is(err, store.ErrDuplicate) && tx.of.is("a duplicate in an update is untyped") {
+		err = errLost
 	}
 	return got, tx.ends("append", err)
 }

@@ -46,10 +46,10 @@ func (t *check) saveSnapshot(st store.Snapshots, snap store.Snapshot) {
 func (t *check) wantSnapshot(st store.Snapshots, s store.Stream, schema string, want *store.Snapshot) {
 	t.Helper()
 	got, ok, err := st.LoadSnapshot(t.ctx, s, schema)
-	call := fmt.Sprintf("LoadSnapshot(%+q, %+q)", s, schema)
+	call, exists := fmt.Sprintf("LoadSnapshot(%+q, %+q)", s, schema), want != nil
 	switch {
-	case err != nil || ok != (want != nil):
-		t.Fatalf("%s = version %d, %t, %s; want %t", call, got.Version, ok, answer(err), want != nil)
+	case err != nil || ok != exists:
+		t.Fatalf("%s = version %d, %t, %s; want %t", call, got.Version, ok, answer(err), exists)
 	case ok && (got.Stream != want.Stream || got.Schema != want.Schema || got.Version != want.Version):
 		t.Fatalf("%s = %+q, %+q, version %d; want %+q, %+q, version %d",
 			call, got.Stream, got.Schema, got.Version, want.Stream, want.Schema, want.Version)

@@ -91,6 +91,30 @@ func TestOtherUpdates(t *testing.T) {
 	}
 }
 
+// blind is a store whose transactions cannot read streams.
+type blind struct{ *plain }
+
+func (b blind) Update(ctx context.Context, do func(tx store.Tx) error) error {
+	return b.plain.Update(ctx, func(tx *plainTx) error { return do(struct{ store.Tx }{tx}) })
+}
+
+// TestSkips checks that a clause is skipped if the store lacks a second capability that it
+// needs.
+func TestSkips(t *testing.T) {
+	t.Parallel()
+	lacking := func() store.Store { return bare{newPlain("")} }
+	for clause, open := range map[string]func() store.Store{
+		"Close/subscriptions end with ErrClosed":            lacking,
+		"Tenants/snapshots are separate":                    lacking,
+		"Finder/tenants are separate":                       lacking,
+		"Update/it reads streams including its own appends": func() store.Store { return blind{newPlain("")} },
+	} {
+		if got := record(clause, open, time.Minute); !got.Skipped() || got.Failed() {
+			t.Errorf("%s is not skipped; it says %q", clause, got.said())
+		}
+	}
+}
+
 // TestBare checks clauses that also use a capability if the store has it.
 func TestBare(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"iter"
+	"sync/atomic"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -12,6 +13,7 @@ type twisted struct {
 	*tampered
 
 	shared map[uint64][]byte // data of events by position, for a bug; guarded by mu
+	breaks atomic.Bool       // a subscription was ended by its loop; for a bug
 }
 
 func twist(p *tampered) *twisted { return &twisted{tampered: p, shared: make(map[uint64][]byte)} }
@@ -76,7 +78,12 @@ func (p *twisted) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 				page.Events = append([]store.Recorded{invented}, page.Events...)
 			}
 			caughtUp = caughtUp || page.End
-			return yield(page, err)
+			if p.is("after a break events are lost") && p.breaks.Load() && len(page.Events) > 0 {
+				page.Events = page.Events[1:]
+			}
+			goesOn := yield(page, err)
+			p.breaks.Store(p.breaks.Load() || !goesOn)
+			return goesOn
 		})
 	}
 }
@@ -148,6 +155,7 @@ func twistedReachings() []reaching {
 		{"Subscribe/a slow loop gets everything, and slows down nobody else", "a subscription fails at once", "the connection is lost"},
 		{"Subscribe/the loop can call the store", "the newest event is missing", "has 20 events, want 21"},
 		{"Subscribe/the caller can change a page", "subscriptions share data", "another one yields"},
+		{"Subscribe/break ends it", "after a break events are lost", "until it had caught up"},
 		{"Subscribe/the caller can change a page", "a page aliases the store", "the log differs"},
 		{"Tenants/subscriptions are separate", "a subscription fails", "0 events had arrived"},
 		{"Tenants/subscriptions are separate", "events of one type are not in the log", "yielded 6 events, want only its own 11"},

@@ -42,11 +42,6 @@ func (b bug) decidesBefore(c *call, events []event) []event {
 	return events
 }
 
-// loadsOnce reports whether the bug is in loading once for all callers.
-func (b bug) loadsOnce() bool {
-	return b == "loads once for all, on the context of the first" || b == "fails all callers of a load that panics"
-}
-
 // caches returns what c, which has appended n events, caches.
 func (b bug) caches(c *call, n uint64) loaded {
 	at := c.next.cached
@@ -67,7 +62,7 @@ func (r *reference) overlooks(c *call) bool {
 	events, err := r.decider.Decide(c.Command, c.at.State)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	own, after := r.landed[c.key] > 0, r.calls-r.landed[c.key]
+	own, after, again := r.landed[c.key] > 0, r.calls-r.landed[c.key], c.attempt == 2
 	switch r.bug {
 	case "overlooks its own command that would be rejected":
 		return own && err != nil
@@ -89,6 +84,10 @@ func (r *reference) overlooks(c *call) bool {
 		return own && r.cache[c.ID].Version < c.at.Version
 	case "overlooks its own command that is ten calls old":
 		return own && after > 10
+	case "overlooks its late events at the head of the stream":
+		return again && c.mineAt == c.at.Version
+	case "overlooks its late events if others follow":
+		return again && c.mineAt < c.at.Version
 	case "overlooks another's command that is five events old":
 		return !own && c.at.Version-c.mineAt > 5
 	}

@@ -10,10 +10,12 @@ import (
 // until blocks until ctx ends, like a store that does not answer, or until so much time
 // has passed that no call can still be waiting.
 func until(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Hour)
-	defer cancel()
-	<-ctx.Done()
-	return ctx.Err()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Hour):
+		return errors.New("runnertest: the store does not answer")
+	}
 }
 
 // contextEnds lets the context end while the store does not answer: during a read, an

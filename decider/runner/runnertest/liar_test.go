@@ -170,6 +170,10 @@ func (l *liar) Handle(ctx context.Context, c runnertest.Call) (runnertest.Outcom
 		if repeated && c.Expected == nil {
 			out.Events = []event{{What: "deposited"}}
 		}
+	case "appends what it replays":
+		if out.Replayed {
+			l.append(ctx, c.ID, out.Events...)
+		}
 	case "repeats everything later":
 		l.append(ctx, c.ID, before...)
 	case "appends twice what expects version 1", "appends twice what expects version 3":

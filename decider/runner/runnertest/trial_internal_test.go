@@ -52,3 +52,19 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 }
+
+// TestEnough checks how many calls of the store a clause allows.
+func TestEnough(t *testing.T) {
+	t.Parallel()
+	for calls, want := range map[int]int{enough: 0, enough + 1: 1} {
+		failures := record(func(tb reporter) {
+			trial := newTrial(t.Context(), tb, nil)
+			for range calls {
+				_, _ = trial.probe.Read(t.Context(), streamOf(acc), store.ReadOptions{})
+			}
+		})
+		if len(failures) != want {
+			t.Errorf("after %d calls a trial says %q", calls, failures)
+		}
+	}
+}

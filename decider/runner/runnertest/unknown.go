@@ -118,12 +118,11 @@ func staysDown(t *trial) {
 func lateOnce(t *trial) {
 	rival := func(t *trial) { t.given(acc, do(doOpen, 0, "rival"), do(doDeposit, 1, "rival")) }
 	points := map[string]func(t *trial){
-		"takes effect before the next read":   func(t *trial) { t.beforeReadAgain(t.faults.Land) },
-		"takes effect before the next append": func(t *trial) { t.beforeAppendAgain(t.faults.Land) },
-		"takes effect after the call":         func(*trial) {},
-		"takes effect after another writer":   func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
-		"takes effect before another writer":  func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
-		"takes effect and is overtaken":       func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
+		"takes effect before the next read":  func(t *trial) { t.beforeReadAgain(t.faults.Land) },
+		"takes effect after the call":        func(*trial) {},
+		"takes effect after another writer":  func(t *trial) { t.beforeReadAgain(func() { rival(t); t.faults.Land() }) },
+		"takes effect before another writer": func(t *trial) { t.beforeReadAgain(func() { t.faults.Land(); rival(t) }) },
+		"takes effect and is overtaken":      func(t *trial) { t.beforeAppendAgain(func() { t.faults.Land(); rival(t) }) },
 	}
 	for name, prepare := range points {
 		t.at(name, func(t *trial) {

@@ -10,8 +10,8 @@ import (
 	"github.com/evolvego/evolve/store/storetest"
 )
 
-// TestRunFails checks that Run, RunDurable and RunRefused fail the test of a wrong store.
-// They run in a process of their own, because they fail.
+// TestRunFails checks that Run, RunDurable and RunRefused fail the test of a wrong store, and
+// skip what a store cannot do. They run in a process of their own, because they fail.
 func TestRunFails(t *testing.T) {
 	t.Parallel()
 	const wrong = "EVOLVE_WRONG"
@@ -19,18 +19,22 @@ func TestRunFails(t *testing.T) {
 		failing(t)
 		return
 	}
-	run := exec.CommandContext(t.Context(), os.Args[0],
-		"-test.run", "^TestRunFails$/^/^(Invalid|Reopened|Refused)$/^(expected_versions|versions_continue|an_append_fails)")
+	run := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run",
+		"^TestRunFails$/^/^(Invalid|Tenants|Reopened|Refused|Refused_claims)$/^(expected_versions|versions_continue|an_append_fails|.*claim)")
 	run.Env = append(os.Environ(), wrong+"=yes")
 	out, err := run.CombinedOutput()
-	for _, want := range []string{"Run/Invalid/expected_versions", "RunDurable/Reopened/versions_continue", "RunRefused/Refused/an_append_fails"} {
-		if err == nil || !strings.Contains(string(out), "--- FAIL: TestRunFails/"+want) {
-			t.Errorf("%s of a wrong store passes: %v\n%s", want, err, out)
+	for _, want := range []string{
+		"FAIL: TestRunFails/Run/Invalid/expected_versions", "FAIL: TestRunFails/RunDurable/Reopened/versions_continue",
+		"FAIL: TestRunFails/RunRefused/Refused/an_append_fails", "FAIL: TestRunFails/poor",
+		"SKIP: TestRunFails/lacking/Tenants", "SKIP: TestRunFails/lacking/Refused_claims",
+	} {
+		if err == nil || !strings.Contains(string(out), "--- "+want) {
+			t.Errorf("want %q: %v\n%s", want, err, out)
 		}
 	}
 }
 
-// failing runs the suites on wrong stores.
+// failing runs the suites on stores that are wrong, or lack something.
 func failing(t *testing.T) {
 	t.Helper()
 	t.Run("Run", func(t *testing.T) {
@@ -44,5 +48,13 @@ func failing(t *testing.T) {
 			p := newPlain("refused and recorded")
 			return p, p.Refuse
 		})
+	})
+	t.Run("poor", func(t *testing.T) {
+		storetest.Run(t, func(*testing.T) store.Store { return poor{newPlain("")} })
+	})
+	t.Run("lacking", func(t *testing.T) {
+		p := newPlain("")
+		storetest.Run(t, func(*testing.T) store.Store { return bare{p} })
+		storetest.RunRefused(t, func(*testing.T) (store.Store, func(bool)) { return bare{p}, p.Refuse })
 	})
 }

@@ -101,6 +101,7 @@ func wrong() map[string]struct {
 		says    string
 	}{
 		"it counts outside its state": {counting(), "with a crash at place"},
+		"it wakes an instance":        {waking(), `instance "o-2" sends`},
 		"it sends nothing":            {subject(mute), "there is nothing to compare"},
 		"it ends by itself":           {closed, "the process ended by itself"},
 		"it closes the log":           {closed, "append to Order"},
@@ -123,6 +124,31 @@ func counting() orderSubject {
 	right := made.New
 	made.New = func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
 		letters = 0 // as in a new program
+		return right(log, target)
+	}
+	return made
+}
+
+// waking is a process that thanks for a payment only if it has crashed before.
+func waking() orderSubject {
+	p, programs := reminderIn(day), 0
+	react := p.React
+	p.React = func(s state, e happening) decider.Reaction[letter, happening] {
+		r := react(s, e)
+		if e.What == "paid" && programs > 1 {
+			r.Send = append(r.Send, letter{e.Order, "thank you"})
+		}
+		return r
+	}
+	made := subject(p)
+	right := made.New
+	var last process.Store
+	made.New = func(log process.Store, target projection.Target[*memory.Tx]) *process.Runtime[*memory.Tx, happening, state, letter] {
+		if log != last {
+			programs = 0
+		}
+		last = log
+		programs++
 		return right(log, target)
 	}
 	return made

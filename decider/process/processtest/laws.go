@@ -109,8 +109,8 @@ func idsFollow[T projection.Tx](w *world[T]) error {
 	c.stop = g.cancel
 	c.mu.Unlock()
 	w.settle()
-	if !c.happened() {
-		return errors.New("the commands of both jobs were not sent")
+	if n := w.receiver.count(); n != 6 || !c.happened() {
+		return fmt.Errorf("the commands of both jobs were not sent: %d of 6 commands", n)
 	}
 	g.stop()
 	w.receiver.set(func() { w.receiver.after = nil })

@@ -41,6 +41,7 @@ func reachings() map[string]reaching {
 	unnoticed := plant[*tx]{onRuntime: func(r *runtime[*tx]) *runtime[*tx] { return r.WithObserver(nil) }}
 	return map[string]reaching{
 		"nothing is sent":                    {"ids follow", "the commands of both jobs were not sent", unsent},
+		"a command counts before it is sent": {"sent, then saved", "the checkpoint is at position", onSend(sentLater)},
 		"a part is forgotten":                {"each part of a split event", "the command of the first part was sent 2 times", onNotes(noParts)},
 		"a failure that is fixed is kept":    {"a failing instance keeps", "after the cause was fixed the progress", onSend(neverFixed)},
 		"a failure counts as done":           {"a failing instance keeps", "wait for the job that fails = success", onSend(swallow)},

@@ -91,3 +91,26 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 }
+
+// TestSparse checks at how many of 25 places a run crashes, plus once at none.
+func TestSparse(t *testing.T) {
+	t.Parallel()
+	for sparse, want := range map[bool]int{false: 26, true: 4} {
+		runs := 0
+		fresh := func() Setup[*tx] {
+			s := setup(t)
+			s.Sparse = sparse
+			return s
+		}
+		err := everyCrash(newWorld(t.Context(), fresh, plant[*tx]{}), func(_ *world[*tx], c *crash) error {
+			runs++
+			for range 25 {
+				_ = c.here()
+			}
+			return nil
+		})
+		if err != nil || runs != want {
+			t.Errorf("sparse: %v: %d runs, want %d: %v", sparse, runs, want, err)
+		}
+	}
+}

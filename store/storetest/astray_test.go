@@ -271,7 +271,6 @@ func astrays() map[string][]string {
 		"Tenants/the store that was opened is the default tenant":                      {"write 2 is lost"},
 		"Tenants/writers of two tenants never conflict":                                {"the last write is lost"},
 		"Update/a refused call changes nothing, and the transaction can continue":      {"write 3 is lost"},
-		"Update/a saved checkpoint makes others wait, and then they get a conflict":    {"write 4 is lost"},
 		"Update/a transaction of a tenant writes nothing of another tenant":            {"write 1 is lost", "write 2 is lost"},
 		"Values/values do not change while the stream grows":                           {"write 2 is lost"},
 	}

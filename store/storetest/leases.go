@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -326,6 +327,9 @@ func leaseContention(t *check) {
 		}
 		if n := holders.Add(1); n != 1 {
 			return false, fmt.Errorf("%s = %+v, but now %d owners hold it at the same time", leaseCall(name, owner, long), lease, n)
+		}
+		for range 20 { // gives the others time
+			runtime.Gosched()
 		}
 		if before := last.Swap(lease.Fence); lease.Fence != before+1 {
 			return false, fmt.Errorf("%s = fence %d, but the previous one was %d", leaseCall(name, owner, long), lease.Fence, before)

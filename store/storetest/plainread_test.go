@@ -389,10 +389,13 @@ func (p *plain) follow(ctx context.Context, o store.LogOptions, yield func(store
 // fail ends a subscription in its replay, or when it has caught up.
 func (p *plain) fail(err error, replay, live bool, yield func(store.Page, error) bool) {
 	switch {
-	case p.is("the last error is not yielded"), replay && p.is("a cancelled replay ends without an error"):
+	case p.is("the last error is not yielded"), replay && p.is("a cancelled replay ends without an error"),
+		!replay && !live && p.is("a subscription with an ended context ends without an error"):
 		return
 	case live && p.is("a deadline that passes is a cancellation"):
 		err = context.Canceled
+	case live && p.is("a cancellation is a deadline that passes"):
+		err = context.DeadlineExceeded
 	}
 	yield(store.Page{}, err)
 }

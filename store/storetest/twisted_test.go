@@ -70,6 +70,8 @@ func (p *twisted) Subscribe(ctx context.Context, o store.LogOptions) iter.Seq2[s
 			case p.is("a subscription fails at once"):
 				yield(store.Page{}, errLost)
 				return false
+			case p.is("a subscription with a filter has no past") && !caughtUp && (len(o.Filter.EventTypes) > 0 || len(o.Filter.StreamTypes) > 0 || o.Filter.IDPrefix != ""):
+				page.Events = nil
 			case p.is("subscriptions share data"):
 				p.share(page.Events)
 			case p.is("live events come with an invented one") && caughtUp && len(page.Events) == 1:
@@ -147,6 +149,7 @@ func twistedReachings() []reaching {
 		{"Read/events with more bytes than fit into a page are read to the end", "a long read has other data", "of 1 MiB, read to the end"},
 		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},
 		{"Log/a filter selects exactly the matching events", "a backward page ignores the filter", "which the filter does not match"},
+		{"Log/a filter finds few events among many", "a subscription with a filter has no past", "until it had caught up"},
 		{"Log/events with more bytes than fit into a page are read to the end", "a subscription fails", "0 events had arrived"},
 		{"Subscribe/later events arrive one by one", "live events come with an invented one", "the subscription yielded 2"},
 		{"Subscribe/from beyond the head, only events from there on arrive", "a subscription fails", "0 events had arrived"},

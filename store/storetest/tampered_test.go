@@ -323,7 +323,7 @@ func reachings() []reaching {
 // TestEveryAssertion plants bugs that the other assertions of a clause miss.
 func TestEveryAssertion(t *testing.T) {
 	t.Parallel()
-	for _, tt := range slices.Concat(reachings(), moreReachings(), twistedReachings()) {
+	for _, tt := range slices.Concat(reachings(), moreReachings(), twistedReachings(), endings()) {
 		t.Run(tt.clause+"/finds "+tt.bug, func(t *testing.T) {
 			t.Parallel()
 			open, n := opens(tt.clause, tt.bug), 0

@@ -168,7 +168,6 @@ func moreReachings() []reaching {
 		{backward, "backward there is more after the end", "at the end backward, want 0"},
 		{backward, "backward there is no Next", "Next is 0 backward and End false"},
 
-		{"Subscribe/it catches up with an empty log at once", "cancel ignored", "has not ended"},
 		{"Subscribe/it catches up with an empty log at once", "a subscription ends when it has caught up", "ended without an error"},
 		{"Subscribe/later events arrive one by one", "a subscription ends after two pages", "ended without an error"},
 		{"Subscribe/the loop can call the store", "a subscription ends after two pages", "it ended without an error"},

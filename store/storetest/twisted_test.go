@@ -134,6 +134,22 @@ func (p *twisted) SaveCheckpoint(ctx context.Context, name string, from, to stor
 	return p.tampered.SaveCheckpoint(ctx, name, from, to)
 }
 
+// endings returns the clauses that wait for the end of a subscription.
+func endings() (all []reaching) {
+	for _, clause := range []string{
+		"Subscribe/yields the log from a position on, and then reports that it has caught up", "Subscribe/it catches up with an empty log at once",
+		"Subscribe/later events arrive one by one", "Subscribe/every kind of append wakes it",
+		"Subscribe/from beyond the head, only events from there on arrive", "Subscribe/a filter selects exactly the matching events, replayed and live",
+		"Subscribe/resuming at any Next yields exactly the rest", "Subscribe/a slow loop gets everything, and slows down nobody else",
+		"Subscribe/break ends it", "Tenants/subscriptions are separate",
+		"Log/a filter finds few events among many", "Log/events with more bytes than fit into a page are read to the end",
+		"Refused subscriptions/a subscription continues",
+	} {
+		all = append(all, reaching{clause, "cancel ignored", "has not ended"})
+	}
+	return all
+}
+
 // twistedReachings returns bugs of a twisted store for assertions that no other bug
 // reaches.
 func twistedReachings() []reaching {

@@ -5,10 +5,15 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -215,4 +220,81 @@ func SameID(e *Engine, id string) (got string, blob bool, err error) {
 	v := idValue(id, new([16]byte))
 	_, err = e.theirs.conn.one("SELECT ?", func(s *stmt) { got = s.id(0, new(arena)) }, v)
 	return got, v.kind == 4, err
+}
+
+// conns calls do with each open connection of st. Nothing else may use st meanwhile.
+func conns(st *Store, do func(c *conn)) {
+	b := st.backend
+	b.writer.turn.Lock()
+	defer b.writer.turn.Unlock()
+	b.writer.forget()
+	*b.writer.reader = *newReader(b.writer.conn)
+	do(b.writer.conn)
+	b.readers.mu.Lock()
+	defer b.readers.mu.Unlock()
+	for _, r := range b.readers.idle {
+		*r = *newReader(r.conn)
+		do(r.conn)
+	}
+}
+
+// Statements returns the statements that the connections of st have prepared.
+func Statements(st *Store) []string {
+	all := map[string]bool{}
+	conns(st, func(c *conn) {
+		for query := range c.stmts {
+			all[query] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(all))
+}
+
+// Break makes query fail on all open connections of st, and empties their caches: when it
+// is prepared, or when it is executed. It returns a function that ends that, and tells
+// whether query was executed meanwhile.
+func Break(st *Store, query string, prepared bool) (mend func() (used bool)) {
+	kept, limits := map[*conn]*stmt{}, map[*conn]int32{}
+	conns(st, func(c *conn) {
+		s, err := c.kept(query)
+		if err != nil {
+			panic(err)
+		}
+		kept[c] = s
+		delete(c.stmts, query)
+		if !prepared {
+			limits[c] = lib.Xsqlite3_limit(c.tls, c.db, lib.SQLITE_LIMIT_SQL_LENGTH, 1)
+			return
+		}
+		overflow, _, err := c.prepare("SELECT abs(-9223372036854775807 - 1)" + strings.Repeat(", ?", s.params))
+		if err != nil {
+			panic(err)
+		}
+		c.stmts[query] = overflow
+	})
+	return func() (used bool) {
+		conns(st, func(c *conn) {
+			s, ok := kept[c]
+			if !ok { // opened meanwhile
+				return
+			}
+			if limit, ok := limits[c]; ok {
+				lib.Xsqlite3_limit(c.tls, c.db, lib.SQLITE_LIMIT_SQL_LENGTH, limit)
+			}
+			if broken := c.stmts[query]; broken != nil {
+				used = used || broken.size > 0
+				broken.finalize()
+			}
+			c.stmts[query] = s
+		})
+		return used
+	}
+}
+
+// UseLogWithout returns the error of using a log where SQLite cannot have one.
+func UseLogWithout(path string) error {
+	c, err := openConn("file:"+path+"?vfs=unix-dotfile", lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_CREATE|lib.SQLITE_OPEN_URI)
+	if err != nil {
+		return err
+	}
+	return errors.Join(useLog(c), c.close())
 }

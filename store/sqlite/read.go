@@ -158,6 +158,9 @@ func (w *writer) read(do func(r *reader, most uint64) error) error {
 	if b.closed() {
 		return store.ErrClosed
 	}
+	if !w.autocommit() { // a transaction that could not be rolled back, which nobody may see
+		return errLong
+	}
 	err := do(w.reader, soonMost)
 	if err == nil {
 		err = b.placeOfReads()

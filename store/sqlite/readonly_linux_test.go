@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -186,5 +187,14 @@ func TestOpenReadOnlyWithoutRights(t *testing.T) {
 		if err := other.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestNoLog checks that a file is refused where SQLite cannot keep a log for it.
+func TestNoLog(t *testing.T) {
+	t.Parallel()
+	err := sqlite.UseLogWithout(filepath.Join(t.TempDir(), "events.db"))
+	if err == nil || !strings.Contains(err.Error(), "cannot be changed to WAL") {
+		t.Errorf("a file without a log: %v", err)
 	}
 }

@@ -305,7 +305,14 @@ func (w *writer) transact(group []*request) error {
 // While SQLite waits for a lock, it retries less and less often. Next to a process that
 // commits without a pause it could wait very long, so begin makes it give up soon and
 // starts over, with frequent retries.
+//
+// A transaction that is still open could not be rolled back. begin tries that again.
 func (w *writer) begin(patience time.Duration) error {
+	if !w.autocommit() {
+		if err := w.exec("ROLLBACK"); err != nil {
+			return err
+		}
+	}
 	err := w.exec("BEGIN IMMEDIATE")
 	if !isBusy(err) || patience == 0 {
 		return err

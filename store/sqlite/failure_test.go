@@ -1,0 +1,325 @@
+package sqlite_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evolvego/evolve/store"
+	"github.com/evolvego/evolve/store/sqlite"
+)
+
+// changing is something that a store writes. Its values depend on key, which is new each
+// time.
+type changing struct {
+	do   func(ctx context.Context, st *sqlite.Store, key string) error
+	done func(ctx context.Context, st *sqlite.Store, key string) (bool, error)
+}
+
+func bookings(key string) []store.Event {
+	return []store.Event{{ID: key + "-1", Type: "Opened"}, {ID: key + "-2", Type: key, Meta: store.Metadata{ActorID: key}}}
+}
+
+func booked(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+	page, err := st.Read(ctx, store.Stream{Type: "Account", ID: key}, store.ReadOptions{})
+	if n := len(page.Events); n != 0 && n != 2 {
+		return false, fmt.Errorf("%d of 2 events are recorded", n)
+	}
+	return len(page.Events) == 2, err
+}
+
+var changes = map[string]changing{
+	"Append": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		_, err := st.Append(ctx, store.Stream{Type: "Account", ID: key}, store.NoStream, bookings(key))
+		return err
+	}, booked},
+	"Append of a type of stream": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		_, err := st.Append(ctx, store.Stream{Type: key, ID: "1"}, store.Any, bookings(key)[:1])
+		return err
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		_, found, err := st.FindEvent(ctx, key+"-1")
+		return found, err
+	}},
+	"AppendClaiming": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		_, err := st.AppendClaiming(ctx, store.Stream{Type: "Account", ID: key}, store.NoStream, bookings(key), []store.Claim{{Key: key}})
+		return err
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		holder, claimed, err := st.Holder(ctx, key)
+		recorded, lost := booked(ctx, st, key)
+		if claimed != recorded || claimed && holder.ID != key {
+			err = errors.Join(err, fmt.Errorf("the key is claimed: %t by %v; the events are recorded: %t", claimed, holder, recorded))
+		}
+		return claimed, errors.Join(err, lost)
+	}},
+	"SaveSnapshot": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		return st.SaveSnapshot(ctx, store.Snapshot{Stream: store.Stream{Type: "Account", ID: "1"}, Schema: key, Version: 1, Data: []byte("1")})
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		_, found, err := st.LoadSnapshot(ctx, store.Stream{Type: "Account", ID: "1"}, key)
+		return found, err
+	}},
+	"SaveCheckpoint": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		return st.SaveCheckpoint(ctx, key, store.Checkpoint{}, store.Checkpoint{Position: 1, EventID: "1"})
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		c, err := st.LoadCheckpoint(ctx, key)
+		return c.Position == 1, err
+	}},
+	"AcquireLease": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		_, err := st.AcquireLease(ctx, key, "me", time.Hour)
+		return err
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		_, err := st.AcquireLease(ctx, key, "you", time.Nanosecond)
+		if errors.Is(err, store.ErrLeaseHeld) {
+			return true, nil
+		}
+		return false, err
+	}},
+	"ReleaseLease": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		lease, err := st.AcquireLease(ctx, key, "me", time.Hour)
+		if err != nil {
+			return err
+		}
+		return st.ReleaseLease(ctx, lease)
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		lease, err := st.AcquireLease(ctx, key, "you", time.Nanosecond)
+		if errors.Is(err, store.ErrLeaseHeld) {
+			return false, nil
+		}
+		return lease.Fence > 1, err
+	}},
+	"Update": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		return st.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Append(store.Stream{Type: "Account", ID: key}, store.NoStream, bookings(key))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Read(store.Stream{Type: "Account", ID: key}, store.ReadOptions{}); err != nil {
+				return err
+			}
+			if _, err := tx.LoadDocuments("balance", []string{key}); err != nil {
+				return err
+			}
+			if err := tx.SaveDocuments([]store.Document{{Kind: "balance", ID: key, Data: []byte("1")}, {Kind: "balance", ID: "0"}}); err != nil {
+				return err
+			}
+			if docs, err := tx.ScanDocuments("balance", key, "", 1); err != nil || len(docs) != 1 {
+				return errors.Join(err, fmt.Errorf("%d documents were found", len(docs)))
+			}
+			return tx.SaveCheckpoint(key, store.Checkpoint{}, store.Checkpoint{Position: 1, EventID: "1"})
+		})
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		docs, err := st.LoadDocuments(ctx, "balance", []string{key})
+		recorded, lost := booked(ctx, st, key)
+		if saved := len(docs) == 1 && docs[0].Data != nil; saved != recorded {
+			err = errors.Join(err, fmt.Errorf("the document is saved: %t; the events are recorded: %t", saved, recorded))
+		}
+		return recorded, errors.Join(err, lost)
+	}},
+	"Append of a tenant": {func(ctx context.Context, st *sqlite.Store, key string) error {
+		tenant, err := st.Tenant(key)
+		if err != nil {
+			return err
+		}
+		_, err = tenant.Append(ctx, store.Stream{Type: "Account", ID: key}, store.NoStream, bookings(key))
+		return err
+	}, func(ctx context.Context, st *sqlite.Store, key string) (bool, error) {
+		tenant, err := st.Tenant(key)
+		if err != nil {
+			return false, err
+		}
+		head, err := tenant.(*sqlite.Store).Head(ctx) //nolint:errcheck,forcetypeassert // as its documentation says
+		return head == 2, err
+	}},
+}
+
+// reads are the questions that a store answers.
+var reads = map[string]func(ctx context.Context, st *sqlite.Store) (any, error){
+	"Read": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.Read(ctx, store.Stream{Type: "Account", ID: "1"}, store.ReadOptions{})
+	},
+	"Read backward": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.Read(ctx, store.Stream{Type: "Account", ID: "1"}, store.ReadOptions{Backward: true, Limit: 1})
+	},
+	"ReadAll": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ReadAll(ctx, store.LogOptions{Limit: 3})
+	},
+	"ReadAll backward": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ReadAll(ctx, store.LogOptions{Backward: true, From: 3})
+	},
+	"ReadAll of a type": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ReadAll(ctx, store.LogOptions{Filter: store.Filter{EventTypes: []string{"Opened"}}, Limit: 2})
+	},
+	"ReadAll of some streams": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ReadAll(ctx, store.LogOptions{Filter: store.Filter{StreamTypes: []string{"Account", "Card"}, IDPrefix: "1"}, Limit: 2})
+	},
+	"Head": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		head, err := st.Head(ctx)
+		return head > 0, err
+	},
+	"ListStreams": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ListStreams(ctx, store.StreamsOptions{Limit: 2})
+	},
+	"ListStreams of a type": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ListStreams(ctx, store.StreamsOptions{Type: "Card", After: store.Stream{Type: "Card", ID: "0"}})
+	},
+	"StreamTypes": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		types, err := st.StreamTypes(ctx)
+		return len(types) > 1, err
+	},
+	"FindEvent": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		event, found, err := st.FindEvent(ctx, "1-2")
+		return fmt.Sprint(event, found), err
+	},
+	"Holder": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		holder, found, err := st.Holder(ctx, "key")
+		return fmt.Sprint(holder, found), err
+	},
+	"LoadSnapshot": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		snap, found, err := st.LoadSnapshot(ctx, store.Stream{Type: "Account", ID: "1"}, "1")
+		return fmt.Sprint(snap, found), err
+	},
+	"LoadCheckpoint": func(ctx context.Context, st *sqlite.Store) (any, error) { return st.LoadCheckpoint(ctx, "1") },
+	"ListCheckpoints": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ListCheckpoints(ctx, "", 1)
+	},
+	"LoadDocuments": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.LoadDocuments(ctx, "name", []string{"1", "2"})
+	},
+	"ScanDocuments": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		return st.ScanDocuments(ctx, "name", "", "", 0)
+	},
+	"Update that its caller ends": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		err := st.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Append(store.Stream{Type: "Account", ID: "never"}, store.NoStream, bookings("never"))
+			return cmp.Or(err, errNo)
+		})
+		if errors.Is(err, errNo) {
+			return booked(ctx, st, "never")
+		}
+		return false, err
+	},
+	"Subscribe": func(ctx context.Context, st *sqlite.Store) (any, error) {
+		for page, err := range st.Subscribe(ctx, store.LogOptions{Limit: 2}) {
+			return page, err
+		}
+		return nil, errors.New("no page")
+	},
+}
+
+// rich returns a store in which there is something to find for each of reads.
+func rich(t *testing.T) *sqlite.Store {
+	t.Helper()
+	st := open(t, filepath.Join(t.TempDir(), "events.db"))
+	ctx := t.Context()
+	for name, change := range changes {
+		key := name
+		switch name {
+		case "Append", "SaveSnapshot", "SaveCheckpoint":
+			key = "1" // which reads asks for
+		}
+		if err := change.do(ctx, st, key); err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	_, err := st.AppendClaiming(ctx, store.Stream{Type: "Card", ID: "1"}, store.NoStream, []store.Event{{ID: "c", Type: "Opened"}}, []store.Claim{{Key: "key"}})
+	err = errors.Join(err, st.Update(ctx, func(tx *sqlite.Tx) error {
+		return tx.SaveDocuments([]store.Document{{Kind: "name", ID: "1", Data: []byte("a")}, {Kind: "name", ID: "2", Data: []byte("b")}})
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// TestStatementsThatFail makes each statement fail that a store executes, one after the
+// other, and calls everything that a store does meanwhile. A call fails, or answers as
+// ever. What it says it has written is there, and what it says it has not written is not.
+// The store is as good as before when the statement works again.
+func TestStatementsThatFail(t *testing.T) {
+	t.Parallel()
+	ctx, st := t.Context(), rich(t)
+	want := map[string]any{}
+	for name, read := range reads {
+		answer, err := read(ctx, st)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		want[name] = answer
+	}
+	for _, query := range sqlite.Statements(st) {
+		for _, prepared := range []bool{true, false} {
+			failed, used := failing(t, st, query, prepared, want)
+			opening := strings.HasPrefix(query, "SELECT count(*) FROM tenant") || strings.HasPrefix(query, "UPDATE file")
+			if prepared && used == opening || failed == 0 && !opening {
+				t.Errorf("%s: used: %t; %d calls failed", query, used, failed)
+			}
+		}
+	}
+}
+
+// failing makes every call while query fails, and returns how many failed.
+func failing(t *testing.T, st *sqlite.Store, query string, prepared bool, want map[string]any) (failed int, used bool) {
+	t.Helper()
+	for name, read := range reads {
+		mend := sqlite.Break(st, query, prepared)
+		got, err := read(t.Context(), st)
+		used = mend() || used
+		switch {
+		case err != nil:
+			failed++
+		case !sameAnswer(got, want[name]):
+			t.Errorf("%s fails, but %s answers %v, want an error or %v", query, name, got, want[name])
+		}
+	}
+	for name, c := range changes {
+		key := "z" + store.NewID() // behind everything that reads finds
+		mend := sqlite.Break(st, query, prepared)
+		err := c.do(t.Context(), st, key)
+		used = mend() || used
+		if err != nil {
+			failed++
+		}
+		c.check(t, st, key, query+" fails, "+name, err)
+	}
+	return failed, used
+}
+
+// check checks that the change is there if err is nil, and not if err says so, and that it
+// can still be made.
+func (c changing) check(t *testing.T, st *sqlite.Store, key, what string, err error) {
+	t.Helper()
+	done, lost := c.done(t.Context(), st, key)
+	switch {
+	case lost != nil:
+		t.Errorf("%s = %v, and then: %v", what, err, lost)
+	case err == nil && !done:
+		t.Errorf("%s = nil, but nothing was written", what)
+	case err != nil && store.Definite(err) && done:
+		t.Errorf("%s = %v, but it was written", what, err)
+	case err == nil || done:
+		return
+	}
+	if err := c.do(t.Context(), st, key); err != nil {
+		t.Errorf("%s = %v, and the next time: %v", what, err, err)
+	}
+	if done, lost := c.done(t.Context(), st, key); !done || lost != nil {
+		t.Errorf("%s = %v, and the next time nothing was written: %v", what, err, lost)
+	}
+}
+
+// sameAnswer reports whether two answers are equal, except for the head of the log.
+func sameAnswer(a, b any) bool {
+	headless := func(answer any) any {
+		if page, ok := answer.(store.Page); ok {
+			page.Head = 0
+			return page
+		}
+		return answer
+	}
+	return reflect.DeepEqual(headless(a), headless(b))
+}

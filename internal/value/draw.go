@@ -167,9 +167,17 @@ func word(s *Source) string {
 		}
 		return odd[r.IntN(len(odd))]
 	case n < 256-rarely/4:
-		return strings.Repeat("x", [...]int{longText, longText, hugeText}[n%3])
+		return long(r, [...]int{longText, longText, hugeText}[n%3])
 	}
 	return [...]string{"\xff", "caf\xe9", "\xed\xa0\x80"}[r.IntN(3)] // not UTF-8
+}
+
+// long returns a text of n bytes, or a few more. Half of them consist of letters that take
+// several bytes, because a program that cuts a text after some bytes may cut a letter.
+func long(r *rand.Rand, n int) string {
+	letter := [...]string{"x", "x", "é", "日"}[r.IntN(4)]
+	ahead := r.IntN(len(letter)) // so that letters begin anywhere
+	return strings.Repeat("x", ahead) + strings.Repeat(letter, (n-ahead+len(letter)-1)/len(letter))
 }
 
 // another returns a text that differs from s but looks like it to people.

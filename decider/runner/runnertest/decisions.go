@@ -230,9 +230,7 @@ func callerOwns(t *trial) {
 	for _, state := range kept {
 		state.spoil()
 	}
-	out := t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")})
-	out.spoil()
-	t.wantLoaded(s)
+	t.must(s, Call{ID: acc, Command: do(doCredit, 1, "mine")}).spoil()
 	t.must(s, Call{ID: acc, Command: do(doEnsure, 0, "mine")}).spoil()
 	t.must(s, Call{ID: acc, Command: do(doWithdraw, 4, "mine")})
 	t.wantLength(acc, 6)

@@ -161,6 +161,7 @@ func plants() []planted {
 		{"a panic fails all callers that wait", "a command whose claims panic is not recorded"},
 		{"claims nothing once claims have panicked", "a command whose claims panic is not recorded"},
 		{"does nothing because of its cache", "appends of others are seen"},
+		{"folds later what it returned", "a caller owns what it gets"},
 		{"reads only one page", "a stream of many pages is loaded whole"},
 		{"treats a failed page as the end", "a load that fails is not an empty aggregate"},
 		{"overlooks its late events at the head of the stream", "a late append counts once"},

@@ -43,6 +43,11 @@ func (r *reference) load(ctx context.Context, c *call) error {
 	}
 	r.mu.Lock()
 	at, ok := r.cache[c.ID]
+	if later := r.later[c.ID]; len(later) > 0 {
+		at = loaded{r.decider.Fold(at.State, later...), at.Version + uint64(len(later))}
+		r.cache[c.ID] = at
+		delete(r.later, c.ID)
+	}
 	r.mu.Unlock()
 	if ok {
 		c.at = loaded{r.copied(at.State), at.Version}

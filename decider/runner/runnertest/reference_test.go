@@ -35,6 +35,7 @@ type reference struct {
 	most   int                       // attempts; guarded by mu
 	cache  map[string]loaded         // by aggregate; guarded by mu
 	calls  int                       // guarded by mu
+	later  map[string][]event        // to be folded into the cached state, by aggregate; guarded by mu
 	landed map[string]int            // the number of the call, by command id; guarded by mu
 	denied map[string]error          // the rejection, by command id; guarded by mu
 	shared map[string]*sharedLoading // by aggregate; guarded by mu
@@ -55,7 +56,7 @@ func openReference(b bug, caches, snapshots bool) runnertest.Open {
 	return func(d account, st store.Store, c codec.Codec[event]) runnertest.System {
 		return &reference{
 			bug: b, decider: d, store: st, codec: c, caches: caches, snapshots: snapshots,
-			cache: map[string]loaded{}, landed: map[string]int{}, denied: map[string]error{}, shared: map[string]*sharedLoading{},
+			cache: map[string]loaded{}, landed: map[string]int{}, denied: map[string]error{}, later: map[string][]event{}, shared: map[string]*sharedLoading{},
 			gate: make(chan struct{}, 1),
 		}
 	}
@@ -491,6 +492,9 @@ func (r *reference) appended(ctx context.Context, c *call, batch []store.Event, 
 	r.landed[c.key] = r.calls
 	if r.caches && c.next.at.Version >= r.cache[c.ID].Version {
 		r.cache[c.ID] = r.bug.caches(c, uint64(len(events)))
+		if r.bug == "folds later what it returned" {
+			r.cache[c.ID], r.later[c.ID] = loaded{before, version - uint64(len(events))}, events
+		}
 	}
 	r.mu.Unlock()
 	_ = r.guarded("Observe")

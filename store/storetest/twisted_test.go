@@ -124,7 +124,14 @@ func (p *twisted) LoadSnapshot(ctx context.Context, s store.Stream, schema strin
 	if p.is("snapshots cannot be loaded") {
 		return store.Snapshot{}, false, errLost
 	}
-	return p.tampered.LoadSnapshot(ctx, s, schema)
+	snap, ok, err := p.tampered.LoadSnapshot(ctx, s, schema)
+	switch {
+	case p.is("snapshots have no schema"):
+		snap.Schema = ""
+	case p.is("snapshots have no stream"):
+		snap.Stream = store.Stream{}
+	}
+	return snap, ok, err
 }
 
 func (p *twisted) SaveCheckpoint(ctx context.Context, name string, from, to store.Checkpoint) error {
@@ -165,6 +172,8 @@ func twistedReachings() []reaching {
 		{"Read/events with more bytes than fit into a page are read to the end", "a long read has other data", "of 1 MiB, read to the end"},
 		{"Log/pages of every size cover everything, backward", "stores opened later have no log", "lacks a capability"},
 		{"Log/a filter selects exactly the matching events", "a backward page ignores the filter", "which the filter does not match"},
+		{"Snapshots/a load returns the saved bytes", "snapshots have no schema", "want"},
+		{"Snapshots/a load returns the saved bytes", "snapshots have no stream", "want"},
 		{"Log/a filter finds few events among many", "a subscription with a filter has no past", "until it had caught up"},
 		{"Log/events with more bytes than fit into a page are read to the end", "a subscription fails", "0 events had arrived"},
 		{"Subscribe/later events arrive one by one", "live events come with an invented one", "the subscription yielded 2"},

@@ -100,6 +100,15 @@ func TestBatches(t *testing.T) {
 				return events, nil
 			}
 		}), []string{"a batch of one equals its command"}, 2, false},
+		"a batch of one that counts twice": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) ([]Event, error) {
+				events, err := decider.Batch(account()).Decide(cmds, s)
+				if len(cmds) == 1 {
+					events = slices.Concat(events, events)
+				}
+				return events, err
+			}
+		}), []string{"a batch of one equals its command"}, 1, false},
 		"a batch that decides all on one state": {batches(func(b *batch) {
 			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
 				for _, c := range cmds {

@@ -25,11 +25,11 @@ func storable() decider.Process[any, status, any] {
 	return decider.Process[any, status, any]{
 		Key: orderOf,
 		Evolve: func(s status, e any) status {
-			switch e.(type) {
+			switch e := e.(type) {
 			case Placed:
-				return status{"placed", append(slices.Clip(s.Seen), "placed")}
+				return status{"placed", append(slices.Clip(s.Seen), "placed "+e.Order)}
 			case Late:
-				return status{"late", append(slices.Clip(s.Seen), "late")}
+				return status{"late", append(slices.Clip(s.Seen), "late "+e.Order)}
 			}
 			return s
 		},

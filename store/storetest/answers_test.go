@@ -3,9 +3,7 @@ package storetest_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/evolvego/evolve/store"
 )
@@ -145,11 +143,7 @@ func TestEveryAnswer(t *testing.T) {
 		}
 		t.Run(clause, func(t *testing.T) {
 			t.Parallel()
-			if strings.HasPrefix(clause, "Leases/") { // they go by the clock
-				synctest.Test(t, check)
-			} else {
-				check(t)
-			}
+			byTheClock(t, clause, check)
 		})
 	}
 }

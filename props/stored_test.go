@@ -13,6 +13,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
 )
 
 // status is an instance that can be stored: its status says what it waits for.
@@ -46,6 +47,13 @@ func storable() decider.Process[any, status, any] {
 			return r
 		},
 	}
+}
+
+// forgetting is a codec that loses the order of each event.
+type forgetting struct{ codec.Codec[any] }
+
+func (forgetting) Decode(dst []any, recorded []store.Recorded) ([]any, error) {
+	return append(dst, slices.Repeat([]any{Late{}}, len(recorded))...), nil
 }
 
 // TestStored checks the laws about stored values, on correct and broken ones.
@@ -112,6 +120,7 @@ func TestStored(t *testing.T) {
 			return command(c)
 		})), ""},
 		"a timer's event that the codec does not know": {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
+		"a timer's event that loses a field":           {props.ProcessInquiry(process(storable()).Timers(forgetting{timers})), "events of timers survive encoding"},
 		"a view that is right": {props.ViewInquiry(view(count).PartitionedBy(byKind).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },
 			func(data []byte) (v map[string]int, err error) { return v, json.Unmarshal(data, &v) })), ""},
 		"a view that is stored in part": {props.ViewInquiry(view(count).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },

@@ -319,8 +319,15 @@ func checkRoom(c *conn) error {
 	return nil
 }
 
-// identify returns the version of the file's schema, or 0 for a new file.
+// identify returns the version of the file's schema, or 0 for a new file. It reads in one
+// transaction, because another process may make a schema for the new file meanwhile.
 func identify(c *conn, path string) (version int64, err error) {
+	if c.autocommit() {
+		if err := c.script("BEGIN"); err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, c.script("ROLLBACK")) }()
+	}
 	var answers [3]int64
 	for i, query := range [...]string{"PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema"} {
 		if answers[i], err = c.number(query); err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,5 +232,32 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	got, err := st.Append(ctx, store.Stream{Type: "A", ID: "2"}, store.NoStream, batch(1))
 	if err != nil || got != (store.Appended{Version: 1, Position: 4}) {
 		t.Errorf("Append after a refused one = %+v, %v", got, err)
+	}
+}
+
+// TestOpenTogether opens new files several times at the same moment, as the processes of a
+// program do that are started together.
+func TestOpenTogether(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for n := range 40 {
+		path := filepath.Join(dir, fmt.Sprint(n, ".db"))
+		var all sync.WaitGroup
+		together := make(chan struct{})
+		for range 8 {
+			all.Go(func() {
+				<-together
+				st, err := sqlite.Open(path)
+				if err != nil {
+					t.Errorf("Open of a new file: %v", err)
+					return
+				}
+				if err := st.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+			})
+		}
+		close(together)
+		all.Wait()
 	}
 }

@@ -260,9 +260,10 @@ func (f *fixture[T]) owners() {
 	var working atomic.Int32
 	var once sync.Once
 	overlap := make(chan struct{})
+	counted := &askedLeases{Leases: leases, of: "two"}
 	instance := func(owner string) *projection.Projection[T, fact] {
 		p := projection.New(f.Store, f.Target, "owned", reads(happenings()), f.list("owned"))
-		return p.WithLease(leases, owner, time.Hour).WithObserver(observing(func(n projection.Notice) {
+		return p.WithLease(counted, owner, time.Hour).WithObserver(observing(func(n projection.Notice) {
 			switch n.Kind { //nolint:exhaustive // the others do not matter
 			case projection.OwnerBegan:
 				if now := working.Add(1); now > 1 {
@@ -278,6 +279,14 @@ func (f *fixture[T]) owners() {
 	f.wait(one, f.history(10))
 	f.start(two)
 	f.wait(two, f.history(10)) // seen through the checkpoint
+	f.until("the second instance asks for the lease again", func() bool {
+		select {
+		case <-overlap:
+			return true
+		default:
+			return counted.times.Load() > 1
+		}
+	})
 	if state := two.Progress().State; state != projection.Standby {
 		f.Fatalf("the second instance is %s, want standby", state)
 	}
@@ -295,6 +304,22 @@ func (f *fixture[T]) owners() {
 	default:
 	}
 	f.consistent("owned")
+}
+
+// askedLeases counts how often one owner has asked for a lease.
+type askedLeases struct {
+	store.Leases
+
+	of    string
+	times atomic.Int32
+}
+
+func (l *askedLeases) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration) (store.Lease, error) {
+	lease, err := l.Leases.AcquireLease(ctx, name, owner, ttl)
+	if owner == l.of {
+		l.times.Add(1)
+	}
+	return lease, err
 }
 
 type observing func(n projection.Notice)

@@ -167,6 +167,11 @@ func bugs() map[string]planted {
 			"one owner works while its lease holds, and hands over", "run.go",
 			"		held := new(store.LeaseHeldError)\n", "		if BUG && err != nil {\n			return lease, asked, nil\n		}\nOLD",
 		},
+		"an owner works without its lease, after a pause": {
+			"one owner works while its lease holds, and hands over", "run.go",
+			"		held := new(store.LeaseHeldError)\n",
+			"		if BUG && err != nil {\n			_ = sleep(ctx, standbyPoll/2)\n			return lease, asked, nil\n		}\nOLD",
+		},
 		"an owner keeps working when its lease has expired": {
 			"an owner that cannot extend its lease stops", "run.go",
 			"errors.Is(err, store.ErrLeaseHeld), p.now()", "errors.Is(err, store.ErrLeaseHeld), !BUG && p.now()",

@@ -10,7 +10,7 @@ import (
 // cut there, or anywhere else, often divides a letter.
 func TestLong(t *testing.T) {
 	t.Parallel()
-	s := &Source{Rand: rand.New(rand.NewPCG(1, 1)), Known: func() *Known { return new(Known) }} //nolint:gosec // repeatable on purpose
+	s := &Source{Rand: rand.New(rand.NewPCG(1, 1)), Known: func() *Known { return new(Known) }}
 	long, divided := 0, map[int]int{}
 	for range 20_000 {
 		text := word(s)

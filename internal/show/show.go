@@ -146,6 +146,18 @@ func Value(v reflect.Value) string {
 
 func (p *printer) add(s string) { p.buf = append(p.buf, s...) }
 
+// quote adds s as strconv.Quote writes it. Most texts are plain, and copied at once.
+func (p *printer) quote(s string) {
+	for _, r := range s {
+		plain := ' ' <= r && r <= '~' && r != '"' && r != '\\'
+		if !plain && (r < utf8.RuneSelf || r == utf8.RuneError || !strconv.IsPrint(r)) {
+			p.buf = strconv.AppendQuote(p.buf, s)
+			return
+		}
+	}
+	p.buf = append(append(append(p.buf, '"'), s...), '"')
+}
+
 func (p *printer) value(v reflect.Value, depth int) {
 	if depth > maxDepth {
 		p.add("…")
@@ -180,7 +192,7 @@ func (p *printer) scalar(v reflect.Value) {
 	case reflect.Complex64, reflect.Complex128:
 		p.add(strconv.FormatComplex(v.Complex(), 'g', -1, v.Type().Bits()))
 	case reflect.String:
-		p.buf = strconv.AppendQuote(p.buf, v.String())
+		p.quote(v.String())
 	default: // functions, channels and unsafe pointers: nil or not
 		if v.IsNil() {
 			p.add("nil")
@@ -341,7 +353,7 @@ func (p *printer) list(v reflect.Value, depth int) {
 	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 && v.Len() > 0 && utf8.Valid(v.Bytes()) {
 		p.typeName(v.Type())
 		p.add("(")
-		p.buf = strconv.AppendQuote(p.buf, string(v.Bytes()))
+		p.quote(string(v.Bytes()))
 		p.add(")")
 		return
 	}

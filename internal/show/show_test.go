@@ -3,6 +3,7 @@ package show_test
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -37,6 +38,17 @@ type (
 
 func (opened) event() {}
 func (closed) event() {}
+
+// TestQuotes checks that texts are quoted as in Go.
+func TestQuotes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~\\n]*`)).Draw(t, "text")
+		if got, want := show.Text(s), strconv.Quote(s); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
 
 // TestText checks how values print, also as Go code.
 func TestText(t *testing.T) {

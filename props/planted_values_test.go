@@ -224,7 +224,7 @@ func TestMistaken(t *testing.T) {
 			case "every command leads to events sometimes": // the search takes the same time with any number
 				sizes = []int{0}
 			case "sharing is safe": // two calls must overlap, and the machine may be busy
-				sizes, again = []int{200}, 20
+				sizes, again = []int{200}, 200
 			}
 			for _, histories := range rounds(sizes...) {
 				failures := tt.check()(t, histories)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/props"
 )
@@ -154,4 +156,13 @@ func TestExample(t *testing.T) {
 	if a.String() != b.String() || a.String() == c.String() {
 		t.Errorf("seed 1:\n%v\nagain:\n%v\nseed 2:\n%v", a, b, c)
 	}
+	never := props.For(account()).Commands(func(t *rapid.T, _ State) Command {
+		return rapid.Just[Command](Close{}).Filter(func(Command) bool { return false }).Draw(t, "command")
+	})
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, "Commands cannot draw on the state State{}") {
+			t.Errorf("the example of commands that cannot be drawn: %v", got)
+		}
+	}()
+	never.Example(1)
 }

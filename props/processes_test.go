@@ -218,6 +218,22 @@ func TestProcess(t *testing.T) {
 			r.Send = append(slices.Clone(r.Send), Charge{e.Order, rand.IntN(1000)})
 			return r
 		})), []string{"react is deterministic"}, 1, false},
+		"a pending command by chance": {bad(func(p *Shipping) {
+			p.Pending = func(o order) []any {
+				if len(o.Waits) == 0 {
+					return nil
+				}
+				return []any{Charge{"", rand.IntN(1000)}}
+			}
+		}), []string{"react is deterministic"}, 1, false},
+		"an instance by chance": {bad(func(p *Shipping) {
+			p.Key = func(e any) (string, bool) {
+				if e, ok := e.(Paid); ok {
+					return e.Order, rand.IntN(2) == 0
+				}
+				return orderOf(e)
+			}
+		}), []string{"react is deterministic"}, 5, false},
 		"a reminder not on Mondays": {func() props.Inquiry {
 			p := shipping()
 			reacts(func(o order, e Late, r reaction) reaction {

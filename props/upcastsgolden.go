@@ -3,7 +3,9 @@ package props
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -55,19 +57,21 @@ func goldenInquiry[C, S, E any](s Suite[C, S, E], dir string, update bool) inqui
 			return nil, "props: Golden needs a codec: add Codec to the suite"
 		}
 		g := gold[C, S, E]{s, s.codec, dir, update, map[shapeOfEvent]bool{}}
-		files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-		if err != nil {
+		files, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err.Error()
 		}
-		slices.Sort(files)
 		for _, file := range files {
-			wrong, err := g.file(file)
-			if err != nil {
-				return nil, fmt.Sprintf("%s: %v", file, err)
+			if filepath.Ext(file.Name()) != ".jsonl" {
+				continue
 			}
-			found = append(found, told(filepath.Base(file), wrong))
+			wrong, err := g.file(filepath.Join(dir, file.Name()))
+			if err != nil {
+				return nil, fmt.Sprintf("%s: %v", filepath.Join(dir, file.Name()), err)
+			}
+			found = append(found, told(file.Name(), wrong))
 		}
-		missing, err := g.missing(len(files))
+		missing, err := g.missing()
 		if err != nil {
 			return nil, err.Error()
 		}
@@ -174,19 +178,21 @@ func (g gold[C, S, E]) mean(stored []*jsonl.Line) []meaning {
 }
 
 // missing returns which events no file has. With update it writes them.
-func (g gold[C, S, E]) missing(files int) (string, error) {
+func (g gold[C, S, E]) missing() (string, error) {
 	lost := map[shapeOfEvent]string{}
-	refused := 0
+	var refused error
+	stored := 0 // events
 	for seed := range uint64(goldenSeeds) {
 		h := g.suite.Example(seed)
 		stream, err := g.stream(h)
-		if refused++; err != nil && refused == goldenSeeds {
-			return "", err
+		if err != nil {
+			refused = err
+			continue
 		}
-		if err != nil || !value.UTF8(h) {
+		if !value.UTF8(h) {
 			continue // it cannot be stored
 		}
-		refused = 0
+		stored += len(stream)
 		fresh := false
 		for _, l := range stream {
 			if s := (shapeOfEvent{l.Type, l.Schema}); !g.have[s] {
@@ -197,13 +203,15 @@ func (g gold[C, S, E]) missing(files int) (string, error) {
 		if !fresh || !g.update {
 			continue
 		}
-		files++
-		if err := g.write(filepath.Join(g.dir, fmt.Sprintf("%03d.jsonl", files)), stream); err != nil {
+		if err := g.add(stream); err != nil {
 			return "", err
 		}
 		for _, l := range stream {
 			g.have[shapeOfEvent{l.Type, l.Schema}] = true
 		}
+	}
+	if stored == 0 && refused != nil {
+		return "", refused
 	}
 	if len(lost) == 0 || g.update {
 		return "", nil
@@ -234,6 +242,24 @@ func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*jsonl.Line, error) {
 	return out, nil
 }
 
+// add writes stream to a new file, with the first number that no file has.
+func (g gold[C, S, E]) add(stream []*jsonl.Line) error {
+	if err := os.MkdirAll(g.dir, 0o750); err != nil {
+		return err
+	}
+	for n := 1; ; n++ {
+		name := filepath.Join(g.dir, fmt.Sprintf("%03d.jsonl", n))
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a test file
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Close(), g.write(name, stream))
+	}
+}
+
 // write writes a file.
 func (g gold[C, S, E]) write(name string, all []*jsonl.Line) error {
 	var b bytes.Buffer
@@ -242,9 +268,6 @@ func (g gold[C, S, E]) write(name string, all []*jsonl.Line) error {
 		if err := out.WriteLine(l); err != nil {
 			return err
 		}
-	}
-	if err := os.MkdirAll(g.dir, 0o750); err != nil {
-		return err
 	}
 	return os.WriteFile(name, b.Bytes(), 0o600)
 }

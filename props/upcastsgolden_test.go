@@ -1,6 +1,7 @@
 package props_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
 )
 
 // written returns a directory with the golden files of s.
@@ -130,6 +132,52 @@ func stored(text string) string {
 		all = append(all, data)
 	}
 	return strings.Join(all, "\n")
+}
+
+// TestGoldenKeepsFiles checks that an update overwrites no file, whatever the names of
+// files and directories.
+func TestGoldenKeepsFiles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "[1] a")
+	if err := os.Rename(written(t, goldenSuite(codec.JSON(allNames()), func(*Account) {})), dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "001.jsonl"), filepath.Join(dir, "002.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	was := contents(t, dir)
+	more := goldenSuite(codec.JSON(map[string]Event{"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Taken": Withdrawn{}, "Withdrawn": taken{}}), func(*Account) {})
+	if failures, _, _ := props.Findings(t, props.GoldenInquiry(more, dir, false)); len(failures) == 0 {
+		t.Error("an event that no file has is not reported")
+	}
+	updateGolden(t, more, dir, was)
+	if now := contents(t, dir); len(was) != 1 || len(now) != 2 || now["001.jsonl"] == "" {
+		t.Errorf("the files were %d and are %d", len(was), len(now))
+	}
+}
+
+// inkless is a codec that encodes nothing.
+type inkless struct{ codec.Codec[Event] }
+
+func (inkless) Encode(Event) (store.Event, error) { return store.Event{}, errors.New("no ink") }
+
+// TestGoldenFails checks that Golden says when it cannot read or encode.
+func TestGoldenFails(t *testing.T) {
+	t.Parallel()
+	good := goldenSuite(codec.JSON(allNames()), func(*Account) {})
+	none := goldenSuite(inkless{codec.JSON(allNames())}, func(*Account) {})
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, look := range map[string]props.Inquiry{
+		"no ink": props.GoldenInquiry(none, t.TempDir(), true),
+		file:     props.GoldenInquiry(good, file, true),
+	} {
+		if _, _, problem := props.Findings(t, look); !strings.Contains(problem, want) {
+			t.Errorf("the problem is %q, want %q", problem, want)
+		}
+	}
 }
 
 // TestGoldenNeedsCodec checks that Golden is an error without a codec.

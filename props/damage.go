@@ -34,7 +34,7 @@ func unstable[E any](c codec.Codec[E], e E, first store.Event, thorough bool) st
 
 // storedText returns what a store keeps of e.
 func storedText(e store.Event) string {
-	return fmt.Sprintf("%s, schema %d, %s", e.Type, e.Schema, show.Cut(string(e.Data), 2*maxColumn))
+	return fmt.Sprintf("%s, schema %d, %s, %s", e.Type, e.Schema, e.ContentType, show.Cut(string(e.Data), 2*maxColumn))
 }
 
 // apart returns the check that no two types of events share a name and that no type has

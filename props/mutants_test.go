@@ -110,6 +110,14 @@ func TestMutantsOfStates(t *testing.T) {
 	texts["value"], _, _, _ = props.Mutation(t, props.For(byValue).Any(count{}))
 	texts["pointer"], _, _, _ = props.Mutation(t, props.For(byPointer).Any(count{}))
 	texts["plain"], _, _, _ = props.Mutation(t, props.For(plain).Any(count{}))
+	text, _, _, _ := props.Mutation(t, props.For(plain).Any(count{}), func(_ rapid.TB, d decider.Decider[count, int, int]) {
+		if d.Fold(0, 5) != 5 {
+			panic("a scenario may panic")
+		}
+	})
+	if want := `killed    Evolve ignores int, by "scenarios 1"`; !strings.Contains(text, want) {
+		t.Errorf("%q is not among\n%s", want, text)
+	}
 	if _, killed, all, problem := props.Mutation(t, props.For(plain).Any(count{}).MutantScore(1)); killed == all || !strings.HasSuffix(problem, "mutants killed, want 100%") {
 		t.Errorf("%d of %d mutants are killed, all are wanted, and the problem is %q", killed, all, problem)
 	}

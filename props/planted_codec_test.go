@@ -67,6 +67,29 @@ func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	return dst, nil
 }
 
+// alternating returns a suite whose codec changes every second event that it encodes.
+func alternating(change func(s *store.Event)) func() Suite {
+	return func() Suite {
+		var n atomic.Int64
+		return samples(account()).Codec(wrong{
+			stored: func(_ Event, s store.Event) store.Event {
+				if n.Add(1)%2 == 0 {
+					change(&s)
+				}
+				return s
+			},
+			all: func(recorded []store.Recorded) []store.Recorded {
+				recorded = slices.Clone(recorded)
+				for i := range recorded {
+					r := &recorded[i]
+					r.Type, r.Schema, r.ContentType = strings.TrimSuffix(r.Type, "+"), 1, "application/json"
+				}
+				return recorded
+			},
+		})
+	}
+}
+
 var plantedCodecs = map[string]bug{
 	"an event that is not registered": {func() Suite {
 		registered := allNames()
@@ -117,6 +140,9 @@ var plantedCodecs = map[string]bug{
 			return s
 		}})
 	}, []string{"encoding is stable"}, 1},
+	"names that differ each time":         {alternating(func(s *store.Event) { s.Type += "+" }), []string{"encoding is stable"}, 1},
+	"schemas that differ each time":       {alternating(func(s *store.Event) { s.Schema++ }), []string{"encoding is stable"}, 1},
+	"content types that differ each time": {alternating(func(s *store.Event) { s.ContentType = "text/json" }), []string{"encoding is stable"}, 1},
 	"one name for both directions": {func() Suite {
 		return samples(account()).Codec(wrong{
 			stored: func(e Event, s store.Event) store.Event {

@@ -76,6 +76,19 @@ func TestStored(t *testing.T) {
 		}
 		return s
 	}
+	cut := storable()
+	cut.React = func(s status, e any) reaction {
+		if e, ok := e.(Placed); ok && e.Order != "" {
+			return reaction{Send: []any{Charge{e.Order[:len(e.Order)-1], e.Amount}}}
+		}
+		return reaction{}
+	}
+	valid := func(c any) ([]byte, error) {
+		if charge, ok := c.(Charge); ok && !utf8.ValidString(charge.Order) {
+			return nil, errors.New("no UTF-8")
+		}
+		return command(c)
+	}
 	view := func(evolve func(v map[string]int, e Event) map[string]int) props.ViewSuite[map[string]int, Command, State, Event] {
 		return props.Projects(samples(account()).Checks(60), decider.View[map[string]int, Event]{Evolve: evolve})
 	}
@@ -113,14 +126,10 @@ func TestStored(t *testing.T) {
 			}
 			return command(c)
 		})), "commands encode the same twice"},
-		"text of an event that cannot be stored": {props.ProcessInquiry(process(storable()).Commands(func(c any) ([]byte, error) {
-			if charge, ok := c.(Charge); ok && !utf8.ValidString(charge.Order) {
-				return nil, errors.New("no UTF-8")
-			}
-			return command(c)
-		})), ""},
-		"a timer's event that the codec does not know": {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
-		"a timer's event that loses a field":           {props.ProcessInquiry(process(storable()).Timers(forgetting{timers})), "events of timers survive encoding"},
+		"text of an event that cannot be stored":        {props.ProcessInquiry(process(storable()).Commands(valid)), ""},
+		"a command that ends in the middle of a letter": {props.ProcessInquiry(process(cut).Commands(valid)), "commands encode the same twice"},
+		"a timer's event that the codec does not know":  {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
+		"a timer's event that loses a field":            {props.ProcessInquiry(process(storable()).Timers(forgetting{timers})), "events of timers survive encoding"},
 		"a view that is right": {props.ViewInquiry(view(count).PartitionedBy(byKind).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },
 			func(data []byte) (v map[string]int, err error) { return v, json.Unmarshal(data, &v) })), ""},
 		"a view that is stored in part": {props.ViewInquiry(view(count).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },

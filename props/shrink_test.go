@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,6 +146,73 @@ func TestShrinksRuns(t *testing.T) {
 			if steps, text := props.Shrinker(t, s, "never closed at zero", seed)(); steps != tt.want {
 				t.Errorf("the history has %d steps, want %d:\n%s", steps, tt.want, text)
 			}
+		}
+	}
+}
+
+// TestShrinksAtOnce breaks a law in ways that only one change after another cannot
+// shorten: seven commands must go at once, or a command and a part of another.
+func TestShrinksAtOnce(t *testing.T) {
+	t.Parallel()
+	type amount struct{ N uint64 } // which no other number is subtracted together with
+	d := decider.New(
+		func(c any, _ ledger) ([]any, error) { return []any{c}, nil },
+		func(s ledger, e any) ledger {
+			if e, ok := e.(amount); ok {
+				s.Balance += int(e.N)
+			}
+			s.Moves++
+			return s
+		},
+	)
+	for _, tt := range []struct {
+		script []any
+		broken func(s ledger, last any) bool
+		want   int
+	}{
+		{append(slices.Repeat([]any{struct{}{}}, 21), "close"), func(s ledger, last any) bool {
+			return last == any("close") && s.Moves > 0 && s.Moves%7 == 0
+		}, 8},
+		{[]any{amount{1}, amount{4}, pay{5}}, func(s ledger, last any) bool {
+			p, ok := last.(pay)
+			return ok && p.N > 3 && p.N == s.Balance
+		}, 2},
+	} {
+		s := props.For(d).Commands(func(_ *rapid.T, s ledger) any { return tt.script[s.Moves%len(tt.script)] }).
+			Rule("never", func(s props.Step[any, ledger, any]) error {
+				if tt.broken(s.Before, s.Command) {
+					return errors.New("it is")
+				}
+				return nil
+			})
+		if steps, text := props.Shrinker(t, s, "never", 1)(); steps != tt.want {
+			t.Errorf("the history has %d steps, want %d:\n%s", steps, tt.want, text)
+		}
+	}
+}
+
+// TestShrinksToValid checks that a history stays one that can occur.
+func TestShrinksToValid(t *testing.T) {
+	t.Parallel()
+	s := plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if c, ok := c.(Deposit); ok {
+				return []Event{Deposited(c)}, nil
+			}
+			return decide(c, s)
+		}
+	})().Invariant("nothing is deposited", func(s State) error {
+		if len(s.Movements) > 0 {
+			return errors.New("it is")
+		}
+		return nil
+	}).Valid(func(s State, c Command) bool {
+		_, deposit := c.(Deposit)
+		return !deposit || s.Open
+	})
+	for seed := range uint64(20) {
+		if steps, text := props.Shrinker(t, s, "nothing is deposited", seed)(); steps != 2 {
+			t.Errorf("the history has %d steps, want 2:\n%s", steps, text)
 		}
 	}
 }

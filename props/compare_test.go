@@ -263,6 +263,11 @@ func TestRefines(t *testing.T) {
 			[]string{"it ends where the abstract decider does"},
 			2, false,
 		},
+		"an abstract decider that panics": {func() props.Inquiry {
+			p := purse()
+			p.Decide = func(amount, balance int) ([]int, error) { return []int{amount / balance * balance}, nil }
+			return props.RefinesInquiry(fewer(account()), p, asMoney(func(*money) {}))
+		}, []string{"the abstract decider accepts what it accepts"}, 2, true},
 		"a mapping that panics": {abstract(func(m *money) {
 			m.State = func(s State) int {
 				if s.Closed {

@@ -23,6 +23,7 @@ func TestLens(t *testing.T) {
 		s.Totals = part
 		return s
 	}
+	shared := total{} // by the sets of one of the flaws
 	find(t, map[string]flaw{
 		"a set that adds": {lens(get, func(s State, part total) State {
 			all := maps.Clone(part)
@@ -47,6 +48,17 @@ func TestLens(t *testing.T) {
 			maps.Copy(s.Totals, part)
 			return s
 		}), []string{"set changes nothing in place"}, 3, false},
+		"a set into one map for all": {lens(get, func(s State, part total) State {
+			clear(shared)
+			maps.Copy(shared, part)
+			return set(s, shared)
+		}), []string{"set changes nothing in place"}, 2, false},
+		"a set that panics": {lens(get, func(s State, part total) State {
+			if s.Open {
+				panic("already open")
+			}
+			return set(s, part)
+		}), []string{"get returns what was set"}, 1, true},
 	}, lens(get, set))
 }
 
@@ -75,6 +87,18 @@ func TestEmbeds(t *testing.T) {
 			return shop{Account: e}
 		}), []string{"an event comes back as it was"}, 2, false},
 		"an unrelated event": {embeds(func(e shop) (Event, bool) {
+			return e.Account, true
+		}, out), []string{"a foreign event is not accepted"}, 0, true},
+		"an event that in panics on": {embeds(func(e shop) (Event, bool) {
+			if _, opened := e.Account.(Opened); opened {
+				panic("opened")
+			}
+			return in(e)
+		}, out), []string{"an event comes back as it was"}, 1, true},
+		"a foreign event that in panics on": {embeds(func(e shop) (Event, bool) {
+			if e.Account == nil {
+				panic("no account")
+			}
 			return e.Account, true
 		}, out), []string{"a foreign event is not accepted"}, 0, true},
 	}, embeds(in, out))
@@ -109,6 +133,14 @@ func TestBatches(t *testing.T) {
 				return events, err
 			}
 		}), []string{"a batch of one equals its command"}, 1, false},
+		"a batch that needs a command": {batches(func(b *batch) {
+			b.Decide = func(cmds []Command, s State) ([]Event, error) {
+				if len(cmds) == 0 {
+					panic("no command")
+				}
+				return decider.Batch(account()).Decide(cmds, s)
+			}
+		}), []string{"a batch equals its commands in turn"}, 1, false},
 		"a batch that decides all on one state": {batches(func(b *batch) {
 			b.Decide = func(cmds []Command, s State) (all []Event, err error) {
 				for _, c := range cmds {

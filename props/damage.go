@@ -157,9 +157,6 @@ func blankValue[V any](v V) bool {
 // damaged returns data that is cut off, data with a changed byte, and data that was never
 // valid. If thorough is false it returns a few of them, which differ from data to data.
 func damaged(data []byte, thorough bool) (out [][]byte) {
-	if len(data) == 0 {
-		return nil
-	}
 	hash := uint64(len(data))
 	for _, b := range data {
 		hash = mix(hash ^ uint64(b))
@@ -189,9 +186,6 @@ func damaged(data []byte, thorough bool) (out [][]byte) {
 // borrowed reports how an event changes when the data that it was decoded from is
 // overwritten. Stores reuse their buffers.
 func borrowed[E any](c codec.Codec[E], stored store.Event) string {
-	if len(stored.Data) == 0 {
-		return ""
-	}
 	stored.Data = slices.Clone(stored.Data)
 	events, err := decode(c, stored)
 	if err != nil {

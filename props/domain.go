@@ -58,6 +58,7 @@ func orElse(s, other string) string {
 
 // Idempotent adds the law that repeating an accepted command decides no events. It
 // applies to the kinds of commands in samples, or to all kinds if there are no samples.
+// Commands that [Suite.Valid] excludes after they were accepted are not repeated.
 func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 	kinds := make([]string, len(samples))
 	for i, c := range samples {
@@ -66,6 +67,9 @@ func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 	return s.with(law[C, S, E]{name: "a repeated command changes nothing", domain: true, check: func(r *run[C, S, E], cmds []C) *breach {
 		return r.walk(cmds, func(i int, st Step[C, S, E]) *breach {
 			if st.Err != nil || len(kinds) > 0 && !slices.Contains(kinds, show.Kind(st.Command)) {
+				return nil
+			}
+			if !r.generator.permits(st.After, st.Command) {
 				return nil
 			}
 			again := step(r.decider, value.Clone(st.Command), st.After)
@@ -114,19 +118,24 @@ func (s Suite[C, S, E]) Without(laws ...string) Suite[C, S, E] {
 
 // chosen returns the laws to check.
 func (s Suite[C, S, E]) chosen() []law[C, S, E] {
+	return slices.DeleteFunc(s.all(), func(l law[C, S, E]) bool {
+		return slices.Contains(s.without, l.name)
+	})
+}
+
+// all returns the laws of s, also those that Without leaves out.
+func (s Suite[C, S, E]) all() []law[C, S, E] {
 	general := laws[C, S, E]()
 	if s.decider.EvolveInPlace != nil {
 		general = append(general, law[C, S, E]{name: "evolve in place is evolve", check: inPlace[C, S, E]})
 	}
-	return slices.DeleteFunc(slices.Concat(general, s.laws), func(l law[C, S, E]) bool {
-		return slices.Contains(s.without, l.name)
-	})
+	return slices.Concat(general, s.laws)
 }
 
 // unknown returns the names given to Without that belong to no law, or "" if all do.
 func (s Suite[C, S, E]) unknown() string {
 	names := slices.Concat(
-		lo.Map(slices.Concat(laws[C, S, E](), s.laws), func(l law[C, S, E], _ int) string { return l.name }),
+		lo.Map(s.all(), func(l law[C, S, E], _ int) string { return l.name }),
 		lo.Map(newCoverage(s).all(), func(v verdict, _ int) string { return v.name }),
 	)
 	missing := lo.Without(s.without, names...)

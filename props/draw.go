@@ -3,6 +3,7 @@ package props
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -76,7 +77,7 @@ func As[V, U any](g *rapid.Generator[U]) *rapid.Generator[V] {
 	return rapid.Map(g, func(u U) V {
 		v, ok := any(u).(V)
 		if !ok {
-			panic(fmt.Sprintf("props: As: %T is not a %T", u, *new(V)))
+			panic(fmt.Sprintf("props: As: %T is not a %v", u, reflect.TypeFor[V]()))
 		}
 		return v
 	})

@@ -61,12 +61,17 @@ func TestEntries(t *testing.T) {
 		}
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEntries$")
-	cmd.Env = append(os.Environ(), broken+"=1")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestEntries|FuzzAccount)$")
+	cmd.Env = append(os.Environ(), broken+"=1", "EVOLVE_ARTIFACTS="+t.TempDir())
 	out, _ := cmd.CombinedOutput()
 	for name := range entries() {
 		if !strings.Contains(string(out), "--- FAIL: TestEntries/"+name+" ") {
 			t.Errorf("%s reports nothing:\n%s", name, out)
+		}
+	}
+	for _, want := range []string{"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("Fuzz does not report %q:\n%s", want, out)
 		}
 	}
 }

@@ -97,13 +97,14 @@ func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB
 	return m.String(), m.killed(), len(m.fates), problem
 }
 
-// Fuzzed returns the texts that Fuzz reports for an input.
-func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []string) {
+// Fuzzed returns the texts that Fuzz reports for an input, or why it cannot check s.
+func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []string, problem string) {
 	t.Helper()
-	for _, p := range s.fuzzed(t, &bytesSource{data: data}) {
+	reports, problem := s.fuzzed(t, &bytesSource{data: data})
+	for _, p := range reports {
 		texts = append(texts, p.text)
 	}
-	return texts
+	return texts, problem
 }
 
 // FoundAfter returns how many histories of seed it takes to break name, or 0 if limit is

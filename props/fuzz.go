@@ -26,23 +26,28 @@ func (s Suite[C, S, E]) Fuzz(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, p := range s.fuzzed(t, &bytesSource{data: data}) {
+		reports, problem := s.fuzzed(t, &bytesSource{data: data})
+		if problem != "" {
+			t.Fatal(problem)
+		}
+		for _, p := range reports {
 			t.Error(p.text + p.publish(t))
 		}
 	})
 }
 
-// fuzzed returns the reports of the laws that the history of source breaks.
-func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[C, S, E]) {
+// fuzzed returns the reports of the laws that the history of source breaks. Problem says
+// why s could not be checked.
+func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[C, S, E], problem string) {
 	t.Helper()
 	r := s.Checks(1).run(t)
-	if problem := r.unfit(); problem != "" {
-		t.Fatal(problem)
+	if problem = r.unfit(); problem != "" {
+		return nil, problem
 	}
 	cmds, err := r.generator.from(source)
 	r.judge(cmds)
 	if err != nil && len(r.failures) == 0 {
-		t.Fatal(err)
+		return nil, err.Error()
 	}
 	r.replay = "" // the fuzzer prints how to repeat it
 	for _, l := range r.laws {
@@ -50,7 +55,7 @@ func (s Suite[C, S, E]) fuzzed(t *testing.T, source rand.Source) (out []*report[
 			out = append(out, p)
 		}
 	}
-	return out
+	return out, ""
 }
 
 // bytesSource is a source of numbers: first those in data, then others derived from data.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -135,5 +136,25 @@ func TestNeverFilled(t *testing.T) {
 	_, coverage, err = props.Failures(t, drawn.Checks(50))
 	if err != "" || !strings.Contains(coverage, "never filled: gift.Tip") || strings.Contains(coverage, "gift.Amount") {
 		t.Errorf("%s: want only gift.Tip named in\n%s", err, coverage)
+	}
+}
+
+// TestNeverFilledIsNamed checks that the report of a command which never leads to an event
+// names the fields of this command that nothing fills, and no others.
+func TestNeverFilledIsNamed(t *testing.T) {
+	t.Parallel()
+	type (
+		pay  struct{ Seal opaque }
+		gift struct{ Seal opaque }
+	)
+	d := decider.New(func(cmd any, _ int) ([]any, error) {
+		if _, ok := cmd.(pay); ok {
+			return nil, errors.New("no seal")
+		}
+		return []any{cmd}, nil
+	}, func(s int, _ any) int { return s + 1 })
+	failures, _, err := props.Failures(t, props.Hasty(props.For(d).Any(pay{}, gift{}).Checks(50)))
+	if err != "" || len(failures) != 1 || !regexp.MustCompile(`(?m)^\tpay\.Seal .*is never filled: use Values$`).MatchString(failures[0].Text) || strings.Contains(failures[0].Text, "gift.") {
+		t.Errorf("%s: want one failure that names pay.Seal alone: %v", err, failures)
 	}
 }

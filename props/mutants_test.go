@@ -3,6 +3,7 @@ package props_test
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -198,9 +199,13 @@ func TestMutantsOfParts(t *testing.T) {
 	}
 }
 
-// FuzzAccount is what a user writes.
+// FuzzAccount is what a user writes. In the process of TestEntries the account is broken.
 func FuzzAccount(f *testing.F) {
-	suite().Fuzz(f)
+	s := suite()
+	if os.Getenv(broken) != "" {
+		s = planted["a start that breaks the invariant"].suite()
+	}
+	s.Fuzz(f)
 }
 
 // TestFuzz checks that inputs lead to planted bugs, and the same input to the same
@@ -215,12 +220,12 @@ func TestFuzz(t *testing.T) {
 		for len(data) < 4096 {
 			data = binary.LittleEndian.AppendUint64(data, r.Uint64())
 		}
-		texts := props.Fuzzed(t, broken, data)
+		texts, _ := props.Fuzzed(t, broken, data)
 		if len(texts) == 0 {
 			continue
 		}
 		found++
-		if again := props.Fuzzed(t, broken, data); len(again) != 1 || normal(again[0]) != normal(texts[0]) || strings.Contains(texts[0], "again:") {
+		if again, _ := props.Fuzzed(t, broken, data); len(again) != 1 || normal(again[0]) != normal(texts[0]) || strings.Contains(texts[0], "again:") {
 			t.Errorf("an input gives\n%s\nand then\n%s", texts, again)
 		}
 	}
@@ -228,8 +233,35 @@ func TestFuzz(t *testing.T) {
 		t.Errorf("%d of 60 inputs lead to the bug", found)
 	}
 	for _, data := range [][]byte{nil, {1}, make([]byte, 4096)} {
-		if texts := props.Fuzzed(t, suite(), data); len(texts) > 0 {
-			t.Errorf("the input %v gives %s", data, texts)
+		if texts, problem := props.Fuzzed(t, suite(), data); len(texts) > 0 || problem != "" {
+			t.Errorf("the input %v gives %s %s", data, texts, problem)
 		}
+	}
+}
+
+// TestFuzzProblems checks that Fuzz says why it cannot check a suite, except that a law
+// which is broken explains why no command can be drawn.
+func TestFuzzProblems(t *testing.T) {
+	t.Parallel()
+	drawn := func(d Account) Suite {
+		return props.For(d).Invariant("balance is never negative", solvent).Commands(func(t *rapid.T, s State) Command {
+			return Withdraw{rapid.IntRange(1, s.Balance).Draw(t, "amount")}
+		})
+	}
+	for name, tt := range map[string]struct {
+		suite         Suite
+		says, problem string
+	}{
+		"no commands":             {props.For(account()), "", "no commands"},
+		"an empty range":          {drawn(account()), "", "Commands cannot draw on the state State{}"},
+		"a range without a start": {drawn(changed(func(d *Account) { d.Initial = func() State { return State{Balance: -1} } })), "balance is -1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			texts, problem := props.Fuzzed(t, tt.suite, nil)
+			if all := strings.Join(texts, "\n"); !strings.Contains(all, tt.says) || !strings.Contains(problem, tt.problem) || (all == "") == (problem == "") {
+				t.Errorf("the reports are %q, the problem is %q, want %q, %q", all, problem, tt.says, tt.problem)
+			}
+		})
 	}
 }

@@ -67,6 +67,17 @@ func (w wrong) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	return dst, nil
 }
 
+// besides is a codec that decodes a Closed, and returns an error too.
+type besides struct{ codec.Codec[Event] }
+
+func (b besides) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	dst, err := b.Codec.Decode(dst, recorded)
+	if err == nil && slices.Contains(dst, Event(Closed{})) {
+		err = errors.New("already closed")
+	}
+	return dst, err
+}
+
 // alternating returns a suite whose codec changes every second event that it encodes.
 func alternating(change func(s *store.Event)) func() Suite {
 	return func() Suite {
@@ -143,6 +154,14 @@ var plantedCodecs = map[string]bug{
 	"names that differ each time":         {alternating(func(s *store.Event) { s.Type += "+" }), []string{"encoding is stable"}, 1},
 	"schemas that differ each time":       {alternating(func(s *store.Event) { s.Schema++ }), []string{"encoding is stable"}, 1},
 	"content types that differ each time": {alternating(func(s *store.Event) { s.ContentType = "text/json" }), []string{"encoding is stable"}, 1},
+	"an event that encodes every second time": {func() Suite {
+		var n atomic.Int64
+		return samples(account()).Codec(wrong{encode: func(Event) {
+			if n.Add(1)%2 == 0 {
+				panic("not again")
+			}
+		}})
+	}, []string{"encoding is stable"}, 1},
 	"one name for both directions": {func() Suite {
 		return samples(account()).Codec(wrong{
 			stored: func(e Event, s store.Event) store.Event {
@@ -183,6 +202,17 @@ var plantedCodecs = map[string]bug{
 			return recorded
 		}})
 	}, []string{"stored events lead to the same state"}, 3},
+	"a decoder of the first event alone": {func() Suite {
+		return samples(account()).Codec(wrong{each: func(r store.Recorded) (Event, error) {
+			if r.Version > 1 {
+				return nil, errors.New("not the first")
+			}
+			return nil, errRight
+		}})
+	}, []string{"stored events lead to the same state"}, 2},
+	"a decoder with an error beside the event": {func() Suite {
+		return samples(account()).Codec(besides{wrong{}})
+	}, []string{"events survive encoding"}, 2},
 	"a decoder that trusts the first bytes": {func() Suite {
 		return samples(account()).Codec(wrong{each: func(r store.Recorded) (Event, error) {
 			if r.Data[0] != '{' || r.Data[1] == 0 {
@@ -269,6 +299,17 @@ var plantedDomains = map[string]bug{
 		}
 		return samples(d).Possible("an open account can be closed", isOpen, emptyAndClose, isClosed)
 	}, []string{"an open account can be closed"}, 3},
+	"a start from which nothing is possible": {func() Suite {
+		d := account()
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if !s.Open {
+				return []Event{Opened{}}, nil
+			}
+			return decide(c, s)
+		}
+		notOpen := func(s State) bool { return !s.Open }
+		return samples(d).Possible("an account can be opened", notOpen, func(State) []Command { return nil }, isOpen)
+	}, []string{"an account can be opened"}, 0},
 	"a case that never occurs": {func() Suite {
 		return samples(account()).Possible("a negative balance can be settled", func(s State) bool { return s.Balance < 0 }, emptyAndClose, isClosed)
 	}, []string{"a negative balance can be settled: there is such a state"}, 0},

@@ -346,6 +346,9 @@ var plantedDeciders = map[string]bug{
 			return decide(c, s)
 		}
 	}), []string{"every command leads to events sometimes"}, 0},
+	"an account that rejects everything": {plant(func(d *Account) {
+		d.Decide = func(Command, State) ([]Event, error) { return nil, errNotOpen }
+	}), []string{"every command leads to events sometimes"}, 0},
 	"an event that is never decided": {func() Suite {
 		return samples(account()).Codec(codec.JSON(map[string]Event{
 			"opened": Opened{}, "deposited": Deposited{}, "withdrawn": Withdrawn{}, "closed": Closed{}, "audited": Audited{},
@@ -494,6 +497,67 @@ func TestLossyCodec(t *testing.T) {
 	if len(failures) == 0 || failures[0].Law != "events survive encoding" || err != "" {
 		t.Errorf("%s: %s, want events that do not survive first", err, lawsOf(failures))
 	}
+}
+
+// TestNoEvents checks that the codec is not blamed for an event that is nil, or that comes
+// with a rejection.
+func TestNoEvents(t *testing.T) {
+	t.Parallel()
+	void := func(e Event) bool {
+		d, ok := e.(Deposited)
+		return ok && d.Amount < 0
+	}
+	beside := plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if err != nil {
+				events = append(events, Deposited{Amount: -1})
+			}
+			return events, err
+		}
+	})()
+	none := planted["a nil event"].suite()
+	for name, tt := range map[string]struct {
+		law   string
+		suite Suite
+	}{
+		"nil, which does not encode": {"events are real", none.Codec(codec.JSON(allNames()))},
+		"nil, which encodes":         {"events are real", none.Codec(nilCodec{codec.JSON(allNames())})},
+		"rejected, and does not encode": {"a rejection has no events", beside.Codec(wrong{encode: func(e Event) {
+			if void(e) {
+				panic("less than nothing")
+			}
+		}})},
+		"rejected, and does not decode": {"a rejection has no events", beside.Codec(wrong{decode: func(e Event) Event {
+			if void(e) {
+				return nil
+			}
+			return e
+		}})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, err := props.Failures(t, props.Hasty(tt.suite.Checks(few())))
+			if err != "" || len(failures) == 0 || failures[0].Law != tt.law {
+				t.Errorf("%s: %s, want %q first", err, lawsOf(failures), tt.law)
+			}
+			for _, law := range []string{"every event encodes", "events survive encoding"} {
+				if slices.ContainsFunc(failures, func(f props.Failure) bool { return f.Law == law }) {
+					t.Errorf("%q failed too", law)
+				}
+			}
+		})
+	}
+}
+
+// nilCodec encodes nil, but does not decode it.
+type nilCodec struct{ codec.Codec[Event] }
+
+func (c nilCodec) Encode(e Event) (store.Event, error) {
+	if e == nil {
+		return store.Event{Type: "nil"}, nil
+	}
+	return c.Codec.Encode(e)
 }
 
 func lawsOf(failures []props.Failure) string {

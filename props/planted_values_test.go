@@ -131,6 +131,12 @@ var mistaken = map[string]struct {
 			return e
 		}}))
 	}},
+	"an unsigned number through a float64": {"large numbers survive encoding", func() checker {
+		return checked(readings(readingCodec{rounded: "Total"}))
+	}},
+	"numbers that are rounded unless they are refused": {"large numbers survive encoding", func() checker {
+		return checked(readings(readingCodec{refused: "Total", rounded: "Total, Delta"}))
+	}},
 	"a name that is not registered": {"every event encodes", func() checker {
 		some := allNames()
 		delete(some, "Closed")
@@ -279,6 +285,62 @@ func (lossy) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 				dst = append(dst, e)
 			}
 		}
+	}
+	return dst, nil
+}
+
+// A meter is read: its readings have large numbers. A tick comes first in every history.
+type (
+	read    struct{ Delta int8 }
+	tick    int
+	reading struct {
+		_     int // that no encoding has
+		Total uint64
+		Delta int
+	}
+)
+
+// readings is the suite of a meter, whose events c encodes.
+func readings(c readingCodec) props.Suite[read, int, any] {
+	return props.For(decider.New(func(c read, n int) ([]any, error) {
+		return []any{tick(n), reading{Total: uint64(n) + 1, Delta: int(c.Delta)}}, nil
+	}, func(n int, _ any) int { return n + 1 })).Any(read{}).Codec(c)
+}
+
+// readingCodec refuses to encode large numbers in the fields that refused names, and
+// rounds those in the fields that rounded names.
+type readingCodec struct{ refused, rounded string }
+
+func (c readingCodec) Encode(e any) (store.Event, error) {
+	r, ok := e.(reading)
+	if ok && strings.Contains(c.refused, "Total") && r.Total > 1<<53 || strings.Contains(c.refused, "Delta") && max(r.Delta, -r.Delta) > 1<<53 {
+		return store.Event{}, fmt.Errorf("%v is too large", r)
+	}
+	data, err := json.Marshal(e)
+	return store.Event{Type: fmt.Sprintf("%T", e), Data: data}, err
+}
+
+func (c readingCodec) Decode(dst []any, recorded []store.Recorded) ([]any, error) {
+	for _, rec := range recorded {
+		var n tick
+		var r reading
+		if rec.Type == fmt.Sprintf("%T", n) {
+			if err := json.Unmarshal(rec.Data, &n); err != nil {
+				return dst, err
+			}
+			dst = append(dst, n)
+			continue
+		}
+		if err := json.Unmarshal(rec.Data, &r); err != nil {
+			return dst, err
+		}
+		if strings.Contains(c.rounded, "Total") {
+			r.Total = uint64(float64(r.Total))
+		}
+		if strings.Contains(c.rounded, "Delta") {
+			r.Delta = int(float64(r.Delta))
+		}
+		dst = append(dst, r)
 	}
 	return dst, nil
 }

@@ -14,10 +14,12 @@ import (
 type (
 	reservedError    struct{ Copy string }
 	unknownCopyError struct{ Copy string }
+	lostError        struct{ Copy string } // which nothing returns
 )
 
 func (e *reservedError) Error() string   { return fmt.Sprintf("copy %q is reserved", e.Copy) }
 func (e unknownCopyError) Error() string { return fmt.Sprintf("copy %q is unknown", e.Copy) }
+func (e lostError) Error() string        { return fmt.Sprintf("copy %q is lost", e.Copy) }
 
 // lend is the command to lend a copy. Copies that begin with r are reserved.
 type lend struct{ Copy string }
@@ -90,6 +92,12 @@ func TestRejectionsOfAType(t *testing.T) {
 	}
 	if strings.Contains(coverage, `"x"`) || strings.Contains(coverage, "ever rejected") {
 		t.Errorf("the statistics are:\n%s", coverage)
+	}
+	_, coverage, _ = props.Failures(t, suite(&reservedError{}, unknownCopyError{}, lostError{}, lostError{"c1"}))
+	for _, want := range []string{"no command was ever rejected with a props_test.lostError", `no command was ever rejected with "copy \"c1\" is lost"`} {
+		if strings.Count(coverage, want) != 1 || strings.Count(coverage, "ever rejected") != 2 {
+			t.Errorf("the statistics do not say once that %s:\n%s", want, coverage)
+		}
 	}
 
 	failures, _, _ = props.Failures(t, suite(&reservedError{"r1"}, unknownCopyError{}))

@@ -47,6 +47,7 @@ var right = map[string]checker{
 	"amounts that are big":               checked(bigs(positive)),
 	"bookings and addresses":             checked(bookings(time.Time.Equal)),
 	"names in any case":                  checked(names(fold)),
+	"numbers that are refused":           checked(readings(readingCodec{refused: "Total, Delta", rounded: "Total, Delta"})),
 }
 
 // checker checks a suite on this many histories, or on the usual number if it is 0.

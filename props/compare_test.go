@@ -118,7 +118,38 @@ func TestSame(t *testing.T) {
 	sameAs := func(d Account) func() props.Inquiry {
 		return func() props.Inquiry { return props.SameInquiry(fewer(account()), d) }
 	}
+	closing := sameAs(changed(func(d *Account) { // then the errors and the ends differ too
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if _, ok := c.(Open); ok && err == nil {
+				events = append(events, Closed{})
+			}
+			return events, err
+		}
+	}))
+	if failures, _, problem := props.Findings(t, closing()); len(failures) != 1 || problem != "" {
+		t.Errorf("where the two decide differently, they differ from then on; "+
+			"reported is not that alone, but %v %s", lawsOf(failures), problem)
+	}
 	find(t, map[string]flaw{
+		"a rewrite that closes at once": {closing, []string{"both decide the same"}, 1, false},
+		"a rewrite that ignores what it should reject": {sameAs(changed(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				events, err := decide(c, s)
+				if errors.Is(err, errBalance) {
+					return nil, nil
+				}
+				return events, err
+			}
+		})), []string{"both decide the same"}, 3, false},
+		"a rewrite that loses the tags": {sameAs(changed(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if d, ok := c.(Deposit); ok {
+					c = Deposit{Amount: d.Amount}
+				}
+				return decide(c, s)
+			}
+		})), []string{"both decide the same"}, 2, false},
 		"a rewrite that forgets a check": {sameAs(changed(func(d *Account) {
 			d.Decide = func(c Command, s State) ([]Event, error) {
 				if w, ok := c.(Withdraw); ok && s.Open && w.Amount > 0 && w.Amount <= limit && !s.Closed {
@@ -150,7 +181,8 @@ func TestSame(t *testing.T) {
 		"a fold with a different error": {sameAs(changed(func(d *Account) {
 			d.Evolve = on(func(s State, e Deposited) State { return moved(s, 2*e.Amount, "in") })
 		})), []string{"both decide the same"}, 5, false},
-	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) })
+	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) },
+		sameAs(decider.MapError(account(), func(err error) error { return errors.New(err.Error()) })))
 }
 
 // TestSameCombinators checks that combinators which promise to change nothing keep the
@@ -379,5 +411,13 @@ func TestAgainst(t *testing.T) {
 				return next, ok
 			}
 		}), []string{"it leads where the model does"}, 2, true},
-	}, against(func(*model) {}))
+	}, against(func(*model) {}), against(func(m *model) {
+		m.Next = func(m map[string]int, c Command) (map[string]int, bool) {
+			next, ok := good().Next(m, c)
+			if !ok {
+				next = nil // what comes with a rejection does not count
+			}
+			return next, ok
+		}
+	}))
 }

@@ -93,6 +93,9 @@ func TestRejectionsOfAType(t *testing.T) {
 	if strings.Contains(coverage, `"x"`) || strings.Contains(coverage, "ever rejected") {
 		t.Errorf("the statistics are:\n%s", coverage)
 	}
+	if failures, _, _ = props.Failures(t, suite(&reservedError{}).Rejections(unknownCopyError{})); len(failures) > 0 {
+		t.Errorf("all errors are listed by two calls: %v", failures)
+	}
 	_, coverage, _ = props.Failures(t, suite(&reservedError{}, unknownCopyError{}, lostError{}, lostError{"c1"}))
 	for _, want := range []string{"no command was ever rejected with a props_test.lostError", `no command was ever rejected with "copy \"c1\" is lost"`} {
 		if strings.Count(coverage, want) != 1 || strings.Count(coverage, "ever rejected") != 2 {

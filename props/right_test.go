@@ -47,6 +47,7 @@ var right = map[string]checker{
 	"amounts that are big":               checked(bigs(positive)),
 	"bookings and addresses":             checked(bookings(time.Time.Equal)),
 	"names in any case":                  checked(names(fold)),
+	"a start that is left at once":       checked(eager().Possible("an account can be opened", isNew, func(State) []Command { return []Command{Open{}} }, isOpen)),
 	"numbers that are refused":           checked(readings(readingCodec{refused: "Total, Delta", rounded: "Total, Delta"})),
 }
 

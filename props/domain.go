@@ -84,8 +84,12 @@ func (s Suite[C, S, E]) Idempotent(samples ...C) Suite[C, S, E] {
 // Rejections adds the law that Decide rejects only with these errors: by errors.Is, or
 // with the same type and the same value. A struct without a value, or a pointer to one,
 // such as UnknownCopyError{}, stands for all errors of its type. Any other error is a
-// fault that callers do not expect. With -v the errors that never occurred are logged.
+// fault that callers do not expect. With -v the errors that never occurred are logged. It
+// panics if an error is nil.
 func (s Suite[C, S, E]) Rejections(errs ...error) Suite[C, S, E] {
+	if slices.Contains(errs, nil) {
+		panic("props: Rejections(nil)")
+	}
 	s.rejections = append(slices.Clip(s.rejections), errs...)
 	declared := s.rejections
 	is := func(err error) bool {

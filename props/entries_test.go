@@ -9,12 +9,19 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
 )
 
 // entries calls each exported check with something wrong, which it must report.
 func entries() map[string]func(t *testing.T) {
 	empty := props.For(account()) // has no commands
 	return map[string]func(t *testing.T){
+		"Suite.Mutants": func(t *testing.T) { t.Helper(); empty.Mutants(t) },
+		"Suite.MutantScore": func(t *testing.T) {
+			t.Helper()
+			plain := decider.New(func(_ count, _ bool) ([]bool, error) { return []bool{true}, nil }, func(_, e bool) bool { return e })
+			props.For(plain).Any(count{}).MutantScore(1).Mutants(t)
+		},
 		"Suite.Check": func(t *testing.T) { t.Helper(); empty.Check(t) },
 		"Same": func(t *testing.T) {
 			t.Helper()
@@ -43,7 +50,8 @@ func entries() map[string]func(t *testing.T) {
 		"ViewSuite.Check": func(t *testing.T) { t.Helper(); props.Projects(empty, decider.View[int, Event]{}).Check(t) },
 		"ReplaySuite.Check": func(t *testing.T) {
 			t.Helper()
-			props.Replay(account(), codec.JSON(allNames())).Check(t, yields(nil, nil))
+			events := production(func(r *store.Recorded) { r.Version++ })
+			props.Replay(account(), codec.JSON(allNames())).Check(t, yields(events[:1], nil))
 		},
 		"ProcessSuite.Check": func(t *testing.T) {
 			t.Helper()
@@ -61,7 +69,7 @@ func TestEntries(t *testing.T) {
 		}
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestEntries|FuzzAccount)$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestEntries|FuzzAccount)$")
 	cmd.Env = append(os.Environ(), broken+"=1", "EVOLVE_ARTIFACTS="+t.TempDir())
 	out, _ := cmd.CombinedOutput()
 	for name := range entries() {
@@ -69,9 +77,12 @@ func TestEntries(t *testing.T) {
 			t.Errorf("%s reports nothing:\n%s", name, out)
 		}
 	}
-	for _, want := range []string{"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-"} {
+	for _, want := range []string{
+		"1 events of 1 streams", "mutants killed, want 100%",
+		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-",
+	} {
 		if !strings.Contains(string(out), want) {
-			t.Errorf("Fuzz does not report %q:\n%s", want, out)
+			t.Errorf("%q is not reported:\n%s", want, out)
 		}
 	}
 }

@@ -46,6 +46,15 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 	return out, r.coverage.String(), ""
 }
 
+// Publish writes a page for t, and returns what the report says about it.
+func Publish(t *testing.T) string {
+	t.Helper()
+	return (&report[int, int, int]{test: t.Name(), breach: &breach{}}).publish(t)
+}
+
+// PackageOf is what a report takes from the path of a program.
+func PackageOf(path string) string { return packageOf(path) }
+
 // Text, Code and Changes are functions of the printer.
 func Text[T any](v T) string                { return show.Text(v) }
 func Code[T any](v T) string                { return show.Code(v) }

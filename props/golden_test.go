@@ -122,6 +122,56 @@ func TestPageLooksLikeTheConsole(t *testing.T) {
 	}
 }
 
+// TestPageFolder checks where pages are written, and what is said if they cannot be.
+func TestPageFolder(t *testing.T) { // not parallel, because of its environment
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ artifacts, tmp, want string }{
+		"a folder from here":  {"a/b", dir, filepath.Join(dir, "a", "b", "TestPageFolder_a_folder_from_here-")},
+		"a file in its place": {"file/a", dir, "mkdir file"},
+		"no temporary folder": {"", filepath.Join(dir, "none"), "open " + filepath.Join(dir, "none")},
+		"a temporary folder":  {"", dir, filepath.Join(dir, "TestPageFolder_a_temporary_folder-")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range []string{"TMPDIR", "TMP"} {
+				t.Setenv(variable, tt.tmp)
+			}
+			t.Setenv("EVOLVE_ARTIFACTS", tt.artifacts)
+			got := props.Publish(t)
+			path, ok := strings.CutPrefix(got, "\n\tpage: ")
+			if !ok || !strings.HasPrefix(path, tt.want) {
+				t.Fatalf("the line is %q, want the page %s", got, tt.want)
+			}
+			if !filepath.IsAbs(path) {
+				return
+			}
+			if page, err := os.ReadFile(path); err != nil || !strings.HasSuffix(string(page), "</html>\n") {
+				t.Errorf("the page is %q, %v", page, err)
+			}
+		})
+	}
+}
+
+// TestTestedPackage checks which package a report names: none if go test got files, because
+// go test does not find the one that they make.
+func TestTestedPackage(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"example.com/shop.test": "example.com/shop", "example.com/x.test.test": "example.com/x.test",
+		"command-line-arguments.test": "", "example.com/shop": "", "": "",
+	} {
+		if got := props.PackageOf(path); got != want {
+			t.Errorf("the package of %q is %q, want %q", path, got, want)
+		}
+	}
+}
+
 // TestCoverage checks the form of the table that -v shows.
 func TestCoverage(t *testing.T) {
 	t.Parallel()

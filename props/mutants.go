@@ -25,7 +25,7 @@ const (
 // killed. The default is 0, which only reports. It panics if least is not between 0 and
 // 1.
 func (s Suite[C, S, E]) MutantScore(least float64) Suite[C, S, E] {
-	if least < 0 || least > 1 {
+	if !(0 <= least && least <= 1) { // nor NaN
 		panic(fmt.Sprintf("props: MutantScore(%v)", least))
 	}
 	s.score = least
@@ -261,6 +261,9 @@ func (w *witness) Error(...any)          { w.Fail() }
 func (w *witness) Errorf(string, ...any) { w.Fail() }
 func (w *witness) Fatal(...any)          { w.FailNow() }
 func (w *witness) Fatalf(string, ...any) { w.FailNow() }
+func (w *witness) Skip(...any)           { runtime.Goexit() }
+func (w *witness) Skipf(string, ...any)  { runtime.Goexit() }
+func (w *witness) SkipNow()              { runtime.Goexit() }
 
 // missed returns a message if the share of killed mutants is below least.
 func (m mutation) missed(least float64) string {

@@ -2,11 +2,15 @@ package props_test
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -64,6 +68,120 @@ func TestMutantsOfSeldomCases(t *testing.T) {
 	}
 }
 
+// TestMutantsThatHang checks that a mutant is killed if it does not return, or if no
+// command can be drawn on its states, and that the decider itself may do neither.
+func TestMutantsThatHang(t *testing.T) {
+	t.Parallel()
+	over, seconds := make(chan struct{}), make(chan time.Time)
+	t.Cleanup(func() { close(over) })
+	hang := func() {
+		for range 11 { // as many seconds as it takes to call it hanging, and none for the next mutant
+			seconds <- time.Time{}
+		}
+		<-over
+	}
+	counter := func(hangs func(s int) bool) props.Suite[count, int, int] {
+		d := decider.New(func(_ count, s int) ([]int, error) {
+			if hangs(s) {
+				hang()
+			}
+			return []int{s + 1}, nil
+		}, func(_, e int) int { return e })
+		return props.Timed(props.For(d), seconds).Commands(func(_ *rapid.T, s int) count {
+			if s < 0 {
+				panic("it counts no debts")
+			}
+			return count{}
+		})
+	}
+	text, _, _, problem := props.Mutation(t, counter(func(s int) bool { return s == math.MaxInt }))
+	if want := `killed    Decide sees the state as huge, by "it hangs"`; problem != "" || strings.Count(text, "hangs") != 1 || !strings.Contains(text, want) {
+		t.Errorf("want %s and no more that hang: %s\n%s", want, problem, text)
+	}
+	text, _, _, problem = props.Mutation(t, counter(func(int) bool { return false }))
+	if !regexp.MustCompile(`killed    Decide sees the state as huge, by ".*it counts no debts`).MatchString(text) || problem != "" {
+		t.Errorf("a mutant whose sum overflows is not killed because no command can be drawn: %s\n%s", problem, text)
+	}
+	once := false
+	atThree := func(s int) bool {
+		if s != 3 || once {
+			return false
+		}
+		once = true
+		return true
+	}
+	if _, _, _, problem = props.Mutation(t, counter(atThree)); !strings.Contains(problem, "Decide(count{}, 3) has not returned") {
+		t.Errorf("the decider itself hangs, and the problem is %q", problem)
+	}
+}
+
+// TestMutantsOfScenarios checks each way in which a scenario can fail, and that one that
+// is skipped does not fail, and does not skip the test.
+func TestMutantsOfScenarios(t *testing.T) {
+	t.Parallel()
+	plain := decider.New(
+		func(_ count, s int) ([]int, error) { return []int{s + 1}, nil },
+		func(_, e int) int { return e },
+	)
+	const ends, fails, passes = "ends", "fails and goes on", "goes on"
+	for name, tt := range map[string]struct {
+		end  func(t rapid.TB)
+		then string
+		kill bool
+	}{
+		"Fail":    {func(t rapid.TB) { t.Fail() }, fails, true},
+		"FailNow": {func(t rapid.TB) { t.FailNow() }, ends, true},
+		"Error":   {func(t rapid.TB) { t.Error("no") }, fails, true},
+		"Errorf":  {func(t rapid.TB) { t.Errorf("no") }, fails, true},
+		"Fatal":   {func(t rapid.TB) { t.Fatal("no") }, ends, true},
+		"Fatalf":  {func(t rapid.TB) { t.Fatalf("no") }, ends, true},
+		"panic":   {func(rapid.TB) { panic("no") }, ends, true},
+		"Skip":    {func(t rapid.TB) { t.Skip("not today") }, ends, false},
+		"Skipf":   {func(t rapid.TB) { t.Skipf("not today") }, ends, false},
+		"SkipNow": {func(t rapid.TB) { t.SkipNow() }, ends, false},
+		"Log":     {func(t rapid.TB) { t.Log("so"); t.Logf("so") }, passes, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			then := ends
+			good := func(rapid.TB, decider.Decider[count, int, int]) {}
+			text, killed, all, problem := props.Mutation(t, props.For(plain).Any(count{}), good, func(t rapid.TB, d decider.Decider[count, int, int]) {
+				if d.Fold(0, 5) == 5 {
+					return
+				}
+				tt.end(t)
+				if then = passes; t.Failed() {
+					then = fails
+				}
+			})
+			want := `killed    Evolve ignores int, by "scenarios 2"`
+			if problem != "" || killed == all || strings.Contains(text, want) != tt.kill || t.Skipped() {
+				t.Errorf("killed: want %v; skipped: %v, want no: %s\n%s", tt.kill, t.Skipped(), problem, text)
+			}
+			if then != tt.then {
+				t.Errorf("the scenario %s, want one that %s", then, tt.then)
+			}
+		})
+	}
+}
+
+// TestMutantScore checks which scores are refused.
+func TestMutantScore(t *testing.T) {
+	t.Parallel()
+	for score, want := range map[float64]string{
+		-0.1: "props: MutantScore(-0.1)", 1.1: "props: MutantScore(1.1)", math.NaN(): "props: MutantScore(NaN)", 0: "<nil>", 1: "<nil>",
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); got != want {
+					t.Errorf("MutantScore(%v) panicked with %q, want %q", score, got, want)
+				}
+			}()
+			suite().MutantScore(score)
+		}()
+	}
+}
+
 // TestMutantsProblems checks that it is an error if the decider itself breaks a law, or
 // if the suite has no commands.
 func TestMutantsProblems(t *testing.T) {
@@ -107,30 +225,99 @@ func TestMutantsOfStates(t *testing.T) {
 		func(_ count, s int) ([]int, error) { return []int{s + 1}, nil },
 		func(_, e int) int { return e },
 	)
+	behind := decider.New(
+		func(_ count, s *int) ([]int, error) {
+			if s == nil {
+				return []int{1}, nil
+			}
+			return []int{*s + 1}, nil
+		},
+		func(_ *int, e int) *int { return &e },
+	)
+	hidden := decider.New(
+		func(_ count, s any) ([]int, error) {
+			n, _ := s.(int)
+			return []int{n + 1}, nil
+		},
+		func(_ any, e int) any { return e },
+	)
 	texts := map[string]string{}
+	texts["behind a pointer"], _, _, _ = props.Mutation(t, props.For(behind).Any(count{}))
 	texts["value"], _, _, _ = props.Mutation(t, props.For(byValue).Any(count{}))
 	texts["pointer"], _, _, _ = props.Mutation(t, props.For(byPointer).Any(count{}))
 	texts["plain"], _, _, _ = props.Mutation(t, props.For(plain).Any(count{}))
-	text, _, _, _ := props.Mutation(t, props.For(plain).Any(count{}), func(_ rapid.TB, d decider.Decider[count, int, int]) {
-		if d.Fold(0, 5) != 5 {
-			panic("a scenario may panic")
-		}
-	})
-	if want := `killed    Evolve ignores int, by "scenarios 1"`; !strings.Contains(text, want) {
-		t.Errorf("%q is not among\n%s", want, text)
-	}
 	if _, killed, all, problem := props.Mutation(t, props.For(plain).Any(count{}).MutantScore(1)); killed == all || !strings.HasSuffix(problem, "mutants killed, want 100%") {
 		t.Errorf("%d of %d mutants are killed, all are wanted, and the problem is %q", killed, all, problem)
 	}
 	for name, text := range texts {
 		field := "n"
-		if name == "plain" {
+		if name == "plain" || name == "behind a pointer" {
 			field = "the state"
 		}
 		for _, want := range []string{"Decide sees " + field + " as zero", "Decide sees " + field + " as huge", "Evolve by int forgets " + field} {
 			if !strings.Contains(text, "SURVIVED  "+want) { // nothing checks the number
 				t.Errorf("%s: %q is not among\n%s", name, want, text)
 			}
+		}
+	}
+	if text, _, _, problem := props.Mutation(t, props.For(hidden).Any(count{})); strings.Contains(text, "the state") || !strings.Contains(text, "Evolve ignores int") || problem != "" {
+		t.Errorf("a state without a type of its own has parts: %s\n%s", problem, text)
+	}
+}
+
+// gauge is a state, and an event that says what Decide has seen.
+type gauge struct {
+	Small int8
+	Level uint8
+	Rate  float32
+	On    bool
+	At    time.Time
+	Deep  struct{ A struct{ B struct{ C int } } }
+	_     int
+}
+
+// TestMutantsOfNumbers checks as which values Decide sees fields, and that there are no
+// mutants of fields that are too deep, belong to a text or have no name.
+func TestMutantsOfNumbers(t *testing.T) {
+	t.Parallel()
+	d := decider.New(func(_ count, s gauge) ([]gauge, error) { return []gauge{s}, nil }, func(s, e gauge) gauge {
+		s = gauge{Small: e.Small%5 + 1, Level: e.Level%5 + 1, Rate: e.Rate + 1, On: !e.On, At: e.At.Add(1), Deep: e.Deep}
+		s.Deep.A.B.C++
+		return s
+	})
+	d.Initial = func() gauge { return gauge{Small: 1, Level: 1, Rate: 1, At: time.Unix(1, 0)} }
+	suite := props.For(d).Any(count{})
+	for name, is := range map[string]func(e gauge) bool{
+		"Small is never 0":   func(e gauge) bool { return e.Small == 0 },
+		"Small is never 127": func(e gauge) bool { return e.Small == 127 },
+		"Level is never 0":   func(e gauge) bool { return e.Level == 0 },
+		"Level is never 255": func(e gauge) bool { return e.Level == 255 },
+		"Rate is never huge": func(e gauge) bool { return e.Rate > math.MaxFloat32/2 },
+	} {
+		suite = suite.Rule(name, func(s props.Step[count, gauge, gauge]) error {
+			if slices.ContainsFunc(s.Events, is) {
+				return errOpen
+			}
+			return nil
+		})
+	}
+	text, _, _, problem := props.Mutation(t, suite)
+	for _, want := range []string{
+		`killed    Decide sees Small as zero, by "Small is never 0"`,
+		`killed    Decide sees Small as huge, by "Small is never 127"`,
+		`killed    Decide sees Level as zero, by "Level is never 0"`,
+		`killed    Decide sees Level as huge, by "Level is never 255"`,
+		`killed    Decide sees Rate as huge, by "Rate is never huge"`,
+		"SURVIVED  Decide sees Rate as zero", "SURVIVED  Decide sees On as true", "SURVIVED  Decide sees On as false",
+		"SURVIVED  Decide sees At as zero", "SURVIVED  Decide sees Deep.A.B as zero", " 1 make no difference",
+	} {
+		if problem != "" || !strings.Contains(text, want) {
+			t.Errorf("%q is not among\n%s%s", want, text, problem)
+		}
+	}
+	for _, part := range []string{"Deep.A.B.C", "At.", " _"} {
+		if strings.Contains(text, part) {
+			t.Errorf("%q is mutated:\n%s", part, text)
 		}
 	}
 }

@@ -101,8 +101,14 @@ func testedPackage() string {
 	if !ok {
 		return ""
 	}
-	path, ok := strings.CutSuffix(info.Path, ".test")
-	if !ok {
+	return packageOf(info.Path)
+}
+
+// packageOf returns the import path of the package that the program at path tests, or ""
+// if go test got files, or if it is no test.
+func packageOf(path string) string {
+	path, ok := strings.CutSuffix(path, ".test")
+	if !ok || path == "command-line-arguments" {
 		return ""
 	}
 	return path

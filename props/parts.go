@@ -94,7 +94,7 @@ func forget[S any](state, before S, p part) S {
 // edit returns a copy of state in which set has changed each value of p. It passes the
 // same value of another state to set too, or the zero Value if there is none.
 func edit[S any](state S, p part, other reflect.Value, set func(v, other reflect.Value)) S {
-	if !value.Struct(reflect.ValueOf(&state).Elem()).IsValid() {
+	if value.IsNil(state) {
 		return state
 	}
 	return value.Edit(state, func(v reflect.Value) { each(v, other, p.path, set) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,6 +215,27 @@ func TestProcess(t *testing.T) {
 			r.Send = o.Waits[1:]
 			return r
 		})), []string{"react is total"}, 1, false},
+		"a pending command that panics": {bad(func(p *Shipping) {
+			p.Pending = func(o order) []any {
+				if o.Status == "late" {
+					return o.Waits[5:]
+				}
+				return o.Waits
+			}
+		}), []string{"react is total"}, 2, false},
+		"a reaction that marks its event": {func() props.Inquiry {
+			type tagged struct{ Tags []string }
+			return props.ProcessInquiry(props.Process(decider.Process[tagged, int, any]{
+				Key:    func(tagged) (string, bool) { return "", true },
+				Evolve: func(n int, _ tagged) int { return n + 1 },
+				React: func(_ int, e tagged) (r decider.Reaction[any, tagged]) {
+					for i := range e.Tags {
+						e.Tags[i] = "seen"
+					}
+					return r
+				},
+			}).Any(tagged{}).Checks(60))
+		}, []string{"react changes nothing"}, 1, false},
 		"a discount by chance": {bad(reacts(func(o order, e Placed, r reaction) reaction {
 			r.Send = append(slices.Clone(r.Send), Charge{e.Order, rand.IntN(1000)})
 			return r
@@ -284,6 +306,27 @@ func TestProcess(t *testing.T) {
 			r.Later = later("late", time.Hour, Late{})
 			return r
 		})), []string{"a timer comes back to its instance"}, 1, true},
+		"a timer of no instance": {func() props.Inquiry {
+			return props.ProcessInquiry(props.HastyProcess(shipped(func(p *Shipping) {
+				p.Key = func(e any) (string, bool) {
+					id, ok := orderOf(e)
+					_, late := e.(Late)
+					return id, ok && !late
+				}
+			})))
+		}, []string{"a timer comes back to its instance"}, 1, false},
+		"a timer whose event has no key": {bad(func(p *Shipping) {
+			p.Key = func(e any) (string, bool) {
+				if _, ok := e.(Viewed); ok {
+					panic("not of an order")
+				}
+				return orderOf(e)
+			}
+			reacts(func(_ order, _ Placed, r reaction) reaction {
+				r.Later = later("late", time.Hour, Viewed{})
+				return r
+			})(p)
+		}), []string{"a timer comes back to its instance"}, 1, true},
 		"a timer without an event": {bad(reacts(func(_ order, e Placed, r reaction) reaction {
 			r.Later = later("late", time.Hour, nil)
 			return r
@@ -306,6 +349,9 @@ func TestProcess(t *testing.T) {
 				return r
 			})(p)
 		}), []string{"timers that are due end"}, 1, true},
+		"a timer that starts itself after another": {func() props.Inquiry {
+			return props.ProcessInquiry(twice(func(r reaction, _ string) reaction { return r }))
+		}, []string{"timers that are due end"}, 1, false},
 		"a timer that is left running": {bad(reacts(func(_ order, _ Cancelled, r reaction) reaction {
 			return reaction{}
 		})), []string{"the end of an instance stops its timers"}, 2, true},
@@ -371,7 +417,73 @@ func TestProcess(t *testing.T) {
 		"an unrelated event": {func() props.Inquiry {
 			return props.ProcessInquiry(props.HastyProcess(shipped(func(*Shipping) {}).Any(Viewed{}).Checks(100)))
 		}, []string{"every event is handled sometimes"}, 0, false},
-	}, func() props.Inquiry { return props.ProcessInquiry(calm(shipped(func(*Shipping) {})).Checks(150)) })
+	}, func() props.Inquiry { return props.ProcessInquiry(calm(shipped(func(*Shipping) {})).Checks(150)) },
+		func() props.Inquiry { // the order ends with a last command when its timer fires, which then needs no stop
+			return props.ProcessInquiry(calm(shipped(func(p *Shipping) {
+				reacts(func(_ order, e Late, r reaction) reaction {
+					r.Send = []any{Remind(e)}
+					return r
+				})(p)
+				p.Evolve = func(o order, e any) order {
+					if _, ok := e.(Late); ok {
+						return order{Status: "over"}
+					}
+					return track(o, e)
+				}
+			})).Checks(20))
+		},
+		func() props.Inquiry {
+			return props.ProcessInquiry(twice(func(r reaction, other string) reaction {
+				r.Cancel = []string{other}
+				return r
+			}))
+		},
+		func() props.Inquiry {
+			return props.ProcessInquiry(twice(func(r reaction, other string) reaction {
+				r.Later = later(other, time.Hour, Paid{})
+				return r
+			}))
+		})
+}
+
+// twice is a process that starts two timers which are due at once. Stop changes its
+// reaction to the first, and should stop the other, which starts itself without end.
+func twice(stop func(r reaction, other string) reaction) shipments {
+	return props.Process(Shipping{
+		Key:    func(any) (string, bool) { return "", true },
+		Evolve: track,
+		React: func(_ order, e any) (r reaction) {
+			switch e.(type) {
+			case Placed:
+				r.Later = slices.Concat(later("first", 0, Late{}), later("second", 0, Paid{}))
+			case Late:
+				r = stop(r, "second")
+			case Paid:
+				r.Later = later("second", 0, Paid{})
+			}
+			return r
+		},
+	}).Any(Placed{}).Checks(20)
+}
+
+// TestProcessOfTexts checks that events which are not structs are shown and shortened.
+func TestProcessOfTexts(t *testing.T) {
+	t.Parallel()
+	p := decider.Process[string, int, any]{
+		Key:    func(string) (string, bool) { return "", true },
+		Evolve: func(n int, _ string) int { return n + 1 },
+		React:  func(int, string) (r decider.Reaction[any, string]) { return r },
+	}
+	s := props.Process(p).Events(func(*rapid.T, map[string]int) string { return "tick" }).Checks(20).Invariant("at most two", func(n int) error {
+		if n > 2 {
+			return errors.New("three")
+		}
+		return nil
+	})
+	failures, _, problem := props.Findings(t, props.ProcessInquiry(s))
+	if problem != "" || len(failures) != 1 || failures[0].Steps != 3 || !strings.Contains(failures[0].Text, `3  "tick"`) {
+		t.Errorf("failures are %v, want one in 3 steps: %s", failures, problem)
+	}
 }
 
 // TestProcessEvents draws events that fit the instances.

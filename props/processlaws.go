@@ -181,7 +181,7 @@ func replayReacts[E, S, C any](p decider.Process[E, S, C]) func(*run[E, map[stri
 func pendingLaws[E, S, C any](p decider.Process[E, S, C]) []law[E, map[string]S, E] {
 	return []law[E, map[string]S, E]{
 		reacting(p, "every command sent is pending", func(i int, r Reacted[E, S, C]) *breach {
-			if p.IsTerminal(r.After) { // the law about the end reports it
+			if p.IsTerminal(r.After) { // it may send last commands, and must not keep them pending
 				return nil
 			}
 			pending := p.Pending(r.After)

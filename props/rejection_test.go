@@ -21,6 +21,11 @@ func (e *reservedError) Error() string   { return fmt.Sprintf("copy %q is reserv
 func (e unknownCopyError) Error() string { return fmt.Sprintf("copy %q is unknown", e.Copy) }
 func (e lostError) Error() string        { return fmt.Sprintf("copy %q is lost", e.Copy) }
 
+// lentError tells nothing about its value.
+type lentError struct{ copy string }
+
+func (lentError) Error() string { return "the copy is lent" }
+
 // lend is the command to lend a copy. Copies that begin with r are reserved.
 type lend struct{ Copy string }
 
@@ -47,20 +52,29 @@ func TestThenTypedError(t *testing.T) {
 	props.Spec(t, d).When(lend{"x"}).ThenError(unknownCopyError{"x"})
 
 	d.Decide = func(c lend, _ int) ([]lent, error) {
-		if c.Copy == "plain" {
+		switch c.Copy {
+		case "plain":
 			return nil, errors.New("no")
+		case "lent":
+			return nil, lentError{"c1"}
+		case "joined":
+			return nil, errors.Join(errors.New("no"), fmt.Errorf("lending: %w", &reservedError{"r1"}), unknownCopyError{"x"})
 		}
 		return nil, &reservedError{c.Copy}
 	}
+	props.Spec(t, d).When(lend{"joined"}).ThenError(&reservedError{"r1"})
+	props.Spec(t, d).When(lend{"joined"}).ThenError(unknownCopyError{"x"})
 	type spec = props.Scenario[lend, int, lent]
 	for name, tt := range map[string]struct {
 		check func(s spec)
 		says  string
 	}{
-		"another value":     {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{"r2"}) }, `+ rejected: copy "r1" is reserved`},
-		"without a value":   {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{}) }, `- rejected: copy "" is reserved`},
-		"another type":      {func(s spec) { s.When(lend{"r1"}).ThenError(errors.New(`copy "r1" is reserved`)) }, "the same text, but not the same error by errors.Is: want a *errors.errorString, got a *props_test.reservedError"},
-		"two of errors.New": {func(s spec) { s.When(lend{"plain"}).ThenError(errors.New("no")) }, "made by two calls: compare with the variable that Decide returns"},
+		"another value":             {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{"r2"}) }, `+ rejected: copy "r1" is reserved`},
+		"without a value":           {func(s spec) { s.When(lend{"r1"}).ThenError(&reservedError{}) }, `- rejected: copy "" is reserved`},
+		"another type":              {func(s spec) { s.When(lend{"r1"}).ThenError(errors.New(`copy "r1" is reserved`)) }, "the same text, but not the same error by errors.Is: want a *errors.errorString, got a *props_test.reservedError"},
+		"a value of a joined error": {func(s spec) { s.When(lend{"joined"}).ThenError(&reservedError{"r2"}) }, `- rejected: copy "r2" is reserved`},
+		"a value that is not told":  {func(s spec) { s.When(lend{"lent"}).ThenError(lentError{"c2"}) }, `the same text, but not the same error by errors.Is: want a props_test.lentError, got a props_test.lentError with another value: copy "c2" → "c1"`},
+		"two of errors.New":         {func(s spec) { s.When(lend{"plain"}).ThenError(errors.New("no")) }, "made by two calls: compare with the variable that Decide returns"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,4 +125,16 @@ func TestRejectionsOfAType(t *testing.T) {
 	if want := "Rejections does not list:"; len(failures) != 1 || !strings.Contains(failures[0].Text, want) {
 		t.Errorf("an error that is not listed: %+v, want one that says %q", failures, want)
 	}
+}
+
+// TestRejectionsNil checks that an error that is nil, such as a variable that was never
+// set, is refused at once.
+func TestRejectionsNil(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if got := fmt.Sprint(recover()); got != "props: Rejections(nil)" {
+			t.Errorf("Rejections panicked with %q", got)
+		}
+	}()
+	props.For(lending()).Rejections(&reservedError{}, nil)
 }

@@ -92,7 +92,7 @@ func TestReplayRecorded(t *testing.T) {
 			if r.Version > 2 {
 				r.Version++
 			}
-		}, good), []string{"streams have no gap"}, 0, false},
+		}, good), []string{"streams have no gap"}, 0, true},
 		"a name that is forgotten": {look(func(r *store.Recorded) {
 			if r.Type == "Withdrawn" {
 				r.Type = "MoneyWithdrawn"
@@ -103,6 +103,24 @@ func TestReplayRecorded(t *testing.T) {
 				r.Data = r.Data[:len(r.Data)-1]
 			}
 		}, good), []string{"every recorded event decodes"}, 0, false},
+		"a decoder that panics": {func() props.Inquiry {
+			c := wrong{decode: func(e Event) Event {
+				if _, ok := e.(Withdrawn); ok {
+					panic("no")
+				}
+				return e
+			}}
+			return props.ReplayInquiry(props.Replay(account(), codec.Codec[Event](c)), yields(production(asIs), nil))
+		}, []string{"every recorded event decodes"}, 0, false},
+		"an encoder that loses a field": {func() props.Inquiry {
+			c := wrong{stored: func(e Event, s store.Event) store.Event {
+				if _, ok := e.(Withdrawn); ok {
+					s.Data = []byte("{}")
+				}
+				return s
+			}, decode: func(e Event) Event { return e }}
+			return props.ReplayInquiry(props.Replay(account(), codec.Codec[Event](c)), yields(production(asIs), nil))
+		}, []string{"every recorded event can be written again"}, 0, false},
 		"an event that cannot be written": {func() props.Inquiry {
 			c := wrong{encode: func(e Event) {
 				if _, ok := e.(Withdrawn); ok {
@@ -113,7 +131,7 @@ func TestReplayRecorded(t *testing.T) {
 		}, []string{"every recorded event can be written again"}, 0, false},
 		"a panic on a recorded event": {look(asIs, func(d *Account) {
 			d.Evolve = on(func(s State, e Withdrawn) State { panic("unreachable") })
-		}), []string{"evolve is total on recorded events"}, 0, false},
+		}), []string{"evolve is total on recorded events"}, 0, true},
 		"a counter in evolve": {look(asIs, func(d *Account) {
 			n := 0
 			d.Evolve = on(func(s State, e Deposited) State {
@@ -129,12 +147,74 @@ func TestReplayRecorded(t *testing.T) {
 				return decide(c, s)
 			}
 		}), []string{"decisions are the same today"}, 0, true},
+		"a panic on a recorded command": {look(asIs, func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if dep, ok := c.(Deposit); ok && len(dep.Tags) > 0 {
+					panic("no tags")
+				}
+				return decide(c, s)
+			}
+		}), []string{"decisions are the same today"}, 0, true},
 		"a withdrawal that was not covered": {look(func(r *store.Recorded) {
 			if r.Type == "Withdrawn" {
 				r.Data = []byte(`{"Amount":2000000000}`)
 			}
 		}, good), []string{"balance is never negative", "decisions are the same today"}, 0, false},
-	}, look(asIs, good))
+	}, look(asIs, good), look(func(r *store.Recorded) { r.Meta.CausationID = "" }, good))
+}
+
+// TestReplayBatches checks which events are decided at once, and that nothing is said
+// about the decision of a command that is not known, or whose events cannot all be read.
+func TestReplayBatches(t *testing.T) {
+	t.Parallel()
+	d := changed(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			events, err := decide(c, s)
+			if d, ok := c.(Deposit); ok && err == nil {
+				events = append(events, Deposited{Amount: d.Amount})
+			}
+			if c == (Withdraw{5}) {
+				err = errFunds
+			}
+			return events, err
+		}
+	})
+	recorded := func(causes string, events ...Event) (all []store.Recorded) {
+		for i, e := range events {
+			stored, err := codec.JSON(allNames()).Encode(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored.Meta.CausationID = strings.TrimSpace(causes[i : i+1])
+			all = append(all, store.Recorded{Event: stored, Stream: store.Stream{Type: "Account", ID: "a"}, Version: uint64(i + 1)})
+		}
+		return all
+	}
+	commands := map[string]Command{"a": Open{"ann"}, "b": Deposit{Amount: 3}, "c": Withdraw{6}, "d": Withdraw{5}, "": Withdraw{1}}
+	events := []Event{Opened{"ann"}, Deposited{Amount: 3}, Deposited{Amount: 3}, Withdrawn{6}}
+	damaged := recorded("abbc", events...)
+	damaged[2].Type = "unknown"
+	for name, tt := range map[string]struct {
+		events []store.Recorded
+		broken string
+	}{
+		"a batch of two":          {recorded("abbc", events...), ""},
+		"two events of no batch":  {recorded("abb  ", append(events[:3:3], Withdrawn{1}, Withdrawn{1})...), ""},
+		"half of a batch":         {recorded("abc", append(events[:2:2], Withdrawn{6})...), `"decisions are the same today" in 0`},
+		"the last batch":          {recorded("abbc", append(events[:3:3], Withdrawn{5})...), `"decisions are the same today" in 0`},
+		"events beside an error":  {recorded("abbd", append(events[:3:3], Withdrawn{5})...), `"decisions are the same today" in 0`},
+		"an unknown command":      {recorded("axbbc", append([]Event{Opened{"ann"}, Opened{"ann"}}, events[1:]...)...), ""},
+		"half of a batch is lost": {damaged, `"every recorded event decodes" in 0`},
+	} {
+		s := props.Replay(d, codec.Codec[Event](codec.JSON(allNames()))).Commands(func(batch []store.Recorded) (Command, bool) {
+			c, ok := commands[batch[0].Meta.CausationID]
+			return c, ok
+		})
+		failures, _, problem := props.Findings(t, props.ReplayInquiry(s, yields(tt.events, nil)))
+		if got := lawsOf(failures); got != tt.broken || problem != "" {
+			t.Errorf("%s: broken is %q, want %q: %s, %v", name, got, tt.broken, problem, failures)
+		}
+	}
 }
 
 // TestReplayMemory replays the events of a store.

@@ -118,13 +118,14 @@ func TestNil(t *testing.T) {
 		React:  func(int, any) (r decider.Reaction[any, any]) { return r },
 	}
 	noEvents := props.Problem(t, props.Process(p), nil)
-	noKey, noReact := p, p
-	noKey.Key, noReact.React = nil, nil
+	noKey, noReact, noEvolve := p, p, p
+	noKey.Key, noReact.React, noEvolve.Evolve = nil, nil, nil
 	for got, want := range map[string]string{
 		decide: "props: Decide is nil", evolve: "props: Evolve is nil", empty: "props: the suite has no commands: add Any or Commands",
 		noEvents: "props: the suite has no events: add Any or Events",
-		props.Problem(t, props.Process(noKey).Any(any(Opened{})), nil):   "props: Key is nil",
-		props.Problem(t, props.Process(noReact).Any(any(Opened{})), nil): "props: React is nil",
+		props.Problem(t, props.Process(noKey).Any(any(Opened{})), nil):    "props: Key is nil",
+		props.Problem(t, props.Process(noEvolve).Any(any(Opened{})), nil): "props: Evolve is nil",
+		props.Problem(t, props.Process(noReact).Any(any(Opened{})), nil):  "props: React is nil",
 	} {
 		if got != want {
 			t.Errorf("the problem is %q, want %q", got, want)

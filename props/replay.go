@@ -152,6 +152,8 @@ func (b *broken) String() string {
 		return ""
 	case b.times == 1:
 		return b.first
+	case b.times == 2:
+		return b.first + "\nand once more"
 	}
 	return fmt.Sprintf("%s\nand %d more times", b.first, b.times-1)
 }

@@ -1,6 +1,7 @@
 package props_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -297,6 +298,17 @@ var plantedDeciders = map[string]bug{
 			return decide(*buffer.Load(), s)
 		}
 	}), []string{"sharing is safe"}, 4}, // by chance: two commands must overlap
+	"a panic of decisions that meet": {plant(func(d *Account) {
+		var inside atomic.Int32
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			defer inside.Add(-1)
+			if inside.Add(1) > 1 {
+				panic("somebody is here already")
+			}
+			runtime.Gosched()
+			return decide(c, s)
+		}
+	}), []string{"sharing is safe"}, 4},
 	"an overdraft from the fourth movement on": {func() Suite {
 		d := account()
 		d.Decide = func(c Command, s State) ([]Event, error) {
@@ -404,6 +416,45 @@ func TestPlanted(t *testing.T) {
 				t.Log("also:", lawsOf(failures))
 			}
 		})
+	}
+}
+
+// TestExplained checks that what never comes is not reported beside the reason for it.
+func TestExplained(t *testing.T) {
+	t.Parallel()
+	for law, s := range map[string]Suite{
+		"decide is total": plant(func(d *Account) {
+			d.Decide = func(c Command, s State) ([]Event, error) {
+				if _, ok := c.(Close); ok {
+					panic("closed for good")
+				}
+				return decide(c, s)
+			}
+		})(),
+		"every event encodes": samples(account()).Codec(codec.JSON(map[string]Event{
+			"Opened": Opened{}, "Deposited": Deposited{}, "Closed": Closed{}, "Audited": Audited{},
+		})),
+	} {
+		failures, _, err := props.Failures(t, props.Hasty(s.Checks(1200)))
+		if err != "" || len(failures) != 1 || failures[0].Law != law {
+			t.Errorf("%v failed (%s), want %q alone", lawsOf(failures), err, law)
+		}
+	}
+}
+
+// TestOnlyOnce checks the report of a failure that does not come again.
+func TestOnlyOnce(t *testing.T) {
+	t.Parallel()
+	var failed atomic.Bool
+	failures, _, err := props.Failures(t, samples(account()).Checks(few()).Invariant("nothing is deposited", func(s State) error {
+		if len(s.Movements) > 0 && !failed.Swap(true) {
+			return errors.New("it is")
+		}
+		return nil
+	}))
+	if err != "" || len(failures) != 1 || !strings.Contains(failures[0].Text, "but not when the history was run again") ||
+		!strings.Contains(failures[0].Text, "Deposited{") {
+		t.Errorf("%v (%s)", failures, err)
 	}
 }
 

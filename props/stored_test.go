@@ -128,10 +128,22 @@ func TestStored(t *testing.T) {
 		})), "commands encode the same twice"},
 		"text of an event that cannot be stored":        {props.ProcessInquiry(process(storable()).Commands(valid)), ""},
 		"a command that ends in the middle of a letter": {props.ProcessInquiry(process(cut).Commands(valid)), "commands encode the same twice"},
-		"a timer's event that the codec does not know":  {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
-		"a timer's event that loses a field":            {props.ProcessInquiry(process(storable()).Timers(forgetting{timers})), "events of timers survive encoding"},
+		"a state that cannot be stored": {props.ProcessInquiry(process(storable()).State(func(s status) ([]byte, error) {
+			if s.Status == "late" {
+				return nil, errors.New("it is late")
+			}
+			return encode(s)
+		}, decode)), "instances survive encoding"},
+		"a timer's event that the codec does not know": {props.ProcessInquiry(process(storable()).Timers(codec.JSON(map[string]any{"Placed": Placed{}}))), "events of timers survive encoding"},
+		"a timer's event that loses a field":           {props.ProcessInquiry(process(storable()).Timers(forgetting{timers})), "events of timers survive encoding"},
 		"a view that is right": {props.ViewInquiry(view(count).PartitionedBy(byKind).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },
 			func(data []byte) (v map[string]int, err error) { return v, json.Unmarshal(data, &v) })), ""},
+		"a view that is wrong at the start": {props.ViewInquiry(view(count).Agrees("it counts", func(s State, v map[string]int) error {
+			if !s.Open && !s.Closed && len(v) == 0 {
+				return errors.New("nothing is counted")
+			}
+			return nil
+		})), "it counts"},
 		"a view that is stored in part": {props.ViewInquiry(view(count).State(func(v map[string]int) ([]byte, error) { return json.Marshal(v) },
 			func([]byte) (map[string]int, error) { return nil, nil })), "the view survives encoding"},
 		"a view of the last event": {props.ViewInquiry(view(func(_ map[string]int, e Event) map[string]int {

@@ -161,22 +161,35 @@ type inkless struct{ codec.Codec[Event] }
 
 func (inkless) Encode(Event) (store.Event, error) { return store.Event{}, errors.New("no ink") }
 
-// TestGoldenFails checks that Golden says when it cannot read or encode.
+// TestGoldenFails checks that Golden says what it cannot read or encode.
 func TestGoldenFails(t *testing.T) {
 	t.Parallel()
-	good := goldenSuite(codec.JSON(allNames()), func(*Account) {})
-	none := goldenSuite(inkless{codec.JSON(allNames())}, func(*Account) {})
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for want, look := range map[string]props.Inquiry{
-		"no ink": props.GoldenInquiry(none, t.TempDir(), true),
-		file:     props.GoldenInquiry(good, file, true),
-	} {
-		if _, _, problem := props.Findings(t, look); !strings.Contains(problem, want) {
-			t.Errorf("the problem is %q, want %q", problem, want)
+	c := codec.JSON(allNames())
+	in := func(file, content string) string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		return dir
+	}
+	line := `{"stream_type":"a","stream_id":"1","version":1,"type":"Opened","schema":1,"content_type":"application/json","data":{"Owner":""},"golden":5}`
+	for name, tt := range map[string]struct {
+		codec codec.Codec[Event]
+		dir   string
+		want  string
+	}{
+		"nothing encodes": {inkless{c}, in("readme", ""), "no ink"},
+		"no directory":    {c, filepath.Join(in("file", ""), "file"), "file"},
+		"not JSON":        {c, in("001.jsonl", "?\n"), "001.jsonl: line 1"},
+		"not a meaning":   {c, in("001.jsonl", line+"\n"), "001.jsonl: line 1: golden: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, problem := props.Findings(t, props.GoldenInquiry(goldenSuite(tt.codec, func(*Account) {}), tt.dir, false))
+			if !strings.Contains(problem, tt.want) || (problem == "") != (tt.want == "") {
+				t.Errorf("the problem is %q, want %q", problem, tt.want)
+			}
+		})
 	}
 }
 

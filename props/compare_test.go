@@ -118,6 +118,14 @@ func TestSame(t *testing.T) {
 	sameAs := func(d Account) func() props.Inquiry {
 		return func() props.Inquiry { return props.SameInquiry(fewer(account()), d) }
 	}
+	panicking := changed(func(d *Account) { // the report of that is the task of Check
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if _, ok := c.(Close); ok && !s.Open {
+				panic("not open")
+			}
+			return decide(c, s)
+		}
+	})
 	closing := sameAs(changed(func(d *Account) { // then the errors and the ends differ too
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)
@@ -158,14 +166,7 @@ func TestSame(t *testing.T) {
 				return decide(c, s)
 			}
 		})), []string{"both decide the same"}, 2, true},
-		"a rewrite that panics": {sameAs(changed(func(d *Account) {
-			d.Decide = func(c Command, s State) ([]Event, error) {
-				if _, ok := c.(Close); ok && !s.Open {
-					panic("not open")
-				}
-				return decide(c, s)
-			}
-		})), []string{"both reject with the same error"}, 1, false},
+		"a rewrite that panics": {sameAs(panicking), []string{"both reject with the same error"}, 1, false},
 		"an error that errors.Is does not match": {sameAs(decider.MapError(account(), func(err error) error {
 			if errors.Is(err, errBalance) {
 				return errors.New("no")
@@ -182,6 +183,7 @@ func TestSame(t *testing.T) {
 			d.Evolve = on(func(s State, e Deposited) State { return moved(s, 2*e.Amount, "in") })
 		})), []string{"both decide the same"}, 5, false},
 	}, sameAs(account()), func() props.Inquiry { return props.SameInquiry(fewer(account()), terse()) },
+		func() props.Inquiry { return props.SameInquiry(fewer(panicking), panicking) },
 		sameAs(decider.MapError(account(), func(err error) error { return errors.New(err.Error()) })))
 }
 

@@ -289,6 +289,25 @@ func (lossy) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
 	return dst, nil
 }
 
+// words is the suite of a clock, whose events are texts.
+func words() props.Suite[read, int, string] {
+	return props.For(decider.New(func(_ read, n int) ([]string, error) {
+		return []string{[]string{"tick", "tock"}[n%2]}, nil
+	}, func(n int, _ string) int { return n + 1 })).Any(read{}).Codec(wordCodec{})
+}
+
+// wordCodec stores a text as the name of an event without data.
+type wordCodec struct{}
+
+func (wordCodec) Encode(e string) (store.Event, error) { return store.Event{Type: e}, nil }
+
+func (wordCodec) Decode(dst []string, recorded []store.Recorded) ([]string, error) {
+	for _, r := range recorded {
+		dst = append(dst, r.Type)
+	}
+	return dst, nil
+}
+
 // A meter is read: its readings have large numbers. A tick comes first in every history.
 type (
 	read    struct{ Delta int8 }

@@ -21,6 +21,7 @@ import (
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
+	"github.com/evolvego/evolve/store"
 )
 
 // seeds is how often each correct or mistaken decider is checked, each time with another
@@ -47,8 +48,30 @@ var right = map[string]checker{
 	"amounts that are big":               checked(bigs(positive)),
 	"bookings and addresses":             checked(bookings(time.Time.Equal)),
 	"names in any case":                  checked(names(fold)),
+	"an event that needs no data":        checked(samples(account()).Codec(wrong{each: dataless})),
+	"an event with a text of the state":  checked(plant(farewell)().Codec(codec.JSON(allNames()))),
+	"one type of events, with names":     checked(words()),
 	"a start that is left at once":       checked(eager().Possible("an account can be opened", isNew, func(State) []Command { return []Command{Open{}} }, isOpen)),
 	"numbers that are refused":           checked(readings(readingCodec{refused: "Total, Delta", rounded: "Total, Delta"})),
+}
+
+// dataless decodes a Closed whatever its data is.
+func dataless(r store.Recorded) (Event, error) {
+	if r.Type == "Closed" {
+		return Closed{}, nil
+	}
+	return nil, errRight
+}
+
+// farewell lets d repeat the owner when it is closed, also one that is not UTF-8.
+func farewell(d *Account) {
+	d.Decide = func(c Command, s State) ([]Event, error) {
+		events, err := decide(c, s)
+		if _, ok := c.(Close); ok && err == nil {
+			events = append([]Event{Deposited{Tags: []string{s.Owner}}}, events...)
+		}
+		return events, err
+	}
 }
 
 // checker checks a suite on this many histories, or on the usual number if it is 0.

@@ -78,7 +78,7 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"1 events of 1 streams", "mutants killed, want 100%",
+		"events: 1, streams: 1", "mutants killed, want 100%",
 		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-",
 	} {
 		if !strings.Contains(string(out), want) {

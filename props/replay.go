@@ -86,7 +86,7 @@ func (s ReplaySuite[C, S, E]) inquiry(events iter.Seq2[store.Recorded, error]) i
 			return nil, "props: there are no events to replay"
 		}
 		if testing.Verbose() {
-			t.Logf("%d events of %d streams", p.events, len(p.streams))
+			t.Logf("events: %d, streams: %d", p.events, len(p.streams))
 		}
 		for _, name := range p.laws() {
 			found = append(found, told(name, p.broken[name].String()))

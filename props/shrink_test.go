@@ -190,29 +190,3 @@ func TestShrinksAtOnce(t *testing.T) {
 		}
 	}
 }
-
-// TestShrinksToValid checks that a history stays one that can occur.
-func TestShrinksToValid(t *testing.T) {
-	t.Parallel()
-	s := plant(func(d *Account) {
-		d.Decide = func(c Command, s State) ([]Event, error) {
-			if c, ok := c.(Deposit); ok {
-				return []Event{Deposited(c)}, nil
-			}
-			return decide(c, s)
-		}
-	})().Invariant("nothing is deposited", func(s State) error {
-		if len(s.Movements) > 0 {
-			return errors.New("it is")
-		}
-		return nil
-	}).Valid(func(s State, c Command) bool {
-		_, deposit := c.(Deposit)
-		return !deposit || s.Open
-	})
-	for seed := range uint64(20) {
-		if steps, text := props.Shrinker(t, s, "nothing is deposited", seed)(); steps != 2 {
-			t.Errorf("the history has %d steps, want 2:\n%s", steps, text)
-		}
-	}
-}

@@ -122,7 +122,11 @@ func (g gold[C, S, E]) file(name string) (wrong string, err error) {
 		return "", nil
 	}
 	if g.update {
-		return "", g.write(name, all)
+		data, err := encodeLines(all)
+		if err != nil {
+			return "", err
+		}
+		return "", os.WriteFile(name, data, 0o600)
 	}
 	return strings.Join(wrongs, "\n") + "\nif the change is intended, accept it with -update or EVOLVE_UPDATE=1", nil
 }
@@ -244,30 +248,34 @@ func (g gold[C, S, E]) stream(h History[C, S, E]) ([]*jsonl.Line, error) {
 
 // add writes stream to a new file, with the first number that no file has.
 func (g gold[C, S, E]) add(stream []*jsonl.Line) error {
+	data, err := encodeLines(stream)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(g.dir, 0o750); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
-		name := filepath.Join(g.dir, fmt.Sprintf("%03d.jsonl", n))
-		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a test file
+		file, err := os.OpenFile(filepath.Join(g.dir, fmt.Sprintf("%03d.jsonl", n)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		return errors.Join(file.Close(), g.write(name, stream))
+		_, err = file.Write(data)
+		return errors.Join(err, file.Close())
 	}
 }
 
-// write writes a file.
-func (g gold[C, S, E]) write(name string, all []*jsonl.Line) error {
+// encodeLines returns the content of a file.
+func encodeLines(all []*jsonl.Line) ([]byte, error) {
 	var b bytes.Buffer
 	out := jsonl.NewWriter(&b)
 	for _, l := range all {
 		if err := out.WriteLine(l); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return os.WriteFile(name, b.Bytes(), 0o600)
+	return b.Bytes(), nil
 }

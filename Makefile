@@ -123,7 +123,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each
 
 .PHONY: mutants
 mutants: ## Plant MUTANTS bugs in each of PKG, and list those that no test finds (PKG=./props MUTANTS=30 SEED=1)
-	go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) $(PKG)
+	ulimit -d 8000000; go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) $(PKG) # kB: some bugs take all the memory they can get
 
 .PHONY: qa-fast
 qa-fast: lint test-unit ## What to run before each commit

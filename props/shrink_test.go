@@ -151,15 +151,19 @@ func TestShrinksRuns(t *testing.T) {
 }
 
 // TestShrinksAtOnce breaks a law in ways that only one change after another cannot
-// shorten: seven commands must go at once, or a command and a part of another.
+// shorten: two commands must go at once, or seven, or a command and a part of another.
 func TestShrinksAtOnce(t *testing.T) {
 	t.Parallel()
 	type amount struct{ N uint64 } // which no other number is subtracted together with
+	type toggle struct{}
 	d := decider.New(
 		func(c any, _ ledger) ([]any, error) { return []any{c}, nil },
 		func(s ledger, e any) ledger {
-			if e, ok := e.(amount); ok {
+			switch e := e.(type) {
+			case amount:
 				s.Balance += int(e.N)
+			case toggle:
+				s.Balance++
 			}
 			s.Moves++
 			return s
@@ -170,6 +174,9 @@ func TestShrinksAtOnce(t *testing.T) {
 		broken func(s ledger, last any) bool
 		want   int
 	}{
+		{[]any{toggle{}, "note", toggle{}, "close"}, func(s ledger, last any) bool {
+			return last == any("close") && s.Balance%2 == 0 && s.Moves > s.Balance
+		}, 2},
 		{append(slices.Repeat([]any{struct{}{}}, 21), "close"), func(s ledger, last any) bool {
 			return last == any("close") && s.Moves > 0 && s.Moves%7 == 0
 		}, 8},

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/props"
 )
@@ -64,6 +66,31 @@ func TestHangs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHangsInALaw checks that the report names the commands even if only a law makes the
+// call that does not return: no history repeats the first command.
+func TestHangsInALaw(t *testing.T) {
+	t.Parallel()
+	hang, seconds := hanging(t)
+	d := decider.New(
+		func(c string, moves int) ([]string, error) {
+			if c == "open" && moves > 0 {
+				hang()
+			}
+			return []string{c}, nil
+		},
+		func(moves int, _ string) int { return moves + 1 },
+	)
+	s := props.For(d).Idempotent().Commands(func(_ *rapid.T, moves int) string {
+		return []string{"open", "work"}[min(moves, 1)]
+	})
+	_, _, problem := props.Failures(t, props.Timed(s, seconds))
+	for _, want := range []string{`Decide("open", 1) has not returned`, "while running these commands:\n\t", `1  "open"`, `2  "work"`} {
+		if !strings.Contains(problem, want) {
+			t.Errorf("%q is missing from %q", want, problem)
+		}
 	}
 }
 

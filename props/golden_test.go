@@ -195,7 +195,7 @@ func TestReportForms(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"closed on Sundays": `(?s)^decide is deterministic: broken by step 1 .*` +
-			`\n\t.* decided twice on one state:\n\t  first   .*\n\t  second  .*   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
+			`\n\t.* decided twice on one state:\n\t  first   .*\n\t  second  \[\] \(error account: not open, a \*errors\.errorString\)   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
 		"events in the order of a map": `← at once: does it use randomness, the order of a map, or hidden memory\?`,
 		"append to a shared slice": `(?s)two successors of one state share memory \(append to a shared slice\?\):` +
 			`\n\t  after .*:\n\t    State\{.*\}\n\t  then, from the same state, Evolve by .* made it:\n\t    State\{`,

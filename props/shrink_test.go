@@ -197,3 +197,35 @@ func TestShrinksAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestShrinksInTurn checks that commands which were needed are tried again once others are
+// smaller, and that nothing is run in vain for those after the step that breaks the law.
+func TestShrinksInTurn(t *testing.T) {
+	t.Parallel()
+	d := decider.New(
+		func(c any, _ []any) ([]any, error) { return []any{c}, nil },
+		func(s []any, e any) []any { return append(slices.Clip(s), e) },
+	)
+	for _, tt := range []struct {
+		script []any
+		broken func(before []any, c any) bool
+		want   string
+	}{
+		{[]any{"sign", pay{9}}, func(before []any, c any) bool { // a large sum needs a signature
+			p, ok := c.(pay)
+			return ok && p.N > 0 && (p.N < 4 || slices.Contains(before, any("sign")))
+		}, `1  pay\{N: 1\} (?s:.*); shrunk from \d\d steps to 1 in \S+ \(\d+ runs\)`},
+		{[]any{"close", "work"}, func(before []any, _ any) bool { return len(before) == 0 }, `shrunk from \d\d steps to 1 in \S+ \(2 runs\)`},
+	} {
+		s := props.For(d).Commands(func(_ *rapid.T, s []any) any { return tt.script[len(s)%len(tt.script)] }).
+			Rule("never", func(s props.Step[any, []any, any]) error {
+				if tt.broken(s.Before, s.Command) {
+					return errors.New("it is")
+				}
+				return nil
+			})
+		if _, text := props.Shrinker(t, s, "never", 1)(); !regexp.MustCompile(tt.want).MatchString(text) {
+			t.Errorf("want %s:\n%s", tt.want, text)
+		}
+	}
+}

@@ -55,7 +55,7 @@ func TestValid(t *testing.T) {
 		"the histories":             {brittle(valid), "", ""},
 		"a search for what is rare": {brittle(noWithdrawal), "every command leads to events sometimes", "Withdraw never led to an event, in 0 tries: it was never drawn"},
 		"after the end":             {endless, "", ""},
-		"shrinking":                 {poor, "the balance is small", "Deposit{Amount: 6"},
+		"shrinking":                 {poor, "the balance is small", "When(props_test.Deposit{Amount: 6}).\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

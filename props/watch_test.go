@@ -1,7 +1,9 @@
 package props_test
 
 import (
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +68,76 @@ func TestHangs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSlow checks that slow functions are not reported: neither Decide and Evolve that
+// return after ten seconds, nor a Rule, which may take any time.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	seconds := make(chan time.Time)
+	var calls, rules atomic.Int64
+	pass := func(calls *atomic.Int64, n int) {
+		if calls.Add(1) > 50 {
+			return
+		}
+		for range n {
+			seconds <- time.Time{}
+		}
+	}
+	d := decider.New(
+		func(c string, _ int) ([]string, error) {
+			pass(&calls, 10)
+			return []string{c}, nil
+		},
+		func(n int, _ string) int {
+			pass(&calls, 10)
+			return n + 1
+		},
+	)
+	s := props.For(d).Commands(func(*rapid.T, int) string { return "go" }).Rule("slow", func(props.Step[string, int, string]) error {
+		pass(&rules, 30)
+		return nil
+	})
+	failures, _, problem := props.Failures(t, props.Timed(s, seconds))
+	if len(failures) > 0 || problem != "" {
+		t.Errorf("%v, and the problem is %q", failures, problem)
+	}
+}
+
+// TestHungIsOver checks that a function which returns after it was reported is the last
+// that runs, because the test may be over by then.
+func TestHungIsOver(t *testing.T) {
+	t.Parallel()
+	seconds, over, returned := make(chan time.Time), make(chan struct{}), make(chan struct{})
+	var last, more atomic.Bool
+	d := decider.New(
+		func(c string, _ int) ([]string, error) {
+			if last.Swap(true) {
+				more.Store(true)
+				return []string{c}, nil
+			}
+			for range 11 {
+				seconds <- time.Time{}
+			}
+			<-over
+			close(returned)
+			return []string{c}, nil
+		},
+		func(n int, _ string) int { return n + 1 },
+	)
+	_, _, problem := props.Failures(t, props.Timed(props.For(d).Commands(func(*rapid.T, int) string { return "go" }), seconds))
+	if !strings.HasPrefix(problem, `Decide("go", 0) has not returned for 10 seconds`) {
+		t.Fatalf("the problem is %q", problem)
+	}
+	close(over)
+	<-returned
+	stacks := make([]byte, 1<<20)
+	for !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "props.(*watch).leave") {
+		if more.Load() {
+			t.Fatal("Decide is called again")
+		}
+		runtime.Gosched()
 	}
 }
 

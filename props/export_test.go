@@ -151,3 +151,9 @@ func first[C, S, E any](t *testing.T, s Suite[C, S, E], name string, seed uint64
 	}
 	return r, f, ok
 }
+
+// Quiet returns what rapid is given in place of a test, and what it has recorded.
+func Quiet() (tb rapid.TB, said func() (text string, failed bool)) {
+	q := &quiet{} // a call that gets to a test would panic
+	return q, func() (string, bool) { return q.text.String(), q.failed }
+}

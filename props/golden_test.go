@@ -172,6 +172,32 @@ func TestTestedPackage(t *testing.T) {
 	}
 }
 
+// TestQuiet checks that nothing rapid reports gets to the test, and that it is recorded
+// unless it is only a log.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call   func(tb rapid.TB)
+		text   string
+		failed bool
+	}{
+		"Log":     {func(tb rapid.TB) { tb.Log("a", 1) }, "", false},
+		"Logf":    {func(tb rapid.TB) { tb.Logf("%d", 1) }, "", false},
+		"Fail":    {func(tb rapid.TB) { tb.Fail() }, "", true},
+		"FailNow": {func(tb rapid.TB) { tb.FailNow() }, "", true},
+		"Error":   {func(tb rapid.TB) { tb.Error("a", 1) }, "a1\n", true},
+		"Fatal":   {func(tb rapid.TB) { tb.Fatal("b", 2) }, "b2\n", true},
+		"Errorf":  {func(tb rapid.TB) { tb.Errorf("%d", 3) }, "3\n", true},
+		"Fatalf":  {func(tb rapid.TB) { tb.Fatalf("%d", 4) }, "4\n", true},
+	} {
+		tb, said := props.Quiet()
+		tt.call(tb)
+		if text, failed := said(); text != tt.text || failed != tt.failed || tb.Failed() != tt.failed {
+			t.Errorf("%s: it says %q, failed %t and %t, want %q, %t", name, text, failed, tb.Failed(), tt.text, tt.failed)
+		}
+	}
+}
+
 // TestCoverage checks the form of the table that -v shows.
 func TestCoverage(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package props_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/props"
 )
 
@@ -168,6 +170,33 @@ func TestTestedPackage(t *testing.T) {
 	} {
 		if got := props.PackageOf(path); got != want {
 			t.Errorf("the package of %q is %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestFirst checks that the first history which breaks a law is reported, whether others
+// break it too or no command can be drawn once it is broken.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	d := decider.New(
+		func(c string, _ int) ([]string, error) { return []string{c}, nil },
+		func(n int, _ string) int { return n + 1 },
+	)
+	for name, most := range map[string]int{"others": 1000, "no command": 2} {
+		s := props.For(d).Checks(few()).Commands(func(_ *rapid.T, n int) string {
+			if n > most {
+				panic("there are too many")
+			}
+			return "go"
+		}).Invariant("at most two", func(n int) error {
+			if n > 2 {
+				return errors.New("more")
+			}
+			return nil
+		})
+		failures, _, problem := props.Failures(t, s)
+		if problem != "" || len(failures) != 1 || !strings.Contains(failures[0].Text, "\nhistory 1, after ") {
+			t.Errorf("%s: %v, and the problem is %q", name, failures, problem)
 		}
 	}
 }

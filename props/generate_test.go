@@ -2,6 +2,8 @@ package props_test
 
 import (
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"regexp"
@@ -156,5 +158,93 @@ func TestNeverFilledIsNamed(t *testing.T) {
 	failures, _, err := props.Failures(t, props.Hasty(props.For(d).Any(pay{}, gift{}).Checks(50)))
 	if err != "" || len(failures) != 1 || !regexp.MustCompile(`(?m)^\tpay\.Seal .*is never filled: use Values$`).MatchString(failures[0].Text) || strings.Contains(failures[0].Text, "gift.") {
 		t.Errorf("%s: want one failure that names pay.Seal alone: %v", err, failures)
+	}
+}
+
+// letters returns a letter for each step of h, a capital if events were decided, and a
+// number for the whole text of h.
+func letters[C, S, E any](h props.History[C, S, E]) string {
+	var b strings.Builder
+	for _, s := range h.Steps {
+		letter := strings.TrimPrefix(fmt.Sprintf("%T", s.Command), "props_test.")[:1]
+		if s.Err == nil && len(s.Events) > 0 {
+			b.WriteString(strings.ToUpper(letter))
+		} else {
+			b.WriteString(strings.ToLower(letter))
+		}
+	}
+	sum := fnv.New32()
+	_, _ = sum.Write([]byte(h.String()))
+	return fmt.Sprintf("%s %08x", &b, sum.Sum32())
+}
+
+// TestSeeds checks that a seed gives the same history on every machine, as Example and
+// the seed in a report promise.
+func TestSeeds(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	valid := samples(account()).Valid(func(s State, c Command) bool {
+		d, deposit := c.(Deposit)
+		return !deposit || s.Open && d.Amount > 0
+	})
+	panics := planted["a division by zero in decide"].suite()
+	walls := samples(account()).Valid(func(s State, _ Command) bool { return len(s.Movements) < 3 })
+	for seed := range uint64(32) {
+		fmt.Fprintf(&all, "%2d account  %s\n", seed, letters(samples(account()).Example(seed)))
+		fmt.Fprintf(&all, "   valid    %s\n", letters(valid.Example(seed)))
+		fmt.Fprintf(&all, "   panics   %s\n", letters(panics.Example(seed)))
+		fmt.Fprintf(&all, "   walls    %s\n", letters(walls.Example(seed)))
+		fmt.Fprintf(&all, "   towers   %s\n", letters(towerSuite().Example(seed)))
+		fmt.Fprintf(&all, "   till     %s\n", letters(tillSuite().Example(seed)))
+	}
+	golden(t, "seeds", all.String())
+}
+
+// TestSought checks that the search for what never came is the same on every machine. It
+// begins with histories that got far, and tries the wanted kinds first.
+func TestSought(t *testing.T) {
+	t.Parallel()
+	var all strings.Builder
+	var far [][]parcelCmd
+	for seed := range uint64(20) {
+		var cmds []parcelCmd
+		for _, s := range parcelSuite().Example(seed).Steps {
+			cmds = append(cmds, s.Command)
+		}
+		far = append(far, cmds)
+	}
+	for seed := range uint64(48) {
+		fmt.Fprintf(&all, "%2d %s\n", seed, letters(props.Sought(parcelSuite(), seed, []string{"pack", "label"}, far...)))
+	}
+	fmt.Fprintf(&all, "without histories: %s\n", letters(props.Sought(parcelSuite(), 1, nil)))
+	golden(t, "sought", all.String())
+}
+
+// TestCommandsShare checks that most commands are drawn if there are samples too, and all
+// of them if there are none.
+func TestCommandsShare(t *testing.T) {
+	t.Parallel()
+	d := decider.New(func(any, int) ([]any, error) { return []any{1}, nil }, func(s int, _ any) int { return s })
+	draw := func(*rapid.T, int) any { return rain{} }
+	for name, tt := range map[string]struct {
+		suite       props.Suite[any, int, any]
+		least, most int // percent
+	}{
+		"both":     {props.For(d).Any(wind{}).Commands(draw), 55, 75},
+		"commands": {props.For(d).Commands(draw), 100, 100},
+		"samples":  {props.For(d).Any(wind{}), 0, 0},
+	} {
+		drawn, all := 0, 0
+		for seed := range uint64(200) {
+			for _, s := range tt.suite.Example(seed).Steps {
+				all++
+				if s.Command == (rain{}) {
+					drawn++
+				}
+			}
+		}
+		if got := 100 * drawn / all; got < tt.least || got > tt.most {
+			t.Errorf("%s: %d %% of the commands are drawn, want %d to %d %%", name, got, tt.least, tt.most)
+		}
 	}
 }

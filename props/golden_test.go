@@ -257,7 +257,7 @@ func TestReportForms(t *testing.T) {
 		"a decoder of the first event alone":       `the 2 events of this history do not decode together: not the first\n`,
 		"a decoder with an error beside the event": `an event does not decode: already closed\n`,
 		"an event that encodes every second time":  `\} encoded once, but not the second time: panic: not again`,
-		"one buffer for all decisions":             `the events of step 1 was\n\t  \[Opened\{\}\]\n\tand at the end it is\n\t  \[`,
+		"one buffer for all decisions":             `the events of step 1 changed later:\n\t  before  \[Opened\{\}\]\n\t  after   \[`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -267,13 +267,13 @@ func past[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 		return nil
 	})
 	if now := show.Text(h.Start); now != start {
-		return breachf(-1, "the state at the start was\n  %s\nand at the end it is\n  %s", start, now)
+		return breachf(-1, "the state at the start changed later:\n  before  %s\n  after   %s", start, now)
 	}
 	for i, s := range h.Steps {
 		now := [...]string{show.Text(s.After), show.Text(s.Command), show.Text(s.Events)}
 		for j, what := range [...]string{"the state after", "the command of", "the events of"} {
 			if was := made[i][j]; now[j] != was {
-				return breachf(i, "%s step %d was\n  %s\nand at the end it is\n  %s", what, i+1, was, now[j])
+				return breachf(i, "%s step %d changed later:\n  before  %s\n  after   %s", what, i+1, was, now[j])
 			}
 		}
 	}
@@ -342,7 +342,7 @@ func variety[E any](all []E, n int) []E {
 	return out
 }
 
-// splits returns at most six numbers from 0 to n, including both.
+// splits returns at most eight numbers from 0 to n, including both.
 func splits(n int) []int {
 	var out []int
 	for k := 0; k < n; k += max(1, n/4) {

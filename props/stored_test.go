@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -164,4 +165,108 @@ func TestStored(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStoredBreaches compares how histories break the laws about stored values with a
+// golden file.
+func TestStoredBreaches(t *testing.T) {
+	t.Parallel()
+	encode := func(s status) ([]byte, error) { return json.Marshal(s) }
+	decode := func(data []byte) (s status, err error) { return s, json.Unmarshal(data, &s) }
+	strict := func(c any) ([]byte, error) {
+		if charge, ok := c.(Charge); ok && !utf8.ValidString(charge.Order) {
+			return nil, errors.New("no UTF-8")
+		}
+		return json.Marshal(c)
+	}
+	calls, uses := 0, 0
+	ninth := func(any) ([]byte, error) { // differs from the others
+		calls++
+		return fmt.Append(nil, calls/9), nil
+	}
+	once := func(any) ([]byte, error) {
+		if uses++; uses > 1 {
+			return nil, errors.New("used up")
+		}
+		return []byte("1"), nil
+	}
+	reacts := func(react func(s status, e any) reaction) props.ProcessSuite[any, status, any] {
+		p := storable()
+		p.React = react
+		return props.Process(p).Any(Placed{}, Late{})
+	}
+	right := reacts(storable().React)
+	fresh := storable()
+	fresh.Evolve = func(s status, _ any) status { // an instance that was stored has no list
+		if s.Seen == nil && s.Status != "" {
+			return status{"stored", nil}
+		}
+		return status{"new", []string{}}
+	}
+	charges := func(order string) props.ProcessSuite[any, status, any] {
+		return reacts(func(status, any) reaction { return reaction{Send: []any{Charge{Order: "1"}, Charge{Order: order}}} })
+	}
+	remembers := reacts(func(s status, _ any) reaction { return reaction{Send: []any{Charge{Order: s.Seen[0]}}} })
+	starts := func(event any) props.ProcessSuite[any, status, any] {
+		return reacts(func(status, any) reaction {
+			return reaction{Later: []decider.Timer[any]{{Name: "soon", Event: event}, {Name: "late", Event: Late{"1"}}}}
+		})
+	}
+	late := codec.JSON(map[string]any{"Late": Late{}})
+	process := func(s props.ProcessSuite[any, status, any], law string, events ...any) string {
+		return props.ProcessBreach(t, s, law, events...)
+	}
+	last := func(_ string, e Event) string { return fmt.Sprintf("%T", e) }
+	view := props.Projects(samples(account()), decider.View[string, Event]{Evolve: last})
+	kinds := func(e Event) string { return fmt.Sprintf("%T", e) }
+	const survive, same, twice, timers, keys = "instances survive encoding", "stored instances react the same", "commands encode the same twice",
+		"events of timers survive encoding", "keys are independent"
+	var all strings.Builder
+	for _, tt := range []struct{ name, got string }{
+		{"right", process(right.State(encode, decode), survive, Placed{Order: "1"}, Late{"1"})},
+		{"not encoded", process(right.State(func(s status) ([]byte, error) {
+			if s.Status == "late" {
+				return nil, errors.New("it is late")
+			}
+			return encode(s)
+		}, decode), survive, Placed{Order: "1"}, Late{"1"}, Placed{Order: "2"})},
+		{"in part", process(right.State(encode, func(data []byte) (status, error) {
+			s, err := decode(data)
+			return status{Status: s.Status}, err
+		}), survive, Placed{Order: "1"})},
+		{"not UTF-8", process(right.State(encode, decode), survive, Placed{Order: "\xff"})},
+		{"the same", process(right.State(encode, decode), same, Placed{Order: "1"}, Late{"1"})},
+		{"nil or empty", process(props.Process(fresh).Any(Placed{}).State(encode, func(data []byte) (status, error) {
+			s, err := decode(data)
+			return status{Status: s.Status}, err
+		}), same, Placed{Order: "1"}, Placed{Order: "2"}, Late{"1"})},
+		{"a reaction to an empty list", process(reacts(func(s status, e any) (r reaction) {
+			if _, ok := e.(Late); ok && s.Seen == nil {
+				r.Send = []any{Remind{"1"}}
+			}
+			return r
+		}).State(encode, decode), same, Placed{Order: "1"}, Late{"1"})},
+		{"in part, which the law above reports", process(right.State(encode, func([]byte) (s status, err error) { return s, nil }), same, Placed{Order: "1"}, Late{"1"})},
+		{"an error, which the law above reports", process(right.State(encode, func([]byte) (s status, err error) { return s, errors.New("no") }), same, Placed{Order: "1"}, Late{"1"})},
+		{"commands", process(charges("1").Commands(strict), twice, Late{"1"})},
+		{"a ninth encoding", process(charges("2").Commands(ninth), twice, Late{"1"})},
+		{"one encoding", process(charges("2").Commands(once), twice, Late{"1"})},
+		{"a bad command", process(charges("\xff").Commands(strict), twice, Late{"1"})},
+		{"a bad event", process(charges("\xff").Commands(strict), twice, Late{"\xff"})},
+		{"a bad instance", process(remembers.Commands(strict), twice, Placed{Order: "\xff"}, Late{"\xff"})},
+		{"no command", process(charges("1").Commands(func(any) ([]byte, error) { return nil, errors.New("no") }), twice, Late{"\xff"})},
+		{"timers", process(starts(Late{"2"}).Timers(late), timers, Late{"1"})},
+		{"no event", process(starts(nil).Timers(late), timers, Late{"1"})},
+		{"a bad timer", process(starts(Late{"\xff"}).Timers(late), timers, Late{"1"})},
+		{"an unknown timer", process(starts(Placed{}).Timers(late), timers, Late{"1"})},
+		{"a timer in part", process(starts(Late{}).Timers(forgetting{late}), timers, Late{"1"})},
+		{"a view", props.ViewBreach(t, view.PartitionedBy(kinds), keys, opens, deposits, takes)},
+		{"a view of one key", props.ViewBreach(t, view.PartitionedBy(func(Event) string { return "" }), keys, opens, deposits)},
+		{"a view in part", props.ViewBreach(t, view.State(func(v string) ([]byte, error) { return []byte(v), nil }, func(data []byte) (string, error) {
+			return strings.TrimSuffix(string(data), "Deposited"), nil
+		}), "the view survives encoding", opens, takes, deposits)},
+	} {
+		fmt.Fprintf(&all, "%s: %s\n", tt.name, tt.got)
+	}
+	golden(t, "stored_breaches", all.String())
 }

@@ -91,9 +91,9 @@ func (s Suite[C, S, E]) blanks() (all []blank[C], missing []string) {
 }
 
 // Commands draws commands that fit a state, such as a withdrawal of about the balance. It
-// replaces an earlier draw function. Together with samples of [Suite.Any], three of four
-// commands are drawn. The draw function must depend on t and state only, must not change
-// state, and must not use t after it returns.
+// replaces an earlier draw function. Together with samples of [Suite.Any], most commands
+// are drawn. The draw function must depend on t and state only, must not change state, and
+// must not use t after it returns.
 func (s Suite[C, S, E]) Commands(draw func(t *rapid.T, state S) C) Suite[C, S, E] {
 	s.draw = draw
 	return s

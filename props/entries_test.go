@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
@@ -23,6 +25,10 @@ func entries() map[string]func(t *testing.T) {
 			props.For(plain).Any(count{}).MutantScore(1).Mutants(t)
 		},
 		"Suite.Check": func(t *testing.T) { t.Helper(); empty.Check(t) },
+		"Suite.Check/missed": func(t *testing.T) {
+			t.Helper()
+			props.Hasty(samples(account()).Checks(10)).Reaches("a miracle", func(Step) bool { return false }).Without("sharing is safe").Check(t)
+		},
 		"Same": func(t *testing.T) {
 			t.Helper()
 			props.Same(t, fewer(account()), changed(func(d *Account) {
@@ -67,6 +73,16 @@ func TestEntries(t *testing.T) {
 		for name, check := range entries() {
 			t.Run(name, check)
 		}
+		draws := 0
+		props.For(account()).Checks(1).Reaches("a wonder", func(Step) bool { return false }).Commands(func(_ *rapid.T, s State) Command {
+			if draws++; draws > 1500 { // more than one history needs
+				panic("the search ends")
+			}
+			if s.Open {
+				return Deposit{Amount: 1}
+			}
+			return Open{}
+		}).Check(t)
 		return
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestEntries|FuzzAccount)$")
@@ -80,6 +96,7 @@ func TestEntries(t *testing.T) {
 	for _, want := range []string{
 		"events: 1, streams: 1", "mutants killed, want 100%",
 		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-",
+		"--- FAIL: FuzzAccount/seed#15 ", "not checked: sharing is safe\n", "a miracle: never\n", "--- PASS: TestEntries/a_wonder ", "there was no time to be sure: a wonder: never\n",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not reported:\n%s", want, out)

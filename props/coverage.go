@@ -299,13 +299,18 @@ type verdict struct {
 // and one for each Reaches. A case is missed if it never came in all the histories that
 // are made to look for it. It is unsure if time ran out after too few histories.
 func (c *coverage[C, S, E]) verdicts() []verdict {
-	all := slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
+	all := c.wanted()
 	for i, v := range all {
 		if v.missed && c.histories < few {
 			all[i].missed, all[i].unsure = false, true
 		}
 	}
 	return all
+}
+
+// wanted returns all verdicts that are not left out, however many histories there were.
+func (c *coverage[C, S, E]) wanted() []verdict {
+	return slices.DeleteFunc(c.all(), func(v verdict) bool { return slices.Contains(c.without, v.name) })
 }
 
 // all returns all verdicts, however many histories there were.

@@ -106,6 +106,32 @@ func Mutation[C, S, E any](t *testing.T, s Suite[C, S, E], more ...func(rapid.TB
 	return m.String(), m.killed(), len(m.fates), problem
 }
 
+// Mutants returns the mutants of d by name, if its commands and events are those of cmds.
+func Mutants[C, S, E any](d decider.Decider[C, S, E], cmds ...C) (names []string, mutant map[string]decider.Decider[C, S, E]) {
+	mutant = map[string]decider.Decider[C, S, E]{}
+	for _, m := range mutants(d, []History[C, S, E]{play(d, cmds)}) {
+		names, mutant[m.name] = append(names, m.name), m.decider
+	}
+	return names, mutant
+}
+
+// Missed returns why Mutants fails if that many of all mutants are killed.
+func Missed(killed, all int, least float64) string {
+	m := mutation{fates: make([]fate, all)}
+	for i := range killed {
+		m.fates[i].killer = "a law"
+	}
+	return m.missed(least)
+}
+
+// Comes returns the names of the cases of s that come at least n times in the history of
+// cmds.
+func Comes[C, S, E any](s Suite[C, S, E], n int, cmds ...C) []string {
+	c := newCoverage(s)
+	c.add(play(s.decider, cmds))
+	return c.comes(n)
+}
+
 // Fuzzed returns the texts that Fuzz reports for an input, or why it cannot check s.
 func Fuzzed[C, S, E any](t *testing.T, s Suite[C, S, E], data []byte) (texts []string, problem string) {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
+	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
 )
 
@@ -36,7 +36,7 @@ func TestMutants(t *testing.T) {
 	if problem != "" || few == 0 || few > all*2/3 {
 		t.Fatalf("one rule kills %d of %d mutants: %s\n%s", few, all, problem, text)
 	}
-	text, more, all, _ := props.Mutation(t, suite())
+	text, more, all, _ := props.Mutation(t, suite().Checks(1)) // which Mutants does not heed
 	golden(t, "mutants", text+"\n")
 	if more <= few {
 		t.Errorf("one rule kills %d of %d mutants, and all rules %d", few, all, more)
@@ -51,8 +51,8 @@ func TestMutants(t *testing.T) {
 func TestMutantsOfSeldomCases(t *testing.T) {
 	t.Parallel()
 	text, _, _, problem := props.Mutation(t, samples(account()).
-		Reaches("an overdraft is refused", refused).
 		Reaches("a long history ends with a refusal", func(s Step) bool { return refused(s) && len(s.Before.Movements) > 60 }).
+		Reaches("an overdraft is refused", refused).
 		Reaches("an overdraft is allowed", func(s Step) bool { return s.After.Balance < 0 }))
 	for _, want := range []string{
 		`killed    Decide never rejects Withdraw, by "an overdraft is refused"`,
@@ -65,6 +65,51 @@ func TestMutantsOfSeldomCases(t *testing.T) {
 	}
 	if strings.Contains(text, `by "an overdraft is allowed"`) || strings.Count(text, "kills nothing") != 2 {
 		t.Errorf("a case that never comes kills a mutant, or there are other seldom cases:\n%s", text)
+	}
+}
+
+// TestComes checks how often a case must come.
+func TestComes(t *testing.T) {
+	t.Parallel()
+	s := props.For(account()).Codec(codec.JSON(allNames())).
+		Reaches("a deposit", func(s Step) bool { _, ok := s.Command.(Deposit); return ok }).
+		Reaches("a withdrawal", func(s Step) bool { _, ok := s.Command.(Withdraw); return ok })
+	for n, want := range map[int]string{
+		1: "[every command leads to events sometimes every event is decided sometimes a deposit a withdrawal]",
+		2: "[every event is decided sometimes a deposit]",
+		3: "[every event is decided sometimes]",
+	} {
+		if got := fmt.Sprint(props.Comes[Command](s, n, Open{}, Deposit{Amount: 5}, Deposit{Amount: 5}, Withdraw{10}, Close{})); got != want {
+			t.Errorf("%d times come %s, want %s", n, got, want)
+		}
+	}
+}
+
+// TestMutantsTakeFewHistories checks that a case that never comes makes the search for it
+// longer, but not the judgement on each mutant, and that one that is left out makes no
+// difference.
+func TestMutantsTakeFewHistories(t *testing.T) {
+	t.Parallel()
+	decided := 0
+	suite := props.For(decider.New(
+		func(_ count, s int) ([]int, error) {
+			decided++
+			return []int{s + 1}, nil
+		},
+		func(_, e int) int { return e },
+	)).Any(count{})
+	decisions := func(s props.Suite[count, int, int]) (int, string) {
+		decided = 0
+		text, _, _, problem := props.Mutation(t, s)
+		return decided, text + problem
+	}
+	never := suite.Reaches("never", func(props.Step[count, int, int]) bool { return false })
+	least, text := decisions(suite)
+	if more, _ := decisions(never); more < 2*least || more > 4*least {
+		t.Errorf("%d decisions with a case that never comes, and %d without it", more, least)
+	}
+	if same, got := decisions(never.Without("never")); same != least || got != text {
+		t.Errorf("%d decisions if the case is left out, want %d:\n%s\nwant\n%s", same, least, got, text)
 	}
 }
 
@@ -165,7 +210,7 @@ func TestMutantsOfScenarios(t *testing.T) {
 	}
 }
 
-// TestMutantScore checks which scores are refused.
+// TestMutantScore checks which scores are refused, and which are reached.
 func TestMutantScore(t *testing.T) {
 	t.Parallel()
 	for score, want := range map[float64]string{
@@ -180,209 +225,46 @@ func TestMutantScore(t *testing.T) {
 			suite().MutantScore(score)
 		}()
 	}
+	for want, got := range map[string]string{
+		"5 of 5, 1":       props.Missed(5, 5, 1),
+		"0 of 5, 0":       props.Missed(0, 5, 0),
+		"0 of 0, 1":       props.Missed(0, 0, 1),
+		"7 of 100, 0.07":  props.Missed(7, 100, 0.07), // 0.07 * 100 is more than 7
+		"55 of 100, 0.55": props.Missed(55, 100, 0.55),
+	} {
+		if got != "" {
+			t.Errorf("%s is not enough: %s", want, got)
+		}
+	}
+	for want, got := range map[string]string{
+		"6 of 100 mutants killed, want 7%":       props.Missed(6, 100, 0.07),
+		"199 of 200 mutants killed, want 99.75%": props.Missed(199, 200, 0.9975),
+	} {
+		if got != want {
+			t.Errorf("the message is %q, want %q", got, want)
+		}
+	}
 }
 
-// TestMutantsProblems checks that it is an error if the decider itself breaks a law, or
-// if the suite has no commands.
+// TestMutantsProblems checks that it is an error if the decider itself breaks a law or
+// fails a scenario, or if the suite has no commands.
 func TestMutantsProblems(t *testing.T) {
 	t.Parallel()
+	good := func(rapid.TB, Account) {}
 	for name, tt := range map[string]struct {
-		suite props.Suite[Command, State, Event]
-		want  string
+		suite    props.Suite[Command, State, Event]
+		scenario func(t rapid.TB, d Account)
+		want     string
 	}{
-		"broken":      {planted["an overdraft from the fourth movement on"].suite(), `the decider itself breaks "balance is never negative"`},
-		"no commands": {props.For(account()), "no commands"},
+		"broken":      {planted["an overdraft from the fourth movement on"].suite(), good, `the decider itself breaks "balance is never negative"`},
+		"no commands": {props.For(account()), good, "no commands"},
+		"a scenario that fails": {suite(), func(t rapid.TB, d Account) {
+			props.Spec(t, d).When(Open{}).Then()
+		}, `the decider itself breaks "scenarios 2": Check tells more`},
 	} {
-		if _, _, _, problem := props.Mutation(t, tt.suite); !strings.Contains(problem, tt.want) {
+		if _, _, _, problem := props.Mutation(t, tt.suite, good, tt.scenario); !strings.Contains(problem, tt.want) {
 			t.Errorf("%s: the problem is %q, want %q", name, problem, tt.want)
 		}
-	}
-}
-
-type (
-	counted struct{ n int }
-	count   struct{}
-)
-
-// TestMutantsOfStates checks that unexported fields, fields behind a pointer, and states
-// that are not structs are mutated.
-func TestMutantsOfStates(t *testing.T) {
-	t.Parallel()
-	byValue := decider.New(
-		func(_ count, s counted) ([]int, error) { return []int{s.n + 1}, nil },
-		func(_ counted, e int) counted { return counted{e} },
-	)
-	byPointer := decider.New(
-		func(_ count, s *counted) ([]int, error) {
-			if s == nil {
-				return []int{1}, nil
-			}
-			return []int{s.n + 1}, nil
-		},
-		func(_ *counted, e int) *counted { return &counted{e} },
-	)
-	plain := decider.New(
-		func(_ count, s int) ([]int, error) { return []int{s + 1}, nil },
-		func(_, e int) int { return e },
-	)
-	behind := decider.New(
-		func(_ count, s *int) ([]int, error) {
-			if s == nil {
-				return []int{1}, nil
-			}
-			return []int{*s + 1}, nil
-		},
-		func(_ *int, e int) *int { return &e },
-	)
-	hidden := decider.New(
-		func(_ count, s any) ([]int, error) {
-			n, _ := s.(int)
-			return []int{n + 1}, nil
-		},
-		func(_ any, e int) any { return e },
-	)
-	texts := map[string]string{}
-	texts["behind a pointer"], _, _, _ = props.Mutation(t, props.For(behind).Any(count{}))
-	texts["value"], _, _, _ = props.Mutation(t, props.For(byValue).Any(count{}))
-	texts["pointer"], _, _, _ = props.Mutation(t, props.For(byPointer).Any(count{}))
-	texts["plain"], _, _, _ = props.Mutation(t, props.For(plain).Any(count{}))
-	if _, killed, all, problem := props.Mutation(t, props.For(plain).Any(count{}).MutantScore(1)); killed == all || !strings.HasSuffix(problem, "mutants killed, want 100%") {
-		t.Errorf("%d of %d mutants are killed, all are wanted, and the problem is %q", killed, all, problem)
-	}
-	for name, text := range texts {
-		field := "n"
-		if name == "plain" || name == "behind a pointer" {
-			field = "the state"
-		}
-		for _, want := range []string{"Decide sees " + field + " as zero", "Decide sees " + field + " as huge", "Evolve by int forgets " + field} {
-			if !strings.Contains(text, "SURVIVED  "+want) { // nothing checks the number
-				t.Errorf("%s: %q is not among\n%s", name, want, text)
-			}
-		}
-	}
-	if text, _, _, problem := props.Mutation(t, props.For(hidden).Any(count{})); strings.Contains(text, "the state") || !strings.Contains(text, "Evolve ignores int") || problem != "" {
-		t.Errorf("a state without a type of its own has parts: %s\n%s", problem, text)
-	}
-}
-
-// gauge is a state, and an event that says what Decide has seen.
-type gauge struct {
-	Small int8
-	Level uint8
-	Rate  float32
-	On    bool
-	At    time.Time
-	Deep  struct{ A struct{ B struct{ C int } } }
-	_     int
-}
-
-// TestMutantsOfNumbers checks as which values Decide sees fields, and that there are no
-// mutants of fields that are too deep, belong to a text or have no name.
-func TestMutantsOfNumbers(t *testing.T) {
-	t.Parallel()
-	d := decider.New(func(_ count, s gauge) ([]gauge, error) { return []gauge{s}, nil }, func(s, e gauge) gauge {
-		s = gauge{Small: e.Small%5 + 1, Level: e.Level%5 + 1, Rate: e.Rate + 1, On: !e.On, At: e.At.Add(1), Deep: e.Deep}
-		s.Deep.A.B.C++
-		return s
-	})
-	d.Initial = func() gauge { return gauge{Small: 1, Level: 1, Rate: 1, At: time.Unix(1, 0)} }
-	suite := props.For(d).Any(count{})
-	for name, is := range map[string]func(e gauge) bool{
-		"Small is never 0":   func(e gauge) bool { return e.Small == 0 },
-		"Small is never 127": func(e gauge) bool { return e.Small == 127 },
-		"Level is never 0":   func(e gauge) bool { return e.Level == 0 },
-		"Level is never 255": func(e gauge) bool { return e.Level == 255 },
-		"Rate is never huge": func(e gauge) bool { return e.Rate > math.MaxFloat32/2 },
-	} {
-		suite = suite.Rule(name, func(s props.Step[count, gauge, gauge]) error {
-			if slices.ContainsFunc(s.Events, is) {
-				return errOpen
-			}
-			return nil
-		})
-	}
-	text, _, _, problem := props.Mutation(t, suite)
-	for _, want := range []string{
-		`killed    Decide sees Small as zero, by "Small is never 0"`,
-		`killed    Decide sees Small as huge, by "Small is never 127"`,
-		`killed    Decide sees Level as zero, by "Level is never 0"`,
-		`killed    Decide sees Level as huge, by "Level is never 255"`,
-		`killed    Decide sees Rate as huge, by "Rate is never huge"`,
-		"SURVIVED  Decide sees Rate as zero", "SURVIVED  Decide sees On as true", "SURVIVED  Decide sees On as false",
-		"SURVIVED  Decide sees At as zero", "SURVIVED  Decide sees Deep.A.B as zero", " 1 make no difference",
-	} {
-		if problem != "" || !strings.Contains(text, want) {
-			t.Errorf("%q is not among\n%s%s", want, text, problem)
-		}
-	}
-	for _, part := range []string{"Deep.A.B.C", "At.", " _"} {
-		if strings.Contains(text, part) {
-			t.Errorf("%q is mutated:\n%s", part, text)
-		}
-	}
-}
-
-// TestMutantsOfParts checks that fields of nested structs are mutated, and those of the
-// structs in maps and slices, and that a mutant changes nothing that states share.
-func TestMutantsOfParts(t *testing.T) {
-	t.Parallel()
-	type (
-		checkIn struct {
-			Name   string
-			Nights int
-		}
-		checkedIn struct {
-			Name   string
-			Nights int
-		}
-		guest struct{ nights int }
-		key   struct{ number int }
-		hotel struct {
-			guests map[string]guest
-			keys   []*key
-			last   struct{ guest guest }
-		}
-	)
-	d := decider.New(
-		func(c checkIn, s hotel) ([]checkedIn, error) {
-			if s.guests[c.Name].nights > 0 {
-				return nil, errOpen
-			}
-			return []checkedIn{checkedIn(c)}, nil
-		},
-		func(s hotel, e checkedIn) hotel {
-			guests := map[string]guest{e.Name: {e.Nights}}
-			for name, g := range s.guests {
-				if name != e.Name {
-					guests[name] = g
-				}
-			}
-			s.guests, s.last.guest = guests, guest{e.Nights}
-			s.keys = append(slices.Clone(s.keys), &key{len(s.keys) + 1})
-			return s
-		},
-	)
-	suite := props.For(d).Any(checkIn{}).Rule("a guest stays", func(s props.Step[checkIn, hotel, checkedIn]) error {
-		for _, e := range s.Events {
-			if s.After.guests[e.Name].nights != e.Nights {
-				return errOpen
-			}
-		}
-		return nil
-	})
-	text, _, _, problem := props.Mutation(t, suite)
-	for _, want := range []string{
-		`killed    Evolve by checkedIn forgets guests[].nights, by "a guest stays"`,
-		"SURVIVED  Evolve by checkedIn forgets keys[].number",
-		"SURVIVED  Evolve by checkedIn forgets last.guest.nights",
-		"SURVIVED  Decide sees guests[].nights as huge",
-	} {
-		if problem != "" || !strings.Contains(text, want) {
-			t.Errorf("%q is not among\n%s%s", want, text, problem)
-		}
-	}
-	if strings.Contains(text, "Decide sees keys") {
-		t.Errorf("Decide does not use the keys, so seeing them otherwise must make no difference:\n%s", text)
 	}
 }
 

@@ -96,8 +96,7 @@ func decides[C, S, E any](d decider.Decider[C, S, E], change func(C, []E, error)
 	}
 }
 
-// kinds returns the kinds of the commands that were accepted or rejected, and the kinds
-// of the events, each in order.
+// kinds returns the kinds of the commands and of the events, each in order.
 func kinds[C, S, E any](histories []History[C, S, E]) (commands, events []string) {
 	for _, h := range histories {
 		for _, s := range h.Steps {

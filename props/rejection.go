@@ -9,12 +9,10 @@ import (
 	"github.com/evolvego/evolve/internal/show"
 )
 
-// sameError reports whether err is the error that a test expects: by errors.Is, or
-// because err, or an error that it wraps, has the type and the value of target.
+// sameError reports whether err is the error that a test expects, which is not nil: by
+// errors.Is, or because err, or an error that it wraps, has the type and the value of
+// target.
 func sameError(err, target error) bool {
-	if err == nil || target == nil {
-		return err == nil && target == nil
-	}
 	if errors.Is(err, target) {
 		return true
 	}
@@ -83,26 +81,19 @@ func unwrap(err error, yield func(error) bool) bool {
 // untyped reports whether err was made by errors.New or fmt.Errorf, or by this package, so
 // that its type says nothing.
 func untyped(err error) bool {
-	t := reflect.TypeOf(err)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
+	t := target(reflect.TypeOf(err))
 	return t.PkgPath() == "errors" || t.PkgPath() == "fmt" || t == reflect.TypeFor[panicError]()
 }
 
 // structured reports whether err is a struct of the domain, or a pointer to one.
 func structured(err error) bool {
-	t := reflect.TypeOf(err)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.Kind() == reflect.Struct && !untyped(err)
+	return target(reflect.TypeOf(err)).Kind() == reflect.Struct && !untyped(err)
 }
 
 // reason returns err as statistics count it: errors that are structs with fields by type,
 // because their texts differ from one id to the next.
 func reason(err error) string {
-	if t := reflect.TypeOf(err); structured(err) && (t.Kind() == reflect.Struct && t.NumField() > 0 || t.Kind() == reflect.Pointer && t.Elem().NumField() > 0) {
+	if structured(err) && target(reflect.TypeOf(err)).NumField() > 0 {
 		return show.Kind(err)
 	}
 	return show.Cut(digits.ReplaceAllString(err.Error(), "#"), maxColumn)

@@ -21,6 +21,11 @@ func (e *reservedError) Error() string   { return fmt.Sprintf("copy %q is reserv
 func (e unknownCopyError) Error() string { return fmt.Sprintf("copy %q is unknown", e.Copy) }
 func (e lostError) Error() string        { return fmt.Sprintf("copy %q is lost", e.Copy) }
 
+// closedError has no value.
+type closedError struct{}
+
+func (*closedError) Error() string { return "the library is closed on day 7" }
+
 // lentError tells nothing about its value.
 type lentError struct{ copy string }
 
@@ -124,6 +129,26 @@ func TestRejectionsOfAType(t *testing.T) {
 	failures, _, _ = props.Failures(t, suite(unknownCopyError{}))
 	if want := "Rejections does not list:"; len(failures) != 1 || !strings.Contains(failures[0].Text, want) {
 		t.Errorf("an error that is not listed: %+v, want one that says %q", failures, want)
+	}
+}
+
+// TestReasons checks how statistics count errors: by type if they have a value, and
+// otherwise by text without numbers.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"reservedError":                  &reservedError{"c1"},
+		"unknownCopyError":               unknownCopyError{"c1"},
+		"the library is closed on day #": &closedError{},
+		"copy # is not here":             errors.New("copy 12 is not here"),
+		"lending: copy \"c#\" is lost":   fmt.Errorf("lending: %w", lostError{"c1"}),
+	} {
+		d := lending()
+		d.Decide = func(lend, int) ([]lent, error) { return nil, err }
+		s := props.For(d).Any(lend{}).Checks(1).Without("every command leads to events sometimes")
+		if _, coverage, _ := props.Failures(t, s); !strings.Contains(coverage, "✗ "+want+" 100%") {
+			t.Errorf("want %q in\n%s", want, coverage)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func Breach[C, S, E any](t *testing.T, s Suite[C, S, E], name string, cmds ...C)
 // ProcessBreach is [Breach] of a process.
 func ProcessBreach[E, S, C any](t *testing.T, s ProcessSuite[E, S, C], name string, events ...E) string {
 	t.Helper()
-	return breached(t, s.suite.run(t), s.all(), name, events)
+	return breached(t, s.suite.run(t), quietly(s.process, s.all()), name, events)
 }
 
 // ViewBreach is [Breach] of a view.

@@ -65,3 +65,28 @@ func ReplayInquiry[C, S, E any](s ReplaySuite[C, S, E], events iter.Seq2[store.R
 func GoldenInquiry[C, S, E any](s Suite[C, S, E], dir string, update bool) Inquiry {
 	return goldenInquiry(s, dir, update)
 }
+
+// ProcessLaws returns the names of the laws of s.
+func ProcessLaws[E, S, C any](s ProcessSuite[E, S, C]) (names []string) {
+	for _, l := range s.all() {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+// ProcessReport returns the report of a law of s that events are said to break.
+func ProcessReport[E, S, C any](t *testing.T, s ProcessSuite[E, S, C], name string, events ...E) (text string, steps int) {
+	t.Helper()
+	for _, l := range quietly(s.process, s.all()) {
+		if l.name == name {
+			return s.report(t, s.suite.run(t), failure[E, map[string]S, E]{law: l, cmds: events, history: 7})
+		}
+	}
+	t.Fatalf("there is no law %q", name)
+	return "", 0
+}
+
+// ProcessTrace returns the history of events in a report.
+func ProcessTrace[E, S, C any](s ProcessSuite[E, S, C], here int, events ...E) []string {
+	return s.trace(events, here)
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/samber/lo"
 	"pgregory.net/rapid"
 
 	"github.com/evolvego/evolve/decider"
@@ -275,9 +276,9 @@ func (s ProcessSuite[E, S, C]) report(t *testing.T, r *run[E, map[string]S, E], 
 // the id of an instance, which the shrinker could not change in one event without
 // separating it from the others.
 func unify[E any](k *shrinker[E]) bool {
-	for _, from := range texts(k.cmds) {
+	for _, from := range k.texts() {
 		for _, to := range []string{"", "a"} {
-			if len(from) > len(to) && k.try(renamed(k.cmds, from, to)) {
+			if len(from) > len(to) && k.try(k.renamed(from, to)) {
 				return true
 			}
 		}
@@ -285,36 +286,30 @@ func unify[E any](k *shrinker[E]) bool {
 	return false
 }
 
-// texts returns the values of all text fields of the events.
-func texts[E any](events []E) (all []string) {
-	for i := range events {
-		v := value.Struct(reflect.ValueOf(&events[i]).Elem())
-		if v.Kind() != reflect.Struct {
-			continue
-		}
-		for n := range v.NumField() {
-			if f := v.Field(n); f.Kind() == reflect.String && v.Type().Field(n).IsExported() && !slices.Contains(all, f.String()) {
+// texts returns the values of all text fields that may change.
+func (s *shrinker[C]) texts() (all []string) {
+	for i := range s.cmds {
+		v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
+		for _, n := range s.open(i) {
+			if f := v.Field(n); f.Kind() == reflect.String {
 				all = append(all, f.String())
 			}
 		}
 	}
-	return all
+	return lo.Uniq(all)
 }
 
-// renamed returns events with to in each field that holds from.
-func renamed[E any](events []E, from, to string) []E {
-	out := slices.Clone(events)
+// renamed returns the commands with to in each text field that holds from and may change.
+func (s *shrinker[C]) renamed(from, to string) []C {
+	out := slices.Clone(s.cmds)
 	for i := range out {
-		if !slices.Contains(texts(out[i:i+1]), from) {
-			continue
-		}
-		out[i] = value.Edit(out[i], func(v reflect.Value) {
-			for n := range v.NumField() {
-				if f := v.Field(n); f.Kind() == reflect.String && v.Type().Field(n).IsExported() && f.String() == from {
+		for _, n := range s.open(i) {
+			out[i] = value.Edit(out[i], func(v reflect.Value) {
+				if f := v.Field(n); f.Kind() == reflect.String && f.String() == from {
 					f.SetString(to)
 				}
-			}
-		})
+			})
+		}
 	}
 	return out
 }

@@ -94,7 +94,7 @@ func TestEntries(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"events: 1, streams: 1", "mutants killed, want 100%",
+		"events: 1, streams: 1", "mutants killed, want 100%", " make no difference\n",
 		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-",
 		"--- FAIL: FuzzAccount/seed#15 ", "not checked: sharing is safe\n", "a miracle: never\n", "--- PASS: TestEntries/a_wonder ", "there was no time to be sure: a wonder: never\n",
 	} {

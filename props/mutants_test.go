@@ -85,9 +85,10 @@ func TestComes(t *testing.T) {
 	}
 }
 
-// TestMutantsTakeFewHistories checks that a case that never comes makes the search for it
-// longer, but not the judgement on each mutant, and that one that is left out makes no
-// difference.
+// TestMutantsTakeFewHistories checks that mutants are judged by few laws, that a case that
+// never comes makes the search for it longer, but not the judgement on each mutant, and
+// that one that is left out makes no difference. It also checks that a law counts which
+// breaks only in that search.
 func TestMutantsTakeFewHistories(t *testing.T) {
 	t.Parallel()
 	decided := 0
@@ -105,11 +106,23 @@ func TestMutantsTakeFewHistories(t *testing.T) {
 	}
 	never := suite.Reaches("never", func(props.Step[count, int, int]) bool { return false })
 	least, text := decisions(suite)
+	if least > 300_000 {
+		t.Errorf("%d decisions: are there laws that no mutant breaks?", least)
+	}
 	if more, _ := decisions(never); more < 2*least || more > 4*least {
 		t.Errorf("%d decisions with a case that never comes, and %d without it", more, least)
 	}
 	if same, got := decisions(never.Without("never")); same != least || got != text {
 		t.Errorf("%d decisions if the case is left out, want %d:\n%s\nwant\n%s", same, least, got, text)
+	}
+	rich := never.Invariant("at most 140", func(s int) error {
+		if s > 140 { // not in the first hundred histories
+			return errFunds
+		}
+		return nil
+	})
+	if _, text := decisions(rich); !strings.Contains(text, `the decider itself breaks "at most 140"`) {
+		t.Errorf("a law that breaks in a long history is not reported:\n%s", text)
 	}
 }
 

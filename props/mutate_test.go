@@ -15,7 +15,7 @@ import (
 )
 
 type (
-	stay  struct{ nights int }
+	stay  struct{ nights, room int }
 	lodge struct { // a state with parts of all kinds
 		Open   bool
 		name   string
@@ -62,11 +62,11 @@ func TestParts(t *testing.T) {
 		"a time":                          {partsOf[time.Time](), "the state"},
 		"an interface":                    {partsOf[any](), ""},
 		"a list":                          {partsOf[[]int](), "the state"},
-		"a list of structs":               {partsOf[[]stay](), "the state, the state[].nights"},
-		"an array of structs":             {partsOf[[2]stay](), "the state, the state[].nights"},
-		"a map of pointers to structs":    {partsOf[map[string]*stay](), "the state, the state[].nights"},
-		"a struct":                        {partsOf[stay](), "nights"},
-		"a pointer to a struct":           {partsOf[*stay](), "nights"},
+		"a list of structs":               {partsOf[[]stay](), "the state, the state[].nights, the state[].room"},
+		"an array of structs":             {partsOf[[2]stay](), "the state, the state[].nights, the state[].room"},
+		"a map of pointers to structs":    {partsOf[map[string]*stay](), "the state, the state[].nights, the state[].room"},
+		"a struct":                        {partsOf[stay](), "nights, room"},
+		"a pointer to a struct":           {partsOf[*stay](), "nights, room"},
 		"a struct in which time is a key": {partsOf[struct{ At map[time.Time]time.Time }](), "At"},
 		"a protobuf message":              {partsOf[*wrapperspb.Int64Value](), "Value, unknownFields"},
 	} {
@@ -83,12 +83,12 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	five, six := 5, 6
 	was := lodge{
-		name: "old", stays: []stay{{1}}, keys: []*stay{{2}}, guests: map[string]stay{"ann": {3}}, staff: map[string]*stay{"bob": {4}, "dan": nil},
-		rooms: [2]stay{{7}, {8}}, last: &stay{9}, since: time.Unix(0, 0), notes: "old", level: 1, rate: 1, limit: &six,
+		name: "old", stays: []stay{{1, 0}}, keys: []*stay{{2, 0}}, guests: map[string]stay{"ann": {3, 0}}, staff: map[string]*stay{"bob": {4, 0}, "dan": nil},
+		rooms: [2]stay{{7, 0}, {8, 0}}, last: &stay{9, 0}, since: time.Unix(0, 0), notes: "old", level: 1, rate: 1, limit: &six,
 	}
 	is := lodge{
-		Open: true, name: "new", stays: []stay{{10}, {11}}, keys: []*stay{{20}, nil, {21}}, guests: map[string]stay{"ann": {30}, "cid": {31}},
-		staff: map[string]*stay{"bob": {40}, "dan": {41}, "eve": nil}, rooms: [2]stay{{70}, {80}}, last: &stay{90}, since: time.Unix(60, 0),
+		Open: true, name: "new", stays: []stay{{10, 1}, {11, 1}}, keys: []*stay{{20, 1}, nil, {21, 1}}, guests: map[string]stay{"ann": {30, 1}, "cid": {31, 1}},
+		staff: map[string]*stay{"bob": {40, 1}, "dan": {41, 1}, "eve": nil}, rooms: [2]stay{{70, 1}, {80, 1}}, last: &stay{90, 1}, since: time.Unix(60, 0),
 		notes: "new", level: 2, rate: 2, limit: &five,
 	}
 	is.deep.A.B.C = 1
@@ -161,14 +161,14 @@ func TestMistakesOfStates(t *testing.T) {
 	for name, tt := range map[string]struct{ got, want string }{
 		"a number":                           {forgotten(3, 4, "the state"), "3"},
 		"a pointer to a number":              {forgotten(nil, &five, "the state"), "&0"},
-		"a pointer to a struct":              {forgotten(&stay{3}, &stay{4}, "nights"), "&stay{nights: 3}"},
-		"a pointer to a struct that is new":  {forgotten(nil, &stay{4}, "nights"), "&stay{}"},
-		"a pointer to a struct that is gone": {forgotten(&stay{4}, nil, "nights"), "nil"},
-		"a list of which there was more":     {forgotten([]stay{{3}, {4}}, []stay{{5}}, "the state[].nights"), "[stay{nights: 3}]"},
-		"a list of which there was less":     {forgotten([]stay{{3}}, []stay{{5}, {6}}, "the state[].nights"), "[stay{nights: 3} stay{}]"},
-		"a list of pointers that were nil":   {forgotten([]*stay{nil}, []*stay{{5}}, "the state[].nights"), "[&stay{}]"},
-		"a map without entries":              {forgotten(map[int]stay{1: {2}}, nil, "the state[].nights"), "{}"},
-		"a map of pointers, one of them new": {forgotten(map[int]*stay{1: {2}}, map[int]*stay{1: {3}, 2: {4}}, "the state[].nights"), "{1: &stay{nights: 2}, 2: &stay{}}"},
+		"a pointer to a struct":              {forgotten(&stay{3, 0}, &stay{4, 0}, "nights"), "&stay{nights: 3}"},
+		"a pointer to a struct that is new":  {forgotten(nil, &stay{4, 0}, "nights"), "&stay{}"},
+		"a pointer to a struct that is gone": {forgotten(&stay{4, 0}, nil, "nights"), "nil"},
+		"a list of which there was more":     {forgotten([]stay{{3, 0}, {4, 0}}, []stay{{5, 0}}, "the state[].nights"), "[stay{nights: 3}]"},
+		"a list of which there was less":     {forgotten([]stay{{3, 0}}, []stay{{5, 0}, {6, 0}}, "the state[].nights"), "[stay{nights: 3} stay{}]"},
+		"a list of pointers that were nil":   {forgotten([]*stay{nil}, []*stay{{5, 0}}, "the state[].nights"), "[&stay{}]"},
+		"a map without entries":              {forgotten(map[int]stay{1: {2, 0}}, nil, "the state[].nights"), "{}"},
+		"a map of pointers, one of them new": {forgotten(map[int]*stay{1: {2, 0}}, map[int]*stay{1: {3, 0}, 2: {4, 0}}, "the state[].nights"), "{1: &stay{nights: 2}, 2: &stay{}}"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s is %q, want %q", name, tt.got, tt.want)

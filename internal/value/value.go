@@ -41,7 +41,12 @@ func plain(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
 		return v.IsNil()
 	case reflect.Array:
-		return v.Len() == 0 || plain(v.Index(0)) && plain(v.Index(v.Len()-1))
+		for i := range v.Len() {
+			if !plain(v.Index(i)) {
+				return false
+			}
+		}
+		return true
 	default:
 		return true
 	}

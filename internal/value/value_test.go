@@ -42,6 +42,10 @@ func TestClone(t *testing.T) {
 	if err := value.Clone[error](nil); err != nil || value.Clone(errors.ErrUnsupported) == nil {
 		t.Error("interfaces are not copied")
 	}
+	middle := [3]*int{1: new(int)}
+	if *value.Clone(middle)[1] = 2; *middle[1] != 0 {
+		t.Error("the copy of an array shares what only its middle holds")
+	}
 }
 
 func ExampleClone() {

@@ -84,3 +84,6 @@ func Sought[C, S, E any](s Suite[C, S, E], seed uint64, wanted []string, histori
 	}
 	return play(s.decider, cmds)
 }
+
+// Setting returns the value of a flag.
+func Setting[T any](name string) T { return setting[T](name) }

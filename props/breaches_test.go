@@ -71,16 +71,20 @@ func breaches(t *testing.T) map[string]string {
 	t.Helper()
 	breaks := func(s Suite, law string, cmds ...Command) string { return props.Breach(t, s, law, cmds...) }
 	return map[string]string{
-		"decide is total":                        breaks(planted["a division by zero in decide"].suite(), "decide is total", takes, opens, takes),
-		"decide is total, until":                 breaks(planted["a division by zero in decide"].suite(), "decide is total", takes, opens, deposits, takes),
-		"decide changes its command":             breaks(planted["tags sorted in the command"].suite(), "decide changes nothing", opens, Deposit{5, []string{"b", "a"}}),
-		"decide changes its state":               breaks(planted["decide writes the totals"].suite(), "decide changes nothing", deposits, opens, deposits, takes),
-		"decide changes nothing":                 breaks(samples(account()), "decide changes nothing", takes, opens, deposits, takes),
-		"a rejection has events":                 breaks(planted["events beside an error"].suite(), "a rejection has no events", deposits, opens, takes),
-		"a rejection has no events":              breaks(samples(account()), "a rejection has no events", deposits, opens, takes),
-		"an event is nil":                        breaks(planted["a nil event"].suite(), "events are real", Close{}, opens, Close{}),
-		"evolve panics":                          breaks(planted["a panic in evolve"].suite(), "evolve is total", takes, opens, deposits, takes),
-		"evolve panics on an old stream":         breaks(plant(brittleOpen)(), "evolve is total", deposits, opens, deposits, takes, takes),
+		"decide is total":                breaks(planted["a division by zero in decide"].suite(), "decide is total", takes, opens, takes),
+		"decide is total, until":         breaks(planted["a division by zero in decide"].suite(), "decide is total", takes, opens, deposits, takes),
+		"decide changes its command":     breaks(planted["tags sorted in the command"].suite(), "decide changes nothing", opens, Deposit{5, []string{"b", "a"}}),
+		"decide changes its state":       breaks(planted["decide writes the totals"].suite(), "decide changes nothing", deposits, opens, deposits, takes),
+		"decide changes nothing":         breaks(samples(account()), "decide changes nothing", takes, opens, deposits, takes),
+		"a rejection has events":         breaks(planted["events beside an error"].suite(), "a rejection has no events", deposits, opens, takes),
+		"a rejection has no events":      breaks(samples(account()), "a rejection has no events", deposits, opens, takes),
+		"an event is nil":                breaks(planted["a nil event"].suite(), "events are real", Close{}, opens, Close{}),
+		"evolve panics":                  breaks(planted["a panic in evolve"].suite(), "evolve is total", takes, opens, deposits, takes),
+		"evolve panics on an old stream": breaks(plant(brittleOpen)(), "evolve is total", deposits, opens, deposits, takes, takes),
+		"evolve panics on an event that was not accepted": breaks(plant(func(d *Account) {
+			rejectingWithdrawals(d)
+			d.Evolve = on(func(s State, e Deposited) State { panic("no deposits") })
+		})(), "evolve is total", opens, takes),
 		"evolve changes its event":               breaks(planted["tags of an event sorted"].suite(), "evolve changes nothing", takes, opens, Deposit{5, []string{"b", "a"}}),
 		"evolve changes its state":               breaks(planted["totals written in place"].suite(), "evolve changes nothing", takes, opens, deposits, takes),
 		"evolve changes nothing":                 breaks(samples(account()), "evolve changes nothing", takes, opens, deposits, takes),
@@ -129,6 +133,8 @@ func breaches(t *testing.T) map[string]string {
 		"repeated, other kinds":                 breaks(samples(account()).Idempotent(Open{}, Close{}), "a repeated command changes nothing", opens, deposits),
 		"repeated, with events beside an error": breaks(planted["events beside an error"].suite().Idempotent(), "a repeated command changes nothing", opens, takes, Close{}, Close{}),
 		"undeclared":                            breaks(planted["an undeclared error"].suite(), "rejections are declared", opens, takes, opens, takes),
+		"a law before the declaration":          breaks(samples(account()).Invariant("at most 3", atMost3).Rejections(errOpen), "at most 3", opens, deposits),
+		"declared by two calls":                 breaks(samples(account()).Rejections(errOpen).Rejections(errNotOpen), "rejections are declared", takes),
 		"undeclared, not open":                  breaks(planted["an undeclared error"].suite(), "rejections are declared", takes),
 
 		"not registered":                  breaks(planted["an event that is not registered"].suite(), "every event encodes", takes, opens, deposits, takes),
@@ -154,6 +160,7 @@ func breaches(t *testing.T) map[string]string {
 		"not together":                    breaks(planted["a decoder of the first event alone"].suite(), "stored events lead to the same state", takes, opens, deposits),
 		"not at all":                      breaks(planted["a codec that drops events"].suite(), "stored events lead to the same state", opens, Close{}),
 		"nil or empty":                    breaks(plant(nilOrEmpty)().Codec(wrong{}), "decisions on stored events are the same", takes, opens, Deposit{5, []string{}}, Close{}),
+		"nil or empty, after a rejection": breaks(plant(func(d *Account) { nilOrEmpty(d); rejectingWithdrawals(d) })().Codec(wrong{}), "decisions on stored events are the same", opens, takes, Deposit{5, []string{}}, Close{}),
 		"nil or empty, not now":           breaks(plant(nilOrEmpty)().Codec(wrong{}), "decisions on stored events are the same", takes, opens, Deposit{5, nil}, Close{}),
 		"damaged, a panic":                breaks(planted["a decoder that trusts the first bytes"].suite(), "damaged data is an error", opens),
 		"damaged, cut off":                breaks(planted["an error that is forgotten"].suite(), "damaged data is an error", opens, deposits, takes),
@@ -252,6 +259,17 @@ func nilOrEmpty(d *Account) {
 		}
 		return s
 	})
+}
+
+// rejectingWithdrawals returns an event beside the rejection of a withdrawal.
+func rejectingWithdrawals(d *Account) {
+	next := d.Decide
+	d.Decide = func(c Command, s State) ([]Event, error) {
+		if w, ok := c.(Withdraw); ok {
+			return []Event{Deposited{Amount: w.Amount}}, errFunds
+		}
+		return next(c, s)
+	}
 }
 
 // TestBreaches compares how histories break laws with a golden file: the step and the

@@ -172,11 +172,8 @@ func (c *coverage[C, S, E]) effects(s Step[C, S, E]) {
 		return
 	}
 	state := s.Before
-	for i, e := range s.Events {
-		next := s.After
-		if i < len(s.Events)-1 {
-			next = c.decider.Evolve(state, e)
-		}
+	for _, e := range s.Events {
+		next := c.decider.Evolve(state, e)
 		if k := show.Kind(e); c.idle[k] != effective {
 			c.idle[k]++
 			if show.Text(state) != show.Text(next) {

@@ -85,9 +85,12 @@ func TestEntries(t *testing.T) {
 		}).Check(t)
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestEntries|FuzzAccount)$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^(TestEntries|FuzzAccount|FuzzEntry)$")
 	cmd.Env = append(os.Environ(), broken+"=1", "EVOLVE_ARTIFACTS="+t.TempDir())
 	out, _ := cmd.CombinedOutput()
+	if n := strings.Count(string(out), "not checked: "); n != 1 {
+		t.Errorf("%d checks say what they leave out, want one:\n%s", n, out)
+	}
 	for name := range entries() {
 		if !strings.Contains(string(out), "--- FAIL: TestEntries/"+name+" ") {
 			t.Errorf("%s reports nothing:\n%s", name, out)
@@ -95,11 +98,20 @@ func TestEntries(t *testing.T) {
 	}
 	for _, want := range []string{
 		"events: 1, streams: 1", "mutants killed, want 100%", " make no difference\n",
-		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-",
+		"--- FAIL: FuzzAccount ", "--- FAIL: FuzzAccount/seed#0 ", "balance is never negative: broken at the start", "FuzzAccount_seed_0-", "--- FAIL: FuzzEntry/seed#0 ",
 		"--- FAIL: FuzzAccount/seed#15 ", "not checked: sharing is safe\n", "a miracle: never\n", "--- PASS: TestEntries/a_wonder ", "there was no time to be sure: a wonder: never\n",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not reported:\n%s", want, out)
 		}
 	}
+}
+
+// FuzzEntry checks an account. In the process of TestEntries there are no commands.
+func FuzzEntry(f *testing.F) {
+	s := samples(account())
+	if os.Getenv(broken) != "" {
+		s = props.For(account())
+	}
+	s.Fuzz(f)
 }

@@ -1,10 +1,12 @@
 package props
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"sync"
 
 	"pgregory.net/rapid"
 
@@ -63,7 +65,6 @@ type choice[C, S, E any] struct {
 	steps    []Step[C, S, E]
 	source   *value.Source
 	known    value.Known
-	looked   bool // whether known belongs to the step that is being chosen
 }
 
 // commands returns the list of commands for seed. It ends where the decider panics. If no
@@ -169,8 +170,7 @@ func (g generator[C, S, E]) make(ch *choice[C, S, E], length, maxIdle int) (cmds
 	g.watch.history(func() string { return section(columns, History[C, S, E]{Steps: ch.steps}.table(-1)) })
 	state, idle := g.decider.Start(), 0
 	for len(cmds) < length && idle < maxIdle && (idle < maxAfter || !g.decider.IsTerminal(state)) {
-		ch.looked = false
-		ch.source.Known = func() *value.Known { return ch.seen(state) }
+		ch.source.Known = sync.OnceValue(func() *value.Known { return ch.seen(state) })
 		var s Step[C, S, E]
 		var found, ok bool
 		if err := catch(func() { s, found, ok = g.prefixed(ch, state, len(cmds)) }); err != nil {
@@ -207,10 +207,6 @@ func (s Step[C, S, E]) acted() bool { return s.Err == nil && len(s.Events) > 0 }
 
 // seen returns the values in state, and in the last commands and their events.
 func (ch *choice[C, S, E]) seen(state S) *value.Known {
-	if ch.looked {
-		return &ch.known
-	}
-	ch.looked = true
 	ch.known.Forget()
 	for _, s := range ch.steps[max(0, len(ch.steps)-recent):] {
 		ch.known.See(reflect.ValueOf(&s.Command).Elem())
@@ -263,10 +259,7 @@ func (g generator[C, S, E]) try(cmd C, state S) (s Step[C, S, E], err error) {
 // before reports whether a driven history prefers a to b.
 func (ch *choice[C, S, E]) before(a, b Step[C, S, E]) bool {
 	ka, kb := show.Kind(a.Command), show.Kind(b.Command)
-	if ch.used[ka] != ch.used[kb] {
-		return ch.used[ka] < ch.used[kb]
-	}
-	return ch.hash(ka) < ch.hash(kb)
+	return cmp.Or(cmp.Compare(ch.used[ka], ch.used[kb]), cmp.Compare(ch.hash(ka), ch.hash(kb))) < 0
 }
 
 // candidate returns the nth command to try for a step: first one of each wanted kind,

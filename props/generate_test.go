@@ -110,6 +110,15 @@ func TestChecksFlag(t *testing.T) {
 	}
 }
 
+// TestSetting checks that a flag of another name or type counts as zero.
+func TestSetting(t *testing.T) {
+	t.Parallel()
+	if n, other, none, run := props.Setting[int]("rapid.checks"), props.Setting[string]("rapid.checks"), props.Setting[int]("rapid.none"),
+		props.Setting[string](ungettable); n == 0 || other != "" || none != 0 || run != "" {
+		t.Errorf("the settings are %d, %q, %d, %q", n, other, none, run)
+	}
+}
+
 // opaque has nothing that could fill it.
 type opaque struct{ n int }
 
@@ -206,7 +215,7 @@ func TestSought(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	var far [][]parcelCmd
-	for seed := range uint64(20) {
+	for seed := range uint64(200) {
 		var cmds []parcelCmd
 		for _, s := range parcelSuite().Example(seed).Steps {
 			cmds = append(cmds, s.Command)

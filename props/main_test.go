@@ -9,10 +9,14 @@ import (
 // broken is set in the environment of processes that fail on purpose.
 const broken = "EVOLVE_PROPS_BROKEN"
 
+// ungettable is a flag whose value cannot be read.
+const ungettable = "props.ungettable"
+
 // TestMain keeps rapid from leaving files about planted failures. It also reduces the
 // number of histories to a third unless a flag sets it, because there are many suites,
 // and the planted bugs need fewer.
 func TestMain(m *testing.M) {
+	flag.Func(ungettable, "for TestSetting", func(string) error { return nil })
 	flag.Parse()
 	if os.Getenv(broken) == "" {
 		set("rapid.nofailfile", "true")

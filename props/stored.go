@@ -39,8 +39,8 @@ func (s ProcessSuite[E, S, C]) State(encode func(S) ([]byte, error), decode func
 			if live == again && show.Same(state, r.After) {
 				return nil
 			}
-			return breachf(i, "%s is handled differently by an instance that was stored, though the instance prints the same: %s\n  live    %s\n  stored  %s   ← does the process distinguish nil from empty, or compare times with ==?",
-				show.Text(r.Event), show.Changes(r.After, state), live, again)
+			return breachf(i, "%s is handled differently by an instance that was stored, though the instance printed the same\n  live    %s, and then %s\n  stored  %s, and then %s   ← does the process distinguish nil from empty, or compare times with ==?",
+				show.Text(r.Event), live, show.Text(r.After), again, show.Text(state))
 		}))
 	return s
 }

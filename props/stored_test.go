@@ -203,6 +203,19 @@ func TestStoredBreaches(t *testing.T) {
 		}
 		return status{"new", []string{}}
 	}
+	listed := storable()
+	listed.React = func(s status, _ any) (r reaction) {
+		if s.Seen == nil {
+			r.Send = []any{Remind{"1"}}
+		}
+		return r
+	}
+	listed.Evolve = func(s status, _ any) status { // only a new instance gets a list
+		if s.Status == "" {
+			s.Seen = []string{}
+		}
+		return status{"listed", s.Seen}
+	}
 	charges := func(order string) props.ProcessSuite[any, status, any] {
 		return reacts(func(status, any) reaction { return reaction{Send: []any{Charge{Order: "1"}, Charge{Order: order}}} })
 	}
@@ -240,12 +253,10 @@ func TestStoredBreaches(t *testing.T) {
 			s, err := decode(data)
 			return status{Status: s.Status}, err
 		}), same, Placed{Order: "1"}, Placed{Order: "2"}, Late{"1"})},
-		{"a reaction to an empty list", process(reacts(func(s status, e any) (r reaction) {
-			if _, ok := e.(Late); ok && s.Seen == nil {
-				r.Send = []any{Remind{"1"}}
-			}
-			return r
-		}).State(encode, decode), same, Placed{Order: "1"}, Late{"1"})},
+		{"nil or empty, in the reaction alone", process(props.Process(listed).Any(Placed{}).State(encode, func(data []byte) (status, error) {
+			s, err := decode(data)
+			return status{Status: s.Status}, err
+		}), same, Placed{Order: "1"}, Placed{Order: "1"})},
 		{"in part, which the law above reports", process(right.State(encode, func([]byte) (s status, err error) { return s, nil }), same, Placed{Order: "1"}, Late{"1"})},
 		{"an error, which the law above reports", process(right.State(encode, func([]byte) (s status, err error) { return s, errors.New("no") }), same, Placed{Order: "1"}, Late{"1"})},
 		{"commands", process(charges("1").Commands(strict), twice, Late{"1"})},

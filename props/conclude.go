@@ -54,7 +54,7 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*te
 	return func(t *testing.T) (found []finding, problem string) {
 		t.Helper()
 		r := s.run(t)
-		r.laws = guarded(laws)
+		r.laws = laws
 		if problem = r.search(); problem != "" {
 			return nil, problem
 		}
@@ -76,23 +76,6 @@ func trialAs[C, S, E any](s Suite[C, S, E], laws []law[C, S, E], report func(*te
 		}
 		return found, ""
 	}
-}
-
-// guarded returns laws that a panic breaks too, except a panic of the decider itself,
-// which [Suite.Check] reports.
-func guarded[C, S, E any](laws []law[C, S, E]) []law[C, S, E] {
-	out := make([]law[C, S, E], len(laws))
-	for i, l := range laws {
-		out[i] = l
-		out[i].check = func(r *run[C, S, E], cmds []C) (b *breach) {
-			err := catch(func() { b = l.check(r, cmds) })
-			if err == nil || panics(play(r.decider, cmds)) {
-				return b
-			}
-			return &breach{len(cmds) - 1, err.Error()}
-		}
-	}
-	return out
 }
 
 // panics reports whether the decider panicked at the end of h.

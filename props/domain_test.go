@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"github.com/evolvego/evolve/decider"
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
 )
@@ -69,6 +72,28 @@ func TestValid(t *testing.T) {
 				t.Errorf("%q did not fail", tt.law)
 			}
 		})
+	}
+}
+
+// TestValidPanics checks that a Valid which panics where only a law asks it does not make
+// the law hold.
+func TestValidPanics(t *testing.T) {
+	t.Parallel()
+	d := decider.New(
+		func(c string, _ int) ([]string, error) { return []string{c}, nil },
+		func(n int, _ string) int { return n + 1 },
+	)
+	s := props.For(d).Checks(few()).Commands(func(_ *rapid.T, n int) string {
+		return []string{"open", "work"}[min(n, 1)]
+	}).Valid(func(n int, c string) bool {
+		if n > 0 && c == "open" {
+			panic("it is open")
+		}
+		return true
+	}).Idempotent()
+	failures, _, problem := props.Failures(t, s)
+	if problem != "" || len(failures) != 1 || !strings.HasPrefix(failures[0].Text, "a repeated command changes nothing: broken by step 1 of the shortest history found\n\tpanic: it is open (domain_test.go:") {
+		t.Errorf("%v, and the problem is %q", failures, problem)
 	}
 }
 

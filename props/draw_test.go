@@ -54,17 +54,17 @@ func TestWeighted(t *testing.T) {
 func TestTable(t *testing.T) {
 	t.Parallel()
 	tables := rapid.Custom(props.Table)
-	starts, states, decided := map[int]bool{}, map[int]bool{}, map[string]bool{}
+	starts, states, decided := map[int]bool{}, map[[3]int]bool{}, map[string]bool{}
 	for seed := range 200 {
 		d := tables.Example(seed)
 		starts[d.Start()] = true
 		for s := range 4 {
+			for e := range 3 {
+				states[[3]int{s, e, d.Evolve(s, e)}] = true
+			}
 			for c := range 4 {
 				events, err := d.Decide(c, s)
 				decided[fmt.Sprint(len(events), err == nil, errors.Is(err, decider.ErrUnhandled))] = true
-				for _, e := range events {
-					states[d.Evolve(s, e)] = true
-				}
 				was := fmt.Sprint(events)
 				for i := range events {
 					events[i]++ // its caller owns the list
@@ -85,7 +85,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if len(starts) != 4 || len(states) != 4 || len(decided) != 4 || !decided["0 false false"] || !decided["2 true false"] {
+	if len(starts) != 4 || len(states) != 4*3*4 || len(decided) != 4 || !decided["0 false false"] || !decided["2 true false"] {
 		t.Errorf("the tables begin at %v, reach %v, and decide %v", starts, states, decided)
 	}
 }

@@ -201,6 +201,28 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// TestHistoryString checks the table of a history with every outcome.
+func TestHistoryString(t *testing.T) {
+	t.Parallel()
+	type step = props.Step[any, ledger, any]
+	broke := errors.New("it broke")
+	h := props.History[any, ledger, any]{Steps: []step{
+		{Command: pay{5}, Events: []any{pay{5}}, After: ledger{1, 5}},
+		{Before: ledger{1, 5}, Command: take{1}, Events: []any{take{1}, "receipt"}, After: ledger{3, 4}},
+		{Before: ledger{3, 4}, Command: take{0}, After: ledger{3, 4}},
+		{Before: ledger{3, 4}, Command: take{9}, Err: broke, After: ledger{3, 4}},
+		{Before: ledger{3, 4}, Command: take{9}, Events: []any{take{9}}, Err: broke, After: ledger{3, 4}},
+	}}
+	const want = `1  pay{N: 5}    pay{N: 5}                   Moves 0 → 1, Balance 0 → 5
+2  take{N: 1}   take{N: 1}, "receipt"       Moves 1 → 3, Balance 5 → 4
+3  take{}       nothing
+4  take{N: 9}   ✗ it broke
+5  take{N: 9}   take{N: 9} and ✗ it broke`
+	if got := h.String(); got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestQuiet checks that nothing rapid reports gets to the test, and that it is recorded
 // unless it is only a log.
 func TestQuiet(t *testing.T) {
@@ -250,7 +272,8 @@ func TestReportForms(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"closed on Sundays": `(?s)^decide is deterministic: broken by step 1 .*` +
-			`\n\t.* decided twice on one state:\n\t  first   .*\n\t  second  \[\] \(error account: not open, a \*errors\.errorString\)   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
+			`\n\t.* decided twice on one state:\n\t  first   (\[\w.*\]|\[\] \(error account: .*, a \*errors\.errorString\))\n\t  second  \[\] \(error account: not open, a \*errors\.errorString\)   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
+		"a panic on Sundays":           `\n\t  second  panic: closed \(planted_test\.go:\d+\)   ← on 2000-01-\d\d, a Sunday, .*: does it look at the clock\?\n`,
 		"events in the order of a map": `← at once: does it use randomness, the order of a map, or hidden memory\?`,
 		"append to a shared slice": `(?s)two successors of one state share memory \(append to a shared slice\?\):` +
 			`\n\t  after .*:\n\t    State\{.*\}\n\t  then, from the same state, Evolve by .* made it:\n\t    State\{`,

@@ -148,7 +148,11 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v (%s)", e.val
 // catch runs f and returns its panic as an error, or nil if there was none.
 func catch(f func()) (err error) {
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover().(type) {
+		case nil:
+		case *panicError: // of an inner catch, which knows where it was
+			err = v
+		default:
 			err = &panicError{v, origin()}
 		}
 	}()

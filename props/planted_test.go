@@ -87,6 +87,22 @@ var plantedDeciders = map[string]bug{
 			return decide(c, s)
 		}
 	}), []string{"decide is deterministic"}, 1},
+	"a panic on Sundays": {plant(func(d *Account) {
+		d.Decide = func(c Command, s State) ([]Event, error) {
+			if now := time.Now(); now.Year() == 2000 && now.Weekday() == time.Sunday { // not today, even on a Sunday
+				panic("closed")
+			}
+			return decide(c, s)
+		}
+	}), []string{"decide is deterministic"}, 1},
+	"a panic of evolve on Sundays": {plant(func(d *Account) {
+		d.Evolve = on(func(s State, e Deposited) State {
+			if now := time.Now(); now.Year() == 2000 && now.Weekday() == time.Sunday {
+				panic("closed")
+			}
+			return evolve(s, e)
+		})
+	}), []string{"evolve is deterministic"}, 2},
 	"a fee by chance": {plant(func(d *Account) {
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)
@@ -454,7 +470,12 @@ func TestOnlyOnce(t *testing.T) {
 	}))
 	if err != "" || len(failures) != 1 || !strings.Contains(failures[0].Text, "but not when the history was run again") ||
 		!strings.Contains(failures[0].Text, "Deposited{") {
-		t.Errorf("%v (%s)", failures, err)
+		t.Fatalf("%v (%s)", failures, err)
+	}
+	for _, outcome := range []string{"Deposited{", "account: not open", "Totals"} { // it is not shrunk, so the page has all
+		if !strings.Contains(failures[0].Page, outcome) {
+			t.Errorf("%q is missing from the page:\n%s", outcome, failures[0].Page)
+		}
 	}
 }
 

@@ -266,6 +266,16 @@ func TestProcess(t *testing.T) {
 			})(&p)
 			return props.ProcessInquiry(props.Process(p).Any(Placed{Order: "a"}, Late{Order: "a"}).Checks(200))
 		}, []string{"react is deterministic"}, 2, false},
+		"a panic on Mondays": {func() props.Inquiry {
+			p := shipping()
+			reacts(func(o order, e Late, r reaction) reaction {
+				if now := time.Now(); now.Year() == 2000 && now.Weekday() == time.Monday { // not today, even on a Monday
+					panic("closed")
+				}
+				return r
+			})(&p)
+			return props.ProcessInquiry(props.Process(p).Any(Placed{Order: "a"}, Late{Order: "a"}).Checks(200))
+		}, []string{"react is deterministic"}, 2, false},
 		"a reaction that sorts": {bad(reacts(func(o order, e Late, r reaction) reaction {
 			slices.Reverse(o.Waits)
 			return r

@@ -298,14 +298,14 @@ func (r *run[C, S, E]) behind(l law[C, S, E]) bool {
 	})
 }
 
-// broken returns the breach of l by cmds, or nil if there is none. If Decide or Evolve
-// panics, l has no breach, because the laws of totality report the panic.
-func (r *run[C, S, E]) broken(l law[C, S, E], cmds []C) *breach {
-	var b *breach
-	if catch(func() { b = l.check(r, cmds) }) != nil {
-		return nil
+// broken returns the breach of l by cmds, or nil if there is none. A panic in l is one
+// too, except a panic of Decide or Evolve, which the laws of totality report.
+func (r *run[C, S, E]) broken(l law[C, S, E], cmds []C) (b *breach) {
+	err := catch(func() { b = l.check(r, cmds) })
+	if err == nil || panics(play(r.decider, cmds)) {
+		return b
 	}
-	return b
+	return &breach{len(cmds) - 1, err.Error()}
 }
 
 // quiet is a rapid.TB that records what rapid reports. rapid stops at a failure, but the

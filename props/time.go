@@ -43,6 +43,17 @@ type again[R any] struct {
 	what func() string
 }
 
+// answer is what a call returned when it was repeated, or its panic.
+type answer[R any] struct {
+	value    R
+	panicked error
+}
+
+func (c again[R]) answer() (a answer[R]) {
+	a.panicked = catch(func() { a.value = c.call() })
+	return a
+}
+
 // decision is what Decide returned.
 type decision[E any] struct {
 	events []E
@@ -99,14 +110,14 @@ func evolveDeterministic[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 	}))
 }
 
-// inBubble runs check in virtual time. A panic in it is no breach, because other laws
-// report it.
+// inBubble runs check in virtual time. It panics if check does.
 func inBubble(t *testing.T, check func() *breach) (b *breach) {
 	t.Helper()
-	synctest.Test(t, func(*testing.T) {
-		defer func() { _ = recover() }()
-		b = check()
-	})
+	var err error
+	synctest.Test(t, func(*testing.T) { err = catch(func() { b = check() }) })
+	if err != nil {
+		panic(err)
+	}
 	return b
 }
 
@@ -114,12 +125,19 @@ func inBubble(t *testing.T, check func() *breach) (b *breach) {
 // thorough it makes some of them at some moments, which differ from history to history.
 func repeat[R any](thorough bool, times int, calls []again[R], same func(a, b R) bool, text func(R) string) *breach {
 	began, stride := now(), 4
+	differs := func(c *again[R], got answer[R], hint string) *breach {
+		second := text(got.value)
+		if got.panicked != nil {
+			second = got.panicked.Error()
+		}
+		return breachf(c.step, "%s twice on one state:\n  first   %s\n  second  %s   ← %s", c.what(), text(c.want), second, hint)
+	}
 	if thorough {
 		times, stride = atOnce, 1
 	}
 	for range times {
 		if c, got := differing(calls, 0, 1, same); c != nil {
-			return differs(*c, text(c.want), text(got), chance)
+			return differs(c, got, chance)
 		}
 	}
 	all := moments()
@@ -133,18 +151,18 @@ func repeat[R any](thorough bool, times int, calls []again[R], same func(a, b R)
 		switch {
 		case c == nil:
 		case steady(*c, got, same):
-			return differs(*c, text(c.want), text(got), "on "+at.Format("2006-01-02, a Monday, 15:04:05.000")+": does it look at the clock?")
+			return differs(c, got, "on "+at.Format("2006-01-02, a Monday, 15:04:05.000")+": does it look at the clock?")
 		default:
-			return differs(*c, text(c.want), text(got), chance)
+			return differs(c, got, chance)
 		}
 	}
 	return nil
 }
 
 // differing repeats every stride-th call, and returns the first whose result differs.
-func differing[R any](calls []again[R], first, stride int, same func(a, b R) bool) (c *again[R], got R) {
+func differing[R any](calls []again[R], first, stride int, same func(a, b R) bool) (c *again[R], got answer[R]) {
 	for i := first; i < len(calls); i += stride {
-		if got = calls[i].call(); !same(calls[i].want, got) {
+		if got = calls[i].answer(); got.panicked != nil || !same(calls[i].want, got.value) {
 			return &calls[i], got
 		}
 	}
@@ -152,17 +170,14 @@ func differing[R any](calls []again[R], first, stride int, same func(a, b R) boo
 }
 
 // steady reports whether c keeps returning got when it is repeated at once.
-func steady[R any](c again[R], got R, same func(a, b R) bool) bool {
+func steady[R any](c again[R], got answer[R], same func(a, b R) bool) bool {
 	for range atOnce {
-		if !same(got, c.call()) {
+		again := c.answer()
+		if (again.panicked == nil) != (got.panicked == nil) || got.panicked == nil && !same(got.value, again.value) {
 			return false
 		}
 	}
 	return true
-}
-
-func differs[R any](c again[R], first, second, hint string) *breach {
-	return breachf(c.step, "%s twice on one state:\n  first   %s\n  second  %s   ← %s", c.what(), first, second, hint)
 }
 
 func now() time.Time { return time.Now() } //nolint:forbidigo // also the clock of a bubble

@@ -15,6 +15,14 @@ func Breach[C, S, E any](t *testing.T, s Suite[C, S, E], name string, cmds ...C)
 	return breached(t, s.run(t), s.chosen(), name, cmds)
 }
 
+// BreachAt is [Breach] by history n of a search.
+func BreachAt[C, S, E any](t *testing.T, s Suite[C, S, E], name string, n int, cmds ...C) string {
+	t.Helper()
+	r := s.run(t)
+	r.coverage.histories = n
+	return r.breached(t, s.chosen(), name, cmds)
+}
+
 // ProcessBreach is [Breach] of a process.
 func ProcessBreach[E, S, C any](t *testing.T, s ProcessSuite[E, S, C], name string, events ...E) string {
 	t.Helper()
@@ -30,6 +38,11 @@ func ViewBreach[V, C, S, E any](t *testing.T, l ViewSuite[V, C, S, E], name stri
 func breached[C, S, E any](t *testing.T, r *run[C, S, E], laws []law[C, S, E], name string, cmds []C) string {
 	t.Helper()
 	r.thorough = true
+	return r.breached(t, laws, name, cmds)
+}
+
+func (r *run[C, S, E]) breached(t *testing.T, laws []law[C, S, E], name string, cmds []C) string {
+	t.Helper()
 	for _, l := range laws {
 		if l.name != name {
 			continue
@@ -87,3 +100,9 @@ func Sought[C, S, E any](s Suite[C, S, E], seed uint64, wanted []string, histori
 
 // Setting returns the value of a flag.
 func Setting[T any](name string) T { return setting[T](name) }
+
+// Variety returns the different values among all, at most n of each kind.
+func Variety[E any](all []E, n int) []E { return variety(all, n) }
+
+// SeedInput returns the input that Fuzz begins with for seed.
+func SeedInput(seed uint64) []byte { return fuzzInput(seed) }

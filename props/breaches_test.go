@@ -155,6 +155,12 @@ func breaches(t *testing.T) map[string]string {
 		"one name for two types":          breaks(planted["one name for both directions"].suite(), "names tell events apart", opens, deposits, takes),
 		"two names for a type":            breaks(planted["two names for deposits"].suite(), "names tell events apart", opens, Deposit{Amount: 60}, deposits),
 		"names":                           breaks(samples(account()).Codec(wrong{}), "names tell events apart", opens, Deposit{Amount: 60}, deposits, takes),
+		"names of events that do not survive": breaks(samples(account()).Codec(wrong{stored: func(_ Event, s store.Event) store.Event {
+			s.Type = "Deposited"
+			return s
+		}}), "names tell events apart", opens, deposits, takes),
+		"a damaged snapshot that has nothing": breaks(samples(account()).Snapshot(func(State) ([]byte, error) { return []byte("{}"), nil }, decodeState),
+			"a damaged snapshot is an error", opens),
 		"names of one type":               props.Breach(t, words(), "names tell events apart", read{}, read{}, read{}),
 		"another order":                   breaks(planted["the newest event first"].suite(), "stored events lead to the same state", opens, deposits, Deposit{Amount: 2}),
 		"not together":                    breaks(planted["a decoder of the first event alone"].suite(), "stored events lead to the same state", takes, opens, deposits),
@@ -269,6 +275,43 @@ func rejectingWithdrawals(d *Account) {
 			return []Event{Deposited{Amount: w.Amount}}, errFunds
 		}
 		return next(c, s)
+	}
+}
+
+// TestSomeHistories checks that an expensive law is checked on one history of four.
+func TestSomeHistories(t *testing.T) {
+	t.Parallel()
+	for n := range 9 {
+		got := props.BreachAt(t, planted["an error that is forgotten"].suite(), "damaged data is an error", n, opens, deposits, takes, takes)
+		if want := n%4 == 1; (got != "no breach") != want {
+			t.Errorf("history %d: %s, want a breach: %t", n, got, want)
+		}
+	}
+}
+
+// TestKeptData checks that no law overwrites data that a codec keeps.
+func TestKeptData(t *testing.T) {
+	t.Parallel()
+	kept := []byte(`{"Owner":"ann"}`)
+	s := samples(account()).Codec(wrong{stored: func(_ Event, s store.Event) store.Event {
+		s.Data = kept
+		return s
+	}})
+	for _, law := range props.Laws(s) {
+		if got := props.Breach(t, s, law, opens); got != "no breach" || string(kept) != `{"Owner":"ann"}` {
+			t.Fatalf("%s: %s, and the data is %s", law, got, kept)
+		}
+	}
+}
+
+// TestVariety checks that the events that laws try are different, and few of each kind.
+func TestVariety(t *testing.T) {
+	t.Parallel()
+	all := []Event{Closed{}, Withdrawn{1}, Withdrawn{1}, Withdrawn{2}, Opened{"ann"}, Closed{}, Withdrawn{3}, Opened{"bob"}, Withdrawn{1}}
+	for n, want := range []string{"[]", "[Closed{} Withdrawn{Amount: 1} Opened{Owner: \"ann\"}]", "[Closed{} Withdrawn{Amount: 1} Withdrawn{Amount: 2} Opened{Owner: \"ann\"} Opened{Owner: \"bob\"}]"} {
+		if got := props.Text(props.Variety(all, n)); got != want {
+			t.Errorf("at most %d of each kind are %s, want %s", n, got, want)
+		}
 	}
 }
 

@@ -101,6 +101,8 @@ func TestCovered(t *testing.T) {
 		histories [][]any
 	}{
 		{"nothing", full, nil},
+		{"values", plain.Values(opaque{1}), nil},
+		{"each command", props.For(scripted()).Any(script{}), many(1000, does(adding{1}))},
 		{"many checks", plain.Checks(3000), nil},
 		{"events", full, [][]any{{does(adding{1}, idling{}, idling{}), does(idling{}, adding{0}, adding{2}, idling{}), does(refusal{}), rest{}}}},
 		{"errors", full, [][]any{{rejects("not 3 times"), rejects("refused"), rejects("again"), script{Events: []any{adding{9}}, Reject: "odd"}}}},

@@ -132,3 +132,14 @@ func TestWithout(t *testing.T) {
 		}
 	}
 }
+
+// TestChecksPanics checks that a number of histories that checks nothing is refused.
+func TestChecksPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if got := recover(); got != "props: Checks(0)" {
+			t.Errorf("Checks panicked with %v", got)
+		}
+	}()
+	samples(account()).Checks(0)
+}

@@ -298,13 +298,9 @@ func replay[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 }
 
 func terminal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
-	if r.decider.Terminal == nil {
-		return nil
-	}
 	h := play(r.decider, cmds)
-	some := variety(h.events(), 2)
 	for i, s := range h.Steps {
-		if !r.decider.Terminal(s.After) {
+		if !r.decider.IsTerminal(s.After) {
 			continue
 		}
 		for _, c := range cmds {
@@ -315,8 +311,8 @@ func terminal[C, S, E any](r *run[C, S, E], cmds []C) *breach {
 				return breachf(i, "%s is terminal, but there %s decides %s", show.Text(s.After), show.Text(c), outcome(events, nil))
 			}
 		}
-		for _, e := range some {
-			if next := r.decider.Evolve(s.After, e); !r.decider.Terminal(next) {
+		for _, e := range variety(h.events(), 2) {
+			if next := r.decider.Evolve(s.After, e); !r.decider.IsTerminal(next) {
 				return breachf(i, "%s is terminal, but %s leads out of it, to %s", show.Text(s.After), show.Text(e), show.Text(next))
 			}
 		}

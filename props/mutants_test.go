@@ -321,6 +321,21 @@ func TestFuzz(t *testing.T) {
 	}
 }
 
+// TestFuzzInputs checks that the inputs to begin with have no two numbers in common.
+func TestFuzzInputs(t *testing.T) {
+	t.Parallel()
+	seen := map[uint64]bool{}
+	for seed := range uint64(16) {
+		data := props.SeedInput(seed)
+		for ; len(data) > 0; data = data[8:] {
+			seen[binary.LittleEndian.Uint64(data)] = true
+		}
+	}
+	if len(seen) != 16*1024 {
+		t.Errorf("the inputs have %d different numbers, want 1024 for each", len(seen))
+	}
+}
+
 // TestFuzzProblems checks that Fuzz says why it cannot check a suite, except that a law
 // which is broken explains why no command can be drawn.
 func TestFuzzProblems(t *testing.T) {

@@ -235,9 +235,6 @@ func setting[T any](name string) T {
 	if !ok {
 		return zero
 	}
-	v, ok := g.Get().(T)
-	if !ok {
-		return zero
-	}
+	v, _ := g.Get().(T)
 	return v
 }

@@ -141,6 +141,31 @@ func TestHungIsOver(t *testing.T) {
 	}
 }
 
+// TestEndsInUserCode checks that a panic of a user's function is told with the place where
+// it happened, and that a function which ends the test ends it.
+func TestEndsInUserCode(t *testing.T) {
+	t.Parallel()
+	check := func(hit func()) (problem string, returned bool) {
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			_, _, problem = props.Failures(t, samples(account()).Checks(few()).Reaches("a hit", func(Step) bool {
+				hit()
+				return true
+			}))
+			returned = true
+		}()
+		<-over
+		return problem, returned
+	}
+	if problem, _ := check(func() { panic("no such case") }); !strings.Contains(problem, "no such case") || !strings.Contains(problem, "watch_test.go:") {
+		t.Errorf("the problem is %q", problem)
+	}
+	if problem, returned := check(runtime.Goexit); returned {
+		t.Errorf("the test goes on, and the problem is %q", problem)
+	}
+}
+
 // TestHangsInALaw checks that the report names the commands even if only a law makes the
 // call that does not return: no history repeats the first command.
 func TestHangsInALaw(t *testing.T) {

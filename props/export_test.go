@@ -183,3 +183,14 @@ func Quiet() (tb rapid.TB, said func() (text string, failed bool)) {
 	q := &quiet{} // a call that gets to a test would panic
 	return q, func() (string, bool) { return q.text.String(), q.failed }
 }
+
+// PageOf returns the page that says that cmds break a rule at the step with index here.
+func PageOf[C, S, E any](t *testing.T, d decider.Decider[C, S, E], here int, cmds ...C) string {
+	t.Helper()
+	var page strings.Builder
+	p := &report[C, S, E]{law: law[C, S, E]{name: "never", spec: true}, test: t.Name(), history: play(d, cmds), breach: &breach{here, "it is"}}
+	if err := p.write(&page); err != nil {
+		t.Fatal(err)
+	}
+	return page.String()
+}

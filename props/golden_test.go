@@ -124,6 +124,40 @@ func TestPageLooksLikeTheConsole(t *testing.T) {
 	}
 }
 
+// TestPageOfOutcomes checks the steps of a page, one for each outcome.
+func TestPageOfOutcomes(t *testing.T) {
+	t.Parallel()
+	d := decider.New(
+		func(c string, _ int) ([]string, error) {
+			switch c {
+			case "refuse":
+				return nil, errors.New("no entry")
+			case "wait":
+				return nil, nil
+			}
+			return []string{c + "!", "noted"}, nil
+		},
+		func(n int, _ string) int { return n + 1 },
+	)
+	page := props.PageOf(t, d, 3, "go", "refuse", "wait", "end")
+	for _, want := range []string{
+		`<h1>never: broken by step 4 of the shortest history found</h1>`, `<span>4 commands, 4 events</span>`,
+		`(?s)<li class=""><a href="#1">1 string</a></li>\s+<li class="rejected"><a href="#2">.*<li class="nothing"><a href="#3">.*<li class=" here"><a href="#4">`,
+		`(?s)<dt>1 command</dt><dd><code><b>&#34;go&#34;</b></code></dd>\s+<dt>event</dt><dd><code>&#34;go!&#34;</code></dd>\s+<dt>event</dt><dd><code>&#34;noted&#34;</code></dd>\s+` +
+			`<dt>change</dt><dd><code><span class="k"></span> <del>0</del> → <ins>2</ins></code></dd>\s+<dt>state</dt><dd><code>2</code></dd>`,
+		`(?s)<dt>2 command</dt><dd><code><b>&#34;refuse&#34;</b></code></dd>\s+<dt>rejected</dt><dd class="no">no entry</dd>\s+<dt>state</dt>`,
+		`(?s)<dt>3 command</dt><dd><code><b>&#34;wait&#34;</b></code></dd>\s+<dt>decided</dt><dd>nothing</dd>\s+<dt>state</dt>`,
+		`(?s)<h2>As a scenario</h2>\s+<pre>props\.Spec\(t, d\)\.\s+Given\(&#34;go!&#34;, &#34;noted&#34;\)\.\s+When\(&#34;end&#34;\)\.`,
+	} {
+		if !regexp.MustCompile(want).MatchString(page) {
+			t.Errorf("the page does not match %s:\n%s", want, page[strings.Index(page, "<main>"):])
+		}
+	}
+	if first := props.PageOf(t, d, -1, "go"); strings.Contains(first, "As a scenario") {
+		t.Errorf("the page of a law that no step breaks shows a scenario:\n%s", first)
+	}
+}
+
 // TestPageFolder checks where pages are written, and what is said if they cannot be.
 func TestPageFolder(t *testing.T) { // not parallel, because of its environment
 	t.Chdir(t.TempDir())

@@ -58,12 +58,12 @@ type page struct {
 }
 
 type pageStep struct {
-	Number                            int
-	Command, Kind, After              string
-	Events                            []string
-	Changes                           []show.Change
-	Rejection                         string
-	Accepted, Rejected, Nothing, Here bool
+	Number                  int
+	Command, Kind, After    string
+	Events                  []string
+	Changes                 []show.Change
+	Rejection               string
+	Rejected, Nothing, Here bool
 }
 
 func (p *report[C, S, E]) write(w io.Writer) error {
@@ -76,7 +76,7 @@ func (p *report[C, S, E]) write(w io.Writer) error {
 	for i, s := range p.history.Steps {
 		st := pageStep{
 			Number: i + 1, Command: show.Text(s.Command), Kind: show.Kind(s.Command), After: show.Text(s.After),
-			Accepted: s.Err == nil && len(s.Events) > 0, Rejected: s.Err != nil, Nothing: s.Err == nil && len(s.Events) == 0,
+			Rejected: s.Err != nil, Nothing: s.Err == nil && len(s.Events) == 0,
 			Here: i == p.breach.step,
 		}
 		for _, e := range s.Events {

@@ -470,12 +470,7 @@ func TestOnlyOnce(t *testing.T) {
 	}))
 	if err != "" || len(failures) != 1 || !strings.Contains(failures[0].Text, "but not when the history was run again") ||
 		!strings.Contains(failures[0].Text, "Deposited{") {
-		t.Fatalf("%v (%s)", failures, err)
-	}
-	for _, outcome := range []string{"Deposited{", "account: not open", "Totals"} { // it is not shrunk, so the page has all
-		if !strings.Contains(failures[0].Page, outcome) {
-			t.Errorf("%q is missing from the page:\n%s", outcome, failures[0].Page)
-		}
+		t.Errorf("%v (%s)", failures, err)
 	}
 }
 

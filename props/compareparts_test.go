@@ -62,6 +62,25 @@ func TestLens(t *testing.T) {
 	}, lens(get, set))
 }
 
+// TestLensTriesFewParts checks that only the first three parts of a history are set in its
+// other states: all pairs of parts are tried, on each state.
+func TestLensTriesFewParts(t *testing.T) {
+	t.Parallel()
+	most := 0
+	counter := decider.New(func(_ count, n int) ([]int, error) { return []int{n + 1}, nil }, func(_, e int) int { return e })
+	get := func(n int) int { return n }
+	set := func(n, part int) int {
+		if part != n {
+			most = max(most, part)
+		}
+		return part
+	}
+	failures, _, problem := props.Findings(t, props.LensInquiry(props.For(counter).Any(count{}).Checks(20), get, set))
+	if most != 2 || len(failures) > 0 || problem != "" {
+		t.Errorf("a part is %d, want at most 2: %v %s", most, failures, problem)
+	}
+}
+
 func TestEmbeds(t *testing.T) {
 	t.Parallel()
 	type shop struct {

@@ -146,9 +146,6 @@ func field(v reflect.Value, i int) reflect.Value {
 		return v
 	}
 	f := v.Field(i)
-	if f.CanSet() {
-		return f
-	}
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem() //nolint:gosec // states have unexported fields, and this is a copy
 }
 

@@ -266,7 +266,7 @@ func (p *replayer[C, S, E]) write(s *replayed[S, E], r store.Recorded, e E) {
 func (p *replayer[C, S, E]) decide(s *replayed[S, E]) {
 	batch, means := s.batch, s.means
 	s.batch, s.means = nil, nil
-	if p.command == nil || len(batch) == 0 || s.lost {
+	if p.command == nil || s.lost {
 		return
 	}
 	var cmd C

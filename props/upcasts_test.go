@@ -1,6 +1,9 @@
 package props_test
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,4 +160,109 @@ func TestUpcastsEmpty(t *testing.T) {
 	if !strings.Contains(problem, "no events to read") {
 		t.Errorf("the problem is %q", problem)
 	}
+}
+
+// unwilling is a codec that refuses to encode some events, or panics.
+type unwilling[E any] struct {
+	codec.Codec[E]
+
+	refuses func(e E) bool
+}
+
+func (c unwilling[E]) Encode(e E) (store.Event, error) {
+	if c.refuses(e) {
+		return store.Event{}, errors.New("no ink for this")
+	}
+	return c.Codec.Encode(e)
+}
+
+// picky is a codec that refuses to decode some lists.
+type picky struct {
+	codec.Codec[Event]
+
+	refuses func(recorded []store.Recorded) bool
+}
+
+func (c picky) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	if c.refuses(recorded) {
+		return nil, errors.New("not like this")
+	}
+	return c.Codec.Decode(dst, recorded)
+}
+
+// openedV0 has a field that a sample sets.
+type openedV0 struct{ Name, Kind string }
+
+// TestUpcastsFindings checks which laws are broken, and no others.
+func TestUpcastsFindings(t *testing.T) {
+	t.Parallel()
+	const (
+		read, again, ways = "old events can be read", "what is read can be written again", "every upgrade path gives the same events"
+		alone, lost       = "an event's meaning depends on its data alone", "no old field is lost"
+	)
+	names := map[string]any{"Deposited": depositedV1{}, "Opened": openedV1{}}
+	deposits := []codec.Upcaster{codec.Up("Deposited", 1, firstToSecond), codec.Up("Deposited", 2, secondToNow)}
+	first := releases()[0]
+	for name, tt := range map[string]struct {
+		today    codec.Codec[Event]
+		releases []props.Release
+		laws     []string // that are broken
+		says     string
+	}{
+		"nothing":                     {today(), releases(), nil, ""},
+		"a release that cannot write": {today(), []props.Release{props.Released[Event](inkless{today()}, Opened{})}, []string{read, again, ways, alone}, "release 1 of 1 cannot encode its own sample Opened{"},
+		"an upcaster that panics": {today(append(deposits, codec.Up("Opened", 1, func(openedV1) Event {
+			panic("no opening")
+		}))...), releases(), []string{read}, "panic: no opening"},
+		"a release that does not know a name": {today(), []props.Release{first, props.Released(codec.JSON(map[string]any{"Deposited": depositedV1{}}))}, nil, ""},
+		"a release that reads what it cannot write": {
+			today(),
+			[]props.Release{first, props.Released(codec.JSON(map[string]Event{"Opened": Opened{}}, codec.Up("Opened", 1, func(openedV1) Event { return Audited{} })))},
+			nil, "",
+		},
+		"a lost field of a release that refuses some events": {today(), []props.Release{props.Released[any](unwilling[any]{codec.JSON(names), func(e any) bool {
+			o, ok := e.(openedV1)
+			return ok && len(o.Note)%2 == 1
+		}}, any(openedV1{}))}, []string{lost}, "openedV1.Note, written by release 1 of 1"},
+		"a lost field that a sample sets": {
+			today(append(deposits, codec.Up("Opened", 1, func(o openedV0) Event { return Opened{Owner: o.Name} }))...),
+			[]props.Release{props.Released(codec.JSON(map[string]any{"Opened": openedV0{}}), any(openedV0{Kind: "person"}))},
+			nil, "",
+		},
+		"a key that was renamed": {today(deposits...), releases(), []string{lost}, "openedV1.Name, written by release 1 of 2\n  openedV1.Name, written by release 2 of 2\n"},
+		"a writer that panics": {unwilling[Event]{today(), func(e Event) bool {
+			if _, ok := e.(Opened); ok {
+				panic("no more ink")
+			}
+			return false
+		}}, releases(), []string{again}, "panic: no more ink"},
+		"a reader that fails at another place":    {picky{today(), func(r []store.Recorded) bool { return r[0].Position > 1000 }}, releases(), []string{alone}, "at another place, with other ids and times, the event means something else: nothing not like this"},
+		"a reader that fails in a list":           {picky{today(), func(r []store.Recorded) bool { return len(r) > 1 }}, releases(), []string{alone}, "in a list with others, the event means something else: nothing not like this"},
+		"a reader that only fails in a long list": {picky{today(), func(r []store.Recorded) bool { return len(r) > 3 }}, releases(), nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, problem := props.Findings(t, props.UpcastInquiry(tt.today, tt.releases...))
+			var laws []string
+			var says strings.Builder
+			for _, f := range failures {
+				laws = append(laws, f.Law)
+				says.WriteString(f.Text + "\n")
+			}
+			if problem != "" || !slices.Equal(laws, tt.laws) || !strings.Contains(says.String(), tt.says) {
+				t.Errorf("%q are broken %s, want %q that say %q:\n%s", laws, problem, tt.laws, tt.says, says.String())
+			}
+		})
+	}
+}
+
+// TestReleasedSample checks that Released refuses a sample that is not a struct.
+func TestReleasedSample(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if r := fmt.Sprint(recover()); !strings.Contains(r, "Released") {
+			t.Errorf("Released panics with %q", r)
+		}
+	}()
+	props.Released(codec.JSON(map[string]any{"Opened": openedV1{}}), any(5))
 }

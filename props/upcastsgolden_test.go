@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/evolvego/evolve/decider/codec"
 	"github.com/evolvego/evolve/props"
 	"github.com/evolvego/evolve/store"
@@ -172,20 +174,35 @@ func TestGoldenFails(t *testing.T) {
 		}
 		return dir
 	}
+	link := func(name string) string { // to nothing
+		dir := t.TempDir()
+		if err := os.Symlink(filepath.Join(dir, "none", "none"), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
 	line := `{"stream_type":"a","stream_id":"1","version":1,"type":"Opened","schema":1,"content_type":"application/json","data":{"Owner":""},"golden":5}`
 	for name, tt := range map[string]struct {
-		codec codec.Codec[Event]
-		dir   string
-		want  string
+		codec  codec.Codec[Event]
+		dir    string
+		want   string
+		update bool
 	}{
-		"nothing encodes": {inkless{c}, in("readme", ""), "no ink"},
-		"no directory":    {c, filepath.Join(in("file", ""), "file"), "file"},
-		"not JSON":        {c, in("001.jsonl", "?\n"), "001.jsonl: line 1"},
-		"not a meaning":   {c, in("001.jsonl", line+"\n"), "001.jsonl: line 1: golden: "},
+		"nothing encodes":         {inkless{c}, in("readme", ""), "no ink", false},
+		"no directory":            {c, filepath.Join(in("file", ""), "file"), "file", false},
+		"not JSON":                {c, in("001.jsonl", "?\n"), "001.jsonl: line 1", false},
+		"not a meaning":           {c, in("001.jsonl", line+"\n"), "001.jsonl: line 1: golden: ", false},
+		"a link to nothing":       {c, link("001.jsonl"), "no such file", false},
+		"a name that is not text": {renamed{c}, t.TempDir(), "is not UTF-8", false},
+		"a folder that is a link": {c, filepath.Join(link("golden"), "golden"), "mkdir ", true},
+		"some events do not encode": {unwilling[Event]{c, func(e Event) bool {
+			_, closed := e.(Closed)
+			return closed
+		}}, t.TempDir(), "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, problem := props.Findings(t, props.GoldenInquiry(goldenSuite(tt.codec, func(*Account) {}), tt.dir, false))
+			_, _, problem := props.Findings(t, props.GoldenInquiry(goldenSuite(tt.codec, func(*Account) {}), tt.dir, tt.update))
 			if !strings.Contains(problem, tt.want) || (problem == "") != (tt.want == "") {
 				t.Errorf("the problem is %q, want %q", problem, tt.want)
 			}
@@ -212,4 +229,78 @@ func TestGoldenReplay(t *testing.T) {
 	}
 	t.Cleanup(func() { file.Close() })
 	props.Replay(account(), codec.Codec[Event](codec.JSON(allNames()))).Check(t, props.Lines(file))
+}
+
+// renamed is a codec whose names are not UTF-8.
+type renamed struct{ codec.Codec[Event] }
+
+func (c renamed) Encode(e Event) (store.Event, error) {
+	stored, err := c.Codec.Encode(e)
+	stored.Type += "\xff"
+	return stored, err
+}
+
+// TestGoldenUpdates checks that an environment variable makes Golden write files.
+func TestGoldenUpdates(t *testing.T) { // not parallel, because of its environment
+	dir := filepath.Join(t.TempDir(), "golden")
+	s := goldenSuite(codec.JSON(allNames()), func(*Account) {})
+	t.Setenv("EVOLVE_UPDATE", "1")
+	props.Golden(t, s, dir)
+	if files := contents(t, dir); len(files) == 0 {
+		t.Error("there are no files")
+	}
+	t.Setenv("EVOLVE_UPDATE", "")
+	props.Golden(t, s, dir)
+}
+
+// raw is a codec of opened accounts that stores any text.
+type raw struct{}
+
+func (raw) Encode(e Event) (store.Event, error) {
+	return store.Event{Type: "Opened", Schema: 1, Data: []byte(e.(Opened).Owner)}, nil //nolint:errcheck // nothing else is decided
+}
+
+func (raw) Decode(dst []Event, recorded []store.Recorded) ([]Event, error) {
+	for _, r := range recorded {
+		dst = append(dst, Opened{Owner: string(r.Data)})
+	}
+	return dst, nil
+}
+
+// TestGoldenUTF8 checks that Golden passes over events that cannot be stored.
+func TestGoldenUTF8(t *testing.T) {
+	t.Parallel()
+	s := props.For(account()).Commands(func(*rapid.T, State) Command { return Open{"\xff"} }).Codec(raw{})
+	failures, _, problem := props.Findings(t, props.GoldenInquiry(s, t.TempDir(), false))
+	if problem != "" || len(failures) > 0 {
+		t.Errorf("failures are %v %s", failures, problem)
+	}
+}
+
+// TestGoldenNewLine checks what is said of a line without a meaning, and how it gets one.
+func TestGoldenNewLine(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "001.jsonl")
+	line := `{"stream_type":"a","stream_id":"1","version":1,"type":"Opened","schema":1,"content_type":"application/json","data":{"Owner":"<a>"}}`
+	if err := os.WriteFile(file, []byte(line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		codec codec.Codec[Event]
+		want  string
+	}{
+		"a meaning": {codec.JSON(allNames()), "version 1, Opened in schema version 1, does not mean what it meant\n  stored  {\"Owner\":\"<a>\"}\n" +
+			"  meant   \n  means   Opened{Owner: \"<a>\"}\n  state   \n  is now  State{Owner: \"<a>\", Open: true}\nif the change is intended"},
+		"a panic": {wrong{decode: func(Event) Event { panic("no opening") }}, "  means   ✗ panic: no opening"},
+	} {
+		failures, _, problem := props.Findings(t, props.GoldenInquiry(goldenSuite(tt.codec, func(*Account) {}), filepath.Dir(file), false))
+		if problem != "" || len(failures) == 0 || failures[0].Law != "001.jsonl" || !strings.Contains(failures[0].Text, tt.want) {
+			t.Errorf("%s: the failures are %v %s, want %s", name, failures, problem, tt.want)
+		}
+	}
+	_, _, problem := props.Findings(t, props.GoldenInquiry(goldenSuite(codec.JSON(allNames()), func(*Account) {}), filepath.Dir(file), true))
+	got := contents(t, filepath.Dir(file))["001.jsonl"]
+	if want := `"golden":{"events":"Opened{Owner: \"<a>\"}","state":"State{Owner: \"<a>\", Open: true}"}`; problem != "" || !strings.Contains(got, want) {
+		t.Errorf("the file is %s, want %s: %s", got, want, problem)
+	}
 }

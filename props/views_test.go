@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,4 +195,67 @@ func kindOf(e Event) string { return fmt.Sprintf("%T", e) }
 func TestProjectsCheck(t *testing.T) {
 	t.Parallel()
 	sums(func(*sumsView) {}).Check(t)
+}
+
+// TestViewLaws checks in which step of a history a law of views is broken, and what is
+// said about it.
+func TestViewLaws(t *testing.T) {
+	t.Parallel()
+	cmds := []Command{Open{"a"}, Open{"b"}, Deposit{Amount: 5}, Open{"c"}, Withdraw{Amount: 2}, Deposit{Amount: 1}}
+	gift := func(v *sumsView) { v.Initial = func() Sums { return Sums{Totals: map[string]int{"in": 1}} } }
+	last := func(v *sumsView) {
+		v.Evolve = func(v Sums, e Event) Sums {
+			v.Last = fmt.Sprint(e)
+			return v
+		}
+	}
+	n, shared := 0, map[string]int{}
+	var says strings.Builder
+	for i, tt := range []struct {
+		change func(v *sumsView)
+		law    string
+		cmds   []Command
+	}{
+		{gift, "the sum of all", nil},
+		{gift, "the view has the balance", nil},
+		{evolves(func(v Sums, _ Deposited) Sums { return v }), "the sum of all", cmds},
+		{evolves(func(v Sums, _ Withdrawn) Sums { return v }), "the view has the balance", cmds},
+		{func(*sumsView) {}, "the sum of all", cmds},
+		{func(*sumsView) {}, "the view has the balance", cmds},
+		{evolves(func(_ Sums, e Withdrawn) Sums { panic(fmt.Sprint("no withdrawals of ", e.Amount)) }), "the view is total", cmds},
+		{evolves(func(_ Sums, e Opened) Sums { panic("nothing is opened") }), "the view is total", cmds},
+		{func(v *sumsView) {
+			v.Initial = func() Sums { return Sums{Totals: shared} }
+			v.Evolve = func(v Sums, _ Event) Sums {
+				shared["in"]++
+				return v
+			}
+		}, "the start of the view is fresh", cmds},
+		{func(*sumsView) {}, "the start of the view is fresh", cmds},
+		{func(v *sumsView) {
+			v.Evolve = func(v Sums, _ Event) Sums {
+				n++
+				v.Entries = n
+				return v
+			}
+		}, "a rebuild gives the live view", cmds},
+		{last, "a rebuild gives the live view", cmds},
+		{last, "any order gives the same view", cmds},
+		{last, "any order of streams gives the same view", cmds},
+		{func(*sumsView) {}, "any order of streams gives the same view", cmds},
+		{func(*sumsView) {}, "events may be redelivered", cmds},
+		{last, "events may be redelivered", cmds},
+		{func(v *sumsView) {
+			v.Evolve = func(v Sums, e Event) Sums {
+				if kind := kindOf(e); kind != v.Last {
+					v.Last, v.Entries = kind, v.Entries+1
+				}
+				return v
+			}
+		}, "events may be redelivered", cmds},
+	} {
+		s := sums(tt.change).AnyOrder(kindOf).Redelivered()
+		fmt.Fprintf(&says, "%d: %s\n\t%s\n", i+1, tt.law, strings.ReplaceAll(props.ViewBreach(t, s, tt.law, tt.cmds...), "\n", "\n\t"))
+	}
+	golden(t, "view_laws", normal(says.String()))
 }

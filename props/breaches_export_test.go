@@ -106,3 +106,6 @@ func Variety[E any](all []E, n int) []E { return variety(all, n) }
 
 // SeedInput returns the input that Fuzz begins with for seed.
 func SeedInput(seed uint64) []byte { return fuzzInput(seed) }
+
+// FirstNumber returns the first number that Fuzz reads from data.
+func FirstNumber(data []byte) uint64 { return (&bytesSource{data: data}).Uint64() }

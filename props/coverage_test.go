@@ -105,7 +105,7 @@ func TestCovered(t *testing.T) {
 		{"each command", props.For(scripted()).Any(script{}), many(1000, does(adding{1}))},
 		{"many checks", plain.Checks(3000), nil},
 		{"events", full, [][]any{{does(adding{1}, idling{}, idling{}), does(idling{}, adding{0}, adding{2}, idling{}), does(refusal{}), rest{}}}},
-		{"errors", full, [][]any{{rejects("not 3 times"), rejects("refused"), rejects("again"), script{Events: []any{adding{9}}, Reject: "odd"}}}},
+		{"errors", full, [][]any{{rejects("not 3 times"), rejects("refused"), rejects("again"), script{Events: []any{idling{}}, Reject: "odd"}}}},
 		{"outcomes", plain, [][]any{outcomes}},
 		{"rare", full, slices.Concat(many(12, does(idling{})), many(12, does(adding{6})))},
 		{"set at last", plain, slices.Concat(many(199, rest{}), many(1, script{Early: 1}), many(1, script{Late: 1}))},

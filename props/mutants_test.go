@@ -321,7 +321,8 @@ func TestFuzz(t *testing.T) {
 	}
 }
 
-// TestFuzzInputs checks that the inputs to begin with have no two numbers in common.
+// TestFuzzInputs checks that the inputs to begin with have no two numbers in common, and
+// that an input is read to its end.
 func TestFuzzInputs(t *testing.T) {
 	t.Parallel()
 	seen := map[uint64]bool{}
@@ -330,6 +331,9 @@ func TestFuzzInputs(t *testing.T) {
 		for ; len(data) > 0; data = data[8:] {
 			seen[binary.LittleEndian.Uint64(data)] = true
 		}
+	}
+	if n := props.FirstNumber([]byte{1, 0, 0, 0, 0, 0, 0, 0}); n != 1 {
+		t.Errorf("the last eight bytes are read as %d, want 1", n)
 	}
 	if len(seen) != 16*1024 {
 		t.Errorf("the inputs have %d different numbers, want 1024 for each", len(seen))

@@ -272,6 +272,15 @@ func TestStoredBreaches(t *testing.T) {
 		{"an unknown timer", process(starts(Placed{}).Timers(late), timers, Late{"1"})},
 		{"a timer in part", process(starts(Late{}).Timers(forgetting{late}), timers, Late{"1"})},
 		{"a view", props.ViewBreach(t, view.PartitionedBy(kinds), keys, opens, deposits, takes)},
+		{"a view of the third event", props.ViewBreach(t, props.Projects(samples(account()), decider.View[string, Event]{Evolve: func(v string, e Event) string {
+			switch v {
+			case "":
+				return "one"
+			case "one":
+				return "two"
+			}
+			return kinds(e)
+		}}).PartitionedBy(kinds), keys, opens, deposits)},
 		{"a view of one key", props.ViewBreach(t, view.PartitionedBy(func(Event) string { return "" }), keys, opens, deposits)},
 		{"a view in part", props.ViewBreach(t, view.State(func(v string) ([]byte, error) { return []byte(v), nil }, func(data []byte) (string, error) {
 			return strings.TrimSuffix(string(data), "Deposited"), nil

@@ -326,6 +326,31 @@ func TestReportForms(t *testing.T) {
 	}
 }
 
+// TestSnapshotReports checks that the first law about snapshots says why one cannot be used,
+// and that the second leaves it at that.
+func TestSnapshotReports(t *testing.T) {
+	t.Parallel()
+	const first = "snapshots make no difference"
+	torn := errors.New("it is torn")
+	for name, tt := range map[string]struct {
+		suite Suite
+		want  string
+	}{
+		"encoding fails":    {samples(account()).Snapshot(func(State) ([]byte, error) { return nil, torn }, decodeState), "a snapshot after 0 of 0 events: it is torn\n"},
+		"encoding panics":   {samples(account()).Snapshot(func(State) ([]byte, error) { panic(torn) }, decodeState), "a snapshot after 0 of 0 events: panic: it is torn (golden_test.go:"},
+		"decoding fails":    {samples(account()).Snapshot(encodeState, func([]byte) (s State, err error) { return s, torn }), "a snapshot after 0 of 0 events: it is torn\n"},
+		"something is lost": {planted["a snapshot without the totals"].suite(), "a snapshot after 2 of 2 events, with the later events on top, gives another state: Totals["},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failures, _, problem := props.Failures(t, tt.suite.Checks(few()))
+			if problem != "" || len(failures) != 1 || failures[0].Law != first || !strings.Contains(failures[0].Text, tt.want) {
+				t.Errorf("want %q alone, which says %q, not %v (%s)", first, tt.want, failures, problem)
+			}
+		})
+	}
+}
+
 // TestReplay checks, in processes of their own, that a failed Check recommends a flag
 // that finds the failure within a few histories, and that the file which rapid leaves
 // finds it without a flag.

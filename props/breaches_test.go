@@ -83,7 +83,7 @@ func breaches(t *testing.T) map[string]string {
 		"evolve panics on an old stream": breaks(plant(brittleOpen)(), "evolve is total", deposits, opens, deposits, takes, takes),
 		"evolve panics on an event that was not accepted": breaks(plant(func(d *Account) {
 			rejectingWithdrawals(d)
-			d.Evolve = on(func(s State, e Deposited) State { panic("no deposits") })
+			d.Evolve = on(func(s State, e Closed) State { panic("it stays open") })
 		})(), "evolve is total", opens, takes),
 		"evolve changes its event":               breaks(planted["tags of an event sorted"].suite(), "evolve changes nothing", takes, opens, Deposit{5, []string{"b", "a"}}),
 		"evolve changes its state":               breaks(planted["totals written in place"].suite(), "evolve changes nothing", takes, opens, deposits, takes),
@@ -271,8 +271,8 @@ func nilOrEmpty(d *Account) {
 func rejectingWithdrawals(d *Account) {
 	next := d.Decide
 	d.Decide = func(c Command, s State) ([]Event, error) {
-		if w, ok := c.(Withdraw); ok {
-			return []Event{Deposited{Amount: w.Amount}}, errFunds
+		if _, ok := c.(Withdraw); ok {
+			return []Event{Closed{}}, errFunds
 		}
 		return next(c, s)
 	}

@@ -77,8 +77,8 @@ type mutation struct {
 
 func (s Suite[C, S, E]) mutation(t *testing.T, more []func(rapid.TB, decider.Decider[C, S, E])) (out mutation, problem string) {
 	t.Helper()
-	if lacks := s.missing(); lacks != "" {
-		return out, lacks
+	if unfit := orElse(s.missing(), s.unknown()); unfit != "" {
+		return out, unfit
 	}
 	base, goal := s.standard(t)
 	killer, problem := base.killer()

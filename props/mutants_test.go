@@ -271,6 +271,7 @@ func TestMutantsProblems(t *testing.T) {
 	}{
 		"broken":      {planted["an overdraft from the fourth movement on"].suite(), good, `the decider itself breaks "balance is never negative"`},
 		"no commands": {props.For(account()), good, "no commands"},
+		"no such law": {suite().Without("decide is fast"), good, `props: Without("decide is fast"): there is no such law, only`},
 		"a scenario that fails": {suite(), func(t rapid.TB, d Account) {
 			props.Spec(t, d).When(Open{}).Then()
 		}, `the decider itself breaks "scenarios 2": Check tells more`},

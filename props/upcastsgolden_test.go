@@ -188,7 +188,7 @@ func TestGoldenFails(t *testing.T) {
 		want   string
 		update bool
 	}{
-		"nothing encodes":         {inkless{c}, in("readme", ""), "no ink", false},
+		"nothing encodes":         {inkless{c}, in("readme", "?\n"), "no ink", false},
 		"no directory":            {c, filepath.Join(in("file", ""), "file"), "file", false},
 		"not JSON":                {c, in("001.jsonl", "?\n"), "001.jsonl: line 1", false},
 		"not a meaning":           {c, in("001.jsonl", line+"\n"), "001.jsonl: line 1: golden: ", false},

@@ -41,6 +41,9 @@ func plain(v reflect.Value) bool {
 	case reflect.Slice, reflect.Map, reflect.Pointer:
 		return v.IsNil()
 	case reflect.Array:
+		if v.Type().Elem().Kind() <= reflect.Complex128 {
+			return true // numbers, however many
+		}
 		for i := range v.Len() {
 			if !plain(v.Index(i)) {
 				return false

@@ -194,3 +194,7 @@ func PageOf[C, S, E any](t *testing.T, d decider.Decider[C, S, E], here int, cmd
 	}
 	return page.String()
 }
+
+// TakeTime gives searching and shrinking an hour each, so that their outcome does not
+// depend on how busy the machine is. Call it before any test begins.
+func TakeTime() { shrinkBudget, seekBudget = time.Hour, time.Hour }

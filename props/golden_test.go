@@ -216,6 +216,7 @@ func TestFirst(t *testing.T) {
 		func(c string, _ int) ([]string, error) { return []string{c}, nil },
 		func(n int, _ string) int { return n + 1 },
 	)
+	early := regexp.MustCompile(`\nhistory \d, after `) // not always 1, because some histories are too short
 	for name, most := range map[string]int{"others": 1000, "no command": 2} {
 		s := props.For(d).Checks(few()).Commands(func(_ *rapid.T, n int) string {
 			if n > most {
@@ -229,7 +230,7 @@ func TestFirst(t *testing.T) {
 			return nil
 		})
 		failures, _, problem := props.Failures(t, s)
-		if problem != "" || len(failures) != 1 || !strings.Contains(failures[0].Text, "\nhistory 1, after ") {
+		if problem != "" || len(failures) != 1 || !early.MatchString(failures[0].Text) {
 			t.Errorf("%s: %v, and the problem is %q", name, failures, problem)
 		}
 	}

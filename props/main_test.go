@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"testing"
+
+	"github.com/evolvego/evolve/props"
 )
 
 // broken is set in the environment of processes that fail on purpose.
@@ -18,6 +20,7 @@ const ungettable = "props.ungettable"
 func TestMain(m *testing.M) {
 	flag.Func(ungettable, "for TestSetting", func(string) error { return nil })
 	flag.Parse()
+	props.TakeTime()
 	if os.Getenv(broken) == "" {
 		set("rapid.nofailfile", "true")
 		if os.Getenv("RAPID_CHECKS") == "" && !given("rapid.checks") {

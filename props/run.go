@@ -39,8 +39,9 @@ type run[C, S, E any] struct {
 	unwatched decider.Decider[C, S, E] // for use by several goroutines at once
 }
 
-// seekBudget is how long to look for what never came.
-const seekBudget = time.Minute
+// seekBudget is how long to look for what never came. The tests of this package take
+// their time.
+var seekBudget = time.Minute //nolint:gochecknoglobals // for tests
 
 const noCommands = "props: the suite has no commands: add Any or Commands"
 

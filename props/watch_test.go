@@ -184,7 +184,7 @@ func TestHangsInALaw(t *testing.T) {
 		return []string{"open", "work"}[min(moves, 1)]
 	})
 	_, _, problem := props.Failures(t, props.Timed(s, seconds))
-	for _, want := range []string{`Decide("open", 1) has not returned`, "while running these commands:\n\t", `1  "open"`, `2  "work"`} {
+	for _, want := range []string{`Decide("open", 1) has not returned`, "while running these commands:\n\t", `1  "open"`} {
 		if !strings.Contains(problem, want) {
 			t.Errorf("%q is missing from %q", want, problem)
 		}

@@ -3,8 +3,10 @@ package props_test
 import (
 	"errors"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -95,6 +97,34 @@ func TestValidPanics(t *testing.T) {
 	if problem != "" || len(failures) != 1 || !strings.HasPrefix(failures[0].Text, "a repeated command changes nothing: broken by step 1 of the shortest history found\n\tpanic: it is open (domain_test.go:") {
 		t.Errorf("%v, and the problem is %q", failures, problem)
 	}
+}
+
+// TestSharedEvolve checks that the law about sharing calls Evolve too, several times at
+// once. That calls overlap is a matter of chance, so it gets many.
+func TestSharedEvolve(t *testing.T) {
+	t.Parallel()
+	var at atomic.Int64 // calls at the same time
+	s := samples(changed(func(d *Account) {
+		d.Evolve = on(func(s State, e Deposited) State {
+			at.Add(1)
+			defer at.Add(-1)
+			for range 10 {
+				runtime.Gosched() // so that they overlap even on one processor
+			}
+			s = evolve(s, e)
+			s.Balance += int(at.Load() - 1)
+			return s
+		})
+	}))
+	for range 100 {
+		if failures, _, _ := props.Failures(t, s.Checks(few())); len(failures) > 0 {
+			if failures[0].Law != "sharing is safe" || !strings.Contains(failures[0].Text, " evolved on one state, in several goroutines:") {
+				t.Errorf("failures are %v", failures)
+			}
+			return
+		}
+	}
+	t.Error("no law failed")
 }
 
 // TestWithout checks that each law and each verdict that has a subtest can be left out,

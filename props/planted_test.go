@@ -103,19 +103,6 @@ var plantedDeciders = map[string]bug{
 			return evolve(s, e)
 		})
 	}), []string{"evolve is deterministic"}, 2},
-	"an evolve that others disturb": {plant(func(d *Account) {
-		var at atomic.Int64 // calls at the same time
-		d.Evolve = on(func(s State, e Deposited) State {
-			at.Add(1)
-			defer at.Add(-1)
-			for range 10 {
-				runtime.Gosched() // so that they overlap even on one processor
-			}
-			s = evolve(s, e)
-			s.Balance += int(at.Load() - 1)
-			return s
-		})
-	}), []string{"sharing is safe"}, 40}, // not always shrunk, because it is a matter of chance
 	"a fee by chance": {plant(func(d *Account) {
 		d.Decide = func(c Command, s State) ([]Event, error) {
 			events, err := decide(c, s)

@@ -303,12 +303,11 @@ func (s *shrinker[C]) texts() (all []string) {
 func (s *shrinker[C]) renamed(from, to string) []C {
 	out := slices.Clone(s.cmds)
 	for i := range out {
+		v := value.Struct(reflect.ValueOf(&s.cmds[i]).Elem())
 		for _, n := range s.open(i) {
-			out[i] = value.Edit(out[i], func(v reflect.Value) {
-				if f := v.Field(n); f.Kind() == reflect.String && f.String() == from {
-					f.SetString(to)
-				}
-			})
+			if f := v.Field(n); f.Kind() == reflect.String && f.String() == from {
+				out[i] = value.Edit(out[i], func(v reflect.Value) { v.Field(n).SetString(to) })
+			}
 		}
 	}
 	return out

@@ -46,6 +46,26 @@ func Failures[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, cover
 	return out, r.coverage.String(), ""
 }
 
+// Found is [Failures] with nothing but their names, without shrinking the histories.
+func Found[C, S, E any](t *testing.T, s Suite[C, S, E]) (out []Failure, err string) {
+	t.Helper()
+	r := s.run(t)
+	if problem := r.search(); problem != "" {
+		return nil, problem
+	}
+	for _, l := range r.laws {
+		if _, ok := r.failed(l); ok {
+			out = append(out, Failure{Law: l.name})
+		}
+	}
+	for _, v := range r.verdicts() {
+		if v.missed {
+			out = append(out, Failure{Law: v.name})
+		}
+	}
+	return out, ""
+}
+
 // Publish writes a page for t, and returns what the report says about it.
 func Publish(t *testing.T) string {
 	t.Helper()

@@ -94,6 +94,18 @@ func checked[C, S, E any](s props.Suite[C, S, E]) checker {
 	}
 }
 
+// found is [checked] without shrinking, which takes long if calls must overlap by chance.
+func found[C, S, E any](s props.Suite[C, S, E]) checker {
+	return func(t *testing.T, n int) []props.Failure {
+		t.Helper()
+		failures, problem := props.Found(t, s.Checks(n))
+		if problem != "" {
+			t.Fatal(problem)
+		}
+		return failures
+	}
+}
+
 // TestRight checks that deciders without a fault pass, with any seed and any number of
 // histories. With -seeds=1000 it tries a thousand seeds.
 func TestRight(t *testing.T) {

@@ -258,24 +258,26 @@ func (r *run[C, S, E]) keep(cmds []C) {
 // now, if all others hold, because an impure decider could end the process.
 func (r *run[C, S, E]) verdict(t *testing.T, l law[C, S, E]) (p *report[C, S, E]) {
 	t.Helper()
-	if hung := r.watch.guard(func() { p = r.explained(t, l) }); hung != "" {
+	hung := r.watch.guard(func() {
+		if f, ok := r.failed(l); ok {
+			p = r.explain(t, f)
+		}
+	})
+	if hung != "" {
 		return &report[C, S, E]{law: l, test: t.Name(), text: l.name + ": " + hung, breach: &breach{-1, hung}}
 	}
 	return p
 }
 
-func (r *run[C, S, E]) explained(t *testing.T, l law[C, S, E]) *report[C, S, E] {
-	t.Helper()
+// failed returns the failure of l to report, if there is one.
+func (r *run[C, S, E]) failed(l law[C, S, E]) (f failure[C, S, E], ok bool) {
 	for _, cmds := range r.sample {
 		if l.late && len(r.failures) == 0 && r.broken(l, cmds) != nil {
 			r.fail(l, cmds)
 		}
 	}
-	f, ok := r.failures[l.name]
-	if !ok || r.behind(l) {
-		return nil
-	}
-	return r.explain(t, f)
+	f, ok = r.failures[l.name]
+	return f, ok && !r.behind(l)
 }
 
 // verdicts returns the verdicts on what should come sometimes, without those that a

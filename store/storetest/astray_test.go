@@ -168,18 +168,22 @@ func (p *erring) Update(ctx context.Context, do func(tx *plainTx) error) (err er
 }
 
 // goesAstray returns the result of a clause on plain stores of which one write goes
-// astray, and the number of such writes.
-func goesAstray(clause, how string, at int) (*recorder, int) {
-	a := &astray{how: how, at: at}
-	open := opens(clause, "")
-	r := record(clause, func() store.Store {
-		p, _ := open().(*plain)
-		p.inTx = a.inTx
-		return &erring{p, a}
-	}, time.Second)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return r, a.calls
+// astray, and the number of such writes. If at is 0, all go right.
+func goesAstray(clause, how string, at int) (r *recorder, calls int) {
+	r = patiently(func(patience time.Duration) *recorder {
+		a := &astray{how: how, at: at}
+		open := opens(clause, "")
+		r := record(clause, func() store.Store {
+			p, _ := open().(*plain)
+			p.inTx = a.inTx
+			return &erring{p, a}
+		}, patience)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		calls = a.calls
+		return r
+	}, func(r *recorder) bool { return !r.Failed() || 0 < at && at <= calls })
+	return r, calls
 }
 
 // TestEveryWrite lets one write of a clause go astray, which a certain assertion of the

@@ -40,6 +40,15 @@ func record(clause string, open func() store.Store, patience time.Duration) *rec
 	return r
 }
 
+// patiently returns the result of check with little patience, which a store that hangs
+// uses up, or with much if it is not what is wanted: a busy machine may be that slow.
+func patiently(check func(patience time.Duration) *recorder, wanted func(r *recorder) bool) *recorder {
+	if r := check(time.Second); wanted(r) {
+		return r
+	}
+	return check(time.Minute)
+}
+
 func (r *recorder) said() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

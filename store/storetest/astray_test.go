@@ -26,8 +26,9 @@ type astray struct {
 	how string
 	at  int // from 1; 0: none
 
-	mu    sync.Mutex
-	calls int // guarded by mu
+	mu     sync.Mutex
+	calls  int  // guarded by mu
+	missed bool // guarded by mu; the write to lose overlapped another, and was made
 }
 
 // counts counts a call of this kind, and reports whether it is the selected one.
@@ -56,6 +57,12 @@ func (a *astray) loses() bool {
 	return a.how == "lost" && a.calls+1 == a.at
 }
 
+func (a *astray) miss() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.missed = true
+}
+
 // erring is a plain store of which one call goes astray.
 type erring struct {
 	*plain
@@ -78,7 +85,9 @@ func (p *erring) write(do func(q *plain) (changed bool, err error), keep func())
 	case p.a.counts("wrong"):
 		return errLost
 	case err == nil && changed:
-		p.a.counts("lost")
+		if p.a.counts("lost") {
+			p.a.miss()
+		}
 	case err != nil && !errors.Is(err, store.ErrClosed) && p.a.counts("kept"):
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -170,6 +179,7 @@ func (p *erring) Update(ctx context.Context, do func(tx *plainTx) error) (err er
 // goesAstray returns the result of a clause on plain stores of which one write goes
 // astray, and the number of such writes. If at is 0, all go right.
 func goesAstray(clause, how string, at int) (r *recorder, calls int) {
+	var missed bool
 	r = patiently(func(patience time.Duration) *recorder {
 		a := &astray{how: how, at: at}
 		open := opens(clause, "")
@@ -180,9 +190,9 @@ func goesAstray(clause, how string, at int) (r *recorder, calls int) {
 		}, patience)
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		calls = a.calls
+		calls, missed = a.calls, a.missed
 		return r
-	}, func(r *recorder) bool { return !r.Failed() || 0 < at && at <= calls })
+	}, func(r *recorder) bool { return !missed && (!r.Failed() || 0 < at && at <= calls) })
 	return r, calls
 }
 

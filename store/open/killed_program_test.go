@@ -246,7 +246,7 @@ func runProgram[T projection.Tx](ctx context.Context, p place[T], send process.S
 
 // writeTasks begins tasks. One in four has a timer far in the future, and is stopped.
 func writeTasks(ctx context.Context, st store.Store, bucket string) error {
-	for n := 0; ; n++ {
+	for n := rand.N(4); ; n++ { // so that a program that is killed early has begun some of either kind
 		time.Sleep(rand.N(20 * time.Millisecond)) // leaves time for the others
 		task := store.NewID()
 		begun := taskEvent{Task: task, Bucket: bucket, Kind: "begun", After: rand.N(longestNear)}

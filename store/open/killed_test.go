@@ -30,6 +30,9 @@ const (
 	killsShort = 5
 	// killsOnce is the maximum number of kills on the same database.
 	killsOnce = 50
+	// killsIdle is how many times more often the program is killed if it was always
+	// killed too early to do something of everything.
+	killsIdle = 5
 )
 
 func kills() int {
@@ -59,9 +62,10 @@ func TestKilled(t *testing.T) {
 			t.Parallel()
 			var sum ledger
 			killed, looked := 0, 0
-			for killed < kills() {
+			idle := func() bool { return sum.landed == 0 || sum.fired == 0 || looked == 0 }
+			for killed < kills() || idle() && killed < killsIdle*kills() {
 				h := newHunt(database(t))
-				for range min(killsOnce, kills()-killed) {
+				for range min(killsOnce, max(kills()-killed, 1)) {
 					n, err := h.life(t, "")
 					if err != nil {
 						t.Fatalf("after %d kills: %v", killed, err)
@@ -74,7 +78,7 @@ func TestKilled(t *testing.T) {
 				sum.events, sum.landed, sum.fired = sum.events+h.log.events, sum.landed+h.log.landed, sum.fired+h.log.fired
 				looked += h.looked
 			}
-			if sum.landed == 0 || sum.fired == 0 || looked == 0 {
+			if idle() {
 				t.Errorf("the program has done nothing: %d commands, %d timers, %d checks of the image", sum.landed, sum.fired, looked)
 			}
 			t.Logf("%d kills: %d events, %d commands, %d timers, %d checks of the image", killed, sum.events, sum.landed, sum.fired, looked)
@@ -133,7 +137,7 @@ func (h *hunt) life(t *testing.T, plant string) (killed int, err error) {
 	}
 	for _, v := range programs {
 		if plant == "" { // the others die by themselves
-			v.killSoon()
+			v.killSoon(h.log.next)
 		}
 	}
 	var images []string
@@ -245,7 +249,7 @@ func nextEvent(ctx context.Context, st store.Log, position uint64) error {
 type victim struct {
 	cmd   *exec.Cmd
 	lines chan string
-	first string // the first line, if it was read separately
+	early []string // lines that were read before it was killed
 }
 
 // start starts the program on the store at url.
@@ -274,28 +278,31 @@ func start(t *testing.T, url, plant string) *victim {
 	return v
 }
 
-// killSoon kills v at a random moment: while it starts, or while it works.
-func (v *victim) killSoon() {
+// killSoon kills v at a random moment: while it starts, or while it works, once its
+// image has the event at position. A slow machine may take long to get there.
+func (v *victim) killSoon(position uint64) {
 	if rand.N(4) > 0 {
-		v.first = <-v.lines
+		for line := range v.lines {
+			v.early = append(v.early, line)
+			if m, err := parseImage(line); err != nil || m.position >= position {
+				break
+			}
+		}
 	}
 	time.AfterFunc(rand.N(300*time.Millisecond), func() { _ = v.cmd.Process.Kill() })
 }
 
 // end returns what v has printed about its image, once it is killed.
 func (v *victim) end() (images []string, err error) {
-	take := func(line string) {
+	images = v.early
+	for line := range v.lines {
+		images = append(images, line)
+	}
+	_ = v.cmd.Wait() // it was killed
+	for _, line := range images {
 		if !strings.HasPrefix(line, "image ") {
 			err = errors.Join(err, fmt.Errorf("the program prints %q", line))
 		}
-		images = append(images, line)
 	}
-	if v.first != "" {
-		take(v.first)
-	}
-	for line := range v.lines {
-		take(line)
-	}
-	_ = v.cmd.Wait() // it was killed
 	return images, err
 }

@@ -106,20 +106,26 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestHungIsOver checks that a function which returns after it was reported is the last
-// that runs, because the test may be over by then.
+// TestHungIsOver checks that a function is reported when ten seconds have passed, and not
+// before, and that it is the last that runs if it returns after all, because the test may be
+// over by then.
 func TestHungIsOver(t *testing.T) {
 	t.Parallel()
 	seconds, over, returned := make(chan time.Time), make(chan struct{}), make(chan struct{})
 	var last, more atomic.Bool
+	passed := 0 // while the function hangs
 	d := decider.New(
 		func(c string, _ int) ([]string, error) {
 			if last.Swap(true) {
 				more.Store(true)
 				return []string{c}, nil
 			}
-			for range 11 {
-				seconds <- time.Time{}
+			for range 11 { // the first may have begun before the call
+				select {
+				case seconds <- time.Time{}:
+					passed++
+				case <-over:
+				}
 			}
 			<-over
 			close(returned)
@@ -133,6 +139,9 @@ func TestHungIsOver(t *testing.T) {
 	}
 	close(over)
 	<-returned
+	if passed != 11 {
+		t.Errorf("it is reported after %d seconds, want 11", passed)
+	}
 	stacks := make([]byte, 1<<20)
 	for !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "props.(*watch).leave") {
 		if more.Load() {
